@@ -1,0 +1,19 @@
+//! The border to Python: take, detach where it pays, call, return. No decision is made here.
+//!
+//! One thin file for each room. No panic may cross: it would arrive in Python as a `BaseException`
+//! that passes every `except Exception`, so entry points that touch input run inside
+//! [`errors::guarded`], which turns a panic into an ordinary exception, and Python refuses on it.
+//!
+//! The GIL is released only for work above about half a millisecond: for less, taking it back
+//! costs more than it gives.
+
+mod clock;
+pub(crate) mod errors;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = true)]
+mod _native {
+    #[pymodule_export]
+    use super::clock::Clock;
+}
