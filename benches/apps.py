@@ -1,0 +1,222 @@
+"""Bare Flask and ours: every use of ``flask_rampart`` in the benches stands here.
+
+``gunicorn`` serves these too: ``apps:bare()``, ``apps:everything()``, ``apps:limited()``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import material
+from common import ADDRESS, PATH, WSGIApp
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+HERE = str(Path(__file__).resolve().parent)
+AMPLE = "10000000/hour"
+DIRECTORY = "BENCH_DIRECTORY"
+
+
+def directory() -> Path:
+    """A private folder of this run, for counters and logs: in memory where the host has that.
+
+    The workers of a server find the one that the bench made in the environment.
+    """
+    if DIRECTORY not in os.environ:
+        shared = Path("/dev/shm")
+        made = tempfile.mkdtemp(prefix="bench-", dir=shared if os.access(shared, os.W_OK) else None)
+        os.environ[DIRECTORY] = made
+        atexit.register(_remove, made, os.getpid())
+    return Path(os.environ[DIRECTORY])
+
+
+def _remove(made: str, owner: int) -> None:
+    # A worker that was forked off leaves it to the process that made it.
+    if os.getpid() == owner:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def order_view() -> Callable[..., Any]:
+    """The view of all variants: reads its body, answers a little JSON.
+
+    A new function for each app: guards and the peers' limits are noted by view function.
+    """
+
+    def store_order() -> ResponseReturnValue:
+        order = request.get_json()
+        return {"id": order["id"], "lines": len(order["lines"]), "stored": True}
+
+    return store_order
+
+
+def bare(name: str = "bare") -> Flask:
+    """Flask with the view and nothing else."""
+    app = Flask(name, root_path=HERE)
+    app.post(PATH)(order_view())
+    return app
+
+
+def guarded(
+    name: str,
+    *,
+    algorithm: str | None = None,
+    quota: str | None = None,
+    schema: bool = False,
+    log: bool = False,
+    application: str | None = None,
+) -> Flask:
+    """The same app behind ours, with the guards that are asked for; secure headers are always on.
+
+    :param algorithm: of the tokens that ``require(scopes=...)`` takes; None leaves it out.
+    :param quota: of ``limit``, per address.
+    :param application: the application-wide limit.
+    """
+    from flask_rampart import Rampart, limit, require, validate, validated
+
+    def store_validated() -> ResponseReturnValue:
+        order = validated.body
+        return {"id": order["id"], "lines": len(order["lines"]), "stored": True}
+
+    app = Flask(name, root_path=HERE)
+    app.config["RAMPART_PROFILE"] = "api"
+    app.config["RAMPART_LIMIT_STORE"] = f"shm://{directory()}"
+    app.config["RAMPART_ACCESS_LOG"] = str(directory() / "ours.log") if log else "off"
+    if application is not None:
+        app.config["RAMPART_LIMITS"] = application
+    view: Callable[..., Any] = order_view()
+    if schema:
+        view = validate(body=material.ORDER_SCHEMA)(store_validated)
+    if quota is not None:
+        view = limit(quota, by="address")(view)
+    if algorithm is not None:
+        app.config["RAMPART_JWT_KEYS"] = [_key(algorithm)]
+        app.config["RAMPART_JWT_ISSUER"] = material.ISSUER
+        app.config["RAMPART_JWT_AUDIENCE"] = material.AUDIENCE
+        view = require(scopes=material.SCOPE)(view)
+    Rampart(app)
+    app.post(PATH)(view)
+    return app
+
+
+def _key(algorithm: str) -> dict[str, Any]:
+    if algorithm == "HS256":
+        return {"alg": "HS256", "secret": material.SECRET}
+    return {"alg": algorithm, "pem": material.key_pair(algorithm).public, "verify_only": True}
+
+
+def everything(algorithm: str = "HS256", quota: str = AMPLE, name: str = "everything") -> Flask:
+    """All five guards: headers, limit, token, schema, access log."""
+    return guarded(name, algorithm=algorithm, quota=quota, schema=True, log=True)
+
+
+def at_the_edge(app: WSGIApp, name: str, *, log: bool) -> WSGIApp:
+    """A WSGI app behind our middleware alone: headers, and the access log if wanted."""
+    from flask_rampart import EdgePolicy, RampartMiddleware
+
+    config = {
+        "RAMPART_PROFILE": "api",
+        "RAMPART_ACCESS_LOG": str(directory() / "ours.log") if log else "off",
+    }
+    edge: Any = RampartMiddleware(app, EdgePolicy.of(config, name=name))
+    wrapped: WSGIApp = edge
+    return wrapped
+
+
+def limited(quota: str = "100/hour") -> Flask:
+    """An app with a limit alone, on the shared store, for ``workers.py``."""
+    from flask_rampart import Rampart, limit
+
+    app = Flask("limited", root_path=HERE)
+    app.config["RAMPART_LIMIT_STORE"] = f"shm://{directory()}"
+    app.config["RAMPART_ACCESS_LOG"] = "off"
+    Rampart(app)
+
+    @app.get("/")
+    @limit(quota, by="address")
+    def index() -> str:
+        return "admitted"
+
+    return app
+
+
+# Our operations, one at a time, as Python calls them.
+
+
+class Ours:
+    """The native operations that ``operations.py`` times."""
+
+    def __init__(self) -> None:
+        from flask_rampart import _native
+
+        self._native: Any = _native
+        self._clock = _native.Clock.system()
+
+    def verify(self, algorithm: str, *, seen: int = 0) -> Callable[[str], Any]:
+        """Verifies a token; with *seen*, remembers that many."""
+        native = self._native
+        if algorithm == "HS256":
+            key = native.Key.from_secret(material.SECRET, algorithm)
+        else:
+            key = native.Key.from_pem(material.key_pair(algorithm).public, algorithm)
+        verifier = native.Verifier(
+            [key], self._clock, seen=seen, audiences=(material.AUDIENCE,), issuers=(material.ISSUER,)
+        )
+        call: Callable[[str], Any] = verifier.verify
+        return call
+
+    def verify_to_dict(self, algorithm: str, *, seen: int = 0) -> Callable[[str], dict[str, Any]]:
+        """Verifies a token and makes a dict of its claims, as the peers do."""
+        verify = self.verify(algorithm, seen=seen)
+
+        def call(token: str) -> dict[str, Any]:
+            claims: dict[str, Any] = verify(token).claims()
+            return claims
+
+        return call
+
+    def limit(self, quota: str) -> Callable[[str], Any]:
+        """Checks a limit by address on the shared store; the verdict has ``admitted``."""
+        native = self._native
+        store = native.LimitStore.shared(str(directory()), "operations", self._clock)
+        limits = native.LimitSet(store, [(f"operations {quota}", native.Quota.parse(quota), "address")])
+        check = limits.check
+
+        def call(address: str) -> Any:
+            return check((address,))
+
+        return call
+
+    def validate(self, schema: dict[str, Any]) -> Callable[[bytes], Any]:
+        """Makes validated objects of a body's bytes."""
+        native = self._native
+        call: Callable[[bytes], Any] = native.Schema(json.dumps(schema), native.JsonBounds()).check
+        return call
+
+    def headers(self, app: WSGIApp) -> WSGIApp:
+        """The app with our secure headers added, by the native call and nothing else."""
+        apply = self._native.HeaderPolicy("api").apply
+
+        def with_headers(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
+                return start_response(status, apply(headers, True))
+
+            return app(environ, start)
+
+        return with_headers
+
+    def redact(self) -> Callable[[str], str]:
+        """Redacts a text."""
+        call: Callable[[str], str] = self._native.Redactor().redact
+        return call
+
+
+def addresses(count: int) -> Sequence[str]:
+    """Addresses of clients, RFC 2544's range."""
+    return (ADDRESS, *(f"198.18.{number // 256}.{number % 256}" for number in range(1, count)))

@@ -1,0 +1,162 @@
+"""The API: sign in, have tickets classified, look at the figures. Each view says who may call it,
+how often, and with what; Flask-Rampart sees to it.
+
+    gunicorn --workers 4 "examples.predict_api.app:create_app()"
+
+It needs two files, named by environment variables or by ``config``:
+
+``PREDICT_KEY_PEM``
+    an RSA private key that signs the tokens (``openssl genrsa -out key.pem 2048``);
+``PREDICT_USERS``
+    the accounts, as ``accounts.save()`` writes them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from logging import INFO
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
+from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
+
+from examples.predict_api.accounts import Accounts
+from examples.predict_api.classifier import Classifier
+
+# What the environment may set; a test or a script hands the same names to create_app().
+FROM_ENVIRONMENT = ("PREDICT_KEY_PEM", "PREDICT_USERS", "RAMPART_ACCESS_LOG", "RAMPART_LIMIT_STORE")
+
+# One extension object for all apps that create_app() makes: it keeps nothing of any of them.
+rampart = Rampart()
+api = Blueprint("predict_api", __name__)
+
+
+@dataclass(slots=True)
+class Service:
+    """What the views of one app share."""
+
+    classifier: Classifier
+    accounts: Accounts
+    served: Counter[str] = field(default_factory=Counter)
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The app.
+
+    :param config: settings that go before those of the environment.
+    :raises RuntimeError: if the key or the accounts are not given.
+    """
+    app = Flask(__name__)
+    app.config.update(
+        # A view that declares neither @require nor @public is refused: forgetting is safe.
+        RAMPART_DEFAULT="deny",
+        # Who signs the tokens, and for whom. A token of another service, signed by a key that we
+        # trust, but meant for somebody else, is refused by these two.
+        RAMPART_JWT_ISSUER="https://predict.example",
+        RAMPART_JWT_AUDIENCE="predict-api",
+        # For each address, whatever it asks for: also what does not exist. Bursts are for page loads.
+        RAMPART_LIMITS="1000/hour; 200/second burst 400",
+        # No ticket needs more. Larger bodies are refused before they are read.
+        RAMPART_MAX_BODY=256 * 1024,
+        # Where one JSON line for each request goes. A path works as well.
+        RAMPART_ACCESS_LOG="stderr",
+    )
+    app.config.update({name: os.environ[name] for name in FROM_ENVIRONMENT if name in os.environ})
+    app.config.update(config or {})
+    for name in ("PREDICT_KEY_PEM", "PREDICT_USERS"):
+        if not app.config.get(name):
+            raise RuntimeError(f"{name} is not set: see the first lines of {__name__}.")
+
+    # A key has one algorithm, and tokens cannot choose another. The key's id lets keys be replaced
+    # later without signing everybody out: put the new key first, leave the old one until its tokens expired.
+    app.config["RAMPART_JWT_KEYS"] = [{"kid": "predict-1", "alg": "RS256", "path": app.config["PREDICT_KEY_PEM"]}]
+
+    # Flask's own logger, made to speak. Rampart puts its RedactingFormatter on the handlers.
+    app.logger.setLevel(INFO)
+
+    app.extensions["predict_api"] = Service(Classifier.load(), Accounts.load(app.config["PREDICT_USERS"]))
+    app.register_blueprint(api)
+    rampart.init_app(app)
+    return app
+
+
+def service() -> Service:
+    """The current app's service."""
+    found: Service = current_app.extensions["predict_api"]
+    return found
+
+
+@api.get("/health")
+@public  # on purpose: a load balancer has no token
+def health() -> Response:
+    """Whether the service is up."""
+    return jsonify(status="ok", model=service().classifier.version)
+
+
+@api.post("/login")
+@public
+@limit("10/minute", by="address")  # guessing passwords takes years
+@validate(body="schemas/login.json")
+def login() -> Response:
+    """Exchanges an address and a password for a token."""
+    email, password = validated.body["email"], validated.body["password"]
+    account = service().accounts.check(email, password)
+    if account is None:
+        # An address in a log is personal data. It is written here, as it happens in real code, to show
+        # that it does not arrive there: the line ends in [REDACTED:EMAIL_ADDRESS].
+        current_app.logger.warning("sign-in refused for %s", email)
+        return problem(401, "login.failed", "No account has this address and password.")
+    current_app.logger.info("sign-in accepted for %s", email)
+    token = rampart.tokens.issue(account.id, scopes=account.scopes, roles=account.roles)
+    return jsonify(access_token=token, token_type="Bearer")
+
+
+@api.post("/predict")
+@require(scopes="predict")  # who: a token of ours that has this scope
+@limit("60/minute burst 20", by="principal")  # how often: one each second, twenty at once, over all workers
+@validate(body="schemas/predict.json")  # with what: bounded, well-formed, of this shape
+def predict() -> Response:
+    """Says what a ticket is about."""
+    verdict = service().classifier.classify(validated.body["text"])
+    service().served[verdict.label] += 1
+    # The query is none of this API's business, but people put secrets there all the same.
+    current_app.logger.info("classified as %s: %s", verdict.label, request.full_path.rstrip("?"))
+    return jsonify(
+        {
+            "label": verdict.label,
+            "confidence": verdict.confidence,
+            "probabilities": dict(verdict.probabilities),
+            "for": current_principal.id,
+        }
+    )
+
+
+@api.get("/admin/stats")
+@require(roles="admin")
+def stats() -> Response:
+    """What this worker has classified since it started."""
+    served = service().served
+    return jsonify(worker=os.getpid(), served=served.total(), by_label=dict(served))
+
+
+# The wrong way round: in Flask, what stands above the route is not part of the view that is served, and with
+# most extensions this view would be open to all, without a word. Rampart guards it all the same.
+@require()
+@api.get("/models")
+def models() -> Response:
+    """Which model answers, for whoever has a token."""
+    classifier = service().classifier
+    return jsonify(models=[{"version": classifier.version, "labels": classifier.labels}])
+
+
+def problem(status: int, code: str, detail: str) -> Response:
+    """A refusal of this app's own, in the form of Rampart's (RFC 9457)."""
+    response = jsonify(type="about:blank", status=status, code=code, detail=detail)
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="api"'  # a 401 has to have one (RFC 9110)
+    return response

@@ -1,0 +1,120 @@
+"""Prints what happened, for people: a table, some log lines, a verdict.
+
+Colours only where they are seen: on a terminal, or if ``FORCE_COLOR`` is set; never if ``NO_COLOR`` is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from statistics import median
+from textwrap import wrap
+from typing import Any
+
+from examples.predict_api.attempts import Result
+from examples.predict_api.logs import MICROSECONDS, REQUEST_ID
+
+WIDTH = 118
+_COLUMNS = (32, 9, 8, 20, 29, 9)
+_UNTOLD = {REQUEST_ID, "time", "client", "bytes", "complete"}
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def _coloured() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def paint(text: str, *styles: str) -> str:
+    """*text* in a style, if colours are seen."""
+    if not styles or not _coloured():
+        return text
+    return f"\x1b[{';'.join(_CODES[style] for style in styles)}m{text}\x1b[0m"
+
+
+def heading() -> None:
+    """The first line of the table."""
+    titles = ("tried", "expected", "got", "what it said", "why it matters")
+    cells = [title.ljust(width) for title, width in zip(titles, _COLUMNS, strict=False)]
+    print(paint(f"    {' '.join(cells)} {'µs':>{_COLUMNS[-1]}}", "dim"))
+
+
+def act(title: str) -> None:
+    """A line above some rows."""
+    print(paint(f"{title} {'─' * (WIDTH - len(title) - 1)}", "cyan"))
+
+
+def row(result: Result, lines: Mapping[str, Mapping[str, Any]]) -> None:
+    """One attempt. The time is the server's own, from the access log; the client's, marked ``~``, without."""
+    attempt = result.attempt
+    tried, expected, got, said, why, micros = _COLUMNS
+    good = not result.wrong
+    print(
+        paint("  ✓ ", "green") if good else paint("  ✗ ", "red", "bold"),
+        attempt.what.ljust(tried),
+        " ",
+        str(attempt.status).ljust(expected),
+        " ",
+        paint(result.got.ljust(got), "green" if good else "red"),
+        " ",
+        paint(result.said.ljust(said), "bold"),
+        " ",
+        paint(attempt.why.ljust(why), "dim"),
+        " ",
+        _time(result, lines).rjust(micros),
+        sep="",
+    )
+    if not good:
+        print(paint(f"      {result.wrong}", "red"))
+
+
+def _time(result: Result, lines: Mapping[str, Mapping[str, Any]]) -> str:
+    known = [lines[a.request_id][MICROSECONDS] for a in result.answers if a.request_id in lines]
+    if known:
+        return f"{median(known):,.0f}"
+    return f"~{median(a.seconds for a in result.answers) * 1e6:,.0f}" if result.answers else "-"
+
+
+def log_lines(results: Sequence[Result], lines: Mapping[str, Mapping[str, Any]], app: Sequence[str]) -> None:
+    """Some of the lines that the requests left, as they stand there but for what is the same in all."""
+    act("What the log remembers (access log, then the app's own lines)")
+    for result in results:
+        line = lines.get(result.shown.request_id) if result.shown else None
+        if line is not None:
+            # The target last: it is the longest, and says nothing new where it is the route.
+            order = sorted(line, key=lambda name: name == "target")
+            print(_members([(name, _plain(line[name])) for name in order if _told(name, line)]))
+    for text in app:
+        for part in wrap(text, WIDTH - 4, subsequent_indent="  "):
+            print(f"  {part}")
+
+
+def verdict(good: bool, text: str) -> None:
+    """The last line."""
+    print(paint(f"{'✓' if good else '✗'} {text}", "green" if good else "red", "bold"))
+
+
+def _told(name: str, line: Mapping[str, Any]) -> bool:
+    if name in _UNTOLD or (name == "target" and line[name] == line.get("route")):
+        return False
+    return line[name] not in (None, "", [], {})
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _members(members: Sequence[tuple[str, str]]) -> str:
+    """``name=value`` for each; what does not fit the line goes to the next, the colours not counted."""
+    lines, used = [""], 2
+    for name, value in members:
+        size = len(name) + len(value) + 2
+        if used + size > WIDTH:
+            lines.append("  ")
+            used = 4
+        lines[-1] += f"{paint(f'{name}=', 'dim')}{value} "
+        used += size
+    return "\n".join(f"  {line}".rstrip() for line in lines)

@@ -1,0 +1,31 @@
+"""Flask-Rampart: secures a Flask API in process.
+
+Who may call (``require``, ``public``), how often (``limit``), with what (``validate``), and for every answer
+secure headers, a redacted access log and problems by RFC 9457. Rust decides; this package speaks Flask.
+
+Start with :class:`Rampart`.
+"""
+
+from __future__ import annotations
+
+from ._native import Clock as Clock
+from .access import current_principal as current_principal
+from .access import public as public
+from .access import require as require
+from .config import Settings as Settings
+from .edge import EdgePolicy as EdgePolicy
+from .edge import RampartMiddleware as RampartMiddleware
+from .errors import ConfigError as ConfigError
+from .errors import Denied as Denied
+from .errors import RampartError as RampartError
+from .exchange import Principal as Principal
+from .extension import Rampart as Rampart
+from .guards import Guard as Guard
+from .guards import Stage as Stage
+from .headers import csp_nonce as csp_nonce
+from .limits import limit as limit
+from .redaction import RedactingFormatter as RedactingFormatter
+from .validation import validate as validate
+from .validation import validated as validated
+
+__version__ = "0.1.0"

@@ -1,0 +1,15 @@
+"""The command line: ``flask rampart ...``, one command for each file."""
+
+from __future__ import annotations
+
+import click
+
+from .routes import routes
+
+
+@click.group("rampart", help="What Flask-Rampart makes of this app.")
+def commands() -> None:
+    pass
+
+
+commands.add_command(routes)

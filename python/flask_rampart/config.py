@@ -1,0 +1,241 @@
+"""Settings: the ``RAMPART_*`` keys of ``app.config``, read once into one frozen object.
+
+Rules, in order:
+
+1. a key that begins with ``RAMPART_`` and is not a setting stops the start-up, with the nearest right
+   spelling, so that no check is off because its name was mistyped;
+2. a value of the wrong type, out of range or empty stops the start-up: nothing is off by being empty;
+3. what is not set has the default that ``docs/defaults.md`` gives a reason for;
+4. a key that changes after it was read is an error at the next chance (:meth:`Settings.stale`).
+
+What needs more than a type (keys, quotas, a policy) is checked by the room that it belongs to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import ConfigError
+
+PREFIX = "RAMPART_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an app runs by. Each field is the setting ``RAMPART_<FIELD>``."""
+
+    default: str = "open"
+    """``"open"``: only declared guards refuse. ``"deny"``: a view that declares neither ``require`` nor
+    ``public`` is refused."""
+
+    profile: str = "api"
+    """Which secure headers are sent: ``"api"``, ``"html"``, or ``"mixed"`` by the answer's media type."""
+
+    csp: Mapping[str, Any] | None = None
+    """The Content-Security-Policy as directives; None keeps the profile's own."""
+
+    jwt_keys: tuple[Mapping[str, Any], ...] = ()
+    """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
+
+    jwt_issuer: str | None = None
+    """``iss`` of the tokens that are issued, and required of those that are verified."""
+
+    jwt_audience: tuple[str, ...] = ()
+    """``aud``: a token must name one of these. The first is written into issued tokens."""
+
+    jwt_leeway: int = 30
+    """Clock skew tolerated either way, in seconds."""
+
+    jwt_lifetime: int = 900
+    """How long an issued token lives, in seconds."""
+
+    jwt_require_exp: bool = True
+    """Whether a token without ``exp`` is refused."""
+
+    jwt_types: tuple[str, ...] = ("JWT", "at+jwt")
+    """``typ`` header values that are accepted; a token without ``typ`` is too."""
+
+    jwt_scopes_claim: tuple[str, ...] = ("scope", "scp")
+    """Claims that hold scopes: a string of words, or a list. A dot descends: ``"a.b"``."""
+
+    jwt_roles_claim: tuple[str, ...] = ("roles",)
+    """Claims that hold roles, such as ``"realm_access.roles"``."""
+
+    limits: str | None = None
+    """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
+
+    limit_store: str | None = None
+    """``"shm://"`` (shared by the workers of the host), ``"shm:///directory"`` or ``"memory://"``.
+    Not set: ``"shm://"``, and ``"memory://"`` under ``app.testing``."""
+
+    limit_table: int = 8 * 1024 * 1024
+    """Bytes of the shared table of counters; fixed at its creation."""
+
+    ipv6_prefix: int = 64
+    """Bits of an IPv6 address that name one client."""
+
+    max_body: int = 1024 * 1024
+    """Largest request body, in bytes. ``MAX_CONTENT_LENGTH``, where it is stricter, wins."""
+
+    json_max_depth: int = 64
+    """Deepest nesting of a JSON body."""
+
+    json_max_keys: int = 10_000
+    """Most members in a JSON body, all objects together."""
+
+    json_max_digits: int = 309
+    """Longest number in a JSON body, in characters."""
+
+    access_log: str = "stderr"
+    """``"stderr"``, ``"stdout"``, ``"off"``, or a file's path: one JSON line for each request."""
+
+    redact: tuple[str, ...] = ()
+    """Further names whose values are secret in logs, beside the built-in ones."""
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Settings:
+        """The settings of this ``app.config``.
+
+        :raises ConfigError: names the setting, what was wrong and what would be right.
+
+        >>> Settings.read({"RAMPART_JWT_LEEWAY": 5}).jwt_leeway
+        5
+        """
+        given: dict[str, Any] = {}
+        for key, value in config.items():
+            if not key.startswith(PREFIX):
+                continue
+            name = key[len(PREFIX) :].lower()
+            reader = _READERS.get(name)
+            if reader is None or key != key.upper():
+                raise ConfigError(f"{key} is not a setting.{_nearest(key)}")
+            given[name] = reader(key, value)
+        return cls(**given)
+
+
+def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``RAMPART_`` part of a configuration, to tell later whether it was changed."""
+    return {key: value for key, value in config.items() if key.startswith(PREFIX)}
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`` Did you mean X?``, or nothing if no known word is close."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _nearest(key: str) -> str:
+    return nearest(key.upper(), [PREFIX + name.upper() for name in _READERS])
+
+
+# Readers: (key, value) -> value, or ConfigError.
+
+Reader = Callable[[str, Any], Any]
+
+
+def _wrong(key: str, value: object, wanted: str) -> ConfigError:
+    return ConfigError(f"{key} must be {wanted}, not {type(value).__name__} {value!r}.")
+
+
+def _integer(low: int, high: int, unit: str) -> Reader:
+    def read(key: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _wrong(key, value, f"a whole number of {unit} from {low} to {high}")
+        return value
+
+    return read
+
+
+def _seconds(low: int, high: float) -> Reader:
+    whole = _integer(low, int(high), "seconds")
+
+    def read(key: str, value: Any) -> int:
+        total = getattr(value, "total_seconds", None)
+        if callable(total):
+            value = math.floor(total())
+        result: int = whole(key, value)
+        return result
+
+    return read
+
+
+def _boolean(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(key, value, "True or False")
+    return value
+
+
+def _choice(*words: str) -> Reader:
+    def read(key: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            hint = nearest(value, words) if isinstance(value, str) else ""
+            raise ConfigError(f"{key} must be one of {', '.join(map(repr, words))}, not {value!r}.{hint}")
+        return value
+
+    return read
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, value, "a text that is not empty")
+    return value
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple, set, frozenset)) or not values:
+        raise _wrong(key, value, "a text or a list of texts, not empty")
+    return tuple(_text(key, item) for item in values)
+
+
+def _quotas(key: str, value: Any) -> str:
+    return "; ".join(_texts(key, value))
+
+
+def _keys(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    # The value is never quoted: it holds key material.
+    entries = (value,) if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)) or not entries:
+        raise ConfigError(f"{key} must be a list of keys, not empty.")
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise ConfigError(f"{key}: each key is a JWK as a dict, or a dict with 'alg' and 'secret', 'pem' or 'path'.")
+    return tuple(dict(entry) for entry in entries)
+
+
+def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a dict")
+    return dict(value)
+
+
+_READERS: dict[str, Reader] = {
+    "default": _choice("open", "deny"),
+    "profile": _choice("api", "html", "mixed"),
+    "csp": _mapping,
+    "jwt_keys": _keys,
+    "jwt_issuer": _text,
+    "jwt_audience": _texts,
+    "jwt_leeway": _seconds(0, 600),
+    "jwt_lifetime": _seconds(1, 366 * 86400),
+    "jwt_require_exp": _boolean,
+    "jwt_types": _texts,
+    "jwt_scopes_claim": _texts,
+    "jwt_roles_claim": _texts,
+    "limits": _quotas,
+    "limit_store": _text,
+    "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),
+    "ipv6_prefix": _integer(32, 128, "bits"),
+    "max_body": _integer(1, 1024**3, "bytes"),
+    "json_max_depth": _integer(1, 512, "levels"),
+    "json_max_keys": _integer(1, 100_000_000, "members"),
+    "json_max_digits": _integer(1, 4300, "characters"),
+    "access_log": _text,
+    "redact": _texts,
+}
+
+if set(_READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover
+    raise AssertionError("each setting has one reader")

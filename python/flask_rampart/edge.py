@@ -1,0 +1,257 @@
+"""The edge: a WSGI middleware around the app.
+
+For each request, in order:
+
+1. it opens the :class:`~flask_rampart.exchange.Exchange`;
+2. it refuses what is known to be wrong whatever the route: a body declared larger than ``RAMPART_MAX_BODY``,
+   a malformed ``Content-Length``, an address over the application-wide limits (which therefore count 404s
+   and 405s too); such an answer costs a hundredth of a Flask view;
+3. the app runs; a body without a declared length is cut off where the bound is reached;
+4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, whoever made it: a view,
+   an error handler, a mounted app, a stream;
+5. when the body is exhausted or closed, whichever comes first, the access-log line is written.
+
+It decides nothing by principal or route. An app that sits behind werkzeug's ``ProxyFix`` has the edge
+inside it, so that addresses are the clients'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from ._native import Clock, HeaderPolicy, LimitSet
+from .config import Settings
+from .errors import PROBLEM_JSON, STATUS_LINES, Denied
+from .exchange import ENVIRON_KEY, Exchange
+from .headers import header_policy
+from .limits import Limits, application_limits, refused
+from .redaction import AccessLog, redactor_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class EdgePolicy:
+    """What the edge holds an app to. Made by ``Rampart``, or by :meth:`of` for any WSGI app."""
+
+    def __init__(
+        self,
+        *,
+        headers: HeaderPolicy,
+        max_body: int,
+        access_log: AccessLog,
+        limits: LimitSet | None,
+        owner: object = None,
+    ) -> None:
+        self.headers = headers
+        self.max_body = max_body
+        self.access_log = access_log
+        self.limits = limits
+        self.owner = owner
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], *, name: str, clock: Clock | None = None) -> EdgePolicy:
+        """A policy for a WSGI app that is not Flask's.
+
+        :param config: ``RAMPART_*`` settings, as in ``app.config``; those of guards have no effect.
+        :param name: tells the counters of this app from another's on the same host.
+        :raises ConfigError: for a setting that cannot be used.
+
+        >>> app = RampartMiddleware(lambda environ, start: [], EdgePolicy.of({"RAMPART_PROFILE": "api"}, name="docs"))
+        """
+        settings = Settings.read(config)
+        clock = clock or Clock.system()
+        return cls(
+            headers=header_policy(settings),
+            max_body=settings.max_body,
+            access_log=AccessLog(settings, redactor_of(settings), clock),
+            limits=application_limits(settings, Limits(settings, clock, name)),
+        )
+
+
+class RampartMiddleware:
+    """A WSGI app behind the edge: ``app.wsgi_app = RampartMiddleware(app.wsgi_app, policy)``."""
+
+    def __init__(self, app: WSGIApplication, policy: EdgePolicy) -> None:
+        self.app = app
+        self.policy = policy
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        policy = self.policy
+        exchange = Exchange(policy.owner, environ)
+        denied = self._screen(environ, exchange)
+        answer = _Answer(exchange, policy)
+        if denied is not None:
+            return answer.refuse(exchange.refuse(denied), start_response)
+        environ[ENVIRON_KEY] = exchange
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+            sent = answer.begin(status, headers)
+            if exc_info is None:
+                return start_response(status, sent)
+            return start_response(status, sent, exc_info)
+
+        try:
+            body = self.app(environ, start)
+        except BaseException:
+            # The server will answer 500, or nothing.
+            answer.status = 500
+            answer.end(False)
+            raise
+        if policy.access_log.enabled:
+            wrapper = environ.get("wsgi.file_wrapper")
+            if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper):
+                # The server sends the file itself, if it gets it as it is: its end is not seen.
+                answer.size = None
+                answer.end(True)
+                return body
+            answer.body = body
+            answer.chunks = iter(body)
+            return answer
+        return body
+
+    def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
+        policy = self.policy
+        limits = policy.limits
+        if limits is not None:
+            verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
+            exchange.limits = ((verdict, limits.policy),)
+            if not verdict.admitted:
+                return refused(verdict)
+        declared = environ.get("CONTENT_LENGTH")
+        if declared:
+            # Digits and nothing else (RFC 9110 section 8.6).
+            if not (declared.isascii() and declared.isdigit()):
+                return Denied.of("request.malformed", reason="Content-Length")
+            if len(declared) > 18 or int(declared) > policy.max_body:
+                return Denied.of("body.too_large", reason="declared length")
+        elif "HTTP_TRANSFER_ENCODING" in environ or environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], policy.max_body)
+        return None
+
+
+class _Answer:
+    """An answer on its way out; also the iterator that the server reads."""
+
+    __slots__ = ("body", "chunks", "ended", "exchange", "policy", "size", "status")
+
+    def __init__(self, exchange: Exchange, policy: EdgePolicy) -> None:
+        self.exchange = exchange
+        self.policy = policy
+        self.status = 0
+        self.size: int | None = 0
+        self.ended = False
+        self.body: Iterable[bytes] = ()
+        self.chunks: Iterator[bytes] = iter(())
+
+    def begin(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The headers to send."""
+        self.status = int(status[:3])
+        exchange = self.exchange
+        sent = self.policy.headers.apply(headers, exchange.environ.get("wsgi.url_scheme") == "https", exchange.nonce)
+        sent.append(("X-Request-Id", exchange.id))
+        if exchange.limits:
+            # The phase that has the least left is what the client should go by.
+            tightest, policy = min(exchange.limits, key=_remaining)
+            sent.append(("RateLimit", tightest.fields))
+            sent.append(("RateLimit-Policy", policy))
+        return sent
+
+    def refuse(self, denied: Denied, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers without the app."""
+        document = denied.document()
+        headers = [
+            ("Content-Type", PROBLEM_JSON),
+            ("Content-Length", str(len(document))),
+            *denied.extra_headers,
+        ]
+        start_response(STATUS_LINES[denied.problem.status], self.begin(STATUS_LINES[denied.problem.status], headers))
+        if self.exchange.environ.get("REQUEST_METHOD") == "HEAD":
+            document = b""
+        self.size = len(document)
+        self.end(True)
+        return (document,)
+
+    def end(self, complete: bool) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        exchange = self.exchange
+        micros = (perf_counter_ns() - exchange.started) // 1000
+        self.policy.access_log.record(exchange, self.status, micros, self.size, complete)
+
+    def __iter__(self) -> _Answer:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = next(self.chunks)
+        except StopIteration:
+            self.end(True)
+            raise
+        except BaseException:
+            self.end(False)
+            raise
+        if self.size is not None:
+            self.size += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Called by the server when it is done, or when the client has gone (PEP 3333)."""
+        try:
+            close = getattr(self.body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            # A HEAD answer is never read, and is complete all the same.
+            self.end(self.exchange.environ.get("REQUEST_METHOD") == "HEAD")
+
+
+def _remaining(said: tuple[Any, str]) -> int:
+    remaining: int = said[0].remaining
+    return remaining
+
+
+class BoundedInput:
+    """A request body of undeclared length that ends the request where it passes its bound."""
+
+    def __init__(self, stream: Any, bound: int) -> None:
+        self._stream = stream
+        self._left = bound
+        #: Bytes read so far: tells whether somebody read the body before it was checked.
+        self.rampart_taken = 0
+
+    def _count(self, data: bytes) -> bytes:
+        self.rampart_taken += len(data)
+        self._left -= len(data)
+        if self._left < 0:
+            raise Denied.of("body.too_large", reason="undeclared length")
+        return data
+
+    def read(self, size: int = -1) -> bytes:
+        # One byte more than the bound is enough to know.
+        room = self._left + 1
+        wanted = room if size is None or size < 0 else min(size, room)
+        if size is not None and size >= 0:
+            return self._count(self._stream.read(wanted))
+        parts = []
+        while wanted > 0:
+            part = self._stream.read(wanted)
+            if not part:
+                break
+            parts.append(self._count(part))
+            wanted -= len(part)
+        return b"".join(parts)
+
+    def readline(self, size: int = -1) -> bytes:
+        room = self._left + 1
+        return self._count(self._stream.readline(room if size is None or size < 0 else min(size, room)))
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line

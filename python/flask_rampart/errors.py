@@ -1,0 +1,173 @@
+"""What can go wrong, sorted by who is to blame.
+
+* :class:`ConfigError` is the developer's. It is raised at start-up, may quote what was configured,
+  and suggests the cure.
+* :class:`Denied` is the peer's. The peer learns a stable code, as an RFC 9457 problem, and never a
+  value; the detail goes to the log.
+
+Every code that a peer can receive stands in :data:`PROBLEMS`, and in ``docs/problems.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+__all__ = ["PROBLEMS", "ConfigError", "Denied", "Problem", "RampartError"]
+
+
+class RampartError(Exception):
+    """The base of what Flask-Rampart raises for the developer."""
+
+
+class ConfigError(RampartError, ValueError):
+    """A setting, key, quota, schema or decorator that cannot be used; says what would be right."""
+
+
+class Problem(NamedTuple):
+    """One kind of refusal: its stable *code*, HTTP *status* and a sentence for whoever reads the answer."""
+
+    code: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+
+
+_TABLE = (
+    Problem("app.uninitialised", 503, "This service is not ready to answer."),
+    Problem("auth.ambiguous", 400, "The request carries more than one credential."),
+    Problem("auth.missing", 401, "This resource needs a credential."),
+    Problem("auth.role", 403, "The credential does not have a role that this resource needs."),
+    Problem("auth.scope", 403, "The credential does not have a scope that this resource needs."),
+    Problem("body.consumed", 500, "The request could not be checked."),
+    Problem("body.incomplete", 400, "The body is shorter than its declared length."),
+    Problem("body.invalid", 422, "The body does not have the shape that this resource needs."),
+    Problem("body.media_type", 415, "The body is not of a media type that this resource reads."),
+    Problem("body.too_large", 413, "The body is larger than this resource reads."),
+    Problem("guard.failed", 500, "The request could not be checked."),
+    Problem("json.duplicate_key", 400, "The body names a member twice."),
+    Problem("json.encoding", 400, "The body is not UTF-8 text without a byte order mark."),
+    Problem("json.malformed", 400, "The body is not JSON."),
+    Problem("json.non_finite", 400, "The body holds a number that is not finite."),
+    Problem("json.number_too_long", 400, "The body holds a number with too many digits."),
+    Problem("json.surrogate", 400, "The body holds half of a surrogate pair."),
+    Problem("json.too_deep", 400, "The body is nested too deeply."),
+    Problem("json.too_large", 413, "The body is larger than this resource reads."),
+    Problem("json.too_many_keys", 400, "The body has too many members."),
+    Problem(
+        "limit.exceeded",
+        429,
+        "Too many requests; see Retry-After.",
+        "https://iana.org/assignments/http-problem-types#quota-exceeded",
+    ),
+    Problem("request.malformed", 400, "The request is not well formed."),
+    Problem("route.undeclared", 403, "This resource is not open."),
+    Problem("token.expired", 401, "The token has expired."),
+    Problem("token.invalid", 401, "The token is not valid here."),
+)
+
+PROBLEMS: Mapping[str, Problem] = {problem.code: problem for problem in _TABLE}
+"""Every refusal that a peer can receive, by code."""
+
+PROBLEM_JSON = "application/problem+json"
+
+
+def _prefix(problem: Problem) -> str:
+    """The constant part of the document, open at its end."""
+    document = {
+        "type": problem.type,
+        "title": HTTP_STATUS_CODES[problem.status],
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+    return json.dumps(document, separators=(",", ":"))[:-1]
+
+
+_PREFIXES = {code: _prefix(problem) for code, problem in PROBLEMS.items()}
+STATUS_LINES = {status: f"{status} {HTTP_STATUS_CODES[status].upper()}" for status in {p.status for p in _TABLE}}
+
+
+class Denied(HTTPException):
+    """A refusal. It is an ``HTTPException`` of its status, so that the app's own error handlers see it.
+
+    :param code: one of :data:`PROBLEMS`.
+    :param reason: for the log only, never sent: which rule refused, in a word or two.
+    :param headers: added to the answer, such as ``("Retry-After", "3")``.
+    :param members: further members of the problem document (RFC 9457 section 3.2); no peer's value in them.
+
+    >>> refusal = Denied.of("token.expired")
+    >>> refusal.code, refusal.problem.code
+    (401, 'token.expired')
+    """
+
+    problem: Problem
+    reason: str
+    request_id: str
+
+    @staticmethod
+    def of(
+        code: str,
+        reason: str = "",
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        members: Mapping[str, Any] | None = None,
+    ) -> Denied:
+        """A refusal of this code, in the exception class of its status."""
+        problem = PROBLEMS[code]
+        denied = _CLASSES[problem.status]()
+        denied.problem = problem
+        denied.reason = reason
+        denied.extra_headers = headers
+        denied.members = members
+        denied.request_id = ""
+        return denied
+
+    extra_headers: Sequence[tuple[str, str]]
+    members: Mapping[str, Any] | None
+
+    def document(self) -> bytes:
+        """The problem as JSON (RFC 9457)."""
+        text = _PREFIXES[self.problem.code]
+        if self.members:
+            text = f"{text},{json.dumps(self.members, separators=(',', ':'))[1:-1]}"
+        if self.request_id:
+            text = f'{text},"request_id":"{self.request_id}"'
+        return f"{text}}}".encode()
+
+    def get_body(self, environ: WSGIEnvironment | None = None, scope: Any = None) -> str:
+        return self.document().decode()
+
+    def get_headers(self, environ: WSGIEnvironment | None = None, scope: Any = None) -> list[tuple[str, str]]:
+        return [("Content-Type", PROBLEM_JSON), *self.extra_headers]
+
+    def get_response(  # type: ignore[override]
+        self, environ: WSGIEnvironment | None = None, scope: Any = None
+    ) -> Response:
+        return self.to_response(Response)
+
+    def to_response(self, response_class: type[Response]) -> Response:
+        """The refusal as the app's own kind of response."""
+        response = response_class(self.document(), self.problem.status, content_type=PROBLEM_JSON)
+        for name, value in self.extra_headers:
+            response.headers.add(name, value)
+        return response
+
+    def __str__(self) -> str:
+        return f"{self.problem.status} {self.problem.code}"
+
+
+# Flask finds a handler by exception class, so a handler of the app for 403 or for `Forbidden` must
+# find ours: each status gets a class that is both.
+_CLASSES: dict[int, type[Denied]] = {
+    status: type(f"Denied{status}", (Denied, default_exceptions[status]), {"__module__": __name__})
+    for status in STATUS_LINES
+}

@@ -1,0 +1,123 @@
+"""One request's passage through one app: what is known of it, and what was decided.
+
+The :class:`Exchange` is opened by the WSGI edge, or by the first guard that runs where there is no
+edge (``test_request_context``). It belongs to one app and one request object, so an app mounted in
+another, or called with the other's environ, has its own.
+
+It decides nothing.
+"""
+
+from __future__ import annotations
+
+from random import getrandbits
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .errors import Denied
+
+ENVIRON_KEY = "flask_rampart.exchange"
+"""Where the edge leaves the exchange for the app that it wraps."""
+
+
+class Principal(Protocol):
+    """Who is calling, whatever the kind of credential."""
+
+    @property
+    def id(self) -> str:
+        """Names the caller, such as a token's ``sub``; never empty."""
+
+    @property
+    def kind(self) -> str:
+        """The scheme that checked the credential, such as ``"jwt"``."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the credential may be used for."""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What the caller is."""
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """All that the credential states, a fresh copy each time."""
+
+    @property
+    def issuer(self) -> str | None:
+        """Who vouches for it."""
+
+    @property
+    def token_id(self) -> str | None:
+        """Names the credential, such as a token's ``jti``."""
+
+
+class Scheme(Protocol):
+    """A kind of credential that a room can check, offered to ``require`` by name."""
+
+    #: For ``WWW-Authenticate`` (RFC 9110 section 11.6.1), such as ``Bearer``.
+    challenge: str
+
+    def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
+        """Whose credential the request carries; None if it carries none of this kind."""
+
+
+class Exchange:
+    """A request as the guards see it."""
+
+    __slots__ = (
+        "body",
+        "codes",
+        "environ",
+        "id",
+        "limits",
+        "nonce",
+        "owner",
+        "principal",
+        "ran",
+        "refusal",
+        "request",
+        "route",
+        "started",
+    )
+
+    def __init__(self, owner: object, environ: dict[str, Any]) -> None:
+        #: 128 random bits as hex; names the request in the answer and in every log line.
+        self.id = "%032x" % getrandbits(128)
+        #: Nanoseconds on the performance counter.
+        self.started = perf_counter_ns()
+        #: The app's state object: what tells one app's exchange from another's.
+        self.owner = owner
+        self.environ = environ
+        #: The framework's request object, once a guard has seen it.
+        self.request: Any = None
+        #: The guards that have run for this request.
+        self.ran: frozenset[object] = _NOTHING
+        #: The rule that matched, such as ``/users/<id>``.
+        self.route: str | None = None
+        self.principal: Principal | None = None
+        #: The codes of the refusals, in order.
+        self.codes: tuple[str, ...] = ()
+        self.refusal: Denied | None = None
+        #: The CSP nonce, once a template asked for it.
+        self.nonce: str | None = None
+        #: What each phase of limits said: for the RateLimit and RateLimit-Policy fields.
+        self.limits: tuple[Any, ...] = ()
+        #: The checked body; ``NOT_CHECKED`` until a guard has set it.
+        self.body: Any = NOT_CHECKED
+
+    def refuse(self, denied: Denied) -> Denied:
+        """Notes a refusal, and marks it with the request's id."""
+        denied.request_id = self.id
+        self.codes += (denied.problem.code,)
+        self.refusal = denied
+        return denied
+
+
+class _NotChecked:
+    def __repr__(self) -> str:
+        return "NOT_CHECKED"
+
+
+NOT_CHECKED: Any = _NotChecked()
+_NOTHING: frozenset[object] = frozenset()

@@ -1,0 +1,126 @@
+"""The extension: puts the rooms together around one app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Flask, current_app
+from flask.sansio.blueprints import Blueprint
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ._native import Clock
+from .access import Schemes
+from .config import Settings
+from .edge import EdgePolicy, RampartMiddleware
+from .errors import ConfigError
+from .guards import EXTENSION, AppState, Guard, expand, protect_blueprint
+from .headers import csp_nonce, header_policy
+from .limits import Limits, application_limits
+from .redaction import AccessLog, redact_logging, redactor_of
+from .tokens import Tokens
+from .validation import Bounds, hardened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+S = TypeVar("S")
+
+
+class Rampart:
+    """Secures a Flask app: ``Rampart(app)``, or ``rampart = Rampart()`` and ``rampart.init_app(app)``.
+
+    On at once, for every view: secure headers, bounded and hardened JSON, a redacted access log and redacted
+    application logs. What is declared by ``require``, ``limit`` and ``validate`` is enforced.
+
+    :param app: the app, or None for the factory pattern.
+    :param clock: what time it is, for every guard; ``Clock.manual(...)`` in tests.
+    :raises ConfigError: for a setting that cannot be used; see ``docs/defaults.md``.
+
+    Settings are read from ``app.config`` here: set them before.
+    """
+
+    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock.system()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Secures *app*. Once for each app."""
+        if EXTENSION in app.extensions:
+            raise ConfigError(f"{app.name} already has a Rampart; call init_app once.")
+        settings = Settings.read(app.config)
+        redactor = redactor_of(settings)
+        limits = Limits(settings, self._clock, f"{app.import_name}\0{app.root_path}", lambda: app.testing)
+        bounds = Bounds(settings, app)
+        schemes = Schemes()
+        services: dict[type, Any] = {Limits: limits, Bounds: bounds, Schemes: schemes}
+        if settings.jwt_keys:
+            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path)
+        state = AppState(app, settings, services)
+        policy = EdgePolicy(
+            headers=header_policy(settings),
+            max_body=bounds.max_bytes,
+            access_log=AccessLog(settings, redactor, self._clock),
+            limits=application_limits(settings, limits),
+            owner=state,
+        )
+        app.request_class = hardened(app.request_class, bounds, state)
+        # What werkzeug reads by itself (forms, get_data) has the same bound.
+        app.config["MAX_CONTENT_LENGTH"] = bounds.max_bytes
+        app.before_request_funcs.setdefault(None, []).insert(0, state.hook)
+        app.jinja_env.globals["csp_nonce"] = csp_nonce
+        redact_logging(app, redactor)
+        # Once more when the first request comes: handlers are often configured after the app.
+        state.at_seal.append(lambda app: redact_logging(app, redactor))
+        _wrap(app, lambda inner: RampartMiddleware(inner, policy))
+        app.extensions[EXTENSION] = state
+
+    def protect(self, target: Flask | Blueprint, *guards: Guard) -> None:
+        """Puts guards on every view of a blueprint, with those nested in it, or of a whole app.
+
+        :raises ConfigError: for something else, or without guards.
+        """
+        if not guards or not all(isinstance(guard, Guard) for guard in guards):
+            raise ConfigError("protect(target, require(...), limit(...)) takes one guard or more.")
+        if isinstance(target, Flask):
+            state = _state(target)
+            state.app_guards = (*state.app_guards, *expand(guards))
+        elif isinstance(target, Blueprint):
+            protect_blueprint(target, guards)
+        else:
+            raise ConfigError(
+                f"protect() takes an app or a blueprint, not {target!r}; on a view, write the guard as a decorator."
+            )
+
+    @property
+    def tokens(self) -> Tokens:
+        """Issues and verifies the current app's tokens.
+
+        :raises ConfigError: if the app has no ``RAMPART_JWT_KEYS``.
+        """
+        return self._service(Tokens, "RAMPART_JWT_KEYS")
+
+    def _service(self, kind: type[S], setting: str) -> S:
+        service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]
+        if service is None:
+            raise ConfigError(f"{setting} is not set.")
+        return service
+
+
+def _state(app: Flask) -> AppState:
+    state: AppState | None = app.extensions.get(EXTENSION)
+    if state is None:
+        raise ConfigError(f"{app.name} has no Rampart: call Rampart(app) or init_app(app) first.")
+    return state
+
+
+def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:
+    """Puts the edge around the app, but inside ``ProxyFix``, which knows the client's address."""
+    outermost: Any = app.wsgi_app
+    if not isinstance(outermost, ProxyFix):
+        app.wsgi_app = wrap(outermost)  # type: ignore[method-assign]
+        return
+    proxy = outermost
+    while isinstance(proxy.app, ProxyFix):
+        proxy = proxy.app
+    proxy.app = wrap(proxy.app)

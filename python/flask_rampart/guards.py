@@ -1,0 +1,367 @@
+"""The joint: the one place where guards meet requests.
+
+A guard is declared on a view (:class:`Guard` is its own decorator), bound once to an app before the
+first request, and run once for each request, in the order of its :class:`Stage`:
+
+1. the hook, first in ``before_request``, runs all guards of the matched view, and *returns* a refusal
+   (or raises it, where the app has an error handler for it);
+2. the wrapper around the view runs those of its guards that have not run yet, and *raises*: whoever
+   called it must not go on;
+3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``.
+
+Fail closed: an exception in a guard refuses; an app with guarded views that has no extension answers
+503; a guard of which nothing is known to have run, runs.
+
+A new guard opens neither this file nor any other of the joint's: it is a subclass of :class:`Guard`.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from flask import Flask, current_app, request, request_started
+from werkzeug.exceptions import HTTPException
+
+from .config import Settings, snapshot
+from .declarations import declare, declared_on, holds, view_class, wrappers
+from .errors import ConfigError, Denied
+from .exchange import ENVIRON_KEY, Exchange
+
+if TYPE_CHECKING:
+    from flask.sansio.blueprints import Blueprint
+    from werkzeug.wrappers import Response
+
+T = TypeVar("T")
+Check = Callable[[Exchange], Denied | None]
+EXTENSION = "rampart"
+_EXCHANGES = "_rampart_exchanges"
+
+
+class Stage(enum.IntEnum):
+    """When a guard runs, cheapest and least trusting first."""
+
+    ARRIVAL = 0
+    """By what the network says: address limits."""
+    IDENTITY = 1
+    """Who it is."""
+    QUOTA = 2
+    """How often, by who it is."""
+    PERMISSION = 3
+    """Whether they may."""
+    PAYLOAD = 4
+    """With what."""
+
+
+class Guard:
+    """Something that may refuse a request. The joint's one extension point.
+
+    A subclass sets :attr:`stage` and :attr:`name`, and implements :meth:`bind`. An instance is a
+    decorator for functions, ``async`` functions, methods and view classes.
+    """
+
+    stage: Stage
+    name: ClassVar[str] = "guard"
+    #: Whether declaring it opens a view under ``RAMPART_DEFAULT = "deny"``.
+    opens: ClassVar[bool] = False
+    #: Guards that are declared with this one, for what must happen at another stage.
+    companions: tuple[Guard, ...] = ()
+    #: Where it was first declared, ``module.qualname``: the same in every worker.
+    place: str = ""
+
+    def __call__(self, target: T) -> T:
+        self.place = self.place or f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
+        for companion in self.companions:
+            target = companion(target)
+        return declare(self, target, demand)
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check | None:
+        """One check for all the guards of this class and stage that stand on one view.
+
+        :param guards: each with the place where it was declared (see ``declarations.declared_on``).
+        :raises ConfigError: at start-up, if one of them cannot work in this app.
+        """
+        raise NotImplementedError(f"{cls.__name__} must implement bind()")
+
+
+class Plan:
+    """The guards of one view, bound and in order."""
+
+    __slots__ = ("arrival", "guards", "rest", "view")
+
+    def __init__(self, view: Any, guards: frozenset[Guard], arrival: Sequence[Check], rest: Sequence[Check]):
+        self.view = view
+        self.guards = guards
+        self.arrival = tuple(arrival)
+        self.rest = tuple(rest)
+
+
+class AppState:
+    """What one app keeps, at ``app.extensions["rampart"]``. Made by the extension."""
+
+    def __init__(self, app: Flask, settings: Settings, services: dict[type, Any]) -> None:
+        self.settings = settings
+        #: What rooms offer each other, by type; handed over at start-up, since rooms do not import rooms.
+        self.services = services
+        self.app_guards: tuple[Guard, ...] = ()
+        #: Called once, before the first request, when all views are known.
+        self.at_seal: list[Callable[[Flask], None]] = []
+        self._config = snapshot(app.config)
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._extra: dict[tuple[Guard, ...], Plan] = {}
+        self._seat: dict[Guard, str] = {}
+        self._handlers = True
+        self._sealed = False
+        self._failed: ConfigError | None = None
+        self._lock = threading.RLock()
+
+    def exchange(self, request: Any) -> Exchange:
+        """This app's exchange for a request object."""
+        held: dict[AppState, Exchange] | None = request.__dict__.get(_EXCHANGES)
+        if held is not None:
+            exchange = held.get(self)
+            if exchange is not None:
+                return exchange
+        else:
+            held = request.__dict__[_EXCHANGES] = {}
+        exchange = request.environ.get(ENVIRON_KEY)
+        # The edge's own, unless another request object already has it: then somebody called this app
+        # with the environ of a request that is under way.
+        if exchange is None or exchange.owner is not self or exchange.request is not None:
+            exchange = Exchange(self, request.environ)
+        exchange.request = request
+        held[self] = exchange
+        return exchange
+
+    def hook(self) -> Response | None:
+        """Runs all guards of the matched view. First in ``before_request``."""
+        this = request._get_current_object()  # type: ignore[attr-defined]
+        if not self._sealed:
+            self.seal(current_app._get_current_object())  # type: ignore[attr-defined]
+        exchange = self.exchange(this)
+        rule = this.url_rule
+        if rule is None:
+            return None
+        exchange.route = rule.rule
+        app = current_app
+        plan = self._plans.get((rule.endpoint, this.method))
+        if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
+            plan = self.plan(app._get_current_object(), rule.endpoint, this.method)  # type: ignore[attr-defined]
+        denied = _run(exchange, plan.arrival)
+        if denied is None:
+            if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+                return None
+            denied = _run(exchange, plan.rest)
+            if denied is None:
+                exchange.ran = exchange.ran | plan.guards if exchange.ran else plan.guards
+                return None
+        exchange.refuse(denied)
+        if self._handlers and app._find_error_handler(denied, this.blueprints) is not None:
+            raise denied
+        # Raising costs more than most views: an answer that nobody wants to change is returned.
+        return denied.to_response(app.response_class)
+
+    def demand(self, exchange: Exchange, guards: tuple[Guard, ...]) -> None:
+        """Runs those of *guards* that have not run, and raises a refusal."""
+        missing = tuple(guard for guard in guards if guard not in exchange.ran)
+        if not missing:
+            return
+        plan = self._extra.get(missing)
+        if plan is None:
+            # Where a guard has a place of its own, it keeps its counters when called from elsewhere.
+            seat = next((self._seat[guard] for guard in missing if guard in self._seat), None)
+            endpoint = seat or missing[0].place
+            plan = self._extra[missing] = self._bind(None, [(guard, "") for guard in missing], endpoint)
+        denied = _run(exchange, plan.arrival) or _run(exchange, plan.rest)
+        if denied is not None:
+            raise exchange.refuse(denied)
+        exchange.ran |= plan.guards
+
+    def seal(self, app: Flask) -> None:
+        """Binds every view's guards. Before the first request; again raises what it raised."""
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            if self._sealed:
+                return
+            try:
+                self._seal(app)
+            except ConfigError as error:
+                self._failed = error
+                raise
+            self._sealed = True
+
+    def _seal(self, app: Flask) -> None:
+        if snapshot(app.config) != self._config:
+            changed = [
+                key for key in {**snapshot(app.config), **self._config} if app.config.get(key) != self._config.get(key)
+            ]
+            raise ConfigError(
+                f"{', '.join(sorted(changed))} changed after Rampart had read it. Set app.config before Rampart(app) "
+                "or init_app(app): a setting that comes later would silently have no effect."
+            )
+        hooks = app.before_request_funcs.setdefault(None, [])
+        if hooks[0] != self.hook:
+            hooks.remove(self.hook)
+            hooks.insert(0, self.hook)
+        self._handlers = any(handlers for by_code in app.error_handler_spec.values() for handlers in by_code.values())
+        for rule in app.url_map.iter_rules():
+            for method in rule.methods or ():
+                if rule.endpoint in app.view_functions:
+                    self.plan(app, rule.endpoint, method)
+        for finish in self.at_seal:
+            finish(app)
+        for warning in unseen(app):
+            app.logger.warning("%s", warning)
+
+    def plan(self, app: Flask, endpoint: str, method: str) -> Plan:
+        """The bound guards of a view for a method, made anew if the view function was replaced."""
+        view = app.view_functions[endpoint]
+        with self._lock:
+            plan = self._plans.get((endpoint, method))
+            if plan is not None and plan.view is view:
+                return plan
+            plan = self._bind(view, self.guards_of(app, endpoint, method), endpoint)
+            # A rule without methods takes any word as one: what a peer makes up must not grow the table.
+            if any(method in (rule.methods or ()) for rule in app.url_map.iter_rules(endpoint)):
+                self._plans[(endpoint, method)] = plan
+            for guard in plan.guards:
+                self._seat.setdefault(guard, endpoint)
+            return plan
+
+    def guards_of(self, app: Flask, endpoint: str, method: str) -> list[tuple[Guard, str]]:
+        """All guards that a request to this view meets, each with the place of its declaration."""
+        found = dict.fromkeys(self.app_guards, "")
+        path = endpoint.split(".")[:-1]
+        for length in range(1, len(path) + 1):
+            blueprint = app.blueprints.get(".".join(path[:length]))
+            if blueprint is not None:
+                found.update(dict.fromkeys(guards_of_blueprint(blueprint), ""))
+        found.update(declared_on(app.view_functions[endpoint], method))
+        return list(found.items())
+
+    def _bind(self, view: Any, found: list[tuple[Guard, str]], endpoint: str) -> Plan:
+        groups: dict[tuple[Stage, type[Guard]], list[tuple[Guard, str]]] = {}
+        for guard, place in found:
+            groups.setdefault((guard.stage, type(guard)), []).append((guard, place))
+        arrival: list[Check] = []
+        rest: list[Check] = []
+        if view is not None and self.settings.default == "deny" and not any(g.opens for g, _ in found):
+            rest.append(_undeclared)
+        for (stage, kind), group in sorted(groups.items(), key=lambda item: item[0][0]):
+            check = kind.bind(group, self, endpoint)
+            if check is not None:
+                (arrival if stage is Stage.ARRIVAL else rest).append(check)
+        return Plan(view, frozenset(guard for guard, _ in found), arrival, rest)
+
+
+def current_exchange() -> Exchange:
+    """The exchange of the current request in the current app.
+
+    :raises RuntimeError: outside a request, or in an app without ``Rampart(app)``.
+    """
+    state = current_app.extensions.get(EXTENSION)
+    if state is None:
+        raise RuntimeError("This app has no Rampart(app).")
+    exchange: Exchange = state.exchange(request._get_current_object())  # type: ignore[attr-defined]
+    return exchange
+
+
+def demand(guards: tuple[Guard, ...]) -> None:
+    """What the wrapper around a view calls before it. Raises :class:`Denied` to refuse."""
+    try:
+        this = request._get_current_object()  # type: ignore[attr-defined]
+    except RuntimeError:
+        raise RuntimeError(
+            "A guarded view was called outside a request, where no guard can decide. In a test, use "
+            "app.test_client(), or app.test_request_context()."
+        ) from None
+    state = current_app.extensions.get(EXTENSION)
+    if state is None:
+        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
+    exchange = state.exchange(this)
+    for guard in guards:
+        if guard not in exchange.ran:
+            if not state._sealed:
+                state.seal(current_app._get_current_object())  # type: ignore[attr-defined]
+            return state.demand(exchange, guards)  # type: ignore[no-any-return]
+    return None
+
+
+def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
+    try:
+        for check in checks:
+            denied = check(exchange)
+            if denied is not None:
+                return denied
+    except HTTPException as error:
+        # Raised on purpose, by a callable of the app's or by reading a broken body.
+        if isinstance(error, Denied):
+            return error
+        raise
+    except Exception as error:
+        current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
+        return Denied.of("guard.failed", reason=type(error).__name__)
+    return None
+
+
+def _undeclared(exchange: Exchange) -> Denied | None:
+    return Denied.of("route.undeclared", reason="declares neither require nor public")
+
+
+_BLUEPRINT = "__rampart_blueprint_guards__"
+
+
+def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
+    """What ``rampart.protect(blueprint, ...)`` put on a blueprint."""
+    guards: tuple[Guard, ...] = blueprint.__dict__.get(_BLUEPRINT, ())
+    return guards
+
+
+def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
+    """Puts guards on every view of a blueprint and of those nested in it."""
+    blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
+
+
+def expand(guards: Iterable[Guard]) -> tuple[Guard, ...]:
+    """Guards with their companions."""
+    return tuple(every for guard in guards for every in (*guard.companions, guard))
+
+
+def unseen(app: Flask) -> list[str]:
+    """What is wrong with where guards were written: each a sentence with the cure."""
+    views = frozenset(id(layer) for view in app.view_functions.values() for layer in (view, view_class(view)))
+    known = {id(view) for view in app.view_functions.values()}
+    found = []
+    for wrapper, target in list(wrappers.items()):
+        if id(wrapper) in known or id(target) in known:
+            continue
+        if holds(target, views):
+            found.append(
+                f"{wrapper.__module__}.{wrapper.__qualname__}: a guard stands above a decorator without functools.wraps "
+                "that stands above the route, so requests do not meet it. Put the route on top, or add "
+                "functools.wraps to that decorator."
+            )
+    return found
+
+
+def _refuse_uninitialised(app: Flask, **_: Any) -> None:
+    if EXTENSION in app.extensions:
+        return
+    rule = request.url_rule
+    if rule is None:
+        return
+    view = app.view_functions.get(rule.endpoint)
+    blueprints = (app.blueprints.get(name) for name in request.blueprints)
+    if (view is not None and declared_on(view, request.method)) or any(
+        blueprint is not None and guards_of_blueprint(blueprint) for blueprint in blueprints
+    ):
+        app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
+        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
+
+
+# The wrapper covers a guard that Flask calls through; this covers one written above the route.
+request_started.connect(_refuse_uninitialised)

@@ -1,0 +1,222 @@
+"""Limits: how often.
+
+``limit`` admits a request when every limit of its phase has room for it, all or nothing:
+
+1. limits by address and global ones, at ``ARRIVAL``: before a credential is looked at, so that forged
+   tokens are stopped before cryptography is spent on them;
+2. limits by principal or by a function of the app's, at ``QUOTA``: after who it is, before whether
+   they may.
+
+A refused request is charged nothing. Quotas are GCRA (ITU-T I.371): ``"60/minute burst 20"`` refills one
+each second and holds at most 20; without ``burst`` it holds the whole 60. The counters are shared by
+all workers of the host (``RAMPART_LIMIT_STORE``).
+
+A key that comes out empty falls back to the address, and without an address to one shared key: never
+to "no limit".
+
+Deployment: behind a proxy, ``REMOTE_ADDR`` is the proxy's. Use werkzeug's ``ProxyFix``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ._native import Clock, LimitSet, LimitStore, Quota, Verdict
+from .config import Settings, nearest
+from .errors import ConfigError, Denied
+from .exchange import Exchange
+from .guards import AppState, Check, Guard, Stage
+
+KeyFunction = Callable[[], "str | None"]
+_BY = ("address", "principal", "global")
+
+
+class limit(Guard):  # noqa: N801 - read as a verb above a view
+    """Refuses requests beyond *quota*, counted per *by*, exactly, across all workers of the host.
+
+    :param quota: such as ``"60/minute burst 20; 1000/day"``. Units are second, minute, hour, day,
+        month (30 days) and year (360 days).
+    :param by: ``"address"``, ``"principal"``, ``"global"``, or a function without arguments that returns a
+        text. An empty key falls back to the address.
+    :param scope: limits of one scope with one quota share their counters; without it, each view and each
+        guard has its own.
+    :raises ConfigError: at import, if *quota* cannot be read.
+
+    The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
+
+    >>> limit("60/minute burst 20").quotas[0].burst
+    20
+    """
+
+    name = "limit"
+
+    def __init__(self, quota: str, *, by: str | KeyFunction = "address", scope: str | None = None) -> None:
+        if not isinstance(quota, str):
+            raise ConfigError('Write @limit("60/minute"), with a quota in parentheses.')
+        if not callable(by) and by not in _BY:
+            raise ConfigError(f"limit(by={by!r}): by is one of {', '.join(_BY)}, or a function.{nearest(str(by), _BY)}")
+        if scope is not None and not scope:
+            raise ConfigError("limit(scope=...) is empty. Leave it out to count each view by itself.")
+        self.text = quota
+        self.quotas = _quotas(quota)
+        self.by = by
+        self.scope = scope
+        self.stage = Stage.ARRIVAL if by in ("address", "global") else Stage.QUOTA
+
+    def __repr__(self) -> str:
+        by = self.by if isinstance(self.by, str) else getattr(self.by, "__qualname__", repr(self.by))
+        return f"limit({self.text!r}, by={by!r})"
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check:
+        limits: Limits = state.services[Limits]
+        entries, keys = [], []
+        for guard, place in guards:
+            by_address = guard.by == "address"
+            entries.append((limits.scope(guard, endpoint, place), guard.quotas, "address" if by_address else "text"))
+            keys.append(_key(guard.by))
+        limit_set = LimitSet(limits.store, entries, ipv6_prefix=state.settings.ipv6_prefix)
+        policy = limit_set.policy
+        if len(keys) == 1 and guards[0][0].by == "address":
+            # The usual case, without the tuple of calls.
+            def check_address(exchange: Exchange) -> Denied | None:
+                verdict = limit_set.check((exchange.environ.get("REMOTE_ADDR") or "",))
+                exchange.limits += ((verdict, policy),)
+                return None if verdict.admitted else refused(verdict)
+
+            return check_address
+        readers = tuple(keys)
+
+        def check(exchange: Exchange) -> Denied | None:
+            verdict = limit_set.check(tuple([read(exchange) for read in readers]))
+            exchange.limits += ((verdict, policy),)
+            return None if verdict.admitted else refused(verdict)
+
+        return check
+
+
+def refused(verdict: Verdict) -> Denied:
+    """The refusal for a verdict that did not admit."""
+    return Denied.of(
+        "limit.exceeded",
+        reason=verdict.violated or "",
+        headers=(("Retry-After", str(verdict.retry_after)),),
+        members={"violated-policies": [verdict.violated]},
+    )
+
+
+class Limits:
+    """An app's store of counters, and the names of its limits."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, name: str, testing: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._name = name
+        self._testing = testing
+        self._store: LimitStore | None = None
+        self._scopes: dict[tuple[limit, str], str] = {}
+        self._taken: set[str] = set()
+
+    @property
+    def store(self) -> LimitStore:
+        """The counters, opened when a first limit needs them."""
+        if self._store is None:
+            self._store = self._open()
+        return self._store
+
+    def scope(self, guard: limit, endpoint: str, place: str) -> str:
+        """The name of a guard's counters: the same in each worker, whichever plan it is bound into."""
+        if guard.scope is not None:
+            return f"shared:{guard.scope}"
+        key = (guard, endpoint)
+        if key not in self._scopes:
+            by = guard.by if isinstance(guard.by, str) else getattr(guard.by, "__qualname__", "function")
+            name = f"view:{endpoint}:{place}:{by}"
+            # Two guards alike on one view each count, so they need a name each.
+            number = 0
+            while f"{name}:{number}" in self._taken:
+                number += 1
+            self._taken.add(f"{name}:{number}")
+            self._scopes[key] = f"{name}:{number}"
+        return self._scopes[key]
+
+    def _open(self) -> LimitStore:
+        url = self._settings.limit_store or ("memory://" if self._testing() else "shm://")
+        if url == "memory://":
+            return LimitStore.local(self._clock)
+        if not url.startswith("shm://"):
+            known = ("shm://", "shm:///directory", "memory://")
+            raise ConfigError(f"RAMPART_LIMIT_STORE: {url!r} is not one of {', '.join(known)}.{nearest(url, known)}")
+        directory = url[len("shm://") :] or _private_directory()
+        name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
+        try:
+            return LimitStore.shared(directory, f"limits-{name}", self._clock, bytes=self._settings.limit_table)
+        except ValueError as error:
+            raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None
+
+
+def application_limits(settings: Settings, limits: Limits) -> LimitSet | None:
+    """The application-wide limits, per address, that the edge asks before Flask."""
+    if settings.limits is None:
+        return None
+    quotas = _quotas(settings.limits)
+    return LimitSet(limits.store, [("application", quotas, "address")], ipv6_prefix=settings.ipv6_prefix)
+
+
+def _quotas(text: str) -> list[Quota]:
+    try:
+        return Quota.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+
+
+def _key(by: str | KeyFunction) -> Callable[[Exchange], str]:
+    if by == "address":
+        return _address
+    if by == "global":
+        return lambda exchange: "global"
+    if by == "principal":
+        return _principal
+    if not callable(by):  # the constructor has checked it
+        raise ConfigError(f"limit(by={by!r}) is not a function.")
+    function = by
+
+    def key(exchange: Exchange) -> str:
+        value = function()
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"limit(by=...) must return a text, not {type(value).__name__}")
+        return f"key:{value}" if value and value.strip() else _fallback(exchange)
+
+    return key
+
+
+def _address(exchange: Exchange) -> str:
+    return exchange.environ.get("REMOTE_ADDR") or ""
+
+
+def _principal(exchange: Exchange) -> str:
+    principal = exchange.principal
+    if principal is None:
+        return _fallback(exchange)
+    return f"principal:{principal.issuer or ''}\0{principal.id}"
+
+
+def _fallback(exchange: Exchange) -> str:
+    """By address, in a name space of its own, so that no key of a peer's making can pose as it."""
+    return f"address:{_address(exchange)}"
+
+
+def _private_directory() -> str:
+    """A directory of this user's own, the same for all workers. The native store checks owner and mode."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return str(Path(runtime) / "flask-rampart")
+    memory = Path("/dev/shm")
+    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    return str(base / f"flask-rampart-{os.geteuid()}")

@@ -1,0 +1,58 @@
+"""What the tests share: apps with settings, a clock that is advanced, tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_rampart import Clock, Rampart
+from flask_rampart._native import Key
+
+SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes: the least that HS256 takes
+KEYS = [{"kid": "test", "alg": "HS256", "secret": SECRET}]
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock.manual(NOW)
+
+
+@pytest.fixture
+def make_app(clock: Clock) -> Callable[..., Flask]:
+    """Makes an app behind Rampart: ``make_app(RAMPART_DEFAULT="deny")``."""
+
+    def make(*, rampart: bool = True, **config: Any) -> Flask:
+        app = Flask(__name__)
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://", RAMPART_JWT_KEYS=KEYS)
+        app.config.update(config)
+        app.config = type(app.config)(app.root_path, {k: v for k, v in app.config.items() if v is not ...})
+        if rampart:
+            Rampart(app, clock=clock)
+        else:
+            for name in [name for name in app.config if name.startswith("RAMPART_")]:
+                del app.config[name]
+        return app
+
+    return make
+
+
+@pytest.fixture
+def token() -> Callable[..., str]:
+    """Signs claims as they are: ``token(scope="predict")``; ``sub`` and ``exp`` are there unless given."""
+
+    def sign(**claims: Any) -> str:
+        payload = {"sub": "ada", "exp": NOW + 60, **claims}
+        key = Key.from_secret(SECRET.encode(), "HS256", "test")
+        return key.sign(json.dumps({name: value for name, value in payload.items() if value is not ...}))
+
+    return sign
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,106 @@
+"""The arrows of the house: who may import whom, read from the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "python" / "flask_rampart"
+
+# Lower floors first. A module imports from floors below its own; rooms never import each other.
+FLOORS: list[set[str]] = [
+    {"_native"},
+    {"errors"},
+    {"config", "exchange"},
+    {"declarations"},
+    {"guards"},
+    {"access", "headers", "limits", "redaction", "tokens", "validation"},
+    {"edge"},
+    {"extension"},
+    {"cli"},
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that a module needs to run; what only types need may point anywhere."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in typing_only:
+            depth = len(path.relative_to(PACKAGE).parts)
+            if node.level == depth:
+                name = (node.module or "").split(".")[0]
+                found |= {name} if name else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    assert room in FLOOR, f"{room} has no floor: give it one"
+    for name in imported(path):
+        assert FLOOR[name] < FLOOR[room], f"{room} imports {name}"
+
+
+def test_every_floor_exists() -> None:
+    rooms = {room_of(path) for path in modules()} | {"_native"}
+    assert rooms == set(FLOOR)
+
+
+def test_the_core_keeps_pyo3_and_unsafe_in_their_places() -> None:
+    for path in sorted((ROOT / "src").rglob("*.rs")):
+        text = path.read_text()
+        code = re.sub(r"//.*", "", text)
+        place = path.relative_to(ROOT / "src")
+        if place.parts[0] != "bindings":
+            assert "pyo3" not in code, place
+        if re.search(r"\bunsafe\s*(\{|fn|impl)", code):
+            assert place.parts[:2] == ("limits", "shm"), f"{place} has unsafe code"
+            assert len(re.findall(r"\bunsafe\s*(?:\{|impl)", code)) <= text.count("SAFETY:"), place
+
+
+def test_rust_rooms_do_not_import_rooms() -> None:
+    rooms = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} - {"bindings"}
+    for room in rooms:
+        for path in (ROOT / "src" / room).rglob("*.rs"):
+            for other in re.findall(r"\bcrate::(\w+)", re.sub(r"//.*", "", path.read_text())):
+                assert other == room or other not in rooms, f"{path.name} imports {other}"
+
+
+def test_one_name_through_the_whole_house() -> None:
+    for room in ("headers", "limits", "redaction", "tokens", "validation"):
+        for place in (
+            f"src/{room}/mod.rs",
+            f"src/bindings/{room}.rs",
+            f"python/flask_rampart/{room}.py",
+            f"tests/test_{room}.py",
+        ):
+            assert (ROOT / place).exists(), place
+
+
+def test_sources_are_ascii_but_for_strings_that_need_more() -> None:
+    # Trojan Source, CVE-2021-42574: code that reads otherwise than it runs.
+    bidi = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+    for folder in ("src", "python", "examples", "benches"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".pyi", ".rs"}:
+                assert not bidi.search(path.read_text()), path

@@ -1,0 +1,229 @@
+"""The example ``examples/predict_api``: its model, and each of its routes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from examples.predict_api import forge  # noqa: E402
+from examples.predict_api.accounts import Accounts, new_account, save  # noqa: E402
+from examples.predict_api.app import create_app  # noqa: E402
+from examples.predict_api.attacks import SCRIPT  # noqa: E402
+from examples.predict_api.classifier import MODEL, Classifier  # noqa: E402
+from examples.predict_api.logs import leaks  # noqa: E402
+from examples.predict_api.train import accuracy, read, render, train  # noqa: E402
+from flask_rampart.errors import PROBLEMS  # noqa: E402
+
+KEY = forge.new_key()
+ADA = ("ada@mail.example", "correct horse battery")
+GRACE = ("grace@mail.example", "staple of the navy")
+TICKET = {"text": "I was charged twice for the invoice of May"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The key and the accounts that the app needs."""
+    folder = tmp_path_factory.mktemp("predict")
+    key, users = folder / "key.pem", folder / "users.json"
+    key.write_bytes(forge.private_pem(KEY))
+    people = [
+        new_account("u-ada", *ADA, scopes=["predict"]),
+        new_account("u-grace", *GRACE, scopes=["predict"], roles=["admin"]),
+    ]
+    save(users, people)
+    return {"PREDICT_KEY_PEM": str(key), "PREDICT_USERS": str(users)}
+
+
+@pytest.fixture
+def app(files: dict[str, str]) -> Flask:
+    return create_app({**files, "RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://"})
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def bearer(subject: str = "u-ada", **claims: object) -> dict[str, str]:
+    return {"Authorization": f"Bearer {forge.rs256(KEY, {**forge.claims(subject), **claims})}"}
+
+
+def login(client: FlaskClient, email: str, password: str) -> TestResponse:
+    return client.post("/login", json={"email": email, "password": password})
+
+
+def got(answer: TestResponse) -> tuple[int, str]:
+    return answer.status_code, (answer.json or {}).get("code", "")
+
+
+# --- The model ---
+
+
+def test_training_gives_the_shipped_model_byte_for_byte() -> None:
+    training, _ = read()
+    assert render(train(training)).encode() == MODEL.read_bytes()
+
+
+def test_the_classifier_is_right_on_nine_of_ten_held_out_lines() -> None:
+    training, held_out = read()
+    assert len(held_out) >= 50
+    assert not {line["text"].lower() for line in training} & {line["text"].lower() for line in held_out}
+    assert accuracy(Classifier.load(), held_out) >= 0.9
+
+
+def test_the_model_is_small() -> None:
+    assert MODEL.stat().st_size <= 200 * 1024
+
+
+def test_probabilities_add_up_to_one_and_the_label_has_the_greatest() -> None:
+    verdict = Classifier.load().classify("My parcel has not arrived and tracking is broken")
+    assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=0.001)
+    assert verdict.confidence == max(verdict.probabilities.values())
+
+
+@pytest.mark.parametrize("text", ["", "???", "zzz qqq", "\ud800", "word " * 50_000])
+def test_the_classifier_answers_whatever_it_is_asked(text: str) -> None:
+    classifier = Classifier.load()
+    assert classifier.classify(text).label in classifier.labels
+
+
+# --- The accounts ---
+
+
+def test_an_account_is_found_by_address_and_password_alone(files: dict[str, str]) -> None:
+    accounts = Accounts.load(files["PREDICT_USERS"])
+    found = accounts.check("Ada@Mail.example", ADA[1])
+    assert found is not None
+    assert found.id == "u-ada"
+    assert accounts.check(ADA[0], "wrong") is None
+    assert accounts.check("nobody@mail.example", ADA[1]) is None
+    assert accounts.check("nobody@mail.example", "") is None
+
+
+def test_passwords_are_stored_as_scrypt_hashes(files: dict[str, str]) -> None:
+    text = Path(files["PREDICT_USERS"]).read_text()
+    assert ADA[1] not in text
+    assert all(entry["password_hash"].startswith("scrypt:") for entry in json.loads(text))
+
+
+# --- The API ---
+
+
+@pytest.mark.parametrize("missing", ["PREDICT_KEY_PEM", "PREDICT_USERS"])
+def test_the_app_does_not_start_without_its_key_or_accounts(
+    files: dict[str, str], missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(RuntimeError, match=missing):
+        create_app({name: path for name, path in files.items() if name != missing})
+
+
+def test_health_is_open(client: FlaskClient) -> None:
+    assert client.get("/health").json == {"status": "ok", "model": Classifier.load().version}
+
+
+def test_a_token_from_login_opens_predict(client: FlaskClient) -> None:
+    token = (login(client, *ADA).json or {})["access_token"]
+    answer = client.post("/predict", json=TICKET, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["label"] == "billing"
+    assert answer.json["for"] == "u-ada"
+
+
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: FlaskClient) -> None:
+    wrong, unknown = login(client, ADA[0], "wrong"), login(client, "nobody@mail.example", "wrong")
+    assert got(wrong) == (401, "login.failed")
+    assert wrong.data == unknown.data
+    assert wrong.headers["WWW-Authenticate"]
+
+
+def test_the_eleventh_login_of_a_minute_is_refused(client: FlaskClient) -> None:
+    # Bodies that are refused cost no password hash, and count all the same.
+    statuses = [client.post("/login", json={}).status_code for _ in range(11)]
+    assert statuses == [422] * 10 + [429]
+
+
+def test_predict_wants_its_scope(client: FlaskClient) -> None:
+    assert got(client.post("/predict", json=TICKET)) == (401, "auth.missing")
+    assert got(client.post("/predict", json=TICKET, headers=bearer(scope="read"))) == (403, "auth.scope")
+
+
+def test_predict_counts_callers_apart(client: FlaskClient) -> None:
+    ada, bob = bearer("u-ada"), bearer("u-bob")
+    statuses = [client.post("/predict", json=TICKET, headers=ada).status_code for _ in range(25)]
+    assert statuses[:20] == [200] * 20
+    assert statuses[-1] == 429
+    assert client.post("/predict", json=TICKET, headers=bob).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{", (400, "json.malformed")),
+        (b'{"text": "a", "text": "b"}', (400, "json.duplicate_key")),
+        (b'{"text": 1}', (422, "body.invalid")),
+        (b'{"text": ""}', (422, "body.invalid")),
+        (b'{"text": "a", "more": 1}', (422, "body.invalid")),
+        (json.dumps({"text": "a" * 2000}).encode(), (200, "")),
+        (json.dumps({"text": "a" * 2001}).encode(), (422, "body.invalid")),
+        (b" " * (256 * 1024 + 1), (413, "body.too_large")),
+    ],
+)
+def test_predict_wants_a_body_of_its_shape(client: FlaskClient, body: bytes, expected: tuple[int, str]) -> None:
+    answer = client.post("/predict", data=body, content_type="application/json", headers=bearer())
+    assert got(answer) == expected
+
+
+def test_figures_want_the_role_admin(client: FlaskClient) -> None:
+    client.post("/predict", json=TICKET, headers=bearer())
+    assert got(client.get("/admin/stats", headers=bearer())) == (403, "auth.role")
+    answer = client.get("/admin/stats", headers=bearer("u-grace", roles=["admin"]))
+    assert answer.json is not None
+    assert answer.json["by_label"] == {"billing": 1}
+
+
+def test_the_guard_above_the_route_guards(client: FlaskClient) -> None:
+    assert got(client.get("/models")) == (401, "auth.missing")
+    answer = client.get("/models", headers=bearer())
+    assert answer.json is not None
+    assert answer.json["models"][0]["labels"] == ["account", "billing", "shipping", "technical"]
+
+
+def test_two_apps_count_apart(app: Flask, files: dict[str, str]) -> None:
+    other = create_app({**files, "RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://"})
+    app.test_client().post("/predict", json=TICKET, headers=bearer())
+    answer = other.test_client().get("/admin/stats", headers=bearer("u-grace", roles=["admin"]))
+    assert answer.json is not None
+    assert answer.json["served"] == 0
+
+
+# --- The demo ---
+
+
+def test_the_demo_expects_only_codes_that_exist() -> None:
+    codes = {attempt.code for act in SCRIPT for attempt in act.attempts} - {"", "login.failed"}
+    assert codes <= PROBLEMS.keys()
+    assert all(PROBLEMS[a.code].status == a.status for act in SCRIPT for a in act.attempts if a.code in PROBLEMS)
+
+
+@pytest.mark.parametrize("written", ["kim.lee@mail.example", "kim.lee%40mail.example"])
+def test_the_demo_sees_a_secret_in_a_log(tmp_path: Path, written: str) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"sent to {written} today")
+    assert leaks({"log": log}, {"an e-mail": "kim.lee@mail.example"}) == ["an e-mail is in the log"]
+
+
+def test_the_demo_sees_half_a_token_in_a_log(tmp_path: Path) -> None:
+    log, token = tmp_path / "log", forge.rs256(KEY, forge.claims("u-ada"))
+    log.write_text(f"signature {token.split('.')[2]}")
+    assert leaks({"log": log}, {"a token": token}) == ["a token is in the log"]

@@ -1,0 +1,748 @@
+"""The joint: a declared guard meets every request to its view, once, in the order of the stages."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, Response, abort, current_app, g, request, stream_with_context
+from flask.views import MethodView, View
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
+from flask_rampart.exchange import Exchange
+from flask_rampart.guards import AppState, Check, current_exchange
+
+App = Callable[..., Flask]
+
+
+class Probe(Guard):
+    """A guard that notes that it ran, and refuses if told to."""
+
+    name = "probe"
+
+    def __init__(self, label: str = "probe", stage: Stage = Stage.IDENTITY, *, refuse: bool = False) -> None:
+        self.label = label
+        self.stage = stage
+        self.refuse = refuse
+        self.runs = 0
+
+    def __repr__(self) -> str:
+        return f"probe({self.label!r})"
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Probe, str]], state: AppState, endpoint: str) -> Check:
+        def check(exchange: Exchange) -> Denied | None:
+            for guard, _ in guards:
+                guard.runs += 1
+                exchange.environ.setdefault("probes", []).append(guard.label)
+                if guard.refuse:
+                    return Denied.of("auth.scope")
+            return None
+
+        return check
+
+
+class Failing(Probe):
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Probe, str]], state: AppState, endpoint: str) -> Check:
+        def check(exchange: Exchange) -> Denied | None:
+            raise ZeroDivisionError("a bug in a guard")
+
+        return check
+
+
+def no() -> Probe:
+    return Probe(refuse=True)
+
+
+def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A foreign decorator that forgets functools.wraps."""
+
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def wrapping(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A foreign decorator as it should be."""
+
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def never(*args: Any, **kwargs: Any) -> str:
+    raise AssertionError("the view ran")
+
+
+# Order
+
+
+def test_guards_run_in_stage_order_whatever_the_order_of_decorators(make_app: App) -> None:
+    app = make_app()
+    stages = [Stage.PAYLOAD, Stage.ARRIVAL, Stage.PERMISSION, Stage.QUOTA, Stage.IDENTITY]
+
+    @app.get("/")
+    @Probe("payload", stages[0])
+    @Probe("arrival", stages[1])
+    @Probe("permission", stages[2])
+    @Probe("quota", stages[3])
+    @Probe("identity", stages[4])
+    def view() -> list[str]:
+        return list(request.environ["probes"])
+
+    assert app.test_client().get("/").json == ["arrival", "identity", "quota", "permission", "payload"]
+
+
+def test_a_refusal_stops_the_stages_that_follow(make_app: App) -> None:
+    app = make_app()
+    late = Probe("late", Stage.PAYLOAD)
+    app.get("/")(late(Probe("no", Stage.QUOTA, refuse=True)(never)))
+    assert app.test_client().get("/").status_code == 403
+    assert late.runs == 0
+
+
+# Where a guard was written
+
+
+def test_a_guard_above_the_route_guards(make_app: App) -> None:
+    app = make_app()
+
+    @no()
+    @app.get("/")
+    def view() -> str:
+        return never()
+
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_guards_above_and_below_the_route_all_guard(make_app: App) -> None:
+    app = make_app()
+    below, above, top = Probe("below"), Probe("above"), Probe("top")
+
+    @top
+    @above
+    @app.get("/")
+    @below
+    def view() -> list[str]:
+        return list(request.environ["probes"])
+
+    assert sorted(app.test_client().get("/").json) == ["above", "below", "top"]
+
+
+def test_a_guard_under_a_decorator_without_wraps_guards(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/", endpoint="view")
+    @opaque
+    @no()
+    def view() -> str:
+        return never()
+
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_a_guard_above_a_wrapping_decorator_above_the_route_guards(make_app: App) -> None:
+    app = make_app()
+
+    @no()
+    @wrapping
+    @app.get("/")
+    def view() -> str:
+        return never()
+
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_a_guard_above_a_decorator_without_wraps_above_the_route_is_reported(
+    make_app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+
+    @no()
+    @opaque
+    @app.get("/")
+    def view() -> str:
+        return "seen"
+
+    with caplog.at_level(logging.WARNING):
+        app.test_client().get("/")
+    assert "functools.wraps" in caplog.text
+    result = app.test_cli_runner().invoke(args=["rampart", "routes", "--strict"])
+    assert result.exit_code == 1
+    assert "functools.wraps" in result.output
+
+
+def test_add_url_rule_registers_a_guarded_view(make_app: App) -> None:
+    app = make_app()
+    app.add_url_rule("/", view_func=no()(never))
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_one_function_under_two_rules_has_the_guards_of_each(make_app: App) -> None:
+    app = make_app()
+
+    def view() -> list[str]:
+        return list(request.environ["probes"])
+
+    app.add_url_rule("/a", "a", Probe("a")(view))
+    app.add_url_rule("/b", "b", Probe("b")(view))
+    client = app.test_client()
+    assert client.get("/a").json == ["a"]
+    assert client.get("/b").json == ["b"]
+
+
+def test_a_copy_made_by_wraps_does_not_take_along_what_was_declared_above(make_app: App) -> None:
+    app = make_app()
+
+    def view() -> str:
+        return "ok"
+
+    app.add_url_rule("/guarded", "guarded", no()(view))
+    app.add_url_rule("/copy", "copy", wrapping(view))
+    assert app.test_client().get("/guarded").status_code == 403
+    assert app.test_client().get("/copy").status_code == 200
+
+
+def test_partials_and_bound_methods_are_guarded(make_app: App) -> None:
+    app = make_app()
+
+    class Service:
+        def answer(self) -> str:
+            return never()
+
+        def above(self) -> str:
+            return never()
+
+        def answer_openly(self) -> str:
+            return "open"
+
+    service, other = Service(), Service()
+    app.add_url_rule("/other", "other", other.answer_openly)
+    app.add_url_rule("/partial", "partial", no()(functools.partial(never, 1)))
+    app.add_url_rule("/bound", "bound", no()(service.answer))
+    app.add_url_rule("/above", "above", service.above)
+    no()(service.above)
+    no()(service.answer_openly)
+    unguarded = functools.partial(lambda value: str(value), 7)
+    app.add_url_rule("/partial-above", "partial-above", unguarded)
+    no()(unguarded)
+    client = app.test_client()
+    for path in ("/partial", "/bound", "/above", "/partial-above"):
+        assert client.get(path).status_code == 403, path
+    assert client.get("/other").text == "open"
+
+
+def test_a_replaced_view_function_is_planned_anew(make_app: App) -> None:
+    app = make_app()
+    app.add_url_rule("/", "view", lambda: "open")
+    client = app.test_client()
+    assert client.get("/").status_code == 200
+    app.view_functions["view"] = no()(never)
+    assert client.get("/").status_code == 403
+
+
+def test_a_guard_on_something_that_is_no_view_says_so() -> None:
+    with pytest.raises(ConfigError, match="protect"):
+        require()(Blueprint("b", __name__))
+    with pytest.raises(ConfigError, match="parentheses"):
+        require(never)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="below"):
+        require()(staticmethod(never))
+
+
+# Kinds of views
+
+
+def test_an_async_view_is_guarded_and_runs(make_app: App) -> None:
+    app = make_app()
+    seen = Probe("seen")
+
+    @app.get("/yes")
+    @seen
+    async def yes() -> str:
+        return "ran"
+
+    @app.get("/no")
+    @opaque
+    @no()
+    async def refused() -> str:
+        return never()
+
+    client = app.test_client()
+    assert client.get("/yes").text == "ran"
+    assert seen.runs == 1
+    assert client.get("/no").status_code == 403
+
+
+def test_generators_and_streams_are_guarded_before_their_first_byte(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/generator")
+    @Probe("first")
+    def generator() -> Iterator[str]:
+        yield "a"
+        yield ",".join(request.environ["probes"])
+
+    @app.get("/stream")
+    @no()
+    def stream() -> Response:
+        return Response(stream_with_context(iter([never()])))
+
+    client = app.test_client()
+    assert client.get("/stream").status_code == 403
+    app.view_functions["generator"] = Probe("first")(
+        lambda: Response(stream_with_context(iter(["a", *request.environ["probes"]])))
+    )
+    assert client.get("/generator").text == "afirst"
+
+
+def test_method_views_are_guarded_by_class_and_by_method(make_app: App) -> None:
+    app = make_app()
+
+    @Probe("class")
+    class Items(MethodView):
+        def get(self) -> list[str]:
+            return list(request.environ["probes"])
+
+        @Probe("method")
+        def post(self) -> list[str]:
+            return list(request.environ["probes"])
+
+        @no()
+        def delete(self) -> str:
+            return never()
+
+    app.add_url_rule("/", view_func=Items.as_view("items"))
+    client = app.test_client()
+    assert client.get("/").json == ["class"]
+    assert client.post("/").json == ["class", "method"]
+    assert client.delete("/").status_code == 403
+
+
+def test_head_is_guarded_as_the_method_that_answers_it(make_app: App) -> None:
+    app = make_app()
+
+    class Items(MethodView):
+        @no()
+        def get(self) -> str:
+            return never()
+
+    app.add_url_rule("/class", view_func=Items.as_view("items"))
+    app.get("/function")(no()(never))
+    client = app.test_client()
+    assert client.head("/class").status_code == 403
+    assert client.head("/function").status_code == 403
+    assert client.head("/function").data == b""
+
+
+def test_a_subclass_guards_itself_and_never_its_parent(make_app: App) -> None:
+    app = make_app()
+
+    @Probe("parent")
+    class Parent(MethodView):
+        def get(self) -> list[str]:
+            return list(request.environ["probes"])
+
+    @Probe("child")
+    class Child(Parent):
+        pass
+
+    app.add_url_rule("/parent", view_func=Parent.as_view("parent"))
+    app.add_url_rule("/child", view_func=Child.as_view("child"))
+    client = app.test_client()
+    assert client.get("/parent").json == ["parent"]
+    assert client.get("/child").json == ["parent", "child"]
+
+
+def test_an_inherited_method_keeps_its_guard(make_app: App) -> None:
+    # CVE-2025-41248: Spring lost annotations of inherited generic methods.
+    app = make_app()
+
+    class Parent(MethodView):
+        @no()
+        def get(self) -> str:
+            return never()
+
+    class Child(Parent):
+        pass
+
+    app.add_url_rule("/", view_func=Child.as_view("child"))
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_a_class_view_hidden_from_us_still_guards(make_app: App) -> None:
+    app = make_app()
+
+    @no()
+    class Items(MethodView):
+        def get(self) -> str:
+            return never()
+
+    app.add_url_rule("/", "items", opaque(Items.as_view("items")))
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_decorators_of_a_view_class_and_plain_views_are_guarded(make_app: App) -> None:
+    app = make_app()
+
+    class Items(MethodView):
+        decorators = [no()]  # noqa: RUF012 - Flask's own interface
+
+        def get(self) -> str:
+            return never()
+
+    class Plain(View):
+        @no()
+        def dispatch_request(self) -> str:
+            return never()
+
+    app.add_url_rule("/items", view_func=Items.as_view("items"))
+    app.add_url_rule("/plain", view_func=Plain.as_view("plain"))
+    assert app.test_client().get("/items").status_code == 403
+    assert app.test_client().get("/plain").status_code == 403
+
+
+def test_nested_blueprints_are_guarded_by_their_parents_and_by_themselves(make_app: App) -> None:
+    app = make_app()
+    parent, child = Blueprint("parent", __name__), Blueprint("child", __name__)
+
+    @child.get("/leaf")
+    @Probe("view")
+    def leaf() -> list[str]:
+        return list(request.environ["probes"])
+
+    @child.get("/open")
+    @public
+    def opened() -> list[str]:
+        return list(request.environ["probes"])
+
+    rampart = Rampart()
+    rampart.protect(parent, Probe("parent"))
+    rampart.protect(child, Probe("child"))
+    parent.register_blueprint(child, url_prefix="/child")
+    app.register_blueprint(parent, url_prefix="/parent")
+    client = app.test_client()
+    assert client.get("/parent/child/leaf").json == ["parent", "child", "view"]
+    # `public` speaks for its own view and cancels nothing.
+    assert client.get("/parent/child/open").json == ["parent", "child"]
+
+
+def test_protect_takes_an_app_and_nothing_else(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(lambda: "open")
+    rampart = Rampart()
+    rampart.protect(app, no())
+    assert app.test_client().get("/").status_code == 403
+    with pytest.raises(ConfigError, match="decorator"):
+        rampart.protect(never, no())  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="one guard"):
+        rampart.protect(app)
+
+
+# Apps
+
+
+def test_an_app_without_the_extension_answers_503(make_app: App) -> None:
+    app = make_app(rampart=False)
+
+    @no()
+    @app.get("/above")
+    def above() -> str:
+        return never()
+
+    @app.get("/below")
+    @no()
+    def below() -> str:
+        return never()
+
+    hidden = Blueprint("hidden", __name__)
+    hidden.get("/blueprint")(lambda: never())
+    Rampart().protect(hidden, no())
+    app.register_blueprint(hidden)
+    app.get("/open")(lambda: "open")
+    client = app.test_client()
+    for path in ("/above", "/below", "/blueprint"):
+        response = client.get(path)
+        assert response.status_code == 503, path
+        assert response.json["code"] == "app.uninitialised"
+    assert client.get("/open").status_code == 200
+
+
+def test_the_factory_pattern_and_two_apps_in_one_process(make_app: App) -> None:
+    rampart = Rampart()
+    probe = Probe("shared")
+
+    @probe
+    def view() -> str:
+        return current_app.name
+
+    apps = []
+    for name in ("one", "two"):
+        app = Flask(name)
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
+        rampart.init_app(app)
+        app.add_url_rule("/", view_func=view)
+        apps.append(app)
+    assert [app.test_client().get("/").text for app in apps] == ["one", "two"]
+    assert probe.runs == 2
+    with pytest.raises(ConfigError, match="already"):
+        rampart.init_app(apps[0])
+
+
+def test_an_app_mounted_in_another_is_guarded_by_itself(make_app: App) -> None:
+    inner, outer = make_app(), make_app()
+    shared = no()
+    inner.add_url_rule("/", "view", shared(never))
+    outer.add_url_rule("/", "view", lambda: "outer")
+    client = Client(DispatcherMiddleware(outer, {"/inner": inner}))
+    assert client.get("/").status_code == 200
+    assert client.get("/inner/").status_code == 403
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/inner": inner.wsgi_app})  # type: ignore[method-assign]
+    response = outer.test_client().get("/inner/")
+    assert response.status_code == 403
+    # Both edges saw it; each header is there once.
+    assert len(response.headers.getlist("X-Content-Type-Options")) == 1
+
+
+def test_an_app_called_with_the_outer_environ_runs_its_own_guards(make_app: App) -> None:
+    inner, outer = make_app(), make_app()
+    guard = Probe("both")
+    refusing = Probe("inner", refuse=True)
+    inner.add_url_rule("/", "view", refusing(guard(never)))
+
+    @outer.get("/")
+    @guard
+    @refusing.__class__("outer")
+    def view() -> Response:
+        return Response.from_app(inner, request.environ)
+
+    assert outer.test_client().get("/").status_code == 403
+    assert guard.runs >= 1
+    assert refusing.runs == 1
+
+
+def test_an_app_that_calls_itself_with_its_own_environ_guards_again(make_app: App) -> None:
+    app = make_app()
+    guard = Probe("again")
+
+    @app.get("/")
+    @guard
+    def view() -> Response | str:
+        if request.environ.get("depth"):
+            return "inner"
+        request.environ["depth"] = 1
+        return Response.from_app(app, request.environ)
+
+    assert app.test_client().get("/").text == "inner"
+    assert guard.runs == 2
+
+
+def test_test_request_context_guards_what_is_called_in_it(make_app: App) -> None:
+    app = make_app()
+    view = app.get("/")(no()(never))
+    with app.test_request_context("/"), pytest.raises(Denied) as caught:
+        view()
+    assert caught.value.code == 403
+    with app.test_request_context("/"):
+        response = app.full_dispatch_request()
+    assert response.status_code == 403
+    with pytest.raises(RuntimeError, match="outside a request"):
+        view()
+
+
+# Once
+
+
+def test_a_view_that_calls_a_guarded_view_runs_each_guard_once(make_app: App) -> None:
+    app = make_app()
+    shared, inner_only = Probe("shared"), Probe("inner")
+
+    @app.get("/inner")
+    @inner_only
+    @shared
+    def inner() -> list[str]:
+        return list(request.environ["probes"])
+
+    @app.get("/outer")
+    @shared
+    def outer() -> list[str]:
+        inner()
+        return inner()  # type: ignore[no-any-return]
+
+    assert app.test_client().get("/outer").json == ["shared", "inner"]
+    assert (shared.runs, inner_only.runs) == (1, 1)
+
+
+def test_a_view_that_calls_a_view_that_refuses_does_not_go_on(make_app: App) -> None:
+    app = make_app()
+    inner = app.get("/inner")(no()(never))
+
+    @app.get("/outer")
+    def outer() -> str:
+        inner()
+        return never()
+
+    assert app.test_client().get("/outer").status_code == 403
+
+
+# Failing closed
+
+
+def test_a_guard_that_raises_refuses(make_app: App, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+    app.get("/hook")(Failing()(never))
+    app.add_url_rule("/wrapper", "wrapper", opaque(Failing()(never)))
+    client = app.test_client()
+    for path in ("/hook", "/wrapper"):
+        response = client.get(path)
+        assert response.status_code == 500
+        assert response.json["code"] == "guard.failed"
+    assert "ZeroDivisionError" in caplog.text
+    assert b"ZeroDivision" not in client.get("/hook").data
+
+
+def test_under_deny_what_declares_nothing_is_refused(make_app: App) -> None:
+    app = make_app(RAMPART_DEFAULT="deny")
+    app.get("/nothing")(never)
+    app.get("/limited")(limit("5/minute")(never))
+    app.get("/public")(public(lambda: "open"))
+    app.get("/required")(require()(never))
+    client = app.test_client()
+    assert client.get("/nothing").json["code"] == "route.undeclared"
+    assert client.get("/limited").json["code"] == "route.undeclared"
+    assert client.get("/public").text == "open"
+    assert client.get("/required").status_code == 401
+    assert client.get("/absent").status_code == 404
+
+
+def test_a_setting_that_changes_after_it_was_read_is_an_error(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(lambda: "open")
+    app.config["RAMPART_DEFAULT"] = "deny"
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="RAMPART_DEFAULT changed"):
+            _get(app)
+
+
+def _get(app: Flask) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.test_client().get("/")
+
+
+def test_a_guard_that_cannot_be_bound_stops_every_request(make_app: App) -> None:
+    app = make_app(RAMPART_JWT_KEYS=...)
+    app.get("/guarded")(require()(never))
+    app.get("/other")(lambda: "open")
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    for path in ("/guarded", "/other", "/absent"):
+        with pytest.raises(ConfigError, match="RAMPART_JWT_KEYS"):
+            app.test_client().get(path)
+
+
+# OPTIONS, errors, hooks of the user
+
+
+def test_only_the_automatic_options_answer_skips_the_stages_after_arrival(make_app: App) -> None:
+    app = make_app()
+    arrival, identity = Probe("arrival", Stage.ARRIVAL), no()
+    app.get("/automatic")(arrival(identity(never)))
+    app.route("/own", methods=["GET", "OPTIONS"])(no()(never))
+    app.add_url_rule("/off", view_func=no()(never), endpoint="off", methods=["OPTIONS"], provide_automatic_options=False)
+    client = app.test_client()
+    response = client.options("/automatic")
+    assert response.status_code == 200
+    assert "GET" in response.headers["Allow"]
+    assert (arrival.runs, identity.runs) == (1, 0)
+    # Flask-JWT-Extended lets OPTIONS through to a view that answers it itself.
+    assert client.options("/own").status_code == 403
+    assert client.options("/off").status_code == 403
+
+
+def test_a_refusal_goes_to_the_apps_own_error_handler(make_app: App) -> None:
+    app = make_app()
+
+    @app.errorhandler(403)
+    def forbidden(error: Denied) -> tuple[str, int]:
+        return f"ours: {error.problem.code}", 403
+
+    app.get("/hook")(no()(never))
+    app.add_url_rule("/wrapper", "wrapper", opaque(no()(never)))
+    client = app.test_client()
+    assert client.get("/hook").text == "ours: auth.scope"
+    assert client.get("/wrapper").text == "ours: auth.scope"
+
+
+def test_a_handler_of_a_blueprint_or_for_the_class_sees_the_refusal(make_app: App) -> None:
+    app = make_app()
+    blueprint = Blueprint("b", __name__)
+
+    @blueprint.errorhandler(Denied)
+    def refused(error: Denied) -> tuple[str, int]:
+        return "blueprint", error.problem.status
+
+    blueprint.get("/in")(no()(never))
+    app.register_blueprint(blueprint)
+    app.get("/out")(no()(never))
+    client = app.test_client()
+    assert client.get("/in").text == "blueprint"
+    assert client.get("/out").json["code"] == "auth.scope"
+
+
+def test_our_hook_runs_before_the_users(make_app: App) -> None:
+    app = make_app()
+
+    @app.before_request
+    def early() -> str:
+        return "early"
+
+    app.before_request_funcs[None].insert(0, app.before_request_funcs[None].pop())
+    app.get("/")(no()(never))
+    app.get("/open")(never)
+    client = app.test_client()
+    assert client.get("/").status_code == 403
+    assert client.get("/open").text == "early"
+
+
+def test_a_views_own_abort_is_left_alone(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/")
+    @Probe()
+    def view() -> str:
+        g.seen = current_exchange().id
+        abort(418)
+
+    assert app.test_client().get("/").status_code == 418
+
+
+def test_a_refusal_is_a_problem_with_a_stable_code(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(no()(never))
+    response = app.test_client().get("/")
+    assert response.content_type == "application/problem+json"
+    assert response.json == {
+        "type": "about:blank",
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "The credential does not have a scope that this resource needs.",
+        "code": "auth.scope",
+        "request_id": response.headers["X-Request-Id"],
+    }
+
+
+def test_guards_of_a_kind_are_bound_together(make_app: App) -> None:
+    app = make_app()
+    app.post("/")(validate(body={"required": ["a"]})(validate(body={"required": ["b"]})(lambda: "ok")))
+    client = app.test_client()
+    assert client.post("/", json={"a": 1, "b": 2}).status_code == 200
+    assert client.post("/", json={"a": 1}).status_code == 422
+    assert client.post("/", json={"b": 1}).status_code == 422
