@@ -99,7 +99,8 @@ fn a_misspelt_name_or_keyword_is_refused_with_the_right_one() {
         let message = refusal(name, text("'self'"));
         assert!(message.contains(&format!("Did you mean \"{meant}\"?")), "{message}");
     }
-    for (token, meant) in [("'slef'", "'self'"), ("'unsafe-inlin'", "'unsafe-inline'"), ("'noncee'", "'nonce'")]
+    for (token, meant) in
+        [("'slef'", "'self'"), ("'unsafe-inlin'", "'unsafe-inline'"), ("'noncee'", "'nonce'")]
     {
         let message = refusal("script-src", text(token));
         assert!(message.contains(&format!("Did you mean \"{meant}\"?")), "{message}");
