@@ -13,8 +13,11 @@
 //!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
+pub mod crypto;
 pub mod error;
+pub mod secret;
 pub mod time;
+pub mod tokens;
 
 #[cfg(feature = "python")]
 mod bindings;
