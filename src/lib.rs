@@ -13,9 +13,12 @@
 //!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
+pub mod crypto;
 pub mod error;
 pub mod headers;
+pub mod secret;
 pub mod time;
+pub mod tokens;
 
 #[cfg(feature = "python")]
 mod bindings;

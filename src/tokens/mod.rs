@@ -1,0 +1,50 @@
+//! Decides whether a bearer token may be trusted *now*, and signs tokens (RFC 7515, 7518, 7519, 8725, 9068).
+//!
+//! A token is accepted when all of these hold, checked in this order:
+//! 1. it is at most `max_bytes` long, which is looked at before anything is decoded;
+//! 2. it has exactly three parts, each strict base64url without padding (RFC 7515 §2);
+//! 3. its header is one JSON object without duplicate members, within bounds, without `crit`, `b64`, `zip` or `enc`;
+//! 4. its `kid` names a key that we hold, and its `alg` is *that key's* (RFC 8725 §3.1);
+//! 5. the signature verifies;
+//! 6. its claims are one JSON object without duplicate members at any depth, and the registered ones
+//!    have their registered types (RFC 7519 §4.1): a wrong type refuses, it never counts as absent;
+//! 7. its `typ` (RFC 8725 §3.11), its issuer and its audience are configured ones;
+//! 8. `nbf - leeway <= now < exp + leeway`, and `iat <= now + leeway`.
+//!
+//! Only then is there a [`Verified`], which nothing else can make.
+//!
+//! # What it refuses to do
+//! It fetches no key: `jku`, `x5u`, `jwk` and `x5c` of a header are never followed nor trusted. It knows
+//! no JSON serialization, no encrypted token (JWE), no `none`. It takes no algorithm from a token, and
+//! no public key as a shared secret. It reads no clock and keeps no token: the [`seen`] cache holds digests.
+//!
+//! # The rooms within
+//! [`key`] one key with one algorithm · [`keyring`] several, by `kid` · `header`, `claims`, `json` the
+//! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing.
+//!
+//! # What can break it in deployment
+//! - Workers whose clocks differ by more than `leeway` disagree.
+//! - A verifier without audiences refuses every token that has one (RFC 7519 §4.1.3): configure it.
+//! - A signature can often be changed into another valid one (ECDSA), so two different tokens may carry
+//!   the same claims: replay is detected by `jti`, never by the token's bytes.
+
+pub mod claims;
+pub mod error;
+mod header;
+pub mod issue;
+mod json;
+pub mod key;
+pub mod keyring;
+mod paths;
+pub mod rules;
+pub mod seen;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Reason, TokenError};
+pub use key::Key;
+pub use keyring::Keyring;
+pub use rules::Rules;
+pub use verify::{Verified, Verifier};
