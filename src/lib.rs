@@ -15,6 +15,7 @@
 
 pub mod error;
 pub mod time;
+pub mod validation;
 
 #[cfg(feature = "python")]
 mod bindings;

@@ -9,6 +9,8 @@
 
 mod clock;
 pub(crate) mod errors;
+mod json;
+mod validation;
 
 use pyo3::prelude::*;
 
@@ -16,4 +18,6 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::clock::Clock;
+    #[pymodule_export]
+    use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 }
