@@ -19,6 +19,7 @@ pub mod headers;
 pub mod secret;
 pub mod time;
 pub mod tokens;
+pub mod validation;
 
 #[cfg(feature = "python")]
 mod bindings;

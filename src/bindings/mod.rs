@@ -10,6 +10,8 @@
 mod clock;
 pub(crate) mod errors;
 mod headers;
+mod json;
+mod validation;
 
 use pyo3::prelude::*;
 
@@ -19,4 +21,5 @@ mod _native {
     use super::clock::Clock;
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
+    use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 }

@@ -1,0 +1,223 @@
+//! Builds Python objects straight from a body, with no copy in between.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyNone, PyString, PyTuple};
+
+use crate::validation::{Bounds, Builder, JsonRejection, Reason};
+
+/// The member names of a schema as Python strings, made once.
+///
+/// It never changes, so it takes no lock, and no peer can push names out of it. They are interned:
+/// `body["text"]` then finds its member by address.
+pub(crate) struct Names {
+    /// A power of two of slots, at most half of them filled; a name is in the first free slot from
+    /// its hash on.
+    slots: Box<[Option<(Box<str>, Py<PyString>)>]>,
+}
+
+impl Names {
+    pub(crate) fn new<'n>(py: Python<'_>, names: impl Iterator<Item = &'n str>) -> Self {
+        let names: Vec<&str> = names.collect();
+        let mut slots: Vec<Option<(Box<str>, Py<PyString>)>> = Vec::new();
+        slots.resize_with((names.len() * 2).next_power_of_two().max(2), || None);
+        for name in names {
+            let mut slot = hash(name) & (slots.len() - 1);
+            while slots[slot].as_ref().is_some_and(|(taken, _)| **taken != *name) {
+                slot = (slot + 1) & (slots.len() - 1);
+            }
+            slots[slot] = Some((name.into(), PyString::intern(py, name).unbind()));
+        }
+        Self { slots: slots.into() }
+    }
+
+    #[inline]
+    fn find(&self, name: &str, hash: usize) -> Option<&Py<PyString>> {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash & mask;
+        loop {
+            match self.slots.get(slot)? {
+                Some((known, object)) if **known == *name => return Some(object),
+                Some(_) => slot = (slot + 1) & mask,
+                None => return None,
+            }
+        }
+    }
+}
+
+/// Cheap, and no defence: names of a schema are the developer's, and in [`Recent`] a collision only
+/// costs one string.
+#[inline]
+fn hash(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let (head, tail) = match bytes {
+        [a, b, c, d, e, f, g, h, ..] => {
+            let tail = bytes.last_chunk::<8>().copied().unwrap_or_default();
+            (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), u64::from_le_bytes(tail))
+        }
+        [a, b, c, d, ..] => {
+            let tail = bytes.last_chunk::<4>().copied().unwrap_or_default();
+            (u32::from_le_bytes([*a, *b, *c, *d]).into(), u32::from_le_bytes(tail).into())
+        }
+        [a, .., z] => (u64::from(*a) << 16 | u64::from(bytes[1]) << 8, u64::from(*z)),
+        [a] => (u64::from(*a), 0),
+        [] => (0, 0),
+    };
+    let mixed = (head ^ tail.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 32) as usize
+}
+
+/// Names that this body has used already, so that a list of records makes each name once.
+type Recent<'py> = Vec<Option<(u32, Bound<'py, PyString>)>>;
+
+const RECENT: usize = 64;
+
+/// Longer names are made anew each time.
+const LONGEST_RECENT: usize = 64;
+
+pub(crate) struct PyBuilder<'py, 'n> {
+    py: Python<'py>,
+    names: Option<&'n Names>,
+    recent: Recent<'py>,
+    /// Elements of the arrays that are open, innermost last: a list is made at its final length.
+    elements: Vec<Bound<'py, PyAny>>,
+}
+
+impl<'py, 'n> PyBuilder<'py, 'n> {
+    pub(crate) fn new(py: Python<'py>, names: Option<&'n Names>) -> Self {
+        Self { py, names, recent: Vec::new(), elements: Vec::new() }
+    }
+
+    fn recent(&mut self, name: &str, hash: usize) -> PyResult<Bound<'py, PyString>> {
+        if name.len() > LONGEST_RECENT {
+            return PyString::from_bytes(self.py, name.as_bytes());
+        }
+        if self.recent.is_empty() {
+            self.recent.resize_with(RECENT, || None);
+        }
+        let slot = &mut self.recent[hash % RECENT];
+        let tag = hash as u32;
+        if let Some((known, object)) = slot
+            && *known == tag
+            && object.to_str().is_ok_and(|text| text == name)
+        {
+            return Ok(object.clone());
+        }
+        let object = PyString::from_bytes(self.py, name.as_bytes())?;
+        *slot = Some((tag, object.clone()));
+        Ok(object)
+    }
+}
+
+impl<'py> Builder for PyBuilder<'py, '_> {
+    type Value = Bound<'py, PyAny>;
+    type Key = Bound<'py, PyString>;
+    /// Where its elements start.
+    type Array = usize;
+    type Object = Bound<'py, PyDict>;
+    type Fault = PyErr;
+
+    #[inline]
+    fn null(&mut self) -> Self::Value {
+        PyNone::get(self.py).to_owned().into_any()
+    }
+
+    #[inline]
+    fn boolean(&mut self, value: bool) -> Self::Value {
+        PyBool::new(self.py, value).to_owned().into_any()
+    }
+
+    #[inline]
+    fn integer(&mut self, value: i64) -> Self::Value {
+        PyInt::new(self.py, value).into_any()
+    }
+
+    fn big_integer(&mut self, literal: &str) -> PyResult<Self::Value> {
+        // At most 4,300 digits, which `int` accepts unless the process lowered its limit: then it raises.
+        self.py.get_type::<PyInt>().call1((literal,))
+    }
+
+    #[inline]
+    fn float(&mut self, value: f64) -> Self::Value {
+        PyFloat::new(self.py, value).into_any()
+    }
+
+    #[inline]
+    fn string(&mut self, value: &str) -> PyResult<Self::Value> {
+        Ok(PyString::from_bytes(self.py, value.as_bytes())?.into_any())
+    }
+
+    #[inline]
+    fn array(&mut self) -> usize {
+        self.elements.len()
+    }
+
+    #[inline]
+    fn push(&mut self, _array: &mut usize, value: Self::Value) -> PyResult<()> {
+        self.elements.push(value);
+        Ok(())
+    }
+
+    #[inline]
+    fn end_array(&mut self, array: usize) -> PyResult<Self::Value> {
+        Ok(PyList::new(self.py, self.elements.drain(array..))?.into_any())
+    }
+
+    #[inline]
+    fn object(&mut self) -> Self::Object {
+        PyDict::new(self.py)
+    }
+
+    #[inline]
+    fn key(&mut self, name: &str) -> PyResult<Self::Key> {
+        let hash = hash(name);
+        match self.names.and_then(|names| names.find(name, hash)) {
+            Some(known) => Ok(known.bind(self.py).clone()),
+            None => self.recent(name, hash),
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, object: &mut Self::Object, key: Self::Key, value: Self::Value) -> PyResult<()> {
+        object.set_item(key, value)
+    }
+
+    #[inline]
+    fn end_object(&mut self, object: Self::Object, members: usize) -> Option<Self::Value> {
+        (object.len() == members).then(|| object.into_any())
+    }
+}
+
+/// How many values an object made elsewhere holds, if it is within `bounds`.
+///
+/// It stands in for the parse that the object never had: it ends cycles and objects that hold one
+/// another many times over, by depth and by number.
+pub(crate) fn measure(value: &Bound<'_, PyAny>, bounds: &Bounds) -> Result<usize, JsonRejection> {
+    let refuse = |reason| Err(JsonRejection { reason, offset: None });
+    let mut open = vec![(value.clone(), 1)];
+    let (mut values, mut keys) = (0, 0);
+    while let Some((value, depth)) = open.pop() {
+        values += 1;
+        let before = open.len();
+        if let Ok(dict) = value.cast::<PyDict>() {
+            keys += dict.len();
+            if keys > bounds.max_keys() {
+                return refuse(Reason::TooManyKeys);
+            }
+            open.extend(dict.iter().map(|(_, member)| (member, depth + 1)));
+        } else if let Ok(list) = value.cast::<PyList>() {
+            open.extend(list.iter().map(|element| (element, depth + 1)));
+        } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            open.extend(tuple.iter().map(|element| (element, depth + 1)));
+        } else {
+            continue;
+        }
+        if depth > bounds.max_depth() {
+            return refuse(Reason::TooDeep);
+        }
+        // A parsed body of `max_bytes` holds fewer values than that.
+        if values + (open.len() - before) > bounds.max_bytes() {
+            return refuse(Reason::TooLarge);
+        }
+    }
+    Ok(values)
+}

@@ -1,0 +1,201 @@
+//! Bounded JSON and JSON Schema for Python.
+
+use jsonschema::json::{Pyo3, inspect};
+use pyo3::Borrowed;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use super::errors::guarded;
+use super::json::{Names, PyBuilder, measure};
+use crate::validation::parser::ParseError;
+use crate::validation::{Bounds, Explanation, JsonRejection, Parsed, Schema, parse};
+
+pyo3::create_exception!(
+    flask_rampart._native,
+    JsonRejected,
+    PyException,
+    "A body that was refused before any schema saw it.
+
+``code`` is stable: ``json.malformed``, ``json.encoding``, ``json.surrogate``, ``json.non_finite``,
+``json.duplicate_key``, ``json.number_too_long``, ``json.too_deep``, ``json.too_many_keys`` or
+``json.too_large``. ``offset`` is the byte at which it was noticed, or None. ``syntax`` is True only
+where ``json.loads`` would have raised as well. The message holds nothing of the body."
+);
+
+pyo3::create_exception!(
+    flask_rampart._native,
+    SchemaRejected,
+    PyException,
+    "A body that is JSON, but not what the schema says. ``code`` is ``body.invalid``.
+
+``errors`` is a list of (JSON Pointer, keyword), at most 20; ``truncated`` says that there may be
+more. It may be empty where finding the place would cost too much. Neither values nor names that
+only the peer knows are in it."
+);
+
+/// How much JSON a body may hold. Each bound is inclusive; the body is refused beyond it.
+///
+/// ``max_bytes``: longest body. ``max_depth``: deepest nesting, at most 255. ``max_keys``: most object
+/// members in the whole body. ``max_digits``: longest number in characters, at most 4300.
+///
+/// :raises ValueError: if a bound is zero or beyond what can be honoured.
+///
+/// >>> JsonBounds(max_depth=8).max_depth
+/// 8
+#[pyclass(frozen, name = "JsonBounds", module = "flask_rampart._native")]
+pub struct PyBounds(Bounds);
+
+#[pymethods]
+impl PyBounds {
+    #[new]
+    #[pyo3(signature = (*, max_bytes = 1_048_576, max_depth = 64, max_keys = 10_000, max_digits = 309))]
+    fn new(max_bytes: i64, max_depth: i64, max_keys: i64, max_digits: i64) -> PyResult<Self> {
+        // A negative number is as wrong as zero, and is reported as such.
+        let bound = |value: i64| usize::try_from(value).unwrap_or(0);
+        Ok(Self(Bounds::new(bound(max_bytes), bound(max_depth), bound(max_keys), bound(max_digits))?))
+    }
+
+    /// Longest body, in bytes.
+    #[getter]
+    fn max_bytes(&self) -> usize {
+        self.0.max_bytes()
+    }
+
+    /// Deepest nesting.
+    #[getter]
+    fn max_depth(&self) -> usize {
+        self.0.max_depth()
+    }
+
+    /// Most object members in the whole body.
+    #[getter]
+    fn max_keys(&self) -> usize {
+        self.0.max_keys()
+    }
+
+    /// Longest number, in characters without its sign.
+    #[getter]
+    fn max_digits(&self) -> usize {
+        self.0.max_digits()
+    }
+}
+
+/// Reads *data* as JSON, strictly (RFC 8259) and within *bounds*.
+///
+/// Integers are exact, floats correctly rounded. Refused beside malformed text: a member named twice,
+/// numbers that are not finite, half of a surrogate pair, and any encoding but UTF-8 without a mark.
+///
+/// :raises JsonRejected: with a stable ``code``.
+///
+/// >>> parse_json(b'{"a": [1, 2.5, null]}', JsonBounds())
+/// {'a': [1, 2.5, None]}
+#[pyfunction]
+pub fn parse_json<'py>(py: Python<'py>, data: &[u8], bounds: &PyBounds) -> PyResult<Bound<'py, PyAny>> {
+    guarded(|| Ok(read(py, data, &bounds.0, None)?.value))
+}
+
+/// A JSON Schema, examined and compiled once.
+///
+/// *schema* is its JSON text; draft 4, 6, 7, 2019-09 or 2020-12 by its ``$schema``, 2020-12 without one.
+/// In every draft formats are asserted, patterns run in linear time and references stay inside the text.
+///
+/// :raises ValueError: if the schema is not valid, refers to something outside itself, names an unknown
+///     format, has a pattern that needs backtracking, or could cost more than the body is long.
+///
+/// >>> Schema('{"type": "object", "required": ["text"]}', JsonBounds()).check(b'{"text": "hello"}')
+/// {'text': 'hello'}
+#[pyclass(frozen, name = "Schema", module = "flask_rampart._native")]
+pub struct PySchema {
+    schema: Schema<Pyo3>,
+    names: Names,
+    bounds: Bounds,
+}
+
+#[pymethods]
+impl PySchema {
+    #[new]
+    fn new(py: Python<'_>, schema: &str, bounds: &PyBounds) -> PyResult<Self> {
+        guarded(|| {
+            let schema = Schema::compile(schema, &bounds.0)?;
+            let names = Names::new(py, schema.names());
+            Ok(Self { schema, names, bounds: bounds.0 })
+        })
+    }
+
+    /// Reads *data* and returns it if it is valid.
+    ///
+    /// :raises JsonRejected: if it is not JSON within the bounds.
+    /// :raises SchemaRejected: if it is not what the schema says.
+    fn check<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| {
+            let Parsed { value, values } = read(py, data, &self.bounds, Some(&self.names))?;
+            // Nothing else holds these objects, and reading them runs no Python code.
+            self.judge(&value, values, false)?;
+            Ok(value)
+        })
+    }
+
+    /// Checks *value*, which is made of dicts, lists, strings, numbers, bools and None.
+    ///
+    /// :raises SchemaRejected: if it is not what the schema says.
+    /// :raises JsonRejected: if it is beyond the bounds, such as an object that holds itself.
+    /// :raises ValueError: if it holds an object of another type.
+    fn check_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        guarded(|| {
+            let values = measure(value, &self.bounds).map_err(|rejection| reject(value.py(), rejection))?;
+            self.judge(value, values, true)
+        })
+    }
+}
+
+impl PySchema {
+    fn judge(&self, value: &Bound<'_, PyAny>, values: usize, holding: bool) -> PyResult<()> {
+        let node = shorten(value.as_borrowed());
+        if inspect(node, holding, || self.schema.is_valid(node))? {
+            return Ok(());
+        }
+        let explanation = inspect(node, holding, || self.schema.explain(&node, values))?;
+        Err(reject_schema(value.py(), explanation))
+    }
+}
+
+/// The engine wants one lifetime for the object and for the interpreter.
+fn shorten<'a, 'py: 'a>(value: Borrowed<'a, 'py, PyAny>) -> Borrowed<'a, 'a, PyAny> {
+    value
+}
+
+fn read<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    bounds: &Bounds,
+    names: Option<&Names>,
+) -> PyResult<Parsed<Bound<'py, PyAny>>> {
+    parse(data, bounds, &mut PyBuilder::new(py, names)).map_err(|error| match error {
+        ParseError::Rejected(rejection) => reject(py, rejection),
+        ParseError::Fault(error) => error,
+    })
+}
+
+#[cold]
+fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
+    let error = JsonRejected::new_err(rejection.to_string());
+    let value = error.value(py);
+    let set = value
+        .setattr("code", rejection.reason.code())
+        .and_then(|()| value.setattr("offset", rejection.offset))
+        .and_then(|()| value.setattr("syntax", rejection.reason.is_syntax()));
+    set.err().unwrap_or(error)
+}
+
+#[cold]
+fn reject_schema(py: Python<'_>, explanation: Explanation) -> PyErr {
+    let errors: Vec<(String, String)> =
+        explanation.broken.into_iter().map(|broken| (broken.pointer, broken.rule)).collect();
+    let error = SchemaRejected::new_err("the body is not what the schema says");
+    let value = error.value(py);
+    let set = value
+        .setattr("code", "body.invalid")
+        .and_then(|()| value.setattr("errors", errors))
+        .and_then(|()| value.setattr("truncated", explanation.truncated));
+    set.err().unwrap_or(error)
+}

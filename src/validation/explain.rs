@@ -1,0 +1,145 @@
+//! Says where a body breaks its schema, without repeating any of it.
+//!
+//! Each answer is a JSON Pointer (RFC 6901) and the keyword that was broken. Values are never in it.
+//! Nor are names that the peer chose: a pointer stops at the last object whose member the schema
+//! itself names, so it says "in `/labels`", not which label.
+//!
+//! Explaining costs more than judging, and the engine explains everything or one thing. So it is
+//! asked for everything only when the body is small; for one thing when the schema has no
+//! alternatives (which the engine explains branch by branch); and otherwise not at all.
+
+use std::collections::HashSet;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::json::{Array, Json, Node, Object};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+/// One rule that a body breaks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Broken {
+    /// JSON Pointer into the body; the empty string is the body itself.
+    pub pointer: String,
+    /// The keyword of the schema, such as `required`.
+    pub rule: String,
+}
+
+/// Which rules a body breaks, as far as saying so is cheap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// At most [`MOST_BROKEN`], in document order of the schema, without repetitions.
+    pub broken: Vec<Broken>,
+    /// Whether there may be more.
+    pub truncated: bool,
+}
+
+/// Most rules named in one explanation.
+pub const MOST_BROKEN: usize = 20;
+
+/// Largest body, in values, whose errors are all collected: each one copies the value that it is about.
+const SMALL: usize = 1_000;
+
+/// What a schema says of itself, kept to explain with.
+#[derive(Debug, Default)]
+pub(super) struct Vocabulary {
+    /// Every name that the schema gives to a member.
+    pub(super) names: HashSet<String>,
+    /// Whether there is an `anyOf` or `oneOf`.
+    pub(super) alternatives: bool,
+}
+
+impl Vocabulary {
+    pub(super) fn of(schema: &Value) -> Self {
+        let mut vocabulary = Self::default();
+        vocabulary.collect(schema);
+        vocabulary
+    }
+
+    fn collect(&mut self, schema: &Value) {
+        match schema {
+            Value::Object(map) => {
+                self.alternatives |= map.contains_key("anyOf") || map.contains_key("oneOf");
+                if let Some(Value::Object(properties)) = map.get("properties") {
+                    self.names.extend(properties.keys().cloned());
+                }
+                if let Some(Value::Array(required)) = map.get("required") {
+                    self.names.extend(required.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
+                map.values().for_each(|value| self.collect(value));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
+            _ => {}
+        }
+    }
+}
+
+/// Explains why `node`, which holds `values` values, is not valid.
+pub(super) fn explain<'a, F: Json>(
+    validator: &'a Validator<F>,
+    vocabulary: &Vocabulary,
+    node: &F::Node<'a>,
+    values: usize,
+) -> Explanation {
+    let mut explanation = Explanation { broken: Vec::new(), truncated: false };
+    if values <= SMALL {
+        for error in validator.iter_errors(node.clone()) {
+            let broken = describe::<F>(&error, vocabulary, node);
+            if explanation.broken.contains(&broken) {
+                continue;
+            }
+            if explanation.broken.len() == MOST_BROKEN {
+                explanation.truncated = true;
+                break;
+            }
+            explanation.broken.push(broken);
+        }
+    } else {
+        explanation.truncated = true;
+        if !vocabulary.alternatives
+            && let Err(error) = validator.validate(node.clone())
+        {
+            explanation.broken.push(describe::<F>(&error, vocabulary, node));
+        }
+    }
+    explanation
+}
+
+fn describe<F: Json>(error: &ValidationError<'_>, vocabulary: &Vocabulary, root: &F::Node<'_>) -> Broken {
+    let mut pointer = known_pointer::<F>(error.instance_path().as_str(), vocabulary, root);
+    let kind = error.kind();
+    // The missing member's name is the schema's, so it may be told.
+    if let ValidationErrorKind::Required { property: Value::String(name) } = kind {
+        push_segment(&mut pointer, name);
+    }
+    Broken { pointer, rule: kind.keyword().to_owned() }
+}
+
+/// As much of `path` as the schema could have written itself.
+///
+/// It walks the body along, because only the body tells index 4242 from a member named "4242".
+fn known_pointer<F: Json>(path: &str, vocabulary: &Vocabulary, root: &F::Node<'_>) -> String {
+    let mut pointer = String::new();
+    let mut node = root.clone();
+    for segment in path.split('/').skip(1) {
+        let next = if let Some(array) = node.as_array() {
+            segment.parse().ok().and_then(|index: usize| array.elements().nth(index))
+        } else if let Some(object) = node.as_object() {
+            let name = segment.replace("~1", "/").replace("~0", "~");
+            vocabulary.names.contains(&name).then(|| object.get(&F::prepare_key(&name))).flatten()
+        } else {
+            None
+        };
+        match next {
+            Some(next) => node = next,
+            None => break,
+        }
+        pointer.push('/');
+        pointer.push_str(segment);
+    }
+    pointer
+}
+
+fn push_segment(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+}

@@ -1,0 +1,32 @@
+//! Decides whether a body is JSON that may be looked at, and whether it is what the view declared.
+//!
+//! The rules, in order:
+//! 1. the body is at most `max_bytes` long and is UTF-8 without a byte order mark (RFC 8259 §8.1);
+//! 2. it is one JSON text by the strict grammar of RFC 8259, no deeper than `max_depth`, with at
+//!    most `max_keys` object members in all, no number longer than `max_digits`, no member named
+//!    twice, no number that is not finite, no half of a surrogate pair: [`parser`];
+//! 3. it is valid under a JSON Schema, of draft 4, 6, 7, 2019-09 or 2020-12: [`schema`].
+//!
+//! A schema is examined once, when it is registered. One whose cost could grow faster than the
+//! body is refused then ([`lint`]), as are references that leave the document, unknown formats and
+//! patterns that only a backtracking engine can match.
+//!
+//! It does not fetch references, coerce types, fill in defaults or build messages: a rejection is a
+//! list of (JSON Pointer, keyword) that holds nothing the peer sent ([`explain`]).
+//!
+//! Sources: RFC 8259 (JSON), RFC 6901 (JSON Pointer), JSON Schema drafts as named, CWE-400, CWE-674.
+
+pub mod bounds;
+pub mod explain;
+pub mod lint;
+pub mod parser;
+pub mod rejection;
+pub mod schema;
+pub mod unique;
+pub mod value;
+
+pub use bounds::Bounds;
+pub use explain::{Broken, Explanation};
+pub use parser::{Builder, Parsed, parse};
+pub use rejection::{JsonRejection, Reason};
+pub use schema::Schema;
