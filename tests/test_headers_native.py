@@ -1,13 +1,14 @@
 """The headers that leave with a response, and what is refused at start-up and on the way out."""
 
+import doctest
 import io
 import re
+from pathlib import Path
 from types import MappingProxyType
 from wsgiref.handlers import SimpleHandler
 
 import pytest
 
-from flask_rampart import _native
 from flask_rampart._native import HeaderPolicy, new_nonce
 
 NONCE = "A" * 22
@@ -442,12 +443,12 @@ def test_a_server_takes_what_is_sent():
 
 
 def test_the_documented_examples_run():
-    import doctest
-
     names = {"HeaderPolicy": HeaderPolicy, "new_nonce": new_nonce}
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
-    for item in (HeaderPolicy, HeaderPolicy.apply, _native.new_nonce):
+    for item in (HeaderPolicy, HeaderPolicy.apply, new_nonce):
         example = parser.get_doctest(item.__doc__, dict(names), item.__name__, None, 0)
         assert example.examples
         runner.run(example)
+    page = Path(__file__).parent.parent / "docs" / "headers.md"
+    runner.run(parser.get_doctest(page.read_text(), {}, page.name, None, 0))
     assert runner.summarize(verbose=False).failed == 0
