@@ -108,7 +108,7 @@ def guarded(
 def _key(algorithm: str) -> dict[str, Any]:
     if algorithm == "HS256":
         return {"alg": "HS256", "secret": material.SECRET}
-    return {"alg": algorithm, "pem": material.key_pair(algorithm).public, "verify_only": True}
+    return {"alg": algorithm, "pem": material.public_key(algorithm), "verify_only": True}
 
 
 def everything(algorithm: str = "HS256", quota: str = AMPLE, name: str = "everything") -> Flask:
@@ -164,7 +164,7 @@ class Ours:
         if algorithm == "HS256":
             key = native.Key.from_secret(material.SECRET, algorithm)
         else:
-            key = native.Key.from_pem(material.key_pair(algorithm).public, algorithm)
+            key = native.Key.from_pem(material.public_key(algorithm), algorithm)
         verifier = native.Verifier(
             [key], self._clock, seen=seen, audiences=(material.AUDIENCE,), issuers=(material.ISSUER,)
         )

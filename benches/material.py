@@ -11,6 +11,7 @@ import functools
 import hashlib
 import hmac
 import json
+import os
 import random
 import time
 from collections.abc import Callable
@@ -151,6 +152,12 @@ class KeyPair(NamedTuple):
     public: bytes
     sign: Callable[[bytes], bytes]
     verify: Callable[[bytes, bytes], object]
+
+
+def public_key(algorithm: str) -> bytes:
+    """The public half as PEM: that of this process, or the one that a bench gave to its child."""
+    given = os.environ.get(f"BENCH_PUBLIC_{algorithm}")
+    return given.encode() if given else key_pair(algorithm).public
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def pyjwt_verify(algorithm: str) -> Callable[[str], dict[str, Any]]:
     if algorithm != "HS256":
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-        key = load_pem_public_key(material.key_pair(algorithm).public)
+        key = load_pem_public_key(material.public_key(algorithm))
 
     def call(token: str) -> dict[str, Any]:
         return jwt.decode(token, key, algorithms=[algorithm], audience=material.AUDIENCE, issuer=material.ISSUER)
@@ -98,7 +98,7 @@ def ryjwt_verify(algorithm: str) -> Callable[[str], dict[str, Any]]:
     if algorithm == "HS256":
         key = module.SecretKey(material.SECRET, **bound)
     else:
-        key = module.PublicKey(material.key_pair(algorithm).public.decode(), **bound)
+        key = module.PublicKey(material.public_key(algorithm).decode(), **bound)
     call: Callable[[str], dict[str, Any]] = key.decode
     return call
 

@@ -99,7 +99,7 @@ def _with_token(app: Flask, view: Callable[..., Any], algorithm: str) -> Callabl
     if algorithm == "HS256":
         app.config["JWT_SECRET_KEY"] = material.SECRET
     else:
-        app.config["JWT_PUBLIC_KEY"] = material.key_pair(algorithm).public.decode()
+        app.config["JWT_PUBLIC_KEY"] = material.public_key(algorithm).decode()
     JWTManager(app)
 
     @jwt_required()  # type: ignore[untyped-decorator, unused-ignore]

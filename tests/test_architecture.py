@@ -79,7 +79,7 @@ def test_the_core_keeps_pyo3_and_unsafe_in_their_places() -> None:
 
 
 def test_rust_rooms_do_not_import_rooms() -> None:
-    rooms = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} - {"bindings"}
+    rooms = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} - {"bindings", "crypto"}
     for room in rooms:
         for path in (ROOT / "src" / room).rglob("*.rs"):
             for other in re.findall(r"\bcrate::(\w+)", re.sub(r"//.*", "", path.read_text())):

@@ -271,8 +271,14 @@ def test_an_async_view_is_guarded_and_runs(make_app: App) -> None:
     async def yes() -> str:
         return "ran"
 
+    def opaque_async(function: Callable[..., Any]) -> Callable[..., Any]:
+        async def inner() -> Any:
+            return await function()
+
+        return inner
+
     @app.get("/no")
-    @opaque
+    @opaque_async
     @no()
     async def refused() -> str:
         return never()
@@ -612,10 +618,10 @@ def test_a_guard_that_raises_refuses(make_app: App, caplog: pytest.LogCaptureFix
 
 def test_under_deny_what_declares_nothing_is_refused(make_app: App) -> None:
     app = make_app(RAMPART_DEFAULT="deny")
-    app.get("/nothing")(never)
-    app.get("/limited")(limit("5/minute")(never))
+    app.get("/nothing")(lambda: never())
+    app.get("/limited", endpoint="limited")(limit("5/minute")(never))
     app.get("/public")(public(lambda: "open"))
-    app.get("/required")(require()(never))
+    app.get("/required", endpoint="required")(require()(never))
     client = app.test_client()
     assert client.get("/nothing").json["code"] == "route.undeclared"
     assert client.get("/limited").json["code"] == "route.undeclared"
@@ -654,8 +660,8 @@ def test_a_guard_that_cannot_be_bound_stops_every_request(make_app: App) -> None
 def test_only_the_automatic_options_answer_skips_the_stages_after_arrival(make_app: App) -> None:
     app = make_app()
     arrival, identity = Probe("arrival", Stage.ARRIVAL), no()
-    app.get("/automatic")(arrival(identity(never)))
-    app.route("/own", methods=["GET", "OPTIONS"])(no()(never))
+    app.get("/automatic", endpoint="automatic")(arrival(identity(never)))
+    app.route("/own", methods=["GET", "OPTIONS"], endpoint="own")(no()(never))
     app.add_url_rule("/off", view_func=no()(never), endpoint="off", methods=["OPTIONS"], provide_automatic_options=False)
     client = app.test_client()
     response = client.options("/automatic")
@@ -705,8 +711,8 @@ def test_our_hook_runs_before_the_users(make_app: App) -> None:
         return "early"
 
     app.before_request_funcs[None].insert(0, app.before_request_funcs[None].pop())
-    app.get("/")(no()(never))
-    app.get("/open")(never)
+    app.get("/", endpoint="guarded")(no()(never))
+    app.get("/open")(lambda: never())
     client = app.test_client()
     assert client.get("/").status_code == 403
     assert client.get("/open").text == "early"

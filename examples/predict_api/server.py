@@ -94,7 +94,10 @@ class Server:
         # The port is taken here and handed to gunicorn, so that nobody else can take it in between.
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._wanted))
+            try:
+                listener.bind(("127.0.0.1", self._wanted))
+            except OSError as error:
+                raise ServerError(f"Port {self._wanted} cannot be had: {error.strerror}.") from None
             listener.listen(128)
             self.port: int = listener.getsockname()[1]
             self.client = Client(self.port)

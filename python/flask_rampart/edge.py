@@ -44,12 +44,15 @@ class EdgePolicy:
         access_log: AccessLog,
         limits: LimitSet | None,
         owner: object = None,
+        before_first: Callable[[], None] | None = None,
     ) -> None:
         self.headers = headers
         self.max_body = max_body
         self.access_log = access_log
         self.limits = limits
         self.owner = owner
+        #: Called once, when the first request comes.
+        self.before_first = before_first
 
     @classmethod
     def of(cls, config: Mapping[str, Any], *, name: str, clock: Clock | None = None) -> EdgePolicy:
@@ -80,6 +83,9 @@ class RampartMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         policy = self.policy
+        if policy.before_first is not None:
+            before, policy.before_first = policy.before_first, None
+            before()
         exchange = Exchange(policy.owner, environ)
         denied = self._screen(environ, exchange)
         answer = _Answer(exchange, policy)
@@ -127,7 +133,8 @@ class RampartMiddleware:
                 return Denied.of("request.malformed", reason="Content-Length")
             if len(declared) > 18 or int(declared) > policy.max_body:
                 return Denied.of("body.too_large", reason="declared length")
-        elif "HTTP_TRANSFER_ENCODING" in environ or environ.get("wsgi.input_terminated"):
+        elif environ.get("wsgi.input_terminated"):
+            # Of undeclared length, and the server says that it ends. Without that, werkzeug reads nothing.
             environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], policy.max_body)
         return None
 

@@ -180,6 +180,13 @@ class AppState:
             raise exchange.refuse(denied)
         exchange.ran |= plan.guards
 
+    def lead(self, app: Flask) -> None:
+        """Puts the hook first again, where another extension or the app put one before it."""
+        hooks = app.before_request_funcs.setdefault(None, [])
+        if self.hook in hooks:
+            hooks.remove(self.hook)
+        hooks.insert(0, self.hook)
+
     def seal(self, app: Flask) -> None:
         """Binds every view's guards. Before the first request; again raises what it raised."""
         with self._lock:
@@ -203,10 +210,6 @@ class AppState:
                 f"{', '.join(sorted(changed))} changed after Rampart had read it. Set app.config before Rampart(app) "
                 "or init_app(app): a setting that comes later would silently have no effect."
             )
-        hooks = app.before_request_funcs.setdefault(None, [])
-        if hooks[0] != self.hook:
-            hooks.remove(self.hook)
-            hooks.insert(0, self.hook)
         self._handlers = any(handlers for by_code in app.error_handler_spec.values() for handlers in by_code.values())
         for rule in app.url_map.iter_rules():
             for method in rule.methods or ():

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Request
 
+from werkzeug.utils import cached_property
+
 from ._native import JsonBounds, JsonRejected, Schema, SchemaRejected, parse_json
 from .config import Settings
 from .errors import ConfigError, Denied
@@ -203,6 +205,13 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
     """
 
     class HardenedRequest(request_class):  # type: ignore[misc, valid-type]
+        @cached_property
+        def stream(self) -> Any:
+            # werkzeug's own stream ends silently where the bound is reached, and half a body looks whole.
+            # The edge's refuses there, whoever reads it: a form parser, get_data, the view.
+            source = self.environ["wsgi.input"]
+            return source if hasattr(source, "rampart_taken") else super().stream
+
         def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
             if cache and self._cached_json[silent] is not Ellipsis:
                 return self._cached_json[silent]
