@@ -21,6 +21,8 @@ from flask.typing import ResponseReturnValue
 
 HERE = str(Path(__file__).resolve().parent)
 AMPLE = "10000000/hour"
+#: Bytes of each app's table of counters: small, for there are many apps and /dev/shm may be small.
+TABLE = 1024 * 1024
 DIRECTORY = "BENCH_DIRECTORY"
 
 
@@ -87,6 +89,7 @@ def guarded(
     app = Flask(name, root_path=HERE)
     app.config["RAMPART_PROFILE"] = "api"
     app.config["RAMPART_LIMIT_STORE"] = f"shm://{directory()}"
+    app.config["RAMPART_LIMIT_TABLE"] = TABLE
     app.config["RAMPART_ACCESS_LOG"] = str(directory() / "ours.log") if log else "off"
     if application is not None:
         app.config["RAMPART_LIMITS"] = application
@@ -135,6 +138,7 @@ def limited(quota: str = "100/hour") -> Flask:
 
     app = Flask("limited", root_path=HERE)
     app.config["RAMPART_LIMIT_STORE"] = f"shm://{directory()}"
+    app.config["RAMPART_LIMIT_TABLE"] = TABLE
     app.config["RAMPART_ACCESS_LOG"] = "off"
     Rampart(app)
 
@@ -184,7 +188,7 @@ class Ours:
     def limit(self, quota: str) -> Callable[[str], Any]:
         """Checks a limit by address on the shared store; the verdict has ``admitted``."""
         native = self._native
-        store = native.LimitStore.shared(str(directory()), "operations", self._clock)
+        store = native.LimitStore.shared(str(directory()), "operations", self._clock, bytes=TABLE)
         limits = native.LimitSet(store, [(f"operations {quota}", native.Quota.parse(quota), "address")])
         check = limits.check
 

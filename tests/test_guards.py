@@ -618,7 +618,7 @@ def test_a_guard_that_raises_refuses(make_app: App, caplog: pytest.LogCaptureFix
 
 def test_under_deny_what_declares_nothing_is_refused(make_app: App) -> None:
     app = make_app(RAMPART_DEFAULT="deny")
-    app.get("/nothing")(lambda: never())
+    app.get("/nothing", endpoint="nothing")(lambda: never())
     app.get("/limited", endpoint="limited")(limit("5/minute")(never))
     app.get("/public")(public(lambda: "open"))
     app.get("/required", endpoint="required")(require()(never))
