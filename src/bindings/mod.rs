@@ -9,6 +9,7 @@
 
 mod clock;
 pub(crate) mod errors;
+mod tokens;
 
 use pyo3::prelude::*;
 
@@ -16,4 +17,11 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::clock::Clock;
+    #[pymodule_export]
+    use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
+
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        super::tokens::describe_rejection(module)
+    }
 }
