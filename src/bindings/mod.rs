@@ -12,6 +12,7 @@ pub(crate) mod errors;
 mod headers;
 mod json;
 mod validation;
+mod tokens;
 
 use pyo3::prelude::*;
 
@@ -22,4 +23,10 @@ mod _native {
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
+    use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
+
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        super::tokens::describe_rejection(module)
+    }
 }

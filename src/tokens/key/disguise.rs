@@ -104,12 +104,22 @@ fn is_bare_point(bytes: &[u8]) -> bool {
         && (is_on_curve(Algorithm::ES256, bytes) || is_on_curve(Algorithm::ES384, bytes))
 }
 
-/// What *bytes* decode to, as base64 of either alphabet from each of the four alignments, or as hexadecimal.
+/// What *bytes* decode to: from UTF-16 or from Latin-1 that was made UTF-8, as base64 of either alphabet from each of the
+/// four alignments, or as hexadecimal.
 fn layers(bytes: &[u8]) -> Vec<Vec<u8>> {
     // Armour is broken into lines, and UTF-16 into bytes: both are glue.
     let glue = |byte: &u8| !(byte.is_ascii_whitespace() || *byte == 0);
     let text: Vec<u8> = bytes.iter().copied().filter(glue).collect();
     let mut found = Vec::new();
+    if bytes.iter().filter(|byte| **byte == 0).count() >= bytes.len() / 3 {
+        found.extend((0..2).map(|skip| bytes.iter().skip(skip).step_by(2).copied().collect()));
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !text.is_ascii()
+    {
+        // Characters beyond Latin-1, such as a byte order mark, stand between what was bytes.
+        found.push(text.chars().filter_map(|character| u8::try_from(u32::from(character)).ok()).collect());
+    }
     for (alphabet, extra) in [(&STANDARD, b"+/"), (&URL_SAFE, b"-_")] {
         let engine = GeneralPurpose::new(alphabet, LENIENT);
         let runs = text.split(|byte| !byte.is_ascii_alphanumeric() && !extra.contains(byte));

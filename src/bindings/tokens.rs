@@ -1,0 +1,408 @@
+//! `Key`, `Verifier`, `VerifiedToken` and `TokenRejected`.
+//!
+//! Verifying keeps the GIL: it takes microseconds, and taking the GIL back costs more. It is released
+//! for signing with RSA or ES384 and for first sight of a token where a key is for ES384, each above half a millisecond.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pyo3::BoundObject;
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::clock::Clock;
+use super::errors::guarded;
+use crate::error::ConfigError;
+use crate::tokens::{self, Keyring, Reason, Rules, TokenError};
+
+create_exception!(
+    flask_rampart._native,
+    TokenRejected,
+    PyException,
+    "A token that is not trusted. Its text contains nothing of the token.\n\n\
+     ``code`` is what the peer may be told: ``\"token.expired\"`` or ``\"token.invalid\"``.\n\
+     ``reason`` is one stable word for the audit log: ``\"signature\"``, ``\"audience\"``, ``\"claims\"``, …\n\
+     ``args`` is ``(code, reason)``."
+);
+
+/// Gives `TokenRejected` its `code` and `reason`. Called once, when the module is made.
+pub(super) fn describe_rejection(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let property = py.import("builtins")?.getattr("property")?;
+    for (place, name) in ["code", "reason"].into_iter().enumerate() {
+        let read = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            let rejection = args.get_item(0)?.getattr("args")?.cast_into::<PyTuple>()?;
+            rejection.get_item(place).map(Bound::unbind)
+        };
+        let getter = PyCFunction::new_closure(py, None, None, read)?;
+        PyType::new::<TokenRejected>(py).setattr(name, property.call1((getter,))?)?;
+    }
+    Ok(())
+}
+
+fn rejected(error: TokenError) -> PyErr {
+    TokenRejected::new_err((error.code(), error.reason()))
+}
+
+/// One key with one algorithm (RFC 8725 §3.1), for verifying and perhaps for signing.
+///
+/// HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (Ed25519).
+///
+/// >>> import secrets
+/// >>> key = Key.from_secret(secrets.token_bytes(32), "HS256", "2026-11")
+/// >>> key
+/// Key(kid="2026-11", alg="HS256")
+#[pyclass(frozen, name = "Key", module = "flask_rampart._native")]
+pub struct PyKey(Arc<tokens::Key>);
+
+#[pymethods]
+impl PyKey {
+    /// A shared secret of random bytes: at least 32 for HS256, 48 for HS384, 64 for HS512 (RFC 7518 §3.2).
+    ///
+    /// :param kid: the name that tokens carry; 1 to 128 bytes.
+    /// :param verify_only: never sign with it, as for a key that is being retired.
+    /// :raises ValueError: if it is short, or looks like a public key or certificate in any encoding.
+    #[staticmethod]
+    #[pyo3(signature = (secret, alg, kid=None, *, verify_only=false))]
+    fn from_secret(secret: &[u8], alg: &str, kid: Option<&str>, verify_only: bool) -> PyResult<Self> {
+        guarded(|| Ok(Self(Arc::new(tokens::Key::from_secret(secret, alg, kid, verify_only)?))))
+    }
+
+    /// A key from a PEM: private (PKCS#8, or PKCS#1 for RSA) or public (SPKI, or PKCS#1 for RSA).
+    ///
+    /// :raises ValueError: if it is not a key for *alg*: another family or curve, RSA below 2048 bits, a certificate,
+    ///     an encrypted key, several blocks. The message says how to convert it.
+    #[staticmethod]
+    #[pyo3(signature = (pem, alg, kid=None, *, verify_only=false))]
+    fn from_pem(pem: &[u8], alg: &str, kid: Option<&str>, verify_only: bool) -> PyResult<Self> {
+        guarded(|| Ok(Self(Arc::new(tokens::Key::from_pem(pem, alg, kid, verify_only)?))))
+    }
+
+    /// A key from a JWK (RFC 7517), given as JSON text. Its ``use``, ``key_ops``, ``alg``, ``kid`` and ``crv`` are honoured.
+    ///
+    /// :param alg: may be left out where the JWK's ``alg`` or curve says it; must agree where both do.
+    /// :raises ValueError: if it cannot be used as it says, or is a set of keys.
+    #[staticmethod]
+    #[pyo3(signature = (jwk, alg=None, kid=None, *, verify_only=false))]
+    fn from_jwk(jwk: &str, alg: Option<&str>, kid: Option<&str>, verify_only: bool) -> PyResult<Self> {
+        guarded(|| Ok(Self(Arc::new(tokens::Key::from_jwk(jwk.as_bytes(), alg, kid, verify_only)?))))
+    }
+
+    /// The name of the key, or ``None``.
+    #[getter]
+    fn kid(&self) -> Option<&str> {
+        self.0.kid().map(|kid| &**kid)
+    }
+
+    /// Its one algorithm.
+    #[getter]
+    fn alg(&self) -> &'static str {
+        self.0.alg()
+    }
+
+    /// Whether it can sign: it is secret or private, and not ``verify_only``.
+    #[getter]
+    fn can_sign(&self) -> bool {
+        self.0.can_sign()
+    }
+
+    /// Whether it is a shared secret.
+    #[getter]
+    fn symmetric(&self) -> bool {
+        self.0.is_symmetric()
+    }
+
+    /// A compact JWS over *claims*, which is a JSON object as text and is signed as it is.
+    ///
+    /// :param typ: the type in the header: ``"JWT"``, or ``"at+jwt"`` for an access token (RFC 9068).
+    /// :raises ValueError: if the key cannot sign, or the claims are not what a verifier could read.
+    #[pyo3(signature = (claims, typ="JWT"))]
+    fn sign(&self, py: Python<'_>, claims: &str, typ: &str) -> PyResult<String> {
+        guarded(|| {
+            let signed = if self.0.signs_slowly() {
+                py.detach(|| self.0.sign(claims, typ))
+            } else {
+                self.0.sign(claims, typ)
+            };
+            Ok(signed?)
+        })
+    }
+
+    /// The public half as a JWK in JSON text, or ``None`` for a shared secret.
+    fn public_jwk(&self) -> Option<String> {
+        self.0.public_jwk()
+    }
+
+    fn __repr__(&self) -> String {
+        match self.0.kid() {
+            Some(kid) => format!("Key(kid={kid:?}, alg={:?})", self.0.alg()),
+            None => format!("Key(kid=None, alg={:?})", self.0.alg()),
+        }
+    }
+}
+
+/// Decides whether a token may be trusted now (RFC 7519, 8725, 9068).
+///
+/// :param keys: at least one; a token's ``kid`` chooses among them, never its ``alg``. Secrets and public keys do not mix.
+/// :param issuers: of which ``iss`` must be one, exactly. Empty: not checked.
+/// :param audiences: of which ``aud`` must contain one. Empty: a token with ``aud`` is refused.
+/// :param types: accepted ``typ``, in any case, with or without ``application/``.
+/// :param require_type: refuse a token without ``typ``.
+/// :param leeway: clock skew tolerated either way, in seconds; at most 86,400.
+/// :param require_exp: refuse a token without ``exp``.
+/// :param max_bytes: longest token, looked at before anything is decoded.
+/// :param scopes_claims: where scopes are: a claim, a path such as ``"realm_access.roles"``, or a JSON Pointer.
+/// :param roles_claims: where roles are, likewise.
+/// :param seen: most tokens remembered as checked; 0 for none. Everything but signature and form is still checked each time.
+/// :raises ValueError: if a rule cannot be used.
+///
+/// >>> import json, secrets
+/// >>> key = Key.from_secret(secrets.token_bytes(32), "HS256")
+/// >>> verifier = Verifier([key], Clock.manual(1_800_000_000.0))
+/// >>> token = key.sign(json.dumps({"sub": "ada", "exp": 1_800_000_060, "scope": "read"}))
+/// >>> verifier.verify(token).scopes
+/// frozenset({'read'})
+#[pyclass(frozen, name = "Verifier", module = "flask_rampart._native")]
+pub struct PyVerifier {
+    core: tokens::Verifier,
+    clock: Py<Clock>,
+}
+
+#[pymethods]
+impl PyVerifier {
+    #[new]
+    #[pyo3(signature = (keys, clock, *, issuers=vec![], audiences=vec![], types=Rules::default().types, require_type=false, leeway=30,
+        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        keys: Vec<Bound<'_, PyKey>>,
+        clock: Py<Clock>,
+        issuers: Vec<String>,
+        audiences: Vec<String>,
+        types: Vec<String>,
+        require_type: bool,
+        leeway: i64,
+        require_exp: bool,
+        max_bytes: i64,
+        scopes_claims: Vec<String>,
+        roles_claims: Vec<String>,
+        seen: i64,
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let rules = Rules {
+                audiences,
+                issuers,
+                leeway: natural("leeway", leeway)?,
+                max_bytes: natural("max_bytes", max_bytes)?,
+                require_exp,
+                require_type,
+                roles_claims,
+                scopes_claims,
+                seen: natural("seen", seen)?,
+                types,
+            };
+            let keys = Keyring::new(keys.iter().map(|key| Arc::clone(&key.get().0)).collect())?;
+            Ok(Self { core: tokens::Verifier::new(keys, rules)?, clock })
+        })
+    }
+
+    /// The token's content, if it may be trusted now.
+    ///
+    /// :raises TokenRejected: if not, whatever the text contains; never another exception for any ``str``.
+    fn verify(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> PyResult<PyVerifiedToken> {
+        guarded(|| {
+            // The length in characters comes first: making UTF-8 of it takes memory. A subclass may lie about its
+            // length or fail; the core measures the bytes again.
+            if !token.len().is_ok_and(|length| length <= self.core.max_bytes()) {
+                return Err(rejected(Reason::Length.into()));
+            }
+            let text = token.to_str().map_err(|_| rejected(Reason::Encoding.into()))?;
+            let now = self.clock.get().unix();
+            let verdict = match self.core.recall(text.as_bytes(), now) {
+                Ok(Ok(verified)) => Ok(verified),
+                Ok(Err(unseen)) if self.core.is_slow() => py.detach(|| self.core.examine(&unseen, now)),
+                Ok(Err(unseen)) => self.core.examine(&unseen, now),
+                Err(error) => Err(error),
+            };
+            verdict.map(PyVerifiedToken).map_err(rejected)
+        })
+    }
+}
+
+/// Refuses what is negative or beyond the type.
+fn natural<T: TryFrom<i64>>(setting: &str, value: i64) -> Result<T, ConfigError> {
+    T::try_from(value).map_err(|_| ConfigError::new(format!("{setting} cannot be {value}")))
+}
+
+/// A token that was verified. Only ``Verifier.verify`` makes one.
+///
+/// Times are seconds since 1970-01-01 UTC.
+#[pyclass(frozen, name = "VerifiedToken", module = "flask_rampart._native")]
+pub struct PyVerifiedToken(tokens::Verified);
+
+/// What Python made of a token, kept with it for as long as it is remembered. Immutable, so it may be shared.
+struct Made {
+    scopes: PyOnceLock<Py<PyFrozenSet>>,
+    roles: PyOnceLock<Py<PyFrozenSet>>,
+}
+
+impl PyVerifiedToken {
+    fn made(&self) -> PyResult<&Made> {
+        // No Python runs in here, so no thread can wait for the GIL while another waits for this.
+        let made = self
+            .0
+            .attachment()
+            .get_or_init(|| Box::new(Made { scopes: PyOnceLock::new(), roles: PyOnceLock::new() }));
+        made.downcast_ref().ok_or_else(|| ConfigError::new("the attachment of a token is not ours").into())
+    }
+}
+
+fn frozen_set(py: Python<'_>, names: &[Box<str>]) -> PyResult<Py<PyFrozenSet>> {
+    PyFrozenSet::new(py, names.iter().map(|name| &**name)).map(Bound::unbind)
+}
+
+#[pymethods]
+impl PyVerifiedToken {
+    /// ``sub``: whom the token is about.
+    #[getter]
+    fn subject(&self) -> Option<&str> {
+        self.0.claims().subject.as_deref()
+    }
+
+    /// ``iss``: who made it.
+    #[getter]
+    fn issuer(&self) -> Option<&str> {
+        self.0.claims().issuer.as_deref()
+    }
+
+    /// ``jti``: its own name.
+    #[getter]
+    fn token_id(&self) -> Option<&str> {
+        self.0.claims().token_id.as_deref()
+    }
+
+    /// The name of the key that verified it, or ``None`` if that key has none.
+    #[getter]
+    fn kid(&self) -> Option<&str> {
+        self.0.kid()
+    }
+
+    /// The algorithm of the key that verified it.
+    #[getter]
+    fn algorithm(&self) -> &'static str {
+        self.0.algorithm()
+    }
+
+    /// The scopes in the configured claims.
+    #[getter]
+    fn scopes(&self, py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        let made = self.made()?.scopes.get_or_try_init(py, || frozen_set(py, &self.0.claims().scopes))?;
+        Ok(made.clone_ref(py))
+    }
+
+    /// The roles in the configured claims.
+    #[getter]
+    fn roles(&self, py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        let made = self.made()?.roles.get_or_try_init(py, || frozen_set(py, &self.0.claims().roles))?;
+        Ok(made.clone_ref(py))
+    }
+
+    /// ``exp``.
+    #[getter]
+    fn expires_at(&self) -> Option<f64> {
+        self.0.claims().expires_at
+    }
+
+    /// ``iat``.
+    #[getter]
+    fn issued_at(&self) -> Option<f64> {
+        self.0.claims().issued_at
+    }
+
+    /// ``auth_time``: when the user last proved who they are (OpenID Connect Core §2).
+    #[getter]
+    fn authenticated_at(&self) -> Option<f64> {
+        self.0.claims().authenticated_at
+    }
+
+    /// All claims, as a dict that is made anew each time: changing it changes nothing else.
+    fn claims<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| {
+            if self.0.claims().wide_numbers {
+                // Numbers beyond 64 bits: Python's own reader keeps every digit.
+                let text = PyBytes::new(py, self.0.json());
+                return py.import("json")?.call_method1("loads", (text,));
+            }
+            let mut json = serde_json::Deserializer::from_slice(self.0.json());
+            // Cannot fail but for memory: the text was read before.
+            ToPython(py)
+                .deserialize(&mut json)
+                .map_err(|_| ConfigError::new("claims cannot be converted").into())
+        })
+    }
+}
+
+/// Makes Python objects of JSON that was checked before (duplicates, depth).
+#[derive(Clone, Copy)]
+struct ToPython<'py>(Python<'py>);
+
+impl<'py> ToPython<'py> {
+    fn make<T, E: Error>(self, value: T) -> Result<Bound<'py, PyAny>, E>
+    where
+        T: IntoPyObject<'py>,
+        T::Error: fmt::Display,
+    {
+        value.into_pyobject(self.0).map(|made| made.into_any().into_bound()).map_err(E::custom)
+    }
+}
+
+impl<'de, 'py> DeserializeSeed<'de> for ToPython<'py> {
+    type Value = Bound<'py, PyAny>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, 'py> Visitor<'de> for ToPython<'py> {
+    type Value = Bound<'py, PyAny>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        self.make(value)
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        self.make(value)
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        self.make(value)
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        self.make(value)
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        self.make(value)
+    }
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(self.0.None().into_bound(self.0))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let list = PyList::empty(self.0);
+        while let Some(item) = items.next_element_seed(self)? {
+            list.append(item).map_err(A::Error::custom)?;
+        }
+        Ok(list.into_any())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let dict = PyDict::new(self.0);
+        while let Some(name) = object.next_key_seed(self)? {
+            dict.set_item(name, object.next_value_seed(self)?).map_err(A::Error::custom)?;
+        }
+        Ok(dict.into_any())
+    }
+}

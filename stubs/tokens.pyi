@@ -1,0 +1,79 @@
+class TokenRejected(Exception):
+    """A token that is not trusted. ``args`` is ``(code, reason)``; neither contains anything of the token."""
+
+    args: tuple[str, str]
+    @property
+    def code(self) -> Literal["token.expired", "token.invalid"]: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class Key:
+    """One key with one algorithm (RFC 8725 §3.1), for verifying and perhaps for signing."""
+
+    @staticmethod
+    def from_secret(secret: bytes, alg: str, kid: str | None = None, *, verify_only: bool = False) -> Key: ...
+    @staticmethod
+    def from_pem(pem: bytes, alg: str, kid: str | None = None, *, verify_only: bool = False) -> Key: ...
+    @staticmethod
+    def from_jwk(
+        jwk: str, alg: str | None = None, kid: str | None = None, *, verify_only: bool = False
+    ) -> Key: ...
+    @property
+    def kid(self) -> str | None: ...
+    @property
+    def alg(self) -> str: ...
+    @property
+    def can_sign(self) -> bool: ...
+    @property
+    def symmetric(self) -> bool: ...
+    def sign(self, claims: str, typ: str = "JWT") -> str: ...
+    def public_jwk(self) -> str | None: ...
+
+@final
+class Verifier:
+    """Decides whether a token may be trusted now (RFC 7519, 8725, 9068)."""
+
+    def __new__(
+        cls,
+        keys: Sequence[Key],
+        clock: Clock,
+        *,
+        issuers: Sequence[str] = (),
+        audiences: Sequence[str] = (),
+        types: Sequence[str] = ("JWT", "at+jwt"),
+        require_type: bool = False,
+        leeway: int = 30,
+        require_exp: bool = True,
+        max_bytes: int = 16384,
+        scopes_claims: Sequence[str] = ("scope", "scp"),
+        roles_claims: Sequence[str] = ("roles",),
+        seen: int = 16384,
+    ) -> Self: ...
+    def verify(self, token: str) -> VerifiedToken: ...
+
+@final
+class VerifiedToken:
+    """A token that was verified. Only ``Verifier.verify`` makes one. Times are seconds since 1970-01-01 UTC."""
+
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def issuer(self) -> str | None: ...
+    @property
+    def token_id(self) -> str | None: ...
+    @property
+    def kid(self) -> str | None: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+    @property
+    def roles(self) -> frozenset[str]: ...
+    @property
+    def expires_at(self) -> float | None: ...
+    @property
+    def issued_at(self) -> float | None: ...
+    @property
+    def authenticated_at(self) -> float | None: ...
+    def claims(self) -> dict[str, Any]: ...
