@@ -11,9 +11,15 @@
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret` and `crypto`.
 //!
+//! - [`limits`]: may this key spend another cell of its quota?
+//!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
+// One file lifts this, `limits/shm/file.rs`, which maps the shared table.
+#![deny(unsafe_code)]
+
 pub mod error;
+pub mod limits;
 pub mod time;
 
 #[cfg(feature = "python")]
