@@ -11,12 +11,19 @@
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret` and `crypto`.
 //!
+//! - [`limits`]: may this key spend another cell of its quota?
+//!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
 pub mod crypto;
 pub mod error;
 pub mod headers;
 pub mod secret;
+// One file lifts this, `limits/shm/file.rs`, which maps the shared table.
+#![deny(unsafe_code)]
+
+pub mod error;
+pub mod limits;
 pub mod time;
 pub mod tokens;
 pub mod validation;

@@ -75,6 +75,11 @@ impl Clock {
         }
     }
 
+    /// Whether it stands until it is advanced.
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
     /// Time since boot.
     pub(crate) fn host(&self) -> HostTime {
         match &self.0 {

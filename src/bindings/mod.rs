@@ -13,6 +13,7 @@ mod headers;
 mod json;
 mod validation;
 mod tokens;
+mod limits;
 
 use pyo3::prelude::*;
 
@@ -29,4 +30,5 @@ mod _native {
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         super::tokens::describe_rejection(module)
     }
+    use super::limits::{LimitSet, LimitStore, Quota, Verdict};
 }

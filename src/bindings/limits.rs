@@ -1,0 +1,370 @@
+//! Rate limits for Python: quotas, the store of counters, and sets of limits checked in one call.
+
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::error::ConfigError;
+use crate::limits::address::Prefix;
+use crate::limits::Seed;
+use crate::limits::{self, Entry, Kind, Limits};
+
+use super::clock::Clock;
+use super::errors::guarded;
+
+/// How many cells a key may spend: *count* per *period*, at most *burst* at once (GCRA, ITU-T I.371).
+///
+/// >>> [quota] = Quota.parse("60/minute burst 20")
+/// >>> quota.count, quota.period, quota.burst
+/// (60, 60.0, 20)
+#[pyclass(frozen, eq, from_py_object, module = "flask_rampart._native")]
+#[derive(Clone, PartialEq)]
+pub struct Quota(limits::Quota);
+
+#[pymethods]
+impl Quota {
+    /// Reads one or several quotas: ``<count> (/|per) [<n>] <second|minute|hour|day|month|year>[s] [burst
+    /// <cells>]``, in any case, joined by ``,`` ``;`` or ``|``. A month has 30 days, a year 360.
+    ///
+    /// :raises ValueError: if the text cannot be read; the message says what would be right.
+    ///
+    /// >>> [quota.text for quota in Quota.parse("1 per 2 hours; 1000/day")]
+    /// ['1/2 hours', '1000/day']
+    #[staticmethod]
+    fn parse(text: &str) -> PyResult<Vec<Quota>> {
+        Ok(limits::Quota::parse(text)?.into_iter().map(Quota).collect())
+    }
+
+    /// Cells per period.
+    #[getter]
+    fn count(&self) -> u32 {
+        self.0.count()
+    }
+
+    /// The period, in seconds.
+    #[getter]
+    fn period(&self) -> f64 {
+        self.0.period() as f64 / 1e9
+    }
+
+    /// The most cells that may be spent at once.
+    #[getter]
+    fn burst(&self) -> u32 {
+        self.0.burst()
+    }
+
+    /// The one way to write this quota.
+    #[getter]
+    fn text(&self) -> &str {
+        self.0.text()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Quota({:?})", self.0.text())
+    }
+}
+
+/// Where counters are kept: a table of fixed size, in a file that all workers of the host map, or in this process.
+///
+/// The table never grows and never forgets a counter that is not full. When it is full of them, further keys
+/// share overflow counters, which are stricter.
+///
+/// >>> store = LimitStore.local(Clock.manual(1_800_000_000.0), keys=1000)
+/// >>> store.kind, store.capacity, store.used()
+/// ('memory', 1024, 0)
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct LimitStore {
+    store: Arc<limits::Store>,
+    clock: Py<Clock>,
+}
+
+#[pymethods]
+impl LimitStore {
+    /// The counters in *directory*/*name*, shared by every process that opens them: exact for the host, kept
+    /// over restarts, void after a reboot.
+    ///
+    /// :param directory: an absolute path to a local directory of the user's own, mode 0700; created so if
+    ///     missing. Best under ``/dev/shm`` or ``/run``.
+    /// :param bytes: size of the table, 16 to a counter; allocated at once. While other workers use the file,
+    ///     its present size is kept.
+    /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
+    ///     allocated; the message says the cure.
+    #[staticmethod]
+    #[pyo3(signature = (directory, name, clock, *, bytes=8_388_608))]
+    fn shared(
+        py: Python<'_>,
+        directory: PathBuf,
+        name: &str,
+        clock: Bound<'_, Clock>,
+        bytes: u64,
+    ) -> PyResult<Self> {
+        let boot = boot_id(clock.get())?;
+        let seed = random_seed()?;
+        // Waits for other processes that open the same file, and allocates it.
+        let store = py.detach(|| limits::Store::shared(&directory, name, bytes, &boot, seed))?;
+        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
+    }
+
+    /// Counters of this process alone: each worker counts for itself.
+    ///
+    /// :param keys: counters to hold, of 16 bytes each; rounded up.
+    /// :raises ValueError: unless *keys* is between 1 and 2**28.
+    #[staticmethod]
+    #[pyo3(signature = (clock, *, keys=262_144))]
+    fn local(clock: Bound<'_, Clock>, keys: u32) -> PyResult<Self> {
+        let store = limits::Store::local(keys, random_seed()?)?;
+        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
+    }
+
+    /// ``"shm"`` or ``"memory"``.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        if self.store.path().is_some() { "shm" } else { "memory" }
+    }
+
+    /// The shared file, or None.
+    #[getter]
+    fn path(&self) -> Option<Cow<'_, str>> {
+        self.store.path().map(|path| path.to_string_lossy())
+    }
+
+    /// How many counters have a place of their own.
+    #[getter]
+    fn capacity(&self) -> usize {
+        self.store.capacity()
+    }
+
+    /// How many counters are not full. Reads the whole table, about a millisecond: for status, not for requests.
+    fn used(&self, py: Python<'_>) -> usize {
+        let now = self.clock.get().host();
+        py.detach(|| self.store.used(now))
+    }
+
+    /// A name for *data* in 32 hexadecimal digits that does not tell it, the same in all workers: for logs.
+    fn keyed(&self, data: &[u8]) -> String {
+        format!("{:032x}", self.store.seed().keyed(data))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("LimitStore({:?}, capacity={})", self.kind(), self.capacity())
+    }
+}
+
+/// Limits that are checked in one call: all admit and are charged, or none is charged.
+///
+/// :param entries: ``(scope, quotas, kind)`` each, with one key in a check. Limits with the same scope, quota and
+///     kind share counters. *kind* is ``"address"`` (a client's address in any spelling; what is not one shares one
+///     key) or ``"text"``.
+/// :param ipv6_prefix: leading bits of an IPv6 address that make a client, 32 to 128.
+/// :raises ValueError: if there is no entry, an entry has no quota, or something in it cannot be meant.
+///
+/// >>> clock = Clock.manual(1_800_000_000.0)
+/// >>> limits = LimitSet(LimitStore.local(clock), [("login", Quota.parse("1/minute"), "address")])
+/// >>> bool(limits.check(("192.0.2.1",))), limits.check(("192.0.2.1",)).retry_after
+/// (True, 60)
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct LimitSet {
+    limits: Arc<Limits>,
+    clock: Py<Clock>,
+}
+
+#[pymethods]
+impl LimitSet {
+    #[new]
+    #[pyo3(signature = (store, entries, *, ipv6_prefix=64))]
+    fn new(
+        py: Python<'_>,
+        store: Bound<'_, LimitStore>,
+        entries: Vec<(String, Vec<Quota>, String)>,
+        ipv6_prefix: u32,
+    ) -> PyResult<Self> {
+        let store = store.get();
+        let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let limits = Limits::new(store.store.clone(), entries, Prefix::new(ipv6_prefix)?)?;
+        Ok(Self { limits: Arc::new(limits), clock: store.clock.clone_ref(py) })
+    }
+
+    /// Charges *cost* cells under every limit, if all have them; otherwise charges nothing.
+    ///
+    /// :param keys: one key for each entry, in order. An empty key is a key like any other.
+    /// :param cost: at least 1. A cost above a quota's burst is always refused.
+    /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
+    #[pyo3(signature = (keys, cost=Cost::ONE))]
+    fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<Verdict> {
+        let now = self.clock.bind(py).get().host();
+        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.0, now))?)))
+    }
+
+    /// What :meth:`check` would say of a request that costs 1. Charges nothing.
+    ///
+    /// :raises ValueError: if *keys* are too few or too many.
+    fn peek(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<Verdict> {
+        let now = self.clock.bind(py).get().host();
+        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.peek(keys, now))?)))
+    }
+
+    /// Gives back what an admitted :meth:`check` with the same arguments has charged; to be called once at most.
+    ///
+    /// A counter is never more than full. A charge to an overflow counter is not given back.
+    ///
+    /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
+    #[pyo3(signature = (keys, cost=Cost::ONE))]
+    fn refund(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<()> {
+        let now = self.clock.bind(py).get().host();
+        guarded(|| with_keys(keys, |keys| self.limits.refund(keys, cost.0, now)))
+    }
+
+    /// The value of the ``RateLimit-Policy`` field (draft-ietf-httpapi-ratelimit-headers).
+    #[getter]
+    fn policy(&self) -> &str {
+        self.limits.policy()
+    }
+}
+
+impl LimitSet {
+    fn verdict(&self, verdict: limits::Verdict) -> Verdict {
+        Verdict { verdict, limits: self.limits.clone() }
+    }
+}
+
+/// What a set of limits says of a request. True if it may pass.
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct Verdict {
+    verdict: limits::Verdict,
+    limits: Arc<Limits>,
+}
+
+#[pymethods]
+impl Verdict {
+    /// Whether the request may pass.
+    #[getter]
+    fn admitted(&self) -> bool {
+        self.verdict.admitted
+    }
+
+    /// Seconds to wait, rounded up, at least 1; 0 if admitted.
+    #[getter]
+    fn retry_after(&self) -> u64 {
+        self.verdict.retry_after()
+    }
+
+    /// The text of the quota that refused and must be waited for longest, or None.
+    #[getter]
+    fn violated(&self) -> Option<&str> {
+        self.refusing().map(|(_, quota)| quota.text())
+    }
+
+    /// The scope of the limit that refused, or None.
+    #[getter]
+    fn scope(&self) -> Option<&str> {
+        self.refusing().map(|(scope, _)| scope)
+    }
+
+    /// Cells left: under the limit that refused, else under the one that has fewest.
+    #[getter]
+    fn remaining(&self) -> u32 {
+        self.verdict.remaining
+    }
+
+    /// The value of the ``RateLimit`` field for that limit, such as ``"60/minute burst 20";r=19;t=1``.
+    #[getter]
+    fn fields(&self) -> String {
+        self.limits.field(&self.verdict)
+    }
+
+    fn __bool__(&self) -> bool {
+        self.verdict.admitted
+    }
+
+    fn __repr__(&self) -> String {
+        let Self { verdict, .. } = self;
+        format!("Verdict(admitted={}, remaining={})", verdict.admitted, verdict.remaining)
+    }
+}
+
+/// A number of cells, at least 1. What is above 2**32 - 1 is above every burst, so it may as well be that.
+struct Cost(NonZeroU32);
+
+impl Cost {
+    const ONE: Self = Self(NonZeroU32::MIN);
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let cells = match object.extract::<i64>() {
+            Ok(cells) => cells,
+            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
+                if object.lt(0)? { i64::MIN } else { i64::MAX }
+            }
+            Err(error) => return Err(error),
+        };
+        let cells = u32::try_from(cells.min(i64::from(u32::MAX))).ok().and_then(NonZeroU32::new);
+        cells.map(Self).ok_or_else(|| PyValueError::new_err("a cost is at least 1: less would refill the quota"))
+    }
+}
+
+fn entry((scope, quotas, kind): (String, Vec<Quota>, String)) -> Result<Entry, ConfigError> {
+    let kind = match kind.as_str() {
+        "address" => Kind::Address,
+        "text" => Kind::Text,
+        other => {
+            return Err(ConfigError::new(format!(
+                "{other:?} is not a kind of key. Use \"address\" or \"text\""
+            )));
+        }
+    };
+    Ok(Entry { scope, quotas: quotas.into_iter().map(|quota| quota.0).collect(), kind })
+}
+
+/// Lends the keys as bytes; one key without allocating.
+fn with_keys<T>(
+    keys: &Bound<'_, PyTuple>,
+    call: impl FnOnce(&[Cow<'_, [u8]>]) -> Result<T, ConfigError>,
+) -> PyResult<T> {
+    if keys.len() == 1 {
+        let item = keys.get_item(0)?;
+        return Ok(call(&[key_bytes(item.cast::<PyString>()?)?])?);
+    }
+    let items = keys.iter().map(|item| Ok(item.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
+    let bytes = items.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
+    Ok(call(&bytes)?)
+}
+
+/// A key's bytes. A lone surrogate, which JSON can smuggle into a user name, is no reason to fail: it is
+/// a key of its own.
+fn key_bytes<'a>(key: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
+    match key.to_cow() {
+        Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
+        Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
+        Err(_) => {
+            let bytes = key.call_method1("encode", ("utf-8", "surrogatepass"))?;
+            Ok(Cow::Owned(bytes.extract::<Vec<u8>>()?))
+        }
+    }
+}
+
+/// Names this boot, so that counters of an earlier one, whose clock began anew, are not believed.
+fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
+    if clock.is_manual() {
+        return Ok(b"a manual clock".to_vec());
+    }
+    std::fs::read("/proc/sys/kernel/random/boot_id").map_err(|error| {
+        PyValueError::new_err(format!(
+            "this system does not name its boots ({error}), so counters cannot be shared safely. Use the store in memory or Redis"
+        ))
+    })
+}
+
+fn random_seed() -> PyResult<Seed> {
+    let mut seed = [0; 16];
+    SystemRandom::new().fill(&mut seed).map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
+    Ok(Seed::new(seed))
+}

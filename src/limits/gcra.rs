@@ -1,0 +1,208 @@
+//! governor's GCRA on our table. No arithmetic of admission is here, only the joints.
+//!
+//! governor stores arrival times relative to the reading that its clock gives when the limiter is built. Two
+//! workers built at different times would then misread each other's counters. Ours is built for one check, and its clock's first
+//! reading is zero: the common epoch of the host.
+
+use std::cell::Cell;
+use std::num::NonZeroU32;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{NotUntil, RateLimiter};
+
+use crate::time::HostTime;
+
+use super::key::CounterKey;
+use super::quota::Quota;
+use super::shm::table::{Moment, Place, Table};
+use super::shm::words::Words;
+use super::{LATEST, LONGEST};
+
+/// What one limit says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub admitted: bool,
+    /// Cells left, after the charge if there was one.
+    pub remaining: u32,
+    /// Nanoseconds until the counter is full.
+    pub reset: u64,
+    /// Nanoseconds until the same cost would pass; 0 if admitted. For a cost over the burst, which never
+    /// passes, the time in which the counter becomes full.
+    pub wait: u64,
+    /// Where the charge was made.
+    pub place: Place,
+}
+
+/// Charges `cost` cells if they are there; otherwise changes nothing.
+pub(crate) fn charge<W: Words + ?Sized, const LANES: usize>(
+    table: &Table<'_, W, LANES>,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: HostTime,
+) -> Outcome {
+    let moment = Moment::new(instant(now), quota.fill());
+    let seen = Seen::default();
+    decide(Charging { table, moment, seen: &seen }, key, quota, cost, moment.now, &seen)
+}
+
+/// What [`charge`] would say, charging nothing.
+pub(crate) fn peek<W: Words + ?Sized, const LANES: usize>(
+    table: &Table<'_, W, LANES>,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: HostTime,
+) -> Outcome {
+    let moment = Moment::new(instant(now), quota.fill());
+    let seen = Seen::default();
+    let mut outcome = decide(Peeking { table, moment, seen: &seen }, key, quota, cost, moment.now, &seen);
+    if outcome.admitted {
+        // Charged nothing, so what is left is what was seen, not what governor would have stored.
+        (outcome.remaining, outcome.reset) = left(quota, seen.before.get(), moment.now);
+    }
+    outcome
+}
+
+/// Gives `cost` cells back to where they were charged.
+pub(crate) fn refund<W: Words + ?Sized, const LANES: usize>(
+    table: &Table<'_, W, LANES>,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: HostTime,
+    place: Place,
+) {
+    if cost.get() <= quota.burst() {
+        table.refund(key, instant(now), quota.interval() * u64::from(cost.get()), place);
+    }
+}
+
+fn decide<S: StateStore<Key = CounterKey>>(
+    store: S,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: u64,
+    seen: &Seen,
+) -> Outcome {
+    let never = Outcome { admitted: false, remaining: 0, reset: 0, wait: quota.fill(), place: Place::Slot };
+    if cost.get() > quota.burst() {
+        // governor says so too, but multiplies first: at 2^32 cells of a year each that overflows.
+        let _: Result<(), ()> = store.measure_and_replace(key, |_| Err(()));
+        let (remaining, reset) = left(quota, seen.after.get(), now);
+        return Outcome { remaining, reset, ..never };
+    }
+    type Limiter<S> = RateLimiter<CounterKey, S, Epoch, NoOpMiddleware<Nanos>>;
+    let limiter = Limiter::new(quota.cells(), store, Epoch::before(now));
+    let verdict = if cost.get() == 1 { Ok(limiter.check_key(key)) } else { limiter.check_key_n(key, cost) };
+    let (remaining, reset) = left(quota, seen.after.get(), now);
+    match verdict {
+        Ok(Ok(())) => Outcome { admitted: true, remaining, reset, wait: 0, place: seen.place.get() },
+        Ok(Err(refused)) => Outcome { remaining, reset, wait: wait(&refused, now), ..never },
+        Err(_) => never,
+    }
+}
+
+/// Cells left and nanoseconds until full, of a counter whose theoretical arrival time is `tat`.
+fn left(quota: &Quota, tat: u64, now: u64) -> (u32, u64) {
+    let reset = tat.saturating_sub(now);
+    ((quota.fill().saturating_sub(reset) / quota.interval()) as u32, reset)
+}
+
+fn wait(refused: &NotUntil<Nanos>, now: u64) -> u64 {
+    refused.earliest_possible().as_u64().saturating_sub(now).clamp(1, LONGEST)
+}
+
+/// The instant as the table knows it: never 0, and low enough that sums with it cannot overflow.
+fn instant(now: HostTime) -> u64 {
+    now.0.clamp(1, LATEST)
+}
+
+/// A clock that reads zero once, for governor's idea of its own start, and then the instant of the check.
+struct Epoch(Cell<u64>, u64);
+
+impl Epoch {
+    fn before(now: u64) -> Self {
+        Self(Cell::new(0), now)
+    }
+}
+
+impl Clock for Epoch {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.replace(self.1))
+    }
+}
+
+/// What governor's closure saw and said last: the table may ask it several times.
+struct Seen {
+    before: Cell<u64>,
+    after: Cell<u64>,
+    place: Cell<Place>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { before: Cell::new(0), after: Cell::new(0), place: Cell::new(Place::Slot) }
+    }
+}
+
+impl Seen {
+    fn note<T, E>(&self, tat: Option<u64>, decision: Result<(T, Nanos), E>) -> Result<(T, u64), E> {
+        let before = tat.unwrap_or(0);
+        self.before.set(before);
+        match decision {
+            Ok((value, next)) => {
+                self.after.set(next.as_u64());
+                Ok((value, next.as_u64()))
+            }
+            Err(refused) => {
+                self.after.set(before);
+                Err(refused)
+            }
+        }
+    }
+}
+
+struct Charging<'t, W: ?Sized, const LANES: usize> {
+    table: &'t Table<'t, W, LANES>,
+    moment: Moment,
+    seen: &'t Seen,
+}
+
+impl<W: Words + ?Sized, const LANES: usize> StateStore for Charging<'_, W, LANES> {
+    type Key = CounterKey;
+
+    fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let decide = |tat: Option<u64>| self.seen.note(tat, f(tat.map(Nanos::new)));
+        let (value, place) = self.table.measure_and_replace(key, self.moment, &decide)?;
+        self.seen.place.set(place);
+        Ok(value)
+    }
+}
+
+struct Peeking<'t, W: ?Sized, const LANES: usize> {
+    table: &'t Table<'t, W, LANES>,
+    moment: Moment,
+    seen: &'t Seen,
+}
+
+impl<W: Words + ?Sized, const LANES: usize> StateStore for Peeking<'_, W, LANES> {
+    type Key = CounterKey;
+
+    fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let tat = self.table.read(key, self.moment);
+        self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
+    }
+}

@@ -1,0 +1,91 @@
+//! Turns a limit and a key into the numbers by which the table knows their counter.
+//!
+//! The hash is SipHash-2-4 with a random seed: a peer that chooses keys can neither aim at the
+//! buckets of a victim nor find a second key with a victim's name, and the table names nobody. Every
+//! part is preceded by its length, so `("a/b", "c")` and `("a", "b/c")` are two counters.
+
+use std::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use super::quota::Quota;
+
+/// What a store hashes with: random, and the same for every worker of the host.
+#[derive(Clone, Copy)]
+pub struct Seed([u8; 16]);
+
+impl Seed {
+    /// A seed of these random bytes.
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(random)
+    }
+
+    pub(crate) fn bytes(&self) -> [u8; 16] {
+        self.0
+    }
+
+    /// A name for `data` that says nothing of it, for logs. Not a counter's name: those have a prefix of their own.
+    pub fn keyed(&self, data: &[u8]) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(b"log");
+        hasher.write(data);
+        hasher.finish128().as_u128()
+    }
+}
+
+/// A limit, hashed once: what remains is to hash the key.
+#[derive(Clone)]
+pub(crate) struct LimitKey {
+    hasher: SipHasher24,
+    tag: u64,
+}
+
+impl LimitKey {
+    /// Equal quotas under one scope and kind share counters, in every process with the same seed.
+    pub fn new(seed: Seed, scope: &str, quota: &Quota, kind: u8) -> Self {
+        let mut hasher = SipHasher24::new_with_key(&seed.0);
+        hasher.write(b"counter");
+        hasher.write(&(scope.len() as u64).to_le_bytes());
+        hasher.write(scope.as_bytes());
+        hasher.write(&quota.count().to_le_bytes());
+        hasher.write(&quota.burst().to_le_bytes());
+        hasher.write(&quota.period().to_le_bytes());
+        hasher.write(&[kind]);
+        let tag = hasher.finish128().as_u64().0;
+        Self { hasher, tag }
+    }
+
+    pub fn counter(&self, key: &[u8]) -> CounterKey {
+        let mut hasher = self.hasher.clone();
+        hasher.write(&(key.len() as u64).to_le_bytes());
+        hasher.write(key);
+        let (a, b) = hasher.finish128().as_u64();
+        let stripe = a % STRIPES;
+        CounterKey {
+            // Zero means "nobody".
+            name: (a & !GENERATION).max(GENERATION + 1),
+            first: b as u32,
+            second: (b >> 32) as u32,
+            spill: self.tag.wrapping_add(stripe.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1,
+        }
+    }
+}
+
+/// By which a table knows a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CounterKey {
+    /// 48 bits of the hash; with the bucket's 16 or so, 64 tell two keys apart. The low bits are zero, for [`GENERATION`].
+    pub name: u64,
+    /// The home bucket, before reduction to the table's size.
+    pub first: u32,
+    /// The other bucket.
+    pub second: u32,
+    /// The limit and a stripe of its keys: by which the overflow counter is found. Never zero.
+    pub spill: u64,
+}
+
+/// The bits of a slot's name that count how often it was renamed.
+pub(crate) const GENERATION: u64 = 0xFFFF;
+
+/// Overflow counters for each limit.
+const STRIPES: u64 = 64;

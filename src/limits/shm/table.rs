@@ -1,0 +1,240 @@
+//! Finds a key's counter and changes it.
+//!
+//! A key has two candidate buckets. A counter that exists costs two looks at its name and one compare-and-swap on its instant:
+//! 1. read the name and the instant, and see that the name is still there, else begin again;
+//! 2. decide; a refusal writes nothing;
+//! 3. swap the instant, and see that the name is *still* there. If the slot was given to another key in
+//!    between, the charge landed on a stranger: it is taken back, and we begin again. A stranger may
+//!    be charged too much for a moment; nobody is ever charged too little.
+//!
+//! A key without a counter gets one from `claim`; without a free slot it is charged in `spill`.
+//!
+//! # What can go on for ever
+//! Nothing: after `patience` rounds the answer is a refusal. A process that died in the middle of `claim` costs the next
+//! caller of that slot about 2 ms, once.
+
+use crate::limits::LONGEST;
+use crate::limits::key::{CounterKey, GENERATION};
+
+use super::layout::{CLAIMED, Shape, Slot, claim_is_stale};
+use super::words::Words;
+
+/// The counters in `words`, `LANES` slots to a bucket.
+pub(crate) struct Table<'w, W: ?Sized, const LANES: usize> {
+    pub(super) words: &'w W,
+    pub(super) shape: Shape,
+    pub(super) patience: u32,
+}
+
+/// When a counter is looked at, and what it can hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Nanoseconds since boot, between 1 and `LATEST`.
+    pub now: u64,
+    /// Nanoseconds in which an empty counter becomes full: no honest instant is later than `now + fill`.
+    pub fill: u64,
+}
+
+impl Moment {
+    pub fn new(now: u64, fill: u64) -> Self {
+        Self { now, fill }
+    }
+
+    /// An instant as a decision may see it. One too late is no counter of this limit, or was written by a
+    /// process whose `now` is later: either way the counter is empty, and no emptier than that.
+    pub(super) fn bounded(&self, tat: u64) -> u64 {
+        tat.min(self.now + self.fill)
+    }
+}
+
+/// Where a charge was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the key's own counter.
+    Slot,
+    /// In an overflow counter, shared with other keys.
+    Spill,
+}
+
+/// What came of a try.
+pub(super) enum Tried<T> {
+    /// An answer.
+    Done(T),
+    /// Another process was in the way, or was seen too late.
+    Again,
+}
+
+/// What was found under a name.
+pub(super) enum Sight {
+    Live {
+        slot: Slot,
+        name: u64,
+        tat: u64,
+    },
+    /// A slot that bears the name is being given away, or to this very key.
+    Claimed,
+    Absent,
+}
+
+impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
+    pub fn new(words: &'w W, shape: Shape) -> Self {
+        Self { words, shape, patience: PATIENCE }
+    }
+
+    /// Shows `decide` the counter's instant (none if it is full) and stores the instant that it returns.
+    ///
+    /// `decide` may be asked several times; only its last answer counts. It must refuse an instant of
+    /// `now + fill`, an empty counter: that is what it is shown when patience ends.
+    pub fn measure_and_replace<T, E>(
+        &self,
+        key: &CounterKey,
+        moment: Moment,
+        decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Result<(T, Place), E> {
+        let mut clock = moment.now;
+        for round in 0..self.patience {
+            let tried = match self.find(key, clock) {
+                Sight::Live { slot, name, tat } => self.charge(slot, name, tat, moment, decide),
+                Sight::Claimed => Tried::Again,
+                Sight::Absent => self.insert(key, moment, clock, decide),
+            };
+            match tried {
+                Tried::Done(answer) => return answer,
+                Tried::Again => clock += self.words.pause(round),
+            }
+        }
+        decide(Some(moment.now + moment.fill)).map(|(value, _)| (value, Place::Slot))
+    }
+
+    /// The counter's instant, if the key has one or would inherit one. Changes nothing.
+    pub fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
+        let mut clock = moment.now;
+        for round in 0..self.patience {
+            match self.find(key, clock) {
+                Sight::Live { slot, name, tat } if self.words.load(slot.name) == name => {
+                    return Some(moment.bounded(tat));
+                }
+                Sight::Absent => return self.spilled(key, moment),
+                Sight::Live { .. } | Sight::Claimed => clock += self.words.pause(round),
+            }
+        }
+        None
+    }
+
+    /// Moves the counter's instant `by` nanoseconds back, but never before `now`: more than full is full.
+    ///
+    /// A counter that has become full and was given away meanwhile has nothing to give back.
+    pub fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+        if place == Place::Spill {
+            self.unspill(key, now, by);
+            return;
+        }
+        let mut clock = now;
+        for round in 0..self.patience {
+            match self.find(key, clock) {
+                Sight::Absent => return,
+                Sight::Live { slot, name, tat } if tat > now => {
+                    let back = tat.saturating_sub(by).max(now);
+                    // The name is seen after the instant: the instant was this key's.
+                    if self.words.load(slot.name) == name
+                        && self.words.compare_exchange(slot.tat, tat, back).is_ok()
+                    {
+                        if self.words.load(slot.name) == name {
+                            return;
+                        }
+                        // It was a stranger's, whose instant has the value that we saw: put it back.
+                        let _ = self.words.compare_exchange(slot.tat, back, tat);
+                    }
+                }
+                Sight::Live { .. } => return,
+                Sight::Claimed => {}
+            }
+            clock += self.words.pause(round);
+        }
+    }
+
+    /// How many counters are not full at `now`.
+    pub fn used(&self, now: u64) -> usize {
+        let slots = (0..self.shape.buckets)
+            .flat_map(|bucket| (0..LANES).map(move |lane| (bucket, lane)))
+            .map(|(bucket, lane)| self.words.load(self.shape.slot(bucket, lane, LANES).tat))
+            .filter(|&tat| tat & CLAIMED == 0 && tat > now);
+        slots.count()
+    }
+
+    /// Looks through the key's buckets, home first. A counter goes before a claim, wherever each is: the claim may
+    /// be a dead process's.
+    #[inline]
+    pub(super) fn find(&self, key: &CounterKey, clock: u64) -> Sight {
+        let mut claimed = false;
+        for bucket in self.shape.home(key) {
+            for lane in 0..LANES {
+                let slot = self.shape.slot(bucket, lane, LANES);
+                let name = self.words.load(slot.name);
+                if name & !GENERATION != key.name {
+                    continue;
+                }
+                let tat = self.words.load(slot.tat);
+                if tat & CLAIMED == 0 {
+                    return Sight::Live { slot, name, tat };
+                }
+                claimed |= !claim_is_stale(tat, clock);
+            }
+        }
+        if claimed { Sight::Claimed } else { Sight::Absent }
+    }
+
+    fn charge<T, E>(
+        &self,
+        slot: Slot,
+        name: u64,
+        mut tat: u64,
+        moment: Moment,
+        decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Tried<Result<(T, Place), E>> {
+        loop {
+            if tat & CLAIMED != 0 || self.words.load(slot.name) != name {
+                return Tried::Again;
+            }
+            if tat > moment.now + moment.fill + FOREIGN {
+                tat = self.mend(slot, tat, moment);
+                continue;
+            }
+            let (value, next) = match decide(Some(moment.bounded(tat))) {
+                Ok(decided) => decided,
+                Err(refused) => return Tried::Done(Err(refused)),
+            };
+            match self.words.compare_exchange(slot.tat, tat, next) {
+                Err(other) => tat = other,
+                Ok(_) if self.words.load(slot.name) == name => {
+                    return Tried::Done(Ok((value, Place::Slot)));
+                }
+                Ok(_) => {
+                    let _ = self.words.compare_exchange(slot.tat, next, tat);
+                    return Tried::Again;
+                }
+            }
+        }
+    }
+
+    /// Makes an instant that no clock of this host can have written that of an empty counter, so that it heals.
+    fn mend(&self, slot: Slot, tat: u64, moment: Moment) -> u64 {
+        let empty = moment.now + moment.fill;
+        match self.words.compare_exchange(slot.tat, tat, empty) {
+            Ok(_) => empty,
+            Err(other) => other,
+        }
+    }
+
+    /// Whether a slot with this instant may be given away: its counter is full, or no limit can have written it.
+    pub(super) fn is_free(&self, tat: u64, now: u64) -> bool {
+        tat & CLAIMED == 0 && (tat <= now || tat > now + LONGEST + FOREIGN)
+    }
+}
+
+/// Rounds until a check gives up and refuses: beyond 10 ms of naps, five times what a stale claim takes to show.
+const PATIENCE: u32 = 256;
+
+/// An instant later than any honest one by over this was written under another clock. An hour, in nanoseconds: a
+/// process stopped between reading its clock and writing, and woken within the hour, is still believed.
+const FOREIGN: u64 = 3_600_000_000_000;
