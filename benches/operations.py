@@ -123,6 +123,7 @@ def tokens(ours: apps.Ours) -> list[Comparison]:
     for algorithm in ("HS256", "RS256", "ES256", "EdDSA"):
         values = [material.token(algorithm, number=number) for number in range(TOKENS)]
         first = verified(ours.verify_to_dict(algorithm), algorithm)
+        check = verified(ours.verify(algorithm), algorithm)
         seen = verified(ours.verify(algorithm, seen=4 * TOKENS), algorithm)
 
         def mine(call: Callable[[str], Any], values: Sequence[str] = values) -> Subject:
@@ -140,14 +141,16 @@ def tokens(ours: apps.Ours) -> list[Comparison]:
             theirs = loop("ryjwt", verified(ryjwt_verify(algorithm), algorithm), values)
             target = None if algorithm == "HS256" else 1.4
             rows.append(Comparison("token, first sight", algorithm, mine(first), theirs, target))
+            rows.append(Comparison("token, first sight", f"{algorithm}, check alone", mine(check), theirs))
     return sorted(rows, key=lambda row: row.group)
 
 
 def limits(ours: apps.Ours) -> list[Comparison]:
     """A limit by address: the table shared by workers, against a dict of one process."""
-    from limits import parse
     from limits.storage import MemoryStorage
     from limits.strategies import FixedWindowRateLimiter
+
+    from limits import parse
 
     hit, item = FixedWindowRateLimiter(MemoryStorage()).hit, parse("10000000/hour")
     check = ours.limit(apps.AMPLE)

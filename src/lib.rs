@@ -11,19 +11,22 @@
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret` and `crypto`.
 //!
+//! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
+//! - [`redaction`]: what of this text may be remembered?
+//! - [`tokens`]: may this bearer token be trusted now?
+//! - [`validation`]: does this body have the shape that was promised?
 //!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
+
+// One file lifts this, `limits/shm/file.rs`, which maps the shared table.
+#![deny(unsafe_code)]
 
 pub mod crypto;
 pub mod error;
 pub mod headers;
-pub mod secret;
-// One file lifts this, `limits/shm/file.rs`, which maps the shared table.
-#![deny(unsafe_code)]
-
-pub mod error;
 pub mod limits;
+pub mod secret;
 pub mod time;
 pub mod tokens;
 pub mod validation;

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
-
 from flask_rampart import Clock, Rampart
 from flask_rampart._native import Key
 
 SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes: the least that HS256 takes
 KEYS = [{"kid": "test", "alg": "HS256", "secret": SECRET}]
 NOW = 1_800_000_000
+
+
+class Named(Flask):
+    """A Flask app that takes several lambdas as views: each gets an endpoint of its own."""
+
+    def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
+        if endpoint is None and getattr(view_func, "__name__", "") == "<lambda>":
+            endpoint = f"view-{len(self.view_functions)}"
+        super().add_url_rule(rule, endpoint, view_func, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def make_app(clock: Clock) -> Callable[..., Flask]:
     """Makes an app behind Rampart: ``make_app(RAMPART_DEFAULT="deny")``."""
 
     def make(*, rampart: bool = True, **config: Any) -> Flask:
-        app = Flask(__name__)
+        app = Named(__name__)
         app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://", RAMPART_JWT_KEYS=KEYS)
         app.config.update(config)
         app.config = type(app.config)(app.root_path, {k: v for k, v in app.config.items() if v is not ...})

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-
 from flask_rampart import ConfigError, Rampart, Settings
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -11,9 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import flask_rampart
+import pytest
 from flask_rampart import _native
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +58,9 @@ def stub_names() -> dict[str, set[str]]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             members = {n.name for n in node.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
-            members |= {n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+            members |= {
+                n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+            }
             found[node.name] = members
         elif isinstance(node, ast.FunctionDef):
             found[node.name] = set()

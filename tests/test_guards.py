@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Response, abort, current_app, g, request, stream_with_context
 from flask.views import MethodView, View
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.test import Client
-
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import AppState, Check, current_exchange
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
 App = Callable[..., Flask]
 
@@ -662,7 +661,9 @@ def test_only_the_automatic_options_answer_skips_the_stages_after_arrival(make_a
     arrival, identity = Probe("arrival", Stage.ARRIVAL), no()
     app.get("/automatic", endpoint="automatic")(arrival(identity(never)))
     app.route("/own", methods=["GET", "OPTIONS"], endpoint="own")(no()(never))
-    app.add_url_rule("/off", view_func=no()(never), endpoint="off", methods=["OPTIONS"], provide_automatic_options=False)
+    app.add_url_rule(
+        "/off", view_func=no()(never), endpoint="off", methods=["OPTIONS"], provide_automatic_options=False
+    )
     client = app.test_client()
     response = client.options("/automatic")
     assert response.status_code == 200

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
-
 from flask_rampart import Clock, ConfigError, limit, require
 
 from .conftest import bearer
@@ -79,7 +78,7 @@ def test_views_and_guards_count_by_themselves_unless_they_share_a_scope(make_app
     app.add_url_rule("/b", "b", one(lambda: "b"))
     app.add_url_rule("/c", "c", limit("1/hour", scope="s")(lambda: "c"))
     app.add_url_rule("/d", "d", limit("1/hour", scope="s")(lambda: "d"))
-    assert [statuses(app, 1, path)[0] for path in "/a /b /c /d /a".split()] == [200, 200, 200, 429, 429]
+    assert [statuses(app, 1, path)[0] for path in ["/a", "/b", "/c", "/d", "/a"]] == [200, 200, 200, 429, 429]
 
 
 def test_the_application_wide_limit_counts_404_and_405(make_app: App) -> None:
@@ -248,7 +247,18 @@ def workers(tmp_path: Path) -> Any:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "-w", "4", "-b", f"127.0.0.1:{port}", "--log-level", "warning", "served:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-w",
+        "4",
+        "-b",
+        f"127.0.0.1:{port}",
+        "--log-level",
+        "warning",
+        "served:app",
+    ]
     server = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
     try:
         for _ in range(200):

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, send_file
-
 from flask_rampart import RedactingFormatter, limit, require
 from flask_rampart._native import Redactor
 
@@ -122,7 +121,9 @@ def test_a_line_is_one_line_whatever_is_in_it(logged: Any, token: Sign) -> None:
 def formatted(message: str, *args: Any, **kwargs: Any) -> str:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(RedactingFormatter(logging.Formatter("%(levelname)s %(message)s%(more)s", defaults={"more": ""})))
+    handler.setFormatter(
+        RedactingFormatter(logging.Formatter("%(levelname)s %(message)s%(more)s", defaults={"more": ""}))
+    )
     logger = logging.Logger("test")
     logger.addHandler(handler)
     logger.error(message, *args, **kwargs)

@@ -87,7 +87,9 @@ def test_a_token_made_here_is_read_by_pyjwt_and_joserfc(alg):
 def test_a_public_jwk_goes_to_pyjwt_and_a_private_one_comes_from_it(alg):
     published = our_key(alg, "k1").public_jwk()
     ours = our_key(alg).sign(json.dumps(CLAIMS))
-    assert jwt.decode(ours, jwt.PyJWK.from_json(published), options={"verify_exp": False, "verify_iat": False}) == CLAIMS
+    assert (
+        jwt.decode(ours, jwt.PyJWK.from_json(published), options={"verify_exp": False, "verify_iat": False}) == CLAIMS
+    )
     algorithm = jwt.get_algorithm_by_name(alg)
     private = algorithm.to_jwk(PRIVATE[alg])
     loaded = Key.from_jwk(private, alg)
@@ -219,7 +221,22 @@ def test_sets_are_made_once_for_a_token_that_is_remembered():
 
 
 def test_numbers_come_through_exactly():
-    numbers = [0, -1, 2**53, 2**53 + 1, 2**63, 2**64 - 1, -(2**63), 0.1, 1e-7, 1.5e300, True, False, None, "é\U0001f600"]
+    numbers = [
+        0,
+        -1,
+        2**53,
+        2**53 + 1,
+        2**63,
+        2**64 - 1,
+        -(2**63),
+        0.1,
+        1e-7,
+        1.5e300,
+        True,
+        False,
+        None,
+        "é\U0001f600",
+    ]
     exact = verifier(our_key("HS256")).verify(token({"exp": NOW + 60, "n": numbers})).claims()["n"]
     assert exact == numbers and [type(n) for n in exact] == [type(n) for n in numbers]
     wide = [2**64, -(2**63) - 1, 10**40, 10**40 + 1, 9007199254740993.5]
@@ -227,7 +244,10 @@ def test_numbers_come_through_exactly():
 
 
 def test_two_ids_that_a_double_cannot_tell_apart_stay_different():
-    read = [verifier(our_key("HS256")).verify(token({"exp": NOW + 60, "id": n})).claims()["id"] for n in (10**30, 10**30 + 1)]
+    read = [
+        verifier(our_key("HS256")).verify(token({"exp": NOW + 60, "id": n})).claims()["id"]
+        for n in (10**30, 10**30 + 1)
+    ]
     assert read == [10**30, 10**30 + 1]
 
 
@@ -323,7 +343,11 @@ def test_threads_that_share_a_verifier_never_see_each_others_tokens():
         for turn in range(400):
             n = (start * 5 + turn) % 24
             verified = verifier_.verify(ours[n])
-            if (verified.subject, verified.roles, verified.claims()["sub"]) != (f"user-{n}", {f"role-{n}"}, f"user-{n}"):
+            if (verified.subject, verified.roles, verified.claims()["sub"]) != (
+                f"user-{n}",
+                {f"role-{n}"},
+                f"user-{n}",
+            ):
                 wrong.append(n)
             try:
                 verifier_.verify(ours[n][:-8] + "AAAAAAAA")

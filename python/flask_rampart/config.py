@@ -124,8 +124,9 @@ def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`` Did you mean X?``, or nothing if no known word is close."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
+    folded = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f" Did you mean {folded[close[0]]}?" if close else ""
 
 
 def _nearest(key: str) -> str:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Request
-
 from werkzeug.utils import cached_property
 
 from ._native import JsonBounds, JsonRejected, Schema, SchemaRejected, parse_json

@@ -288,6 +288,12 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    fn refusing(&self) -> Option<(&str, &limits::Quota)> {
+        if self.verdict.admitted { None } else { self.limits.limit(self.verdict.limit) }
+    }
+}
+
 /// A number of cells, at least 1. What is above 2**32 - 1 is above every burst, so it may as well be that.
 struct Cost(NonZeroU32);
 

@@ -11,9 +11,9 @@ mod clock;
 pub(crate) mod errors;
 mod headers;
 mod json;
-mod validation;
-mod tokens;
 mod limits;
+mod tokens;
+mod validation;
 
 use pyo3::prelude::*;
 
@@ -23,12 +23,15 @@ mod _native {
     use super::clock::Clock;
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
-    use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
+    #[pymodule_export]
+    use super::limits::{LimitSet, LimitStore, Quota, Verdict};
+    #[pymodule_export]
     use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
+    #[pymodule_export]
+    use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         super::tokens::describe_rejection(module)
     }
-    use super::limits::{LimitSet, LimitStore, Quota, Verdict};
 }
