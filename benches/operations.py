@@ -147,10 +147,9 @@ def tokens(ours: apps.Ours) -> list[Comparison]:
 
 def limits(ours: apps.Ours) -> list[Comparison]:
     """A limit by address: the table shared by workers, against a dict of one process."""
+    from limits import parse
     from limits.storage import MemoryStorage
     from limits.strategies import FixedWindowRateLimiter
-
-    from limits import parse
 
     hit, item = FixedWindowRateLimiter(MemoryStorage()).hit, parse("10000000/hour")
     check = ours.limit(apps.AMPLE)

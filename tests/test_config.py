@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+
 from flask_rampart import ConfigError, Rampart, Settings
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import flask_rampart
 import pytest
+
+import flask_rampart
 from flask_rampart import _native
 
 ROOT = Path(__file__).parent.parent

@@ -14,8 +14,6 @@ from werkzeug.test import TestResponse
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from flask_rampart.errors import PROBLEMS  # noqa: E402
-
 from examples.predict_api import forge  # noqa: E402
 from examples.predict_api.accounts import Accounts, new_account, save  # noqa: E402
 from examples.predict_api.app import create_app  # noqa: E402
@@ -23,6 +21,7 @@ from examples.predict_api.attacks import SCRIPT  # noqa: E402
 from examples.predict_api.classifier import MODEL, Classifier  # noqa: E402
 from examples.predict_api.logs import leaks  # noqa: E402
 from examples.predict_api.train import accuracy, read, render, train  # noqa: E402
+from flask_rampart.errors import PROBLEMS  # noqa: E402
 
 KEY = forge.new_key()
 ADA = ("ada@mail.example", "correct horse battery")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Response, abort, current_app, g, request, stream_with_context
 from flask.views import MethodView, View
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import AppState, Check, current_exchange
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.test import Client
 
 App = Callable[..., Flask]
 

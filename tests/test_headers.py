@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask, Response, abort, render_template_string, send_file
-from flask_rampart import ConfigError, EdgePolicy, Rampart, RampartMiddleware, csp_nonce
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
+
+from flask_rampart import ConfigError, EdgePolicy, Rampart, RampartMiddleware, csp_nonce
 
 App = Callable[..., Flask]
 API = {

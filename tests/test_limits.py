@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
+
 from flask_rampart import Clock, ConfigError, limit, require
 
 from .conftest import bearer

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from werkzeug.exceptions import Forbidden, HTTPException
+
 from flask_rampart import Denied
 from flask_rampart.errors import PROBLEMS
-from werkzeug.exceptions import Forbidden, HTTPException
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from flask import Flask
-from flask_rampart import Clock, ConfigError, Rampart, current_principal, require
 from flask_rampart._native import Key
+
+from flask_rampart import Clock, ConfigError, Rampart, current_principal, require
 
 from .conftest import KEYS, NOW, SECRET, bearer
 

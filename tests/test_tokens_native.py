@@ -11,10 +11,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from flask_rampart import _native
 from flask_rampart._native import Clock, Key, TokenRejected, VerifiedToken, Verifier
 from joserfc import jwt as jose
 from joserfc.jwk import import_key
+
+from flask_rampart import _native
 
 NOW = 1_800_000_000
 SECRET = bytes(range(7, 71))

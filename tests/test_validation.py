@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, jsonify, request
-from flask_rampart import ConfigError, validate, validated
 from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from flask_rampart import ConfigError, validate, validated
 
 App = Callable[..., Flask]
 SCHEMA = {

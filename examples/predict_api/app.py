@@ -21,10 +21,10 @@ from logging import INFO
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
-from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
 
 from examples.predict_api.accounts import Accounts
 from examples.predict_api.classifier import Classifier
+from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
 
 # What the environment may set; a test or a script hands the same names to create_app().
 FROM_ENVIRONMENT = ("PREDICT_KEY_PEM", "PREDICT_USERS", "RAMPART_ACCESS_LOG", "RAMPART_LIMIT_STORE")

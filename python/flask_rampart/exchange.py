@@ -83,7 +83,7 @@ class Exchange:
 
     def __init__(self, owner: object, environ: dict[str, Any]) -> None:
         #: 128 random bits as hex; names the request in the answer and in every log line.
-        self.id = "%032x" % getrandbits(128)
+        self.id = f"{getrandbits(128):032x}"
         #: Nanoseconds on the performance counter.
         self.started = perf_counter_ns()
         #: The app's state object: what tells one app's exchange from another's.

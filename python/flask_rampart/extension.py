@@ -63,12 +63,12 @@ class Rampart:
             access_log=AccessLog(settings, redactor, self._clock),
             limits=application_limits(settings, limits),
             owner=state,
-            before_first=lambda: state.lead(app),
+            before_first=state.lead,
         )
         app.request_class = hardened(app.request_class, bounds, state)
         # What werkzeug reads by itself (forms, get_data) has the same bound.
         app.config["MAX_CONTENT_LENGTH"] = bounds.max_bytes
-        state.lead(app)
+        state.lead()
         app.jinja_env.globals["csp_nonce"] = csp_nonce
         redact_logging(app, redactor)
         # Once more when the first request comes: handlers are often configured after the app.

@@ -103,6 +103,7 @@ class AppState:
     """What one app keeps, at ``app.extensions["rampart"]``. Made by the extension."""
 
     def __init__(self, app: Flask, settings: Settings, services: dict[type, Any]) -> None:
+        self.app = app
         self.settings = settings
         #: What rooms offer each other, by type; handed over at start-up, since rooms do not import rooms.
         self.services = services
@@ -140,16 +141,16 @@ class AppState:
         """Runs all guards of the matched view. First in ``before_request``."""
         this = request._get_current_object()  # type: ignore[attr-defined]
         if not self._sealed:
-            self.seal(current_app._get_current_object())  # type: ignore[attr-defined]
+            self.seal()
         exchange = self.exchange(this)
         rule = this.url_rule
         if rule is None:
             return None
         exchange.route = rule.rule
-        app = current_app
+        app = self.app
         plan = self._plans.get((rule.endpoint, this.method))
         if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
-            plan = self.plan(app._get_current_object(), rule.endpoint, this.method)  # type: ignore[attr-defined]
+            plan = self.plan(rule.endpoint, this.method)
         denied = _run(exchange, plan.arrival)
         if denied is None:
             if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
@@ -180,14 +181,14 @@ class AppState:
             raise exchange.refuse(denied)
         exchange.ran |= plan.guards
 
-    def lead(self, app: Flask) -> None:
+    def lead(self) -> None:
         """Puts the hook first again, where another extension or the app put one before it."""
-        hooks = app.before_request_funcs.setdefault(None, [])
+        hooks = self.app.before_request_funcs.setdefault(None, [])
         if self.hook in hooks:
             hooks.remove(self.hook)
         hooks.insert(0, self.hook)
 
-    def seal(self, app: Flask) -> None:
+    def seal(self) -> None:
         """Binds every view's guards. Before the first request; again raises what it raised."""
         with self._lock:
             if self._failed is not None:
@@ -195,7 +196,7 @@ class AppState:
             if self._sealed:
                 return
             try:
-                self._seal(app)
+                self._seal(self.app)
             except ConfigError as error:
                 self._failed = error
                 raise
@@ -214,20 +215,21 @@ class AppState:
         for rule in app.url_map.iter_rules():
             for method in rule.methods or ():
                 if rule.endpoint in app.view_functions:
-                    self.plan(app, rule.endpoint, method)
+                    self.plan(rule.endpoint, method)
         for finish in self.at_seal:
             finish(app)
         for warning in unseen(app):
             app.logger.warning("%s", warning)
 
-    def plan(self, app: Flask, endpoint: str, method: str) -> Plan:
+    def plan(self, endpoint: str, method: str) -> Plan:
         """The bound guards of a view for a method, made anew if the view function was replaced."""
+        app = self.app
         view = app.view_functions[endpoint]
         with self._lock:
             plan = self._plans.get((endpoint, method))
             if plan is not None and plan.view is view:
                 return plan
-            plan = self._bind(view, self.guards_of(app, endpoint, method), endpoint)
+            plan = self._bind(view, self.guards_of(endpoint, method), endpoint)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
             if any(method in (rule.methods or ()) for rule in app.url_map.iter_rules(endpoint)):
                 self._plans[(endpoint, method)] = plan
@@ -235,8 +237,9 @@ class AppState:
                 self._seat.setdefault(guard, endpoint)
             return plan
 
-    def guards_of(self, app: Flask, endpoint: str, method: str) -> list[tuple[Guard, str]]:
+    def guards_of(self, endpoint: str, method: str) -> list[tuple[Guard, str]]:
         """All guards that a request to this view meets, each with the place of its declaration."""
+        app = self.app
         found = dict.fromkeys(self.app_guards, "")
         path = endpoint.split(".")[:-1]
         for length in range(1, len(path) + 1):
@@ -289,7 +292,7 @@ def demand(guards: tuple[Guard, ...]) -> None:
     for guard in guards:
         if guard not in exchange.ran:
             if not state._sealed:
-                state.seal(current_app._get_current_object())  # type: ignore[attr-defined]
+                state.seal()
             return state.demand(exchange, guards)  # type: ignore[no-any-return]
     return None
 
@@ -344,9 +347,9 @@ def unseen(app: Flask) -> list[str]:
             continue
         if holds(target, views):
             found.append(
-                f"{wrapper.__module__}.{wrapper.__qualname__}: a guard stands above a decorator without functools.wraps "
-                "that stands above the route, so requests do not meet it. Put the route on top, or add "
-                "functools.wraps to that decorator."
+                f"{wrapper.__module__}.{wrapper.__qualname__}: a guard stands above a decorator without "
+                "functools.wraps that stands above the route, so requests do not meet it. Put the route on top, or "
+                "add functools.wraps to that decorator."
             )
     return found
 

@@ -217,6 +217,6 @@ def _private_directory() -> str:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return str(Path(runtime) / "flask-rampart")
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 - the native store refuses what is not ours there
     base = memory if memory.is_dir() else Path(tempfile.gettempdir())
     return str(base / f"flask-rampart-{os.geteuid()}")

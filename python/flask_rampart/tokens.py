@@ -239,9 +239,9 @@ def _key(index: int, spec: Mapping[str, Any], root: str) -> Key:
         if not isinstance(material, bytes):
             raise ConfigError(f"{where}: {sources[0]!r} must be a text or bytes, not {type(material).__name__}.")
         make = Key.from_secret if alg.startswith("HS") else Key.from_pem
-        if (sources[0] == "pem") == alg.startswith("HS"):
-            if sources[0] != "path":
-                raise ConfigError(f"{where}: {alg} takes a {'secret' if alg.startswith('HS') else 'pem'}.")
+        right = "secret" if alg.startswith("HS") else "pem"
+        if sources[0] not in (right, "path"):
+            raise ConfigError(f"{where}: {alg} takes a {right}.")
         return make(material, alg, kid, verify_only=_flag(where, spec))
     except ConfigError:
         raise

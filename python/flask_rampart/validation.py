@@ -173,8 +173,6 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     whole = _length(declared) if declared else taken
     if whole is not None and len(cached) != whole:
         raise Denied.of("body.consumed", reason="the body was read before it could be checked")
-    if "_parsed_content_type" in state and state.get("form"):
-        raise Denied.of("body.consumed", reason="the form was read before it could be checked")
     return cached
 
 

@@ -21,7 +21,7 @@ def routes(strict: bool) -> None:
     if state is None:
         raise click.ClickException("this app has no Rampart(app)")
     try:
-        state.seal(app)
+        state.seal()
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     rows: list[tuple[str, str, str, bool]] = []
@@ -30,7 +30,7 @@ def routes(strict: bool) -> None:
         by_guards: dict[str, list[str]] = {}
         opened: dict[str, bool] = {}
         for method in sorted(set(rule.methods or ()) - _AUTOMATIC):
-            guards = [guard for guard, _ in state.guards_of(app, rule.endpoint, method)]
+            guards = [guard for guard, _ in state.guards_of(rule.endpoint, method)]
             text = "  ".join(dict.fromkeys(map(repr, sorted(guards, key=lambda guard: guard.stage))))
             by_guards.setdefault(text, []).append(method)
             opened[text] = any(guard.opens for guard in guards)
