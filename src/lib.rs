@@ -14,6 +14,7 @@
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
 pub mod error;
+pub mod redaction;
 pub mod time;
 
 #[cfg(feature = "python")]

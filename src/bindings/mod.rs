@@ -9,6 +9,7 @@
 
 mod clock;
 pub(crate) mod errors;
+mod redaction;
 
 use pyo3::prelude::*;
 
@@ -16,4 +17,6 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::clock::Clock;
+    #[pymodule_export]
+    use super::redaction::{AccessLine, Redactor};
 }
