@@ -27,6 +27,7 @@ pub mod error;
 pub mod headers;
 pub mod limits;
 pub mod secret;
+pub mod redaction;
 pub mod time;
 pub mod tokens;
 pub mod validation;

@@ -14,6 +14,7 @@ mod json;
 mod limits;
 mod tokens;
 mod validation;
+mod redaction;
 
 use pyo3::prelude::*;
 
@@ -34,4 +35,5 @@ mod _native {
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         super::tokens::describe_rejection(module)
     }
+    use super::redaction::{AccessLine, Redactor};
 }

@@ -1,0 +1,232 @@
+//! Redaction for Python: text and bytes in, the same without secrets out; and the access log's lines.
+
+use std::borrow::Cow;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+
+use super::clock::Clock;
+use super::errors::guarded;
+use crate::redaction::{Access, Finding, Redactor as Core, render};
+
+/// Finds secrets in text and replaces them by ``[REDACTED:<ENTITY>]``.
+///
+/// Found are the values of secret names (``password=…``, ``"api_key": "…"``, ``Cookie: …``, also
+/// percent-encoded), tokens of known services, JWTs, private keys, payment card numbers, e-mail addresses and
+/// passwords in URLs. Names stay readable, values do not. Replacing twice is replacing once.
+///
+/// Build one and share it: it is immutable, and safe to use from all threads. The time is linear in the
+/// text's length, whatever the text says. The GIL is released for texts above 128 KiB.
+///
+/// :param names: further names whose values are secret, compared by words: ``"license_key"`` also covers
+///     ``X-License-Key`` and ``customerLicenseKey``. At most 1000, each of 3 letters to 64 bytes.
+/// :raises ValueError: at once, if a name is empty, too short, too long or no name.
+///
+/// >>> redactor = Redactor(names=["license_key"])
+/// >>> redactor.redact('{"user": "ann@example.org", "licenseKey": "abc"}')
+/// '{"user": "[REDACTED:EMAIL_ADDRESS]", "licenseKey": "[REDACTED:SECRET]"}'
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct Redactor {
+    core: Core,
+    /// What findings can be called, in alphabetical order: ``("API_KEY", "AUTHORIZATION", …)``.
+    #[pyo3(get)]
+    entities: Py<PyTuple>,
+}
+
+#[pymethods]
+impl Redactor {
+    #[new]
+    #[pyo3(signature = (*, names = None))]
+    fn new(py: Python<'_>, names: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let names = match names {
+            // A text is a sequence of its letters, each a name that would be refused for a confusing reason.
+            Some(names) if names.is_instance_of::<PyString>() => {
+                return Err(PyTypeError::new_err("names is a sequence of names, not one text"));
+            }
+            Some(names) => {
+                names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?
+            }
+            None => Vec::new(),
+        };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let core = guarded(|| Ok(Core::new(&names)?))?;
+        let entities = PyTuple::new(py, core.entities())?.unbind();
+        Ok(Self { core, entities })
+    }
+
+    /// *text* with its secrets replaced; the same object if it has none. Any text is taken: lone
+    /// surrogates are ordinary characters and stay.
+    ///
+    /// >>> Redactor().redact("password=hunter2 from 192.0.2.1")
+    /// 'password=[REDACTED:PASSWORD] from 192.0.2.1'
+    fn redact<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+        let py = text.py();
+        guarded(|| {
+            if let Ok(plain) = text.to_str() {
+                return Ok(match detached(py, plain.len(), || self.core.redact(plain)) {
+                    Cow::Borrowed(_) => text.clone(),
+                    Cow::Owned(clean) => PyString::new(py, &clean),
+                });
+            }
+            let encoded = surrogates_as_bytes(text)?;
+            let bytes = encoded.as_bytes();
+            match detached(py, bytes.len(), || self.core.redact_bytes(bytes)) {
+                Cow::Borrowed(_) => Ok(text.clone()),
+                Cow::Owned(clean) => PyBytes::new(py, &clean)
+                    .call_method1(intern!(py, "decode"), ("utf-8", "surrogatepass"))?
+                    .cast_into()
+                    .map_err(Into::into),
+            }
+        })
+    }
+
+    /// The same for bytes in UTF-8 or any other encoding that contains ASCII; the same object if clean.
+    ///
+    /// >>> Redactor().redact_bytes(b"\xff token=abc")
+    /// b'\xff token=[REDACTED:TOKEN]'
+    fn redact_bytes<'py>(&self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = data.py();
+        guarded(|| {
+            let bytes = data.as_bytes();
+            Ok(match detached(py, bytes.len(), || self.core.redact_bytes(bytes)) {
+                Cow::Borrowed(_) => data.clone(),
+                Cow::Owned(clean) => PyBytes::new(py, &clean),
+            })
+        })
+    }
+
+    /// What is secret in *text*: ``(entity, start, end)`` from left to right, without overlaps. Offsets count
+    /// code points, so ``text[start:end]`` is the secret.
+    ///
+    /// >>> Redactor().scan("pin: 1234")
+    /// [('PIN', 5, 9)]
+    fn scan(&self, text: &Bound<'_, PyString>) -> PyResult<Vec<(&'static str, usize, usize)>> {
+        let py = text.py();
+        guarded(|| {
+            let encoded;
+            let bytes = match text.to_str() {
+                Ok(plain) => plain.as_bytes(),
+                Err(_) => {
+                    encoded = surrogates_as_bytes(text)?;
+                    encoded.as_bytes()
+                }
+            };
+            Ok(detached(py, bytes.len(), || in_code_points(bytes, &self.core.scan_bytes(bytes))))
+        })
+    }
+
+    /// Whether values of *name* are secret. Case, ``-``, ``_`` and camel case make no difference.
+    ///
+    /// >>> redactor = Redactor()
+    /// >>> [redactor.is_secret_name(name) for name in ("X-Api-Key", "clientSecret", "max_tokens")]
+    /// [True, True, False]
+    fn is_secret_name(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        guarded(|| Ok(self.core.is_secret_name(&name.to_string_lossy())))
+    }
+}
+
+/// Renders the access log: one line of JSON for each request, without secrets and on one line whatever the
+/// client sent (CWE-117).
+///
+/// >>> line = AccessLine(Redactor(), Clock.manual(1_795_460_400.0))
+/// >>> line.render("01J", "192.0.2.7", "GET", None, "/?token=abc", 404, 210, 17, None, [])
+/// b'{"time":"2026-11-23T19:00:00.000000Z","request_id":"01J","client":"192.0.2.7","method":"GET","route":null,"target":"/?token=[REDACTED:TOKEN]","status":404,"us":210,"bytes":17,"principal":null,"codes":[],"complete":true}\n'
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct AccessLine {
+    redactor: Py<Redactor>,
+    clock: Py<Clock>,
+}
+
+#[pymethods]
+impl AccessLine {
+    #[new]
+    fn new(redactor: Py<Redactor>, clock: Py<Clock>) -> Self {
+        Self { redactor, clock }
+    }
+
+    /// The line for one request, with its line break, as UTF-8.
+    ///
+    /// Any contents are taken. Every text is redacted, then cut: *target* (path and query as they came) to 2048
+    /// characters, the others to 512; of *codes*, the first 32 are shown. Lone surrogates become U+FFFD.
+    /// Numbers beyond 64 bits become the largest of 64 bits. *micros* is the request's duration in microseconds,
+    /// *size* the body's bytes, *complete* whether the answer was sent to its end.
+    #[pyo3(signature = (request_id, client, method, route, target, status, micros, size, principal, codes, complete = true))]
+    #[allow(clippy::too_many_arguments)] // The fields of a line, given once, by position: a dict would cost more than the line.
+    fn render<'py>(
+        &self,
+        py: Python<'py>,
+        request_id: &Bound<'py, PyString>,
+        client: Option<&Bound<'py, PyString>>,
+        method: &Bound<'py, PyString>,
+        route: Option<&Bound<'py, PyString>>,
+        target: &Bound<'py, PyString>,
+        status: &Bound<'py, PyAny>,
+        micros: &Bound<'py, PyAny>,
+        size: Option<&Bound<'py, PyAny>>,
+        principal: Option<&Bound<'py, PyString>>,
+        codes: &Bound<'py, PyAny>,
+        complete: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        guarded(|| {
+            let codes: Vec<Bound<'py, PyString>> =
+                codes.try_iter()?.map(|code| Ok(code?.cast_into()?)).collect::<PyResult<_>>()?;
+            let codes: Vec<Cow<'_, str>> = codes.iter().map(lossy).collect();
+            let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
+            let (client, route, principal) = (client.map(lossy), route.map(lossy), principal.map(lossy));
+            let access = Access {
+                request_id: &lossy(request_id),
+                client: client.as_deref(),
+                method: &lossy(method),
+                route: route.as_deref(),
+                target: &lossy(target),
+                status: whole(status)?,
+                micros: whole(micros)?,
+                size: size.map(whole).transpose()?,
+                principal: principal.as_deref(),
+                codes: &codes,
+                complete,
+            };
+            let line = render(&self.redactor.get().core, &access, self.clock.get().unix());
+            Ok(PyBytes::new(py, &line))
+        })
+    }
+}
+
+/// Above this, about half a millisecond of work, other threads may run meanwhile.
+const DETACH: usize = 128 * 1024;
+
+fn detached<T: Send>(py: Python<'_>, length: usize, work: impl FnOnce() -> T + Send) -> T {
+    if length > DETACH { py.detach(work) } else { work() }
+}
+
+/// A text that UTF-8 cannot hold, its lone surrogates as three bytes each.
+fn surrogates_as_bytes<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = text.py();
+    Ok(text.call_method1(intern!(py, "encode"), ("utf-8", "surrogatepass"))?.cast_into()?)
+}
+
+fn in_code_points(text: &[u8], findings: &[Finding]) -> Vec<(&'static str, usize, usize)> {
+    let (mut at, mut points) = (0, 0);
+    let mut count = |to: usize| {
+        points += text[at..to].iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+        at = to;
+        points
+    };
+    findings.iter().map(|found| (found.entity, count(found.start), count(found.end))).collect()
+}
+
+fn lossy<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
+    text.to_str().map_or_else(|_| text.to_string_lossy(), Cow::Borrowed)
+}
+
+/// An integer, held to 64 bits.
+fn whole(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    value.extract().or_else(|error: PyErr| {
+        if error.is_instance_of::<PyTypeError>(value.py()) {
+            return Err(error);
+        }
+        Ok(if value.lt(0)? { i64::MIN } else { i64::MAX })
+    })
+}

@@ -1,0 +1,120 @@
+//! What a pattern cannot say: checksums, issuer ranges, and whether a text looks random.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The most digits a card number has (ISO/IEC 7812-1).
+pub(super) const CARD_MOST: usize = 19;
+
+/// Nothing to check beyond the pattern.
+pub(super) fn any(_: &[u8]) -> bool {
+    true
+}
+
+/// Whether these digits can be a payment card's: issued by a known network, of a length it uses, and with
+/// a right check digit. Nine of ten order numbers and all current timestamps fail one of these.
+pub(super) fn is_card(digits: &[u8]) -> bool {
+    let Some(lead) = digits.first_chunk::<6>() else { return false };
+    let iin = lead.iter().fold(0u32, |number, digit| number * 10 + u32::from(*digit));
+    let lengths = match iin {
+        400_000..=499_999 => &[13, 16, 18, 19][..],             // Visa
+        510_000..=559_999 | 222_100..=272_099 => &[16],         // Mastercard
+        340_000..=349_999 | 370_000..=379_999 => &[15],         // American Express
+        300_000..=305_999 | 309_500..=309_599 => &[14, 16, 19], // Diners Club
+        360_000..=369_999 | 380_000..=399_999 => &[14, 15, 16, 17, 18, 19], // Diners Club
+        352_800..=358_999 => &[16, 17, 18, 19],                 // JCB
+        220_000..=220_499 => &[16, 17, 18, 19],                 // Mir
+        979_200..=979_299 => &[16],                             // Troy
+        500_000..=509_999 | 560_000..=589_999 => &[13, 14, 15, 16, 17, 18, 19], // Maestro
+        600_000..=699_999 => &[13, 14, 15, 16, 17, 18, 19],     // Discover, UnionPay, Maestro
+        810_000..=829_999 => &[16, 17, 18, 19],                 // UnionPay, RuPay
+        _ => &[],
+    };
+    lengths.contains(&digits.len()) && luhn(digits)
+}
+
+/// The check digit of ISO/IEC 7812-1 Annex B.
+fn luhn(digits: &[u8]) -> bool {
+    let doubled = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, digit)| if i % 2 == 0 { u32::from(*digit) } else { doubled(u32::from(*digit)) })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// Whether base64 of `user:password`, as RFC 7617 has it: "Basic understanding" decodes to something else.
+pub(super) fn is_basic_credentials(text: &[u8]) -> bool {
+    // Only what is decoded before the first byte of no text counts, so that what is glued to the end changes
+    // nothing.
+    let length = text.iter().take_while(|b| super::text::base64url(**b) || matches!(b, b'+' | b'/')).count();
+    [&alphabet::STANDARD, &alphabet::URL_SAFE].into_iter().any(|alphabet| {
+        let decoded = GeneralPurpose::new(alphabet, LENIENT).decode(&text[..length / 4 * 4]);
+        let decoded = decoded.unwrap_or_default();
+        let readable = decoded.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        readable.chars().take_while(|c| !c.is_control()).any(|c| c == ':')
+    })
+}
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+
+/// Whether a text has a digit, or is too long for a word.
+pub(super) fn is_no_word(text: &[u8]) -> bool {
+    text.len() >= 32 || text.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether sixteen letters and digits stand together, one digit among them: `sk-learn-contrib-2024` has not.
+pub(super) fn has_random_run(text: &[u8]) -> bool {
+    text.split(|b| !b.is_ascii_alphanumeric())
+        .any(|run| run.len() >= 16 && run.iter().any(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digits(text: &str) -> Vec<u8> {
+        text.bytes().map(|b| b - b'0').collect()
+    }
+
+    #[test]
+    fn the_networks_own_test_numbers_are_cards() {
+        for number in [
+            "4111111111111111",
+            "4222222222222",
+            "5555555555554444",
+            "2223003122003222",
+            "378282246310005",
+            "30569309025904",
+            "6011111111111117",
+            "3566002020360505",
+            "6200000000000005",
+            "6759649826438453",
+        ] {
+            assert!(is_card(&digits(number)), "{number}");
+        }
+    }
+
+    #[test]
+    fn wrong_check_digits_and_foreign_ranges_are_not_cards() {
+        for number in
+            ["4111111111111112", "1700000000000", "1234567812345670", "0000000000000000", "41111111111111"]
+        {
+            assert!(!is_card(&digits(number)), "{number}");
+        }
+    }
+
+    #[test]
+    fn basic_credentials_are_told_from_prose() {
+        assert!(is_basic_credentials(b"QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert!(is_basic_credentials(b"dXNlcjpwYXNz"));
+        for prose in ["understanding", "functionality", "authentication", "credentials"] {
+            assert!(!is_basic_credentials(prose.as_bytes()), "{prose}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Secrets that are known by the name before them: `password=…`, `"token": "…"`, `X-Api-Key: …`.
+//!
+//! The search starts at the sign between name and value. The name is read backwards over quotes and
+//! brackets, at most [`names::REACH`] bytes; if it is secret, [`values`] finds where the value ends.
+//!
+//! Read are `name=value`, `name: value`, `name => value`, JSON members and Python reprs at any depth of
+//! escaping, form fields such as `user[password]=…`, `%3D` and `%3A` in place of the sign, header pairs
+//! `('Cookie', '…')` and `<password>…</password>`. Not read is a name whose value comes without a sign
+//! (`--password hunter2`): in prose that would hide every word after "password".
+
+use super::names::{self, Names};
+use super::text::{alnum, is_marker, percent};
+use super::values::{self, Opening, Place};
+use super::{Finding, Quote};
+
+/// The secret value that the sign at *at* announces. Nothing before *floor* is read.
+pub(super) fn find(text: &[u8], at: usize, floor: usize, names: &Names) -> Option<Finding> {
+    let before = |n: usize| at.checked_sub(n).and_then(|i| text.get(i)).copied();
+    let after = |n: usize| text.get(at + n).copied();
+    match text[at] {
+        // The first of several decides, so that a ruler of them costs one look each.
+        b'=' if before(1) != Some(b'=') => {
+            let signs = text[at..].iter().take_while(|b| **b == b'=').count();
+            let arrow = usize::from(after(signs) == Some(b'>'));
+            named(text, at, at + signs + arrow, floor, names, false)
+        }
+        b':' if before(1) != Some(b':') && after(1) != Some(b':') => {
+            let walrus = usize::from(after(1) == Some(b'='));
+            named(text, at, at + 1 + walrus, floor, names, false)
+        }
+        b'%' if matches!(percent(text, at), Some(b'=' | b':')) => named(text, at, at + 3, floor, names, true),
+        b',' => paired(text, at, floor, names),
+        b'>' => tagged(text, at, floor, names),
+        _ => None,
+    }
+}
+
+fn named(
+    text: &[u8],
+    sign: usize,
+    from: usize,
+    floor: usize,
+    names: &Names,
+    encoded: bool,
+) -> Option<Finding> {
+    let (end, quote) = before_sign(text, sign, floor)?;
+    let start = name_start(text, end, floor);
+    let entity = names.entity(&text[start..end])?;
+    let place = Place {
+        encoded,
+        header: text[sign] == b':',
+        enclosing: opening_before(text, start, floor),
+        entity,
+        quote,
+    };
+    values::locate(text, from, &place)
+}
+
+/// `('Cookie', 'a=b')`, as lists of headers are printed.
+fn paired(text: &[u8], comma: usize, floor: usize, names: &Names) -> Option<Finding> {
+    let quote = *text[floor..comma].last().filter(|b| matches!(**b, b'"' | b'\''))?;
+    let mut end = comma - 1;
+    while end > floor && text[end - 1] == b'\\' && comma - end < 8 {
+        end -= 1;
+    }
+    let start = name_start(text, end, floor);
+    let opening = opening_before(text, start, floor).filter(|opening| opening.quote == quote)?;
+    let outside = (start - 1).checked_sub(opening.slashes)?;
+    // Also b'…' and u'…'.
+    let outside = outside - usize::from(matches!(text[floor..outside].last(), Some(b'b' | b'u')));
+    if outside <= floor || text[outside - 1] != b'(' {
+        return None;
+    }
+    let entity = names.entity(&text[start..end])?;
+    let place = Place { encoded: false, header: false, enclosing: None, entity, quote: None };
+    values::locate_quoted(text, comma + 1, &place)
+}
+
+/// `<password>…</password>`, without attributes.
+fn tagged(text: &[u8], close: usize, floor: usize, names: &Names) -> Option<Finding> {
+    let start = name_start(text, close, floor);
+    if start == close || start <= floor || !matches!(text[start - 1], b'<' | b':') {
+        return None;
+    }
+    let entity = names.entity(&text[start..close]).filter(|_| !is_marker(&text[close + 1..]))?;
+    let end = memchr::memchr3(b'<', b'\n', b'\r', &text[close + 1..]).map_or(text.len(), |i| close + 1 + i);
+    Finding::new(close + 1, end, entity)
+}
+
+/// The end of the name before a sign, and the quote that closes the name if its value is a JSON value.
+fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<(usize, Option<Quote>)> {
+    let (mut end, mut quote, mut bracket) = (sign, None, false);
+    while end > floor && sign - end < 16 {
+        match text[end - 1] {
+            b' ' | b'\t' | b'\\' => {}
+            b']' => bracket = true,
+            byte @ (b'"' | b'\'' | b'`') => {
+                let slashes = text[floor..end - 1].iter().rev().take(8).take_while(|b| **b == b'\\').count();
+                quote = Some(Quote { byte, slashes: slashes as u8 });
+            }
+            byte if is_name_byte(byte) => {
+                let escape = end.checked_sub(3).filter(|start| *start >= floor);
+                match escape.and_then(|start| percent(text, start)) {
+                    Some(b' ' | b'"' | b'\'' | b']') => end -= 2,
+                    _ => return Some((end, quote.filter(|_| !bracket))),
+                }
+            }
+            _ => return None,
+        }
+        end -= 1;
+    }
+    None
+}
+
+fn name_start(text: &[u8], end: usize, floor: usize) -> usize {
+    let longest = &text[floor.max(end.saturating_sub(names::REACH))..end];
+    end - longest.iter().rev().take_while(|b| is_name_byte(**b)).count()
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    alnum(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'%' | 0x80..)
+}
+
+/// The quote that opens just before *start*: `'` in `curl -H 'Cookie: …'`.
+fn opening_before(text: &[u8], start: usize, floor: usize) -> Option<Opening> {
+    let before = &text[floor.min(start)..start];
+    let (&quote, rest) = before.split_last().filter(|(b, _)| matches!(b, b'"' | b'\'' | b'`'))?;
+    let slashes = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    Some(Opening { quote, slashes })
+}

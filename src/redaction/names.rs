@@ -1,0 +1,310 @@
+//! Which names have secret values.
+//!
+//! A name is compared by its words: case, `-`, `_`, `.` and camel case make no difference, and a name
+//! is secret when it *ends* in the words of a secret name. So `password` covers `DB_PASSWORD`,
+//! `user.password` and `newPassword`, while `password_hint_shown` and `max_tokens` stay. Names that are
+//! long enough to be unmistakable also count at the end of a single word (`dbpassword`).
+//!
+//! Names whose ending misleads (`next_page_token`) are in the same table, as harmless: the longest
+//! entry decides.
+
+use crate::error::ConfigError;
+
+/// What kind of secret a name announces.
+pub(super) type Entity = &'static str;
+
+/// Bytes of a name that are looked at, counted from its end.
+pub(super) const REACH: usize = 64;
+
+/// At most this many names of the developer's own.
+const MOST: usize = 1000;
+
+/// How the end of a name is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Also inside a word: `password` in `dbpassword`.
+    Anywhere,
+    /// From the start of a word: `pin` in `user_pin`, but not in `mapping`.
+    Word,
+}
+
+struct Name {
+    /// Lower-case, words joined.
+    text: Vec<u8>,
+    at: At,
+    /// None for a name that only looks secret.
+    entity: Option<Entity>,
+    /// The next name in the same bucket, plus one.
+    next: u16,
+}
+
+/// The secret names, found by their last three letters.
+pub(super) struct Names {
+    names: Vec<Name>,
+    /// By hash of the last three letters: a name's index plus one. Most names of a log line meet a zero here.
+    heads: Box<[u16; BUCKETS]>,
+}
+
+impl Names {
+    /// The built-in names and *extra* ones, which are labelled `SECRET`.
+    pub(super) fn new(extra: &[&str]) -> Result<Self, ConfigError> {
+        if extra.len() > MOST {
+            return Err(ConfigError::new(format!("at most {MOST} names can be added, not {}", extra.len())));
+        }
+        let mut table = Self { names: Vec::new(), heads: Box::new([0; BUCKETS]) };
+        for (at, entity, names) in SECRET {
+            for name in names.split_ascii_whitespace() {
+                table.add(name.as_bytes().to_vec(), *at, Some(entity));
+            }
+        }
+        for name in HARMLESS.split_ascii_whitespace() {
+            table.add(name.as_bytes().to_vec(), At::Word, None);
+        }
+        for name in extra {
+            table.add(acceptable(name)?, At::Word, Some("SECRET"));
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, text: Vec<u8>, at: At, entity: Option<Entity>) {
+        let head = &mut self.heads[bucket(last_three(&text))];
+        self.names.push(Name { text, at, entity, next: *head });
+        *head = self.names.len() as u16;
+    }
+
+    /// What the value of *name* is, if it is secret. Only the last [`REACH`] bytes are read.
+    pub(super) fn entity(&self, name: &[u8]) -> Option<Entity> {
+        let name = &name[name.len().saturating_sub(REACH)..];
+        if !self.is_plausible(name) {
+            return None;
+        }
+        let mut words = Words::of(name);
+        if !words.text().is_ascii() {
+            let lower = String::from_utf8_lossy(name).to_lowercase();
+            words = Words::of(lower.as_bytes());
+        }
+        let text = words.text();
+        let mut best: Option<&Name> = None;
+        let mut index = self.heads[bucket(last_three(text))];
+        while let Some(candidate) = index.checked_sub(1).and_then(|i| self.names.get(usize::from(i))) {
+            let longer = best.is_none_or(|best| best.text.len() < candidate.text.len());
+            if longer && text.ends_with(&candidate.text) {
+                let start = text.len() - candidate.text.len();
+                if candidate.at == At::Anywhere || words.starts_at(start) {
+                    best = Some(candidate);
+                }
+            }
+            index = candidate.next;
+        }
+        best.and_then(|name| name.entity)
+    }
+
+    /// Every entity that a name can announce.
+    pub(super) fn entities(&self) -> impl Iterator<Item = Entity> + '_ {
+        self.names.iter().filter_map(|name| name.entity)
+    }
+
+    /// A cheap test that refuses nearly every name that is not secret.
+    #[inline]
+    fn is_plausible(&self, name: &[u8]) -> bool {
+        let mut last = [0u8; 3];
+        let mut filled = 3;
+        // Percent-encoding in the last three letters hides them; further left it changes nothing here.
+        if name[name.len().saturating_sub(9)..].contains(&b'%') {
+            return true;
+        }
+        for &byte in name.iter().rev() {
+            match byte {
+                0x80.. => return true,
+                b'0'..=b'9' if filled == 3 => {}
+                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    filled -= 1;
+                    last[filled] = byte.to_ascii_lowercase();
+                    if filled == 0 {
+                        return self.heads[bucket(last)] != 0;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+/// A name in lower case without its separators, and where its words start.
+struct Words {
+    bytes: [u8; 2 * REACH],
+    length: usize,
+    starts: u128,
+}
+
+impl Words {
+    fn of(name: &[u8]) -> Self {
+        let mut words = Self { bytes: [0; 2 * REACH], length: 0, starts: 0 };
+        let (mut at, mut fresh, mut low) = (0, true, false);
+        while let Some(&raw) = name.get(at) {
+            let decoded = super::text::percent(name, at);
+            let byte = decoded.unwrap_or(raw);
+            at += if decoded.is_some() { 3 } else { 1 };
+            if byte.is_ascii_alphanumeric() || byte >= 0x80 {
+                if (fresh || (low && byte.is_ascii_uppercase())) && words.length < 128 {
+                    words.starts |= 1 << words.length;
+                }
+                if let Some(place) = words.bytes.get_mut(words.length) {
+                    *place = byte.to_ascii_lowercase();
+                    words.length += 1;
+                }
+                low = !byte.is_ascii_uppercase();
+                fresh = false;
+            } else {
+                fresh = true;
+            }
+        }
+        // `password2` and `token_1` are as secret as the first.
+        while words.length > 3 && words.bytes[words.length - 1].is_ascii_digit() {
+            words.length -= 1;
+        }
+        words
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn starts_at(&self, index: usize) -> bool {
+        index < 128 && self.starts >> index & 1 == 1
+    }
+}
+
+fn acceptable(name: &str) -> Result<Vec<u8>, ConfigError> {
+    let words = Words::of(name.to_lowercase().as_bytes());
+    let text = words.text();
+    let problem = if name.len() > REACH {
+        "is longer than 64 bytes"
+    } else if text.len() < 3 {
+        "is shorter than three letters and would be found in too many words"
+    } else if text.iter().all(u8::is_ascii_digit) {
+        "has no letter"
+    } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || "=:\"'%&".contains(c)) {
+        "contains a blank, a quote or a separator; give the name alone, such as 'license_key'"
+    } else if b"redacted".ends_with(text) {
+        "is what replaces a secret"
+    } else {
+        return Ok(text.to_vec());
+    };
+    Err(ConfigError::new(format!("the secret name {name:?} {problem}")))
+}
+
+const BUCKETS: usize = 4096;
+
+fn last_three(text: &[u8]) -> [u8; 3] {
+    text.last_chunk().copied().unwrap_or_default()
+}
+
+#[inline]
+fn bucket(last: [u8; 3]) -> usize {
+    let [a, b, c] = last.map(usize::from);
+    (a.wrapping_mul(1031) ^ b.wrapping_mul(61) ^ c) % BUCKETS
+}
+
+/// Words joined, lower-case.
+const SECRET: &[(At, Entity, &str)] = &[
+    (At::Anywhere, "PASSWORD", "password passwd passphrase userpwd dbpwd kennwort passwort"),
+    (At::Word, "PASSWORD", "pwd pass"),
+    (At::Anywhere, "SECRET", "secret secretkey signingkey encryptionkey masterkey"),
+    (At::Word, "SECRET", "credential credentials connectionstring"),
+    (At::Anywhere, "TOKEN", "token accesstoken refreshtoken idtoken authtoken bearertoken"),
+    (At::Word, "TOKEN", "jwt auth amzsignature googsignature"),
+    (At::Anywhere, "API_KEY", "apikey accesskey authkey appkey subscriptionkey"),
+    (At::Anywhere, "AWS_SECRET_KEY", "secretaccesskey awssecretkey"),
+    (At::Anywhere, "AWS_ACCESS_KEY", "awsaccesskeyid accesskeyid"),
+    (At::Anywhere, "AZURE_KEY", "accountkey sharedaccesskey sharedaccesssignature"),
+    (At::Word, "AZURE_KEY", "sig"),
+    (At::Anywhere, "AUTHORIZATION", "authorization"),
+    (At::Anywhere, "PRIVATE_KEY", "privatekey"),
+    (At::Word, "SESSION", "session sessionid sessid phpsessid jsessionid sid sessionkey"),
+    (At::Anywhere, "COOKIE", "setcookie"),
+    (At::Word, "COOKIE", "cookie cookies"),
+    (At::Word, "OTP", "otp totp onetimecode mfacode verificationcode securitycode recoverycode"),
+    (At::Word, "PIN", "pin pincode"),
+    (At::Word, "CVV", "cvv cvc csc cardcode"),
+    (At::Word, "CREDIT_CARD", "cardnumber ccnumber creditcard"),
+    (At::Word, "US_SSN", "ssn"),
+];
+
+/// Endings that mislead: cursors of paged lists, and the vocabulary of language models.
+const HARMLESS: &str = "nexttoken pagetoken paginationtoken continuationtoken synctoken eostoken bostoken \
+    padtoken unktoken septoken masktoken clstoken stoptoken pertoken lasttoken firsttoken";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn entity(name: &str) -> Option<Entity> {
+        Names::new(&["contraseña", "license-key"]).unwrap().entity(name.as_bytes())
+    }
+
+    #[test]
+    fn a_name_is_secret_by_its_last_words_whatever_their_case_and_separators() {
+        for (name, expected) in [
+            ("password", "PASSWORD"),
+            ("DB_PASSWORD", "PASSWORD"),
+            ("user.password", "PASSWORD"),
+            ("newPassword2", "PASSWORD"),
+            ("dbpassword", "PASSWORD"),
+            ("p%61ssword", "PASSWORD"),
+            ("login%3Fpassword", "PASSWORD"),
+            ("X-Api-Key", "API_KEY"),
+            ("apikey", "API_KEY"),
+            ("client_secret", "SECRET"),
+            ("X-Amz-Signature", "TOKEN"),
+            ("aws_secret_access_key", "AWS_SECRET_KEY"),
+            ("HTTP_AUTHORIZATION", "AUTHORIZATION"),
+            ("userPin", "PIN"),
+            ("CVV2", "CVV"),
+            ("session_id", "SESSION"),
+            ("csrf_token", "TOKEN"),
+            ("CONTRASEÑA", "SECRET"),
+            ("licenseKey", "SECRET"),
+        ] {
+            assert_eq!(entity(name), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_contain_a_secret_word_stay() {
+        for name in [
+            "",
+            "a",
+            "mapping",
+            "spin",
+            "max_tokens",
+            "token_type",
+            "password_hint",
+            "author",
+            "aside",
+            "level",
+            "next_page_token",
+            "eos_token",
+            "public_key",
+            "obsession",
+            "design",
+            "%",
+            "%%%",
+            "___",
+            "12345",
+        ] {
+            assert_eq!(entity(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn silly_names_are_refused_at_start_up() {
+        for name in ["", "pw", "--", "123456", "a b c", "user=name", "redacted", &"x".repeat(65)] {
+            assert!(Names::new(&[name]).is_err(), "{name:?}");
+        }
+        let many = vec!["some_name"; MOST + 1];
+        assert!(Names::new(&many).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Where a secret value ends.
+//!
+//! - A quoted value ends at its closing quote, at whatever depth of escaping it was opened, or with the line.
+//! - A list or an object ends at its closing bracket, or with the line.
+//! - A cookie header ends with the line, or with the quote that the header itself stands in.
+//! - Anything else ends at a blank, or at a delimiter that *is* one: `&` before another `name=`, a quote
+//!   or bracket before more punctuation. A password may contain any of these, so in doubt the value goes on:
+//!   hiding a word too many is better than showing the rest of a password.
+//!
+//! Every byte that is read here becomes part of the finding, so no byte is read twice and the work stays
+//! linear. The one exception, looking past a delimiter for `name=`, is bounded by the length of a name.
+
+use super::names::Entity;
+use super::text::{alnum, is_marker, percent};
+use super::{Finding, Quote};
+
+/// How a value is announced.
+pub(super) struct Place {
+    /// The sign was `%3D` or `%3A`, so the value's delimiters are encoded as well.
+    pub(super) encoded: bool,
+    /// The sign was `:`, as in a header line.
+    pub(super) header: bool,
+    /// The quote that the name and the value stand in together.
+    pub(super) enclosing: Option<Opening>,
+    pub(super) entity: Entity,
+    /// The quote of the name alone. A bare number is then replaced by a quoted text, so that JSON stays JSON.
+    pub(super) quote: Option<Quote>,
+}
+
+/// An opening quote and the backslashes before it: none in JSON, one in JSON inside JSON, then three.
+#[derive(Clone, Copy)]
+pub(super) struct Opening {
+    pub(super) quote: u8,
+    pub(super) slashes: usize,
+}
+
+/// The value that starts at or after *from*, if there is one that is not yet replaced.
+pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding> {
+    let start = skip_blanks(text, from);
+    if opening_at(text, start).is_some() || encoded_quote(text, start).is_some() {
+        return locate_quoted(text, start, place);
+    }
+    let (skipped, entity) = scheme(&text[start..], place.entity);
+    let start = start + skipped;
+    if is_marker(&text[start..]) {
+        return None;
+    }
+    let to_line_end = place.header && (entity == "COOKIE" || has_parameters(&text[start..], entity));
+    let end = match text.get(start)? {
+        _ if to_line_end => header_end(text, start, place.enclosing),
+        b'[' | b'{' => bracket_end(text, start, place.quote.map_or(0, |quote| usize::from(quote.slashes))),
+        _ => bare_end(text, start, place),
+    };
+    let value = &text[start..end];
+    if NOT_SECRET.contains(&value) {
+        return None;
+    }
+    let mut found = Finding::new(start, end, entity)?;
+    found.quote = place.quote.filter(|_| skipped == 0);
+    Some(found)
+}
+
+/// The same where only a quoted value counts.
+pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<Finding> {
+    let from = skip_blanks(text, from);
+    let opening = opening_at(text, from);
+    let inside = opening.map_or(from + 3, |(_, inside)| inside);
+    let (skipped, entity) = scheme(text.get(inside..)?, place.entity);
+    let start = inside + skipped;
+    if is_marker(&text[start..]) {
+        return None;
+    }
+    let end = match opening {
+        Some((opening, _)) => quote_end(text, start, opening),
+        None => encoded_quote_end(text, start, encoded_quote(text, from)?),
+    };
+    Finding::new(start, end, entity)
+}
+
+fn skip_blanks(text: &[u8], from: usize) -> usize {
+    from + text[from..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
+fn opening_at(text: &[u8], at: usize) -> Option<(Opening, usize)> {
+    let prefix = text[at..].iter().take(2).take_while(|b| b"bBuUrR".contains(b)).count();
+    let slashes = text[at + prefix..].iter().take(8).take_while(|b| **b == b'\\').count();
+    let place = at + prefix + slashes;
+    match text.get(place) {
+        Some(&quote @ (b'"' | b'\'' | b'`')) => Some((Opening { quote, slashes }, place + 1)),
+        _ => None,
+    }
+}
+
+fn quote_end(text: &[u8], start: usize, opening: Opening) -> usize {
+    let mut at = start;
+    while let Some(found) = memchr::memchr3(opening.quote, b'\n', b'\r', &text[at..]) {
+        let place = at + found;
+        if text[place] != opening.quote {
+            return place;
+        }
+        let slashes = text[at..place].iter().rev().take_while(|b| **b == b'\\').count();
+        // Each level of JSON doubles the backslashes and adds one before a quote, so a quote of our level
+        // has `opening.slashes` of its own; what is left over escapes it if it is odd in number.
+        match slashes.checked_sub(opening.slashes) {
+            Some(rest) if rest / (opening.slashes + 1) % 2 == 1 => at = place + 1,
+            Some(_) => return place - opening.slashes,
+            None => return place - slashes,
+        }
+    }
+    text.len()
+}
+
+fn encoded_quote(text: &[u8], at: usize) -> Option<u8> {
+    percent(text, at).filter(|b| matches!(b, b'"' | b'\''))
+}
+
+fn encoded_quote_end(text: &[u8], start: usize, quote: u8) -> usize {
+    let mut at = start;
+    while at < text.len() && text[at] > b' ' && percent(text, at) != Some(quote) {
+        at += 1;
+    }
+    at
+}
+
+/// The length of an authentication scheme's name and the blanks after it, and what follows it then.
+/// The scheme stays readable: `Authorization: Bearer [REDACTED:BEARER]`.
+fn scheme(value: &[u8], entity: Entity) -> (usize, Entity) {
+    let word = value.iter().take(16).take_while(|b| alnum(**b)).count();
+    let entity = match &value[..word] {
+        name if name.eq_ignore_ascii_case(b"bearer") => "BEARER",
+        name if name.eq_ignore_ascii_case(b"basic") => "BASIC_AUTH",
+        name if name.eq_ignore_ascii_case(b"token") && entity == "AUTHORIZATION" => "TOKEN",
+        _ => return (0, entity),
+    };
+    let blanks = value[word..].iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
+    let escapes = if percent(value, word) == Some(b' ') { 3 } else { 0 };
+    match blanks + escapes {
+        0 => (0, entity),
+        gap => (word + gap, entity),
+    }
+}
+
+/// Whether a value of `Authorization` goes on after blanks: `Digest username="…", response="…"`.
+fn has_parameters(value: &[u8], entity: Entity) -> bool {
+    let word = value.iter().take(24).take_while(|b| alnum(**b) || **b == b'-').count();
+    entity == "AUTHORIZATION" && word > 0 && value.get(word) == Some(&b' ')
+}
+
+fn header_end(text: &[u8], start: usize, enclosing: Option<Opening>) -> usize {
+    // A header inside an escaped text ends at an escaped line break.
+    let broken = |i: usize| text[i] == b'\\' && matches!(text.get(i + 1), Some(b'r' | b'n'));
+    let line = (start..text.len()).find(|i| matches!(text[*i], b'\n' | b'\r') || broken(*i));
+    let line = line.unwrap_or(text.len());
+    match enclosing {
+        Some(opening) => quote_end(&text[..line], start, opening),
+        None => line,
+    }
+}
+
+/// The end of a list or an object whose texts are in quotes with *level* backslashes before them.
+fn bracket_end(text: &[u8], start: usize, level: usize) -> usize {
+    let (mut depth, mut quoted, mut slashes, mut at) = (0usize, None, 0usize, start);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'\n' | b'\r' => return at,
+            b'"' | b'\'' => match slashes.checked_sub(level) {
+                None => return at - slashes,
+                Some(rest) if rest / (level + 1) % 2 == 1 => {}
+                Some(_) if quoted == Some(byte) => quoted = None,
+                Some(_) => quoted = quoted.or(Some(byte)),
+            },
+            b'[' | b'{' if quoted.is_none() => depth += 1,
+            b']' | b'}' if quoted.is_none() => depth -= 1,
+            _ => {}
+        }
+        slashes = if byte == b'\\' { slashes + 1 } else { 0 };
+        at += 1;
+        if depth == 0 {
+            return at;
+        }
+    }
+    text.len()
+}
+
+fn bare_end(text: &[u8], start: usize, place: &Place) -> usize {
+    (start..text.len()).find(|i| ends_at(text, *i, place)).unwrap_or(text.len())
+}
+
+fn ends_at(text: &[u8], at: usize, place: &Place) -> bool {
+    let next = text.get(at + 1).copied().unwrap_or(b' ');
+    match text[at] {
+        0..=b' ' => true,
+        b'&' | b';' | b',' => {
+            next <= b' '
+                || matches!(next, b')' | b']' | b'}')
+                || quote_follows(text, at + 1)
+                || name_follows(text, at + 1)
+        }
+        b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' => {
+            next <= b' ' || b"\"'`)]}>,;&.:|<\\".contains(&next)
+        }
+        b'<' => matches!(next, b'/' | b'!') || next.is_ascii_alphabetic() || is_marker(&text[at + 1..]),
+        // `\"` closes the text that the pair stands in.
+        b'\\' => quote_follows(text, at),
+        b'%' if place.encoded => {
+            matches!(percent(text, at), Some(0..=b' ' | b'&' | b';' | b',' | b'"' | b'\'' | b'#' | b'}'))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a quote stands at *at*, at whatever depth of escaping.
+fn quote_follows(text: &[u8], at: usize) -> bool {
+    let slashes = text[at..].iter().take(8).take_while(|b| **b == b'\\').count();
+    matches!(text.get(at + slashes), Some(b'"' | b'\'' | b'`'))
+}
+
+/// Whether `name=` or `name:` stands at *at*.
+fn name_follows(text: &[u8], at: usize) -> bool {
+    let name = text[at..].iter().take(64);
+    let length = name.take_while(|b| alnum(**b) || matches!(b, b'_' | b'-' | b'.' | b'[' | b']')).count();
+    let sign = text.get(at + length).copied().or_else(|| percent(text, at + length));
+    let sign = if sign == Some(b'%') { percent(text, at + length) } else { sign };
+    length > 0 && matches!(sign, Some(b'=' | b':'))
+}
+
+/// Bare words after a secret name that are no secret: JSON and Python constants, types, format fields.
+const NOT_SECRET: &[&[u8]] = &[
+    b"true",
+    b"false",
+    b"null",
+    b"None",
+    b"True",
+    b"False",
+    b"nil",
+    b"undefined",
+    b"str",
+    b"bytes",
+    b"string",
+    b"%s",
+    b"%r",
+    b"%d",
+    b"{}",
+    b"[]",
+];
