@@ -12,9 +12,9 @@ pub(crate) mod errors;
 mod headers;
 mod json;
 mod limits;
+mod redaction;
 mod tokens;
 mod validation;
-mod redaction;
 
 use pyo3::prelude::*;
 
@@ -27,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use super::limits::{LimitSet, LimitStore, Quota, Verdict};
     #[pymodule_export]
+    use super::redaction::{AccessLine, Redactor};
+    #[pymodule_export]
     use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
@@ -35,5 +37,4 @@ mod _native {
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         super::tokens::describe_rejection(module)
     }
-    use super::redaction::{AccessLine, Redactor};
 }
