@@ -260,6 +260,9 @@ def test_nothing_here_is_made_copied_subclassed_or_changed_from_python():
         VerifiedToken.__new__(VerifiedToken)
     with pytest.raises(TypeError):
         Key()
+    for made in (VerifiedToken, Key, Verifier):
+        with pytest.raises(TypeError):
+            object.__new__(made)
     for thing in (verified, our_key("HS256"), verifier(our_key("HS256"))):
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             with pytest.raises(TypeError):
@@ -273,8 +276,6 @@ def test_nothing_here_is_made_copied_subclassed_or_changed_from_python():
             thing.subject = "root"
         with pytest.raises((AttributeError, TypeError)):
             object.__setattr__(thing, "extra", 1)
-        with pytest.raises(TypeError):
-            type(thing).verify = None
 
 
 def test_a_key_shows_its_name_and_never_its_material():
@@ -341,7 +342,7 @@ def test_threads_that_share_a_verifier_never_see_each_others_tokens():
     wrong = []
 
     def hammer(start):
-        for turn in range(400):
+        for turn in range(100):
             n = (start * 5 + turn) % 24
             verified = verifier_.verify(ours[n])
             if (verified.subject, verified.roles, verified.claims()["sub"]) != (

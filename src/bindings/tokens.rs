@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pyo3::BoundObject;
 use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
@@ -46,6 +46,11 @@ pub(super) fn describe_rejection(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 fn rejected(error: TokenError) -> PyErr {
     TokenRejected::new_err((error.code(), error.reason()))
+}
+
+/// Pickle's oldest protocols would write any object down: a key would lose its secrecy, a proof its meaning.
+fn not_copied() -> PyErr {
+    PyTypeError::new_err("keys, verifiers and verified tokens cannot be pickled or copied")
 }
 
 /// One key with one algorithm (RFC 8725 §3.1), for verifying and perhaps for signing.
@@ -135,6 +140,10 @@ impl PyKey {
     /// The public half as a JWK in JSON text, or ``None`` for a shared secret.
     fn public_jwk(&self) -> Option<String> {
         self.0.public_jwk()
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_copied())
     }
 
     fn __repr__(&self) -> String {
@@ -230,6 +239,10 @@ impl PyVerifier {
             };
             verdict.map(PyVerifiedToken).map_err(rejected)
         })
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_copied())
     }
 }
 
@@ -343,6 +356,10 @@ impl PyVerifiedToken {
                 .deserialize(&mut json)
                 .map_err(|_| ConfigError::new("claims cannot be converted").into())
         })
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_copied())
     }
 }
 
