@@ -76,7 +76,9 @@ def test_the_stub_names_what_the_built_module_has_and_nothing_else() -> None:
         item = getattr(_native, name)
         if inspect.isclass(item):
             built = {key for key in vars(item) if not key.startswith("__")}
-            assert {m for m in members if not m.startswith("__")} == built, name
+            written = {member for member in members if not member.startswith("__")}
+            # What an exception carries may be set on each instance.
+            assert built <= written if issubclass(item, Exception) else built == written, name
 
 
 def test_signatures_of_the_stub_are_those_of_the_built_module() -> None:

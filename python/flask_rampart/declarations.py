@@ -63,7 +63,7 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
     # One layer is enough: the new wrapper has all the guards of the one that it covers.
     call = _inner.get(target, target) if _weak(target) else target
     wrapper = _wrapper(call, guards, demand)
-    functools.update_wrapper(wrapper, target)  # type: ignore[arg-type]
+    functools.update_wrapper(wrapper, target)
     setattr(wrapper, ATTRIBUTE, guards)
     _inner[wrapper] = call
     wrappers[wrapper] = target

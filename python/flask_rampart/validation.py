@@ -202,6 +202,8 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
     """
 
     class HardenedRequest(request_class):  # type: ignore[misc, valid-type]
+        _cached_json: tuple[Any, Any]  # werkzeug's: what get_json gives, not silent and silent
+
         @cached_property
         def stream(self) -> Any:
             # werkzeug's own stream ends silently where the bound is reached, and half a body looks whole.
