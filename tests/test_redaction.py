@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask, Response, send_file
 from flask.testing import FlaskClient
-from flask_rampart._native import Redactor
 
 from flask_rampart import RedactingFormatter, limit, require
+from flask_rampart._native import Redactor
 
 from .conftest import bearer
 

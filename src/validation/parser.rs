@@ -256,6 +256,8 @@ fn refuse(data: &[u8], error: &JiterError) -> JsonRejection {
         | JsonErrorType::InvalidNumber => {
             return refuse_number(data, error.index, error);
         }
+        // The parser's own bound, which lies above ours.
+        JsonErrorType::NumberOutOfRange => Reason::NumberTooLong,
         _ => Reason::Malformed,
     };
     JsonRejection { reason, offset }
