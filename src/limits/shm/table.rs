@@ -93,17 +93,27 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
     ) -> Result<(T, Place), E> {
         let mut clock = moment.now;
         for round in 0..self.patience {
-            let tried = match self.find(key, clock) {
-                Sight::Live { slot, name, tat } => self.charge(slot, name, tat, moment, decide),
-                Sight::Claimed => Tried::Again,
-                Sight::Absent => self.insert(key, moment, clock, decide),
-            };
-            match tried {
+            match self.attempt(key, moment, clock, decide) {
                 Tried::Done(answer) => return answer,
                 Tried::Again => clock += self.words.pause(round),
             }
         }
         decide(Some(moment.now + moment.fill)).map(|(value, _)| (value, Place::Slot))
+    }
+
+    /// One round of [`measure_and_replace`](Self::measure_and_replace). `clock` is `moment.now` and the time waited since.
+    pub(super) fn attempt<T, E>(
+        &self,
+        key: &CounterKey,
+        moment: Moment,
+        clock: u64,
+        decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Tried<Result<(T, Place), E>> {
+        match self.find(key, clock) {
+            Sight::Live { slot, name, tat } => self.charge(slot, name, tat, moment, decide),
+            Sight::Claimed => Tried::Again,
+            Sight::Absent => self.insert(key, moment, clock, decide),
+        }
     }
 
     /// The counter's instant, if the key has one or would inherit one. Changes nothing.
@@ -131,26 +141,31 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
         }
         let mut clock = now;
         for round in 0..self.patience {
-            match self.find(key, clock) {
-                Sight::Absent => return,
-                Sight::Live { slot, name, tat } if tat > now => {
-                    let back = tat.saturating_sub(by).max(now);
-                    // The name is seen after the instant: the instant was this key's.
-                    if self.words.load(slot.name) == name
-                        && self.words.compare_exchange(slot.tat, tat, back).is_ok()
-                    {
-                        if self.words.load(slot.name) == name {
-                            return;
-                        }
-                        // It was a stranger's, whose instant has the value that we saw: put it back.
-                        let _ = self.words.compare_exchange(slot.tat, back, tat);
-                    }
-                }
-                Sight::Live { .. } => return,
-                Sight::Claimed => {}
+            match self.attempt_refund(key, now, clock, by) {
+                Tried::Done(()) => return,
+                Tried::Again => clock += self.words.pause(round),
             }
-            clock += self.words.pause(round);
         }
+    }
+
+    /// One round of [`refund`](Self::refund).
+    pub(super) fn attempt_refund(&self, key: &CounterKey, now: u64, clock: u64, by: u64) -> Tried<()> {
+        let (slot, name, tat) = match self.find(key, clock) {
+            Sight::Live { slot, name, tat } if tat > now => (slot, name, tat),
+            Sight::Live { .. } | Sight::Absent => return Tried::Done(()),
+            Sight::Claimed => return Tried::Again,
+        };
+        let back = tat.saturating_sub(by).max(now);
+        // The name is seen after the instant: the instant was this key's.
+        if self.words.load(slot.name) != name || self.words.compare_exchange(slot.tat, tat, back).is_err() {
+            return Tried::Again;
+        }
+        if self.words.load(slot.name) != name {
+            // It was a stranger's, with the very instant that we saw: put it back.
+            let _ = self.words.compare_exchange(slot.tat, back, tat);
+            return Tried::Again;
+        }
+        Tried::Done(())
     }
 
     /// How many counters are not full at `now`.
