@@ -250,6 +250,8 @@ fn refuse(data: &[u8], error: &JiterError) -> JsonRejection {
         JsonErrorType::LoneLeadingSurrogateInHexEscape | JsonErrorType::UnexpectedEndOfHexEscape => {
             Reason::Surrogate
         }
+        // Beyond 4,300 digits the tokenizer gives up.
+        JsonErrorType::NumberOutOfRange => Reason::NumberTooLong,
         JsonErrorType::InvalidUnicodeCodePoint => return refuse_bytes(data),
         JsonErrorType::ExpectedSomeIdent
         | JsonErrorType::ExpectedSomeValue
@@ -287,3 +289,6 @@ fn refuse_bytes(data: &[u8]) -> JsonRejection {
 fn is_out_of_range(error: &JiterError) -> bool {
     matches!(error.error_type, JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange))
 }
+
+#[cfg(test)]
+mod tests;
