@@ -192,12 +192,12 @@ fn only_utf_8_without_a_mark_is_read() {
     for text in [
         &b"\xef\xbb\xbf1"[..],
         b"\xff\xfe1\0",
-        b"\xfe\xff\01",
-        b"\xff\xfe\0\01\0\0\0",
-        b"\0\0\xfe\xff\0\0\01",
+        b"\xfe\xff\x001",
+        b"\xff\xfe\0\x001\0\0\0",
+        b"\0\0\xfe\xff\0\0\x001",
         b"1\0",
-        b"\01",
-        b"\0\0\01",
+        b"\x001",
+        b"\0\0\x001",
         b"\"\0x\0\"\0",
     ] {
         assert_eq!(read(text), foreign, "{text:?}");
