@@ -22,6 +22,7 @@ pub mod lint;
 mod multiple;
 pub mod parser;
 pub mod rejection;
+mod scanner;
 pub mod schema;
 mod unique;
 pub mod value;

@@ -84,7 +84,7 @@ impl MultipleOf {
         }
         let modulus = self.divisor.digits;
         match u32::try_from(i64::from(exponent) - i64::from(self.divisor.exponent)) {
-            Ok(shift) => rest * power_of_ten(shift, modulus) % modulus == 0,
+            Ok(shift) => (rest * power_of_ten(shift, modulus)).is_multiple_of(modulus),
             Err(_) => false,
         }
     }

@@ -112,7 +112,7 @@ fn number_form<N: JsonNumber>(number: &N) -> String {
     }
     match number.as_f64() {
         // `-0.0` prints as "-0"; a whole double prints all of its digits.
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) if value.fract() == 0.0 => format!("{value:.0}"),
         Some(value) => format!("{:016x}b", value.to_bits()),
         None => text.into_owned(),
