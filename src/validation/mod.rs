@@ -19,10 +19,12 @@
 pub mod bounds;
 pub mod explain;
 pub mod lint;
+mod multiple;
 pub mod parser;
 pub mod rejection;
+mod scanner;
 pub mod schema;
-pub mod unique;
+mod unique;
 pub mod value;
 
 pub use bounds::Bounds;

@@ -8,15 +8,14 @@
 //! - when a byte order mark, UTF-16 or UTF-32 is used, which RFC 8259 §8.1 no longer allows;
 //! - at the first bound that it breaks, before more of it is built.
 //!
-//! Tokens come from `jiter`, the parser of pydantic. The walk, the bounds and the refusals are here,
-//! so that the tests and the fuzzer, which build `serde_json::Value`, exercise what Python gets.
+//! Tokens come from [`super::scanner`]; the walk and the bounds are here. The tests and the fuzzer,
+//! which build `serde_json::Value`, exercise the code that builds Python's objects.
 //!
 //! Recursion is as deep as `max_depth`, which [`Bounds`] keeps at 255 or below.
 
-use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, NumberAny, NumberInt, Peek};
-
 use super::bounds::Bounds;
 use super::rejection::{JsonRejection, Reason};
+use super::scanner::{Number, Scanner};
 
 /// Makes values of some kind out of what the parser reads.
 pub trait Builder {
@@ -102,17 +101,14 @@ pub fn parse<B: Builder>(
     if data.len() > bounds.max_bytes {
         return Err(JsonRejection { reason: Reason::TooLarge, offset: None }.into());
     }
-    check_encoding(data)?;
-    let mut walk = Walk { data, jiter: Jiter::new(data), bounds, builder, keys: 0, values: 0 };
-    let first = walk.jiter.peek().map_err(|e| refuse(data, &e))?;
-    let value = walk.value(first, 0)?;
-    walk.jiter.finish().map_err(|e| refuse(data, &e))?;
+    let mut walk = Walk { scanner: Scanner::new(decode(data)?), bounds, builder, keys: 0, values: 0 };
+    let value = walk.value(0)?;
+    walk.scanner.finish()?;
     Ok(Parsed { value, values: walk.values })
 }
 
 struct Walk<'j, 'b, B> {
-    data: &'j [u8],
-    jiter: Jiter<'j>,
+    scanner: Scanner<'j>,
     bounds: &'b Bounds,
     builder: &'b mut B,
     keys: usize,
@@ -120,172 +116,134 @@ struct Walk<'j, 'b, B> {
 }
 
 impl<B: Builder> Walk<'_, '_, B> {
-    fn value(&mut self, peek: Peek, depth: usize) -> Result<B::Value, ParseError<B::Fault>> {
+    /// Reads one value, which stands in `depth` arrays and objects.
+    fn value(&mut self, depth: usize) -> Result<B::Value, ParseError<B::Fault>> {
         self.values += 1;
-        match peek {
-            Peek::String => {
-                let text = self.jiter.known_str().map_err(|e| refuse(self.data, &e))?;
+        match self.scanner.peek() {
+            b'"' => {
+                let text = self.scanner.string()?;
                 self.builder.string(text).map_err(ParseError::Fault)
             }
-            Peek::Object => self.object(depth + 1),
-            Peek::Array => self.array(depth + 1),
-            Peek::Null => {
-                self.jiter.known_null().map_err(|e| refuse(self.data, &e))?;
+            b'{' => self.object(depth + 1),
+            b'[' => self.array(depth + 1),
+            b't' => {
+                self.scanner.constant(b"true")?;
+                Ok(self.builder.boolean(true))
+            }
+            b'f' => {
+                self.scanner.constant(b"false")?;
+                Ok(self.builder.boolean(false))
+            }
+            b'n' => {
+                self.scanner.constant(b"null")?;
                 Ok(self.builder.null())
             }
-            Peek::True | Peek::False => {
-                let value = self.jiter.known_bool(peek).map_err(|e| refuse(self.data, &e))?;
-                Ok(self.builder.boolean(value))
-            }
-            _ => self.number(peek),
+            _ => self.number(),
         }
     }
 
     fn array(&mut self, depth: usize) -> Result<B::Value, ParseError<B::Fault>> {
         self.check_depth(depth)?;
+        self.scanner.skip();
         let mut array = self.builder.array();
-        let mut next = self.jiter.known_array().map_err(|e| refuse(self.data, &e))?;
-        while let Some(peek) = next {
-            let value = self.value(peek, depth)?;
-            self.builder.push(&mut array, value).map_err(ParseError::Fault)?;
-            next = self.jiter.array_step().map_err(|e| refuse(self.data, &e))?;
+        if self.scanner.peek() == b']' {
+            self.scanner.skip();
+            return self.builder.end_array(array).map_err(ParseError::Fault);
         }
+        loop {
+            let value = self.value(depth)?;
+            self.builder.push(&mut array, value).map_err(ParseError::Fault)?;
+            match self.scanner.peek() {
+                b',' => self.scanner.skip(),
+                b']' => break,
+                _ => return Err(self.rejected(Reason::Malformed)),
+            }
+        }
+        self.scanner.skip();
         self.builder.end_array(array).map_err(ParseError::Fault)
     }
 
     fn object(&mut self, depth: usize) -> Result<B::Value, ParseError<B::Fault>> {
         self.check_depth(depth)?;
-        let start = self.jiter.current_index();
+        let start = self.scanner.offset();
+        self.scanner.skip();
         let mut object = self.builder.object();
-        let mut own = 0;
-        let mut next = self.jiter.known_object().map_err(|e| refuse(self.data, &e))?;
-        while let Some(name) = next {
-            own += 1;
-            self.keys += 1;
-            if self.keys > self.bounds.max_keys {
-                return Err(self.rejected(Reason::TooManyKeys));
+        let mut members = 0;
+        if self.scanner.peek() != b'}' {
+            loop {
+                members += 1;
+                self.member(&mut object, depth)?;
+                match self.scanner.peek() {
+                    b',' => self.scanner.skip(),
+                    b'}' => break,
+                    _ => return Err(self.rejected(Reason::Malformed)),
+                }
             }
-            let key = self.builder.key(name).map_err(ParseError::Fault)?;
-            let peek = self.jiter.peek().map_err(|e| refuse(self.data, &e))?;
-            let value = self.value(peek, depth)?;
-            self.builder.insert(&mut object, key, value).map_err(ParseError::Fault)?;
-            next = self.jiter.next_key().map_err(|e| refuse(self.data, &e))?;
         }
+        self.scanner.skip();
         self.builder
-            .end_object(object, own)
+            .end_object(object, members)
             .ok_or_else(|| JsonRejection { reason: Reason::DuplicateKey, offset: Some(start) }.into())
     }
 
-    fn number(&mut self, peek: Peek) -> Result<B::Value, ParseError<B::Fault>> {
-        let start = self.jiter.current_index();
-        match self.jiter.known_number(peek) {
-            // Measured after the fact: at most one number of a body is read in vain.
-            Ok(number) => {
-                self.check_digits(start, self.jiter.current_index())?;
-                match number {
-                    NumberAny::Int(NumberInt::Int(value)) => Ok(self.builder.integer(value)),
-                    NumberAny::Float(value) if value.is_finite() => Ok(self.builder.float(value)),
-                    NumberAny::Float(_) => {
-                        Err(JsonRejection { reason: Reason::NonFinite, offset: Some(start) }.into())
-                    }
-                }
+    fn member(&mut self, object: &mut B::Object, depth: usize) -> Result<(), ParseError<B::Fault>> {
+        if self.scanner.peek() != b'"' {
+            return Err(self.rejected(Reason::Malformed));
+        }
+        self.keys += 1;
+        if self.keys > self.bounds.max_keys {
+            return Err(self.rejected(Reason::TooManyKeys));
+        }
+        let name = self.scanner.string()?;
+        let key = self.builder.key(name).map_err(ParseError::Fault)?;
+        self.scanner.expect(b':')?;
+        let value = self.value(depth)?;
+        self.builder.insert(object, key, value).map_err(ParseError::Fault)
+    }
+
+    fn number(&mut self) -> Result<B::Value, ParseError<B::Fault>> {
+        let start = self.scanner.offset();
+        let is_negative = self.scanner.peek() == b'-';
+        let number = self.scanner.number()?;
+        // Measured after the fact: at most one number of a body is read in vain.
+        let reason = match number {
+            _ if self.scanner.offset() - start - usize::from(is_negative) > self.bounds.max_digits => {
+                Reason::NumberTooLong
             }
-            Err(error) if is_out_of_range(&error) => self.big_integer(peek, start),
-            Err(error) => Err(refuse_number(self.data, start, &error).into()),
-        }
+            Number::Integer(value) => return Ok(self.builder.integer(value)),
+            Number::Float(value) if value.is_finite() => return Ok(self.builder.float(value)),
+            Number::Long(literal) => return self.builder.big_integer(literal).map_err(ParseError::Fault),
+            Number::Float(_) => Reason::NonFinite,
+        };
+        Err(JsonRejection { reason, offset: Some(start) }.into())
     }
 
-    #[cold]
-    fn big_integer(&mut self, peek: Peek, start: usize) -> Result<B::Value, ParseError<B::Fault>> {
-        let digits = self.jiter.known_number_bytes(peek).map_err(|e| refuse(self.data, &e))?.len();
-        self.check_digits(start, start + digits)?;
-        let literal = self.data.get(start..start + digits).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        match literal {
-            Some(literal) => self.builder.big_integer(literal).map_err(ParseError::Fault),
-            None => Err(self.rejected(Reason::Malformed)),
-        }
-    }
-
+    #[inline]
     fn check_depth(&self, depth: usize) -> Result<(), ParseError<B::Fault>> {
         if depth > self.bounds.max_depth { Err(self.rejected(Reason::TooDeep)) } else { Ok(()) }
     }
 
-    fn check_digits(&self, start: usize, end: usize) -> Result<(), ParseError<B::Fault>> {
-        let sign = usize::from(self.data.get(start) == Some(&b'-'));
-        if end - start - sign > self.bounds.max_digits {
-            return Err(JsonRejection { reason: Reason::NumberTooLong, offset: Some(start) }.into());
-        }
-        Ok(())
-    }
-
     #[cold]
     fn rejected(&self, reason: Reason) -> ParseError<B::Fault> {
-        JsonRejection { reason, offset: Some(self.jiter.current_index()) }.into()
+        self.scanner.refuse(reason).into()
     }
 }
 
-/// RFC 8259 §8.1: UTF-8 without a byte order mark. Python's `json.loads` guesses the other encodings
-/// by the same signs.
-fn check_encoding(data: &[u8]) -> Result<(), JsonRejection> {
-    let foreign = match data {
-        [0xEF, 0xBB, 0xBF, ..] | [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] => true,
-        // JSON starts with two ASCII characters, or is one: a zero here is UTF-16 or UTF-32.
-        [0, ..] | [_, 0, ..] => true,
-        _ => false,
-    };
-    if foreign {
+/// RFC 8259 §8.1: UTF-8 without a byte order mark.
+fn decode(data: &[u8]) -> Result<&str, JsonRejection> {
+    // The signs by which Python's `json.loads` guesses other encodings. JSON starts with two ASCII
+    // characters, or is one: a zero there is UTF-16 or UTF-32.
+    if let [0xEF, 0xBB, 0xBF, ..] | [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, ..] | [_, 0, ..] = data {
         return Err(JsonRejection { reason: Reason::Encoding { invalid: false }, offset: Some(0) });
     }
-    Ok(())
+    std::str::from_utf8(data).map_err(|error| {
+        // UTF-8 that spells half a surrogate pair is invalid, but Python decodes it.
+        let at = error.valid_up_to();
+        let is_half = matches!(data.get(at..at + 3), Some([0xED, 0xA0..=0xBF, 0x80..=0xBF]));
+        let reason = if is_half { Reason::Surrogate } else { Reason::Encoding { invalid: true } };
+        JsonRejection { reason, offset: Some(at) }
+    })
 }
 
-#[cold]
-fn refuse(data: &[u8], error: &JiterError) -> JsonRejection {
-    let offset = Some(error.index);
-    let JiterErrorType::JsonError(kind) = &error.error_type else {
-        return JsonRejection { reason: Reason::Malformed, offset };
-    };
-    let reason = match kind {
-        // A high half that no escape follows, or the wrong one; a low half alone.
-        JsonErrorType::LoneLeadingSurrogateInHexEscape | JsonErrorType::UnexpectedEndOfHexEscape => {
-            Reason::Surrogate
-        }
-        JsonErrorType::InvalidUnicodeCodePoint => return refuse_bytes(data),
-        JsonErrorType::ExpectedSomeIdent
-        | JsonErrorType::ExpectedSomeValue
-        | JsonErrorType::InvalidNumber => {
-            return refuse_number(data, error.index, error);
-        }
-        // The parser's own bound, which lies above ours.
-        JsonErrorType::NumberOutOfRange => Reason::NumberTooLong,
-        _ => Reason::Malformed,
-    };
-    JsonRejection { reason, offset }
-}
-
-#[cold]
-fn refuse_number(data: &[u8], start: usize, error: &JiterError) -> JsonRejection {
-    let rest = data.get(start..).unwrap_or_default();
-    let unsigned = rest.strip_prefix(b"-").unwrap_or(rest);
-    let is_named = rest.starts_with(b"NaN") || unsigned.starts_with(b"Infinity");
-    if is_named {
-        return JsonRejection { reason: Reason::NonFinite, offset: Some(start) };
-    }
-    JsonRejection { reason: Reason::Malformed, offset: Some(error.index) }
-}
-
-/// Tells text that is not UTF-8 from UTF-8 that spells half a surrogate pair, which Python decodes.
-#[cold]
-fn refuse_bytes(data: &[u8]) -> JsonRejection {
-    let at = match std::str::from_utf8(data) {
-        Ok(_) => return JsonRejection { reason: Reason::Encoding { invalid: false }, offset: None },
-        Err(error) => error.valid_up_to(),
-    };
-    let is_half = matches!(data.get(at..at + 3), Some([0xED, 0xA0..=0xBF, 0x80..=0xBF]));
-    let reason = if is_half { Reason::Surrogate } else { Reason::Encoding { invalid: true } };
-    JsonRejection { reason, offset: Some(at) }
-}
-
-fn is_out_of_range(error: &JiterError) -> bool {
-    matches!(error.error_type, JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange))
-}
+#[cfg(test)]
+mod tests;

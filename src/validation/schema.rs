@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::bounds::Bounds;
 use super::explain::{Explanation, Vocabulary, explain};
 use super::lint;
+use super::multiple;
 use super::unique;
 use super::value::parse_value;
 use crate::error::ConfigError;
@@ -50,6 +51,7 @@ impl<F: Json> Schema<F> {
             .should_validate_formats(true)
             .should_ignore_unknown_formats(false)
             .with_pattern_options(PatternOptions::regex())
+            .with_keyword(multiple::NAME, multiple::factory::<F>)
             .with_keyword(unique::NAME, unique::factory::<F>)
             .build(&schema)
             .map_err(|error| ConfigError::new(teach(&error)))?;
@@ -112,14 +114,23 @@ fn teach(error: &jsonschema::ValidationError<'_>) -> String {
     };
     match error.kind() {
         ValidationErrorKind::Referencing(reason) => format!(
-            "{at} refers to something outside itself ({reason}); references are never fetched: \
-             put the referenced schema under \"$defs\" and refer to it as \"#/$defs/name\""
+            "{at} has a reference that cannot be followed ({reason}); nothing outside the schema is ever \
+             fetched: put what it refers to under \"$defs\" and write \"#/$defs/name\""
         ),
         ValidationErrorKind::Format { format } if format == "regex" => format!(
             "{at} holds the pattern {}, which cannot be matched in linear time or is no pattern; \
              look-around and back references are not supported",
             error.instance()
         ),
+        _ if error.to_string().starts_with("Unknown format") => {
+            format!(
+                "{at} names the format {}, which is not known and so would not be checked",
+                error.instance()
+            )
+        }
         _ => format!("{at} cannot be used: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,15 +105,17 @@ fn number_form<N: JsonNumber>(number: &N) -> String {
     if let Some(value) = number.as_u64() {
         return value.to_string();
     }
-    if number.is_written_as_integer() {
-        return number.as_str().into_owned();
+    // Whole doubles call themselves integers as well, and may be written with an exponent.
+    let text = number.as_str();
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        return text.into_owned();
     }
     match number.as_f64() {
         // `-0.0` prints as "-0"; a whole double prints all of its digits.
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) if value.fract() == 0.0 => format!("{value:.0}"),
         Some(value) => format!("{:016x}b", value.to_bits()),
-        None => number.as_str().into_owned(),
+        None => text.into_owned(),
     }
 }
 

@@ -34,8 +34,8 @@ use crate::error::ConfigError;
 /// How often subschemas may be asked about one value, in a schema with few of them.
 const MOST_VISITS: u64 = 1024;
 
-/// How many steps the examination may take before it gives up, about a second's worth.
-const MOST_WORK: usize = 4_000_000;
+/// How many steps the examination may take before it gives up: well under a second.
+const MOST_WORK: usize = 1_000_000;
 
 /// How many subschemas judge a value: (subschema, times), ordered, none zero.
 type Visits = Vec<(usize, u64)>;
