@@ -231,7 +231,7 @@ _READERS: dict[str, Reader] = {
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": _integer(32, 128, "bits"),
     "max_body": _integer(1, 1024**3, "bytes"),
-    "json_max_depth": _integer(1, 512, "levels"),
+    "json_max_depth": _integer(1, 255, "levels"),
     "json_max_keys": _integer(1, 100_000_000, "members"),
     "json_max_digits": _integer(1, 4300, "characters"),
     "access_log": _text,
