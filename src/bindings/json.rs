@@ -1,9 +1,11 @@
 //! Builds Python objects straight from a body, with no copy in between.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyNone, PyString, PyTuple};
 
-use crate::validation::{Bounds, Builder, JsonRejection, Reason};
+use super::validation::reject;
+use crate::validation::{Bounds, Builder, JsonRejection, Reason, weight};
 
 /// The member names of a schema as Python strings, made once.
 ///
@@ -12,13 +14,15 @@ use crate::validation::{Bounds, Builder, JsonRejection, Reason};
 pub(crate) struct Names {
     /// A power of two of slots, at most half of them filled; a name is in the first free slot from
     /// its hash on.
-    slots: Box<[Option<(Box<str>, Py<PyString>)>]>,
+    slots: Box<[Slot]>,
 }
+
+type Slot = Option<(Box<str>, Py<PyString>)>;
 
 impl Names {
     pub(crate) fn new<'n>(py: Python<'_>, names: impl Iterator<Item = &'n str>) -> Self {
         let names: Vec<&str> = names.collect();
-        let mut slots: Vec<Option<(Box<str>, Py<PyString>)>> = Vec::new();
+        let mut slots: Vec<Slot> = Vec::new();
         slots.resize_with((names.len() * 2).next_power_of_two().max(2), || None);
         for name in names {
             let mut slot = hash(name) & (slots.len() - 1);
@@ -132,8 +136,14 @@ impl<'py> Builder for PyBuilder<'py, '_> {
     }
 
     fn big_integer(&mut self, literal: &str) -> PyResult<Self::Value> {
-        // At most 4,300 digits, which `int` accepts unless the process lowered its limit: then it raises.
-        self.py.get_type::<PyInt>().call1((literal,))
+        // At most 4,300 digits, which `int` accepts unless the process lowered its limit
+        // (`sys.set_int_max_str_digits`): then the number is too long for this process.
+        self.py.get_type::<PyInt>().call1((literal,)).map_err(|error| {
+            if error.is_instance_of::<PyValueError>(self.py) {
+                return reject(self.py, JsonRejection { reason: Reason::NumberTooLong, offset: None });
+            }
+            error
+        })
     }
 
     #[inline]
@@ -187,14 +197,14 @@ impl<'py> Builder for PyBuilder<'py, '_> {
     }
 }
 
-/// How many values an object made elsewhere holds, if it is within `bounds`.
+/// What an object made elsewhere weighs, if it is within `bounds`.
 ///
 /// It stands in for the parse that the object never had: it ends cycles and objects that hold one
 /// another many times over, by depth and by number.
 pub(crate) fn measure(value: &Bound<'_, PyAny>, bounds: &Bounds) -> Result<usize, JsonRejection> {
     let refuse = |reason| Err(JsonRejection { reason, offset: None });
     let mut open = vec![(value.clone(), 1)];
-    let (mut values, mut keys) = (0, 0);
+    let (mut values, mut keys, mut characters) = (0, 0, 0_usize);
     while let Some((value, depth)) = open.pop() {
         values += 1;
         let before = open.len();
@@ -209,6 +219,9 @@ pub(crate) fn measure(value: &Bound<'_, PyAny>, bounds: &Bounds) -> Result<usize
         } else if let Ok(tuple) = value.cast::<PyTuple>() {
             open.extend(tuple.iter().map(|element| (element, depth + 1)));
         } else {
+            if let Ok(text) = value.cast::<PyString>() {
+                characters = characters.saturating_add(text.len().unwrap_or(0));
+            }
             continue;
         }
         if depth > bounds.max_depth() {
@@ -219,5 +232,5 @@ pub(crate) fn measure(value: &Bound<'_, PyAny>, bounds: &Bounds) -> Result<usize
             return refuse(Reason::TooLarge);
         }
     }
-    Ok(values)
+    Ok(weight(values, characters))
 }

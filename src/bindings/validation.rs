@@ -128,9 +128,9 @@ impl PySchema {
     /// :raises SchemaRejected: if it is not what the schema says.
     fn check<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
-            let Parsed { value, values } = read(py, data, &self.bounds, Some(&self.names))?;
+            let Parsed { value, weight, .. } = read(py, data, &self.bounds, Some(&self.names))?;
             // Nothing else holds these objects, and reading them runs no Python code.
-            self.judge(&value, values, false)?;
+            self.judge(&value, weight, false)?;
             Ok(value)
         })
     }
@@ -142,19 +142,19 @@ impl PySchema {
     /// :raises ValueError: if it holds an object of another type.
     fn check_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         guarded(|| {
-            let values = measure(value, &self.bounds).map_err(|rejection| reject(value.py(), rejection))?;
-            self.judge(value, values, true)
+            let weight = measure(value, &self.bounds).map_err(|rejection| reject(value.py(), rejection))?;
+            self.judge(value, weight, true)
         })
     }
 }
 
 impl PySchema {
-    fn judge(&self, value: &Bound<'_, PyAny>, values: usize, holding: bool) -> PyResult<()> {
+    fn judge(&self, value: &Bound<'_, PyAny>, weight: usize, holding: bool) -> PyResult<()> {
         let node = shorten(value.as_borrowed());
         if inspect(node, holding, || self.schema.is_valid(node))? {
             return Ok(());
         }
-        let explanation = inspect(node, holding, || self.schema.explain(&node, values))?;
+        let explanation = inspect(node, holding, || self.schema.explain(&node, weight))?;
         Err(reject_schema(value.py(), explanation))
     }
 }
@@ -177,7 +177,7 @@ fn read<'py>(
 }
 
 #[cold]
-fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
+pub(super) fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
     let error = JsonRejected::new_err(rejection.to_string());
     let value = error.value(py);
     let set = value

@@ -36,7 +36,7 @@ pub struct Explanation {
 /// Most rules named in one explanation.
 pub const MOST_BROKEN: usize = 20;
 
-/// Largest body, in values, whose errors are all collected: each one copies the value that it is about.
+/// Heaviest body whose errors are all collected: each one copies the value that it is about.
 const SMALL: usize = 1_000;
 
 /// What a schema says of itself, kept to explain with.
@@ -73,15 +73,15 @@ impl Vocabulary {
     }
 }
 
-/// Explains why `node`, which holds `values` values, is not valid.
+/// Explains why `node`, of this [`weight`](super::weight), is not valid.
 pub(super) fn explain<'a, F: Json>(
     validator: &'a Validator<F>,
     vocabulary: &Vocabulary,
     node: &F::Node<'a>,
-    values: usize,
+    weight: usize,
 ) -> Explanation {
     let mut explanation = Explanation { broken: Vec::new(), truncated: false };
-    if values <= SMALL {
+    if weight <= SMALL {
         for error in validator.iter_errors(node.clone()) {
             let broken = describe::<F>(&error, vocabulary, node);
             if explanation.broken.contains(&broken) {

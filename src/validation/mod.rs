@@ -29,6 +29,6 @@ pub mod value;
 
 pub use bounds::Bounds;
 pub use explain::{Broken, Explanation};
-pub use parser::{Builder, Parsed, parse};
+pub use parser::{Builder, Parsed, parse, weight};
 pub use rejection::{JsonRejection, Reason};
 pub use schema::Schema;

@@ -72,6 +72,13 @@ pub struct Parsed<V> {
     pub value: V,
     /// How many values it holds, itself included.
     pub values: usize,
+    /// What it weighs: see [`weight`].
+    pub weight: usize,
+}
+
+/// What a document weighs: its values, and one for every 64 bytes of it. Copying it costs about that.
+pub fn weight(values: usize, bytes: usize) -> usize {
+    values.saturating_add(bytes / 64)
 }
 
 /// Why [`parse`] has no value: the peer's fault, or the builder's.
@@ -104,7 +111,8 @@ pub fn parse<B: Builder>(
     let mut walk = Walk { scanner: Scanner::new(decode(data)?), bounds, builder, keys: 0, values: 0 };
     let value = walk.value(0)?;
     walk.scanner.finish()?;
-    Ok(Parsed { value, values: walk.values })
+    let values = walk.values;
+    Ok(Parsed { value, values, weight: weight(values, data.len()) })
 }
 
 struct Walk<'j, 'b, B> {

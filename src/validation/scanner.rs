@@ -3,8 +3,8 @@
 //! It is given text that is known to be UTF-8, so a slice of it between two ASCII marks needs no
 //! second look. It knows nothing of nesting or bounds; the walk in [`super::parser`] does.
 //!
-//! Written here rather than taken from `serde_json` or `jiter`, which were tried: their tokens cost
-//! a third more per body, and neither tells text that is malformed from text that Python would read.
+//! Written here rather than taken from a library: the same walk over the tokens of `jiter`, the
+//! fastest that was tried, took a third longer for a body of 1 KB.
 
 use super::rejection::{JsonRejection, Reason};
 
@@ -119,7 +119,7 @@ impl<'j> Scanner<'j> {
     /// Reads the escape whose backslash is next.
     fn escape(&mut self) -> Result<char, JsonRejection> {
         let simple = match self.bytes.get(self.at + 1) {
-            Some(&(byte @ (b'"' | b'\\' | b'/'))) => char::from(byte),
+            Some(&byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
             Some(b'b') => '\u{8}',
             Some(b'f') => '\u{c}',
             Some(b'n') => '\n',

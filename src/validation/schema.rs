@@ -64,9 +64,9 @@ impl<F: Json> Schema<F> {
         self.validator.is_valid(node)
     }
 
-    /// Why `node`, which holds `values` values, is not valid.
-    pub fn explain<'a>(&'a self, node: &F::Node<'a>, values: usize) -> Explanation {
-        explain(&self.validator, &self.vocabulary, node, values)
+    /// Why `node`, of this [`weight`](super::weight), is not valid.
+    pub fn explain<'a>(&'a self, node: &F::Node<'a>, weight: usize) -> Explanation {
+        explain(&self.validator, &self.vocabulary, node, weight)
     }
 
     /// Every name that the schema gives to a member, in no order.
