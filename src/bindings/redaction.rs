@@ -170,8 +170,10 @@ impl AccessLine {
         complete: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
         guarded(|| {
-            let codes: Vec<Bound<'py, PyString>> =
-                codes.try_iter()?.map(|code| Ok(code?.cast_into()?)).collect::<PyResult<_>>()?;
+            let codes: Vec<Bound<'py, PyString>> = match codes.len()? {
+                0 => Vec::new(),
+                _ => codes.try_iter()?.map(|code| Ok(code?.cast_into()?)).collect::<PyResult<_>>()?,
+            };
             let codes: Vec<Cow<'_, str>> = codes.iter().map(lossy).collect();
             let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
             let (client, route, principal) = (client.map(lossy), route.map(lossy), principal.map(lossy));

@@ -29,7 +29,7 @@ pub(super) fn find(text: &[u8], at: usize, floor: usize, names: &Names) -> Optio
             named(text, at, at + 1 + walrus, floor, names, false)
         }
         b'%' if matches!(percent(text, at), Some(b'=' | b':')) => named(text, at, at + 3, floor, names, true),
-        b',' => paired(text, at, floor, names),
+        b'(' => paired(text, at, names),
         b'>' => tagged(text, at, floor, names),
         _ => None,
     }
@@ -43,7 +43,10 @@ fn named(
     names: &Names,
     encoded: bool,
 ) -> Option<Finding> {
-    let (end, quote) = before_sign(text, sign, floor)?;
+    let end = before_sign(text, sign, floor)?;
+    if !names.may_end(&text[floor..end]) {
+        return None;
+    }
     let start = name_start(text, end, floor);
     let entity = names.entity(&text[start..end])?;
     let place = Place {
@@ -51,29 +54,22 @@ fn named(
         header: text[sign] == b':',
         enclosing: opening_before(text, start, floor),
         entity,
-        quote,
+        quote: closing_quote(text, end, sign),
     };
     values::locate(text, from, &place)
 }
 
 /// `('Cookie', 'a=b')`, as lists of headers are printed.
-fn paired(text: &[u8], comma: usize, floor: usize, names: &Names) -> Option<Finding> {
-    let quote = *text[floor..comma].last().filter(|b| matches!(**b, b'"' | b'\''))?;
-    let mut end = comma - 1;
-    while end > floor && text[end - 1] == b'\\' && comma - end < 8 {
-        end -= 1;
-    }
-    let start = name_start(text, end, floor);
-    let opening = opening_before(text, start, floor).filter(|opening| opening.quote == quote)?;
-    let outside = (start - 1).checked_sub(opening.slashes)?;
-    // Also b'…' and u'…'.
-    let outside = outside - usize::from(matches!(text[floor..outside].last(), Some(b'b' | b'u')));
-    if outside <= floor || text[outside - 1] != b'(' {
+fn paired(text: &[u8], paren: usize, names: &Names) -> Option<Finding> {
+    let (opening, start) = values::opening_at(text, paren + 1)?;
+    let end = start + text[start..].iter().take(names::REACH).take_while(|b| is_name_byte(**b)).count();
+    let (closing, after) = values::opening_at(text, end)?;
+    if closing != opening || text.get(after) != Some(&b',') {
         return None;
     }
     let entity = names.entity(&text[start..end])?;
     let place = Place { encoded: false, header: false, enclosing: None, entity, quote: None };
-    values::locate_quoted(text, comma + 1, &place)
+    values::locate_quoted(text, after + 1, &place)
 }
 
 /// `<password>…</password>`, without attributes.
@@ -87,22 +83,18 @@ fn tagged(text: &[u8], close: usize, floor: usize, names: &Names) -> Option<Find
     Finding::new(close + 1, end, entity)
 }
 
-/// The end of the name before a sign, and the quote that closes the name if its value is a JSON value.
-fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<(usize, Option<Quote>)> {
-    let (mut end, mut quote, mut bracket) = (sign, None, false);
+/// The end of the name before a sign: quotes, blanks and brackets are passed over, also encoded.
+#[inline]
+fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<usize> {
+    let mut end = sign;
     while end > floor && sign - end < 16 {
         match text[end - 1] {
-            b' ' | b'\t' | b'\\' => {}
-            b']' => bracket = true,
-            byte @ (b'"' | b'\'' | b'`') => {
-                let slashes = text[floor..end - 1].iter().rev().take(8).take_while(|b| **b == b'\\').count();
-                quote = Some(Quote { byte, slashes: slashes as u8 });
-            }
+            b' ' | b'\t' | b'\\' | b']' | b'"' | b'\'' | b'`' => {}
             byte if is_name_byte(byte) => {
                 let escape = end.checked_sub(3).filter(|start| *start >= floor);
                 match escape.and_then(|start| percent(text, start)) {
                     Some(b' ' | b'"' | b'\'' | b']') => end -= 2,
-                    _ => return Some((end, quote.filter(|_| !bracket))),
+                    _ => return Some(end),
                 }
             }
             _ => return None,
@@ -110,6 +102,14 @@ fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<(usize, Option<
         end -= 1;
     }
     None
+}
+
+/// The quote between a name and its sign, unless a bracket stands there too, as in `form["password"] = `.
+fn closing_quote(text: &[u8], end: usize, sign: usize) -> Option<Quote> {
+    let between = &text[end..sign];
+    let at = between.iter().position(|b| matches!(b, b'"' | b'\'' | b'`'))?;
+    let bare = !between.contains(&b']') && between[..at].iter().all(|b| *b == b'\\');
+    bare.then_some(Quote { byte: between[at], slashes: at as u8 })
 }
 
 fn name_start(text: &[u8], end: usize, floor: usize) -> usize {

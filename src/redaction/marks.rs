@@ -1,6 +1,6 @@
 //! Finds, in one branch-free pass, the few bytes of a text that are worth a closer look.
 //!
-//! Two kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`), which stand between a name and its value,
+//! Two kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`), which stand between a name and its value,
 //! in an e-mail address or in a URL; and the *start of a run* of at least 13 digits, blanks and dashes,
 //! where a card number may be. The pass classifies 64 bytes at a time into two bit masks; the compiler
 //! turns the loop into vector instructions, so there is no `unsafe` and no processor-specific code.
@@ -14,7 +14,7 @@ const BLOCK: usize = 64;
 /// What stands at a marked position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// One of `=`, `:`, `@`, `%`, `>`, or a comma after a quote.
+    /// One of `=`, `:`, `@`, `%`, `>`, `(`.
     Sign,
     /// The first byte of a run of at least 13 digits, blanks and dashes.
     Digits,
@@ -93,20 +93,18 @@ impl<'t> Marks<'t> {
     }
 }
 
+/// Whether a byte is one of the signs.
+#[inline]
+pub(super) fn is_sign(byte: u8) -> bool {
+    (byte == b'=') | (byte == b':') | (byte == b'@') | (byte == b'%') | (byte == b'>') | (byte == b'(')
+}
+
 #[inline]
 fn classify(block: &[u8; BLOCK]) -> Classes {
     let mut marked = [0u8; BLOCK];
     for (mark, &byte) in marked.iter_mut().zip(block) {
-        let sign = (byte == b'=') | (byte == b':') | (byte == b'@') | (byte == b'%') | (byte == b'>');
         let digit = (byte.wrapping_sub(b'0') < 10) | (byte == b' ') | (byte == b'-');
-        *mark = u8::from(sign) | u8::from(digit) << 1;
-    }
-    // A comma counts only after a quote, as in ('Cookie', 'a=b'): commas are too common in prose.
-    // The byte before a block is not at hand, so a comma that opens a block always counts.
-    marked[0] |= u8::from(block[0] == b',');
-    for i in 1..BLOCK {
-        let after_quote = (block[i - 1] == b'\'') | (block[i - 1] == b'"');
-        marked[i] |= u8::from((block[i] == b',') & after_quote);
+        *mark = u8::from(is_sign(byte)) | u8::from(digit) << 1;
     }
     let mut classes = Classes::default();
     for (i, word) in marked.as_chunks::<8>().0.iter().enumerate() {
@@ -134,8 +132,7 @@ mod tests {
         let long = |i: usize| (i..i + 13).all(digit);
         (0..text.len())
             .filter_map(|i| match text[i] {
-                b'=' | b':' | b'@' | b'%' | b'>' => Some((i, Mark::Sign)),
-                b',' if i % BLOCK == 0 || matches!(text[i - 1], b'"' | b'\'') => Some((i, Mark::Sign)),
+                byte if b"=:@%>(".contains(&byte) => Some((i, Mark::Sign)),
                 _ if long(i) && (i == 0 || !long(i - 1)) => Some((i, Mark::Digits)),
                 _ => None,
             })
@@ -149,7 +146,7 @@ mod tests {
             let text: Vec<u8> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"0123456789 -0123456789 -a:=>\"',"[(state >> 20) as usize % 31]
+                    b"0123456789 -0123456789 -a:=>(',"[(state >> 20) as usize % 30]
                 })
                 .collect();
             let mut marks = Marks::new(&text);

@@ -160,6 +160,8 @@ impl Redactor {
     }
 
     fn name_entity(&self, name: &[u8]) -> Option<&'static str> {
-        self.engine.names().entity(name)
+        // `user[password]` ends in a bracket.
+        let end = name.iter().rposition(|b| b.is_ascii_alphanumeric() || *b >= 0x80)?;
+        self.engine.names().entity(&name[..=end])
     }
 }

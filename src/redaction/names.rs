@@ -75,7 +75,7 @@ impl Names {
     /// What the value of *name* is, if it is secret. Only the last [`REACH`] bytes are read.
     pub(super) fn entity(&self, name: &[u8]) -> Option<Entity> {
         let name = &name[name.len().saturating_sub(REACH)..];
-        if !self.is_plausible(name) {
+        if !self.may_end(name) {
             return None;
         }
         let mut words = Words::of(name);
@@ -104,27 +104,29 @@ impl Names {
         self.names.iter().filter_map(|name| name.entity)
     }
 
-    /// A cheap test that refuses nearly every name that is not secret.
+    /// A cheap test that refuses nearly every text that does not end in a secret name.
     #[inline]
-    fn is_plausible(&self, name: &[u8]) -> bool {
+    pub(super) fn may_end(&self, text: &[u8]) -> bool {
         let mut last = [0u8; 3];
         let mut filled = 3;
-        // Percent-encoding in the last three letters hides them; further left it changes nothing here.
-        if name[name.len().saturating_sub(9)..].contains(&b'%') {
-            return true;
-        }
-        for &byte in name.iter().rev() {
+        for (i, &byte) in text.iter().enumerate().rev() {
             match byte {
-                0x80.. => return true,
-                b'0'..=b'9' if filled == 3 => {}
-                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                    // The digits of `password2` count as little as its separators.
+                    if filled == 3 && byte.is_ascii_digit() {
+                        continue;
+                    }
                     filled -= 1;
-                    last[filled] = byte.to_ascii_lowercase();
+                    last[filled] = byte | 0x20;
                     if filled == 0 {
-                        return self.heads[bucket(last)] != 0;
+                        // Percent-encoding hides the letters; further left it changes nothing here.
+                        let encoded = text[i.saturating_sub(2)..i].contains(&b'%');
+                        return encoded || self.heads[bucket(last)] != 0;
                     }
                 }
-                _ => {}
+                b'%' | 0x80.. => return true,
+                b'_' | b'-' | b'.' | b'$' => {}
+                _ => return false,
             }
         }
         false

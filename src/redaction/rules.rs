@@ -310,8 +310,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "huggingface_token",
         entity: "HUGGINGFACE_TOKEN",
-        literals: &["hf_", "api_org_"],
-        pattern: r"(?:hf_|api_org_)[0-9A-Za-z]{30}",
+        literals: &["hf_"],
+        pattern: r"hf_[0-9A-Za-z]{30}",
         secret: concat!("hf_", "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
         harmless: "hf_hub_download",
         ..TOKEN
@@ -337,8 +337,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "other_service_token",
         entity: "SERVICE_TOKEN",
-        literals: &["dop_v1_", "shpat_", "dckr_pat_", "glsa_", "lin_api_", "hvs.", "pplx-", "xai-"],
-        pattern: r"(?:dop_v1_|shpat_|dckr_pat_|glsa_|lin_api_|hvs\.|pplx-|xai-)[0-9A-Za-z_-]{24}",
+        literals: &["dop_v1_", "shpat_", "dckr_pat_", "glsa_", "hvs.", "pplx-", "xai-"],
+        pattern: r"(?:dop_v1_|shpat_|dckr_pat_|glsa_|hvs\.|pplx-|xai-)[0-9A-Za-z_-]{24}",
         check: checks::is_no_word,
         secret: concat!("dop_v1_", "0123456789abcdef0123456789abcdef0123456789abcdef"),
         harmless: "xai-explainability and shpat_x",

@@ -14,7 +14,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 use regex::bytes::Regex;
 
-use super::marks::{Mark, Marks};
+use super::marks::{self, Mark, Marks};
 use super::names::Names;
 use super::rules::{Extent, RULES, Rule};
 use super::text::{marker_length, percent, run, token68, word_starts};
@@ -62,6 +62,9 @@ impl Engine {
 
     /// What is secret in *text*, from left to right, without overlaps. Allocates only if there is something.
     pub(super) fn scan(&self, text: &[u8]) -> Vec<Finding> {
+        if text.len() < SHORTEST && !text.iter().any(|b| marks::is_sign(*b)) {
+            return Vec::new();
+        }
         let mut found: Vec<Finding> = Vec::new();
         let mut marks = Marks::new(text);
         let mut mark = marks.next();
@@ -154,6 +157,9 @@ fn token(rows: &[Row], text: &[u8], at: usize, floor: usize, vain: &mut usize) -
         Finding::new(start, end, row.rule.entity)
     })
 }
+
+/// Without a sign (for names and addresses), a secret has at least the thirteen digits of a card.
+const SHORTEST: usize = 13;
 
 /// A check sees this much beyond a token's head.
 const CHECKED: usize = 96;

@@ -11,8 +11,16 @@ use super::text::{is_marker, percent};
 
 /// *target* without its secrets.
 pub(super) fn redact<'t>(redactor: &Redactor, target: &'t str) -> Cow<'t, str> {
-    if !target.bytes().any(|b| matches!(b, b'?' | b'%' | b'+')) {
-        return redactor.redact(target);
+    let bytes = target.as_bytes();
+    if memchr::memchr2(b'%', b'+', bytes).is_none() {
+        // Nothing is encoded. If it is clean as a whole, it is clean in pieces; they only tell more exactly
+        // where a value ends.
+        let shown = redactor.redact(target);
+        let has_query = memchr::memchr(b'?', bytes).is_some();
+        let clean = matches!(shown, Cow::Borrowed(_)) && memchr::memmem::find(bytes, b"code=").is_none();
+        if !has_query || clean {
+            return shown;
+        }
     }
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut out = String::with_capacity(target.len() + 32);

@@ -47,6 +47,8 @@ fn every_row_with_literals_has_a_pattern_of_bounded_length() {
     for rule in RULES.iter().filter(|rule| !matches!(rule.extent, Extent::Shape)) {
         let classes = regex::Regex::new(r"\\.|\[[^\]]*\]").unwrap().replace_all(rule.pattern, "x");
         assert!(!classes.contains(['*', '+']) && !classes.contains(",}"), "{}: {classes}", rule.name);
+        let hidden = redactor().scan(rule.secret)[0];
+        assert!(hidden.end >= 13, "{}: texts under 13 bytes are not searched for literals", rule.name);
     }
 }
 

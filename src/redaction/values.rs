@@ -28,7 +28,7 @@ pub(super) struct Place {
 }
 
 /// An opening quote and the backslashes before it: none in JSON, one in JSON inside JSON, then three.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Opening {
     pub(super) quote: u8,
     pub(super) slashes: usize,
@@ -82,7 +82,7 @@ fn skip_blanks(text: &[u8], from: usize) -> usize {
 }
 
 /// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
-fn opening_at(text: &[u8], at: usize) -> Option<(Opening, usize)> {
+pub(super) fn opening_at(text: &[u8], at: usize) -> Option<(Opening, usize)> {
     let prefix = text[at..].iter().take(2).take_while(|b| b"bBuUrR".contains(b)).count();
     let slashes = text[at + prefix..].iter().take(8).take_while(|b| **b == b'\\').count();
     let place = at + prefix + slashes;

@@ -1,0 +1,161 @@
+"""Redaction at the border to Python: texts of any kind, offsets, hostile sizes, threads."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from flask_rampart import _native
+
+REDACTOR = _native.Redactor()
+JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0In0." + "c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
+
+
+def test_a_clean_text_comes_back_as_the_same_object():
+    for text in ("", "GET /health 200", "naïve café → 😀", "lone \ud800 surrogate", "x" * 300_000):
+        assert REDACTOR.redact(text) is text
+    data = b"\xff\x00 nothing here"
+    assert REDACTOR.redact_bytes(data) is data
+
+
+def test_values_of_secret_names_are_replaced_and_names_stay():
+    assert REDACTOR.redact("password=hunter2 from 192.0.2.1") == "password=[REDACTED:PASSWORD] from 192.0.2.1"
+    assert REDACTOR.redact(repr({"api_key": "a", "n": 1})) == repr({"api_key": "[REDACTED:API_KEY]", "n": 1})
+    assert REDACTOR.redact(repr({"secret": "a'b"})) == """{'secret': "[REDACTED:SECRET]"}"""
+    assert REDACTOR.redact(f"got {JWT}.") == "got [REDACTED:JWT]."
+
+
+def test_json_that_was_dumped_into_json_stays_readable():
+    inner = json.dumps({"pin": 1234, "card": "4111 1111 1111 1111", "note": "ann@example.org\n"})
+    outer = json.loads(REDACTOR.redact(json.dumps({"body": inner, "token": ["a", "b"], "ok": True})))
+    assert outer["token"] == "[REDACTED:TOKEN]"
+    assert json.loads(outer["body"]) == {
+        "pin": "[REDACTED:PIN]",
+        "card": "[REDACTED:CREDIT_CARD]",
+        "note": "[REDACTED:EMAIL_ADDRESS]\n",
+    }
+
+
+@pytest.mark.parametrize("surrogate", ["\ud800", "\udfff", "\udc80\udcff"])
+def test_lone_surrogates_are_ordinary_characters_and_stay(surrogate):
+    text = f"{surrogate} password=a{surrogate}b {surrogate}"
+    assert REDACTOR.redact(text) == f"{surrogate} password=[REDACTED:PASSWORD] {surrogate}"
+    assert REDACTOR.scan(text) == [("PASSWORD", len(surrogate) + 10, 2 * len(surrogate) + 12)]
+    for place in (f"{surrogate}{JWT}", f"{JWT}{surrogate}", f"{surrogate}ann@example.org{surrogate}"):
+        assert "REDACTED" in REDACTOR.redact(place)
+
+
+def test_offsets_count_code_points():
+    text = "😀é→ password='hünter2' 😀 4111111111111111 end"
+    found = REDACTOR.scan(text)
+    assert [(entity, text[start:end]) for entity, start, end in found] == [
+        ("PASSWORD", "hünter2"),
+        ("CREDIT_CARD", "4111111111111111"),
+    ]
+    assert REDACTOR.scan("nothing") == []
+    assert {entity for entity, _, _ in found} <= set(REDACTOR.entities)
+    assert list(REDACTOR.entities) == sorted(set(REDACTOR.entities))
+
+
+def test_bytes_need_not_be_utf8():
+    assert REDACTOR.redact_bytes(b"\xff token=a\xfeb \x00") == b"\xff token=[REDACTED:TOKEN] \x00"
+
+
+def test_names_are_compared_by_their_words():
+    redactor = _native.Redactor(names=["license_key", "contraseña"])
+    for name in ("password", "X-Api-Key", "clientSecret", "CUSTOMER-LICENSE.KEY", "Contraseña", "user[password]"):
+        assert redactor.is_secret_name(name), name
+    for name in ("", "max_tokens", "author", "license", "mapping", "\ud800", "]"):
+        assert not redactor.is_secret_name(name), name
+    assert redactor.redact("licenseKey: abc") == "licenseKey: [REDACTED:SECRET]"
+
+
+@pytest.mark.parametrize("names", [[""], ["pw"], ["a b c"], ["x" * 65], ["12345"], ["name"] * 1001])
+def test_silly_names_are_refused_at_once(names):
+    with pytest.raises(ValueError):
+        _native.Redactor(names=names)
+
+
+def test_one_text_in_place_of_names_is_refused():
+    with pytest.raises(TypeError):
+        _native.Redactor(names="password")
+
+
+HOSTILE = [
+    "eyJ", ".eyJ", "-eyJaaaaaaaaaa", "eyJaaaaaaaaaaa.", "a@", "@a", "a%40", "4", "4 ", "4111 ", "41111111-", "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----", "Bearer ", "Bearer aaaaaaaa ", "Basic ", "Basic aaaaaaaa", "Authorization: a ",
+    "Cookie: '", "password=", 'password="', "password=[", "password={'", "password=\\", "token=a,", "token=null,", "://",
+    "://a:", "://a:b/", "://a:b@", "('cookie',", "<token>", "a:token>[REDACTED:", "[REDACTED:", "%3D", "token%3D%22",
+    "AKIA", "AIza", "ghp_", "github_pat_", "glpat-", "xoxb-", "hooks.slack.com/", "sk_live_", "rk_live_", "SK0", "SG.",
+    "npm_", "pypi-AgE", "sk-", "sk-ant-", "hf_", "r8_", "gsk_", "dop_v1_", "AGE-SECRET-KEY-1", "ya29.", "\\", '"', "\ud800@",
+]  # fmt: skip
+
+
+# CWE-1333: one megabyte of what each rule starts with. Quadratic work would take hours.
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_megabyte_is_redacted_quickly(piece):
+    text = piece * (1_000_000 // len(piece))
+    start = time.process_time()
+    REDACTOR.redact(text)
+    assert time.process_time() - start < 5
+
+
+def test_redacting_twice_is_redacting_once():
+    for piece in HOSTILE:
+        text = f"{piece}password=x {piece}ann@example.org{piece}{JWT} {piece}4111111111111111{piece}"
+        once = REDACTOR.redact(text)
+        assert REDACTOR.redact(once) is once
+
+
+def test_one_redactor_serves_many_threads():
+    text = f"login of ann@example.org with password=hunter2 and {JWT} " * 5000
+    expected = REDACTOR.redact(text)
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(REDACTOR.redact(text))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 8
+    assert "hunter2" not in expected
+
+
+# ---------------------------------------------------------------------------------------------- access lines
+
+LINE = _native.AccessLine(REDACTOR, _native.Clock.manual(1_795_460_400.25))
+
+
+def test_an_access_line_is_one_line_of_json_without_secrets():
+    line = LINE.render("01J", "192.0.2.7", "POST", "/predict", "/predict?token=abc&x=1", 200, 1234, 17, "ann@example.org", ["a.b"])
+    assert line.endswith(b"\n")
+    assert json.loads(line) == {
+        "time": "2026-11-23T19:00:00.250000Z",
+        "request_id": "01J",
+        "client": "192.0.2.7",
+        "method": "POST",
+        "route": "/predict",
+        "target": "/predict?token=[REDACTED:TOKEN]&x=1",
+        "status": 200,
+        "us": 1234,
+        "bytes": 17,
+        "principal": "[REDACTED:EMAIL_ADDRESS]",
+        "codes": ["a.b"],
+        "complete": True,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n\x85\u2028\u2029", '"', "\\", "\ud800", "\x00", "é😀", "%", "?" * 9, "x" * 100_000])
+@pytest.mark.parametrize("number", [0, -1, 2**63, -(2**63) - 1, pytest.param(10**5000, id="huge"), True])
+def test_an_access_line_is_rendered_whatever_it_is_given(text, number):
+    line = LINE.render(text, text, text, text, text, number, number, number, text, [text] * 40, complete=False)
+    assert line.count(b"\n") == 1 and len(line) < 60_000
+    shown = json.loads(line)
+    assert shown["complete"] is False
+    assert shown["status"] == max(-(2**63), min(2**63 - 1, number))
+    assert len(shown["codes"]) == 32
+
+
+def test_an_access_line_without_known_parts_says_null():
+    shown = json.loads(LINE.render("01J", None, "GET", None, "/", 404, 1, None, None, ()))
+    assert [shown[key] for key in ("client", "route", "bytes", "principal")] == [None] * 4
