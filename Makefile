@@ -98,7 +98,7 @@ $(S)/bench: $(S)/wheel requirements/bench.txt
 
 # `ryjwt` has no wheel before 3.12.
 $(S)/bench312: $(S)/wheel requirements/bench312.txt
-	if $(UV) python find --quiet 3.12 >/dev/null 2>&1; then \
+	if $(UV) python find 3.12 >/dev/null 2>&1; then \
 	  $(UV) venv --quiet --clear --python 3.12 .venv-bench312; \
 	  $(UV) pip sync --quiet --python .venv-bench312/bin/python --require-hashes requirements/bench312.txt; \
 	  $(UV) pip install --quiet --python .venv-bench312/bin/python --no-deps dist/*.whl; fi
