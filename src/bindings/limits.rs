@@ -11,8 +11,8 @@ use pyo3::types::{PyString, PyTuple};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::ConfigError;
-use crate::limits::address::Prefix;
 use crate::limits::Seed;
+use crate::limits::address::Prefix;
 use crate::limits::{self, Entry, Kind, Limits};
 
 use super::clock::Clock;
@@ -77,7 +77,7 @@ impl Quota {
 ///
 /// >>> store = LimitStore.local(Clock.manual(1_800_000_000.0), keys=1000)
 /// >>> store.kind, store.capacity, store.used()
-/// ('memory', 1024, 0)
+/// ('memory', 1000, 0)
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct LimitStore {
     store: Arc<limits::Store>,
@@ -91,7 +91,7 @@ impl LimitStore {
     ///
     /// :param directory: an absolute path to a local directory of the user's own, mode 0700; created so if
     ///     missing. Best under ``/dev/shm`` or ``/run``.
-    /// :param bytes: size of the table, 16 to a counter; allocated at once. While other workers use the file,
+    /// :param bytes: size of the table, 16.5 to a counter; allocated at once. While other workers use the file,
     ///     its present size is kept.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
@@ -195,7 +195,7 @@ impl LimitSet {
     /// :param keys: one key for each entry, in order. An empty key is a key like any other.
     /// :param cost: at least 1. A cost above a quota's burst is always refused.
     /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
-    #[pyo3(signature = (keys, cost=Cost::ONE))]
+    #[pyo3(signature = (keys, cost=Cost::ONE), text_signature = "($self, keys, cost=1)")]
     fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<Verdict> {
         let now = self.clock.bind(py).get().host();
         guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.0, now))?)))
@@ -214,7 +214,7 @@ impl LimitSet {
     /// A counter is never more than full. A charge to an overflow counter is not given back.
     ///
     /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
-    #[pyo3(signature = (keys, cost=Cost::ONE))]
+    #[pyo3(signature = (keys, cost=Cost::ONE), text_signature = "($self, keys, cost=1)")]
     fn refund(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<()> {
         let now = self.clock.bind(py).get().host();
         guarded(|| with_keys(keys, |keys| self.limits.refund(keys, cost.0, now)))
@@ -308,12 +308,18 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
         let cells = match object.extract::<i64>() {
             Ok(cells) => cells,
             Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-                if object.lt(0)? { i64::MIN } else { i64::MAX }
+                if object.lt(0)? {
+                    i64::MIN
+                } else {
+                    i64::MAX
+                }
             }
             Err(error) => return Err(error),
         };
         let cells = u32::try_from(cells.min(i64::from(u32::MAX))).ok().and_then(NonZeroU32::new);
-        cells.map(Self).ok_or_else(|| PyValueError::new_err("a cost is at least 1: less would refill the quota"))
+        cells
+            .map(Self)
+            .ok_or_else(|| PyValueError::new_err("a cost is at least 1: less would refill the quota"))
     }
 }
 
@@ -371,6 +377,8 @@ fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
 
 fn random_seed() -> PyResult<Seed> {
     let mut seed = [0; 16];
-    SystemRandom::new().fill(&mut seed).map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
+    SystemRandom::new()
+        .fill(&mut seed)
+        .map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
     Ok(Seed::new(seed))
 }

@@ -50,7 +50,8 @@ impl Prefix {
     }
 
     fn six(&self, text: &str) -> Option<AddressKey> {
-        let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+        let (address, zone) =
+            text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
         if zone.is_some_and(str::is_empty) {
             return None;
         }

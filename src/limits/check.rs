@@ -121,7 +121,9 @@ impl Limits {
             ranges.push((entry.kind, start..limits.len()));
         }
         if limits.is_empty() {
-            return Err(ConfigError::new("a set without limits would limit nothing. Give at least one entry"));
+            return Err(ConfigError::new(
+                "a set without limits would limit nothing. Give at least one entry",
+            ));
         }
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         Ok(Self { store, prefix, entries: ranges, limits, policy })

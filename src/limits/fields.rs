@@ -11,7 +11,8 @@ use super::quota::Quota;
 
 /// The value of `RateLimit-Policy` for these quotas under these names.
 pub fn policy<'a>(limits: impl Iterator<Item = (&'a str, &'a Quota)>) -> String {
-    let items = limits.map(|(name, quota)| format!("{};q={};w={}", string(name), quota.burst(), quota.window()));
+    let items =
+        limits.map(|(name, quota)| format!("{};q={};w={}", string(name), quota.burst(), quota.window()));
     items.collect::<Vec<_>>().join(", ")
 }
 

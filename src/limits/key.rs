@@ -56,7 +56,7 @@ impl LimitKey {
     }
 
     pub fn counter(&self, key: &[u8]) -> CounterKey {
-        let mut hasher = self.hasher.clone();
+        let mut hasher = self.hasher;
         hasher.write(&(key.len() as u64).to_le_bytes());
         hasher.write(key);
         let (a, b) = hasher.finish128().as_u64();

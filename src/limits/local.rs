@@ -24,7 +24,9 @@ impl LocalTable {
     /// A table for at least `keys` counters, of 16 bytes each.
     pub fn new(keys: u32, seed: Seed) -> Result<Self, ConfigError> {
         if !(1..=MAX_KEYS).contains(&keys) {
-            return Err(ConfigError::new(format!("a table in memory holds 1 to {MAX_KEYS} keys, not {keys}")));
+            return Err(ConfigError::new(format!(
+                "a table in memory holds 1 to {MAX_KEYS} keys, not {keys}"
+            )));
         }
         let shape = Shape::with_slots(keys);
         let words = std::iter::repeat_with(|| AtomicU64::new(0)).take(shape.words(LANES)).collect();

@@ -83,7 +83,8 @@ impl Quota {
     }
 
     fn parse_one(one: &str, whole: &str) -> Result<Self, ConfigError> {
-        let refuse = |why: String| ConfigError::new(format!("the quota {} cannot be read: {why}", quoted(whole)));
+        let refuse =
+            |why: String| ConfigError::new(format!("the quota {} cannot be read: {why}", quoted(whole)));
         let mut rest = Cursor(one.trim());
         if rest.0.is_empty() {
             return Err(refuse("a quota is missing. Write one such as \"60/minute\"".into()));

@@ -15,7 +15,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -50,20 +50,20 @@ impl SharedTable {
     ) -> Result<Self, ConfigError> {
         let wanted = Header { shape: Shape::within(bytes)?, boot: boot_word(boot), seed };
         let place = Place::new(directory, name)?;
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        for _ in 0..PATIENCE {
             let file = place.open()?;
             let alone = lock(&place, &file, FlockOperation::NonBlockingLockExclusive)?;
             if !alone && !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
                 // Someone is initialising it.
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(NAP);
                 continue;
             }
             if !place.is_current(&file) {
                 continue;
             }
             if alone {
-                if !read(&file).is_some_and(|found| found.shape == wanted.shape && found.boot == wanted.boot) {
+                if !read(&file).is_some_and(|found| found.shape == wanted.shape && found.boot == wanted.boot)
+                {
                     initialise(&place, &file, &wanted)?;
                 }
                 // Not atomic: another may get the exclusive lock in between and initialise the file anew. So
@@ -72,17 +72,13 @@ impl SharedTable {
                     continue;
                 }
             }
-            match read(&file) {
-                Some(header) if header.boot == wanted.boot => {
-                    let map = Map::new(&file, header.shape).map_err(|error| place.failed("map", error))?;
-                    return Ok(Self { map, header, path: place.path().into(), _lock: file });
-                }
-                // Unfinished, and no longer being worked on: dropping our lock lets someone finish it.
-                None if !alone => {}
-                _ => {}
+            if let Some(header) = read(&file).filter(|found| found.boot == wanted.boot) {
+                let map = Map::new(&file, header.shape).map_err(|error| place.failed("map", error))?;
+                return Ok(Self { map, header, path: place.path().into(), _lock: file });
             }
+            // Left unfinished, or of no use to us: without our lock it may become someone's to initialise.
             drop(file);
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(NAP);
         }
         let cure = "Stop the workers that use it, remove it, and start again";
         Err(place.refused("is in use but damaged, of another boot, or locked by another program", cure))
@@ -131,7 +127,7 @@ fn initialise(place: &Place, file: &OwnedFd, header: &Header) -> Result<(), Conf
         rustix::fs::ftruncate(file, 0)?;
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
             Ok(()) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_all(file, 0, &vec![0; size as usize])?,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, size)?,
             Err(error) => return Err(error),
         }
         write_all(file, 0, &header.encode())?;
@@ -142,6 +138,16 @@ fn initialise(place: &Place, file: &OwnedFd, header: &Header) -> Result<(), Conf
         let _ = rustix::fs::ftruncate(file, 0);
         place.failed("allocate", error)
     })
+}
+
+/// For file systems that cannot allocate otherwise.
+fn write_zeros(file: &OwnedFd, size: u64) -> Result<(), Errno> {
+    let zeros = [0; 1 << 16];
+    for at in (0..size).step_by(zeros.len()) {
+        let length = zeros.len().min((size - at) as usize);
+        write_all(file, at, zeros.get(..length).unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 fn write_all(file: &OwnedFd, mut at: u64, mut bytes: &[u8]) -> Result<(), Errno> {
@@ -179,7 +185,14 @@ impl Map {
         // is a regular one of ours alone (`place.rs`) and is never shortened while a process holds the shared lock,
         // which we do. What other processes write meanwhile is seen through atomics only.
         let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), shape.bytes() as usize, protection, MapFlags::SHARED, file, 0)?
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                shape.bytes() as usize,
+                protection,
+                MapFlags::SHARED,
+                file,
+                0,
+            )?
         };
         Ok(Self { start, words: shape.words(super::layout::LANES) })
     }
@@ -200,5 +213,7 @@ impl Drop for Map {
     }
 }
 
-/// How long opening waits for others.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often opening looks again before it gives up: five seconds of naps.
+const PATIENCE: u32 = if cfg!(test) { 250 } else { 2500 };
+
+const NAP: Duration = Duration::from_millis(2);

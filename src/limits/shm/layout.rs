@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header   one page: magic, geometry, boot, seed, checksum, state; and the ticket counter
-//! buckets  2^k of 128 bytes: 8 names, then the 8 instants that belong to them
+//! buckets  of 128 bytes:    8 names, then the 8 instants that belong to them
 //! spill    pairs (tag, instant): the overflow counters
 //! ```
 //! Names and instants are apart so that looking for a name touches one cache line for each bucket.
@@ -27,7 +27,7 @@ pub(crate) const LANES: usize = 8;
 pub(crate) struct Shape {
     /// Words before the first bucket.
     pub header: usize,
-    /// A power of two.
+    /// At least 2.
     pub buckets: u32,
     /// Overflow counters.
     pub pairs: u32,
@@ -41,21 +41,21 @@ impl Shape {
         if !(MIN_BYTES..=MAX_BYTES).contains(&bytes) {
             return Err(ConfigError::new(format!(
                 "a table of counters takes {MIN_BYTES} to {MAX_BYTES} bytes, not {bytes}. \
-                 The default of 8388608 holds about 260000 callers"
+                 The default of 8388608 holds about 500000 callers"
             )));
         }
-        let buckets = (bytes - HEADER_BYTES) / (BUCKET_BYTES + BUCKET_BYTES / 32);
-        // Rounds down to a power of two; `buckets` is at least 8 here and far below 2^32.
-        Ok(Self::of(1 << (buckets as u32).ilog2()))
+        let spill = (bytes / 33).max(MIN_PAIRS * 16);
+        Ok(Self::of(((bytes - HEADER_BYTES - spill) / BUCKET_BYTES) as u32))
     }
 
     /// The smallest table with so many slots.
     pub fn with_slots(slots: u32) -> Self {
-        Self::of(slots.div_ceil(LANES as u32).next_power_of_two().max(8))
+        Self::of(slots.div_ceil(LANES as u32).max(MIN_BUCKETS))
     }
 
+    /// One overflow counter for 32 slots.
     fn of(buckets: u32) -> Self {
-        let pairs = (buckets / 4).max(64);
+        let pairs = (buckets / 4).max(MIN_PAIRS as u32);
         Self { header: HEADER_WORDS, buckets, pairs, tickets: TICKETS }
     }
 
@@ -74,9 +74,19 @@ impl Shape {
 
     /// The two buckets of a key, home first.
     pub fn home(&self, key: &CounterKey) -> [u32; 2] {
-        let mask = self.buckets - 1;
-        let (first, second) = (key.first & mask, key.second & mask);
-        [first, if first == second { (first + 1) & mask } else { second }]
+        // The high half of the product is uniform below `buckets`, as the hash is below 2^32.
+        let reduced = |hash: u32| ((u64::from(hash) * u64::from(self.buckets)) >> 32) as u32;
+        let (first, second) = (reduced(key.first), reduced(key.second));
+        [
+            first,
+            if first != second {
+                second
+            } else if first == 0 {
+                1
+            } else {
+                first - 1
+            },
+        ]
     }
 
     pub fn slot(&self, bucket: u32, lane: usize, lanes: usize) -> Slot {
@@ -113,7 +123,7 @@ pub(crate) fn claim_is_stale(mark: u64, clock: u64) -> bool {
     let made = mark >> TICKET_BITS & STAMP_MASK;
     let age = (clock >> STAMP_SHIFT).wrapping_sub(made) & STAMP_MASK;
     let age = ((age << (64 - STAMP_BITS)) as i64) >> (64 - STAMP_BITS);
-    age >= STEAL_AFTER || age < -ONE_SECOND
+    !(-ONE_SECOND..STEAL_AFTER).contains(&age)
 }
 
 const TICKET_BITS: u32 = 23;
@@ -165,7 +175,7 @@ impl Header {
         if magic != MAGIC || version != VERSION || ready != READY || sum != checksum(&fields[..7]) {
             return None;
         }
-        let buckets = u32::try_from(buckets).ok().filter(|n| n.is_power_of_two())?;
+        let buckets = u32::try_from(buckets).ok().filter(|&n| n >= MIN_BUCKETS)?;
         let shape = Shape::of(buckets);
         if u64::from(shape.pairs) != pairs || shape.bytes() > MAX_BYTES {
             return None;
@@ -197,8 +207,11 @@ fn le(bytes: &[u8]) -> u64 {
 pub(crate) const HEADER_BYTES: u64 = 4096;
 const HEADER_WORDS: usize = HEADER_BYTES as usize / 8;
 const BUCKET_BYTES: u64 = LANES as u64 * 16;
-const MIN_BYTES: u64 = 8192;
+const MIN_BYTES: u64 = 32_768;
 const MAX_BYTES: u64 = 1 << 36;
+const MIN_BUCKETS: u32 = 8;
+/// So that 16 limits do not share overflow counters even in the smallest table.
+const MIN_PAIRS: u64 = 1024;
 /// A cache line of its own.
 const TICKETS: usize = 64;
 /// Where [`READY`] is written, in bytes.

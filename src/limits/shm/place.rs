@@ -58,18 +58,21 @@ impl Place {
                     rustix::fs::fchmod(&file, mode).map_err(|error| self.failed("set the mode of", error))?;
                     Ok(file)
                 }
-                Err(Errno::EXIST) => {
-                    rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty())
-                }
+                Err(Errno::EXIST) => rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()),
                 Err(error) => Err(error),
             };
             match opened {
                 Ok(file) => return self.check(&file).map(|()| file),
                 Err(Errno::NOENT) => {}
                 Err(Errno::LOOP) => return Err(self.refused("is a symbolic link", "Remove it")),
-                Err(Errno::ISDIR) => return Err(self.refused("is a directory", "Remove it, or choose another name")),
+                Err(Errno::ISDIR) => {
+                    return Err(self.refused("is a directory", "Remove it, or choose another name"));
+                }
                 Err(Errno::ACCESS | Errno::PERM) => {
-                    return Err(self.refused("may not be opened for writing", "Remove it: a new one is made with mode 0600"));
+                    return Err(self.refused(
+                        "may not be opened for writing",
+                        "Remove it: a new one is made with mode 0600",
+                    ));
                 }
                 Err(error) => return Err(self.failed("open", error)),
             }
@@ -88,7 +91,9 @@ impl Place {
 
     pub fn failed(&self, what: &str, error: Errno) -> ConfigError {
         let cure = match error {
-            Errno::NOSPC | Errno::DQUOT => ". Free some space, or ask for a smaller table: it is allocated whole, so that no request meets a full disk",
+            Errno::NOSPC | Errno::DQUOT => {
+                ". Free some space, or ask for a smaller table: it is allocated whole, so that no request meets a full disk"
+            }
             Errno::ROFS => ". Choose a directory that can be written to",
             _ => "",
         };
@@ -108,10 +113,13 @@ impl Place {
             return Err(self.refused(&foreign(&stat), "Remove it, or run as that user"));
         }
         if stat.st_nlink > 1 {
-            return Err(self.refused("has a second name (a hard link), by which others may reach it", "Remove it"));
+            return Err(
+                self.refused("has a second name (a hard link), by which others may reach it", "Remove it")
+            );
         }
         if stat.st_mode & 0o7777 != 0o600 {
-            let what = format!("has mode {:04o}, not 0600, so others may have changed it", stat.st_mode & 0o7777);
+            let what =
+                format!("has mode {:04o}, not 0600, so others may have changed it", stat.st_mode & 0o7777);
             return Err(self.refused(&what, "Remove it: a new one is made with the right mode"));
         }
         Ok(())
@@ -128,7 +136,9 @@ fn open_directory(path: &Path) -> Result<OwnedFd, ConfigError> {
     let created = match rustix::fs::mkdir(path, Mode::RWXU) {
         Ok(()) => true,
         Err(Errno::EXIST) => false,
-        Err(Errno::NOENT) => return Err(refused("has no parent directory", "Create its parent, or choose another")),
+        Err(Errno::NOENT) => {
+            return Err(refused("has no parent directory", "Create its parent, or choose another"));
+        }
         // A directory that exists is reported so even where none may be made.
         Err(error) => return Err(failed("create", error)),
     };

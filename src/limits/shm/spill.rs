@@ -7,7 +7,8 @@
 //! and two limits share it; the stricter then rules.
 //!
 //! Nothing is forgiven on the way back: a key that gets a slot begins with the instant of its overflow
-//! counter. And if a slot was made for the key while it was being charged here, the charge moves there.
+//! counter. So while a stripe is exhausted its new keys are refused even where a slot is free, which under a
+//! flood is from about 85 % of the slots on. And if a slot was made for the key while it was being charged here, the charge moves there.
 
 use crate::limits::key::CounterKey;
 

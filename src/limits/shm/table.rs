@@ -10,7 +10,8 @@
 //! A key without a counter gets one from `claim`; without a free slot it is charged in `spill`.
 //!
 //! # What can go on for ever
-//! Nothing: after `patience` rounds the answer is a refusal. A process that died in the middle of `claim` costs the next
+//! Nothing: a swap is repeated only when another's has succeeded, and a round only `patience` times; then the answer is a
+//! refusal. A process that died in the middle of `claim` costs the next
 //! caller of that slot about 2 ms, once.
 
 use crate::limits::LONGEST;

@@ -16,9 +16,9 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::layout::Shape;
-use super::table::{Moment, Table, Tried};
-use super::words::Words;
+use super::super::layout::Shape;
+use super::super::table::{Moment, Table, Tried};
+use super::super::words::Words;
 use crate::limits::Quota;
 use crate::limits::gcra;
 use crate::limits::key::CounterKey;
@@ -96,7 +96,7 @@ impl Points<'_> {
 }
 
 /// The memory of a replay. A swap is answered with what was there; whether that was expected the step tells.
-struct Replay {
+pub(super) struct Replay {
     answers: Rc<Vec<u64>>,
     at: Cell<usize>,
 }
@@ -187,21 +187,21 @@ impl Hasher for Quick {
 
 /// How a search is bounded.
 #[derive(Clone, Copy)]
-struct Rules {
+pub(super) struct Rules {
     /// Nanoseconds that a nap takes.
-    nap: u64,
+    pub(super) nap: u64,
     /// Rounds until a process gives up.
-    patience: u32,
+    pub(super) patience: u32,
 }
 
 /// Naps are too short for a claim to be stolen.
-const ORDERLY: Rules = Rules { nap: 0, patience: 3 };
+pub(super) const ORDERLY: Rules = Rules { nap: 0, patience: 3 };
 /// Each nap outlasts a claim: whoever waits at all steals, so every claim may turn out to be that of a process that was
 /// merely slow.
-const STEALING: Rules = Rules { nap: 3_000_000, patience: 2 };
+pub(super) const STEALING: Rules = Rules { nap: 3_000_000, patience: 2 };
 
 /// One slot to a bucket, so that few keys already contend.
-type Small<'w, W> = Table<'w, W, 1>;
+pub(super) type Small<'w, W> = Table<'w, W, 1>;
 
 fn table<W: Words + ?Sized>(words: &W, patience: u32) -> Small<'_, W> {
     let mut table = Table::new(words, SHAPE);
@@ -212,20 +212,20 @@ fn table<W: Words + ?Sized>(words: &W, patience: u32) -> Small<'_, W> {
 const SHAPE: Shape = Shape { header: 1, buckets: 2, pairs: 1, tickets: 0 };
 
 /// A key whose home is bucket `home` of the two.
-fn key(name: u64, home: u32) -> CounterKey {
-    CounterKey { name: name << 16, first: home, second: 1 - home, spill: 1 }
+pub(super) fn key(name: u64, home: u32) -> CounterKey {
+    CounterKey { name: name << 16, first: home << 31, second: (1 - home) << 31, spill: 1 }
 }
 
 /// The words of a table that holds these slots: `(name, instant)` for each bucket.
-fn holding(slots: [(u64, u64); 2]) -> Vec<u64> {
+pub(super) fn holding(slots: [(u64, u64); 2]) -> Vec<u64> {
     let [(n0, t0), (n1, t1)] = slots;
     vec![1, n0 << 16, t0, n1 << 16, t1, 0, 0]
 }
 
 /// One round of what a process does, given the time waited so far; by convention it returns 1 if admitted.
-type Process = Box<dyn Fn(&Small<'_, Replay>, u64) -> Tried<u64>>;
+pub(super) type Process = Box<dyn Fn(&Small<'_, Replay>, u64) -> Tried<u64>>;
 
-fn charge(key: CounterKey, quota: &str, now: u64) -> Process {
+pub(super) fn charge(key: CounterKey, quota: &str, now: u64) -> Process {
     let quota = quota_of(quota);
     let moment = Moment::new(now, quota.fill());
     // GCRA for one cell. The arithmetic is governor's elsewhere; here it is the swaps that are tried.
@@ -239,7 +239,7 @@ fn charge(key: CounterKey, quota: &str, now: u64) -> Process {
     })
 }
 
-fn refund(key: CounterKey, quota: &str, now: u64) -> Process {
+pub(super) fn refund(key: CounterKey, quota: &str, now: u64) -> Process {
     let by = quota_of(quota).interval();
     Box::new(move |table, waited| match table.attempt_refund(&key, now, now + waited, by) {
         Tried::Done(()) => Tried::Done(0),
@@ -247,7 +247,7 @@ fn refund(key: CounterKey, quota: &str, now: u64) -> Process {
     })
 }
 
-fn quota_of(text: &str) -> Quota {
+pub(super) fn quota_of(text: &str) -> Quota {
     Quota::parse(text).unwrap().remove(0)
 }
 
@@ -287,28 +287,28 @@ fn apply(words: &mut [u64], step: Step, rules: Rules) -> u64 {
 }
 
 /// How an execution ended: what each process returned (0 if it lost patience, none if it died).
-struct Ending<'a> {
-    words: &'a [u64],
-    results: Vec<Option<u64>>,
-    tired: bool,
+pub(super) struct Ending<'a> {
+    pub(super) words: &'a [u64],
+    pub(super) results: Vec<Option<u64>>,
+    pub(super) tired: bool,
 }
 
 impl Ending<'_> {
     /// Cells of a key that a single process can still take at `now`, given several tries.
-    fn left(&self, key: CounterKey, quota: &str, now: u64) -> u64 {
+    pub(super) fn left(&self, key: CounterKey, quota: &str, now: u64) -> u64 {
         let memory = Alone(RefCell::new(self.words.to_vec()));
         let quota = quota_of(quota);
         let take = || gcra::charge(&table(&memory, 8), &key, &quota, NonZeroU32::MIN, HostTime(now)).admitted;
         (0..5).map(|_| u64::from(take())).sum()
     }
 
-    fn admitted(&self) -> u64 {
+    pub(super) fn admitted(&self) -> u64 {
         self.results.iter().flatten().sum()
     }
 }
 
 /// Explores everything from `words` on; returns how many states there are. The process `mortal` may die at any step.
-fn explore(
+pub(super) fn explore(
     rules: Rules,
     words: Vec<u64>,
     processes: &[Process],
@@ -363,179 +363,4 @@ fn explore(
     }
     assert!(endings > 0);
     seen.len()
-}
-
-const NOW: u64 = 1_000_000_000_000;
-const ONCE: &str = "1/year";
-const TWICE: &str = "2/year";
-
-#[test]
-fn the_search_finds_a_lost_update() {
-    let increment = || -> Process {
-        Box::new(|table, _| {
-            let seen = table.words.load(5);
-            Tried::Done(table.words.compare_exchange(5, seen, seen + 1).is_ok().into())
-        })
-    };
-    let lost = Cell::new(false);
-    explore(ORDERLY, holding([(0, 0), (0, 0)]), &[increment(), increment()], None, |ending| {
-        lost.set(lost.get() || ending.words[5] == 1);
-    });
-    assert!(lost.get());
-}
-
-#[test]
-fn two_inserts_of_one_key_make_one_counter() {
-    let a = key(7, 0);
-    for rules in [ORDERLY, STEALING] {
-        let processes = [charge(a, TWICE, NOW), charge(a, TWICE, NOW)];
-        let states = explore(rules, holding([(0, 0), (0, 0)]), &processes, None, |ending| {
-            let taken = ending.admitted() + ending.left(a, TWICE, NOW);
-            assert!(taken <= 2, "{:?}", ending.results);
-            assert!(ending.tired || taken == 2, "a cell was lost: {:?}", ending.results);
-        });
-        assert!(states > 500, "{states}");
-    }
-}
-
-#[test]
-fn three_inserts_of_one_key_make_one_counter() {
-    let a = key(7, 0);
-    let processes = [charge(a, TWICE, NOW), charge(a, TWICE, NOW), charge(a, TWICE, NOW)];
-    let rules = Rules { patience: 1, ..ORDERLY };
-    explore(rules, holding([(0, 0), (8, NOW * 9)]), &processes, None, |ending| {
-        assert!(ending.admitted() + ending.left(a, TWICE, NOW) <= 2, "{:?}", ending.results);
-    });
-}
-
-#[test]
-fn a_charge_that_meets_a_reclaim_is_lost_by_no_one() {
-    // Key 7 was quiet and is charged; key 8 wants its slot, the only free one.
-    let (a, b) = (key(7, 0), key(8, 0));
-    for rules in [ORDERLY, STEALING] {
-        let words = holding([(7, NOW - 5), (9, NOW * 9)]);
-        explore(rules, words, &[charge(a, ONCE, NOW), charge(b, ONCE, NOW)], None, |ending| {
-            for (i, key) in [a, b].into_iter().enumerate() {
-                let taken = ending.results[i].unwrap() + ending.left(key, ONCE, NOW);
-                assert!(taken <= 1, "key {i} was admitted {taken} times: {:?}", ending.results);
-            }
-        });
-    }
-}
-
-#[test]
-fn two_keys_that_want_one_slot_are_both_counted() {
-    let (a, b) = (key(7, 0), key(8, 1));
-    for rules in [ORDERLY, STEALING] {
-        let words = holding([(0, 0), (9, NOW * 9)]);
-        explore(rules, words, &[charge(a, ONCE, NOW), charge(b, ONCE, NOW)], None, |ending| {
-            for (i, key) in [a, b].into_iter().enumerate() {
-                assert!(ending.results[i].unwrap() + ending.left(key, ONCE, NOW) <= 1);
-            }
-        });
-    }
-}
-
-#[test]
-fn a_process_that_dies_at_any_step_wedges_no_key() {
-    let a = key(7, 0);
-    for words in [holding([(0, 0), (0, 0)]), holding([(8, NOW - 5), (9, NOW * 9)])] {
-        explore(ORDERLY, words, &[charge(a, TWICE, NOW)], Some(0), |ending| {
-            // The next caller waits no longer than a claim is honoured. The dead one took one cell with it, or none.
-            let left = ending.left(a, TWICE, NOW);
-            assert!((1..=2).contains(&left), "{left} {:?}", ending.words);
-        });
-    }
-}
-
-#[test]
-fn a_process_that_dies_at_any_step_gives_nothing_away() {
-    let a = key(7, 0);
-    for rules in [ORDERLY, STEALING] {
-        let processes = [charge(a, ONCE, NOW), charge(a, ONCE, NOW)];
-        explore(rules, holding([(0, 0), (0, 0)]), &processes, Some(0), |ending| {
-            assert!(ending.admitted() + ending.left(a, ONCE, NOW) <= 1);
-        });
-    }
-}
-
-#[test]
-fn a_claim_of_a_dead_process_is_stolen_at_once_when_it_is_old() {
-    let mark = super::layout::claim_mark(NOW - 2_000_000_000, 0);
-    // It died before renaming, and after.
-    for name in [0, 7] {
-        let a = key(7, 0);
-        let rules = Rules { nap: 0, patience: 1 };
-        explore(rules, holding([(name, mark), (8, NOW * 9)]), &[charge(a, ONCE, NOW)], None, |ending| {
-            assert_eq!(ending.results, [Some(1)]);
-            assert!(!ending.tired);
-            assert_eq!(ending.left(a, ONCE, NOW), 0);
-        });
-    }
-}
-
-#[test]
-fn an_owner_that_wakes_up_after_its_claim_was_stolen_harms_no_one() {
-    // The second comes 5 ms later and so steals whatever the first has claimed, wherever that one stands still.
-    let (a, b) = (key(7, 0), key(8, 0));
-    let late = NOW + 5_000_000;
-    for rules in [ORDERLY, STEALING] {
-        let words = holding([(0, 0), (9, NOW * 9)]);
-        explore(rules, words, &[charge(a, ONCE, NOW), charge(b, ONCE, late)], None, |ending| {
-            for (i, key) in [a, b].into_iter().enumerate() {
-                assert!(ending.results[i].unwrap() + ending.left(key, ONCE, late) <= 1);
-            }
-        });
-        let words = holding([(0, 0), (0, 0)]);
-        explore(rules, words, &[charge(a, ONCE, NOW), charge(a, ONCE, late)], None, |ending| {
-            assert!(ending.admitted() + ending.left(a, ONCE, late) <= 1);
-        });
-    }
-}
-
-#[test]
-fn an_owner_that_wakes_up_between_two_others_harms_no_one() {
-    let (a, b) = (key(7, 0), key(8, 0));
-    let late = NOW + 5_000_000;
-    let rules = Rules { nap: 0, patience: 1 };
-    let processes = [charge(a, ONCE, NOW), charge(b, ONCE, late), charge(a, ONCE, late)];
-    explore(rules, holding([(0, 0), (9, NOW * 9)]), &processes, None, |ending| {
-        let taken = ending.results[0].unwrap() + ending.results[2].unwrap() + ending.left(a, ONCE, late);
-        assert!(taken <= 1, "{:?}", ending.results);
-        assert!(ending.results[1].unwrap() + ending.left(b, ONCE, late) <= 1);
-    });
-}
-
-#[test]
-fn what_was_spent_in_the_overflow_is_not_forgiven_by_a_slot() {
-    // For the first process both slots are live; for the second, a moment later, one has become free.
-    let a = key(7, 0);
-    for rules in [ORDERLY, STEALING] {
-        let words = holding([(8, NOW + 50), (9, NOW * 9)]);
-        explore(rules, words, &[charge(a, ONCE, NOW), charge(a, ONCE, NOW + 100)], None, |ending| {
-            let taken = ending.admitted() + ending.left(a, ONCE, NOW + 100);
-            assert!(taken <= 1, "{:?} {:?}", ending.results, ending.words);
-        });
-    }
-}
-
-#[test]
-fn a_refund_that_meets_a_charge_gives_back_one_cell_once() {
-    let a = key(7, 0);
-    let full = NOW + quota_of(TWICE).fill();
-    let processes = [charge(a, TWICE, NOW), refund(a, TWICE, NOW)];
-    explore(ORDERLY, holding([(7, full), (9, NOW * 9)]), &processes, None, |ending| {
-        assert!(ending.tired || ending.admitted() + ending.left(a, TWICE, NOW) == 1);
-    });
-}
-
-#[test]
-fn a_refund_that_meets_a_reclaim_gives_a_stranger_nothing() {
-    // Key 7's charge has just run off, so its slot is key 8's for the taking.
-    let (a, b) = (key(7, 0), key(8, 0));
-    let words = holding([(7, NOW + 10), (9, NOW * 9)]);
-    let processes = [refund(a, ONCE, NOW), charge(b, ONCE, NOW + 20)];
-    explore(ORDERLY, words, &processes, None, |ending| {
-        assert!(ending.admitted() + ending.left(b, ONCE, NOW + 20) <= 1, "{:?}", ending.results);
-    });
 }

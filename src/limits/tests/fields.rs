@@ -1,0 +1,59 @@
+use super::*;
+use crate::limits::fields;
+
+#[test]
+fn the_policy_says_burst_and_window() {
+    let bench = Bench::new(&["60/minute burst 20; 1000/day"]);
+    assert_eq!(bench.limits.policy(), r#""60/minute burst 20";q=20;w=20, "1000/day";q=1000;w=86400"#);
+}
+
+#[test]
+fn the_window_is_whole_seconds_of_the_quota_as_written() {
+    for (text, window) in
+        [("7/minute", 60), ("100/second", 1), ("1000/second burst 1", 1), ("1/3 seconds burst 2", 6)]
+    {
+        assert_eq!(Quota::parse(text).unwrap()[0].window(), window, "{text}");
+    }
+}
+
+#[test]
+fn the_state_is_that_of_the_strictest_limit() {
+    let bench = Bench::new(&["60/minute burst 20; 1000/day"]);
+    let verdict = bench.check(&["a"]);
+    assert_eq!(bench.limits.field(&verdict), r#""60/minute burst 20";r=19;t=1"#);
+    for _ in 0..19 {
+        assert!(bench.check(&["a"]).admitted);
+    }
+    let verdict = bench.check(&["a"]);
+    assert!(!verdict.admitted);
+    assert_eq!(verdict.retry_after(), 1);
+    assert_eq!(bench.limits.field(&verdict), r#""60/minute burst 20";r=0;t=1"#);
+}
+
+#[test]
+fn two_limits_with_one_quota_have_two_names() {
+    let bench = Bench::new(&["5/minute", "5/minute"]);
+    assert_eq!(bench.limits.policy(), r#""5/minute";q=5;w=60, "5/minute #2";q=5;w=60"#);
+}
+
+#[test]
+fn a_name_cannot_leave_its_string() {
+    assert_eq!(fields::state("a\"; evil=1, \\\r\nX: y é", 0, 1), r#""a\"; evil=1, \\??X: y ?";r=0;t=1"#);
+}
+
+#[test]
+fn retry_after_is_rounded_up_and_at_least_one() {
+    let mut bench = Bench::new(&["10/second"]);
+    while bench.check(&["a"]).admitted {}
+    let refused = bench.check(&["a"]);
+    assert_eq!((refused.wait, refused.retry_after()), (SECOND / 10, 1));
+    let mut slow = Bench::new(&["1/minute"]);
+    slow.check(&["a"]);
+    assert_eq!(slow.check(&["a"]).retry_after(), 60);
+    slow.now += SECOND / 2;
+    assert_eq!(slow.check(&["a"]).retry_after(), 60);
+    slow.now += SECOND / 2;
+    assert_eq!(slow.check(&["a"]).retry_after(), 59);
+    bench.now += SECOND;
+    assert_eq!(bench.check(&["a"]).retry_after(), 0);
+}

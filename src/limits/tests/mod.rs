@@ -1,0 +1,73 @@
+//! What the room promises, room by room: a clock is advanced, never slept on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod address;
+mod check;
+mod fields;
+mod file;
+mod quota;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::address::Prefix;
+use super::{Entry, Kind, Limits, Quota, Seed, Store, Verdict};
+use crate::time::HostTime;
+
+/// A limit set on a table of its own, and a clock.
+struct Bench {
+    limits: Limits,
+    now: u64,
+}
+
+impl Bench {
+    /// One entry of kind text for each string of quotas.
+    fn new(quotas: &[&str]) -> Self {
+        Self::on(local(1000), quotas)
+    }
+
+    fn on(store: Arc<Store>, quotas: &[&str]) -> Self {
+        let entries =
+            quotas.iter().enumerate().map(|(i, text)| entry(&format!("scope {i}"), text, Kind::Text));
+        let limits = Limits::new(store, entries.collect(), Prefix::default()).unwrap();
+        Self { limits, now: 1_000 * SECOND }
+    }
+
+    fn check(&self, keys: &[&str]) -> Verdict {
+        self.spend(keys, 1)
+    }
+
+    fn spend(&self, keys: &[&str], cost: u32) -> Verdict {
+        self.limits.check(keys, NonZeroU32::new(cost).unwrap(), HostTime(self.now)).unwrap()
+    }
+
+    fn peek(&self, keys: &[&str]) -> Verdict {
+        self.limits.peek(keys, HostTime(self.now)).unwrap()
+    }
+
+    fn refund(&self, keys: &[&str], cost: u32) {
+        self.limits.refund(keys, NonZeroU32::new(cost).unwrap(), HostTime(self.now)).unwrap();
+    }
+}
+
+fn entry(scope: &str, quotas: &str, kind: Kind) -> Entry {
+    Entry { scope: scope.into(), quotas: Quota::parse(quotas).unwrap(), kind }
+}
+
+fn local(keys: u32) -> Arc<Store> {
+    Arc::new(Store::local(keys, Seed::new([7; 16])).unwrap())
+}
+
+/// The same numbers in each run (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+const SECOND: u64 = super::SECOND;
