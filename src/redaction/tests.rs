@@ -148,6 +148,7 @@ fn a_named_value_is_hidden_and_its_name_stays() {
         (r#"{"pin": 1234, "b": 2}"#, r#"{"pin": "[REDACTED:PIN]", "b": 2}"#),
         (r#"{"token": ["a", "b]"], "c": 1}"#, r#"{"token": "[REDACTED:TOKEN]", "c": 1}"#),
         ("{'api_key': 'x', 'n': 1}", "{'api_key': '[REDACTED:API_KEY]', 'n': 1}"),
+        ("token = \"\"\"a b\"\"\"", "token = \"\"\"[REDACTED:TOKEN]\"\"\""),
         ("{'secret': b'x\\'y'}", "{'secret': b'[REDACTED:SECRET]'}"),
         ("User(name=x, password=a,b)", "User(name=x, password=[REDACTED:PASSWORD])"),
         ("Server=x;Pwd=a;b=c;User=y", "Server=x;Pwd=[REDACTED:PASSWORD];b=c;User=y"),

@@ -64,7 +64,11 @@ pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding>
 pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<Finding> {
     let from = skip_blanks(text, from);
     let opening = opening_at(text, from);
-    let inside = opening.map_or(from + 3, |(_, inside)| inside);
+    // Python's three quotes are an empty text and a third one.
+    let inside = opening.map_or(from + 3, |(opening, inside)| {
+        let tripled = text[inside..].starts_with(&[opening.quote; 2]);
+        if tripled { inside + 2 } else { inside }
+    });
     let (skipped, entity) = scheme(text.get(inside..)?, place.entity);
     let start = inside + skipped;
     if is_marker(&text[start..]) {
