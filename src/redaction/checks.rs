@@ -50,8 +50,8 @@ fn luhn(digits: &[u8]) -> bool {
 pub(super) fn is_basic_credentials(text: &[u8]) -> bool {
     // Only what is decoded before the first byte of no text counts, so that what is glued to the end changes
     // nothing.
-    let length = text.iter().take_while(|b| super::text::base64url(**b) || matches!(b, b'+' | b'/')).count();
-    [&alphabet::STANDARD, &alphabet::URL_SAFE].into_iter().any(|alphabet| {
+    [(&alphabet::STANDARD, b"+/"), (&alphabet::URL_SAFE, b"-_")].into_iter().any(|(alphabet, extra)| {
+        let length = text.iter().take_while(|b| b.is_ascii_alphanumeric() || extra.contains(b)).count();
         let decoded = GeneralPurpose::new(alphabet, LENIENT).decode(&text[..length / 4 * 4]);
         let decoded = decoded.unwrap_or_default();
         let readable = decoded.utf8_chunks().next().map_or("", |chunk| chunk.valid());

@@ -75,10 +75,11 @@ fn paired(text: &[u8], paren: usize, names: &Names) -> Option<Finding> {
 /// `<password>…</password>`, without attributes.
 fn tagged(text: &[u8], close: usize, floor: usize, names: &Names) -> Option<Finding> {
     let start = name_start(text, close, floor);
-    if start == close || start <= floor || !matches!(text[start - 1], b'<' | b':') {
+    let tag = &text[start..close];
+    if tag.contains(&b'%') || start <= floor || !matches!(text[start - 1], b'<' | b':') {
         return None;
     }
-    let entity = names.entity(&text[start..close]).filter(|_| !is_marker(&text[close + 1..]))?;
+    let entity = names.entity(tag).filter(|_| !is_marker(&text[close + 1..]))?;
     let end = memchr::memchr3(b'<', b'\n', b'\r', &text[close + 1..]).map_or(text.len(), |i| close + 1 + i);
     Finding::new(close + 1, end, entity)
 }

@@ -72,6 +72,8 @@ impl Engine {
         let mut done = 0;
         // Where a token's header that led nowhere ended.
         let mut vain = 0;
+        // Where the last run of digits ended.
+        let mut digits = 0;
         // The password of a URL whose user's name, which may be a secret as well, is still to be read.
         let mut ahead: Option<Finding> = None;
         loop {
@@ -92,14 +94,21 @@ impl Engine {
                     }
                     literal = self.literals.next(text, done.max(at + 1));
                 }
-                (Some((at, kind)), _) => {
-                    if at >= done {
-                        match kind {
-                            Mark::Digits => shapes::cards(text, at, done, &mut found),
-                            Mark::Sign => found.extend(self.sign(text, at, done)),
-                        }
+                (Some((at, Mark::Digits)), _) => {
+                    // A run may start inside a find and go on after it.
+                    let from = at.max(done);
+                    if from >= digits {
+                        digits = shapes::cards(text, from, done, &mut found);
                         done = found.last().map_or(done, |f| f.end.max(done));
-                        if text[at] == b':' && at >= done && ahead.is_none() {
+                    }
+                    mark = marks.next();
+                }
+                (Some((at, Mark::Sign)), _) => {
+                    if at >= done {
+                        let finding = self.sign(text, at, done);
+                        done = finding.map_or(done, |f| f.end);
+                        found.extend(finding);
+                        if finding.is_none() && text[at] == b':' && ahead.is_none() {
                             ahead = shapes::url_password(text, at, done);
                         }
                     }

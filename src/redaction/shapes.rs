@@ -106,8 +106,8 @@ fn is_file_name(domain: &[u8]) -> bool {
         .any(|end| domain.ends_with(end))
 }
 
-/// Adds the card numbers in the run of digits, blanks and dashes at *from*.
-pub(super) fn cards(text: &[u8], from: usize, floor: usize, found: &mut Vec<Finding>) {
+/// Adds the card numbers in the run of digits, blanks and dashes at *from*, and returns the run's end.
+pub(super) fn cards(text: &[u8], from: usize, floor: usize, found: &mut Vec<Finding>) -> usize {
     let end = from + run(text, from, |b| b.is_ascii_digit() || b == b' ' || b == b'-');
     let mut at = from.max(floor);
     while at < end {
@@ -131,6 +131,7 @@ pub(super) fn cards(text: &[u8], from: usize, floor: usize, found: &mut Vec<Find
             None => at += run(&text[..end], at, |b| b.is_ascii_digit()),
         }
     }
+    end
 }
 
 /// The end of the longest card number that starts at *at* and ends where a group of digits ends.
@@ -168,7 +169,7 @@ fn card(text: &[u8], at: usize) -> Option<usize> {
 /// Not a part of a word, nor of a decimal fraction.
 fn stands_alone(text: &[u8], start: usize, end: usize, floor: usize) -> bool {
     let digit = |i: Option<usize>| i.and_then(|i| text.get(i)).is_some_and(u8::is_ascii_digit);
-    let fraction = start > floor && text[start - 1] == b'.' && digit(start.checked_sub(2));
+    let fraction = start >= floor + 2 && text[start - 1] == b'.' && digit(Some(start - 2));
     let decimals = text.get(end) == Some(&b'.') && digit(Some(end + 1));
     word_starts(text, start, floor) && !fraction && !decimals
 }

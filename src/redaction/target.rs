@@ -70,6 +70,7 @@ fn piece<'t>(redactor: &Redactor, text: &'t str) -> Cow<'t, str> {
 
 /// *text* after up to three rounds of decoding, or none if there is nothing to decode.
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr2(b'%', b'+', text)?;
     let mut result: Option<Vec<u8>> = None;
     for _ in 0..3 {
         let current = result.as_deref().unwrap_or(text);

@@ -11,7 +11,7 @@
 //! linear. The one exception, looking past a delimiter for `name=`, is bounded by the length of a name.
 
 use super::names::Entity;
-use super::text::{alnum, is_marker, percent};
+use super::text::{alnum, is_marker, marker_length, percent};
 use super::{Finding, Quote};
 
 /// How a value is announced.
@@ -64,7 +64,11 @@ pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding>
 pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<Finding> {
     let from = skip_blanks(text, from);
     let opening = opening_at(text, from);
-    let inside = opening.map_or(from + 3, |(_, inside)| inside);
+    // Python's three quotes are an empty text and a third one.
+    let inside = opening.map_or(from + 3, |(opening, inside)| {
+        let tripled = text[inside..].starts_with(&[opening.quote; 2]);
+        if tripled { inside + 2 } else { inside }
+    });
     let (skipped, entity) = scheme(text.get(inside..)?, place.entity);
     let start = inside + skipped;
     if is_marker(&text[start..]) {
@@ -149,7 +153,8 @@ fn has_parameters(value: &[u8], entity: Entity) -> bool {
 
 fn header_end(text: &[u8], start: usize, enclosing: Option<Opening>) -> usize {
     // A header inside an escaped text ends at an escaped line break.
-    let broken = |i: usize| text[i] == b'\\' && matches!(text.get(i + 1), Some(b'r' | b'n'));
+    let escaped = |i: usize| matches!(text.get(i), Some(b'r' | b'n')) || text.get(i..).is_some_and(is_marker);
+    let broken = |i: usize| text[i] == b'\\' && escaped(i + 1);
     let line = (start..text.len()).find(|i| matches!(text[*i], b'\n' | b'\r') || broken(*i));
     let line = line.unwrap_or(text.len());
     match enclosing {
@@ -184,7 +189,12 @@ fn bracket_end(text: &[u8], start: usize, level: usize) -> usize {
 }
 
 fn bare_end(text: &[u8], start: usize, place: &Place) -> usize {
-    (start..text.len()).find(|i| ends_at(text, *i, place)).unwrap_or(text.len())
+    let mut at = start;
+    while at < text.len() && !ends_at(text, at, place) {
+        // A replacement inside a value is passed over whole.
+        at += if text[at] == b'[' { marker_length(&text[at..]).unwrap_or(1) } else { 1 };
+    }
+    at
 }
 
 fn ends_at(text: &[u8], at: usize, place: &Place) -> bool {
