@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import random
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,11 +18,12 @@ from flask import Blueprint, Flask, Response, abort, current_app, g, request, st
 from flask.cli import FlaskGroup
 from flask.views import MethodView, View
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Rule
 from werkzeug.test import Client
 
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
 from flask_rampart.exchange import Exchange
-from flask_rampart.guards import AppState, Check, current_exchange
+from flask_rampart.guards import AppState, Check, current_exchange, unseen
 
 App = Callable[..., Flask]
 
@@ -756,3 +762,213 @@ def test_guards_of_a_kind_are_bound_together(make_app: App) -> None:
     assert client.post("/", json={"a": 1, "b": 2}).status_code == 200
     assert client.post("/", json={"a": 1}).status_code == 422
     assert client.post("/", json={"b": 1}).status_code == 422
+
+
+# What a hostile review found
+
+
+def test_many_threads_at_the_first_request_are_all_guarded(make_app: App) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(40):
+            app = make_app(RAMPART_DEFAULT="deny")
+            blueprint = Blueprint("b", __name__)
+            blueprint.get("/")(lambda: never())
+            Rampart().protect(blueprint, require())
+            app.register_blueprint(blueprint)
+            start = threading.Barrier(8)
+
+            def call(app: Flask = app, start: threading.Barrier = start) -> int:
+                start.wait()
+                return app.test_client().get("/").status_code
+
+            with ThreadPoolExecutor(8) as pool:
+                assert {future.result() for future in [pool.submit(call) for _ in range(8)]} == {401}
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_at_no_moment_is_the_hook_missing_from_the_list(make_app: App) -> None:
+    app = make_app()
+    app.before_request_funcs[None].insert(0, lambda: None)
+    state = app.extensions["rampart"]
+    before = app.before_request_funcs[None]
+    state.lead()
+    # A thread that walks the old list meets the hook there; one that comes now meets it first, once.
+    assert state.hook in before
+    assert app.before_request_funcs[None][0] == state.hook
+    assert app.before_request_funcs[None].count(state.hook) == 1
+
+
+def test_a_hook_that_runs_twice_charges_once(make_app: App) -> None:
+    app = make_app()
+    app.before_request_funcs[None].append(app.extensions["rampart"].hook)
+    app.get("/")(limit("1/minute")(lambda: "ok"))
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(2)] == [200, 429]
+
+
+def test_request_ids_say_nothing_of_pythons_random_numbers(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/")
+    def view() -> str:
+        random.seed(42)
+        return "ok"
+
+    client = app.test_client()
+    assert len({client.get("/").headers["X-Request-Id"] for _ in range(5)}) == 5
+    random.seed(1)
+    expected = [random.random() for _ in range(3)]
+    random.seed(1)
+    client.get("/absent")
+    assert [random.random() for _ in range(3)] == expected
+
+
+def hidden(app: Flask) -> list[str]:
+    return unseen(app)
+
+
+class Holding:
+    """A decorator that is a class, with slots."""
+
+    __slots__ = ("__weakref__", "function")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self) -> Any:
+        return self.function()
+
+    def method(self) -> Any:
+        return self.function()
+
+
+def test_hidden_guards_are_found_in_factories_and_under_several_decorators(make_app: App) -> None:
+    def factory(hide: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Flask:
+        app = make_app()
+
+        @no()
+        @hide
+        @app.get("/")
+        def view() -> str:
+            return "seen"
+
+        return app
+
+    for hide in (opaque, lambda f: opaque(opaque(f)), Holding, lambda f: Holding(f).method):
+        assert hidden(factory(hide)), hide
+
+
+def test_ordinary_code_is_not_reported_as_hidden(make_app: App) -> None:
+    app = make_app()
+
+    class Base(MethodView):
+        def get(self) -> str:
+            return "base"
+
+    class Items(Base):
+        @require(scopes="a")
+        def get(self) -> str:
+            return super().get()
+
+    def factory() -> None:
+        @app.get("/a")
+        def a() -> str:
+            return "a"
+
+        @app.get("/b")
+        @require(scopes="x")
+        def b() -> str:
+            return a()
+
+    factory()
+    app.add_url_rule("/items", view_func=Items.as_view("items"))
+    assert hidden(app) == []
+
+
+def test_a_subclass_does_not_inherit_being_public(make_app: App) -> None:
+    app = make_app(RAMPART_DEFAULT="deny")
+
+    @public
+    class Health(MethodView):
+        def get(self) -> str:
+            return "ok"
+
+    class Admin(Health):
+        def delete(self) -> str:
+            return never()
+
+    app.add_url_rule("/health", view_func=Health.as_view("health"))
+    app.add_url_rule("/admin", view_func=Admin.as_view("admin"))
+    client = app.test_client()
+    assert client.get("/health").status_code == 200
+    assert client.get("/admin").status_code == 403
+    assert client.delete("/admin").status_code == 403
+
+
+def test_a_guard_that_comes_late_guards_or_is_refused(make_app: App) -> None:
+    app = make_app()
+    blueprint = Blueprint("b", __name__)
+    blueprint.get("/b")(lambda: "open")
+    app.register_blueprint(blueprint)
+    app.get("/view", endpoint="view")(lambda: "open")
+    client = app.test_client()
+    assert client.get("/b").status_code == client.get("/view").status_code == 200
+    Rampart().protect(blueprint, no())
+    no()(app.view_functions["view"])
+    assert client.get("/b").status_code == client.get("/view").status_code == 403
+    with pytest.raises(ConfigError, match="too late"):
+        Rampart().protect(app, no())
+
+
+def test_a_guard_without_a_check_is_a_mistake(make_app: App) -> None:
+    class Forgetful(Probe):
+        @classmethod
+        def bind(cls, guards: Any, state: Any, endpoint: str) -> None:  # type: ignore[override]
+            return None
+
+    app = make_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.get("/")(Forgetful()(never))
+    with pytest.raises(ConfigError, match="no check"):
+        app.test_client().get("/")
+
+
+def test_what_a_view_sets_is_sent_once(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/")
+    @limit("5/minute")
+    def view() -> Response:
+        return Response("x", headers={"x-request-id": "mine", "RATELIMIT": "mine"})
+
+    headers = app.test_client().get("/").headers
+    assert headers.getlist("X-Request-Id") == ["mine"]
+    assert headers.getlist("RateLimit") == ["mine"]
+
+
+def test_an_instance_that_cannot_be_hashed_is_guarded(make_app: App) -> None:
+    @dataclass
+    class Service:
+        name: str = "s"
+
+        def view(self) -> str:
+            return never()
+
+    app = make_app()
+    service = Service()
+    app.add_url_rule("/", "view", service.view)
+    no()(service.view)
+    assert app.test_client().get("/").status_code == 403
+
+
+def test_words_that_are_no_methods_do_not_grow_the_plans(make_app: App) -> None:
+    app = make_app()
+    app.url_map.add(Rule("/", endpoint="any"))
+    app.view_functions["any"] = no()(never)
+    client = app.test_client()
+    for number in range(50):
+        assert client.open("/", method=f"WORD{number}").status_code == 403
+    assert len(app.extensions["rampart"]._plans) < 20

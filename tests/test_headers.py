@@ -180,3 +180,31 @@ def test_the_edge_goes_inside_proxyfix_wherever_it_was_put(clock: object) -> Non
     for address in ("198.51.100.1", "198.51.100.2"):
         assert client.get("/", headers={"X-Forwarded-For": address}).status_code == 200
     assert client.get("/", headers={"X-Forwarded-For": "198.51.100.1"}).status_code == 429
+
+
+def test_a_304_keeps_the_policy_of_the_page_that_the_browser_has(make_app: App) -> None:
+    # Its headers replace those of the stored page (RFC 9111 section 3.2): a new nonce would stop its scripts.
+    app = make_app(RAMPART_PROFILE="html")
+    app.get("/")(lambda: Response(status=304))
+    response = app.test_client().get("/")
+    assert "nonce-" not in response.headers.get("Content-Security-Policy", "")
+
+
+def test_the_edge_finds_proxyfix_under_foreign_middleware() -> None:
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    class Foreign:
+        def __init__(self, app: object) -> None:
+            self.app = app
+
+        def __call__(self, environ: object, start: object) -> object:
+            return self.app(environ, start)  # type: ignore[operator]
+
+    app = Flask(__name__)
+    app.config.update(RAMPART_LIMITS="1/hour", RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off")
+    app.wsgi_app = Foreign(ProxyFix(Foreign(app.wsgi_app)))  # type: ignore[method-assign, assignment]
+    Rampart(app)
+    app.get("/")(lambda: "ok")
+    client = app.test_client()
+    for address in ("198.51.100.1", "198.51.100.2"):
+        assert client.get("/", headers={"X-Forwarded-For": address}).status_code == 200

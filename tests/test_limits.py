@@ -219,6 +219,69 @@ def test_fifty_threads_share_one_quota(make_app: App) -> None:
     assert got.count(200) == 20
 
 
+def test_the_fallback_to_the_address_is_as_strict_as_a_limit_by_address(make_app: App) -> None:
+    app = make_app()
+    app.get("/principal")(limit("1/hour", by="principal")(lambda: "ok"))
+    app.get("/function")(limit("1/hour", by=lambda: None)(lambda: "ok"))
+    addresses = ["2001:db8:1:2::1", "2001:db8:1:2::2", "[2001:db8:1:2::3]:443"]
+    for path in ("/principal", "/function"):
+        got = [statuses(app, 1, path, environ_base={"REMOTE_ADDR": address})[0] for address in addresses]
+        assert got == [200, 429, 429], path
+
+
+def test_no_issuer_and_subject_together_read_as_another_pair(make_app: App, token: Sign) -> None:
+    app = make_app()
+    app.get("/")(limit("1/hour", by="principal")(require()(lambda: "ok")))
+    assert statuses(app, 1, headers=bearer(token(iss="a", sub="b\0c"))) == [200]
+    assert statuses(app, 1, headers=bearer(token(iss="a\0b", sub="c"))) == [200]
+
+
+def test_a_guard_on_several_methods_is_named_alike_in_every_worker(tmp_path: Path) -> None:
+    # The methods of a rule are a set, whose order changes with the seed of each process.
+    (tmp_path / "served.py").write_text(
+        textwrap.dedent("""
+            from flask import Flask
+            from flask.views import MethodView
+            from flask_rampart import Rampart, limit
+
+            app = Flask("served")
+            app.config.update(RAMPART_LIMIT_STORE="shm://table", RAMPART_ACCESS_LOG="off")
+            Rampart(app)
+            login = limit("3/year")
+
+            class View(MethodView):
+                @login
+                def get(self): return "ok"
+                @login
+                def post(self): return "ok"
+
+            app.add_url_rule("/", view_func=View.as_view("view"))
+            print(*(app.test_client().get("/").status_code for _ in range(2)))
+        """).replace("shm://table", f"shm://{tmp_path}/table")
+    )
+    said = []
+    for seed in range(4):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "served.py"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        said += done.stdout.split()
+    assert said == ["200"] * 3 + ["429"] * 5
+
+
+def test_a_guard_declared_anew_in_each_request_still_limits(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/")
+    def view() -> str:
+        @limit("2/hour")
+        def inner() -> str:
+            return "ok"
+
+        return inner()
+
+    assert statuses(app, 5) == [200, 200, 429, 429, 429]
+
+
 WORKER_APP = """
     from flask import Flask
     from flask_rampart import Rampart, limit

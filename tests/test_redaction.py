@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections import defaultdict, namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,3 +228,54 @@ def test_the_log_goes_to_a_standard_stream(make_app: App, where: str, capfd: pyt
     captured = capfd.readouterr()
     text = captured.err if where == "stderr" else captured.out
     assert json.loads(text)["status"] == 200
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("hunter2secret")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(
+    ("message", "args"),
+    [
+        ("session %(session)d password=%(password)s", ({"session": 7, "password": "hunter2secret"},)),
+        ("pin %(pin)04d of %(password)s", ({"pin": 1234, "password": "hunter2secret"},)),
+        ("%(missing)s %(password)s", (defaultdict(str, password="hunter2secret"),)),
+        ("login password=%s try %d", ("hunter2secret", "x")),
+        ("%s password=%s", (Unprintable(), "hunter2secret")),
+        ("%s", ({("a", "b"), ("password", "hunter2secret")},)),
+        ("%s", (namedtuple("Login", "user password")("ada", "hunter2secret"),)),
+        ("password=%s", ("hunter2secret", "too many")),
+    ],
+)
+def test_a_line_that_cannot_be_formatted_is_kept_and_shows_no_secret(
+    message: str, args: tuple[Any, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Logging prints the arguments of a failed line to standard error.
+    text = formatted(message, *args)
+    captured = capfd.readouterr()
+    assert text.strip()
+    assert "hunter2secret" not in text + captured.err + captured.out
+
+
+def test_a_traceback_that_came_as_text_is_kept_and_redacted() -> None:
+    record = logging.makeLogRecord({"msg": "failed", "exc_text": "Traceback: password=hunter2secret"})
+    text = RedactingFormatter().format(record)
+    assert "Traceback" in text
+    assert "hunter2secret" not in text
+
+
+def test_a_kind_of_record_keeps_its_own_message() -> None:
+    class Braces(logging.LogRecord):
+        def getMessage(self) -> str:
+            return str(self.msg).format(*self.args or ())
+
+    record = Braces("n", logging.INFO, "p", 1, "mail {}", ("ada@example.com",), None)
+    assert RedactingFormatter().format(record) == "mail [REDACTED:EMAIL_ADDRESS]"
+
+
+def test_a_huge_argument_is_not_walked_to_its_end() -> None:
+    text = formatted("%s", ["hunter2secret"] * 1_000_000)
+    assert len(text) < 100_000

@@ -127,7 +127,9 @@ LINE = _native.AccessLine(REDACTOR, _native.Clock.manual(1_795_460_400.25))
 
 
 def test_an_access_line_is_one_line_of_json_without_secrets():
-    line = LINE.render("01J", "192.0.2.7", "POST", "/predict", "/predict?token=abc&x=1", 200, 1234, 17, "ann@example.org", ["a.b"])
+    line = LINE.render(
+        "01J", "192.0.2.7", "POST", "/predict", "/predict?token=abc&x=1", 200, 1234, 17, "ann@example.org", ["a.b"]
+    )
     assert line.endswith(b"\n")
     assert json.loads(line) == {
         "time": "2026-11-23T19:00:00.250000Z",
@@ -145,7 +147,9 @@ def test_an_access_line_is_one_line_of_json_without_secrets():
     }
 
 
-@pytest.mark.parametrize("text", ["", "\n", "\r\n\x85\u2028\u2029", '"', "\\", "\ud800", "\x00", "é😀", "%", "?" * 9, "x" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "\r\n\x85\u2028\u2029", '"', "\\", "\ud800", "\x00", "é😀", "%", "?" * 9, "x" * 100_000]
+)
 @pytest.mark.parametrize("number", [0, -1, 2**63, -(2**63) - 1, pytest.param(10**5000, id="huge"), True])
 def test_an_access_line_is_rendered_whatever_it_is_given(text, number):
     line = LINE.render(text, text, text, text, text, number, number, number, text, [text] * 40, complete=False)

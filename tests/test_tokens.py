@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from flask import Flask
-from flask_rampart._native import Key
 
 from flask_rampart import Clock, ConfigError, Rampart, current_principal, require
+from flask_rampart._native import Key
 
 from .conftest import KEYS, NOW, SECRET, bearer
 
@@ -394,7 +394,10 @@ def test_secrets_and_public_keys_never_share_a_list() -> None:
 
 
 def test_an_old_key_verifies_and_no_longer_signs(clock: Clock) -> None:
-    old, new = {"kid": "old", "alg": "HS256", "secret": "o" * 32}, {"kid": "new", "alg": "HS256", "secret": "n" * 32}
+    old, new = (
+        {"kid": "old", "alg": "HS256", "secret": SECRET[::-1]},
+        {"kid": "new", "alg": "HS256", "secret": SECRET[16:] + SECRET[:16][::-1]},
+    )
 
     def app_with(*keys: dict[str, Any]) -> tuple[Flask, Rampart]:
         app = Flask(__name__)
@@ -429,3 +432,78 @@ def test_issue_refuses_what_would_not_mean_what_it_says(make_app: App, clock: Cl
         ):
             with pytest.raises(ValueError, match=r"."):
                 issue(**wrong)  # type: ignore[arg-type]
+
+
+def test_claims_of_the_apps_own_never_grant_scopes_or_roles(clock: Clock) -> None:
+    app = Flask(__name__)
+    app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_JWT_KEYS=KEYS, RAMPART_JWT_ROLES_CLAIM="realm_access.roles")
+    rampart = Rampart(app, clock=clock)
+    with app.app_context():
+        for claims in (
+            {"scope": "admin"},
+            {"scp": ["admin"]},
+            {"realm_access": {"roles": ["root"]}},
+            {"realm_access.roles": ["root"]},
+            {"auth_time": NOW},
+        ):
+            with pytest.raises(ValueError, match="claims="):
+                rampart.tokens.issue("ada", claims=claims)
+        issued = rampart.tokens.issue("ada", scopes="a b", roles=["r"])
+        principal = rampart.tokens.verify(issued)
+        assert (principal.scopes, principal.roles) == ({"a", "b"}, {"r"})
+
+
+def test_a_token_that_its_own_app_would_refuse_is_not_handed_out(clock: Clock) -> None:
+    def rampart(**config: Any) -> tuple[Flask, Rampart]:
+        app = Flask(__name__)
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_JWT_KEYS=KEYS, **config)
+        return app, Rampart(app, clock=clock)
+
+    app, typed = rampart(RAMPART_JWT_TYPES="at+jwt")
+    with app.app_context():
+        assert typed.tokens.verify(typed.tokens.issue("ada")).id == "ada"
+        with pytest.raises(ValueError, match="refuse"):
+            typed.tokens.issue("ada", claims={"pad": "x" * 16_000})
+        for roles in ([1], [b"ab"], [""]):
+            with pytest.raises(ValueError, match="role"):
+                typed.tokens.issue("ada", roles=roles)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="lifetime"):
+            typed.tokens.issue("ada", lifetime=float("inf"))
+    app, pointed = rampart(RAMPART_JWT_ROLES_CLAIM="/resource_access/my.app/roles")
+    with app.app_context():
+        assert pointed.tokens.verify(pointed.tokens.issue("ada", roles=["r"])).roles == {"r"}
+    app, overlapping = rampart(RAMPART_JWT_ROLES_CLAIM="scope")
+    with app.app_context(), pytest.raises(ConfigError, match="overlap"):
+        overlapping.tokens.issue("ada", scopes=["s"], roles=["r"])
+
+
+@pytest.mark.parametrize("subject", [..., ""])
+def test_a_token_without_a_subject_is_nobody(app: Flask, token: Sign, subject: Any) -> None:
+    assert code(app, token(sub=subject)) == "token.invalid"
+
+
+def test_a_second_token_in_the_query_is_seen_however_it_is_written(app: Flask, token: Sign) -> None:
+    for query, status in (
+        ("access_token=x", 400),
+        ("a=1&access%5Ftoken=x", 400),
+        ("%61ccess_token=", 400),
+        ("no_access_token=1", 200),
+        ("q=see+access_token=help", 200),
+        ("q=100%25", 200),
+    ):
+        assert app.test_client().get(f"/?{query}", headers=bearer(token())).status_code == status, query
+
+
+def test_a_scheme_and_token_with_something_else_between_is_no_token(app: Flask, token: Sign) -> None:
+    client = app.test_client()
+    for header, expected in ((f"Bearer\t{token()}", "token.invalid"), (f"Bearerx {token()}", "auth.missing")):
+        environ = {"HTTP_AUTHORIZATION": header}
+        assert client.get("/", environ_overrides=environ).json["code"] == expected
+
+
+def test_a_secret_that_is_not_random_stops_the_start_up() -> None:
+    for secret in ("\0" * 32, "A" * 64, "abc" * 20):
+        app = Flask(__name__)
+        app.config["RAMPART_JWT_KEYS"] = [{"alg": "HS256", "secret": secret}]
+        with pytest.raises(ConfigError, match="RAMPART_JWT_KEYS"):
+            Rampart(app)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Request, Response, abort, jsonify, request
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_rampart import ConfigError, validate, validated
+from flask_rampart import ConfigError, Rampart, validate, validated
 
 App = Callable[..., Flask]
 SCHEMA = {
@@ -257,3 +258,69 @@ def test_sessions_and_answers_keep_flasks_own_json(make_app: App) -> None:
     client = app.test_client()
     assert client.get("/").status_code == 200
     assert client.get("/").status_code == 200
+
+
+def test_a_request_class_of_the_apps_own_stays_on_top(clock: Any) -> None:
+    class Own(Request):
+        def get_json(self, *args: Any, **kwargs: Any) -> Any:
+            value = super().get_json(*args, **kwargs)
+            if "evil" in value:
+                abort(418)
+            return value
+
+    app = Flask(__name__)
+    app.config.update(RAMPART_ACCESS_LOG="off")
+    app.request_class = Own
+    Rampart(app)
+    app.post("/")(lambda: jsonify(request.get_json()))
+    assert post(app, b'{"evil": 1}').status_code == 418
+    assert post(app, b'{"a": NaN}').status_code == 400
+    assert post(app, b'{"a": 1}').json == {"a": 1}
+    assert isinstance(app.test_request_context().request, Own)
+
+
+def test_a_request_class_that_comes_late_is_an_error(make_app: App) -> None:
+    app = make_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.get("/")(lambda: "ok")
+    app.request_class = Request
+    with pytest.raises(ConfigError, match="request_class"):
+        app.test_client().get("/")
+
+
+def test_an_overlong_chunked_body_is_refused_whoever_reads_it_with_id_and_code(make_app: App, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    app = make_app(RAMPART_MAX_BODY=100, RAMPART_ACCESS_LOG=str(log))
+    app.post("/data")(lambda: str(len(request.get_data())))
+    app.post("/form")(lambda: str(len(request.form)))
+    app.post("/text")(lambda: TextIOWrapper(request.stream).read())
+
+    def swallows() -> str:
+        for _ in range(3):
+            with contextlib.suppress(Exception):
+                request.stream.read()
+        return str(len(request.stream.read()))
+
+    app.post("/swallow")(swallows)
+    for path in ("/data", "/text", "/swallow"):
+        body, status, headers = chunks(app, b"x" * 101, path)
+        assert status.startswith("413"), path
+        assert json.loads(b"".join(body))["request_id"] == headers["X-Request-Id"]
+    assert [json.loads(line)["codes"] for line in log.read_text().splitlines()] == [["body.too_large"]] * 2 + [
+        ["body.too_large"] * 4
+    ]
+
+
+def test_a_connection_that_ends_in_a_chunk_is_the_peers_fault(make_app: App) -> None:
+    class Broken(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("NoMoreData")  # as gunicorn's readers do
+
+    app = make_app()
+    app.post("/")(validate(body={})(lambda: "ok"))
+    environ = EnvironBuilder(path="/", method="POST", content_type="application/json").get_environ()
+    environ.pop("CONTENT_LENGTH", None)
+    environ.update({"wsgi.input": Broken(), "wsgi.input_terminated": True})
+    body, status, _ = run_wsgi_app(app, environ, buffered=True)
+    assert status.startswith("400")
+    assert json.loads(b"".join(body))["code"] == "body.incomplete"

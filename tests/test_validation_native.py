@@ -121,19 +121,21 @@ def document(rng: random.Random, depth: int) -> object:
     if kind == 0:
         return rng.choice([None, True, False])
     if kind == 1:
-        return rng.randrange(-(2**rng.randrange(1, 90)), 2 ** rng.randrange(1, 90))
+        return rng.randrange(-(2 ** rng.randrange(1, 90)), 2 ** rng.randrange(1, 90))
     if kind == 2:
         return rng.uniform(-1e6, 1e6)
     if kind < 6:
         return "".join(rng.choice('aZ09 "\\/\n\t\x00\x7fé߿€😀') for _ in range(rng.randrange(12)))
     if kind == 6:
-        return {f"{rng.choice('abcé')}{i}" * rng.randrange(1, 20): document(rng, depth - 1) for i in range(rng.randrange(9))}
+        return {
+            f"{rng.choice('abcé')}{i}" * rng.randrange(1, 20): document(rng, depth - 1) for i in range(rng.randrange(9))
+        }
     return [document(rng, depth - 1) for _ in range(rng.randrange(20))]
 
 
 def test_it_reads_what_the_standard_library_reads() -> None:
     rng = random.Random(1)
-    known = schema(properties={name: True for name in ["a0", "b1", "é2", "c3c3c3"]})
+    known = schema(properties=dict.fromkeys(["a0", "b1", "é2", "c3c3c3"], True))
     for _ in range(600):
         value = document(rng, 4)
         text = json.dumps(value, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, 1])).encode()
@@ -242,8 +244,13 @@ def test_references_are_refused_without_any_io(reference: str) -> None:
 
 def test_local_references_work() -> None:
     checker = schema(
-        **{"$defs": {"tree": {"properties": {"children": {"items": {"$ref": "#/$defs/tree"}}, "v": {"$ref": "#v"}}},
-                     "v": {"$anchor": "v", "type": "integer"}}, "$ref": "#/$defs/tree"}
+        **{
+            "$defs": {
+                "tree": {"properties": {"children": {"items": {"$ref": "#/$defs/tree"}}, "v": {"$ref": "#v"}}},
+                "v": {"$anchor": "v", "type": "integer"},
+            },
+            "$ref": "#/$defs/tree",
+        }
     )
     assert checker.check(b'{"children": [{"v": 1, "children": []}]}')
     with pytest.raises(SchemaRejected) as caught:
@@ -316,9 +323,11 @@ def test_errors_say_where_and_which_rule_but_never_a_value_or_a_foreign_name() -
         },
         additionalProperties=False,
     )
-    body = {
-        name: canary for name in ["id", "mail", "kind", "code", "either"]
-    } | {"labels": {canary: canary, "4111111111111111": canary}, "list": [canary, canary], canary: canary}
+    body = dict.fromkeys(["id", "mail", "kind", "code", "either"], canary) | {
+        "labels": {canary: canary, "4111111111111111": canary},
+        "list": [canary, canary],
+        canary: canary,
+    }
     with pytest.raises(SchemaRejected) as caught:
         checker.check(json.dumps(body).encode())
     error = caught.value
@@ -326,9 +335,17 @@ def test_errors_say_where_and_which_rule_but_never_a_value_or_a_foreign_name() -
     assert canary not in told and "4111" not in told
     assert error.code == "body.invalid"
     assert set(error.errors) == {
-        ("/id", "type"), ("/mail", "format"), ("/kind", "enum"), ("/code", "pattern"), ("/labels", "type"),
-        ("/labels", "propertyNames"), ("/either", "oneOf"), ("/list/0", "maxLength"), ("/list/1", "maxLength"),
-        ("/list", "uniqueItems"), ("", "additionalProperties"),
+        ("/id", "type"),
+        ("/mail", "format"),
+        ("/kind", "enum"),
+        ("/code", "pattern"),
+        ("/labels", "type"),
+        ("/labels", "propertyNames"),
+        ("/either", "oneOf"),
+        ("/list/0", "maxLength"),
+        ("/list/1", "maxLength"),
+        ("/list", "uniqueItems"),
+        ("", "additionalProperties"),
     }
     assert not error.truncated
     with pytest.raises(JsonRejected) as refused:

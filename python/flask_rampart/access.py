@@ -22,7 +22,7 @@ from werkzeug.local import LocalProxy
 
 from .config import nearest
 from .errors import ConfigError, Denied
-from .exchange import Exchange, Principal, Scheme
+from .exchange import SCOPE, Exchange, Principal, Scheme
 from .guards import AppState, Check, Guard, Stage, current_exchange
 
 Words = str | Iterable[str]
@@ -46,6 +46,10 @@ def _some(name: str, given: Words | None) -> frozenset[str] | None:
     words = _words(name, given)
     if not words:
         raise ConfigError(f"require({name}=...) is empty. Leave it out to demand nothing.")
+    if "scopes" in name and not all(SCOPE.fullmatch(word) for word in words):
+        raise ConfigError(
+            f"require({name}=...): a scope has no space, quote or control character (RFC 6749 section 3.3)."
+        )
     return words
 
 
@@ -154,8 +158,7 @@ class _Permission(Guard):
         any_scopes = tuple(d.any_scopes for d in demands if d.any_scopes)
         any_roles = tuple(d.any_roles for d in demands if d.any_roles)
         wanted = " ".join(sorted(scopes.union(*any_scopes)))
-        # Scope tokens have no quote or backslash (RFC 6749 section 3.3); what has one is not told.
-        told = f', scope="{wanted}"' if wanted and not {'"', "\\"} & set(wanted) and wanted.isascii() else ""
+        told = f', scope="{wanted}"' if wanted else ""
         by_scope = (("WWW-Authenticate", f'Bearer realm="api", error="insufficient_scope"{told}'),)
         by_role = (("WWW-Authenticate", 'Bearer realm="api", error="insufficient_scope"'),)
 
@@ -189,6 +192,7 @@ class _Public(Guard):
     stage = Stage.ARRIVAL
     name = "public"
     opens = True
+    only_opens = True
 
     def __repr__(self) -> str:
         return "public"

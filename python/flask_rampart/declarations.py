@@ -10,7 +10,7 @@ declared on a function must be found whichever of these the app registered as it
 
 The wrapper enforces its guards too, so a foreign decorator without ``functools.wraps`` between the
 route and the guard hides nothing. The one place that is out of sight is a guard above such a
-decorator above the route: :func:`holds` helps to report it.
+decorator above the route: :func:`hidden_over` finds it, to be reported.
 
 Guards are kept in immutable tuples, a new one each time: ``functools.wraps`` and subclasses share
 what they copy, so a list would be shared too. What was declared *above* a function is kept apart
@@ -19,11 +19,14 @@ from the function, in a weak table, so that no copy of its attributes takes it a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Blueprint, Flask
 
 from .errors import ConfigError
 
@@ -39,8 +42,22 @@ _DEPTH = 64  # of `__wrapped__`: a chain that is longer, or a circle, is cut
 _above: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
 _bound: weakref.WeakKeyDictionary[Any, dict[Any, Guards]] = weakref.WeakKeyDictionary()
 _inner: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
-#: Each wrapper that a decorator made, and what it was put on: to report what no route reaches.
-wrappers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_unhashable: dict[int, tuple[Any, dict[Any, Guards]]] = {}  # instances that no weak table takes, kept alive
+_beneath: weakref.WeakKeyDictionary[Any, tuple[tuple[str, Callable[[], Any]], ...]] = weakref.WeakKeyDictionary()
+_MOST_NOTES = 16
+_NOT_VIEWS = (Flask, Blueprint)
+_epoch = 0
+
+
+def epoch() -> int:
+    """A number that moves whenever a guard is declared: plans made before are made anew."""
+    return _epoch
+
+
+def changed() -> None:
+    """Moves :func:`epoch`."""
+    global _epoch
+    _epoch += 1
 
 
 def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
@@ -66,7 +83,8 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
     functools.update_wrapper(wrapper, target)
     setattr(wrapper, ATTRIBUTE, guards)
     _inner[wrapper] = call
-    wrappers[wrapper] = target
+    _note_beneath(wrapper, target)
+    changed()
     return wrapper  # type: ignore[return-value]
 
 
@@ -92,6 +110,7 @@ def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None])
         raise ConfigError(f"{guard!r} was put on {cls.__qualname__}, which is not a flask.views.View.")
     first = ATTRIBUTE not in cls.__dict__
     setattr(cls, ATTRIBUTE, (*cls.__dict__.get(ATTRIBUTE, ()), guard))
+    changed()
     if first:
         # For a class that is reached by other means than a view function that we can see.
         def dispatch_guarded(self: Any, **kwargs: Any) -> Any:
@@ -137,26 +156,68 @@ def view_class(view: Any) -> type | None:
     return None
 
 
-def holds(wrapper: Any, functions: frozenset[int]) -> bool:
-    """Whether something that a guard was put on hides one of these functions (by ``id``) inside it.
+def hidden_over(views: Iterable[Any]) -> list[str]:
+    """Places of guards that were put on something that merely holds one of these views inside it.
 
     That is the mark of a foreign decorator without ``functools.wraps``, put above the route and below
     the guard: the route knows the function, the guard only the foreign wrapper.
     """
-    for layer in _layers(wrapper):
-        cells = getattr(layer, "__closure__", None) or ()
-        held: list[Any] = []
-        for cell in cells:
-            try:
-                held.append(cell.cell_contents)
-            except ValueError:  # an empty cell: a name that was never assigned
+    views = list(views)
+    seated = {id(layer) for view in views for layer in _layers(view)}
+    for view in views:
+        cls = view_class(view)
+        for base in cls.__mro__ if cls else ():
+            seated.update(id(layer) for function in vars(base).values() for layer in _layers(function))
+    found: dict[str, None] = {}
+    for view in views:
+        for item in (view, view_class(view)):
+            for place, wrapper in _beneath.get(item, ()) if _weak(item) else ():
+                alive = wrapper()
+                if alive is None or id(alive) not in seated:
+                    found[place] = None
+    return list(found)
+
+
+def _note_beneath(wrapper: Any, target: Any) -> None:
+    """Remembers, at each function that *target* holds out of sight, that a guard stands above."""
+    *_, bottom = _layers(target)
+    place = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', repr(type(target)))}"
+    for held in _held(bottom):
+        if _weak(held):
+            notes = _beneath.get(held, ())
+            if len(notes) < _MOST_NOTES:
+                _beneath[held] = (*notes, (place, weakref.ref(wrapper)))
+
+
+def _held(bottom: Any) -> Iterator[Any]:
+    """The callables inside a callable: what its closure, attributes or partial hold, a few steps deep."""
+    seen = {id(bottom)}
+    queue = [bottom]
+    for _ in range(_DEPTH):
+        if not queue:
+            return
+        item = queue.pop(0)
+        inside: list[Any] = [getattr(item, "__func__", None), getattr(item, "__self__", None)]
+        code = getattr(item, "__code__", None)
+        for name, cell in zip(getattr(code, "co_freevars", ()), getattr(item, "__closure__", None) or (), strict=False):
+            # The cell of `super()` is the class that a method is written in, not something it calls.
+            if name != "__class__":
+                with contextlib.suppress(ValueError):  # an empty cell: a name that is not assigned yet
+                    inside.append(cell.cell_contents)
+        if isinstance(item, functools.partial):
+            inside.append(item.func)
+        if not isinstance(item, type):
+            inside.extend(getattr(item, "__dict__", {}).values())
+            for cls in type(item).__mro__:
+                slots = cls.__dict__.get("__slots__", ())
+                names = (slots,) if isinstance(slots, str) else slots
+                inside.extend(getattr(item, slot, None) for slot in names if not slot.startswith("__"))
+        for held in inside:
+            if not callable(held) or id(held) in seen or isinstance(held, _NOT_VIEWS):
                 continue
-        held.extend(getattr(layer, "__dict__", {}).values())
-        if isinstance(layer, functools.partial):
-            held.append(layer.func)
-        if any(id(item) in functions for item in held if callable(item)):
-            return True
-    return False
+            seen.add(id(held))
+            queue.append(held)
+            yield held
 
 
 def _layers(view: Any) -> Iterator[Any]:
@@ -180,7 +241,9 @@ def _of_class(cls: type) -> Guards:
     """The guards of a class and its bases: a subclass is at least as guarded as its parent."""
     guards: list[Guard] = []
     for base in reversed(cls.__mro__):
-        guards.extend(base.__dict__.get(ATTRIBUTE, ()))
+        # A subclass inherits what guards it, and never what opens its parent.
+        own: Guards = base.__dict__.get(ATTRIBUTE, ())
+        guards.extend(guard for guard in own if base is cls or not guard.only_opens)
     return tuple(guards)
 
 
@@ -188,7 +251,11 @@ def _note_above(target: Any, guard: Guard) -> None:
     for layer in _layers(target):
         if inspect.ismethod(layer):
             # A new object at each access: known by its instance and function.
-            table = _bound.setdefault(layer.__self__, {})
+            instance = layer.__self__
+            if _weak(instance):
+                table = _bound.setdefault(instance, {})
+            else:
+                table = _unhashable.setdefault(id(instance), (instance, {}))[1]
             table[layer.__func__] = (*table.get(layer.__func__, ()), guard)
             return
         if _weak(layer):
@@ -197,7 +264,8 @@ def _note_above(target: Any, guard: Guard) -> None:
 
 def _noted_above(view: Any) -> Guards:
     if inspect.ismethod(view):
-        table = _bound.get(view.__self__) if _weak(view.__self__) else None
+        instance = view.__self__
+        table = _bound.get(instance) if _weak(instance) else _unhashable.get(id(instance), (None, {}))[1]
         return table.get(view.__func__, ()) if table else ()
     return _above.get(view, ()) if _weak(view) else ()
 

@@ -17,6 +17,7 @@ inside it, so that addresses are the clients'.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class EdgePolicy:
         self.access_log = access_log
         self.limits = limits
         self.owner = owner
-        #: Called once, when the first request comes.
+        #: Called before the first request, or by each of the first ones that come at once.
         self.before_first = before_first
 
     @classmethod
@@ -83,9 +84,10 @@ class RampartMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         policy = self.policy
-        if policy.before_first is not None:
-            before, policy.before_first = policy.before_first, None
-            before()
+        before_first = policy.before_first
+        if before_first is not None:
+            before_first()
+            policy.before_first = None
         exchange = Exchange(policy.owner, environ)
         denied = self._screen(environ, exchange)
         answer = _Answer(exchange, policy)
@@ -101,9 +103,10 @@ class RampartMiddleware:
 
         try:
             body = self.app(environ, start)
+            chunks = iter(body)
         except BaseException:
             # The server will answer 500, or nothing.
-            answer.status = 500
+            answer.status = answer.status or 500
             answer.end(False)
             raise
         if policy.access_log.enabled:
@@ -114,7 +117,7 @@ class RampartMiddleware:
                 answer.end(True)
                 return body
             answer.body = body
-            answer.chunks = iter(body)
+            answer.chunks = chunks
             return answer
         return body
 
@@ -135,7 +138,7 @@ class RampartMiddleware:
                 return Denied.of("body.too_large", reason="declared length")
         elif environ.get("wsgi.input_terminated"):
             # Of undeclared length, and the server says that it ends. Without that, werkzeug reads nothing.
-            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], policy.max_body)
+            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], policy.max_body, exchange)
         return None
 
 
@@ -155,11 +158,19 @@ class _Answer:
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers to send."""
-        self.status = int(status[:3])
+        # What is no status at all is for the server to judge.
+        self.status = int(status[:3]) if status[:3].isdigit() else 0
         exchange = self.exchange
-        sent = self.policy.headers.apply(headers, exchange.environ.get("wsgi.url_scheme") == "https", exchange.nonce)
-        sent.append(("X-Request-Id", exchange.id))
-        if exchange.limits:
+        apply, tls = self.policy.headers.apply, exchange.environ.get("wsgi.url_scheme") == "https"
+        if self.status == 304:
+            # Its headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
+            sent = apply(headers, tls, exchange.nonce, not_modified=True)
+        else:
+            sent = apply(headers, tls, exchange.nonce)
+        given = {name.lower() for name, _ in headers if len(name) in _LENGTHS}
+        if "x-request-id" not in given:
+            sent.append(("X-Request-Id", exchange.id))
+        if exchange.limits and "ratelimit" not in given:
             # The phase that has the least left is what the client should go by.
             tightest, policy = min(exchange.limits, key=_remaining)
             sent.append(("RateLimit", tightest.fields))
@@ -199,6 +210,7 @@ class _Answer:
             self.end(True)
             raise
         except BaseException:
+            self.status = self.status or 500
             self.end(False)
             raise
         if self.size is not None:
@@ -216,49 +228,56 @@ class _Answer:
             self.end(self.exchange.environ.get("REQUEST_METHOD") == "HEAD")
 
 
+_LENGTHS = frozenset((len("X-Request-Id"), len("RateLimit")))
+
+
 def _remaining(said: tuple[Any, str]) -> int:
     remaining: int = said[0].remaining
     return remaining
 
 
-class BoundedInput:
-    """A request body of undeclared length that ends the request where it passes its bound."""
+class BoundedInput(io.RawIOBase):
+    """A request body of undeclared length that refuses where it passes its bound, whoever reads it."""
 
-    def __init__(self, stream: Any, bound: int) -> None:
+    def __init__(self, stream: Any, bound: int, exchange: Exchange) -> None:
         self._stream = stream
         self._left = bound
+        self._exchange = exchange
         #: Bytes read so far: tells whether somebody read the body before it was checked.
         self.rampart_taken = 0
+
+    def _room(self) -> int:
+        # One byte more than the bound is enough to know.
+        if self._left < 0:
+            raise self._exchange.refuse(Denied.of("body.too_large", reason="undeclared length"))
+        return self._left + 1
 
     def _count(self, data: bytes) -> bytes:
         self.rampart_taken += len(data)
         self._left -= len(data)
         if self._left < 0:
-            raise Denied.of("body.too_large", reason="undeclared length")
+            self._room()
         return data
 
-    def read(self, size: int = -1) -> bytes:
-        # One byte more than the bound is enough to know.
-        room = self._left + 1
-        wanted = room if size is None or size < 0 else min(size, room)
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
         if size is not None and size >= 0:
-            return self._count(self._stream.read(wanted))
+            return self._count(self._stream.read(min(size, self._room())))
         parts = []
-        while wanted > 0:
-            part = self._stream.read(wanted)
-            if not part:
-                break
+        while part := self._stream.read(self._room()):
             parts.append(self._count(part))
-            wanted -= len(part)
         return b"".join(parts)
 
-    def readline(self, size: int = -1) -> bytes:
-        room = self._left + 1
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        room = self._room()
         return self._count(self._stream.readline(room if size is None or size < 0 else min(size, room)))
-
-    def readlines(self, hint: int = -1) -> list[bytes]:
-        return list(self)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line

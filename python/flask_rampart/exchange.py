@@ -9,7 +9,8 @@ It decides nothing.
 
 from __future__ import annotations
 
-from random import getrandbits
+import re
+from os import urandom
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 ENVIRON_KEY = "flask_rampart.exchange"
 """Where the edge leaves the exchange for the app that it wraps."""
+
+SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+"""What a scope is made of (RFC 6749 section 3.3)."""
 
 
 class Principal(Protocol):
@@ -83,7 +87,7 @@ class Exchange:
 
     def __init__(self, owner: object, environ: dict[str, Any]) -> None:
         #: 128 random bits as hex; names the request in the answer and in every log line.
-        self.id = f"{getrandbits(128):032x}"
+        self.id = urandom(16).hex()
         #: Nanoseconds on the performance counter.
         self.started = perf_counter_ns()
         #: The app's state object: what tells one app's exchange from another's.
@@ -107,7 +111,9 @@ class Exchange:
         self.body: Any = NOT_CHECKED
 
     def refuse(self, denied: Denied) -> Denied:
-        """Notes a refusal, and marks it with the request's id."""
+        """Notes a refusal, once, and marks it with the request's id."""
+        if denied is self.refusal:
+            return denied
         denied.request_id = self.id
         self.codes += (denied.problem.code,)
         self.refusal = denied

@@ -65,7 +65,7 @@ class Rampart:
             owner=state,
             before_first=state.lead,
         )
-        app.request_class = hardened(app.request_class, bounds, state)
+        app.request_class = request_class = hardened(app.request_class, bounds, state)
         # What werkzeug reads by itself (forms, get_data) has the same bound.
         app.config["MAX_CONTENT_LENGTH"] = bounds.max_bytes
         state.lead()
@@ -73,6 +73,7 @@ class Rampart:
         redact_logging(app, redactor)
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
+        state.at_seal.append(lambda app: _keeps(app, request_class))
         _wrap(app, lambda inner: RampartMiddleware(inner, policy))
         app.extensions[EXTENSION] = state
 
@@ -85,6 +86,8 @@ class Rampart:
             raise ConfigError("protect(target, require(...), limit(...)) takes one guard or more.")
         if isinstance(target, Flask):
             state = _state(target)
+            if state.sealed:
+                raise ConfigError("protect(app, ...) comes too late: the app has already handled a request.")
             state.app_guards = (*state.app_guards, *expand(guards))
         elif isinstance(target, Blueprint):
             protect_blueprint(target, guards)
@@ -117,11 +120,26 @@ def _state(app: Flask) -> AppState:
 
 def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:
     """Puts the edge around the app, but inside ``ProxyFix``, which knows the client's address."""
-    outermost: Any = app.wsgi_app
-    if not isinstance(outermost, ProxyFix):
-        app.wsgi_app = wrap(outermost)  # type: ignore[method-assign]
-        return
-    proxy = outermost
-    while isinstance(proxy.app, ProxyFix):
-        proxy = proxy.app
-    proxy.app = wrap(proxy.app)
+    layer: Any = app.wsgi_app
+    innermost: ProxyFix | None = None
+    for _ in range(_MOST_LAYERS):
+        if isinstance(layer, ProxyFix):
+            innermost = layer
+        # Middleware keeps what it wraps in `app` or `wsgi_app`, by custom.
+        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
+        if layer is None or isinstance(layer, Flask):
+            break
+    if innermost is None:
+        app.wsgi_app = wrap(app.wsgi_app)  # type: ignore[method-assign]
+    else:
+        innermost.app = wrap(innermost.app)
+
+
+_MOST_LAYERS = 32
+
+
+def _keeps(app: Flask, request_class: type[Any]) -> None:
+    if not issubclass(app.request_class, request_class):
+        raise ConfigError(
+            "app.request_class was replaced after Rampart(app), so JSON would no longer be bounded. Set it before."
+        )

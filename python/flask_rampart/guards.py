@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from flask import Flask, current_app, request, request_started
 from werkzeug.exceptions import HTTPException
 
+from . import declarations
 from .config import Settings, snapshot
-from .declarations import declare, declared_on, holds, view_class, wrappers
+from .declarations import declare, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
 
@@ -38,6 +39,8 @@ T = TypeVar("T")
 Check = Callable[[Exchange], Denied | None]
 EXTENSION = "rampart"
 _EXCHANGES = "_rampart_exchanges"
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
+_MOST_EXTRA = 1024
 
 
 class Stage(enum.IntEnum):
@@ -66,6 +69,8 @@ class Guard:
     name: ClassVar[str] = "guard"
     #: Whether declaring it opens a view under ``RAMPART_DEFAULT = "deny"``.
     opens: ClassVar[bool] = False
+    #: Whether it does nothing but open: then a subclass of a view class does not inherit it.
+    only_opens: ClassVar[bool] = False
     #: Guards that are declared with this one, for what must happen at another stage.
     companions: tuple[Guard, ...] = ()
     #: Where it was first declared, ``module.qualname``: the same in every worker.
@@ -114,8 +119,8 @@ class AppState:
         self._plans: dict[tuple[str, str], Plan] = {}
         self._extra: dict[tuple[Guard, ...], Plan] = {}
         self._seat: dict[Guard, str] = {}
-        self._handlers = True
-        self._sealed = False
+        self._epoch = 0
+        self.sealed = False
         self._failed: ConfigError | None = None
         self._lock = threading.RLock()
 
@@ -140,7 +145,7 @@ class AppState:
     def hook(self) -> Response | None:
         """Runs all guards of the matched view. First in ``before_request``."""
         this = request._get_current_object()  # type: ignore[attr-defined]
-        if not self._sealed:
+        if not self.sealed:
             self.seal()
         exchange = self.exchange(this)
         rule = this.url_rule
@@ -148,9 +153,13 @@ class AppState:
             return None
         exchange.route = rule.rule
         app = self.app
+        if self._epoch != declarations.epoch():
+            self._replan()
         plan = self._plans.get((rule.endpoint, this.method))
         if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
             plan = self.plan(rule.endpoint, this.method)
+        if plan.guards and plan.guards <= exchange.ran:
+            return None
         denied = _run(exchange, plan.arrival)
         if denied is None:
             if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
@@ -160,7 +169,7 @@ class AppState:
                 exchange.ran = exchange.ran | plan.guards if exchange.ran else plan.guards
                 return None
         exchange.refuse(denied)
-        if self._handlers and app._find_error_handler(denied, this.blueprints) is not None:
+        if _wanted(app, denied, this.blueprints):
             raise denied
         # Raising costs more than most views: an answer that nobody wants to change is returned.
         return denied.to_response(app.response_class)
@@ -175,7 +184,9 @@ class AppState:
             # Where a guard has a place of its own, it keeps its counters when called from elsewhere.
             seat = next((self._seat[guard] for guard in missing if guard in self._seat), None)
             endpoint = seat or missing[0].place
-            plan = self._extra[missing] = self._bind(None, [(guard, "") for guard in missing], endpoint)
+            plan = self._bind(None, [(guard, "") for guard in missing], endpoint)
+            if len(self._extra) < _MOST_EXTRA:  # guards that are declared anew in each request end here
+                self._extra[missing] = plan
         denied = _run(exchange, plan.arrival) or _run(exchange, plan.rest)
         if denied is not None:
             raise exchange.refuse(denied)
@@ -183,24 +194,33 @@ class AppState:
 
     def lead(self) -> None:
         """Puts the hook first again, where another extension or the app put one before it."""
-        hooks = self.app.before_request_funcs.setdefault(None, [])
-        if self.hook in hooks:
-            hooks.remove(self.hook)
-        hooks.insert(0, self.hook)
+        with self._lock:
+            hooks = self.app.before_request_funcs.get(None, [])
+            if not hooks or hooks[0] != self.hook:
+                # One assignment: at no moment may another thread see a list without the hook.
+                others = [hook for hook in hooks if hook != self.hook]
+                self.app.before_request_funcs[None] = [self.hook, *others]
+
+    def _replan(self) -> None:
+        """Forgets the plans: a guard was declared, or a blueprint protected, since they were made."""
+        with self._lock:
+            self._epoch = declarations.epoch()
+            self._plans.clear()
 
     def seal(self) -> None:
         """Binds every view's guards. Before the first request; again raises what it raised."""
         with self._lock:
             if self._failed is not None:
                 raise self._failed
-            if self._sealed:
+            if self.sealed:
                 return
+            self._epoch = declarations.epoch()
             try:
                 self._seal(self.app)
             except ConfigError as error:
                 self._failed = error
                 raise
-            self._sealed = True
+            self.sealed = True
 
     def _seal(self, app: Flask) -> None:
         if snapshot(app.config) != self._config:
@@ -211,9 +231,9 @@ class AppState:
                 f"{', '.join(sorted(changed))} changed after Rampart had read it. Set app.config before Rampart(app) "
                 "or init_app(app): a setting that comes later would silently have no effect."
             )
-        self._handlers = any(handlers for by_code in app.error_handler_spec.values() for handlers in by_code.values())
         for rule in app.url_map.iter_rules():
-            for method in rule.methods or ():
+            # Sorted: a set has another order in each worker, and a guard's first place names its counters.
+            for method in sorted(rule.methods or ()):
                 if rule.endpoint in app.view_functions:
                     self.plan(rule.endpoint, method)
         for finish in self.at_seal:
@@ -231,7 +251,8 @@ class AppState:
                 return plan
             plan = self._bind(view, self.guards_of(endpoint, method), endpoint)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
-            if any(method in (rule.methods or ()) for rule in app.url_map.iter_rules(endpoint)):
+            known = any(method in (rule.methods or ()) for rule in app.url_map.iter_rules(endpoint))
+            if known or method in _METHODS:
                 self._plans[(endpoint, method)] = plan
             for guard in plan.guards:
                 self._seat.setdefault(guard, endpoint)
@@ -259,6 +280,8 @@ class AppState:
             rest.append(_undeclared)
         for (stage, kind), group in sorted(groups.items(), key=lambda item: item[0][0]):
             check = kind.bind(group, self, endpoint)
+            if check is None and not kind.opens:
+                raise ConfigError(f"{kind.__name__}.bind returned no check, so it would guard nothing.")
             if check is not None:
                 (arrival if stage is Stage.ARRIVAL else rest).append(check)
         return Plan(view, frozenset(guard for guard, _ in found), arrival, rest)
@@ -291,7 +314,7 @@ def demand(guards: tuple[Guard, ...]) -> None:
     exchange = state.exchange(this)
     for guard in guards:
         if guard not in exchange.ran:
-            if not state._sealed:
+            if not state.sealed:
                 state.seal()
             return state.demand(exchange, guards)  # type: ignore[no-any-return]
     return None
@@ -314,6 +337,14 @@ def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
     return None
 
 
+def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:
+    """Whether the app has an error handler of its own for this refusal."""
+    for by_code in app.error_handler_spec.values():
+        if any(by_code.values()):
+            return app._find_error_handler(denied, blueprints) is not None
+    return False
+
+
 def _undeclared(exchange: Exchange) -> Denied | None:
     return Denied.of("route.undeclared", reason="declares neither require nor public")
 
@@ -330,6 +361,7 @@ def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
 def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
     """Puts guards on every view of a blueprint and of those nested in it."""
     blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
+    declarations.changed()
 
 
 def expand(guards: Iterable[Guard]) -> tuple[Guard, ...]:
@@ -339,19 +371,11 @@ def expand(guards: Iterable[Guard]) -> tuple[Guard, ...]:
 
 def unseen(app: Flask) -> list[str]:
     """What is wrong with where guards were written: each a sentence with the cure."""
-    views = frozenset(id(layer) for view in app.view_functions.values() for layer in (view, view_class(view)))
-    known = {id(view) for view in app.view_functions.values()}
-    found = []
-    for wrapper, target in list(wrappers.items()):
-        if id(wrapper) in known or id(target) in known:
-            continue
-        if holds(target, views):
-            found.append(
-                f"{wrapper.__module__}.{wrapper.__qualname__}: a guard stands above a decorator without "
-                "functools.wraps that stands above the route, so requests do not meet it. Put the route on top, or "
-                "add functools.wraps to that decorator."
-            )
-    return found
+    return [
+        f"{place}: a guard stands above a decorator without functools.wraps that stands above the route, so requests "
+        "do not meet it. Put the route on top, or add functools.wraps to that decorator."
+        for place in hidden_over(app.view_functions.values())
+    ]
 
 
 def _refuse_uninitialised(app: Flask, **_: Any) -> None:

@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ._native import Clock, LimitSet, LimitStore, Quota, Verdict
+from ._native import Clock, LimitSet, LimitStore, Quota, Verdict, client_key
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import Exchange
@@ -75,10 +75,17 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check:
         limits: Limits = state.services[Limits]
         entries, keys = [], []
-        for guard, place in guards:
+        seated = endpoint in state.app.view_functions
+        for nth, (guard, place) in enumerate(guards):
             by_address = guard.by == "address"
-            entries.append((limits.scope(guard, endpoint, place), guard.quotas, "address" if by_address else "text"))
-            keys.append(_key(guard.by))
+            entries.append(
+                (
+                    limits.scope(guard, endpoint, place, nth, seated=seated),
+                    guard.quotas,
+                    "address" if by_address else "text",
+                )
+            )
+            keys.append(_key(guard.by, state.settings.ipv6_prefix))
         limit_set = LimitSet(limits.store, entries, ipv6_prefix=state.settings.ipv6_prefix)
         policy = limit_set.policy
         if len(keys) == 1 and guards[0][0].by == "address":
@@ -130,13 +137,20 @@ class Limits:
             self._store = self._open()
         return self._store
 
-    def scope(self, guard: limit, endpoint: str, place: str) -> str:
-        """The name of a guard's counters: the same in each worker, whichever plan it is bound into."""
+    def scope(self, guard: limit, endpoint: str, place: str, nth: int, *, seated: bool) -> str:
+        """The name of a guard's counters: the same in each worker, whichever plan it is bound into.
+
+        :param nth: how many guards of the same kind came before it in its plan.
+        :param seated: whether *endpoint* is one. If not, it is the place of the declaration, which all guards that
+            are declared there share, even one that is made anew in each request.
+        """
+        by = guard.by if isinstance(guard.by, str) else getattr(guard.by, "__qualname__", "function")
         if guard.scope is not None:
             return f"shared:{guard.scope}"
+        if not seated:
+            return f"place:{endpoint}:{by}:{nth}"
         key = (guard, endpoint)
         if key not in self._scopes:
-            by = guard.by if isinstance(guard.by, str) else getattr(guard.by, "__qualname__", "function")
             name = f"view:{endpoint}:{place}:{by}"
             # Two guards alike on one view each count, so they need a name each.
             number = 0
@@ -176,13 +190,27 @@ def _quotas(text: str) -> list[Quota]:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
 
 
-def _key(by: str | KeyFunction) -> Callable[[Exchange], str]:
+def _key(by: str | KeyFunction, ipv6_prefix: int) -> Callable[[Exchange], str]:
     if by == "address":
         return _address
     if by == "global":
         return lambda exchange: "global"
+
+    def fallback(exchange: Exchange) -> str:
+        # By address, in a name space of its own, so that no key of a peer's making can pose as it.
+        return f"address:{client_key(_address(exchange), ipv6_prefix)}"
+
     if by == "principal":
-        return _principal
+
+        def principal(exchange: Exchange) -> str:
+            who = exchange.principal
+            if who is None:
+                return fallback(exchange)
+            issuer = who.issuer or ""
+            # With its length, so that no issuer and id together read as another pair.
+            return f"principal:{len(issuer)}:{issuer}:{who.id}"
+
+        return principal
     if not callable(by):  # the constructor has checked it
         raise ConfigError(f"limit(by={by!r}) is not a function.")
     function = by
@@ -191,25 +219,13 @@ def _key(by: str | KeyFunction) -> Callable[[Exchange], str]:
         value = function()
         if value is not None and not isinstance(value, str):
             raise TypeError(f"limit(by=...) must return a text, not {type(value).__name__}")
-        return f"key:{value}" if value and value.strip() else _fallback(exchange)
+        return f"key:{value}" if value and value.strip() else fallback(exchange)
 
     return key
 
 
 def _address(exchange: Exchange) -> str:
     return exchange.environ.get("REMOTE_ADDR") or ""
-
-
-def _principal(exchange: Exchange) -> str:
-    principal = exchange.principal
-    if principal is None:
-        return _fallback(exchange)
-    return f"principal:{principal.issuer or ''}\0{principal.id}"
-
-
-def _fallback(exchange: Exchange) -> str:
-    """By address, in a name space of its own, so that no key of a peer's making can pose as it."""
-    return f"address:{_address(exchange)}"
 
 
 def _private_directory() -> str:

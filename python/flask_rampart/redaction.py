@@ -12,10 +12,11 @@ A secret that has neither shape nor name is not found: do not log it.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from flask import Flask
@@ -52,57 +53,89 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # A copy: other handlers see the record as it was, and `exc_text` is not cached for them in clear.
-        copy = logging.makeLogRecord(vars(record))
-        if isinstance(copy.args, Mapping):
-            copy.args = redact_value(self.redactor, copy.args)
-        elif copy.args:
-            copy.args = tuple(
-                redact_value(self.redactor, arg) if isinstance(arg, (Mapping, list, tuple)) else arg
-                for arg in copy.args
-            )
-        for name in vars(copy).keys() - _STANDARD:
-            setattr(copy, name, redact_value(self.redactor, getattr(copy, name), name))
-        copy.exc_text = None
-        return self.redactor.redact(self.inner.format(copy))
+        mine = copy.copy(record)
+        try:
+            if isinstance(mine.args, Mapping):
+                mine.args = redact_value(self.redactor, mine.args)
+            elif mine.args:
+                mine.args = tuple(redact_value(self.redactor, arg) for arg in mine.args)
+            for name in vars(mine).keys() - _STANDARD:
+                setattr(mine, name, redact_value(self.redactor, getattr(mine, name), name))
+            if mine.exc_info:
+                mine.exc_text = None
+            text = self.inner.format(mine)
+        except Exception:
+            # Logging would print the arguments themselves to standard error: a number that became a mark and
+            # no longer fits its %d, an object that cannot be printed, a plain mistake. The line stays, and says of its
+            # arguments what they are: without the form, nothing tells which of them is a secret.
+            args = mine.args if isinstance(mine.args, tuple) else ()
+            kinds = ", ".join(type(arg).__name__ for arg in args)
+            text = f"{mine.levelname} {_shown(mine.msg)} (arguments that do not fit: {kinds or 'by name'})"
+        return self.redactor.redact(text)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return f"<unprintable {type(value).__name__}>"
 
 
 def redact_value(redactor: Redactor, value: Any, name: str = "") -> Any:
     """A copy of a nested value without secrets: texts by shape, members by name.
 
     Deeper than 8 levels, or after 1,000 nodes, what is left becomes ``"[REDACTED:DEPTH]"``: what was not
-    looked at is not shown.
+    looked at is not shown. What is neither text nor container is left as it is, and redacted as text later.
     """
-    budget = [_NODES]
+    left = _NODES
+
+    def members(items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            if left <= 0:
+                yield _UNSEEN
+                return
+            yield item
 
     def walk(value: Any, name: str, depth: int) -> Any:
-        budget[0] -= 1
-        if name and redactor.is_secret_name(name) and value is not None:
+        nonlocal left
+        left -= 1
+        if name and value is not None and redactor.is_secret_name(name):
             return f"[REDACTED:{name.upper()}]"
         if isinstance(value, str):
             return redactor.redact(value)
         if isinstance(value, (bytes, bytearray)):
             return redactor.redact_bytes(bytes(value))
-        if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-            if depth >= _DEPTH or budget[0] <= 0:
-                return "[REDACTED:DEPTH]"
-            if isinstance(value, Mapping):
-                return {
-                    walk(key, "", depth + 1) if isinstance(key, str) else key: walk(
-                        item, key if isinstance(key, str) else "", depth + 1
-                    )
-                    for key, item in value.items()
-                }
-            return (
-                type(value)(walk(item, "", depth + 1) for item in value)
-                if type(value) in _PLAIN
-                else [walk(item, "", depth + 1) for item in value]
-            )
+        if isinstance(value, Mapping):
+            if depth >= _DEPTH:
+                return _UNSEEN
+            # A copy of a dict keeps its kind: a defaultdict still has what is missing.
+            result = copy.copy(value) if isinstance(value, dict) else {}
+            result.clear()
+            for key in members(value):
+                if key is _UNSEEN:
+                    result[_UNSEEN] = _UNSEEN
+                else:
+                    known = isinstance(key, str)
+                    shown = redactor.redact(key) if known else key
+                    result[shown] = walk(value[key], key if known else "", depth + 1)
+            return result
+        if isinstance(value, (list, tuple, set, frozenset)):
+            if depth >= _DEPTH:
+                return _UNSEEN
+            fields = getattr(value, "_fields", ())  # a named tuple's
+            items = [
+                _UNSEEN if item is _UNSEEN else walk(item, fields[at] if at < len(fields) else "", depth + 1)
+                for at, item in enumerate(members(value))
+            ]
+            if isinstance(value, tuple):
+                return type(value)(*items) if fields and len(fields) == len(items) else tuple(items)
+            return items
         return value
 
     return walk(value, name, 0)
 
 
-_PLAIN = (list, tuple, set, frozenset)
+_UNSEEN = "[REDACTED:DEPTH]"
 
 
 def redactor_of(settings: Settings) -> Redactor:
@@ -118,8 +151,10 @@ def redactor_of(settings: Settings) -> Redactor:
 
 def redact_logging(app: Flask, redactor: Redactor) -> None:
     """Puts the redactor on the handlers that the app's records reach. Again harmless."""
-    handlers = {id(handler): handler for logger in (app.logger, logging.getLogger()) for handler in logger.handlers}
-    for handler in handlers.values():
+    handlers = [handler for logger in (app.logger, logging.getLogger()) for handler in logger.handlers]
+    if logging.lastResort is not None:  # writes what reaches no other handler
+        handlers.append(logging.lastResort)
+    for handler in handlers:
         if not isinstance(handler.formatter, RedactingFormatter):
             handler.setFormatter(RedactingFormatter(handler.formatter, redactor))
 

@@ -18,17 +18,17 @@ Deployment: the clocks of the machines that issue and verify may differ by ``RAM
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 from uuid import uuid4
 
 from ._native import Clock, Key, TokenRejected, VerifiedToken, Verifier
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
-from .exchange import Exchange, Principal
+from .exchange import SCOPE, Exchange, Principal
 
 ALGORITHMS = (
     "HS256",
@@ -44,10 +44,10 @@ ALGORITHMS = (
     "ES384",
     "EdDSA",
 )
-_INVALID = 'Bearer realm="api", error="invalid_token"'
+_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
 _AMBIGUOUS = 'Bearer realm="api", error="invalid_request"'
-_RESERVED = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti"))
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 section 3.3
+_RESERVED = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "cnf"))
+_LONGEST = 10 * 366 * 86400
 
 
 class TokenPrincipal:
@@ -56,10 +56,10 @@ class TokenPrincipal:
     __slots__ = ("_token", "id")
     kind = "jwt"
 
-    def __init__(self, token: VerifiedToken) -> None:
+    def __init__(self, token: VerifiedToken, subject: str) -> None:
         self._token = token
-        #: ``sub``; a token without it is known by its issuer.
-        self.id: str = token.subject or f"issuer:{token.issuer}"
+        #: ``sub``, never empty.
+        self.id = subject
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -120,10 +120,10 @@ class Tokens:
 
         :raises Denied: ``token.expired`` or ``token.invalid``.
         """
-        try:
-            return TokenPrincipal(self._verifier.verify(token))
-        except TokenRejected as rejected:
-            raise _denied(rejected) from None
+        principal = self._principal(token)
+        if isinstance(principal, Denied):
+            raise principal
+        return principal
 
     def issue(
         self,
@@ -146,70 +146,110 @@ class Tokens:
         """
         if self._signer is None:
             raise ConfigError("RAMPART_JWT_KEYS has no key that can sign: each is public or verify_only.")
-        if not subject:
-            raise ValueError("a token needs a subject that is not empty")
+        if not isinstance(subject, str) or not subject:
+            raise ValueError("a token needs a subject: a text that is not empty")
         settings = self._settings
         seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
+        if seconds is None:
+            seconds = settings.jwt_lifetime
+        if not 1 <= seconds <= _LONGEST:
+            raise ValueError("a lifetime is one second at least and ten years at most")
         now = int(self._clock.now())
-        expires = now + (settings.jwt_lifetime if seconds is None else int(seconds))
-        if expires <= now:
-            raise ValueError("a lifetime is at least one second")
         payload: dict[str, Any] = {
             "sub": subject,
             "iat": now,
             "nbf": now,
-            "exp": expires,
+            "exp": now + int(seconds),
             "jti": uuid4().hex,
         }
         if settings.jwt_issuer:
             payload["iss"] = settings.jwt_issuer
         if settings.jwt_audience:
             payload["aud"] = settings.jwt_audience[0]
-        words = list(dict.fromkeys((scopes,) if isinstance(scopes, str) else scopes))
-        words = [word for text in words for word in text.split(" ")] if isinstance(scopes, str) else words
+        words = tuple(scopes.split()) if isinstance(scopes, str) else tuple(dict.fromkeys(scopes))
         for word in words:
-            if not _SCOPE.fullmatch(word):
+            if not isinstance(word, str) or not SCOPE.fullmatch(word):
                 raise ValueError(f"{word!r} is not a scope: printable characters but space, quote and backslash")
-        _put(payload, settings.jwt_scopes_claim[0], " ".join(words) if words else None)
-        _put(payload, settings.jwt_roles_claim[0], [roles] if isinstance(roles, str) else list(roles))
+        names = (roles,) if isinstance(roles, str) else tuple(roles)
+        if not all(isinstance(name, str) and name for name in names):
+            raise ValueError("a role is a text that is not empty")
+        paths = (*settings.jwt_scopes_claim, *settings.jwt_roles_claim)
+        read = set(paths) | {_steps(path)[0] for path in paths}
         for name, value in (claims or {}).items():
-            if name in _RESERVED or name in payload:
-                raise ValueError(f"{name!r} is set by issue() itself; it cannot be among claims")
+            # Whatever the verifier would read as a scope, a role or a registered claim is given by its own argument.
+            if name in _RESERVED or name in read:
+                raise ValueError(f"{name!r} is not for claims=: it has an argument of its own, or is set by issue()")
             payload[name] = value
-        return self._signer.sign(json.dumps(payload, allow_nan=False, separators=(",", ":")))
+        _put(payload, settings.jwt_scopes_claim[0], " ".join(words))
+        _put(payload, settings.jwt_roles_claim[0], list(names))
+        text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
+        token = self._signer.sign(text, settings.jwt_types[0])
+        # A token that its own app would refuse, or read otherwise, is never handed out.
+        principal = self._principal(token)
+        if isinstance(principal, Denied):
+            raise ValueError(f"this app's settings would refuse the token ({principal.reason})")
+        if (principal.scopes, principal.roles) != (frozenset(words), frozenset(names)):
+            raise ConfigError("RAMPART_JWT_SCOPES_CLAIM and RAMPART_JWT_ROLES_CLAIM overlap: each needs its own place.")
+        return token
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
         environ = exchange.environ
         header: str | None = environ.get("HTTP_AUTHORIZATION")
-        if header is None or header[:7].lower() != "bearer ":
+        if header is None or header[:6].lower() != "bearer":
             return None
-        token = header[7:].strip(" ")
+        token = header[6:].strip(" ")
         if not token:
             return None
+        if header[6] != " ":
+            return None if header[6].isalnum() else _invalid("scheme")
         # Servers join repeated fields by a comma, which no token contains.
-        if "," in token or "access_token=" in environ.get("QUERY_STRING", ""):
-            return Denied.of("auth.ambiguous", reason="two credentials", headers=(("WWW-Authenticate", _AMBIGUOUS),))
+        if "," in token or _has_query_token(environ.get("QUERY_STRING", "")):
+            challenge = (("WWW-Authenticate", _AMBIGUOUS),)
+            return Denied.of("auth.ambiguous", reason="two credentials", headers=challenge)
+        return self._principal(token)
+
+    def _principal(self, token: str) -> TokenPrincipal | Denied:
         try:
-            return TokenPrincipal(self._verifier.verify(token))
+            verified = self._verifier.verify(token)
         except TokenRejected as rejected:
-            return _denied(rejected)
+            return Denied.of(rejected.code, reason=rejected.reason, headers=_CHALLENGE)
+        subject = verified.subject
+        # Without a subject, all such tokens would be one principal.
+        return TokenPrincipal(verified, subject) if subject else _invalid("subject")
 
 
-def _denied(rejected: TokenRejected) -> Denied:
-    return Denied.of(rejected.code, reason=rejected.reason, headers=(("WWW-Authenticate", _INVALID),))
+def _invalid(reason: str) -> Denied:
+    return Denied.of("token.invalid", reason=reason, headers=_CHALLENGE)
+
+
+def _has_query_token(query: str) -> bool:
+    """Whether the query has a parameter ``access_token`` (RFC 6750 section 2.3), however it is written."""
+    if "access_token" not in query and "%" not in query:
+        return False
+    return any(unquote_plus(part.partition("=")[0]) == "access_token" for part in query.split("&"))
+
+
+def _steps(path: str) -> list[str]:
+    """A claim's place as names: a dot descends, or a JSON Pointer (RFC 6901) says it."""
+    if path.startswith("/"):
+        return [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
+    return path.split(".")
 
 
 def _put(payload: dict[str, Any], path: str, value: Any) -> None:
-    """Sets a claim that may be nested: ``realm_access.roles``."""
+    """Sets a claim that may be nested."""
     if not value:
         return
-    *parents, name = path.split(".")
+    *parents, name = _steps(path)
     for parent in parents:
         payload = payload.setdefault(parent, {})
+        if not isinstance(payload, dict):
+            raise ConfigError(f"{path!r} descends into a claim that is no object.")
     payload[name] = value
 
 
+_LEAST_VARIETY = 10  # of 32 random bytes, fewer than 20 different ones are already beyond chance
 _FIELDS = ("kid", "alg", "secret", "pem", "path", "verify_only")
 
 
@@ -242,7 +282,10 @@ def _key(index: int, spec: Mapping[str, Any], root: str) -> Key:
         right = "secret" if alg.startswith("HS") else "pem"
         if sources[0] not in (right, "path"):
             raise ConfigError(f"{where}: {alg} takes a {right}.")
-        return make(material, alg, kid, verify_only=_flag(where, spec))
+        key = make(material, alg, kid, verify_only=_flag(where, spec))
+        if key.symmetric and len(set(material)) < _LEAST_VARIETY:
+            raise ConfigError(f"{where}: the secret has too few different bytes to be random.")
+        return key
     except ConfigError:
         raise
     except (TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.utils import cached_property
 
 from ._native import JsonBounds, JsonRejected, Schema, SchemaRejected, parse_json
@@ -155,18 +156,22 @@ def read_body(request: Request, max_bytes: int) -> bytes:
             length = _length(declared)
             if length > max_bytes:
                 raise Denied.of("body.too_large", reason="declared length")
-            cached = environ["wsgi.input"].read(length)
-            while len(cached) < length:
-                more = environ["wsgi.input"].read(length - len(cached))
-                if not more:
-                    break
-                cached += more
+            try:
+                cached = environ["wsgi.input"].read(length)
+                while len(cached) < length and (more := environ["wsgi.input"].read(length - len(cached))):
+                    cached += more
+            except OSError:
+                raise Denied.of("body.incomplete", reason="the connection ended") from None
             if len(cached) != length:
                 raise Denied.of("body.incomplete", reason="shorter than Content-Length")
             state["_cached_data"] = cached
             return cached
         # Somebody made the stream: they may have read from it, or not.
-        cached = request.get_data(cache=True)
+        try:
+            cached = request.get_data(cache=True)
+        except (OSError, ClientDisconnected):
+            # Servers raise of their own where a chunk is cut off.
+            raise Denied.of("body.incomplete", reason="the connection ended") from None
     if len(cached) > max_bytes:
         raise Denied.of("body.too_large", reason="length")
     taken = getattr(environ.get("wsgi.input"), "rampart_taken", None)
@@ -194,14 +199,16 @@ def _misshapen(rejected: SchemaRejected) -> Denied:
 
 
 def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> type[Request]:
-    """*request_class* whose ``get_json`` parses within *bounds*.
+    """*request_class* over a request whose ``get_json`` parses within *bounds*.
+
+    What the app's own class overrides stays on top; what it calls by ``super()`` is ours.
 
     ``silent=True`` silences what it does in Flask: a wrong media type and text that is not JSON. What Flask
     would have accepted or crashed on (a member twice, a number that is not finite, nesting without end)
     is refused all the same: a view that says ``get_json(silent=True) or {}`` must not take it for nothing.
     """
 
-    class HardenedRequest(request_class):  # type: ignore[misc, valid-type]
+    class HardenedRequest(Request):
         _cached_json: tuple[Any, Any]  # werkzeug's: what get_json gives, not silent and silent
 
         @cached_property
@@ -236,13 +243,16 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
             return value
 
         def on_json_loading_failed(self, e: ValueError | None) -> Any:
-            if e is None and request_class.on_json_loading_failed is Request.on_json_loading_failed:
+            if e is None:
                 _refuse(state.exchange(self), Denied.of("body.media_type", reason="not JSON"))
             return super().on_json_loading_failed(e)
 
-    HardenedRequest.__name__ = HardenedRequest.__qualname__ = request_class.__name__
-    HardenedRequest.__module__ = request_class.__module__
-    return HardenedRequest
+    if request_class is Request:
+        return HardenedRequest
+    try:
+        return type(request_class.__name__, (request_class, HardenedRequest), {"__module__": request_class.__module__})
+    except TypeError as error:
+        raise ConfigError(f"{request_class.__qualname__} cannot be app.request_class: {error}.") from None
 
 
 def _refuse(exchange: Exchange, denied: Denied) -> NoReturn:

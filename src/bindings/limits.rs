@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::ConfigError;
 use crate::limits::Seed;
-use crate::limits::address::Prefix;
+use crate::limits::address::{AddressKey, Prefix};
 use crate::limits::{self, Entry, Kind, Limits};
 
 use super::clock::Clock;
@@ -381,4 +381,22 @@ fn random_seed() -> PyResult<Seed> {
         .fill(&mut seed)
         .map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
     Ok(Seed::new(seed))
+}
+
+/// What a client's address counts as: one text for all the ways in which it can be written and varied.
+///
+/// *ipv6_prefix* bits of an IPv6 address count; a mapped or translated IPv4 address is that IPv4 address; zones and
+/// ports are dropped. What is no address is ``""``: count all of those together, never not at all.
+///
+/// :raises ValueError: if *ipv6_prefix* is not between 32 and 128.
+///
+/// >>> client_key("::ffff:192.0.2.1", 64) == client_key("192.0.2.1:443", 64)
+/// True
+#[pyfunction]
+pub fn client_key(address: &Bound<'_, PyString>, ipv6_prefix: u32) -> PyResult<String> {
+    let prefix = Prefix::new(ipv6_prefix)?;
+    let text = address.to_string_lossy();
+    let key = prefix.key(&text);
+    let bytes = key.as_ref().map(AddressKey::as_bytes).unwrap_or_default();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -25,7 +25,7 @@ mod _native {
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
     #[pymodule_export]
-    use super::limits::{LimitSet, LimitStore, Quota, Verdict};
+    use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
     #[pymodule_export]
     use super::redaction::{AccessLine, Redactor};
     #[pymodule_export]
