@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_rampart._native import Key
 
 from flask_rampart import Clock, Rampart
+from flask_rampart._native import Key
 
 SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes: the least that HS256 takes
 KEYS = [{"kid": "test", "alg": "HS256", "secret": SECRET}]

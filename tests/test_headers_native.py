@@ -8,6 +8,7 @@ from types import MappingProxyType
 from wsgiref.handlers import SimpleHandler
 
 import pytest
+
 from flask_rampart._native import HeaderPolicy, new_nonce
 
 NONCE = "A" * 22

@@ -6,13 +6,14 @@ Rules, in order:
    spelling, so that no check is off because its name was mistyped;
 2. a value of the wrong type, out of range or empty stops the start-up: nothing is off by being empty;
 3. what is not set has the default that ``docs/defaults.md`` gives a reason for;
-4. a key that changes after it was read is an error at the next chance (:meth:`Settings.stale`).
+4. a key that changes after it was read, and before the first request, is an error then.
 
 What needs more than a type (keys, quotas, a policy) is checked by the room that it belongs to.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -118,8 +119,8 @@ class Settings:
 
 
 def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``RAMPART_`` part of a configuration, to tell later whether it was changed."""
-    return {key: value for key, value in config.items() if key.startswith(PREFIX)}
+    """The ``RAMPART_`` part of a configuration, to tell later whether it was changed, also inside a list."""
+    return {key: copy.deepcopy(value) for key, value in config.items() if key.startswith(PREFIX)}
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
