@@ -1,8 +1,13 @@
 //! What the store in memory promises beyond [`super::check`]: its bound, its sweep, its overflow, its threads.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::*;
+use crate::limits::counters::{Counters, Moment, Place};
+use crate::limits::key::LimitKey;
 
 const YEAR: u64 = 360 * 86_400 * SECOND;
 
@@ -163,6 +168,45 @@ fn a_counter_that_appears_while_its_key_overflows_is_no_second_quota() {
         bench.now = late;
         assert!(!bench.check(&[&key]).admitted);
     }
+}
+
+#[test]
+fn no_counter_can_be_made_for_a_key_in_the_middle_of_its_overflow() {
+    let store = local(1);
+    let quota = Quota::parse("1/second").unwrap().remove(0);
+    let limit = LimitKey::new(store.seed(), "s", &quota, 2);
+    let (resident, key) = (limit.counter(b"resident"), limit.counter(b"a"));
+    // One cell: charged if there is none yet.
+    let take = |moment: Moment, tat: Option<u64>| {
+        if tat.unwrap_or(0) > moment.now { Err("refused") } else { Ok(((), moment.empty())) }
+    };
+    let early = Moment::new(1000, 500);
+    // Late enough that the resident's counter is full, so there is room; too early for another cell.
+    let late = Moment::new(1200, 500);
+    let counters = store.counters();
+    counters.measure_and_replace(&resident, Moment::new(1000, 100), &|_| Ok::<_, ()>(((), 1100))).unwrap();
+
+    let rivals = &counters;
+    std::thread::scope(|scope| {
+        let (asked, rival) = (Cell::new(0), Cell::new(None));
+        let ours = counters.measure_and_replace(&key, early, &|tat| {
+            asked.set(asked.get() + 1);
+            if asked.get() == 2 {
+                // There was no room, and the overflow counter is being charged.
+                let (done, wait) = mpsc::channel();
+                rival.set(Some(scope.spawn(move || {
+                    let theirs = rivals.measure_and_replace(&key, late, &|tat| take(late, tat));
+                    let _ = done.send(());
+                    theirs
+                })));
+                // A rival that has to wait for us cannot be waited for.
+                let _ = wait.recv_timeout(Duration::from_millis(100));
+            }
+            take(early, tat)
+        });
+        assert_eq!(ours, Ok(((), Place::Spill)));
+        assert_eq!(rival.take().unwrap().join().unwrap(), Err("refused"));
+    });
 }
 
 #[test]
