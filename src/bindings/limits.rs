@@ -113,7 +113,7 @@ impl LimitStore {
 
     /// Counters of this process alone: each worker counts for itself.
     ///
-    /// :param keys: counters to hold at most. Memory, some 50 bytes each, is taken as they come.
+    /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
     /// :raises ValueError: unless *keys* is between 1 and 2**28.
     #[staticmethod]
     #[pyo3(signature = (clock, *, keys=262_144))]
