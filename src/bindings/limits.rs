@@ -70,10 +70,10 @@ impl Quota {
     }
 }
 
-/// Where counters are kept: a table of fixed size, in a file that all workers of the host map, or in this process.
+/// Where counters are kept: in a file that all workers of the host map, or in the memory of this process.
 ///
-/// The table never grows and never forgets a counter that is not full. When it is full of them, further keys
-/// share overflow counters, which are stricter.
+/// A store never holds more than its capacity and never forgets a counter that is not full. When it is full of them,
+/// further keys share overflow counters, which are stricter.
 ///
 /// >>> store = LimitStore.local(Clock.manual(1_800_000_000.0), keys=1000)
 /// >>> store.kind, store.capacity, store.used()
@@ -113,7 +113,7 @@ impl LimitStore {
 
     /// Counters of this process alone: each worker counts for itself.
     ///
-    /// :param keys: counters to hold, of 16 bytes each; rounded up.
+    /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
     /// :raises ValueError: unless *keys* is between 1 and 2**28.
     #[staticmethod]
     #[pyo3(signature = (clock, *, keys=262_144))]
@@ -140,7 +140,7 @@ impl LimitStore {
         self.store.capacity()
     }
 
-    /// How many counters are not full. Reads the whole table, about a millisecond: for status, not for requests.
+    /// How many counters are not full. Looks at every one, which takes milliseconds: for status, not for requests.
     fn used(&self, py: Python<'_>) -> usize {
         let now = self.clock.get().host();
         py.detach(|| self.store.used(now))

@@ -19,11 +19,11 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::Prefix;
+use super::counters::Place;
 use super::fields;
 use super::gcra::{self, Outcome};
 use super::key::{CounterKey, LimitKey};
 use super::quota::Quota;
-use super::shm::table::Place;
 use super::store::Store;
 
 /// How a key's text becomes the key.
@@ -140,7 +140,7 @@ impl Limits {
     ) -> Result<Verdict, ConfigError> {
         if let ([limit], [key]) = (self.limits.as_slice(), keys) {
             let counter = self.counter(limit, self.entries.first().map_or(Kind::Text, |entry| entry.0), key);
-            return Ok(verdict(&[gcra::charge(&self.store.table(), &counter, &limit.quota, cost, now)]));
+            return Ok(verdict(&[gcra::charge(&self.store.counters(), &counter, &limit.quota, cost, now)]));
         }
         let counters = self.counters(keys)?;
         let peeked = self.peek_all(&counters, cost, now);
@@ -166,9 +166,9 @@ impl Limits {
         cost: NonZeroU32,
         now: HostTime,
     ) -> Result<(), ConfigError> {
-        let table = self.store.table();
+        let store = self.store.counters();
         for (limit, counter) in self.limits.iter().zip(self.counters(keys)?) {
-            gcra::refund(&table, &counter, &limit.quota, cost, now, Place::Slot);
+            gcra::refund(&store, &counter, &limit.quota, cost, now, Place::Slot);
         }
         Ok(())
     }
@@ -196,17 +196,17 @@ impl Limits {
     }
 
     fn charge_all(&self, counters: &[CounterKey], cost: NonZeroU32, now: HostTime) -> Verdict {
-        let table = self.store.table();
+        let store = self.store.counters();
         let mut charged = Vec::with_capacity(counters.len());
         for (limit, counter) in self.limits.iter().zip(counters) {
-            let outcome = gcra::charge(&table, counter, &limit.quota, cost, now);
+            let outcome = gcra::charge(&store, counter, &limit.quota, cost, now);
             if outcome.admitted {
                 charged.push(outcome);
                 continue;
             }
             let lost = charged.len();
             for ((limit, counter), outcome) in self.limits.iter().zip(counters).zip(&charged) {
-                gcra::refund(&table, counter, &limit.quota, cost, now, outcome.place);
+                gcra::refund(&store, counter, &limit.quota, cost, now, outcome.place);
             }
             let mut outcomes = self.peek_all(counters, cost, now);
             if let Some(seen) = outcomes.get_mut(lost) {
@@ -218,9 +218,9 @@ impl Limits {
     }
 
     fn peek_all(&self, counters: &[CounterKey], cost: NonZeroU32, now: HostTime) -> Vec<Outcome> {
-        let table = self.store.table();
+        let store = self.store.counters();
         let limits = self.limits.iter().zip(counters);
-        limits.map(|(limit, counter)| gcra::peek(&table, counter, &limit.quota, cost, now)).collect()
+        limits.map(|(limit, counter)| gcra::peek(&store, counter, &limit.quota, cost, now)).collect()
     }
 
     fn counters<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<CounterKey>, ConfigError> {

@@ -1,4 +1,4 @@
-//! governor's GCRA on our table. No arithmetic of admission is here, only the joints.
+//! governor's GCRA on our stores. No arithmetic of admission is here, only the joints.
 //!
 //! governor stores arrival times relative to the reading that its clock gives when the limiter is built. Two
 //! workers built at different times would then misread each other's counters. Ours is built for one check, and its clock's first
@@ -15,10 +15,9 @@ use governor::{NotUntil, RateLimiter};
 
 use crate::time::HostTime;
 
+use super::counters::{Counters, Moment, Place};
 use super::key::CounterKey;
 use super::quota::Quota;
-use super::shm::table::{Moment, Place, Table};
-use super::shm::words::Words;
 use super::{LATEST, LONGEST};
 
 /// What one limit says.
@@ -37,8 +36,8 @@ pub(crate) struct Outcome {
 }
 
 /// Charges `cost` cells if they are there; otherwise changes nothing.
-pub(crate) fn charge<W: Words + ?Sized, const LANES: usize>(
-    table: &Table<'_, W, LANES>,
+pub(crate) fn charge<C: Counters>(
+    counters: &C,
     key: &CounterKey,
     quota: &Quota,
     cost: NonZeroU32,
@@ -46,12 +45,12 @@ pub(crate) fn charge<W: Words + ?Sized, const LANES: usize>(
 ) -> Outcome {
     let moment = Moment::new(instant(now), quota.fill());
     let seen = Seen::default();
-    decide(Charging { table, moment, seen: &seen }, key, quota, cost, moment.now, &seen)
+    decide(Charging { counters, moment, seen: &seen }, key, quota, cost, moment.now, &seen)
 }
 
 /// What [`charge`] would say, charging nothing.
-pub(crate) fn peek<W: Words + ?Sized, const LANES: usize>(
-    table: &Table<'_, W, LANES>,
+pub(crate) fn peek<C: Counters>(
+    counters: &C,
     key: &CounterKey,
     quota: &Quota,
     cost: NonZeroU32,
@@ -59,7 +58,7 @@ pub(crate) fn peek<W: Words + ?Sized, const LANES: usize>(
 ) -> Outcome {
     let moment = Moment::new(instant(now), quota.fill());
     let seen = Seen::default();
-    let mut outcome = decide(Peeking { table, moment, seen: &seen }, key, quota, cost, moment.now, &seen);
+    let mut outcome = decide(Peeking { counters, moment, seen: &seen }, key, quota, cost, moment.now, &seen);
     if outcome.admitted {
         // Charged nothing, so what is left is what was seen, not what governor would have stored.
         (outcome.remaining, outcome.reset) = left(quota, seen.before.get(), moment.now);
@@ -68,8 +67,8 @@ pub(crate) fn peek<W: Words + ?Sized, const LANES: usize>(
 }
 
 /// Gives `cost` cells back to where they were charged.
-pub(crate) fn refund<W: Words + ?Sized, const LANES: usize>(
-    table: &Table<'_, W, LANES>,
+pub(crate) fn refund<C: Counters>(
+    counters: &C,
     key: &CounterKey,
     quota: &Quota,
     cost: NonZeroU32,
@@ -77,7 +76,7 @@ pub(crate) fn refund<W: Words + ?Sized, const LANES: usize>(
     place: Place,
 ) {
     if cost.get() <= quota.burst() {
-        table.refund(key, instant(now), quota.interval() * u64::from(cost.get()), place);
+        counters.refund(key, instant(now), quota.interval() * u64::from(cost.get()), place);
     }
 }
 
@@ -117,7 +116,7 @@ fn wait(refused: &NotUntil<Nanos>, now: u64) -> u64 {
     refused.earliest_possible().as_u64().saturating_sub(now).clamp(1, LONGEST)
 }
 
-/// The instant as the table knows it: never 0, and low enough that sums with it cannot overflow.
+/// The instant as a store knows it: never 0, and low enough that sums with it cannot overflow.
 fn instant(now: HostTime) -> u64 {
     now.0.clamp(1, LATEST)
 }
@@ -139,7 +138,7 @@ impl Clock for Epoch {
     }
 }
 
-/// What governor's closure saw and said last: the table may ask it several times.
+/// What governor's closure saw and said last: the store may ask it several times.
 struct Seen {
     before: Cell<u64>,
     after: Cell<u64>,
@@ -169,13 +168,13 @@ impl Seen {
     }
 }
 
-struct Charging<'t, W: ?Sized, const LANES: usize> {
-    table: &'t Table<'t, W, LANES>,
+struct Charging<'c, C> {
+    counters: &'c C,
     moment: Moment,
-    seen: &'t Seen,
+    seen: &'c Seen,
 }
 
-impl<W: Words + ?Sized, const LANES: usize> StateStore for Charging<'_, W, LANES> {
+impl<C: Counters> StateStore for Charging<'_, C> {
     type Key = CounterKey;
 
     fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
@@ -183,26 +182,26 @@ impl<W: Words + ?Sized, const LANES: usize> StateStore for Charging<'_, W, LANES
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let decide = |tat: Option<u64>| self.seen.note(tat, f(tat.map(Nanos::new)));
-        let (value, place) = self.table.measure_and_replace(key, self.moment, &decide)?;
+        let (value, place) = self.counters.measure_and_replace(key, self.moment, &decide)?;
         self.seen.place.set(place);
         Ok(value)
     }
 }
 
-struct Peeking<'t, W: ?Sized, const LANES: usize> {
-    table: &'t Table<'t, W, LANES>,
+struct Peeking<'c, C> {
+    counters: &'c C,
     moment: Moment,
-    seen: &'t Seen,
+    seen: &'c Seen,
 }
 
-impl<W: Words + ?Sized, const LANES: usize> StateStore for Peeking<'_, W, LANES> {
+impl<C: Counters> StateStore for Peeking<'_, C> {
     type Key = CounterKey;
 
     fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let tat = self.table.read(key, self.moment);
+        let tat = self.counters.read(key, self.moment);
         self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
     }
 }

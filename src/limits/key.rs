@@ -71,7 +71,7 @@ impl LimitKey {
     }
 }
 
-/// By which a table knows a counter.
+/// By which a store knows a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CounterKey {
     /// 48 bits of the hash; with the bucket's 16 or so, 64 tell two keys apart. The low bits are zero, for [`GENERATION`].
@@ -82,6 +82,13 @@ pub(crate) struct CounterKey {
     pub second: u32,
     /// The limit and a stripe of its keys: by which the overflow counter is found. Never zero.
     pub spill: u64,
+}
+
+impl CounterKey {
+    /// 64 bits of the hash in one word: as a hash table's key they need no further hash.
+    pub fn fingerprint(&self) -> u64 {
+        self.name | (u64::from(self.first) & GENERATION)
+    }
 }
 
 /// The bits of a slot's name that count how often it was renamed.

@@ -7,8 +7,8 @@
 //!    (`gcra`): one instant per counter, no drip process. In any span of time `s` a key is admitted at most
 //!    `burst + s / interval` cells, and the wait that a refusal reports is exact.
 //! 4. Several limits are one decision (`check`): all admit and all are charged, or none is charged.
-//! 5. Counters live in a table of fixed size (`shm`): in a file mapped by every worker of the host, or in
-//!    the memory of one process (`local`). A live counter is never evicted; a key that finds no slot is charged
+//! 5. Counters live in a store of fixed capacity (`counters`): a file mapped by every worker of the host (`shm`), or a
+//!    concurrent map in the memory of one process (`local`). A live counter is never evicted; a key that finds no slot is charged
 //!    to an overflow counter that it shares with others, so a flood of keys makes the limits stricter, never laxer.
 //!
 //! It does not read clocks, choose keys, write responses, or know about HTTP beyond the text of the
@@ -24,6 +24,7 @@
 
 pub mod address;
 pub mod check;
+mod counters;
 pub mod fields;
 mod gcra;
 mod key;

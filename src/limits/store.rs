@@ -7,18 +7,19 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::LATEST;
-use super::key::Seed;
-use super::local::LocalTable;
+use super::counters::{Counters, Moment, Place};
+use super::key::{CounterKey, Seed};
+use super::local::LocalCounters;
 use super::shm::file::SharedTable;
-use super::shm::layout::{LANES, Shape};
+use super::shm::layout::LANES;
 use super::shm::table::Table;
 
-/// A table of counters. Its size never changes.
+/// A store of counters. Its capacity never changes.
 pub struct Store(Kind);
 
 enum Kind {
     Shared(SharedTable),
-    Local(LocalTable),
+    Local(LocalCounters),
 }
 
 impl Store {
@@ -35,9 +36,9 @@ impl Store {
         SharedTable::open(directory, name, bytes, boot, seed).map(|table| Self(Kind::Shared(table)))
     }
 
-    /// A table of this process, for at least `keys` counters.
+    /// Counters of this process, `keys` at most.
     pub fn local(keys: u32, seed: Seed) -> Result<Self, ConfigError> {
-        LocalTable::new(keys, seed).map(|table| Self(Kind::Local(table)))
+        LocalCounters::new(keys, seed).map(|counters| Self(Kind::Local(counters)))
     }
 
     /// Where the shared table is; none for one of this process.
@@ -50,34 +51,70 @@ impl Store {
 
     /// How many counters have a slot of their own.
     pub fn capacity(&self) -> usize {
-        self.shape().slots()
+        match &self.0 {
+            Kind::Shared(table) => table.shape().slots(),
+            Kind::Local(counters) => counters.capacity(),
+        }
     }
 
-    /// How many counters are live, that is, not full. Reads the whole table: for status pages.
+    /// How many counters are live, that is, not full. Looks at every one: for status pages.
     pub fn used(&self, now: HostTime) -> usize {
-        self.table().used(now.0.clamp(1, LATEST))
+        let now = now.0.clamp(1, LATEST);
+        match self.counters() {
+            Held::Shared(table) => table.used(now),
+            Held::Local(counters) => counters.used(now),
+        }
     }
 
     /// What keys are hashed with.
     pub fn seed(&self) -> Seed {
         match &self.0 {
             Kind::Shared(table) => table.seed(),
-            Kind::Local(table) => table.seed(),
+            Kind::Local(counters) => counters.seed(),
         }
     }
 
-    pub(crate) fn table(&self) -> Table<'_, [AtomicU64], LANES> {
-        let words = match &self.0 {
-            Kind::Shared(table) => table.words(),
-            Kind::Local(table) => table.words(),
-        };
-        Table::new(words, self.shape())
+    #[inline]
+    pub(crate) fn counters(&self) -> Held<'_> {
+        match &self.0 {
+            Kind::Shared(table) => Held::Shared(Table::new(table.words(), table.shape())),
+            Kind::Local(counters) => Held::Local(counters),
+        }
+    }
+}
+
+/// The counters of either kind of store.
+pub(crate) enum Held<'s> {
+    Shared(Table<'s, [AtomicU64], LANES>),
+    Local(&'s LocalCounters),
+}
+
+impl Counters for Held<'_> {
+    #[inline]
+    fn measure_and_replace<T, E>(
+        &self,
+        key: &CounterKey,
+        moment: Moment,
+        decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Result<(T, Place), E> {
+        match self {
+            Self::Shared(table) => table.measure_and_replace(key, moment, decide),
+            Self::Local(counters) => counters.measure_and_replace(key, moment, decide),
+        }
     }
 
-    fn shape(&self) -> Shape {
-        match &self.0 {
-            Kind::Shared(table) => table.shape(),
-            Kind::Local(table) => table.shape(),
+    #[inline]
+    fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
+        match self {
+            Self::Shared(table) => table.read(key, moment),
+            Self::Local(counters) => counters.read(key, moment),
+        }
+    }
+
+    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+        match self {
+            Self::Shared(table) => table.refund(key, now, by, place),
+            Self::Local(counters) => counters.refund(key, now, by, place),
         }
     }
 }

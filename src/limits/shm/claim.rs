@@ -14,10 +14,11 @@
 //! was still its own, and whoever stole the slot has raised the generation since. It would take 65,536 changes of
 //! owner during one stop to deceive it.
 
+use crate::limits::counters::{Moment, Place};
 use crate::limits::key::{CounterKey, GENERATION};
 
 use super::layout::{CLAIMED, Slot, claim_is_stale, claim_mark};
-use super::table::{Moment, Place, Table, Tried};
+use super::table::{Table, Tried};
 use super::words::Words;
 
 /// A slot that is ours as long as it bears the mark.

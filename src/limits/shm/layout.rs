@@ -48,9 +48,10 @@ impl Shape {
         Ok(Self::of(((bytes - HEADER_BYTES - spill) / BUCKET_BYTES) as u32))
     }
 
-    /// The smallest table with so many slots.
-    pub fn with_slots(slots: u32) -> Self {
-        Self::of(slots.div_ceil(LANES as u32).max(MIN_BUCKETS))
+    /// A table without lanes, so nothing but overflow counters: as many as a shared table with so many slots has.
+    pub fn of_overflow(slots: u32) -> Self {
+        let Self { pairs, .. } = Self::of(slots.div_ceil(LANES as u32));
+        Self { header: 1, buckets: MIN_BUCKETS, pairs, tickets: 0 }
     }
 
     /// One overflow counter for 32 slots.

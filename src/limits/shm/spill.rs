@@ -10,9 +10,10 @@
 //! counter. So while a stripe is exhausted its new keys are refused even where a slot is free, which under a
 //! flood is from about 85 % of the slots on. And if a slot was made for the key while it was being charged here, the charge moves there.
 
+use crate::limits::counters::{Moment, Place};
 use crate::limits::key::CounterKey;
 
-use super::table::{Moment, Place, Table, Tried};
+use super::table::{Table, Tried};
 use super::words::Words;
 
 impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {

@@ -14,7 +14,7 @@
 //! refusal. A process that died in the middle of `claim` costs the next
 //! caller of that slot about 2 ms, once.
 
-use crate::limits::LONGEST;
+use crate::limits::counters::{Counters, Moment, Place, is_over};
 use crate::limits::key::{CounterKey, GENERATION};
 
 use super::layout::{CLAIMED, Shape, Slot, claim_is_stale};
@@ -25,36 +25,6 @@ pub(crate) struct Table<'w, W: ?Sized, const LANES: usize> {
     pub(super) words: &'w W,
     pub(super) shape: Shape,
     pub(super) patience: u32,
-}
-
-/// When a counter is looked at, and what it can hold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
-    /// Nanoseconds since boot, between 1 and `LATEST`.
-    pub now: u64,
-    /// Nanoseconds in which an empty counter becomes full: no honest instant is later than `now + fill`.
-    pub fill: u64,
-}
-
-impl Moment {
-    pub fn new(now: u64, fill: u64) -> Self {
-        Self { now, fill }
-    }
-
-    /// An instant as a decision may see it. One too late is no counter of this limit, or was written by a
-    /// process whose `now` is later: either way the counter is empty, and no emptier than that.
-    pub(super) fn bounded(&self, tat: u64) -> u64 {
-        tat.min(self.now + self.fill)
-    }
-}
-
-/// Where a charge was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the key's own counter.
-    Slot,
-    /// In an overflow counter, shared with other keys.
-    Spill,
 }
 
 /// What came of a try.
@@ -77,16 +47,8 @@ pub(super) enum Sight {
     Absent,
 }
 
-impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
-    pub fn new(words: &'w W, shape: Shape) -> Self {
-        Self { words, shape, patience: PATIENCE }
-    }
-
-    /// Shows `decide` the counter's instant (none if it is full) and stores the instant that it returns.
-    ///
-    /// `decide` may be asked several times; only its last answer counts. It must refuse an instant of
-    /// `now + fill`, an empty counter: that is what it is shown when patience ends.
-    pub fn measure_and_replace<T, E>(
+impl<W: Words + ?Sized, const LANES: usize> Counters for Table<'_, W, LANES> {
+    fn measure_and_replace<T, E>(
         &self,
         key: &CounterKey,
         moment: Moment,
@@ -99,10 +61,44 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
                 Tried::Again => clock += self.words.pause(round),
             }
         }
-        decide(Some(moment.now + moment.fill)).map(|(value, _)| (value, Place::Slot))
+        decide(Some(moment.empty())).map(|(value, _)| (value, Place::Slot))
     }
 
-    /// One round of [`measure_and_replace`](Self::measure_and_replace). `clock` is `moment.now` and the time waited since.
+    fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
+        let mut clock = moment.now;
+        for round in 0..self.patience {
+            match self.find(key, clock) {
+                Sight::Live { slot, name, tat } if self.words.load(slot.name) == name => {
+                    return Some(moment.bounded(tat));
+                }
+                Sight::Absent => return self.spilled(key, moment),
+                Sight::Live { .. } | Sight::Claimed => clock += self.words.pause(round),
+            }
+        }
+        None
+    }
+
+    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+        if place == Place::Spill {
+            self.unspill(key, now, by);
+            return;
+        }
+        let mut clock = now;
+        for round in 0..self.patience {
+            match self.attempt_refund(key, now, clock, by) {
+                Tried::Done(()) => return,
+                Tried::Again => clock += self.words.pause(round),
+            }
+        }
+    }
+}
+
+impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
+    pub fn new(words: &'w W, shape: Shape) -> Self {
+        Self { words, shape, patience: PATIENCE }
+    }
+
+    /// One round of [`measure_and_replace`](Counters::measure_and_replace). `clock` is `moment.now` and the time waited since.
     pub(super) fn attempt<T, E>(
         &self,
         key: &CounterKey,
@@ -117,39 +113,7 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
         }
     }
 
-    /// The counter's instant, if the key has one or would inherit one. Changes nothing.
-    pub fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
-        let mut clock = moment.now;
-        for round in 0..self.patience {
-            match self.find(key, clock) {
-                Sight::Live { slot, name, tat } if self.words.load(slot.name) == name => {
-                    return Some(moment.bounded(tat));
-                }
-                Sight::Absent => return self.spilled(key, moment),
-                Sight::Live { .. } | Sight::Claimed => clock += self.words.pause(round),
-            }
-        }
-        None
-    }
-
-    /// Moves the counter's instant `by` nanoseconds back, but never before `now`: more than full is full.
-    ///
-    /// A counter that has become full and was given away meanwhile has nothing to give back.
-    pub fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
-        if place == Place::Spill {
-            self.unspill(key, now, by);
-            return;
-        }
-        let mut clock = now;
-        for round in 0..self.patience {
-            match self.attempt_refund(key, now, clock, by) {
-                Tried::Done(()) => return,
-                Tried::Again => clock += self.words.pause(round),
-            }
-        }
-    }
-
-    /// One round of [`refund`](Self::refund).
+    /// One round of [`refund`](Counters::refund).
     pub(super) fn attempt_refund(&self, key: &CounterKey, now: u64, clock: u64, by: u64) -> Tried<()> {
         let (slot, name, tat) = match self.find(key, clock) {
             Sight::Live { slot, name, tat } if tat > now => (slot, name, tat),
@@ -212,7 +176,7 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
             if tat & CLAIMED != 0 || self.words.load(slot.name) != name {
                 return Tried::Again;
             }
-            if tat > moment.now + moment.fill + FOREIGN {
+            if moment.is_foreign(tat) {
                 tat = self.mend(slot, tat, moment);
                 continue;
             }
@@ -235,22 +199,18 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
 
     /// Makes an instant that no clock of this host can have written that of an empty counter, so that it heals.
     fn mend(&self, slot: Slot, tat: u64, moment: Moment) -> u64 {
-        let empty = moment.now + moment.fill;
+        let empty = moment.empty();
         match self.words.compare_exchange(slot.tat, tat, empty) {
             Ok(_) => empty,
             Err(other) => other,
         }
     }
 
-    /// Whether a slot with this instant may be given away: its counter is full, or no limit can have written it.
+    /// Whether a slot with this instant may be given away.
     pub(super) fn is_free(&self, tat: u64, now: u64) -> bool {
-        tat & CLAIMED == 0 && (tat <= now || tat > now + LONGEST + FOREIGN)
+        tat & CLAIMED == 0 && is_over(tat, now)
     }
 }
 
 /// Rounds until a check gives up and refuses: beyond 10 ms of naps, five times what a stale claim takes to show.
 const PATIENCE: u32 = 256;
-
-/// An instant later than any honest one by over this was written under another clock. An hour, in nanoseconds: a
-/// process stopped between reading its clock and writing, and woken within the hour, is still believed.
-const FOREIGN: u64 = 3_600_000_000_000;

@@ -3,7 +3,7 @@ use crate::limits::fields;
 
 #[test]
 fn the_policy_says_burst_and_window() {
-    let bench = Bench::new(&["60/minute burst 20; 1000/day"]);
+    let bench = Bench::on(local(1000), &["60/minute burst 20; 1000/day"]);
     assert_eq!(bench.limits.policy(), r#""60/minute burst 20";q=20;w=20, "1000/day";q=1000;w=86400"#);
 }
 
@@ -18,7 +18,7 @@ fn the_window_is_whole_seconds_of_the_quota_as_written() {
 
 #[test]
 fn the_state_is_that_of_the_strictest_limit() {
-    let bench = Bench::new(&["60/minute burst 20; 1000/day"]);
+    let bench = Bench::on(local(1000), &["60/minute burst 20; 1000/day"]);
     let verdict = bench.check(&["a"]);
     assert_eq!(bench.limits.field(&verdict), r#""60/minute burst 20";r=19;t=1"#);
     for _ in 0..19 {
@@ -32,7 +32,7 @@ fn the_state_is_that_of_the_strictest_limit() {
 
 #[test]
 fn two_limits_with_one_quota_have_two_names() {
-    let bench = Bench::new(&["5/minute", "5/minute"]);
+    let bench = Bench::on(local(1000), &["5/minute", "5/minute"]);
     assert_eq!(bench.limits.policy(), r#""5/minute";q=5;w=60, "5/minute #2";q=5;w=60"#);
 }
 
@@ -43,11 +43,11 @@ fn a_name_cannot_leave_its_string() {
 
 #[test]
 fn retry_after_is_rounded_up_and_at_least_one() {
-    let mut bench = Bench::new(&["10/second"]);
+    let mut bench = Bench::on(local(1000), &["10/second"]);
     while bench.check(&["a"]).admitted {}
     let refused = bench.check(&["a"]);
     assert_eq!((refused.wait, refused.retry_after()), (SECOND / 10, 1));
-    let mut slow = Bench::new(&["1/minute"]);
+    let mut slow = Bench::on(local(1000), &["1/minute"]);
     slow.check(&["a"]);
     assert_eq!(slow.check(&["a"]).retry_after(), 60);
     slow.now += SECOND / 2;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 
 /// A directory that vanishes.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("rampart-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -17,7 +17,7 @@ impl Scratch {
         Self(path)
     }
 
-    fn open(&self, bytes: u64, boot: &str, seed: u8) -> Result<Arc<Store>, crate::error::ConfigError> {
+    pub fn open(&self, bytes: u64, boot: &str, seed: u8) -> Result<Arc<Store>, crate::error::ConfigError> {
         Store::shared(&self.0, "counters", bytes, boot.as_bytes(), Seed::new([seed; 16])).map(Arc::new)
     }
 

@@ -5,6 +5,7 @@ mod address;
 mod check;
 mod fields;
 mod file;
+mod local;
 mod quota;
 
 use std::num::NonZeroU32;
@@ -22,10 +23,6 @@ struct Bench {
 
 impl Bench {
     /// One entry of kind text for each string of quotas.
-    fn new(quotas: &[&str]) -> Self {
-        Self::on(local(1000), quotas)
-    }
-
     fn on(store: Arc<Store>, quotas: &[&str]) -> Self {
         let entries =
             quotas.iter().enumerate().map(|(i, text)| entry(&format!("scope {i}"), text, Kind::Text));
@@ -57,6 +54,14 @@ fn entry(scope: &str, quotas: &str, kind: Kind) -> Entry {
 fn local(keys: u32) -> Arc<Store> {
     Arc::new(Store::local(keys, Seed::new([7; 16])).unwrap())
 }
+
+fn shared(keys: u32) -> Arc<Store> {
+    // The mapping outlives the file.
+    file::Scratch::new().open(36_864 + u64::from(keys) * 17, "boot", 7).unwrap()
+}
+
+/// Makes a store with room for so many keys, or more.
+type Make = fn(u32) -> Arc<Store>;
 
 /// The same numbers in each run (xorshift).
 struct Dice(u64);

@@ -17,9 +17,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use super::super::layout::Shape;
-use super::super::table::{Moment, Table, Tried};
+use super::super::table::{Table, Tried};
 use super::super::words::Words;
 use crate::limits::Quota;
+use crate::limits::counters::Moment;
 use crate::limits::gcra;
 use crate::limits::key::CounterKey;
 use crate::time::HostTime;

@@ -1,0 +1,78 @@
+//! What the arithmetic needs of a store, be it the host's (`shm`) or the process's (`local`).
+//!
+//! A counter is one instant. A store finds it, shows it to whoever decides, and stores what was decided if nothing came in between; it
+//! knows no quota. Both stores read an instant by the rules of [`Moment`].
+
+use super::key::CounterKey;
+use super::{LONGEST, SECOND};
+
+/// A store of counters.
+pub(crate) trait Counters {
+    /// Shows `decide` the counter's instant (none if it is full) and stores the instant that it returns.
+    ///
+    /// `decide` may be asked several times; only its last answer counts. It must refuse an instant of
+    /// `now + fill`, an empty counter: a store that gives up shows it that.
+    fn measure_and_replace<T, E>(
+        &self,
+        key: &CounterKey,
+        moment: Moment,
+        decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Result<(T, Place), E>;
+
+    /// The counter's instant, if the key has one or would inherit one. Changes nothing.
+    fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64>;
+
+    /// Moves the counter's instant `by` nanoseconds back, but never before `now`: more than full is full.
+    ///
+    /// A counter that has become full and was given away meanwhile has nothing to give back.
+    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place);
+}
+
+/// When a counter is looked at, and what it can hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Nanoseconds since boot, between 1 and `LATEST`.
+    pub now: u64,
+    /// Nanoseconds in which an empty counter becomes full: no honest instant is later than `now + fill`.
+    pub fill: u64,
+}
+
+impl Moment {
+    pub fn new(now: u64, fill: u64) -> Self {
+        Self { now, fill }
+    }
+
+    /// The instant of an empty counter.
+    pub fn empty(&self) -> u64 {
+        self.now + self.fill
+    }
+
+    /// An instant as a decision may see it. One too late is no counter of this limit, or was written by a
+    /// process whose `now` is later: either way the counter is empty, and no emptier than that.
+    pub fn bounded(&self, tat: u64) -> u64 {
+        tat.min(self.empty())
+    }
+
+    /// Whether no clock of this host can have written the instant. It is to be made that of an empty counter, so that it heals.
+    pub fn is_foreign(&self, tat: u64) -> bool {
+        tat > self.empty() + FOREIGN
+    }
+}
+
+/// Whether a counter with this instant may be forgotten: it is full, or no limit can have written it.
+pub(crate) fn is_over(tat: u64, now: u64) -> bool {
+    tat <= now || tat > now + LONGEST + FOREIGN
+}
+
+/// Where a charge was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the key's own counter.
+    Slot,
+    /// In an overflow counter, shared with other keys.
+    Spill,
+}
+
+/// An instant later than any honest one by over this was written under another clock. An hour: a
+/// process stopped between reading its clock and writing, and woken within the hour, is still believed.
+const FOREIGN: u64 = 3600 * SECOND;
