@@ -3,8 +3,12 @@
 
 use super::*;
 
+fn redactor() -> Redactor {
+    Redactor::new(&[]).unwrap()
+}
+
 fn shown(text: &str) -> String {
-    let redactor = Redactor::new(&[]).unwrap();
+    let redactor = redactor();
     let once = redactor.redact(text).into_owned();
     assert_eq!(redactor.redact(&once), once, "from {text:?}");
     once
@@ -13,7 +17,7 @@ fn shown(text: &str) -> String {
 // CWE-248: a lone surrogate, as Python passes it, is three bytes, and a cut into them is no text.
 #[test]
 fn the_tail_of_an_escape_is_never_cut_out_of_a_character() {
-    let redactor = Redactor::new(&[]).unwrap();
+    let redactor = redactor();
     let surrogate = b"\\x\xed\xa0\x80ann@b.co";
     assert_eq!(&*redactor.redact_bytes(surrogate), b"\\[REDACTED:EMAIL_ADDRESS]");
     for (text, expected) in [
@@ -24,5 +28,44 @@ fn the_tail_of_an_escape_is_never_cut_out_of_a_character() {
         ("\\x@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
     ] {
         assert_eq!(shown(text), expected);
+    }
+}
+
+#[test]
+fn cookies_in_a_list_or_an_object_are_hidden_whole_and_json_stays_json() {
+    for (text, expected) in [
+        (r#"{"cookies": {"remember_me": "Zq9"}, "a": 1}"#, r#"{"cookies": "[REDACTED:COOKIE]", "a": 1}"#),
+        (r#"{"Set-Cookie": ["remember_me=Zq9; Path=/"]}"#, r#"{"Set-Cookie": "[REDACTED:COOKIE]"}"#),
+        ("{'Cookie': ['remember_me=Zq9'], 'a': 1}", "{'Cookie': '[REDACTED:COOKIE]', 'a': 1}"),
+        (
+            "{'cookies': ImmutableMultiDict([('remember_me', 'Z)q9')]), 'a': 1}",
+            "{'cookies': '[REDACTED:COOKIE]', 'a': 1}",
+        ),
+        ("cookies=ImmutableMultiDict([('remember_me', 'Zq9')]) x", "cookies=[REDACTED:COOKIE] x"),
+        ("'password': SecretStr('Z q9'), 'a'", "'password': '[REDACTED:PASSWORD]', 'a'"),
+        (r#"{"cookies": null, "a": 1}"#, r#"{"cookies": null, "a": 1}"#),
+        (r#"{"cookies": 12, "a": 1}"#, r#"{"cookies": "[REDACTED:COOKIE]", "a": 1}"#),
+        ("'Cookie': a=b; remember_me=Zq9", "'Cookie': '[REDACTED:COOKIE]'"),
+        ("Cookie: [x]; remember_me=Zq9\nHost: x", "Cookie: [REDACTED:COOKIE]\nHost: x"),
+        ("%22token%22%3A%5B%22Zq9%22%2C%22b%5D%22%5D%7D", "%22token%22%3A[REDACTED:TOKEN]%7D"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}
+
+#[test]
+fn a_target_hides_objects_and_lists_encoded_or_not() {
+    let redactor = redactor();
+    for target in [
+        r#"/a?q={"cookies":{"remember_me":"Zq9"}}"#,
+        r#"/a?q={"token":["Zq9"]}"#,
+        "/a?q=%7B%22cookies%22%3A%7B%22remember_me%22%3A%22Zq9%22%7D%7D",
+        "/a?q=%7B%22cookies%22:%7B%22remember_me%22:%22Zq9%22%7D%7D",
+        "/a?q=%7B%22token%22%3A%5B%22a%22%2C%22Zq9%22%5D%7D",
+        "/a?q=%257B%2522cookies%2522%253A%257B%2522x%2522%253A%2522Zq9%2522%257D%257D",
+    ] {
+        let out = target::redact(&redactor, target);
+        assert!(!out.contains("Zq9") && out.contains("[REDACTED:"), "{target} -> {out}");
+        assert_eq!(target::redact(&redactor, &out), out);
     }
 }
