@@ -69,3 +69,22 @@ fn a_target_hides_objects_and_lists_encoded_or_not() {
         assert_eq!(target::redact(&redactor, &out), out);
     }
 }
+
+// A repr doubles the backslash before a quote, and then the quote seems to close the value.
+#[test]
+fn a_quote_that_a_repr_has_escaped_twice_does_not_end_a_value() {
+    for (text, expected) in [
+        (r#"b'{"token": "\\"Zq9hunter", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": "a\\"Zq9", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": "a\\", Zq9", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": ["a\\"]Zq9", "b"], "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"{"token":"a\\","b":"c"}"#, r#"{"token":"[REDACTED:TOKEN]","b":"c"}"#),
+        (r#"{"token": "a\\" , "b": "c"}"#, r#"{"token": "[REDACTED:TOKEN]" , "b": "c"}"#),
+        (r#"{"token": "a\\" }"#, r#"{"token": "[REDACTED:TOKEN]" }"#),
+        (r#"{"token": ["a\\", "b"], "z": 2}"#, r#"{"token": "[REDACTED:TOKEN]", "z": 2}"#),
+        ("('a\\\\', token='a\\\\', b=1)", "('a\\\\', token='[REDACTED:TOKEN]', b=1)"),
+        ("token='a\\\\'", "token='[REDACTED:TOKEN]'"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}

@@ -114,11 +114,29 @@ fn quote_end(text: &[u8], start: usize, opening: Opening) -> usize {
         // has `opening.slashes` of its own; what is left over escapes it if it is odd in number.
         match slashes.checked_sub(opening.slashes) {
             Some(rest) if rest / (opening.slashes + 1) % 2 == 1 => at = place + 1,
+            // Or a repr has doubled them all, and the quote is inside: then no more punctuation follows.
+            Some(rest) if rest > 0 && !delimiter_follows(text, place + 1) => at = place + 1,
             Some(_) => return place - opening.slashes,
             None => return place - slashes,
         }
     }
     text.len()
+}
+
+/// Whether what follows a closing quote in JSON, a repr or a list of arguments stands at *at*.
+fn delimiter_follows(text: &[u8], at: usize) -> bool {
+    let at = skip_blanks(text, at);
+    match text.get(at) {
+        None | Some(b'\n' | b'\r') => true,
+        Some(b'}' | b']' | b')' | b':') => !text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
+        Some(b',') => {
+            let next = skip_blanks(text, at + 1);
+            next == text.len() || opening_at(text, next).is_some() || name_follows(text, next)
+        }
+        // Text inside text, printed over several lines.
+        Some(b'\\') => matches!(text.get(at + 1), Some(b'n' | b'r')),
+        _ => false,
+    }
 }
 
 fn encoded_quote(text: &[u8], at: usize) -> Option<u8> {
@@ -202,7 +220,11 @@ fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
             b'"' | b'\'' => match slashes.checked_sub(level) {
                 None => return at - slashes,
                 Some(rest) if rest / (level + 1) % 2 == 1 => {}
-                Some(_) if quoted == Some(byte) => quoted = None,
+                Some(rest) if quoted == Some(byte) => {
+                    if rest == 0 || place.encoded || delimiter_follows(text, at + 1) {
+                        quoted = None;
+                    }
+                }
                 Some(_) => quoted = quoted.or(Some(byte)),
             },
             b'[' | b'{' | b'(' if quoted.is_none() => depth += 1,
