@@ -88,3 +88,16 @@ fn a_quote_that_a_repr_has_escaped_twice_does_not_end_a_value() {
         assert_eq!(shown(text), expected);
     }
 }
+
+#[test]
+fn an_apostrophe_in_a_list_inside_nested_json_does_not_end_it() {
+    let mut text = serde_json::json!({"token": ["'Zq9", "it's"], "z": {"pin": ["Zq9'"]}}).to_string();
+    for _ in 0..3 {
+        text = serde_json::json!({ "w": text }).to_string();
+        let mut value: serde_json::Value = serde_json::from_str(&shown(&text)).unwrap();
+        while let Some(inner) = value["w"].as_str() {
+            value = serde_json::from_str(inner).unwrap();
+        }
+        assert_eq!(value, serde_json::json!({"token": "[REDACTED:TOKEN]", "z": {"pin": "[REDACTED:PIN]"}}));
+    }
+}

@@ -218,7 +218,9 @@ fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
             b'\n' | b'\r' => return at,
             0..=b' ' if place.encoded && decoded.is_none() => return at,
             b'"' | b'\'' => match slashes.checked_sub(level) {
-                None => return at - slashes,
+                // The text that the name stands in ends here. An apostrophe of a lower level is only an apostrophe.
+                None if place.quote.is_some_and(|quote| quote.byte == byte) => return at - slashes,
+                None => {}
                 Some(rest) if rest / (level + 1) % 2 == 1 => {}
                 Some(rest) if quoted == Some(byte) => {
                     if rest == 0 || place.encoded || delimiter_follows(text, at + 1) {
