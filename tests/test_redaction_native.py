@@ -1,6 +1,7 @@
 """Redaction at the border to Python: texts of any kind, offsets, hostile sizes, threads."""
 
 import json
+import random
 import threading
 import time
 
@@ -44,6 +45,20 @@ def test_lone_surrogates_are_ordinary_characters_and_stay(surrogate):
     assert REDACTOR.scan(text) == [("PASSWORD", len(surrogate) + 10, 2 * len(surrogate) + 12)]
     for place in (f"{surrogate}{JWT}", f"{JWT}{surrogate}", f"{surrogate}ann@example.org{surrogate}"):
         assert "REDACTED" in REDACTOR.redact(place)
+
+
+def test_no_text_makes_redaction_raise():
+    assert REDACTOR.redact("\\x\ud800ann@b.co") == "\\[REDACTED:EMAIL_ADDRESS]"
+    dice = random.Random(1)
+    pieces = ["\\", "\\x", "\\u", "\\u00", "\ud800", "\udcff", "\ud83d", "\ude00", "é", "😀", "ann@b.co", "@", "%40", "=", ":", '"', "'",
+              "password", "token", "cookie", "[", "{", "(", ">", "\x1b[", "\n", " ", "://a:b@c.de", "4111111111111111", "%", "eyJ"]  # fmt: skip
+    for _ in range(20_000):
+        mixed = "".join(dice.choice(pieces) for _ in range(dice.randrange(1, 9)))
+        noise = dice.randbytes(dice.randrange(1, 24)).decode("utf-8", "surrogateescape")
+        for text in (mixed, noise, mixed + noise, noise + mixed):
+            assert "ann@b.co" not in REDACTOR.redact(text)
+            for entity, start, end in REDACTOR.scan(text):
+                assert entity in REDACTOR.entities and 0 <= start < end <= len(text)
 
 
 def test_offsets_count_code_points():

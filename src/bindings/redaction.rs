@@ -57,7 +57,7 @@ impl Redactor {
     }
 
     /// *text* with its secrets replaced; the same object if it has none. Any text is taken: lone
-    /// surrogates are ordinary characters and stay.
+    /// surrogates are ordinary characters and stay. Raises for no text.
     ///
     /// >>> Redactor().redact("password=hunter2 from 192.0.2.1")
     /// 'password=[REDACTED:PASSWORD] from 192.0.2.1'
@@ -74,10 +74,7 @@ impl Redactor {
             let bytes = encoded.as_bytes();
             match detached(py, bytes.len(), || self.core.redact_bytes(bytes)) {
                 Cow::Borrowed(_) => Ok(text.clone()),
-                Cow::Owned(clean) => PyBytes::new(py, &clean)
-                    .call_method1(intern!(py, "decode"), ("utf-8", "surrogatepass"))?
-                    .cast_into()
-                    .map_err(Into::into),
+                Cow::Owned(clean) => from_bytes(&PyBytes::new(py, &clean)),
             }
         })
     }
@@ -207,6 +204,14 @@ fn detached<T: Send>(py: Python<'_>, length: usize, work: impl FnOnce() -> T + S
 fn surrogates_as_bytes<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
     let py = text.py();
     Ok(text.call_method1(intern!(py, "encode"), ("utf-8", "surrogatepass"))?.cast_into()?)
+}
+
+/// The way back. Finds start and end at characters; were one ever not to, a log line with a broken character is
+/// better than a client that can make logging raise.
+fn from_bytes<'py>(clean: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyString>> {
+    let decode = intern!(clean.py(), "decode");
+    let text = clean.call_method1(decode, ("utf-8", "surrogatepass"));
+    Ok(text.or_else(|_| clean.call_method1(decode, ("utf-8", "replace")))?.cast_into()?)
 }
 
 fn in_code_points(text: &[u8], findings: &[Finding]) -> Vec<(&'static str, usize, usize)> {

@@ -49,13 +49,10 @@ fn named(
     }
     let start = name_start(text, end, floor);
     let entity = names.entity(&text[start..end])?;
-    let place = Place {
-        encoded,
-        header: text[sign] == b':',
-        enclosing: opening_before(text, start, floor),
-        entity,
-        quote: closing_quote(text, end, sign),
-    };
+    let quote = closing_quote(text, end, sign);
+    // A quote that closes before the sign is the name's alone.
+    let enclosing = if quote.is_none() { opening_before(text, start, floor) } else { None };
+    let place = Place { encoded, header: text[sign] == b':', enclosing, entity, quote };
     values::locate(text, from, &place)
 }
 

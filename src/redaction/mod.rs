@@ -40,6 +40,8 @@ mod text;
 mod values;
 
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

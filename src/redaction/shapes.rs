@@ -64,13 +64,14 @@ fn after_escape(text: &[u8], start: usize, at: usize, floor: usize) -> usize {
     if start <= floor || text[start - 1] != b'\\' {
         return start;
     }
-    let escape = match text[start] {
-        b'n' | b'r' | b't' | b'b' | b'f' => 1,
-        b'u' => 5,
-        b'x' => 3,
-        _ => 0,
-    };
-    (start + escape).min(at)
+    // Only whole escapes: what stands after a lone `\x` may be a character of several bytes.
+    let digits = text[start + 1..at].iter().take(4).take_while(|b| b.is_ascii_hexdigit()).count();
+    match text[start] {
+        b'n' | b'r' | b't' | b'b' | b'f' => start + 1,
+        b'u' if digits == 4 => start + 5,
+        b'x' if digits >= 2 => start + 3,
+        _ => start,
+    }
 }
 
 /// Where the domain at *start* starts and ends: labels and dots, the last label not a number.

@@ -45,11 +45,17 @@ pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding>
     if is_marker(&text[start..]) {
         return None;
     }
+    let first = percent(text, start).filter(|_| place.encoded).or(text.get(start).copied())?;
     let to_line_end = place.header && (entity == "COOKIE" || has_parameters(&text[start..], entity));
-    let end = match text.get(start)? {
-        _ if to_line_end => header_end(text, start, place.enclosing),
-        b'[' | b'{' => bracket_end(text, start, place.quote.map_or(0, |quote| usize::from(quote.slashes))),
-        _ => bare_end(text, start, place),
+    let end = if matches!(first, b'[' | b'{') || is_call(text, start) {
+        let end = bracket_end(text, start, place);
+        // A header that only starts with a bracket goes on after it.
+        let header = to_line_end && place.quote.is_none();
+        if header { end.max(header_end(text, start, place.enclosing)) } else { end }
+    } else if to_line_end && !(place.quote.is_some() && is_literal(text, start)) {
+        header_end(text, start, place.enclosing)
+    } else {
+        bare_end(text, start, place)
     };
     let value = &text[start..end];
     if NOT_SECRET.contains(&value) {
@@ -108,11 +114,29 @@ fn quote_end(text: &[u8], start: usize, opening: Opening) -> usize {
         // has `opening.slashes` of its own; what is left over escapes it if it is odd in number.
         match slashes.checked_sub(opening.slashes) {
             Some(rest) if rest / (opening.slashes + 1) % 2 == 1 => at = place + 1,
+            // Or a repr has doubled them all, and the quote is inside: then no more punctuation follows.
+            Some(rest) if rest > 0 && !delimiter_follows(text, place + 1) => at = place + 1,
             Some(_) => return place - opening.slashes,
             None => return place - slashes,
         }
     }
     text.len()
+}
+
+/// Whether what follows a closing quote in JSON, a repr or a list of arguments stands at *at*.
+fn delimiter_follows(text: &[u8], at: usize) -> bool {
+    let at = skip_blanks(text, at);
+    match text.get(at) {
+        None | Some(b'\n' | b'\r') => true,
+        Some(b'}' | b']' | b')' | b':') => !text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
+        Some(b',') => {
+            let next = skip_blanks(text, at + 1);
+            next == text.len() || opening_at(text, next).is_some() || name_follows(text, next)
+        }
+        // Text inside text, printed over several lines.
+        Some(b'\\') => matches!(text.get(at + 1), Some(b'n' | b'r')),
+        _ => false,
+    }
 }
 
 fn encoded_quote(text: &[u8], at: usize) -> Option<u8> {
@@ -163,25 +187,58 @@ fn header_end(text: &[u8], start: usize, enclosing: Option<Opening>) -> usize {
     }
 }
 
-/// The end of a list or an object whose texts are in quotes with *level* backslashes before them.
-fn bracket_end(text: &[u8], start: usize, level: usize) -> usize {
-    let (mut depth, mut quoted, mut slashes, mut at) = (0usize, None, 0usize, start);
-    while let Some(&byte) = text.get(at) {
+/// Whether a value is printed as a call, such as `ImmutableMultiDict([…])` or `SecretStr('…')`.
+fn is_call(text: &[u8], start: usize) -> bool {
+    let name = text[start..].iter().take(64).take_while(|b| alnum(**b) || matches!(b, b'_' | b'.')).count();
+    let inside = start + name + 1;
+    name > 0
+        && text.get(inside - 1) == Some(&b'(')
+        && (matches!(text.get(inside), Some(b'[' | b'{' | b'(')) || opening_at(text, inside).is_some())
+}
+
+/// Whether a number or a constant stands at *start*, as JSON has them.
+fn is_literal(text: &[u8], start: usize) -> bool {
+    let word = text[start..].iter().take(32).take_while(|b| alnum(**b) || matches!(b, b'.' | b'-' | b'+'));
+    let value = &text[start..start + word.count()];
+    let after = text.get(start + value.len()).copied().unwrap_or(b' ');
+    let known =
+        NOT_SECRET.contains(&value) || value.iter().all(|b| b.is_ascii_digit() || b"+-.eE".contains(b));
+    !value.is_empty() && known && (after <= b' ' || b",}])".contains(&after))
+}
+
+/// The end of a list, an object or a call.
+fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
+    // The texts inside are in quotes with as many backslashes before them as the name's quote has.
+    let level = place.quote.map_or(0, |quote| usize::from(quote.slashes));
+    let (mut depth, mut closed, mut quoted, mut slashes, mut at) = (0usize, false, None, 0usize, start);
+    while let Some(&raw) = text.get(at) {
+        let decoded = if place.encoded { percent(text, at) } else { None };
+        let byte = decoded.unwrap_or(raw);
         match byte {
             b'\n' | b'\r' => return at,
+            0..=b' ' if place.encoded && decoded.is_none() => return at,
             b'"' | b'\'' => match slashes.checked_sub(level) {
-                None => return at - slashes,
+                // The text that the name stands in ends here. An apostrophe of a lower level is only an apostrophe.
+                None if place.quote.is_some_and(|quote| quote.byte == byte) => return at - slashes,
+                None => {}
                 Some(rest) if rest / (level + 1) % 2 == 1 => {}
-                Some(_) if quoted == Some(byte) => quoted = None,
+                Some(rest) if quoted == Some(byte) => {
+                    if rest == 0 || place.encoded || delimiter_follows(text, at + 1) {
+                        quoted = None;
+                    }
+                }
                 Some(_) => quoted = quoted.or(Some(byte)),
             },
-            b'[' | b'{' if quoted.is_none() => depth += 1,
-            b']' | b'}' if quoted.is_none() => depth -= 1,
+            b'[' | b'{' | b'(' if quoted.is_none() => depth += 1,
+            b']' | b'}' | b')' if quoted.is_none() => {
+                depth = depth.saturating_sub(1);
+                closed = depth == 0;
+            }
             _ => {}
         }
         slashes = if byte == b'\\' { slashes + 1 } else { 0 };
-        at += 1;
-        if depth == 0 {
+        at += if decoded.is_some() { 3 } else { 1 };
+        if closed {
             return at;
         }
     }

@@ -1,0 +1,103 @@
+//! Tests: values that once escaped, each in the text that let it out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+
+fn redactor() -> Redactor {
+    Redactor::new(&[]).unwrap()
+}
+
+fn shown(text: &str) -> String {
+    let redactor = redactor();
+    let once = redactor.redact(text).into_owned();
+    assert_eq!(redactor.redact(&once), once, "from {text:?}");
+    once
+}
+
+// CWE-248: a lone surrogate, as Python passes it, is three bytes, and a cut into them is no text.
+#[test]
+fn the_tail_of_an_escape_is_never_cut_out_of_a_character() {
+    let redactor = redactor();
+    let surrogate = b"\\x\xed\xa0\x80ann@b.co";
+    assert_eq!(&*redactor.redact_bytes(surrogate), b"\\[REDACTED:EMAIL_ADDRESS]");
+    for (text, expected) in [
+        ("\\xéann@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
+        ("\\u12éann@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
+        ("\\x0aann@b.co", "\\x0a[REDACTED:EMAIL_ADDRESS]"),
+        ("\\u000aann@b.co", "\\u000a[REDACTED:EMAIL_ADDRESS]"),
+        ("\\x@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}
+
+#[test]
+fn cookies_in_a_list_or_an_object_are_hidden_whole_and_json_stays_json() {
+    for (text, expected) in [
+        (r#"{"cookies": {"remember_me": "Zq9"}, "a": 1}"#, r#"{"cookies": "[REDACTED:COOKIE]", "a": 1}"#),
+        (r#"{"Set-Cookie": ["remember_me=Zq9; Path=/"]}"#, r#"{"Set-Cookie": "[REDACTED:COOKIE]"}"#),
+        ("{'Cookie': ['remember_me=Zq9'], 'a': 1}", "{'Cookie': '[REDACTED:COOKIE]', 'a': 1}"),
+        (
+            "{'cookies': ImmutableMultiDict([('remember_me', 'Z)q9')]), 'a': 1}",
+            "{'cookies': '[REDACTED:COOKIE]', 'a': 1}",
+        ),
+        ("cookies=ImmutableMultiDict([('remember_me', 'Zq9')]) x", "cookies=[REDACTED:COOKIE] x"),
+        ("'password': SecretStr('Z q9'), 'a'", "'password': '[REDACTED:PASSWORD]', 'a'"),
+        (r#"{"cookies": null, "a": 1}"#, r#"{"cookies": null, "a": 1}"#),
+        (r#"{"cookies": 12, "a": 1}"#, r#"{"cookies": "[REDACTED:COOKIE]", "a": 1}"#),
+        ("'Cookie': a=b; remember_me=Zq9", "'Cookie': '[REDACTED:COOKIE]'"),
+        ("Cookie: [x]; remember_me=Zq9\nHost: x", "Cookie: [REDACTED:COOKIE]\nHost: x"),
+        ("%22token%22%3A%5B%22Zq9%22%2C%22b%5D%22%5D%7D", "%22token%22%3A[REDACTED:TOKEN]%7D"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}
+
+#[test]
+fn a_target_hides_objects_and_lists_encoded_or_not() {
+    let redactor = redactor();
+    for target in [
+        r#"/a?q={"cookies":{"remember_me":"Zq9"}}"#,
+        r#"/a?q={"token":["Zq9"]}"#,
+        "/a?q=%7B%22cookies%22%3A%7B%22remember_me%22%3A%22Zq9%22%7D%7D",
+        "/a?q=%7B%22cookies%22:%7B%22remember_me%22:%22Zq9%22%7D%7D",
+        "/a?q=%7B%22token%22%3A%5B%22a%22%2C%22Zq9%22%5D%7D",
+        "/a?q=%257B%2522cookies%2522%253A%257B%2522x%2522%253A%2522Zq9%2522%257D%257D",
+    ] {
+        let out = target::redact(&redactor, target);
+        assert!(!out.contains("Zq9") && out.contains("[REDACTED:"), "{target} -> {out}");
+        assert_eq!(target::redact(&redactor, &out), out);
+    }
+}
+
+// A repr doubles the backslash before a quote, and then the quote seems to close the value.
+#[test]
+fn a_quote_that_a_repr_has_escaped_twice_does_not_end_a_value() {
+    for (text, expected) in [
+        (r#"b'{"token": "\\"Zq9hunter", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": "a\\"Zq9", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": "a\\", Zq9", "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"b'{"token": ["a\\"]Zq9", "b"], "z": 2}'"#, r#"b'{"token": "[REDACTED:TOKEN]", "z": 2}'"#),
+        (r#"{"token":"a\\","b":"c"}"#, r#"{"token":"[REDACTED:TOKEN]","b":"c"}"#),
+        (r#"{"token": "a\\" , "b": "c"}"#, r#"{"token": "[REDACTED:TOKEN]" , "b": "c"}"#),
+        (r#"{"token": "a\\" }"#, r#"{"token": "[REDACTED:TOKEN]" }"#),
+        (r#"{"token": ["a\\", "b"], "z": 2}"#, r#"{"token": "[REDACTED:TOKEN]", "z": 2}"#),
+        ("('a\\\\', token='a\\\\', b=1)", "('a\\\\', token='[REDACTED:TOKEN]', b=1)"),
+        ("token='a\\\\'", "token='[REDACTED:TOKEN]'"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}
+
+#[test]
+fn an_apostrophe_in_a_list_inside_nested_json_does_not_end_it() {
+    let mut text = serde_json::json!({"token": ["'Zq9", "it's"], "z": {"pin": ["Zq9'"]}}).to_string();
+    for _ in 0..3 {
+        text = serde_json::json!({ "w": text }).to_string();
+        let mut value: serde_json::Value = serde_json::from_str(&shown(&text)).unwrap();
+        while let Some(inner) = value["w"].as_str() {
+            value = serde_json::from_str(inner).unwrap();
+        }
+        assert_eq!(value, serde_json::json!({"token": "[REDACTED:TOKEN]", "z": {"pin": "[REDACTED:PIN]"}}));
+    }
+}
