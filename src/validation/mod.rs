@@ -18,6 +18,7 @@
 
 pub mod bounds;
 pub mod explain;
+mod form;
 pub mod lint;
 mod multiple;
 pub mod parser;

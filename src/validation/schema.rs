@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::bounds::Bounds;
 use super::explain::{Explanation, Vocabulary, explain};
+use super::form::remembering;
 use super::lint;
 use super::multiple;
 use super::unique;
@@ -61,12 +62,12 @@ impl<F: Json> Schema<F> {
 
     /// Whether `node` is valid.
     pub fn is_valid(&self, node: F::Node<'_>) -> bool {
-        self.validator.is_valid(node)
+        remembering(|| self.validator.is_valid(node))
     }
 
     /// Why `node`, of this [`weight`](super::weight), is not valid.
     pub fn explain<'a>(&'a self, node: &F::Node<'a>, weight: usize) -> Explanation {
-        explain(&self.validator, &self.vocabulary, node, weight)
+        remembering(|| explain(&self.validator, &self.vocabulary, node, weight))
     }
 
     /// Every name that the schema gives to a member, in no order.

@@ -2,15 +2,17 @@
 //!
 //! The engine's own check hashes elements in a way that a peer can foresee: `[[1],[2]]` and
 //! `[[1,2],[]]` hash alike, and so do some two thousand neighbouring 64-bit integers. An array of
-//! such elements costs time in the square of its length (CWE-407). Here each element is written
-//! out once in a canonical form, with lengths, and that form is hashed with a random key.
+//! such elements costs time in the square of its length (CWE-407). Here each element gets a canonical
+//! form ([`super::form`]), made once for a body, and that form is hashed with a random key.
 
 use std::collections::HashSet;
 
-use jsonschema::json::{Array, Json, JsonNumber, Node, Object};
+use jsonschema::json::{Array, Json, Node};
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
+
+use super::form::with_forms;
 
 /// The keyword's name.
 pub(super) const NAME: &str = "uniqueItems";
@@ -48,74 +50,13 @@ impl<'i, F: Json> Keyword<'i, F> for UniqueItems {
         }
         let mut seen: HashSet<Box<[u8]>> = HashSet::with_capacity(array.len());
         let mut form = Vec::new();
-        array.elements().all(|element| {
-            form.clear();
-            write_form::<F>(&element, &mut form, 0);
-            seen.insert(form.as_slice().into())
+        with_forms(|forms| {
+            array.elements().all(|element| {
+                form.clear();
+                forms.write::<F>(&element, &mut form);
+                seen.insert(form.as_slice().into())
+            })
         })
-    }
-}
-
-/// Writes a form that two values share exactly when JSON Schema calls them equal: numbers by value,
-/// objects without regard to order, `true` never equal to 1.
-fn write_form<'a, F: Json>(value: &F::Node<'a>, out: &mut Vec<u8>, depth: usize) {
-    if depth > super::bounds::Bounds::DEEPEST {
-        // Unreachable for parsed bodies; for others it makes two elements look alike, which refuses.
-        return out.push(b'!');
-    }
-    if let Some(text) = value.as_string() {
-        write_text(b's', &text, out);
-    } else if let Some(number) = value.as_number() {
-        write_text(b'#', &number_form(&number), out);
-    } else if let Some(flag) = value.as_boolean() {
-        out.push(if flag { b't' } else { b'f' });
-    } else if let Some(array) = value.as_array() {
-        write_length(b'[', array.len(), out);
-        for element in array.elements() {
-            write_form::<F>(&element, out, depth + 1);
-        }
-    } else if let Some(object) = value.as_object() {
-        let mut members: Vec<_> = object.members().collect();
-        members.sort_by(|(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
-        write_length(b'{', members.len(), out);
-        for (name, member) in members {
-            write_text(b'k', name.as_ref(), out);
-            write_form::<F>(&member, out, depth + 1);
-        }
-    } else {
-        out.push(b'n');
-    }
-}
-
-fn write_text(tag: u8, text: &str, out: &mut Vec<u8>) {
-    write_length(tag, text.len(), out);
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn write_length(tag: u8, length: usize, out: &mut Vec<u8>) {
-    out.push(tag);
-    out.extend_from_slice(&(length as u64).to_le_bytes());
-}
-
-/// The integer that a number is, in decimal, or else the bits of its double.
-fn number_form<N: JsonNumber>(number: &N) -> String {
-    if let Some(value) = number.as_i64() {
-        return value.to_string();
-    }
-    if let Some(value) = number.as_u64() {
-        return value.to_string();
-    }
-    // Whole doubles call themselves integers as well, and may be written with an exponent.
-    let text = number.as_str();
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        return text.into_owned();
-    }
-    match number.as_f64() {
-        // `-0.0` prints as "-0"; a whole double prints all of its digits.
-        Some(0.0) => "0".to_owned(),
-        Some(value) if value.fract() == 0.0 => format!("{value:.0}"),
-        Some(value) => format!("{:016x}b", value.to_bits()),
-        None => text.into_owned(),
     }
 }
 
@@ -124,7 +65,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::{Duration, Instant};
 
+    use jsonschema::json::SerdeJson;
     use serde_json::{Value, json};
+
+    use super::super::value::parse_value;
+    use super::super::{Bounds, Schema};
 
     fn is_unique(array: &Value) -> bool {
         let schema = json!({"uniqueItems": true});
@@ -141,7 +86,9 @@ mod tests {
             json!([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}]),
             json!(["a", "b", "a"]),
             json!([null, [], null]),
-            json!([1e20, 100_000_000_000_000_000_000_f64]),
+            json!([18_446_744_073_709_551_615_u64, 18_446_744_073_709_551_615_u64]),
+            json!([9_223_372_036_854_775_808_u64, 9.223_372_036_854_775_808e18]),
+            json!([1e300, 1e300]),
         ] {
             assert!(!is_unique(&twice), "{twice}");
         }
@@ -155,6 +102,8 @@ mod tests {
             json!([["ab", "c"], ["a", "bc"]]),
             json!([9_007_199_254_740_992_u64, 9_007_199_254_740_993_u64]),
             json!([{"a": {"b": 1}}, {"a": 1, "b": 1}]),
+            json!([[["a"]], ["a"], {"a": "a"}, [{"a": "a"}], [[]], [{}], "c"]),
+            json!([1e300, -1e300, 1e-300, 2_f64.powi(127), -(2_f64.powi(127))]),
         ] {
             assert!(is_unique(&distinct), "{distinct}");
         }
@@ -174,5 +123,52 @@ mod tests {
         let started = Instant::now();
         assert!(is_unique(&Value::Array(shapes)));
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// Seconds are generous, for a debug build on a busy machine: before, they were minutes.
+    fn judged_within(seconds: u64, schema: &Value, body: &str) {
+        let bounds = Bounds::default();
+        let schema = Schema::<SerdeJson>::compile(&schema.to_string(), &bounds).unwrap();
+        let body = parse_value(body.as_bytes(), &bounds).unwrap().value;
+        let started = Instant::now();
+        assert!(schema.is_valid(&body));
+        assert!(started.elapsed() < Duration::from_secs(seconds), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn large_doubles_cost_what_small_ones_do() {
+        // CWE-407: 992 KB of e300 numbers took 2.2 s, each written out with its 300 digits.
+        let numbers: Vec<String> = (0..100_000).map(|i| format!("{}e300", 1000 + i)).collect();
+        judged_within(15, &json!({"uniqueItems": true}), &format!("[{}]", numbers.join(",")));
+    }
+
+    #[test]
+    fn nesting_does_not_repeat_the_forms_of_what_is_nested() {
+        // CWE-407: at 63 levels, 1 MB took more than 40 s, each level writing out all below it.
+        let schema = json!({"uniqueItems": true, "items": {"$ref": "#"}});
+        let numbers: Vec<String> = (0..90_000).map(|i| format!("{}e300", 1000 + i)).collect();
+        for length in [2_500, 90_000] {
+            let body = format!("{}[{}]{}", "[".repeat(60), numbers[..length].join(","), ",0]".repeat(60));
+            judged_within(15, &schema, &body);
+        }
+        let integers: Vec<String> = (0..140_000).map(|i| (100_000 + i).to_string()).collect();
+        judged_within(
+            15,
+            &schema,
+            &format!("{}[{}]{}", "[".repeat(60), integers.join(","), ",0]".repeat(60)),
+        );
+    }
+
+    #[test]
+    fn forms_do_not_outlive_the_body_that_they_were_made_of() {
+        let schema = json!({"uniqueItems": true, "items": {"$ref": "#"}}).to_string();
+        let schema = Schema::<SerdeJson>::compile(&schema, &Bounds::default()).unwrap();
+        // One place in memory, other contents.
+        let mut body = json!([[[1], 0], [[2], 0]]);
+        assert!(schema.is_valid(&body));
+        body[1][0][0] = json!(1.0);
+        assert!(!schema.is_valid(&body));
+        body[1][0][0] = json!(3);
+        assert!(schema.is_valid(&body));
     }
 }
