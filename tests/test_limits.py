@@ -282,6 +282,15 @@ def test_a_guard_declared_anew_in_each_request_still_limits(make_app: App) -> No
     assert statuses(app, 5) == [200, 200, 429, 429, 429]
 
 
+def test_one_quota_in_two_spellings_is_a_mistake(make_app: App) -> None:
+    # Each request would be charged twice to one counter.
+    app = make_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.get("/")(limit("60/minute; 60 per 60 seconds")(lambda: "ok"))
+    with pytest.raises((ConfigError, ValueError), match="twice"):
+        app.test_client().get("/")
+
+
 WORKER_APP = """
     from flask import Flask
     from flask_rampart import Rampart, limit

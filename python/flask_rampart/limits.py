@@ -86,7 +86,10 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
                 )
             )
             keys.append(_key(guard.by, state.settings.ipv6_prefix))
-        limit_set = LimitSet(limits.store, entries, ipv6_prefix=state.settings.ipv6_prefix)
+        try:
+            limit_set = LimitSet(limits.store, entries, ipv6_prefix=state.settings.ipv6_prefix)
+        except ValueError as error:
+            raise ConfigError(f"{endpoint}: {error}") from None
         policy = limit_set.policy
         if len(keys) == 1 and guards[0][0].by == "address":
             # The usual case, without the tuple of calls.

@@ -93,7 +93,7 @@ impl Limits {
         let seed = store.seed();
         let mut limits: Vec<Limit> = Vec::new();
         let mut ranges = Vec::new();
-        let mut seen: Vec<(Kind, String, Quota)> = Vec::new();
+        let mut seen: Vec<(Kind, String, u32, u32, u64)> = Vec::new();
         for entry in entries {
             if entry.quotas.is_empty() {
                 let cure = "Give one such as \"60/minute\"";
@@ -101,7 +101,8 @@ impl Limits {
             }
             let start = limits.len();
             for quota in entry.quotas {
-                let limit = (entry.kind, entry.scope.clone(), quota.clone());
+                // Not by its text: "1/minute" and "1/60 seconds" are one counter.
+                let limit = (entry.kind, entry.scope.clone(), quota.count(), quota.burst(), quota.period());
                 if seen.contains(&limit) {
                     return Err(ConfigError::new(format!(
                         "the limit {:?} has the quota {:?} twice, so each request would count double. Remove one",
