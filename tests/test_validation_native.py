@@ -415,3 +415,47 @@ def test_the_docstrings_run() -> None:
         for example in finder.find(item, item.__name__, globs=vars(_native).copy()):
             runner.run(example)
     assert runner.summarize().failed == 0
+
+
+def test_equal_numbers_are_found_whatever_their_type_and_length() -> None:
+    unique = schema(JsonBounds(max_digits=400), uniqueItems=True)
+    for exponent in (1, 62, 63, 64, 127, 128, 500, 1000):
+        for sign in (1, -1):
+            integer = sign * 2**exponent
+            with pytest.raises(SchemaRejected):
+                unique.check(b"[%d, %s]" % (integer, repr(float(integer)).encode()))
+            unique.check(b"[%d, %d, %s]" % (integer + 1, integer, repr(float(sign * 2 ** (exponent + 1))).encode()))
+    with pytest.raises(SchemaRejected):
+        unique.check(b"[0, -0.0]")
+    unique.check(b"[1%s, 2]" % (b"0" * 350))
+
+
+def test_nested_unique_items_cost_no_more_than_one() -> None:
+    # CWE-407: 27 KB took 4.3 s, 1 MB more than 40 s: each level wrote out all below it.
+    unique = schema(uniqueItems=True, items={"$ref": "#"})
+    numbers = b",".join(b"%de300" % i for i in range(1000, 91_000))
+    started = time.process_time()
+    unique.check(b"[" * 60 + b"[" + numbers + b"]" + b",0]" * 60)
+    # A debug build; a release takes a tenth of it.
+    assert time.process_time() - started < 15
+
+
+def test_an_enum_compares_by_value_and_looks_up() -> None:
+    choice = schema(items={"enum": [*range(5_000), 0.5, "a", None, True, [1], {"a": 1}]})
+    choice.check(b'[4999, 4999.0, 5e-1, "a", null, true, [1.0], {"a": 1}]')
+    for body in (b"[5000]", b"[false]", b'["1"]', b"[[2]]", b"[{}]", b"[18446744073709551616]"):
+        with pytest.raises(SchemaRejected) as caught:
+            choice.check(body)
+        assert caught.value.errors == [("/0", "enum")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"const": 18446744073709551617}', "64 bits"),
+        ('{"items": {"$ref": ""}}', '"#"'),
+    ],
+)
+def test_a_schema_that_the_engine_would_misread_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Schema(text, BOUNDS)

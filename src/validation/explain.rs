@@ -39,6 +39,12 @@ pub const MOST_BROKEN: usize = 20;
 /// Heaviest body whose errors are all collected: each one copies the value that it is about.
 const SMALL: usize = 1_000;
 
+/// Most that the weight of such a body may be, times the number of subschemas: each may give an error.
+const MOST_COPIED: usize = 500_000;
+
+/// Most errors that are looked at: those of one place are told once, and may be many.
+const MOST_ERRORS: usize = 1_000;
+
 /// What a schema says of itself, kept to explain with.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
@@ -46,6 +52,8 @@ pub(super) struct Vocabulary {
     pub(super) names: HashSet<String>,
     /// Whether there is an `anyOf` or `oneOf`.
     pub(super) alternatives: bool,
+    /// How many objects it is made of, so at least how many subschemas.
+    objects: usize,
 }
 
 impl Vocabulary {
@@ -58,6 +66,7 @@ impl Vocabulary {
     fn collect(&mut self, schema: &Value) {
         match schema {
             Value::Object(map) => {
+                self.objects += 1;
                 self.alternatives |= map.contains_key("anyOf") || map.contains_key("oneOf");
                 if let Some(Value::Object(properties)) = map.get("properties") {
                     self.names.extend(properties.keys().cloned());
@@ -81,8 +90,12 @@ pub(super) fn explain<'a, F: Json>(
     weight: usize,
 ) -> Explanation {
     let mut explanation = Explanation { broken: Vec::new(), truncated: false };
-    if weight <= SMALL {
-        for error in validator.iter_errors(node.clone()) {
+    if weight <= SMALL && weight.saturating_mul(vocabulary.objects) <= MOST_COPIED {
+        for (index, error) in validator.iter_errors(node.clone()).enumerate() {
+            if index == MOST_ERRORS {
+                explanation.truncated = true;
+                break;
+            }
             let broken = describe::<F>(&error, vocabulary, node);
             if explanation.broken.contains(&broken) {
                 continue;

@@ -57,15 +57,7 @@ impl Forms {
     }
 
     fn write_at<'a, F: Json>(&mut self, value: &F::Node<'a>, out: &mut Vec<u8>, depth: usize) {
-        if let Some(text) = value.as_string() {
-            write_text(b's', &text, out);
-        } else if let Some(number) = value.as_number() {
-            write_number(&number, out);
-        } else if let Some(flag) = value.as_boolean() {
-            out.push(if flag { b't' } else { b'f' });
-        } else if value.is_null() {
-            out.push(b'n');
-        } else {
+        if !write_scalar::<F>(value, out) {
             write_length(b'c', self.container::<F>(value, depth), out);
         }
     }
@@ -100,6 +92,22 @@ impl Forms {
         }
         number
     }
+}
+
+/// Appends the form of a value that is no container; says whether it is none.
+pub(super) fn write_scalar<'a, F: Json>(value: &F::Node<'a>, out: &mut Vec<u8>) -> bool {
+    if let Some(text) = value.as_string() {
+        write_text(b's', &text, out);
+    } else if let Some(number) = value.as_number() {
+        write_number(&number, out);
+    } else if let Some(flag) = value.as_boolean() {
+        out.push(if flag { b't' } else { b'f' });
+    } else if value.is_null() {
+        out.push(b'n');
+    } else {
+        return false;
+    }
+    true
 }
 
 fn write_text(tag: u8, text: &str, out: &mut Vec<u8>) {

@@ -17,6 +17,7 @@
 //! Sources: RFC 8259 (JSON), RFC 6901 (JSON Pointer), JSON Schema drafts as named, CWE-400, CWE-674.
 
 pub mod bounds;
+mod choice;
 pub mod explain;
 mod form;
 pub mod lint;

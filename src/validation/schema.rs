@@ -14,12 +14,13 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use super::bounds::Bounds;
+use super::choice;
 use super::explain::{Explanation, Vocabulary, explain};
 use super::form::remembering;
 use super::lint;
 use super::multiple;
 use super::unique;
-use super::value::parse_value;
+use super::value::parse_rounding;
 use crate::error::ConfigError;
 
 /// A compiled schema over values of the kind `F`.
@@ -43,9 +44,15 @@ impl<F: Json> Schema<F> {
     /// # Errors
     /// A [`ConfigError`] that says what cannot be accepted and, where there is one, the cure.
     pub fn compile(text: &str, bounds: &Bounds) -> Result<Self, ConfigError> {
-        let schema = parse_value(text.as_bytes(), &SCHEMA_BOUNDS)
-            .map_err(|rejection| ConfigError::new(format!("the schema cannot be read: {rejection}")))?
-            .value;
+        let (parsed, rounded) = parse_rounding(text.as_bytes(), &SCHEMA_BOUNDS)
+            .map_err(|rejection| ConfigError::new(format!("the schema cannot be read: {rejection}")))?;
+        if let Some(literal) = rounded {
+            return Err(ConfigError::new(format!(
+                "the schema holds {literal:.40}, an integer beyond 64 bits that would be rounded; write it \
+                 with an exponent if the nearest double will do"
+            )));
+        }
+        let schema = parsed.value;
         check_dialect(&schema)?;
         let validator = jsonschema::options_for::<F>()
             .offline()
@@ -54,6 +61,7 @@ impl<F: Json> Schema<F> {
             .with_pattern_options(PatternOptions::regex())
             .with_keyword(multiple::NAME, multiple::factory::<F>)
             .with_keyword(unique::NAME, unique::factory::<F>)
+            .with_keyword(choice::NAME, choice::factory::<F>)
             .build(&schema)
             .map_err(|error| ConfigError::new(teach(&error)))?;
         lint::check(&schema, bounds.max_depth)?;

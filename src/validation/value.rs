@@ -9,17 +9,31 @@ use super::parser::{Builder, ParseError, Parsed, parse};
 use super::rejection::JsonRejection;
 
 /// Makes `serde_json::Value`. An integer beyond 64 bits becomes the nearest double.
-pub struct ValueBuilder;
+#[derive(Debug, Default)]
+pub struct ValueBuilder {
+    /// The first integer that was rounded, as written.
+    rounded: Option<String>,
+}
 
 /// Reads `data` into a `serde_json::Value`, under the same rules as a body.
 ///
 /// # Errors
 /// The first refusal met from the left.
 pub fn parse_value(data: &[u8], bounds: &Bounds) -> Result<Parsed<Value>, JsonRejection> {
-    parse(data, bounds, &mut ValueBuilder).map_err(|error| match error {
-        ParseError::Rejected(rejection) => rejection,
-        ParseError::Fault(never) => match never {},
-    })
+    Ok(parse_rounding(data, bounds)?.0)
+}
+
+/// The same, and the first integer that was rounded.
+pub(super) fn parse_rounding(
+    data: &[u8],
+    bounds: &Bounds,
+) -> Result<(Parsed<Value>, Option<String>), JsonRejection> {
+    let mut builder = ValueBuilder::default();
+    match parse(data, bounds, &mut builder) {
+        Ok(parsed) => Ok((parsed, builder.rounded)),
+        Err(ParseError::Rejected(rejection)) => Err(rejection),
+        Err(ParseError::Fault(never)) => match never {},
+    }
 }
 
 impl Builder for ValueBuilder {
@@ -45,6 +59,7 @@ impl Builder for ValueBuilder {
         if let Ok(value) = literal.parse::<u64>() {
             return Ok(Value::Number(value.into()));
         }
+        self.rounded.get_or_insert_with(|| literal.to_owned());
         // At most `max_digits` long; beyond a double it is only ever a limit that nothing reaches.
         let nearest = literal.parse::<f64>().unwrap_or(f64::MAX).clamp(f64::MIN, f64::MAX);
         Ok(Number::from_f64(nearest).map_or(Value::Null, Value::Number))

@@ -24,8 +24,12 @@ pub(super) struct Graph {
 pub(super) struct Node {
     /// JSON Pointer into the schema.
     pointer: String,
+    /// What one visit costs, in visits of a plain subschema.
+    pub(super) cost: u64,
     /// Subschemas applied to the same value.
     pub(super) here: Vec<usize>,
+    /// Those of them that a reference names.
+    pub(super) references: Vec<usize>,
     /// Subschemas applied to values in it.
     pub(super) down: Vec<(Step, usize)>,
 }
@@ -57,6 +61,10 @@ impl Graph {
         while let Some(task) = work.open.pop() {
             work.edges(&task).map_err(|error| match error {
                 Fault::Reference(error) => outside(error),
+                Fault::Empty(place) => ConfigError::new(format!(
+                    "{place} has a reference that is empty or no string, which the engine would ignore; \
+                     the root of the schema is \"#\""
+                )),
                 Fault::Outside(reference) => ConfigError::new(format!(
                     "the reference \"{reference}\" leaves the schema; put what it refers to under \"$defs\""
                 )),
@@ -88,6 +96,8 @@ struct Task<'s> {
 enum Fault {
     Reference(referencing::Error),
     Outside(String),
+    /// It means the root (RFC 3986 §4.4), and the engine drops it without a word.
+    Empty(String),
 }
 
 impl From<referencing::Error> for Fault {
@@ -115,7 +125,7 @@ impl<'s> Survey<'s> {
         }
         let node = self.nodes.len();
         let pointer = self.pointers.get(&address).cloned().unwrap_or_default();
-        self.nodes.push(Node { pointer, ..Node::default() });
+        self.nodes.push(Node { pointer, cost: cost(map), ..Node::default() });
         self.known.insert((address, role), node);
         let draft = draft.detect(schema);
         // An `$id` that cannot be resolved was refused by the engine before.
@@ -153,7 +163,8 @@ impl<'s> Survey<'s> {
             return node;
         }
         let node = self.nodes.len();
-        self.nodes.push(Node { pointer: self.nodes[task.node].pointer.clone(), ..Node::default() });
+        let pointer = self.nodes[task.node].pointer.clone();
+        self.nodes.push(Node { pointer, cost: 1, ..Node::default() });
         self.known.insert((task.address, Role::Mark), node);
         let (schema, resolver, draft) = (task.schema, task.resolver.clone(), task.draft);
         self.open.push(Task { node, address: task.address, schema, resolver, draft, role: Role::Mark });
@@ -232,9 +243,13 @@ impl<'s> Survey<'s> {
     }
 
     fn references(&mut self, task: &Task<'s>, role: Role) -> Result<(), Fault> {
-        if let Some(Value::String(reference)) = task.schema.get("$ref")
-            && !reference.is_empty()
-        {
+        for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
+            let reference = task.schema.get(keyword);
+            if reference.is_some_and(|reference| reference.as_str().is_none_or(str::is_empty)) {
+                return Err(Fault::Empty(self.nodes[task.node].name()));
+            }
+        }
+        if let Some(Value::String(reference)) = task.schema.get("$ref") {
             self.refer(task, reference, role)?;
         }
         if let Some(Value::String(reference)) = task.schema.get("$dynamicRef") {
@@ -260,6 +275,7 @@ impl<'s> Survey<'s> {
         }
         if let Some(node) = self.node(target, &resolver, draft, role) {
             self.nodes[task.node].here.push(node);
+            self.nodes[task.node].references.push(node);
         }
         Ok(())
     }
@@ -278,6 +294,7 @@ impl<'s> Survey<'s> {
         for target in targets {
             if let Some(node) = self.node(target, &task.resolver, task.draft, role) {
                 self.nodes[task.node].here.push(node);
+                self.nodes[task.node].references.push(node);
             }
         }
         Ok(())
@@ -336,6 +353,12 @@ impl<'s> Anchors<'s> {
         let outermost = of(&self.outermost);
         if outermost.is_empty() { of(&self.inner) } else { outermost }
     }
+}
+
+/// Arrays and objects in an `enum` are compared one by one; everything else is looked up at once.
+fn cost(schema: &Map<String, Value>) -> u64 {
+    let members = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    1 + 2 * members.filter(|member| member.is_array() || member.is_object()).count() as u64
 }
 
 fn alternatives(schema: &Map<String, Value>) -> impl Iterator<Item = (&'static str, &Value)> {

@@ -8,8 +8,8 @@
 //! # The rule
 //! The subschemas that judge one value of a body are decided by the path to it: the schema is an
 //! automaton that reads paths. For every path that a body within `max_depth` can have, the number
-//! of times that subschemas are asked about the value there is at most [`MOST_VISITS`], or four
-//! times the number of subschemas if that is more. This is computed, not guessed: from the root,
+//! of times that subschemas are asked about the value there is at most the number of subschemas and
+//! [`MOST_VISITS`] more; an array or object in an `enum` counts as two. This is computed, not guessed: from the root,
 //! each kind of step (this member, any other member, this index, any other index) leads from one
 //! multiset of subschemas to the next, until no new multiset appears.
 //!
@@ -18,9 +18,12 @@
 //! JSON value as a schema: all pass. An expression language whose `and` and `or` are separate
 //! branches with a member `args` each does not; one branch with `"enum": ["and", "or"]` does.
 //!
+//! In the same way it is computed how deep the engine can call itself: [`stack`].
+//!
 //! It does not bound the cost of one visit: a long pattern on a long string, say.
 
 mod graph;
+mod stack;
 mod steps;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -31,8 +34,8 @@ use self::graph::{Graph, Node};
 use self::steps::Step;
 use crate::error::ConfigError;
 
-/// How often subschemas may be asked about one value, in a schema with few of them.
-const MOST_VISITS: u64 = 1024;
+/// How often subschemas may be asked about one value, beside once each.
+const MOST_VISITS: u64 = 64;
 
 /// How many steps the examination may take before it gives up: well under a second.
 const MOST_WORK: usize = 1_000_000;
@@ -49,8 +52,16 @@ pub(super) fn check(schema: &Value, max_depth: usize) -> Result<(), ConfigError>
         return Ok(());
     }
     let graph = Graph::of(schema)?;
-    let most = MOST_VISITS.max(4 * graph.nodes.len() as u64);
-    let closures = closures(&graph.nodes, most)?;
+    let most = MOST_VISITS + graph.nodes.len() as u64;
+    let order = in_place_order(&graph.nodes)?;
+    let closures = closures(&graph.nodes, &order, most)?;
+    if let Some(depth) = stack::too_deep(&graph.nodes, &order, max_depth) {
+        return Err(ConfigError::new(format!(
+            "the schema applies so many subschemas to one value that a body nested {depth} deep could \
+             exhaust the stack, and max_depth is {max_depth}; lower max_depth, or shorten the chain of \
+             references and alternatives between one level and the next"
+        )));
+    }
     let mut work = 0;
     let mut seen: HashSet<Visits> = HashSet::new();
     let mut queue: VecDeque<(Visits, usize)> = VecDeque::from([(vec![(0, 1)], 0)]);
@@ -79,11 +90,10 @@ pub(super) fn check(schema: &Value, max_depth: usize) -> Result<(), ConfigError>
 }
 
 /// For each subschema, which ones judge the same value because of it, itself included.
-fn closures(nodes: &[Node], most: u64) -> Result<Vec<Visits>, ConfigError> {
-    let order = in_place_order(nodes)?;
+fn closures(nodes: &[Node], order: &[usize], most: u64) -> Result<Vec<Visits>, ConfigError> {
     let mut closures: Vec<Visits> = vec![Vec::new(); nodes.len()];
-    for &index in &order {
-        let mut visits = BTreeMap::from([(index, 1)]);
+    for &index in order {
+        let mut visits = BTreeMap::from([(index, nodes[index].cost)]);
         for &inner in &nodes[index].here {
             for &(node, times) in &closures[inner] {
                 add(&mut visits, node, times);
@@ -200,6 +210,12 @@ fn add(visits: &mut BTreeMap<usize, u64>, node: usize, times: u64) {
 }
 
 fn multiplies(nodes: &[Node], visits: &BTreeMap<usize, u64>) -> ConfigError {
+    if visits.keys().any(|&node| nodes[node].cost > MOST_VISITS) {
+        return ConfigError::new(
+            "an enum holds so many arrays and objects that comparing each value with each of them could \
+             keep the server busy; 30 of them are fine, and strings and numbers without number",
+        );
+    }
     let worst = visits.iter().max_by_key(|(_, times)| **times).map_or(0, |(&node, _)| node);
     ConfigError::new(format!(
         "the schema at {} is reached in more than one way for the same value, and each way multiplies: \

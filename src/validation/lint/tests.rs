@@ -133,6 +133,111 @@ fn examining_a_schema_takes_bounded_time() {
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
+/// `length` references and alternatives between one level and the next.
+fn chain(length: usize) -> Value {
+    let mut definitions = serde_json::Map::new();
+    for i in 0..length {
+        let next = json!({"anyOf": [{"$ref": format!("#/$defs/d{}", i + 1)}]});
+        definitions.insert(format!("d{i}"), next);
+    }
+    let last =
+        json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "required": ["missing"]});
+    definitions.insert(format!("d{length}"), last);
+    json!({"$ref": "#/$defs/d0", "$defs": definitions})
+}
+
+#[test]
+fn a_chain_that_a_body_could_repeat_until_the_stack_ends_is_refused() {
+    // CWE-674: 30 links and 64 levels ended a process with threads of 512 KiB, 120 and 255 any process.
+    for (length, depth) in [(30, 64), (120, 255), (10, 64), (1, 255)] {
+        let error = check(&chain(length), depth).unwrap_err().to_string();
+        assert!(error.contains("stack") && error.contains("max_depth"), "{error}");
+    }
+    // What no body can repeat is as long as the developer likes, within reason.
+    let mut once = chain(100);
+    once["$defs"]["d100"] = json!({"type": "string"});
+    assert!(check(&once, 255).is_ok());
+}
+
+#[test]
+fn what_is_allowed_keeps_its_stack_at_full_depth() {
+    for (schema, depth) in [
+        (json!({"properties": {"a": {"$ref": "#"}}, "required": ["missing"]}), 255),
+        (chain(3), 64),
+        (
+            json!({"anyOf": [{"type": "null"}, {"properties": {"a": {"$ref": "#"}}, "required": ["missing"]}]}),
+            160,
+        ),
+    ] {
+        let bounds = Bounds::new(1 << 20, depth, 10_000, 309).unwrap();
+        let compiled = Schema::<SerdeJson>::compile(&schema.to_string(), &bounds).unwrap();
+        let body = (0..depth).fold(json!({}), |inner, _| json!({"a": inner}));
+        // 512 KiB in a release build; four times that for the frames of a debug build.
+        let size = if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 };
+        std::thread::scope(|scope| {
+            let judge = || {
+                assert!(!compiled.is_valid(&body));
+                assert!(!compiled.explain(&&body, 1).broken.is_empty());
+            };
+            std::thread::Builder::new().stack_size(size).spawn_scoped(scope, judge).unwrap().join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_reference_that_the_engine_would_drop_is_refused() {
+    // RFC 3986 §4.4: the empty reference means the root; the engine lets everything pass instead.
+    for keyword in ["$ref", "$dynamicRef"] {
+        let error = refusal(&json!({"properties": {"a": {keyword: ""}}})).unwrap();
+        assert!(error.contains("/properties/a") && error.contains("\"#\""), "{error}");
+    }
+    let error = refusal(&json!({"anyOf": [{"items": {"$ref": ""}}, {"items": {"$ref": ""}}]})).unwrap();
+    assert!(error.contains("\"#\""), "{error}");
+    assert_eq!(refusal(&json!({"properties": {"$ref": {"type": "string"}}})), None);
+}
+
+#[test]
+fn what_is_asked_of_one_value_stays_in_proportion_to_the_schema() {
+    // CWE-407: on 1 MiB of integers 2^8 visits each took 2.7 s.
+    let mut definitions = serde_json::Map::new();
+    for i in 0..8 {
+        let next = json!({"$ref": format!("#/$defs/d{}", i + 1)});
+        definitions.insert(format!("d{i}"), json!({"allOf": [next.clone(), next]}));
+    }
+    definitions.insert("d8".to_owned(), json!({"type": "integer"}));
+    let schema = json!({"items": {"$ref": "#/$defs/d0"}, "$defs": definitions});
+    assert!(refusal(&schema).unwrap().contains("more than one way"));
+    // 100 arrays to compare each element with took 1.3 s.
+    let arrays =
+        |count: usize| json!({"items": {"enum": (0..count).map(|i| json!([i])).collect::<Vec<_>>()}});
+    assert!(refusal(&arrays(100)).unwrap().contains("enum"));
+    assert_eq!(refusal(&arrays(20)), None);
+    // Scalars are looked up, so there may be any number of them.
+    let integers: Vec<usize> = (0..5_000).collect();
+    assert_eq!(refusal(&json!({"items": {"enum": integers}})), None);
+}
+
+#[test]
+fn schemas_as_they_are_written_are_allowed() {
+    let geometry = json!({"properties": {"geometry": {"$ref": "#/$defs/geometry"}}, "$defs": {
+        "position": {"type": "array", "items": {"type": "number"}, "minItems": 2},
+        "geometry": {"oneOf": [
+            {"properties": {"type": {"const": "Point"}, "coordinates": {"$ref": "#/$defs/position"}}},
+            {"properties": {"type": {"const": "LineString"}, "coordinates": {"items": {"$ref": "#/$defs/position"}}}},
+            {"properties": {"type": {"const": "Collection"}, "geometries": {"items": {"$ref": "#/$defs/geometry"}}}}]}}});
+    let inheritance = json!({"$ref": "#/$defs/dog", "$defs": {
+        "named": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+        "animal": {"allOf": [{"$ref": "#/$defs/named"}, {"properties": {"legs": {"type": "integer"}}}]},
+        "pet": {"allOf": [{"$ref": "#/$defs/animal"}, {"properties": {"owner": {"$ref": "#/$defs/named"}}}]},
+        "dog": {"allOf": [{"$ref": "#/$defs/pet"}, {"properties": {"breed": {"type": "string"}}}]}}});
+    let union = |i: usize| json!({"allOf": [{"$ref": "#/$defs/base"}], "properties": {"kind": {"const": i}}, "required": ["kind"]});
+    let union = json!({"items": {"oneOf": (0..50).map(union).collect::<Vec<_>>()},
+        "$defs": {"base": {"properties": {"id": {"type": "string", "format": "uuid"}}}}});
+    for schema in [geometry, inheritance, union] {
+        assert_eq!(refusal(&schema), None, "{schema}");
+    }
+}
+
 struct Random(u64);
 
 impl Random {

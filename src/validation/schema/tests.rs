@@ -179,3 +179,30 @@ fn an_explanation_is_short_and_says_when_it_is_not_whole() {
     let explanation = schema.explain(&&many, 100_000);
     assert_eq!((explanation.broken.len(), explanation.truncated), (0, true));
 }
+
+#[test]
+fn an_integer_that_would_be_rounded_is_refused() {
+    // `const` 2^64 + 1 accepted 2^64.
+    for text in [
+        r#"{"const": 18446744073709551617}"#,
+        r#"{"enum": [1, -9223372036854775809]}"#,
+        r#"{"properties": {"a": {"minimum": 100000000000000000000}}}"#,
+    ] {
+        let error = Schema::<SerdeJson>::compile(text, &Bounds::default()).err().unwrap().to_string();
+        assert!(error.contains("64 bits"), "{error}");
+    }
+    let exact = compile(&json!({"maximum": u64::MAX, "minimum": i64::MIN})).unwrap();
+    assert!(exact.is_valid(&json!(u64::MAX)));
+    assert!(Schema::<SerdeJson>::compile(r#"{"maximum": 1e30}"#, &Bounds::default()).is_ok());
+}
+
+#[test]
+fn a_schema_that_breaks_in_many_places_is_not_explained_with_a_copy_for_each() {
+    // 900 rules, and each error holds a copy of the body.
+    let rules: Vec<Value> = (0..900).map(|i| json!({"minProperties": i + 5})).collect();
+    let schema = compile(&json!({"allOf": rules})).unwrap();
+    let body = json!({"a": "x".repeat(60_000)});
+    let explanation = schema.explain(&&body, 2 + 60_000 / 64);
+    assert_eq!(explanation.broken, [Broken { pointer: String::new(), rule: "minProperties".to_owned() }]);
+    assert!(explanation.truncated);
+}
