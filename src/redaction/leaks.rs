@@ -101,3 +101,25 @@ fn an_apostrophe_in_a_list_inside_nested_json_does_not_end_it() {
         assert_eq!(value, serde_json::json!({"token": "[REDACTED:TOKEN]", "z": {"pin": "[REDACTED:PIN]"}}));
     }
 }
+
+#[test]
+fn json_that_was_printed_over_several_lines_stays_json_and_says_nothing() {
+    let value =
+        serde_json::json!({"password": ["Zq9", {"a": [1, "Zq9]"]}], "cookies": {"x": "Zq9"}, "z": [1]});
+    let printed = serde_json::to_string_pretty(&value).unwrap();
+    for text in [printed.clone(), printed.replace('\n', "\r\n"), printed.replace('\n', "\n\n")] {
+        let expected =
+            serde_json::json!({"password": "[REDACTED:PASSWORD]", "cookies": "[REDACTED:COOKIE]", "z": [1]});
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown(&text)).unwrap(), expected);
+    }
+    for (text, expected) in [
+        ("{'password': ['Zq9',\n    'Zq9 '\n    'Zq9']}", "{'password': '[REDACTED:PASSWORD]'}"),
+        ("password=[Zq9\nnext line", "password=[REDACTED:PASSWORD]\nnext line"),
+        ("password=['Zq9\n', next]", "password=[REDACTED:PASSWORD]\n', next]"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+    let endless = format!("password=[{}", "1,\n".repeat(60_000));
+    let out = shown(&endless);
+    assert!(out.len() > 100_000 && out.starts_with("password=[REDACTED:PASSWORD]\n1,"));
+}
