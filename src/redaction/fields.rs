@@ -9,7 +9,7 @@
 //! (`--password hunter2`): in prose that would hide every word after "password".
 
 use super::names::{self, Names};
-use super::text::{alnum, is_marker, percent};
+use super::text::{alnum, colour_before, colour_digits, is_marker, percent};
 use super::values::{self, Opening, Place};
 use super::{Finding, Quote};
 
@@ -81,12 +81,13 @@ fn tagged(text: &[u8], close: usize, floor: usize, names: &Names) -> Option<Find
     Finding::new(close + 1, end, entity)
 }
 
-/// The end of the name before a sign: quotes, blanks and brackets are passed over, also encoded.
+/// The end of the name before a sign: quotes, blanks, brackets and colours are passed over, also encoded.
 #[inline]
 fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<usize> {
     let mut end = sign;
-    while end > floor && sign - end < 16 {
+    while end > floor && sign - end < 32 {
         match text[end - 1] {
+            b'm' if colour_before(&text[floor..end]) > 0 => end -= colour_before(&text[floor..end]) - 1,
             b' ' | b'\t' | b'\\' | b']' | b'"' | b'\'' | b'`' => {}
             byte if is_name_byte(byte) => {
                 let escape = end.checked_sub(3).filter(|start| *start >= floor);
@@ -112,7 +113,13 @@ fn closing_quote(text: &[u8], end: usize, sign: usize) -> Option<Quote> {
 
 fn name_start(text: &[u8], end: usize, floor: usize) -> usize {
     let longest = &text[floor.max(end.saturating_sub(names::REACH))..end];
-    end - longest.iter().rev().take_while(|b| is_name_byte(**b)).count()
+    let start = end - longest.iter().rev().take_while(|b| is_name_byte(**b)).count();
+    // The `36m` of a colour code before the name is no part of it.
+    let code = start + colour_digits(&text[start..end]);
+    if text[code..end].first() == Some(&b'm') && colour_before(&text[floor..code + 1]) > code - start {
+        return code + 1;
+    }
+    start
 }
 
 fn is_name_byte(byte: u8) -> bool {

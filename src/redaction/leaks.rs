@@ -123,3 +123,20 @@ fn json_that_was_printed_over_several_lines_stays_json_and_says_nothing() {
     let out = shown(&endless);
     assert!(out.len() > 100_000 && out.starts_with("password=[REDACTED:PASSWORD]\n1,"));
 }
+
+#[test]
+fn colours_between_a_name_and_its_value_do_not_hide_it() {
+    for (text, expected) in [
+        (
+            "^[36mpassword^[0m=^[35mZq9^[0m ^[36mn^[0m=1",
+            "^[36mpassword^[0m=^[35m[REDACTED:PASSWORD]^[0m ^[36mn^[0m=1",
+        ),
+        ("^[1;38;5;36mpin^[0m: ^[1m^[35m'Z q9'^[0m", "^[1;38;5;36mpin^[0m: ^[1m^[35m'[REDACTED:PIN]'^[0m"),
+        ("^[mcookie^[m=^[35mZq9^[m", "^[mcookie^[m=^[35m[REDACTED:COOKIE]^[m"),
+        ("^[36mdevicem^[0m=1 ^[36m^[0m=2 ^[36mn^[0m=3", "^[36mdevicem^[0m=1 ^[36m^[0m=2 ^[36mn^[0m=3"),
+    ] {
+        for escape in ["\u{1b}", "\\x1b", "\\u001b"] {
+            assert_eq!(shown(&text.replace('^', escape)), expected.replace('^', escape));
+        }
+    }
+}

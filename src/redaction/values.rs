@@ -11,7 +11,7 @@
 //! linear. The one exception, looking past a delimiter for `name=`, is bounded by the length of a name.
 
 use super::names::Entity;
-use super::text::{alnum, is_marker, marker_length, percent, run};
+use super::text::{alnum, colour, is_marker, marker_length, percent, run};
 use super::{Finding, Quote};
 
 /// How a value is announced.
@@ -87,8 +87,20 @@ pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<F
     Finding::new(start, end, entity)
 }
 
+/// Passes over blanks, and over the codes of a coloured log.
 fn skip_blanks(text: &[u8], from: usize) -> usize {
-    from + text[from..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+    let mut at = from;
+    while let Some(byte) = text.get(at) {
+        at += match byte {
+            b' ' | b'\t' => 1,
+            0x1b | b'\\' => match colour(text, at) {
+                0 => break,
+                length => length,
+            },
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
@@ -285,7 +297,7 @@ fn ends_at(text: &[u8], at: usize, place: &Place) -> bool {
         }
         b'<' => matches!(next, b'/' | b'!') || next.is_ascii_alphabetic() || is_marker(&text[at + 1..]),
         // `\"` closes the text that the pair stands in.
-        b'\\' => quote_follows(text, at),
+        b'\\' => quote_follows(text, at) || colour(text, at) > 0,
         b'%' if place.encoded => {
             matches!(percent(text, at), Some(0..=b' ' | b'&' | b';' | b',' | b'"' | b'\'' | b'#' | b'}'))
         }
