@@ -25,6 +25,7 @@ fn the_tail_of_an_escape_is_never_cut_out_of_a_character() {
         ("\\u12éann@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
         ("\\x0aann@b.co", "\\x0a[REDACTED:EMAIL_ADDRESS]"),
         ("\\u000aann@b.co", "\\u000a[REDACTED:EMAIL_ADDRESS]"),
+        ("\\@b.co", "\\@b.co"),
         ("\\x@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
     ] {
         assert_eq!(shown(text), expected);
@@ -138,5 +139,33 @@ fn colours_between_a_name_and_its_value_do_not_hide_it() {
         for escape in ["\u{1b}", "\\x1b", "\\u001b"] {
             assert_eq!(shown(&text.replace('^', escape)), expected.replace('^', escape));
         }
+    }
+}
+
+#[test]
+fn names_in_the_plural_with_an_index_in_pairs_and_in_tags_are_read() {
+    for (text, expected) in [
+        ("SECRET_KEY_FALLBACKS=['Zq9', 'b'] x", "SECRET_KEY_FALLBACKS=[REDACTED:SECRET] x"),
+        ("user[password][]=Zq9&b=1", "user[password][]=[REDACTED:PASSWORD]&b=1"),
+        ("password[0]=Zq9", "password[0]=[REDACTED:PASSWORD]"),
+        ("form['password'][0][1] = 'Zq9'", "form['password'][0][1] = '[REDACTED:PASSWORD]'"),
+        ("user%5Bpassword%5D%5B0%5D=Zq9", "user%5Bpassword%5D%5B0%5D=[REDACTED:PASSWORD]"),
+        ("[('password', ['Zq9', 'b']), ('a', 1)]", "[('password', '[REDACTED:PASSWORD]'), ('a', 1)]"),
+        ("(\"pin\", 1234)", "(\"pin\", \"[REDACTED:PIN]\")"),
+        ("('password', None)", "('password', None)"),
+        ("('token', {'a': ('Zq9', 1)})", "('token', '[REDACTED:TOKEN]')"),
+        ("<password type='x'>Zq9</password>", "<password type='x'>[REDACTED:PASSWORD]</password>"),
+        (
+            "<w:Password a=\"1\" b >Zq9</w:Password>",
+            "<w:Password a=\"1\" b >[REDACTED:PASSWORD]</w:Password>",
+        ),
+        ("<password/><user id='a'>ann</user>", "<password/><user id='a'>ann</user>"),
+        ("tokens: 4096, used", "tokens: 4096, used"),
+        ("tokens: ['Zq9']", "tokens: [REDACTED:TOKEN]"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+    for name in ["user[password][]", "password[0]", "password[0][]", "a[tokens]"] {
+        assert!(redactor().is_secret_name(name), "{name}");
     }
 }

@@ -162,6 +162,10 @@ impl Redactor {
     }
 
     fn name_entity(&self, name: &[u8]) -> Option<&'static str> {
+        let mut name = name;
+        while let length @ 1.. = text::index_before(name) {
+            name = &name[..name.len() - length];
+        }
         // `user[password]` ends in a bracket.
         let end = name.iter().rposition(|b| b.is_ascii_alphanumeric() || *b >= 0x80)?;
         self.engine.names().entity(&name[..=end])

@@ -56,6 +56,13 @@ fn ends_colour(before: &[u8]) -> bool {
     before[..before.len() - digits].ends_with(b"[")
 }
 
+/// The length of the index that *before* ends with: `[]` or `[12]`.
+pub(super) fn index_before(before: &[u8]) -> usize {
+    let Some((b']', rest)) = before.split_last() else { return 0 };
+    let digits = rest.iter().rev().take(8).take_while(|b| b.is_ascii_digit()).count();
+    if rest[..rest.len() - digits].ends_with(b"[") { digits + 2 } else { 0 }
+}
+
 /// How a terminal's colour code starts, also in JSON and in a repr.
 const COLOURS: [&[u8]; 3] = [b"\x1b[", b"\\x1b[", b"\\u001b["];
 
