@@ -169,3 +169,23 @@ fn names_in_the_plural_with_an_index_in_pairs_and_in_tags_are_read() {
         assert!(redactor().is_secret_name(name), "{name}");
     }
 }
+
+#[test]
+fn what_is_glued_together_is_found_at_once() {
+    let redactor = redactor();
+    let pieces = "Bearer |Bearer+|Basic |dXNlcjpwYXNz|+|sk-ant-|aaaaaaaaaaaaaaaaaaaa|4111111111111111|/|-|=|.| |7|_|\n|        Authorization: |%20|eyJhbGciOiJ|SK0|token=|\u{1b}[1m|[REDACTED:X]|\"|[0]|[|]|<password a='|>|('token',";
+    let pieces: Vec<&str> = pieces.split('|').collect();
+    let mut state = 7u64;
+    for _ in 0..40_000 {
+        let mut below = |most: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % most
+        };
+        let text: String =
+            (0..1 + below(9)).map(|_| pieces[below(pieces.len())]).collect::<Vec<_>>().concat();
+        let once = redactor.redact(&text);
+        assert_eq!(redactor.redact(&once), once, "from {text:?}");
+    }
+    let text = concat!("Bearer Basic dXNlcjpwYXNz+sk-", "ant-aaaaaaaaaaaaaaaaaaaa4111111111111111");
+    assert_eq!(shown(text), "Bearer Basic [REDACTED:BASIC_AUTH]");
+}

@@ -42,7 +42,9 @@ pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding>
     }
     let (skipped, entity) = scheme(&text[start..], place.entity);
     let start = start + skipped;
-    if is_marker(&text[start..]) {
+    // `>` ends a tag whose content was replaced.
+    let value = &text[start..];
+    if is_marker(value.strip_prefix(b">").unwrap_or(value)) {
         return None;
     }
     let first = percent(text, start).filter(|_| place.encoded).or(text.get(start).copied())?;
