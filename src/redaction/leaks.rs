@@ -25,6 +25,7 @@ fn the_tail_of_an_escape_is_never_cut_out_of_a_character() {
         ("\\u12éann@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
         ("\\x0aann@b.co", "\\x0a[REDACTED:EMAIL_ADDRESS]"),
         ("\\u000aann@b.co", "\\u000a[REDACTED:EMAIL_ADDRESS]"),
+        ("\\@b.co", "\\@b.co"),
         ("\\x@b.co", "\\[REDACTED:EMAIL_ADDRESS]"),
     ] {
         assert_eq!(shown(text), expected);
@@ -100,4 +101,91 @@ fn an_apostrophe_in_a_list_inside_nested_json_does_not_end_it() {
         }
         assert_eq!(value, serde_json::json!({"token": "[REDACTED:TOKEN]", "z": {"pin": "[REDACTED:PIN]"}}));
     }
+}
+
+#[test]
+fn json_that_was_printed_over_several_lines_stays_json_and_says_nothing() {
+    let value =
+        serde_json::json!({"password": ["Zq9", {"a": [1, "Zq9]"]}], "cookies": {"x": "Zq9"}, "z": [1]});
+    let printed = serde_json::to_string_pretty(&value).unwrap();
+    for text in [printed.clone(), printed.replace('\n', "\r\n"), printed.replace('\n', "\n\n")] {
+        let expected =
+            serde_json::json!({"password": "[REDACTED:PASSWORD]", "cookies": "[REDACTED:COOKIE]", "z": [1]});
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown(&text)).unwrap(), expected);
+    }
+    for (text, expected) in [
+        ("{'password': ['Zq9',\n    'Zq9 '\n    'Zq9']}", "{'password': '[REDACTED:PASSWORD]'}"),
+        ("password=[Zq9\nnext line", "password=[REDACTED:PASSWORD]\nnext line"),
+        ("password=['Zq9\n', next]", "password=[REDACTED:PASSWORD]\n', next]"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+    let endless = format!("password=[{}", "1,\n".repeat(60_000));
+    let out = shown(&endless);
+    assert!(out.len() > 100_000 && out.starts_with("password=[REDACTED:PASSWORD]\n1,"));
+}
+
+#[test]
+fn colours_between_a_name_and_its_value_do_not_hide_it() {
+    for (text, expected) in [
+        (
+            "^[36mpassword^[0m=^[35mZq9^[0m ^[36mn^[0m=1",
+            "^[36mpassword^[0m=^[35m[REDACTED:PASSWORD]^[0m ^[36mn^[0m=1",
+        ),
+        ("^[1;38;5;36mpin^[0m: ^[1m^[35m'Z q9'^[0m", "^[1;38;5;36mpin^[0m: ^[1m^[35m'[REDACTED:PIN]'^[0m"),
+        ("^[mcookie^[m=^[35mZq9^[m", "^[mcookie^[m=^[35m[REDACTED:COOKIE]^[m"),
+        ("^[36mdevicem^[0m=1 ^[36m^[0m=2 ^[36mn^[0m=3", "^[36mdevicem^[0m=1 ^[36m^[0m=2 ^[36mn^[0m=3"),
+    ] {
+        for escape in ["\u{1b}", "\\x1b", "\\u001b"] {
+            assert_eq!(shown(&text.replace('^', escape)), expected.replace('^', escape));
+        }
+    }
+}
+
+#[test]
+fn names_in_the_plural_with_an_index_in_pairs_and_in_tags_are_read() {
+    for (text, expected) in [
+        ("SECRET_KEY_FALLBACKS=['Zq9', 'b'] x", "SECRET_KEY_FALLBACKS=[REDACTED:SECRET] x"),
+        ("user[password][]=Zq9&b=1", "user[password][]=[REDACTED:PASSWORD]&b=1"),
+        ("password[0]=Zq9", "password[0]=[REDACTED:PASSWORD]"),
+        ("form['password'][0][1] = 'Zq9'", "form['password'][0][1] = '[REDACTED:PASSWORD]'"),
+        ("user%5Bpassword%5D%5B0%5D=Zq9", "user%5Bpassword%5D%5B0%5D=[REDACTED:PASSWORD]"),
+        ("[('password', ['Zq9', 'b']), ('a', 1)]", "[('password', '[REDACTED:PASSWORD]'), ('a', 1)]"),
+        ("(\"pin\", 1234)", "(\"pin\", \"[REDACTED:PIN]\")"),
+        ("('password', None)", "('password', None)"),
+        ("('token', {'a': ('Zq9', 1)})", "('token', '[REDACTED:TOKEN]')"),
+        ("<password type='x'>Zq9</password>", "<password type='x'>[REDACTED:PASSWORD]</password>"),
+        (
+            "<w:Password a=\"1\" b >Zq9</w:Password>",
+            "<w:Password a=\"1\" b >[REDACTED:PASSWORD]</w:Password>",
+        ),
+        ("<password/><user id='a'>ann</user>", "<password/><user id='a'>ann</user>"),
+        ("tokens: 4096, used", "tokens: 4096, used"),
+        ("tokens: ['Zq9']", "tokens: [REDACTED:TOKEN]"),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+    for name in ["user[password][]", "password[0]", "password[0][]", "a[tokens]"] {
+        assert!(redactor().is_secret_name(name), "{name}");
+    }
+}
+
+#[test]
+fn what_is_glued_together_is_found_at_once() {
+    let redactor = redactor();
+    let pieces = "Bearer |Bearer+|Basic |dXNlcjpwYXNz|+|sk-ant-|aaaaaaaaaaaaaaaaaaaa|4111111111111111|/|-|=|.| |7|_|\n|        Authorization: |%20|eyJhbGciOiJ|SK0|token=|\u{1b}[1m|[REDACTED:X]|\"|[0]|[|]|<password a='|>|('token',";
+    let pieces: Vec<&str> = pieces.split('|').collect();
+    let mut state = 7u64;
+    for _ in 0..40_000 {
+        let mut below = |most: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % most
+        };
+        let text: String =
+            (0..1 + below(9)).map(|_| pieces[below(pieces.len())]).collect::<Vec<_>>().concat();
+        let once = redactor.redact(&text);
+        assert_eq!(redactor.redact(&once), once, "from {text:?}");
+    }
+    let text = concat!("Bearer Basic dXNlcjpwYXNz+sk-", "ant-aaaaaaaaaaaaaaaaaaaa4111111111111111");
+    assert_eq!(shown(text), "Bearer Basic [REDACTED:BASIC_AUTH]");
 }

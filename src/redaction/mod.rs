@@ -17,7 +17,7 @@
 //! # What it does not do
 //! It does not recognise people's names, addresses or telephone numbers, nor secrets without a name, prefix or shape
 //! (32 random letters in a sentence), nor secrets that are encoded beyond percent-encoding (base64 of a
-//! password). A value on another line than its name is not found. It is a net under a careful program, not
+//! password). A value that starts on another line than its name is not found. It is a net under a careful program, not
 //! a permit to log secrets.
 //!
 //! # Deployment caveat
@@ -162,6 +162,10 @@ impl Redactor {
     }
 
     fn name_entity(&self, name: &[u8]) -> Option<&'static str> {
+        let mut name = name;
+        while let length @ 1.. = text::index_before(name) {
+            name = &name[..name.len() - length];
+        }
         // `user[password]` ends in a bracket.
         let end = name.iter().rposition(|b| b.is_ascii_alphanumeric() || *b >= 0x80)?;
         self.engine.names().entity(&name[..=end])

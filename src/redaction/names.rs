@@ -212,22 +212,43 @@ fn bucket(last: [u8; 3]) -> usize {
 /// Words joined, lower-case.
 const SECRET: &[(At, Entity, &str)] = &[
     (At::Anywhere, "PASSWORD", "password passwd passphrase userpwd dbpwd kennwort passwort"),
-    (At::Word, "PASSWORD", "pwd pass"),
+    (
+        At::Anywhere,
+        "PASSWORD",
+        "passwords passcode passcodes passphrases passwordconfirmation passwordconfirm",
+    ),
+    (
+        At::Word,
+        "PASSWORD",
+        "pwd pwds pass passwds passwdconfirmation passwdconfirm pwdconfirm passphraseconfirmation",
+    ),
     (At::Anywhere, "SECRET", "secret secretkey signingkey encryptionkey masterkey"),
-    (At::Word, "SECRET", "credential credentials connectionstring"),
+    (At::Anywhere, "SECRET", "secretkeys signingkeys encryptionkeys masterkeys secretkeyfallbacks"),
+    (
+        At::Word,
+        "SECRET",
+        "credential credentials connectionstring secrets secretfallbacks signingkeyfallbacks",
+    ),
     (At::Anywhere, "TOKEN", "token accesstoken refreshtoken idtoken authtoken bearertoken"),
-    (At::Word, "TOKEN", "jwt auth amzsignature googsignature"),
+    (
+        At::Word,
+        "TOKEN",
+        "jwt jwts auth tokens amzsignature googsignature idtokenhint codeverifier authorizationcode",
+    ),
+    (At::Word, "TOKEN", "clientassertion samlresponse samlassertion"),
     (At::Anywhere, "API_KEY", "apikey accesskey authkey appkey subscriptionkey"),
+    (At::Anywhere, "API_KEY", "apikeys accesskeys authkeys appkeys subscriptionkeys"),
     (At::Anywhere, "AWS_SECRET_KEY", "secretaccesskey awssecretkey"),
     (At::Anywhere, "AWS_ACCESS_KEY", "awsaccesskeyid accesskeyid"),
     (At::Anywhere, "AZURE_KEY", "accountkey sharedaccesskey sharedaccesssignature"),
     (At::Word, "AZURE_KEY", "sig"),
     (At::Anywhere, "AUTHORIZATION", "authorization"),
-    (At::Anywhere, "PRIVATE_KEY", "privatekey"),
+    (At::Anywhere, "PRIVATE_KEY", "privatekey privatekeys"),
     (At::Word, "SESSION", "session sessionid sessid phpsessid jsessionid sid sessionkey"),
     (At::Anywhere, "COOKIE", "setcookie"),
     (At::Word, "COOKIE", "cookie cookies"),
-    (At::Word, "OTP", "otp totp onetimecode mfacode verificationcode securitycode recoverycode"),
+    (At::Word, "OTP", "otp totp otps onetimecode mfacode verificationcode securitycode recoverycode"),
+    (At::Word, "OTP", "otpcode otpcodes totpcode recoverycodes backupcode backupcodes"),
     (At::Word, "PIN", "pin pincode"),
     (At::Word, "CVV", "cvv cvc csc cardcode"),
     (At::Word, "CREDIT_CARD", "cardnumber ccnumber creditcard"),
@@ -236,7 +257,10 @@ const SECRET: &[(At, Entity, &str)] = &[
 
 /// Endings that mislead: cursors of paged lists, and the vocabulary of language models.
 const HARMLESS: &str = "nexttoken pagetoken paginationtoken continuationtoken synctoken eostoken bostoken \
-    padtoken unktoken septoken masktoken clstoken stoptoken pertoken lasttoken firsttoken";
+    padtoken unktoken septoken masktoken clstoken stoptoken pertoken lasttoken firsttoken maxtokens mintokens numtokens ntokens newtokens totaltokens \
+    prompttokens completiontokens inputtokens outputtokens cachedtokens reasoningtokens thinkingtokens texttokens \
+    audiotokens predictiontokens generatedtokens contexttokens remainingtokens usedtokens specialtokens stoptokens \
+    eostokens padtokens cachecreationtokens cachereadtokens";
 
 #[cfg(test)]
 mod tests {
@@ -269,6 +293,18 @@ mod tests {
             ("csrf_token", "TOKEN"),
             ("CONTRASEÑA", "SECRET"),
             ("licenseKey", "SECRET"),
+            ("SECRET_KEY_FALLBACKS", "SECRET"),
+            ("password_confirmation", "PASSWORD"),
+            ("userPasswordConfirm", "PASSWORD"),
+            ("passwords", "PASSWORD"),
+            ("refresh_tokens", "TOKEN"),
+            ("api_keys", "API_KEY"),
+            ("passcode", "PASSWORD"),
+            ("otp_code", "OTP"),
+            ("client_assertion", "TOKEN"),
+            ("SAMLResponse", "TOKEN"),
+            ("code_verifier", "TOKEN"),
+            ("id_token_hint", "TOKEN"),
         ] {
             assert_eq!(entity(name), Some(expected), "{name}");
         }
@@ -282,6 +318,9 @@ mod tests {
             "mapping",
             "spin",
             "max_tokens",
+            "max_new_tokens",
+            "usage.prompt_tokens",
+            "client_assertion_type",
             "token_type",
             "password_hint",
             "author",

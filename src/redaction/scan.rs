@@ -219,4 +219,19 @@ mod tests {
             assert!(a.len() >= 3, "{a} is too short for the vector search");
         }
     }
+
+    // The vector search takes 64 literals, the marker's among them. One more, and every text is searched slowly.
+    #[test]
+    fn the_literals_are_few_enough_for_the_vector_search() {
+        let mut all: Vec<&str> = RULES.iter().flat_map(|rule| rule.literals.iter().copied()).collect();
+        all.push("[REDACTED:");
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.len() <= 64, "{} literals", all.len());
+        let vectors = cfg!(all(target_arch = "aarch64", target_feature = "neon"));
+        #[cfg(target_arch = "x86_64")]
+        let vectors = vectors || std::is_x86_feature_detected!("ssse3");
+        let literals = Literals::new(&all);
+        assert_eq!(literals.is_ok_and(|literals| literals.packed.is_some()), vectors);
+    }
 }

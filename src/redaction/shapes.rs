@@ -61,7 +61,7 @@ fn is_apostrophe(text: &[u8], place: usize, at: usize, floor: usize) -> bool {
 
 /// In `\nann@…` the `n` belongs to the escape: without it the rest of a JSON text would not be JSON.
 fn after_escape(text: &[u8], start: usize, at: usize, floor: usize) -> usize {
-    if start <= floor || text[start - 1] != b'\\' {
+    if start <= floor || start >= at || text[start - 1] != b'\\' {
         return start;
     }
     // Only whole escapes: what stands after a lone `\x` may be a character of several bytes.

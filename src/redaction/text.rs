@@ -56,6 +56,43 @@ fn ends_colour(before: &[u8]) -> bool {
     before[..before.len() - digits].ends_with(b"[")
 }
 
+/// The length of the index that *before* ends with: `[]` or `[12]`.
+pub(super) fn index_before(before: &[u8]) -> usize {
+    let Some((b']', rest)) = before.split_last() else { return 0 };
+    let digits = rest.iter().rev().take(8).take_while(|b| b.is_ascii_digit()).count();
+    if rest[..rest.len() - digits].ends_with(b"[") { digits + 2 } else { 0 }
+}
+
+/// How a terminal's colour code starts, also in JSON and in a repr.
+const COLOURS: [&[u8]; 3] = [b"\x1b[", b"\\x1b[", b"\\u001b["];
+
+/// The length of the colour code that starts at *at*: `ESC [ 1 ; 32 m`. Zero if none does.
+pub(super) fn colour(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let Some(start) = COLOURS.iter().find(|start| rest.starts_with(start)) else { return 0 };
+    let length = start.len() + colour_digits(&rest[start.len()..]);
+    if rest.get(length) == Some(&b'm') { length + 1 } else { 0 }
+}
+
+/// The length of the colour code that *before* ends with.
+pub(super) fn colour_before(before: &[u8]) -> usize {
+    let Some((b'm', rest)) = before.split_last() else { return 0 };
+    let digits = rest.iter().rev().take(MOST_DIGITS).take_while(|b| is_colour_digit(**b)).count();
+    let rest = &rest[..rest.len() - digits];
+    COLOURS.iter().find(|start| rest.ends_with(start)).map_or(0, |start| start.len() + digits + 1)
+}
+
+/// How many digits and semicolons stand at the start of *text*.
+pub(super) fn colour_digits(text: &[u8]) -> usize {
+    text.iter().take(MOST_DIGITS).take_while(|b| is_colour_digit(**b)).count()
+}
+
+const MOST_DIGITS: usize = 16;
+
+fn is_colour_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b';'
+}
+
 /// The length of the character at *at*, and whether it is part of a word.
 ///
 /// What is not UTF-8 counts as a letter: it is more often a name in an old encoding than punctuation.

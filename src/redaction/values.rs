@@ -1,7 +1,7 @@
 //! Where a secret value ends.
 //!
 //! - A quoted value ends at its closing quote, at whatever depth of escaping it was opened, or with the line.
-//! - A list or an object ends at its closing bracket, or with the line.
+//! - A list, an object or a call ends at its closing bracket, over several lines if it was printed so.
 //! - A cookie header ends with the line, or with the quote that the header itself stands in.
 //! - Anything else ends at a blank, or at a delimiter that *is* one: `&` before another `name=`, a quote
 //!   or bracket before more punctuation. A password may contain any of these, so in doubt the value goes on:
@@ -11,7 +11,7 @@
 //! linear. The one exception, looking past a delimiter for `name=`, is bounded by the length of a name.
 
 use super::names::Entity;
-use super::text::{alnum, is_marker, marker_length, percent};
+use super::text::{alnum, colour, is_marker, marker_length, percent, run};
 use super::{Finding, Quote};
 
 /// How a value is announced.
@@ -42,7 +42,9 @@ pub(super) fn locate(text: &[u8], from: usize, place: &Place) -> Option<Finding>
     }
     let (skipped, entity) = scheme(&text[start..], place.entity);
     let start = start + skipped;
-    if is_marker(&text[start..]) {
+    // `>` ends a tag whose content was replaced.
+    let value = &text[start..];
+    if is_marker(value.strip_prefix(b">").unwrap_or(value)) {
         return None;
     }
     let first = percent(text, start).filter(|_| place.encoded).or(text.get(start).copied())?;
@@ -87,8 +89,20 @@ pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<F
     Finding::new(start, end, entity)
 }
 
+/// Passes over blanks, and over the codes of a coloured log.
 fn skip_blanks(text: &[u8], from: usize) -> usize {
-    from + text[from..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+    let mut at = from;
+    while let Some(byte) = text.get(at) {
+        at += match byte {
+            b' ' | b'\t' => 1,
+            0x1b | b'\\' => match colour(text, at) {
+                0 => break,
+                length => length,
+            },
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
@@ -206,17 +220,28 @@ fn is_literal(text: &[u8], start: usize) -> bool {
     !value.is_empty() && known && (after <= b' ' || b",}])".contains(&after))
 }
 
-/// The end of a list, an object or a call.
+/// The end of a list, an object or a call. It goes on over a line break where printed JSON and Python have one:
+/// after an opening bracket or a comma, or before a closing bracket or a text.
 fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
     // The texts inside are in quotes with as many backslashes before them as the name's quote has.
     let level = place.quote.map_or(0, |quote| usize::from(quote.slashes));
     let (mut depth, mut closed, mut quoted, mut slashes, mut at) = (0usize, false, None, 0usize, start);
+    let mut last = 0;
     while let Some(&raw) = text.get(at) {
         let decoded = if place.encoded { percent(text, at) } else { None };
         let byte = decoded.unwrap_or(raw);
         match byte {
-            b'\n' | b'\r' => return at,
             0..=b' ' if place.encoded && decoded.is_none() => return at,
+            b'\n' | b'\r' if decoded.is_none() => {
+                let next = at + run(text, at, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'));
+                let inside = quoted.is_none() && at - start < PRINTED;
+                if !(inside && (b"[{(,:".contains(&last) || b"]})\"'".contains(text.get(next).unwrap_or(&0))))
+                {
+                    return at;
+                }
+                (at, slashes) = (next, 0);
+                continue;
+            }
             b'"' | b'\'' => match slashes.checked_sub(level) {
                 // The text that the name stands in ends here. An apostrophe of a lower level is only an apostrophe.
                 None if place.quote.is_some_and(|quote| quote.byte == byte) => return at - slashes,
@@ -236,6 +261,7 @@ fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
             }
             _ => {}
         }
+        last = if byte > b' ' { byte } else { last };
         slashes = if byte == b'\\' { slashes + 1 } else { 0 };
         at += if decoded.is_some() { 3 } else { 1 };
         if closed {
@@ -244,6 +270,10 @@ fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
     }
     text.len()
 }
+
+/// Lists and objects that were printed over several lines are followed this far, to the line's end: one that
+/// is never closed does not hide all that comes after it.
+const PRINTED: usize = 64 * 1024;
 
 fn bare_end(text: &[u8], start: usize, place: &Place) -> usize {
     let mut at = start;
@@ -269,7 +299,7 @@ fn ends_at(text: &[u8], at: usize, place: &Place) -> bool {
         }
         b'<' => matches!(next, b'/' | b'!') || next.is_ascii_alphabetic() || is_marker(&text[at + 1..]),
         // `\"` closes the text that the pair stands in.
-        b'\\' => quote_follows(text, at),
+        b'\\' => quote_follows(text, at) || colour(text, at) > 0,
         b'%' if place.encoded => {
             matches!(percent(text, at), Some(0..=b' ' | b'&' | b';' | b',' | b'"' | b'\'' | b'#' | b'}'))
         }
