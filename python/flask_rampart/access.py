@@ -168,11 +168,11 @@ class _Permission(Guard):
                 return Denied.of("auth.missing", reason="permission asked of nobody")
             if scopes or any_scopes:
                 has = principal.scopes
-                if not scopes <= has or any(words.isdisjoint(has) for words in any_scopes):
+                if not scopes <= has or (any_scopes and any(words.isdisjoint(has) for words in any_scopes)):
                     return Denied.of("auth.scope", reason="insufficient scope", headers=by_scope)
             if roles or any_roles:
                 has = principal.roles
-                if not roles <= has or any(words.isdisjoint(has) for words in any_roles):
+                if not roles <= has or (any_roles and any(words.isdisjoint(has) for words in any_roles)):
                     return Denied.of("auth.role", reason="insufficient role", headers=by_role)
             return None
 

@@ -145,16 +145,15 @@ class RampartMiddleware:
 class _Answer:
     """An answer on its way out; also the iterator that the server reads."""
 
-    __slots__ = ("body", "chunks", "ended", "exchange", "policy", "size", "status")
+    status = 0
+    size: int | None = 0
+    ended = False
+    body: Iterable[bytes] = ()
+    chunks: Iterator[bytes] = iter(())
 
     def __init__(self, exchange: Exchange, policy: EdgePolicy) -> None:
         self.exchange = exchange
         self.policy = policy
-        self.status = 0
-        self.size: int | None = 0
-        self.ended = False
-        self.body: Iterable[bytes] = ()
-        self.chunks: Iterator[bytes] = iter(())
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers to send."""
@@ -167,12 +166,19 @@ class _Answer:
             sent = apply(headers, tls, exchange.nonce, not_modified=True)
         else:
             sent = apply(headers, tls, exchange.nonce)
-        given = {name.lower() for name, _ in headers if len(name) in _LENGTHS}
-        if "x-request-id" not in given:
+        own_id = own_limit = True
+        for name, _ in headers:
+            # Only what is as long as ours can be ours.
+            if len(name) in _LENGTHS:
+                lower = name.lower()
+                own_id = own_id and lower != "x-request-id"
+                own_limit = own_limit and lower != "ratelimit"
+        if own_id:
             sent.append(("X-Request-Id", exchange.id))
-        if exchange.limits and "ratelimit" not in given:
+        limits = exchange.limits
+        if limits and own_limit:
             # The phase that has the least left is what the client should go by.
-            tightest, policy = min(exchange.limits, key=_remaining)
+            tightest, policy = limits[0] if len(limits) == 1 else min(limits, key=_remaining)
             sent.append(("RateLimit", tightest.fields))
             sent.append(("RateLimit-Policy", policy))
         return sent

@@ -80,6 +80,9 @@ PROBLEMS: Mapping[str, Problem] = {problem.code: problem for problem in _TABLE}
 PROBLEM_JSON = "application/problem+json"
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _prefix(problem: Problem) -> str:
     """The constant part of the document, open at its end."""
     document = {
@@ -138,7 +141,7 @@ class Denied(HTTPException):
         """The problem as JSON (RFC 9457)."""
         text = _PREFIXES[self.problem.code]
         if self.members:
-            text = f"{text},{json.dumps(self.members, separators=(',', ':'))[1:-1]}"
+            text = f"{text},{_encode(self.members)[1:-1]}"
         if self.request_id:
             text = f'{text},"request_id":"{self.request_id}"'
         return f"{text}}}".encode()
@@ -156,10 +159,7 @@ class Denied(HTTPException):
 
     def to_response(self, response_class: type[Response]) -> Response:
         """The refusal as the app's own kind of response."""
-        response = response_class(self.document(), self.problem.status, content_type=PROBLEM_JSON)
-        for name, value in self.extra_headers:
-            response.headers.add(name, value)
-        return response
+        return response_class(self.document(), self.problem.status, self.get_headers())
 
     def __str__(self) -> str:
         return f"{self.problem.status} {self.problem.code}"

@@ -9,6 +9,7 @@ It decides nothing.
 
 from __future__ import annotations
 
+import os
 import re
 from os import urandom
 from time import perf_counter_ns
@@ -66,49 +67,61 @@ class Scheme(Protocol):
         """Whose credential the request carries; None if it carries none of this kind."""
 
 
+class _NotChecked:
+    def __repr__(self) -> str:
+        return "NOT_CHECKED"
+
+
+NOT_CHECKED: Any = _NotChecked()
+
+# Request ids are drawn from the system in batches: a system call for each costs as much as a token's check.
+_ids: list[str] = []
+_BATCH = 128
+
+
+def _more_ids() -> str:
+    drawn = urandom(16 * _BATCH).hex()
+    _ids.extend(drawn[at : at + 32] for at in range(32, len(drawn), 32))
+    return drawn[:32]
+
+
+if hasattr(os, "register_at_fork"):
+    # What was drawn before a fork would be used by parent and child.
+    os.register_at_fork(after_in_child=_ids.clear)
+
+
 class Exchange:
     """A request as the guards see it."""
 
-    __slots__ = (
-        "body",
-        "codes",
-        "environ",
-        "id",
-        "limits",
-        "nonce",
-        "owner",
-        "principal",
-        "ran",
-        "refusal",
-        "request",
-        "route",
-        "started",
-    )
+    # What most requests never change stands on the class: an exchange is made for each request.
+
+    request: Any = None
+    """The framework's request object, once a guard has seen it."""
+    ran: frozenset[object] = frozenset()
+    """The guards that have run for this request."""
+    route: str | None = None
+    """The rule that matched, such as ``/users/<id>``."""
+    principal: Principal | None = None
+    """Who is calling, once a guard has found out."""
+    codes: tuple[str, ...] = ()
+    """The codes of the refusals, in order."""
+    refusal: Denied | None = None
+    """The last refusal."""
+    nonce: str | None = None
+    """The CSP nonce, once a template asked for it."""
+    limits: tuple[tuple[Any, str], ...] = ()
+    """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
+    body: Any = NOT_CHECKED
+    """The checked body, once a guard has set it."""
 
     def __init__(self, owner: object, environ: dict[str, Any]) -> None:
         #: 128 random bits as hex; names the request in the answer and in every log line.
-        self.id = urandom(16).hex()
+        self.id = _ids.pop() if _ids else _more_ids()
         #: Nanoseconds on the performance counter.
         self.started = perf_counter_ns()
         #: The app's state object: what tells one app's exchange from another's.
         self.owner = owner
         self.environ = environ
-        #: The framework's request object, once a guard has seen it.
-        self.request: Any = None
-        #: The guards that have run for this request.
-        self.ran: frozenset[object] = _NOTHING
-        #: The rule that matched, such as ``/users/<id>``.
-        self.route: str | None = None
-        self.principal: Principal | None = None
-        #: The codes of the refusals, in order.
-        self.codes: tuple[str, ...] = ()
-        self.refusal: Denied | None = None
-        #: The CSP nonce, once a template asked for it.
-        self.nonce: str | None = None
-        #: What each phase of limits said: for the RateLimit and RateLimit-Policy fields.
-        self.limits: tuple[Any, ...] = ()
-        #: The checked body; ``NOT_CHECKED`` until a guard has set it.
-        self.body: Any = NOT_CHECKED
 
     def refuse(self, denied: Denied) -> Denied:
         """Notes a refusal, once, and marks it with the request's id."""
@@ -118,12 +131,3 @@ class Exchange:
         self.codes += (denied.problem.code,)
         self.refusal = denied
         return denied
-
-
-class _NotChecked:
-    def __repr__(self) -> str:
-        return "NOT_CHECKED"
-
-
-NOT_CHECKED: Any = _NotChecked()
-_NOTHING: frozenset[object] = frozenset()
