@@ -104,6 +104,8 @@ HOSTILE = [
     "://a:", "://a:b/", "://a:b@", "('cookie',", "<token>", "a:token>[REDACTED:", "[REDACTED:", "%3D", "token%3D%22",
     "AKIA", "AIza", "ghp_", "github_pat_", "glpat-", "xoxb-", "hooks.slack.com/", "sk_live_", "rk_live_", "SK0", "SG.",
     "npm_", "pypi-AgE", "sk-", "sk-ant-", "hf_", "r8_", "gsk_", "dop_v1_", "AGE-SECRET-KEY-1", "ya29.", "\\", '"', "\ud800@",
+    "\x1b[1m", "token\x1b[1m=", "token=\x1b[1m", '<token a="">', "<token >", ">", "token[0]=", "token=[\n", "token=[1\n\n", "token=a(['",
+    "token='\\\\'", 'token=["\\\\"', "token%3D%5B", "[0]", "('token',[", "Cookie: [", '"cookie": [',
 ]  # fmt: skip
 
 

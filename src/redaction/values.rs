@@ -247,11 +247,13 @@ fn bracket_end(text: &[u8], start: usize, place: &Place) -> usize {
                 None if place.quote.is_some_and(|quote| quote.byte == byte) => return at - slashes,
                 None => {}
                 Some(rest) if rest / (level + 1) % 2 == 1 => {}
-                Some(rest) if quoted == Some(byte) => {
-                    if rest == 0 || place.encoded || delimiter_follows(text, at + 1) {
-                        quoted = None;
-                    }
+                Some(rest)
+                    if quoted == Some(byte)
+                        && (rest == 0 || place.encoded || delimiter_follows(text, at + 1)) =>
+                {
+                    quoted = None;
                 }
+                // Inside a text, nothing opens.
                 Some(_) => quoted = quoted.or(Some(byte)),
             },
             b'[' | b'{' | b'(' if quoted.is_none() => depth += 1,
