@@ -936,6 +936,19 @@ def test_a_guard_without_a_check_is_a_mistake(make_app: App) -> None:
         app.test_client().get("/")
 
 
+def test_a_guard_that_does_not_say_how_it_is_bound_stops_every_request(make_app: App) -> None:
+    class Unfinished(Guard):
+        stage = Stage.IDENTITY
+        name = "unfinished"
+
+    app = make_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.get("/")(Unfinished()(never))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="Unfinished has no bind"):
+            app.test_client().get("/")
+
+
 def test_what_a_view_sets_is_sent_once(make_app: App) -> None:
     app = make_app()
 

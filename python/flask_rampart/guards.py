@@ -89,7 +89,7 @@ class Guard:
         :param guards: each with the place where it was declared (see ``declarations.declared_on``).
         :raises ConfigError: at start-up, if one of them cannot work in this app.
         """
-        raise NotImplementedError(f"{cls.__name__} must implement bind()")
+        raise ConfigError(f"{cls.__name__} has no bind(), so it would guard nothing.")
 
 
 class Plan:
