@@ -208,3 +208,14 @@ def test_the_edge_finds_proxyfix_under_foreign_middleware() -> None:
     client = app.test_client()
     for address in ("198.51.100.1", "198.51.100.2"):
         assert client.get("/", headers={"X-Forwarded-For": address}).status_code == 200
+
+
+def test_a_status_line_cannot_begin_a_header() -> None:
+    # CWE-113: the names and values of headers are checked by the policy, this is the line above them.
+    def splitting(environ, start_response):  # type: ignore[no-untyped-def]
+        start_response("200 OK\r\nX-Evil: 1", [("Content-Type", "text/plain")])
+        return [b"plain"]
+
+    policy = EdgePolicy.of({"RAMPART_ACCESS_LOG": "off"}, name="t")
+    with pytest.raises(ValueError, match="control character"):
+        Client(RampartMiddleware(splitting, policy)).get("/")

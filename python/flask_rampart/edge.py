@@ -157,6 +157,9 @@ class _Answer:
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers to send."""
+        if not status.isprintable():
+            # A line break in it would begin a header, or a second answer (CWE-113).
+            raise ValueError("the status line has a control character")
         # What is no status at all is for the server to judge.
         self.status = int(status[:3]) if status[:3].isdigit() else 0
         exchange = self.exchange
