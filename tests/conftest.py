@@ -37,7 +37,12 @@ def make_app(clock: Clock) -> Callable[..., Flask]:
 
     def make(*, rampart: bool = True, **config: Any) -> Flask:
         app = Named(__name__)
-        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://", RAMPART_JWT_KEYS=KEYS)
+        app.config.update(
+            RAMPART_ACCESS_LOG="off",
+            RAMPART_ACCESS_LOG_DELAY=0,  # tests read lines as soon as they were answered
+            RAMPART_LIMIT_STORE="memory://",
+            RAMPART_JWT_KEYS=KEYS,
+        )
         app.config.update(config)
         app.config = type(app.config)(app.root_path, {k: v for k, v in app.config.items() if v is not ...})
         if rampart:

@@ -1,6 +1,6 @@
 """The native core, as Python sees it. The docstrings are in the module; a test holds this file against it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, final
 
 @final
@@ -242,3 +242,33 @@ class AccessLine:
         codes: Sequence[str],
         complete: bool = True,
     ) -> bytes: ...
+
+@final
+class AccessSink:
+    def __new__(cls, where: str, delay: float) -> AccessSink: ...
+    def flush(self) -> None: ...
+    def renew(self) -> None: ...
+
+@final
+class Answers:
+    def __new__(
+        cls,
+        headers: HeaderPolicy,
+        *,
+        line: AccessLine | None = None,
+        sink: AccessSink | None = None,
+        log: object = None,
+        own: tuple[str, object] | None = None,
+    ) -> Answers: ...
+
+@final
+class Answer:
+    def __new__(cls, answers: Answers, exchange: object, start_response: object) -> Answer: ...
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]: ...
+    def of(self, body: Iterable[bytes]) -> Answer: ...
+    def end(self, complete: bool, size: int | None = None) -> None: ...
+    def __iter__(self) -> Answer: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...

@@ -94,6 +94,10 @@ class Settings:
     access_log: str = "stderr"
     """``"stderr"``, ``"stdout"``, ``"off"``, or a file's path: one JSON line for each request."""
 
+    access_log_delay: float = 0.05
+    """Seconds that a line of the access log waits at most, to be written with others; 0 writes each at once.
+    Not under ``app.testing``, where none waits."""
+
     redact: tuple[str, ...] = ()
     """Further names whose values are secret in logs, beside the built-in ones."""
 
@@ -161,6 +165,17 @@ def _seconds(low: int, high: float) -> Reader:
             value = math.floor(total())
         result: int = whole(key, value)
         return result
+
+    return read
+
+
+def _fraction(low: float, high: float, unit: str) -> Reader:
+    def read(key: str, value: Any) -> float:
+        total = getattr(value, "total_seconds", None)
+        number = total() if callable(total) else value
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
+            raise _wrong(key, value, f"a number of {unit} from {low} to {high}")
+        return float(number)
 
     return read
 
@@ -236,6 +251,7 @@ _READERS: dict[str, Reader] = {
     "json_max_keys": _integer(1, 100_000_000, "members"),
     "json_max_digits": _integer(1, 4300, "characters"),
     "access_log": _text,
+    "access_log_delay": _fraction(0, 60, "seconds"),
     "redact": _texts,
 }
 

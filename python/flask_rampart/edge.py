@@ -9,7 +9,8 @@ For each request, in order:
 3. the app runs; a body without a declared length is cut off where the bound is reached;
 4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, whoever made it: a view,
    an error handler, a mounted app, a stream;
-5. when the body is exhausted or closed, whichever comes first, the access-log line is written.
+5. when the body is exhausted or closed, whichever comes first, the access-log line is written (``Answer``, in
+   ``src/bindings/answer.rs``, does 4 and 5).
 
 It decides nothing by principal or route. An app that sits behind werkzeug's ``ProxyFix`` has the edge
 inside it, so that addresses are the clients'.
@@ -18,11 +19,11 @@ inside it, so that addresses are the clients'.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from time import perf_counter_ns
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._native import Clock, HeaderPolicy, LimitSet
+from ._native import Answer, Answers, Clock, HeaderPolicy, LimitSet
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
@@ -81,45 +82,40 @@ class RampartMiddleware:
     def __init__(self, app: WSGIApplication, policy: EdgePolicy) -> None:
         self.app = app
         self.policy = policy
+        self._answers: Answers | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        policy = self.policy
-        before_first = policy.before_first
-        if before_first is not None:
-            before_first()
-            policy.before_first = None
-        exchange = Exchange(policy.owner, environ)
+        answers = self._answers
+        if answers is None:
+            answers = self._begin()
+        exchange = Exchange(self.policy.owner, environ)
         denied = self._screen(environ, exchange)
-        answer = _Answer(exchange, policy)
+        answer = Answer(answers, exchange, start_response)
         if denied is not None:
-            return answer.refuse(exchange.refuse(denied), start_response)
+            return _refuse(answer, exchange, denied)
         environ[ENVIRON_KEY] = exchange
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-            sent = answer.begin(status, headers)
-            if exc_info is None:
-                return start_response(status, sent)
-            return start_response(status, sent, exc_info)
-
         try:
-            body = self.app(environ, start)
-            chunks = iter(body)
-        except BaseException:
-            # The server will answer 500, or nothing.
-            answer.status = answer.status or 500
-            answer.end(False)
-            raise
-        if policy.access_log.enabled:
+            body = self.app(environ, answer)
+            if not self.policy.access_log.enabled:
+                return body
             wrapper = environ.get("wsgi.file_wrapper")
             if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper):
                 # The server sends the file itself, if it gets it as it is: its end is not seen.
-                answer.size = None
-                answer.end(True)
+                answer.end(True, -1)
                 return body
-            answer.body = body
-            answer.chunks = chunks
-            return answer
-        return body
+            return answer.of(body)
+        except BaseException:
+            # The server will answer 500, or nothing.
+            answer.end(False)
+            raise
+
+    def _begin(self) -> Answers:
+        """Before the first request, or by each of the first ones that come at once."""
+        policy = self.policy
+        if policy.before_first is not None:
+            policy.before_first()
+        self._answers = policy.access_log.answers(policy.headers)
+        return self._answers
 
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         policy = self.policy
@@ -142,107 +138,19 @@ class RampartMiddleware:
         return None
 
 
-class _Answer:
-    """An answer on its way out; also the iterator that the server reads."""
-
-    status = 0
-    size: int | None = 0
-    ended = False
-    body: Iterable[bytes] = ()
-    chunks: Iterator[bytes] = iter(())
-
-    def __init__(self, exchange: Exchange, policy: EdgePolicy) -> None:
-        self.exchange = exchange
-        self.policy = policy
-
-    def begin(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The headers to send."""
-        if not status.isprintable():
-            # A line break in it would begin a header, or a second answer (CWE-113).
-            raise ValueError("the status line has a control character")
-        # What is no status at all is for the server to judge.
-        self.status = int(status[:3]) if status[:3].isdigit() else 0
-        exchange = self.exchange
-        apply, tls = self.policy.headers.apply, exchange.environ.get("wsgi.url_scheme") == "https"
-        if self.status == 304:
-            # Its headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
-            sent = apply(headers, tls, exchange.nonce, not_modified=True)
-        else:
-            sent = apply(headers, tls, exchange.nonce)
-        own_id = own_limit = True
-        for name, _ in headers:
-            # Only what is as long as ours can be ours.
-            if len(name) in _LENGTHS:
-                lower = name.lower()
-                own_id = own_id and lower != "x-request-id"
-                own_limit = own_limit and lower != "ratelimit"
-        if own_id:
-            sent.append(("X-Request-Id", exchange.id))
-        limits = exchange.limits
-        if limits and own_limit:
-            # The phase that has the least left is what the client should go by.
-            tightest, policy = limits[0] if len(limits) == 1 else min(limits, key=_remaining)
-            sent.append(("RateLimit", tightest.fields))
-            sent.append(("RateLimit-Policy", policy))
-        return sent
-
-    def refuse(self, denied: Denied, start_response: StartResponse) -> Iterable[bytes]:
-        """Answers without the app."""
-        document = denied.document()
-        headers = [
-            ("Content-Type", PROBLEM_JSON),
-            ("Content-Length", str(len(document))),
-            *denied.extra_headers,
-        ]
-        start_response(STATUS_LINES[denied.problem.status], self.begin(STATUS_LINES[denied.problem.status], headers))
-        if self.exchange.environ.get("REQUEST_METHOD") == "HEAD":
-            document = b""
-        self.size = len(document)
-        self.end(True)
-        return (document,)
-
-    def end(self, complete: bool) -> None:
-        if self.ended:
-            return
-        self.ended = True
-        exchange = self.exchange
-        micros = (perf_counter_ns() - exchange.started) // 1000
-        self.policy.access_log.record(exchange, self.status, micros, self.size, complete)
-
-    def __iter__(self) -> _Answer:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            chunk = next(self.chunks)
-        except StopIteration:
-            self.end(True)
-            raise
-        except BaseException:
-            self.status = self.status or 500
-            self.end(False)
-            raise
-        if self.size is not None:
-            self.size += len(chunk)
-        return chunk
-
-    def close(self) -> None:
-        """Called by the server when it is done, or when the client has gone (PEP 3333)."""
-        try:
-            close = getattr(self.body, "close", None)
-            if close is not None:
-                close()
-        finally:
-            # A HEAD answer is never read, and is complete all the same.
-            self.end(self.exchange.environ.get("REQUEST_METHOD") == "HEAD")
-
-
-_LENGTHS = frozenset((len("X-Request-Id"), len("RateLimit")))
-
-
-def _remaining(said: tuple[Any, str]) -> int:
-    remaining: int = said[0].remaining
-    return remaining
+def _refuse(answer: Answer, exchange: Exchange, denied: Denied) -> Iterable[bytes]:
+    """Answers without the app."""
+    document = exchange.refuse(denied).document()
+    headers = [
+        ("Content-Type", PROBLEM_JSON),
+        ("Content-Length", str(len(document))),
+        *denied.extra_headers,
+    ]
+    answer(STATUS_LINES[denied.problem.status], headers)
+    if exchange.environ.get("REQUEST_METHOD") == "HEAD":
+        document = b""
+    answer.end(True, len(document))
+    return (document,)
 
 
 class BoundedInput(io.RawIOBase):
@@ -251,14 +159,15 @@ class BoundedInput(io.RawIOBase):
     def __init__(self, stream: Any, bound: int, exchange: Exchange) -> None:
         self._stream = stream
         self._left = bound
-        self._exchange = exchange
+        self._exchange = weakref.ref(exchange)
         #: Bytes read so far: tells whether somebody read the body before it was checked.
         self.rampart_taken = 0
 
     def _room(self) -> int:
         # One byte more than the bound is enough to know.
         if self._left < 0:
-            raise self._exchange.refuse(Denied.of("body.too_large", reason="undeclared length"))
+            denied, exchange = Denied.of("body.too_large", reason="undeclared length"), self._exchange()
+            raise denied if exchange is None else exchange.refuse(denied)
         return self._left + 1
 
     def _count(self, data: bytes) -> bytes:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from os import urandom
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .errors import Denied
 
 ENVIRON_KEY = "flask_rampart.exchange"
-"""Where the edge leaves the exchange for the app that it wraps."""
+"""Where the edge leaves the exchange for the app that it wraps, which takes it out."""
 
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """What a scope is made of (RFC 6749 section 3.3)."""
@@ -95,8 +95,9 @@ class Exchange:
 
     # What most requests never change stands on the class: an exchange is made for each request.
 
-    request: Any = None
-    """The framework's request object, once a guard has seen it."""
+    request: Callable[[], Any] = staticmethod(lambda: None)
+    """Gives the framework's request object, once a guard has seen it. It is not held: what a request and its exchange
+    hold of each other would outlive the answer, body and all, until the collector of garbage comes by."""
     ran: frozenset[object] = frozenset()
     """The guards that have run for this request."""
     route: str | None = None
@@ -117,8 +118,6 @@ class Exchange:
     def __init__(self, owner: object, environ: dict[str, Any]) -> None:
         #: 128 random bits as hex; names the request in the answer and in every log line.
         self.id = _ids.pop() if _ids else _more_ids()
-        #: Nanoseconds on the performance counter.
-        self.started = perf_counter_ns()
         #: The app's state object: what tells one app's exchange from another's.
         self.owner = owner
         self.environ = environ

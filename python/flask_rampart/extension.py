@@ -60,7 +60,7 @@ class Rampart:
         policy = EdgePolicy(
             headers=header_policy(settings),
             max_body=bounds.max_bytes,
-            access_log=AccessLog(settings, redactor, self._clock),
+            access_log=AccessLog(settings, redactor, self._clock, lambda: app.testing),
             limits=application_limits(settings, limits),
             owner=state,
             before_first=state.lead,

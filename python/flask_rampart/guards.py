@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -134,11 +135,13 @@ class AppState:
         else:
             held = request.__dict__[_EXCHANGES] = {}
         exchange = request.environ.get(ENVIRON_KEY)
-        # The edge's own, unless another request object already has it: then somebody called this app
-        # with the environ of a request that is under way.
-        if exchange is None or exchange.owner is not self or exchange.request is not None:
+        if exchange is not None and exchange.owner is self:
+            # The edge's own. Taken out: whoever calls this app with the environ of a request that is under way
+            # gets another.
+            del request.environ[ENVIRON_KEY]
+        else:
             exchange = Exchange(self, request.environ)
-        exchange.request = request
+        exchange.request = weakref.ref(request)
         held[self] = exchange
         return exchange
 

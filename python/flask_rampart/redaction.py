@@ -12,16 +12,18 @@ A secret that has neither shape nor name is not found: do not log it.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import logging
 import os
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from flask import Flask
 
-from ._native import AccessLine, Clock, Redactor
+from ._native import AccessLine, AccessSink, Answers, Clock, HeaderPolicy, Redactor
 from .config import Settings
 from .errors import ConfigError
 from .exchange import Exchange
@@ -160,22 +162,57 @@ def redact_logging(app: Flask, redactor: Redactor) -> None:
 
 
 class AccessLog:
-    """Writes one line for each request."""
+    """Writes one line for each request.
 
-    def __init__(self, settings: Settings, redactor: Redactor, clock: Clock) -> None:
+    :param testing: asked at the first line: whether lines are to be written at once, for a test to read.
+    """
+
+    def __init__(
+        self, settings: Settings, redactor: Redactor, clock: Clock, testing: Callable[[], bool] = lambda: False
+    ) -> None:
+        where = settings.access_log
+        self.enabled = where != "off"
+        self._where = where
+        self._delay = settings.access_log_delay
+        self._testing = testing
         self._line = AccessLine(redactor, clock)
-        self._write = _writer(settings.access_log)
-        self.enabled = self._write is not None
+        self._stream = where if where in ("stderr", "stdout") else None
+        self._sink = self._open(self._delay) if self.enabled else None
 
-    def record(self, exchange: Exchange, status: int, micros: int, size: int | None, complete: bool) -> None:
-        """Notes how a request ended. Never raises: the answer has left, or is about to."""
-        if self._write is None:
+    def answers(self, headers: HeaderPolicy) -> Answers:
+        """What makes an app's answers: with these headers, each with a line here. Called at the first request."""
+        sink = self._sink
+        if sink is None:
+            return Answers(headers)
+        if self._delay and self._testing():
+            sink = self._sink = self._open(0)
+        own = None if self._stream is None else (self._stream, _own_stream(self._stream))
+        return Answers(headers, line=self._line, sink=sink, log=self, own=own)
+
+    def failed(self, error: BaseException) -> None:
+        """Says that lines were lost: a full disk or a closed pipe must not take the service down."""
+        try:
+            logging.getLogger("flask_rampart").error("The access log cannot be written: %s", error, exc_info=error)
+        except Exception:
+            # Standard error is closed as well: there is nobody left to tell.
             return
+
+    def _open(self, delay: float) -> AccessSink:
+        try:
+            sink = AccessSink(self._where, delay)
+        except OSError as error:
+            raise ConfigError(
+                f"RAMPART_ACCESS_LOG: {self._where!r} is no file that can be written, in a folder that exists: {error}."
+            ) from None
+        _sinks.add(sink)
+        return sink
+
+    def say(self, exchange: Exchange, status: int, micros: int, size: int | None, complete: bool) -> None:
+        """Writes a line at once, to what a server or a test runner put in the place of the process's own stream."""
+        principal = exchange.principal
         environ = exchange.environ
         query = environ.get("QUERY_STRING")
-        # WSGI hands paths as bytes in latin-1 (PEP 3333): the line shows them as they came.
         target = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        principal = exchange.principal
         line = self._line.render(
             exchange.id,
             environ.get("REMOTE_ADDR"),
@@ -189,45 +226,41 @@ class AccessLog:
             exchange.codes,
             complete,
         )
+        stream = getattr(sys, self._stream or "stderr")
+        buffer = getattr(stream, "buffer", None)
+        if buffer is not None:
+            buffer.write(line)
+            buffer.flush()
+        else:
+            stream.write(line.decode("utf-8", "replace"))
+
+
+def _own_stream(name: str) -> Any:
+    """``sys.stderr`` or ``sys.stdout`` as the process began; if that one is not its descriptor, what is neither."""
+    stream = getattr(sys, f"__{name}__")
+    try:
+        return stream if stream.fileno() == {"stdout": 1, "stderr": 2}[name] else _UNSEEN
+    except (AttributeError, OSError, ValueError):
+        return _UNSEEN
+
+
+_sinks: weakref.WeakSet[AccessSink] = weakref.WeakSet()
+
+
+def _renew() -> None:
+    for sink in list(_sinks):
+        sink.renew()
+
+
+def _flush() -> None:
+    for sink in list(_sinks):
         try:
-            self._write(line)
-        except OSError:
-            # A full disk or a closed pipe must not take the service down; standard error is all that is left.
-            logging.getLogger("flask_rampart").exception("The access log cannot be written.")
-
-
-def _writer(where: str) -> Callable[[bytes], Any] | None:
-    if where == "off":
-        return None
-    if where in ("stderr", "stdout"):
-        stream = where
-
-        def write_stream(line: bytes) -> None:
-            # By name at each call: servers and test runners replace the streams.
-            target = getattr(sys, stream)
-            buffer = getattr(target, "buffer", None)
-            if buffer is not None:
-                buffer.write(line)
-                buffer.flush()
-            else:
-                target.write(line.decode("utf-8", "replace"))
-
-        return write_stream
-    return _FileWriter(where).write
-
-
-class _FileWriter:
-    """Appends whole lines to a file, also with several workers: one write each, in append mode."""
-
-    def __init__(self, path: str) -> None:
-        if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise ConfigError(f"RAMPART_ACCESS_LOG: {path!r} is not a file in a folder that exists.")
-        try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            sink.flush()
         except OSError as error:
-            raise ConfigError(f"RAMPART_ACCESS_LOG: {path!r} cannot be written: {error.strerror}.") from None
+            sys.stderr.write(f"The access log cannot be written: {error}\n")
 
-    def write(self, line: bytes) -> None:
-        written = os.write(self._fd, line)
-        while written < len(line):
-            written += os.write(self._fd, line[written:])
+
+# A process that was forked off has its parent's lines, but not the thread that writes them.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+atexit.register(_flush)

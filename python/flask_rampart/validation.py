@@ -67,7 +67,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         max_bytes = bounds.max_bytes
 
         def check(exchange: Exchange) -> Denied | None:
-            request = exchange.request
+            request = exchange.request()
             # The usual spelling needs no parsing.
             if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
                 return Denied.of("body.media_type", reason="not JSON")

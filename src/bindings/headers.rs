@@ -94,29 +94,7 @@ impl PyHeaderPolicy {
         nonce: Option<&str>,
         not_modified: bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        guarded(|| {
-            // The copy comes first: what is judged is what is sent, whatever happens to *headers*.
-            let sent = headers.get_slice(0, headers.len());
-            let mut seen = Seen::default();
-            let mut index = 0;
-            let mut end = sent.len();
-            while index < end {
-                let entry = sent.get_item(index)?;
-                match self.examine(&entry, &mut seen)? {
-                    (Verdict::Drop, _) => {
-                        sent.del_item(index)?;
-                        end -= 1;
-                        continue;
-                    }
-                    (Verdict::Pass, Some(plain)) => sent.set_item(index, plain)?,
-                    (Verdict::Pass, None) => {}
-                }
-                index += 1;
-            }
-            let nonce = nonce.map(Nonce::parse).transpose().map_err(nonce_error)?;
-            self.add(py, &sent, end, &seen, self.core.chosen(&seen, tls, not_modified), nonce)?;
-            Ok(sent)
-        })
+        Ok(self.applied(py, headers, tls, nonce, not_modified)?.0)
     }
 
     /// The Content-Security-Policy as sent over TLS; of pages where the profile is ``"mixed"``.
@@ -156,12 +134,66 @@ impl PyHeaderPolicy {
     }
 }
 
+/// Headers of the middleware's own that an application set itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Own {
+    pub(super) request_id: bool,
+    pub(super) rate_limit: bool,
+}
+
+impl Own {
+    #[inline]
+    fn note(&mut self, name: &str) {
+        match name.len() {
+            12 => self.request_id |= name.eq_ignore_ascii_case("X-Request-Id"),
+            9 => self.rate_limit |= name.eq_ignore_ascii_case("RateLimit"),
+            _ => {}
+        }
+    }
+}
+
 impl PyHeaderPolicy {
+    /// As `apply`, and which headers of the middleware's own were among *headers*.
+    pub(super) fn applied<'py>(
+        &self,
+        py: Python<'py>,
+        headers: &Bound<'py, PyList>,
+        tls: bool,
+        nonce: Option<&str>,
+        not_modified: bool,
+    ) -> PyResult<(Bound<'py, PyList>, Own)> {
+        guarded(|| {
+            // The copy comes first: what is judged is what is sent, whatever happens to *headers*.
+            let sent = headers.get_slice(0, headers.len());
+            let mut seen = Seen::default();
+            let mut own = Own::default();
+            let mut index = 0;
+            let mut end = sent.len();
+            while index < end {
+                let entry = sent.get_item(index)?;
+                match self.examine(&entry, &mut seen, &mut own)? {
+                    (Verdict::Drop, _) => {
+                        sent.del_item(index)?;
+                        end -= 1;
+                        continue;
+                    }
+                    (Verdict::Pass, Some(plain)) => sent.set_item(index, plain)?,
+                    (Verdict::Pass, None) => {}
+                }
+                index += 1;
+            }
+            let nonce = nonce.map(Nonce::parse).transpose().map_err(nonce_error)?;
+            self.add(py, &sent, end, &seen, self.core.chosen(&seen, tls, not_modified), nonce)?;
+            Ok((sent, own))
+        })
+    }
+
     /// The verdict on one entry, and the tuple to send instead where the entry's own could change.
     fn examine<'py>(
         &self,
         entry: &Bound<'py, PyAny>,
         seen: &mut Seen,
+        own: &mut Own,
     ) -> PyResult<(Verdict, Option<Bound<'py, PyTuple>>)> {
         let malformed =
             || PyTypeError::new_err("response headers are a list of tuples of two strings (PEP 3333)");
@@ -176,6 +208,7 @@ impl PyHeaderPolicy {
         let name_text = name.to_str().map_err(|_| refused(Refusal::Name))?;
         let value_text = value.to_str().map_err(|_| refused(Refusal::Value(name_text.to_owned())))?;
         let verdict = self.core.examine(name_text, value_text, seen).map_err(refused)?;
+        own.note(name_text);
         let exact = pair.is_exact_instance_of::<PyTuple>()
             && name.is_exact_instance_of::<PyString>()
             && value.is_exact_instance_of::<PyString>();

@@ -7,6 +7,8 @@
 //! The GIL is released only for work above about half a millisecond: for less, taking it back
 //! costs more than it gives.
 
+mod access_log;
+mod answer;
 mod clock;
 pub(crate) mod errors;
 mod headers;
@@ -21,13 +23,17 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
+    use super::access_log::{AccessLine, AccessSink};
+    #[pymodule_export]
+    use super::answer::{Answer, Answers};
+    #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
     #[pymodule_export]
     use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
     #[pymodule_export]
-    use super::redaction::{AccessLine, Redactor};
+    use super::redaction::Redactor;
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
     #[pymodule_export]

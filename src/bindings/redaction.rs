@@ -1,4 +1,4 @@
-//! Redaction for Python: text and bytes in, the same without secrets out; and the access log's lines.
+//! Redaction for Python: text and bytes in, the same without secrets out.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use super::clock::Clock;
 use super::errors::guarded;
-use crate::redaction::{Access, Finding, Redactor as Core, render};
+use crate::redaction::{Finding, Redactor as Core};
 
 /// Finds secrets in text and replaces them by ``[REDACTED:<ENTITY>]``.
 ///
@@ -29,7 +28,7 @@ use crate::redaction::{Access, Finding, Redactor as Core, render};
 /// '{"user": "[REDACTED:EMAIL_ADDRESS]", "licenseKey": "[REDACTED:SECRET]"}'
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Redactor {
-    core: Core,
+    pub(super) core: Core,
     /// What findings can be called, in alphabetical order: ``("API_KEY", "AUTHORIZATION", …)``.
     #[pyo3(get)]
     entities: Py<PyTuple>,
@@ -124,75 +123,6 @@ impl Redactor {
     }
 }
 
-/// Renders the access log: one line of JSON for each request, without secrets and on one line whatever the
-/// client sent (CWE-117).
-///
-/// >>> line = AccessLine(Redactor(), Clock.manual(1_795_460_400.0))
-/// >>> line.render("01J", "192.0.2.7", "GET", None, "/?token=abc", 404, 210, 17, None, [])
-/// b'{"time":"2026-11-23T19:00:00.000000Z","request_id":"01J","client":"192.0.2.7","method":"GET","route":null,"target":"/?token=[REDACTED:TOKEN]","status":404,"us":210,"bytes":17,"principal":null,"codes":[],"complete":true}\n'
-#[pyclass(frozen, module = "flask_rampart._native")]
-pub struct AccessLine {
-    redactor: Py<Redactor>,
-    clock: Py<Clock>,
-}
-
-#[pymethods]
-impl AccessLine {
-    #[new]
-    fn new(redactor: Py<Redactor>, clock: Py<Clock>) -> Self {
-        Self { redactor, clock }
-    }
-
-    /// The line for one request, with its line break, as UTF-8.
-    ///
-    /// Any contents are taken. Every text is redacted, then cut: *target* (path and query as they came) to 2048
-    /// characters, the others to 512; of *codes*, the first 32 are shown. Lone surrogates become U+FFFD.
-    /// Numbers beyond 64 bits become the largest of 64 bits. *micros* is the request's duration in microseconds,
-    /// *size* the body's bytes, *complete* whether the answer was sent to its end.
-    #[pyo3(signature = (request_id, client, method, route, target, status, micros, size, principal, codes, complete = true))]
-    #[allow(clippy::too_many_arguments)] // The fields of a line, given once, by position: a dict would cost more than the line.
-    fn render<'py>(
-        &self,
-        py: Python<'py>,
-        request_id: &Bound<'py, PyString>,
-        client: Option<&Bound<'py, PyString>>,
-        method: &Bound<'py, PyString>,
-        route: Option<&Bound<'py, PyString>>,
-        target: &Bound<'py, PyString>,
-        status: &Bound<'py, PyAny>,
-        micros: &Bound<'py, PyAny>,
-        size: Option<&Bound<'py, PyAny>>,
-        principal: Option<&Bound<'py, PyString>>,
-        codes: &Bound<'py, PyAny>,
-        complete: bool,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        guarded(|| {
-            let codes: Vec<Bound<'py, PyString>> = match codes.len()? {
-                0 => Vec::new(),
-                _ => codes.try_iter()?.map(|code| Ok(code?.cast_into()?)).collect::<PyResult<_>>()?,
-            };
-            let codes: Vec<Cow<'_, str>> = codes.iter().map(lossy).collect();
-            let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
-            let (client, route, principal) = (client.map(lossy), route.map(lossy), principal.map(lossy));
-            let access = Access {
-                request_id: &lossy(request_id),
-                client: client.as_deref(),
-                method: &lossy(method),
-                route: route.as_deref(),
-                target: &lossy(target),
-                status: whole(status)?,
-                micros: whole(micros)?,
-                size: size.map(whole).transpose()?,
-                principal: principal.as_deref(),
-                codes: &codes,
-                complete,
-            };
-            let line = render(&self.redactor.get().core, &access, self.clock.get().unix());
-            Ok(PyBytes::new(py, &line))
-        })
-    }
-}
-
 /// Above this, about half a millisecond of work, other threads may run meanwhile.
 const DETACH: usize = 128 * 1024;
 
@@ -222,18 +152,4 @@ fn in_code_points(text: &[u8], findings: &[Finding]) -> Vec<(&'static str, usize
         points
     };
     findings.iter().map(|found| (found.entity, count(found.start), count(found.end))).collect()
-}
-
-fn lossy<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
-    text.to_str().map_or_else(|_| text.to_string_lossy(), Cow::Borrowed)
-}
-
-/// An integer, held to 64 bits.
-fn whole(value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    value.extract().or_else(|error: PyErr| {
-        if error.is_instance_of::<PyTypeError>(value.py()) {
-            return Err(error);
-        }
-        Ok(if value.lt(0)? { i64::MIN } else { i64::MAX })
-    })
 }

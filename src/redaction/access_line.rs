@@ -34,46 +34,45 @@ pub struct Access<'a> {
     pub complete: bool,
 }
 
-/// The line, with its line break.
-pub fn render(redactor: &Redactor, access: &Access<'_>, now: UnixTime) -> Vec<u8> {
-    let mut out = Vec::with_capacity(384);
+/// Appends the line, with its line break.
+pub fn render(out: &mut Vec<u8>, redactor: &Redactor, access: &Access<'_>, now: UnixTime) {
+    out.reserve(384);
     let shown = |out: &mut Vec<u8>, text: &str| json::string(out, &redactor.redact(text), TEXT);
     let optional = |out: &mut Vec<u8>, text: Option<&str>| {
         json::optional(out, text.map(|text| redactor.redact(text)).as_deref(), TEXT);
     };
     out.extend_from_slice(b"{\"time\":\"");
-    json::time(&mut out, now);
+    json::time(out, now);
     out.extend_from_slice(b"\",\"request_id\":");
-    shown(&mut out, access.request_id);
+    shown(out, access.request_id);
     out.extend_from_slice(b",\"client\":");
-    optional(&mut out, access.client);
+    optional(out, access.client);
     out.extend_from_slice(b",\"method\":");
-    shown(&mut out, access.method);
+    shown(out, access.method);
     out.extend_from_slice(b",\"route\":");
-    optional(&mut out, access.route);
+    optional(out, access.route);
     out.extend_from_slice(b",\"target\":");
-    json::string(&mut out, &target::redact(redactor, access.target), TARGET);
+    json::string(out, &target::redact(redactor, access.target), TARGET);
     out.extend_from_slice(b",\"status\":");
-    json::number(&mut out, access.status);
+    json::number(out, access.status);
     out.extend_from_slice(b",\"us\":");
-    json::number(&mut out, access.micros);
+    json::number(out, access.micros);
     out.extend_from_slice(b",\"bytes\":");
     match access.size {
-        Some(size) => json::number(&mut out, size),
+        Some(size) => json::number(out, size),
         None => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b",\"principal\":");
-    optional(&mut out, access.principal);
+    optional(out, access.principal);
     out.extend_from_slice(b",\"codes\":[");
     for (i, code) in access.codes.iter().take(CODES).enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        shown(&mut out, code);
+        shown(out, code);
     }
     out.extend_from_slice(b"],\"complete\":");
     out.extend_from_slice(if access.complete { b"true}\n" } else { b"false}\n" });
-    out
 }
 
 /// Characters of a target that are shown.
@@ -103,7 +102,9 @@ mod tests {
     };
 
     fn line(access: &Access<'_>) -> Vec<u8> {
-        render(&Redactor::new(&[]).unwrap(), access, UnixTime(1_795_460_400.123_456))
+        let mut out = Vec::new();
+        render(&mut out, &Redactor::new(&[]).unwrap(), access, UnixTime(1_795_460_400.123_456));
+        out
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod names;
 mod rules;
 mod scan;
 mod shapes;
+mod sink;
 mod target;
 mod text;
 mod values;
@@ -47,6 +48,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use access_line::{Access, render};
+pub use sink::{Failure, Outlet, Sink};
 
 use crate::error::ConfigError;
 use names::Names;

@@ -1,0 +1,329 @@
+//! An answer on its way out: the headers that it gets, and the line that is written when it has left.
+//!
+//! It is in Rust because every request passes it four times: as `start_response`, as the body's iterator
+//! twice or more, and at the end. What it decides is decided elsewhere (`headers`, `redaction`).
+//!
+//! Python code runs while a method here does (the app's generator, the server's `start_response`) and may
+//! call back into the same answer, so no lock is held across a call.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
+
+use super::access_log::{AccessLine, AccessSink, Record};
+use super::headers::PyHeaderPolicy;
+
+/// What all answers of an app have in common.
+///
+/// :param headers: added to each answer.
+/// :param line: renders the access log, with *sink* and *log*; None where there is none.
+/// :param sink: where lines go.
+/// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
+///     and ``failed(error)``. Neither may raise.
+/// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct Answers {
+    headers: Py<PyHeaderPolicy>,
+    log: Option<Log>,
+}
+
+struct Log {
+    line: Py<AccessLine>,
+    sink: Py<AccessSink>,
+    log: Py<PyAny>,
+    own: Option<(Py<PyString>, Py<PyAny>)>,
+    sys: Py<PyModule>,
+}
+
+#[pymethods]
+impl Answers {
+    #[new]
+    #[pyo3(signature = (headers, *, line=None, sink=None, log=None, own=None))]
+    fn new(
+        py: Python<'_>,
+        headers: Py<PyHeaderPolicy>,
+        line: Option<Py<AccessLine>>,
+        sink: Option<Py<AccessSink>>,
+        log: Option<Py<PyAny>>,
+        own: Option<(Py<PyString>, Py<PyAny>)>,
+    ) -> PyResult<Self> {
+        let log = match (line, sink, log) {
+            (Some(line), Some(sink), Some(log)) => {
+                Some(Log { line, sink, log, own, sys: py.import(intern!(py, "sys"))?.unbind() })
+            }
+            (None, None, None) => None,
+            _ => return Err(PyValueError::new_err("line, sink and log are given together, or none of them")),
+        };
+        Ok(Self { headers, log })
+    }
+}
+
+/// One answer: give it to the app as ``start_response``, then to the server as the body.
+///
+/// It adds the headers of the policy, ``X-Request-Id``, and ``RateLimit`` with ``RateLimit-Policy`` where limits were
+/// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
+/// access line is written, once.
+///
+/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``.
+/// :param start_response: the server's (PEP 3333).
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct Answer {
+    answers: Py<Answers>,
+    exchange: Py<PyAny>,
+    environ: Py<PyDict>,
+    id: Py<PyString>,
+    start_response: Py<PyAny>,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    status: i64,
+    /// Bytes of the body so far; `None` where the server sends it without us.
+    size: Option<i64>,
+    has_ended: bool,
+    body: Option<Py<PyAny>>,
+    chunks: Option<Py<PyIterator>>,
+}
+
+#[pymethods]
+impl Answer {
+    #[new]
+    fn new(answers: Py<Answers>, exchange: &Bound<'_, PyAny>, start_response: Py<PyAny>) -> PyResult<Self> {
+        let py = exchange.py();
+        Ok(Self {
+            answers,
+            environ: exchange.getattr(intern!(py, "environ"))?.cast_into()?.unbind(),
+            id: exchange.getattr(intern!(py, "id"))?.cast_into()?.unbind(),
+            exchange: exchange.clone().unbind(),
+            start_response,
+            started: Instant::now(),
+            state: Mutex::new(State { status: 0, size: Some(0), has_ended: false, body: None, chunks: None }),
+        })
+    }
+
+    /// ``start_response`` (PEP 3333), with more headers. Returns what the server's own returns.
+    ///
+    /// :raises ValueError: for a status line with a control character, which would begin a header or a second
+    ///     answer (CWE-113), and for headers that cannot be sent.
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        status: &Bound<'py, PyString>,
+        headers: &Bound<'py, PyList>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let code = status.to_str().ok().filter(|line| !line.contains(char::is_control)).map(code);
+        let Some(code) = code else {
+            return Err(PyValueError::new_err("the status line has a control character"));
+        };
+        self.state().status = code;
+        let sent = self.headers(py, code, headers)?;
+        let start_response = self.start_response.bind(py);
+        match exc_info {
+            None => start_response.call1((status, sent)),
+            Some(exc_info) => start_response.call1((status, sent, exc_info)),
+        }
+    }
+
+    /// Takes the body that the app returned. Returns itself, which the server iterates.
+    fn of<'py>(slf: Bound<'py, Self>, body: Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let chunks = body.try_iter()?.unbind();
+        {
+            let mut state = slf.get().state();
+            state.body = Some(body.unbind());
+            state.chunks = Some(chunks);
+        }
+        Ok(slf)
+    }
+
+    /// Notes the end, once: writes the access line. Without a status, the answer has 500 by now.
+    ///
+    /// :param complete: whether all of it was sent.
+    /// :param size: bytes of the body, -1 if they are not known; None leaves what was counted.
+    #[pyo3(signature = (complete, size=None))]
+    fn end(&self, py: Python<'_>, complete: bool, size: Option<i64>) {
+        let (status, size) = {
+            let mut state = self.state();
+            if state.has_ended {
+                return;
+            }
+            state.has_ended = true;
+            if state.status == 0 && !complete {
+                state.status = 500;
+            }
+            match size {
+                Some(-1) => state.size = None,
+                Some(size) => state.size = Some(size),
+                None => {}
+            }
+            (state.status, state.size)
+        };
+        let answers = self.answers.get();
+        let Some(log) = &answers.log else { return };
+        if let Err(error) = self.log(py, log, status, size, complete) {
+            let told = log.log.bind(py).call_method1(intern!(py, "failed"), (error.into_value(py),));
+            if let Err(error) = told {
+                error.write_unraisable(py, None);
+            }
+        }
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let chunks = self.state().chunks.as_ref().map(|chunks| chunks.clone_ref(py));
+        let Some(chunks) = chunks else { return Ok(None) };
+        match chunks.into_bound(py).next() {
+            Some(Ok(chunk)) => {
+                let length = chunk.len().map_or(0, |length| i64::try_from(length).unwrap_or(i64::MAX));
+                let mut state = self.state();
+                state.size = state.size.map(|size| size.saturating_add(length));
+                drop(state);
+                Ok(Some(chunk))
+            }
+            None => {
+                self.end(py, true, None);
+                Ok(None)
+            }
+            Some(Err(error)) => {
+                self.end(py, false, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Called by the server when it is done, or when the client has gone (PEP 3333).
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let body = {
+            let mut state = self.state();
+            state.chunks = None;
+            state.body.take()
+        };
+        let closed = match &body {
+            Some(body) => close(body.bind(py)),
+            None => Ok(()),
+        };
+        // A HEAD answer is never read, and is complete all the same.
+        let method = self.environ.bind(py).get_item(intern!(py, "REQUEST_METHOD"));
+        let is_head = method.ok().flatten().is_some_and(|method| method.eq("HEAD").unwrap_or(false));
+        self.end(py, is_head, None);
+        closed
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.exchange)?;
+        visit.call(&self.environ)?;
+        visit.call(&self.start_response)?;
+        // Whoever holds the lock is at work, and not garbage.
+        if let Ok(state) = self.state.try_lock() {
+            visit.call(&state.body)?;
+            visit.call(&state.chunks)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let mut state = self.state();
+        let taken = (state.body.take(), state.chunks.take());
+        drop(state);
+        drop(taken);
+    }
+}
+
+impl Answer {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        code: i64,
+        headers: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let exchange = self.exchange.bind(py);
+        let tls = self.environ.bind(py).get_item(intern!(py, "wsgi.url_scheme"))?;
+        let tls = tls.is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
+        let nonce = exchange.getattr(intern!(py, "nonce"))?;
+        let nonce: Option<&str> = if nonce.is_none() { None } else { Some(nonce.extract()?) };
+        let policy = self.answers.get().headers.get();
+        // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
+        let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
+        if !own.request_id {
+            sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
+        }
+        if !own.rate_limit {
+            let limits = exchange.getattr(intern!(py, "limits"))?.cast_into::<PyTuple>()?;
+            // The phase that has the least left is what the client should go by.
+            let mut tightest: Option<(u32, Bound<'py, PyAny>, Bound<'py, PyAny>)> = None;
+            for said in limits.iter() {
+                let (verdict, policy): (Bound<'py, PyAny>, Bound<'py, PyAny>) = said.extract()?;
+                let remaining: u32 = verdict.getattr(intern!(py, "remaining"))?.extract()?;
+                if tightest.as_ref().is_none_or(|(least, ..)| remaining < *least) {
+                    tightest = Some((remaining, verdict, policy));
+                }
+            }
+            if let Some((_, verdict, policy)) = tightest {
+                sent.append((intern!(py, "RateLimit"), verdict.getattr(intern!(py, "fields"))?))?;
+                sent.append((intern!(py, "RateLimit-Policy"), policy))?;
+            }
+        }
+        Ok(sent)
+    }
+
+    fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {
+        let exchange = self.exchange.bind(py);
+        let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        if let Some((name, own)) = &log.own
+            && !log.sys.bind(py).getattr(name.bind(py)).is_ok_and(|stream| stream.is(own))
+        {
+            let given = (exchange, status, micros, size, complete);
+            return log.log.bind(py).call_method1(intern!(py, "say"), given).map(drop);
+        }
+        let route = exchange.getattr(intern!(py, "route"))?;
+        let principal = exchange.getattr(intern!(py, "principal"))?;
+        let principal = if principal.is_none() { principal } else { principal.getattr(intern!(py, "id"))? };
+        let codes = exchange.getattr(intern!(py, "codes"))?.cast_into()?;
+        log.line.get().record(
+            py,
+            log.sink.get(),
+            &Record {
+                environ: self.environ.bind(py),
+                request_id: self.id.bind(py),
+                route: route.cast().ok(),
+                status,
+                micros,
+                size,
+                principal: principal.cast().ok(),
+                codes: &codes,
+                complete,
+            },
+        )
+    }
+}
+
+fn close(body: &Bound<'_, PyAny>) -> PyResult<()> {
+    match body.getattr_opt(intern!(body.py(), "close"))? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What is no status at all, which is for the server to judge, is 0.
+fn code(status: &str) -> i64 {
+    match status.as_bytes().first_chunk::<3>() {
+        Some(digits) if digits.iter().all(u8::is_ascii_digit) => {
+            digits.iter().fold(0, |code, digit| code * 10 + i64::from(digit - b'0'))
+        }
+        _ => 0,
+    }
+}

@@ -1,0 +1,305 @@
+//! Takes finished log lines and writes them, whole and in order, to a file or a standard stream.
+//!
+//! A system call for each line costs a request more than everything else that is done for it. So lines
+//! are gathered, and a thread of this process, which is no Python thread, writes them:
+//! 1. after at most `delay` seconds, or when 64 KiB are waiting, in which case the caller writes them itself and so
+//!    slows down to what the disk takes: nothing grows without bound;
+//! 2. to a file in one append, so that the lines of several processes do not mix; to a pipe or terminal in
+//!    pieces that end at a line's end and are small enough to be written at once (`PIPE_BUF`, POSIX.1-2017 `write`);
+//! 3. to a new file where the old one was renamed or removed, as log rotation does;
+//! 4. at the end of the process, by [`Sink::flush`].
+//!
+//! What cannot be written is dropped and counted, and the next caller is told.
+//!
+//! # What can break it
+//! A process that is killed, or ends by `_exit`, loses the lines of the last `delay` seconds. After a fork the child needs
+//! a [`Sink::renewed`] one: the thread stays with the parent, and so do the lines that were waiting.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::getpid;
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlet {
+    /// A file that is appended to; made, if it is not there, for its owner and group alone.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A failure that was noticed since the last one was told.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the system said.
+    pub error: io::Error,
+    /// How many lines were dropped.
+    pub lost: usize,
+}
+
+/// Gathers lines and writes them.
+pub struct Sink {
+    shared: Arc<Shared>,
+    owner: rustix::process::Pid,
+}
+
+struct Shared {
+    outlet: Outlet,
+    delay: Duration,
+    /// The file as it was opened, for whoever is forked off.
+    first: Option<File>,
+    waiting: Mutex<Waiting>,
+    /// Told when a first line waits, and when the sink is dropped.
+    wake: Condvar,
+    /// Held while writing: whoever has it takes what waits, so lines stay in order.
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    has_thread: bool,
+    is_closed: bool,
+    failure: Option<Failure>,
+}
+
+struct Open {
+    file: Option<File>,
+    /// Whether the last write ended within a line.
+    is_torn: bool,
+    /// What was written last, its memory to be used again.
+    batch: Vec<u8>,
+}
+
+/// So many bytes wait at most.
+const MOST_WAITING: usize = 64 * 1024;
+
+/// The thread's stack, in bytes: it calls nothing deep.
+const STACK: usize = 128 * 1024;
+
+/// A pipe takes so many bytes at once, or none of them.
+const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// A reader that takes nothing for so long has lost its lines.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+impl Sink {
+    /// Opens `outlet`. With no `delay`, each line is written before [`Sink::write`] returns.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn new(outlet: Outlet, delay: Duration) -> io::Result<Self> {
+        let file = match &outlet {
+            Outlet::File(path) => Some(append(path)?),
+            Outlet::Stdout | Outlet::Stderr => None,
+        };
+        Ok(Self::over(outlet, delay, file))
+    }
+
+    /// The same outlet for a process that was just forked off, without what waits here, which is the parent's.
+    /// It takes no lock: the thread that held it may not be there.
+    pub fn renewed(&self) -> Self {
+        // Without a descriptor to spare, it is opened when there is something to write.
+        let file = self.shared.first.as_ref().and_then(|file| file.try_clone().ok());
+        Self::over(self.shared.outlet.clone(), self.shared.delay, file)
+    }
+
+    fn over(outlet: Outlet, delay: Duration, file: Option<File>) -> Self {
+        let shared = Shared {
+            outlet,
+            delay,
+            first: file.as_ref().and_then(|file| file.try_clone().ok()),
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            open: Mutex::new(Open { file, is_torn: false, batch: Vec::new() }),
+        };
+        Self { shared: Arc::new(shared), owner: getpid() }
+    }
+
+    /// Adds a line with its line break. Says whether the caller should [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// What went wrong since the last call. The line is taken all the same.
+    pub fn write(&self, line: &[u8]) -> Result<bool, Failure> {
+        let shared = &self.shared;
+        let mut waiting = lock(&shared.waiting);
+        let was_empty = waiting.lines.is_empty();
+        waiting.lines.extend_from_slice(line);
+        let mut is_due = shared.delay.is_zero() || waiting.lines.len() >= MOST_WAITING;
+        if !is_due && !waiting.has_thread {
+            let theirs = Arc::clone(shared);
+            let started = std::thread::Builder::new()
+                .name("access log".to_owned())
+                .stack_size(STACK)
+                .spawn(move || theirs.run());
+            waiting.has_thread = started.is_ok();
+            is_due = started.is_err();
+        }
+        let failure = waiting.failure.take();
+        drop(waiting);
+        if was_empty && !is_due {
+            shared.wake.notify_one();
+        }
+        failure.map_or(Ok(is_due), Err)
+    }
+
+    /// Writes what waits, before it returns. It may block for as long as the outlet does.
+    ///
+    /// # Errors
+    /// What went wrong since the last call.
+    pub fn flush(&self) -> Result<(), Failure> {
+        self.shared.flush();
+        lock(&self.shared.waiting).failure.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // In a forked child the locks may be held by a thread that is not there, and the lines are the parent's.
+        if getpid() != self.owner {
+            return;
+        }
+        lock(&self.shared.waiting).is_closed = true;
+        self.shared.wake.notify_one();
+        self.shared.flush();
+    }
+}
+
+impl Shared {
+    /// The thread: writes what gathered within a delay, until the sink is dropped.
+    fn run(&self) {
+        loop {
+            let mut waiting = lock(&self.waiting);
+            while waiting.lines.is_empty() && !waiting.is_closed {
+                waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            if waiting.is_closed {
+                return;
+            }
+            drop(waiting);
+            std::thread::sleep(self.delay);
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let mut open = lock(&self.open);
+        let mut batch = std::mem::take(&mut open.batch);
+        batch.clear();
+        std::mem::swap(&mut batch, &mut lock(&self.waiting).lines);
+        if !batch.is_empty()
+            && let Err((error, written)) = self.put(&mut open, &batch)
+        {
+            let rest = &batch[written..];
+            let lost = rest.iter().filter(|byte| **byte == b'\n').count();
+            let mut waiting = lock(&self.waiting);
+            let before = waiting.failure.take().map_or(0, |failure| failure.lost);
+            waiting.failure = Some(Failure { error, lost: before + lost });
+        }
+        open.batch = batch;
+    }
+
+    /// Writes all of `batch`, or says how much of it.
+    fn put(&self, open: &mut Open, batch: &[u8]) -> Result<(), (io::Error, usize)> {
+        let fault = |error| (error, 0);
+        if let Outlet::File(path) = &self.outlet
+            && open.file.as_ref().is_none_or(|file| is_elsewhere(file, path))
+            && let Ok(file) = append(path)
+        {
+            (open.file, open.is_torn) = (Some(file), false);
+        }
+        let out = match (&self.outlet, &open.file) {
+            (Outlet::File(_), Some(file)) => file.as_fd(),
+            (Outlet::File(_), None) => return Err(fault(io::ErrorKind::NotFound.into())),
+            // Not through `std::io`, whose locks a fork may leave held.
+            (Outlet::Stdout, _) => rustix::stdio::stdout(),
+            (Outlet::Stderr, _) => rustix::stdio::stderr(),
+        };
+        if open.is_torn {
+            write_all(out, b"\n").map_err(|(error, _)| fault(error))?;
+            open.is_torn = false;
+        }
+        let is_file = matches!(&self.outlet, Outlet::File(_)) && open.file.as_ref().is_some_and(is_regular);
+        let mut done = 0;
+        while done < batch.len() {
+            let rest = &batch[done..];
+            let piece = if is_file { rest.len() } else { piece(rest) };
+            if let Err((error, written)) = write_all(out, &rest[..piece]) {
+                done += written;
+                open.is_torn = written > 0 && batch[done - 1] != b'\n';
+                return Err((error, done));
+            }
+            done += piece;
+        }
+        Ok(())
+    }
+}
+
+/// How much of `lines` to write at once: lines that are not longer than [`PIECE`] together, or one that is.
+fn piece(lines: &[u8]) -> usize {
+    if lines.len() <= PIECE {
+        return lines.len();
+    }
+    let end = |range: &[u8]| range.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    end(&lines[..PIECE])
+        .or_else(|| lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1))
+        .unwrap_or(lines.len())
+}
+
+fn write_all(out: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match rustix::io::write(out, &bytes[done..]) {
+            Ok(0) => return Err((io::ErrorKind::WriteZero.into(), done)),
+            Ok(count) => done += count,
+            Err(rustix::io::Errno::INTR) => {}
+            // Somebody made the stream non-blocking, and its reader is slow.
+            Err(rustix::io::Errno::AGAIN) => {
+                match poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&PATIENCE)) {
+                    Ok(0) => return Err((io::ErrorKind::TimedOut.into(), done)),
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err((error.into(), done)),
+                }
+            }
+            Err(error) => return Err((error.into(), done)),
+        }
+    }
+    Ok(())
+}
+
+fn append(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+/// Whether `path` names another file by now, or none.
+fn is_elsewhere(file: &File, path: &PathBuf) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) != (named.dev(), named.ino()),
+        _ => true,
+    }
+}
+
+/// Pipes and terminals, which `/dev/stderr` may name, take bytes piece by piece.
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|about| {
+        let kind = about.file_type();
+        !(kind.is_fifo() || kind.is_socket() || kind.is_char_device())
+    })
+}
+
+/// A poisoned lock guards bytes, which are whole in any case.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
