@@ -13,20 +13,22 @@ use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
 use super::bounds::Bounds;
 
 thread_local! {
-    /// Forms of the body that is being judged on this thread.
-    static CURRENT: Cell<Option<Forms>> = const { Cell::new(None) };
+    /// Forms of the body that is being judged on this thread; made when the first is asked for.
+    static CURRENT: Cell<Judging> = const { Cell::new(None) };
 }
+
+type Judging = Option<Option<Box<Forms>>>;
 
 /// Judges one body, whose containers keep their addresses and contents meanwhile.
 pub(super) fn remembering<T>(judge: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Forms>);
+    struct Restore(Judging);
     impl Drop for Restore {
         fn drop(&mut self) {
             // The next body's containers may have the addresses of this one's.
             CURRENT.set(self.0.take());
         }
     }
-    let _restore = Restore(CURRENT.replace(Some(Forms::default())));
+    let _restore = Restore(CURRENT.replace(Some(None)));
     judge()
 }
 
@@ -35,10 +37,10 @@ pub(super) fn with_forms<T>(with: impl FnOnce(&mut Forms) -> T) -> T {
     // Taken out, not borrowed: a check within a check finds none, and is right all the same.
     let taken = CURRENT.take();
     let is_kept = taken.is_some();
-    let mut forms = taken.unwrap_or_default();
+    let mut forms = taken.flatten().unwrap_or_default();
     let result = with(&mut forms);
     if is_kept {
-        CURRENT.set(Some(forms));
+        CURRENT.set(Some(Some(forms)));
     }
     result
 }

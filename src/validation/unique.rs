@@ -2,8 +2,10 @@
 //!
 //! The engine's own check hashes elements in a way that a peer can foresee: `[[1],[2]]` and
 //! `[[1,2],[]]` hash alike, and so do some two thousand neighbouring 64-bit integers. An array of
-//! such elements costs time in the square of its length (CWE-407). Here each element gets a canonical
-//! form ([`super::form`]), made once for a body, and that form is hashed with a random key.
+//! such elements costs time in the square of its length (CWE-407). Here each element gets a
+//! fingerprint under a random key ([`super::fingerprint`]); where all differ, so do the elements.
+//! Otherwise each gets a canonical form ([`super::form`]), made once for a body, and that form is
+//! looked up by a hash with a random key.
 
 use std::collections::HashSet;
 
@@ -12,6 +14,7 @@ use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
 
+use super::fingerprint::Fingerprints;
 use super::form::with_forms;
 
 /// The keyword's name.
@@ -23,11 +26,37 @@ pub(super) fn factory<'a, F: Json>(
     value: &'a Value,
     _path: Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
-    Ok(Box::new(UniqueItems { required: value == &Value::Bool(true) }))
+    Ok(Box::new(UniqueItems { required: value == &Value::Bool(true), fingerprints: Fingerprints::new() }))
 }
 
 struct UniqueItems {
     required: bool,
+    fingerprints: Fingerprints,
+}
+
+/// Fingerprints of an array no longer than this need no memory from the heap.
+const SHORT: usize = 64;
+
+impl UniqueItems {
+    /// Whether the elements are told apart by their fingerprints alone. If not, nothing is known.
+    fn are_told_apart<'i, F: Json>(&self, array: &<F::Node<'i> as Node<'i, F>>::Array) -> bool {
+        let (mut short, mut long) = ([0; SHORT], Vec::new());
+        let prints = match short.get_mut(..array.len()) {
+            Some(prints) => prints,
+            None => {
+                long.resize(array.len(), 0);
+                long.as_mut_slice()
+            }
+        };
+        for (slot, element) in prints.iter_mut().zip(array.elements()) {
+            match self.fingerprints.of::<F>(&element) {
+                Some(print) => *slot = print,
+                None => return false,
+            }
+        }
+        prints.sort_unstable();
+        prints.is_sorted_by(|left, right| left < right)
+    }
 }
 
 impl<'i, F: Json> Keyword<'i, F> for UniqueItems {
@@ -46,6 +75,9 @@ impl<'i, F: Json> Keyword<'i, F> for UniqueItems {
             return true;
         };
         if array.len() < 2 {
+            return true;
+        }
+        if self.are_told_apart::<F>(&array) {
             return true;
         }
         let mut seen: HashSet<Box<[u8]>> = HashSet::with_capacity(array.len());
