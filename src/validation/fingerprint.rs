@@ -33,8 +33,7 @@ pub(super) struct Fingerprints {
 impl Fingerprints {
     pub(super) fn new() -> Self {
         let random = RandomState::new();
-        // An even factor would lose bits of what it is multiplied with.
-        Self { key: [random.hash_one(0_u8), random.hash_one(1_u8) | 1] }
+        Self { key: [random.hash_one(0_u8), random.hash_one(1_u8)] }
     }
 
     /// The fingerprint of `value`; `None` where only its form says what it is equal to.
@@ -69,15 +68,30 @@ impl Fingerprints {
         }
     }
 
+    /// Most texts are short: up to 16 bytes are read as two words that may overlap.
     fn text(&self, text: &str) -> u64 {
-        let mut hash = TEXT ^ text.len() as u64;
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
-        for word in words {
-            hash = self.mix(hash, u64::from_le_bytes(*word));
-        }
-        // The length is in the hash already, so that padding cannot be mistaken for text.
-        let last = rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-        self.mix(hash, last)
+        let bytes = text.as_bytes();
+        let mut hash = TEXT ^ bytes.len() as u64;
+        let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(head), Some(tail)) => {
+                if bytes.len() > 16 {
+                    // The last word, whole or not, is the tail.
+                    let (words, _) = bytes[8..bytes.len() - 1].as_chunks::<8>();
+                    for word in words {
+                        hash = self.mix(hash, u64::from_le_bytes(*word));
+                    }
+                }
+                (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
+            }
+            _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+                (Some(head), Some(tail)) => {
+                    (u32::from_le_bytes(*head).into(), u32::from_le_bytes(*tail).into())
+                }
+                // At most three bytes; the length is in the hash already.
+                _ => (bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+            },
+        };
+        self.mix(self.mix(hash, head), tail)
     }
 
     /// Numbers of one value, however they are written: an integer of 64 bits or a double that has a
@@ -95,10 +109,11 @@ impl Fingerprints {
         is_small.then(|| self.mix(NUMBER, value as i64 as u64))
     }
 
-    /// Both halves of a long product, which each bit of both factors has a part in.
+    /// Both halves of a long product. Each factor hides one input behind its half of the key, so which
+    /// pairs collide depends on the key.
     #[inline]
     fn mix(&self, left: u64, right: u64) -> u64 {
-        let product = u128::from(left.rotate_left(23) ^ right ^ self.key[0]) * u128::from(self.key[1]);
+        let product = u128::from(left ^ self.key[0]) * u128::from(right ^ self.key[1]);
         (product as u64) ^ ((product >> 64) as u64)
     }
 }
@@ -229,6 +244,21 @@ mod tests {
         assert_ne!(of("[1, 2]"), of("[2, 1]"));
         assert_ne!(of(r#"{"a": 1, "b": 2}"#), of(r#"{"a": 2, "b": 1}"#));
         assert_ne!(of(r#"{"a": {"b": 1}}"#), of(r#"{"b": {"a": 1}}"#));
+    }
+
+    #[test]
+    fn each_byte_of_a_text_counts_at_every_length() {
+        let prints = Fingerprints::new();
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..40 {
+            let text = "a".repeat(length);
+            assert!(seen.insert(prints.text(&text)), "{length}");
+            for at in 0..length {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "b");
+                assert!(seen.insert(prints.text(&other)), "{at} of {length}");
+            }
+        }
     }
 
     #[test]

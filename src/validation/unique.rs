@@ -67,6 +67,15 @@ impl<'i, F: Json> Keyword<'i, F> for UniqueItems {
         Err(ValidationError::custom("an element occurs twice"))
     }
 
+    // Overridden because it is asked of each value of a body that breaks any rule: nothing is made
+    // where there is nothing to tell.
+    fn iter_errors(&self, instance: F::Node<'i>) -> Box<dyn Iterator<Item = ValidationError<'i>> + 'i> {
+        match Keyword::<F>::validate(self, instance) {
+            Ok(()) => Box::new(std::iter::empty()),
+            Err(error) => Box::new(std::iter::once(error)),
+        }
+    }
+
     fn is_valid(&self, instance: F::Node<'i>) -> bool {
         if !self.required {
             return true;
