@@ -81,7 +81,7 @@ impl<'i, F: Json> Keyword<'i, F> for Choice {
 
     fn is_valid(&self, instance: F::Node<'i>) -> bool {
         if let Some(text) = instance.as_string() {
-            return self.texts.contains(&*text);
+            return self.texts.contains(&text);
         }
         if matches!(instance.json_type(), JsonType::Array | JsonType::Object) {
             return self.containers.iter().any(|member| instance.equals_value(member));
