@@ -112,9 +112,16 @@ impl<'py, 'n> PyBuilder<'py, 'n> {
     }
 }
 
-impl<'py> Builder for PyBuilder<'py, '_> {
+/// A member's name. One that the schema knows is only looked at: under the stable ABI, each count of
+/// its references would be a call.
+pub(crate) enum Key<'py, 'n> {
+    Known(&'n Bound<'py, PyString>),
+    Made(Bound<'py, PyString>),
+}
+
+impl<'py: 'n, 'n> Builder for PyBuilder<'py, 'n> {
     type Value = Bound<'py, PyAny>;
-    type Key = Bound<'py, PyString>;
+    type Key = Key<'py, 'n>;
     /// Where its elements start.
     type Array = usize;
     type Object = Bound<'py, PyDict>;
@@ -181,14 +188,17 @@ impl<'py> Builder for PyBuilder<'py, '_> {
     fn key(&mut self, name: &str) -> PyResult<Self::Key> {
         let hash = hash(name);
         match self.names.and_then(|names| names.find(name, hash)) {
-            Some(known) => Ok(known.bind(self.py).clone()),
-            None => self.recent(name, hash),
+            Some(known) => Ok(Key::Known(known.bind(self.py))),
+            None => self.recent(name, hash).map(Key::Made),
         }
     }
 
     #[inline]
     fn insert(&mut self, object: &mut Self::Object, key: Self::Key, value: Self::Value) -> PyResult<()> {
-        object.set_item(key, value)
+        match key {
+            Key::Known(name) => object.set_item(name, value),
+            Key::Made(name) => object.set_item(name, value),
+        }
     }
 
     #[inline]

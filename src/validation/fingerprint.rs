@@ -41,6 +41,17 @@ impl Fingerprints {
         self.at::<F>(value, 0)
     }
 
+    /// The fingerprint of one member of `value`, which is one value for all without such a member and
+    /// for all whose member is a container.
+    ///
+    /// The name is a peer's: it is searched for, because preparing a look-up would make Python keep the
+    /// name for ever (`PyUnicode_InternInPlace`). Records of one kind have it in one place.
+    pub(super) fn of_member<'a, F: Json>(&self, value: &F::Node<'a>, name: &str) -> u64 {
+        let mut members = value.as_object().map(|object| object.members()).into_iter().flatten();
+        let member = members.find(|(other, _)| other.as_ref() == name);
+        member.and_then(|(_, member)| self.at::<F>(&member, DEEPEST)).unwrap_or(OBJECT)
+    }
+
     fn at<'a, F: Json>(&self, value: &F::Node<'a>, depth: usize) -> Option<u64> {
         match value.json_type() {
             JsonType::String => Some(self.text(&value.as_string()?)),
