@@ -85,12 +85,10 @@ impl Fingerprints {
         let mut hash = TEXT ^ bytes.len() as u64;
         let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
             (Some(head), Some(tail)) => {
-                if bytes.len() > 16 {
-                    // The last word, whole or not, is the tail.
-                    let (words, _) = bytes[8..bytes.len() - 1].as_chunks::<8>();
-                    for word in words {
-                        hash = self.mix(hash, u64::from_le_bytes(*word));
-                    }
+                // None up to 16 bytes. The last word, whole or not, is the tail.
+                let (words, _) = bytes.get(8..bytes.len() - 1).unwrap_or_default().as_chunks::<8>();
+                for word in words {
+                    hash = self.mix(hash, u64::from_le_bytes(*word));
                 }
                 (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
             }
