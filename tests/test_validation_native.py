@@ -170,6 +170,33 @@ def test_names_of_the_schema_are_interned_and_others_are_not_kept() -> None:
     assert next(iter(records[0])) is next(iter(records[1]))
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_names_that_differ_in_one_character_are_told_apart_at_every_length(is_known: bool) -> None:
+    for length in range(1, 80):
+        name = "n" * length
+        others = [name[:at] + "m" + name[at + 1 :] for at in range(length)] + [name + "n"]
+        checker = schema(properties={name: True, others[0]: True} if is_known else {})
+        expected = [{name: 1}, dict.fromkeys(others, 2), {name: 3, others[-1]: 4}]
+        assert checker.check(json.dumps(expected).encode()) == expected
+
+
+def test_no_name_of_a_peer_is_kept_to_compare_records() -> None:
+    unique = schema(uniqueItems=True)
+
+    def work(numbers: range) -> None:
+        for number in numbers:
+            unique.check(b'[{"name-%d": 1}, {"name-%d": 2}, {"name-%d": [%d]}]' % (number, number, number, number))
+
+    work(range(10))
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    work(range(10, 3_000))
+    gc.collect()
+    assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    tracemalloc.stop()
+
+
 def test_nothing_leaks_from_bodies_accepted_or_refused() -> None:
     checker = schema(properties={"a": {"items": {"type": "integer"}}})
     bodies = [b'{"a": [1, 12345678901234567890], "b%d": "x"}' % i for i in range(50)]
@@ -428,6 +455,43 @@ def test_equal_numbers_are_found_whatever_their_type_and_length() -> None:
     with pytest.raises(SchemaRejected):
         unique.check(b"[0, -0.0]")
     unique.check(b"[1%s, 2]" % (b"0" * 350))
+
+
+def test_unique_items_are_those_that_a_comparison_by_value_tells_apart() -> None:
+    chance = random.Random(11)
+    scalars = [0, 0.0, -0.0, 1, 1.0, -1, True, False, None, "", "1", "a", "\0", 0.5, 2**53, 2**53 + 1, 2.0**53, 2**63]
+    scalars += [2.0**63, -(2**63), -(2**63) - 1, -(2.0**63), 2**64, 10**300, 1e300, 10**22, 1e22, "a" * 17, "b" * 17]
+
+    def value(depth: int) -> object:
+        kind = chance.randrange(8) if depth else 0
+        if kind < 4:
+            return chance.choice(scalars)
+        if kind < 5:
+            return [value(depth - 1) for _ in range(chance.randrange(3))]
+        names = chance.sample(["id", "name", "a longer name of a member"], chance.randrange(4))
+        return {name: value(depth - 1) for name in names}
+
+    def comparable(value: object) -> object:
+        # Python's own comparison of int and float is exact; only bools must be set apart.
+        if isinstance(value, dict):
+            return "object", frozenset((name, comparable(member)) for name, member in value.items())
+        if isinstance(value, list):
+            return "array", tuple(map(comparable, value))
+        return isinstance(value, bool), value
+
+    unique = schema(uniqueItems=True)
+    verdicts = []
+    for _ in range(4_000):
+        length = chance.choice([2, 2, 3, 4, 8])
+        elements = [value(chance.randrange(7)) for _ in range(length)]
+        expected = len({comparable(element) for element in elements}) == length
+        try:
+            unique.check(json.dumps(elements).encode())
+            verdicts.append(True)
+        except SchemaRejected:
+            verdicts.append(False)
+        assert verdicts[-1] == expected, elements
+    assert 500 < sum(verdicts) < 3_900
 
 
 def test_nested_unique_items_cost_no_more_than_one() -> None:

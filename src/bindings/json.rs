@@ -17,7 +17,13 @@ pub(crate) struct Names {
     slots: Box<[Slot]>,
 }
 
-type Slot = Option<(Box<str>, Py<PyString>)>;
+type Slot = Option<Known>;
+
+struct Known {
+    ends: Ends,
+    name: Box<str>,
+    object: Py<PyString>,
+}
 
 impl Names {
     pub(crate) fn new<'n>(py: Python<'_>, names: impl Iterator<Item = &'n str>) -> Self {
@@ -25,22 +31,26 @@ impl Names {
         let mut slots: Vec<Slot> = Vec::new();
         slots.resize_with((names.len() * 2).next_power_of_two().max(2), || None);
         for name in names {
-            let mut slot = hash(name) & (slots.len() - 1);
-            while slots[slot].as_ref().is_some_and(|(taken, _)| **taken != *name) {
+            let ends = Ends::of(name);
+            let mut slot = ends.hash() & (slots.len() - 1);
+            while slots[slot].as_ref().is_some_and(|taken| *taken.name != *name) {
                 slot = (slot + 1) & (slots.len() - 1);
             }
-            slots[slot] = Some((name.into(), PyString::intern(py, name).unbind()));
+            slots[slot] =
+                Some(Known { ends, name: name.into(), object: PyString::intern(py, name).unbind() });
         }
         Self { slots: slots.into() }
     }
 
     #[inline]
-    fn find(&self, name: &str, hash: usize) -> Option<&Py<PyString>> {
+    fn find(&self, name: &str, ends: Ends) -> Option<&Py<PyString>> {
         let mask = self.slots.len() - 1;
-        let mut slot = hash & mask;
+        let mut slot = ends.hash() & mask;
         loop {
             match self.slots.get(slot)? {
-                Some((known, object)) if **known == *name => return Some(object),
+                Some(known) if known.ends == ends && (ends.are_all() || *known.name == *name) => {
+                    return Some(&known.object);
+                }
                 Some(_) => slot = (slot + 1) & mask,
                 None => return None,
             }
@@ -48,30 +58,53 @@ impl Names {
     }
 }
 
-/// Cheap, and no defence: names of a schema are the developer's, and in [`Recent`] a collision only
-/// costs one string.
-#[inline]
-fn hash(name: &str) -> usize {
-    let bytes = name.as_bytes();
-    let (head, tail) = match bytes {
-        [a, b, c, d, e, f, g, h, ..] => {
-            let tail = bytes.last_chunk::<8>().copied().unwrap_or_default();
-            (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), u64::from_le_bytes(tail))
-        }
-        [a, b, c, d, ..] => {
-            let tail = bytes.last_chunk::<4>().copied().unwrap_or_default();
-            (u32::from_le_bytes([*a, *b, *c, *d]).into(), u32::from_le_bytes(tail).into())
-        }
-        [a, .., z] => (u64::from(*a) << 16 | u64::from(bytes[1]) << 8, u64::from(*z)),
-        [a] => (u64::from(*a), 0),
-        [] => (0, 0),
-    };
-    let mixed = (head ^ tail.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 32) as usize
+/// The first and the last eight bytes of a name, and its length: all there is of most names, so that
+/// they are compared without a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    head: u64,
+    tail: u64,
+    length: usize,
+}
+
+impl Ends {
+    #[inline]
+    fn of(name: &str) -> Self {
+        let bytes = name.as_bytes();
+        let (head, tail) = match bytes {
+            [a, b, c, d, e, f, g, h, ..] => {
+                let tail = bytes.last_chunk::<8>().copied().unwrap_or_default();
+                (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), u64::from_le_bytes(tail))
+            }
+            [a, b, c, d, ..] => {
+                let tail = bytes.last_chunk::<4>().copied().unwrap_or_default();
+                (u32::from_le_bytes([*a, *b, *c, *d]).into(), u32::from_le_bytes(tail).into())
+            }
+            [a, .., z] => (u64::from(*a) << 16 | u64::from(bytes[1]) << 8, u64::from(*z)),
+            [a] => (u64::from(*a), 0),
+            [] => (0, 0),
+        };
+        Self { head, tail, length: bytes.len() }
+    }
+
+    /// Whether the two words cover the name.
+    #[inline]
+    fn are_all(self) -> bool {
+        self.length <= 16
+    }
+
+    /// Cheap, and no defence: names of a schema are the developer's, and in [`Recent`] a collision only
+    /// costs one string.
+    #[inline]
+    fn hash(self) -> usize {
+        let mixed =
+            (self.head ^ self.tail.rotate_left(29) ^ self.length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize
+    }
 }
 
 /// Names that this body has used already, so that a list of records makes each name once.
-type Recent<'py> = Vec<Option<(u32, Bound<'py, PyString>)>>;
+type Recent<'py> = Vec<Option<(Ends, Bound<'py, PyString>)>>;
 
 const RECENT: usize = 64;
 
@@ -91,30 +124,36 @@ impl<'py, 'n> PyBuilder<'py, 'n> {
         Self { py, names, recent: Vec::new(), elements: Vec::new() }
     }
 
-    fn recent(&mut self, name: &str, hash: usize) -> PyResult<Bound<'py, PyString>> {
+    fn recent(&mut self, name: &str, ends: Ends) -> PyResult<Bound<'py, PyString>> {
         if name.len() > LONGEST_RECENT {
             return PyString::from_bytes(self.py, name.as_bytes());
         }
         if self.recent.is_empty() {
             self.recent.resize_with(RECENT, || None);
         }
-        let slot = &mut self.recent[hash % RECENT];
-        let tag = hash as u32;
+        let slot = &mut self.recent[ends.hash() % RECENT];
         if let Some((known, object)) = slot
-            && *known == tag
-            && object.to_str().is_ok_and(|text| text == name)
+            && *known == ends
+            && (ends.are_all() || object.to_str().is_ok_and(|text| text == name))
         {
             return Ok(object.clone());
         }
         let object = PyString::from_bytes(self.py, name.as_bytes())?;
-        *slot = Some((tag, object.clone()));
+        *slot = Some((ends, object.clone()));
         Ok(object)
     }
 }
 
-impl<'py> Builder for PyBuilder<'py, '_> {
+/// A member's name. One that the schema knows is only looked at: under the stable ABI, each count of
+/// its references would be a call.
+pub(crate) enum Key<'py, 'n> {
+    Known(&'n Bound<'py, PyString>),
+    Made(Bound<'py, PyString>),
+}
+
+impl<'py: 'n, 'n> Builder for PyBuilder<'py, 'n> {
     type Value = Bound<'py, PyAny>;
-    type Key = Bound<'py, PyString>;
+    type Key = Key<'py, 'n>;
     /// Where its elements start.
     type Array = usize;
     type Object = Bound<'py, PyDict>;
@@ -179,16 +218,19 @@ impl<'py> Builder for PyBuilder<'py, '_> {
 
     #[inline]
     fn key(&mut self, name: &str) -> PyResult<Self::Key> {
-        let hash = hash(name);
-        match self.names.and_then(|names| names.find(name, hash)) {
-            Some(known) => Ok(known.bind(self.py).clone()),
-            None => self.recent(name, hash),
+        let ends = Ends::of(name);
+        match self.names.and_then(|names| names.find(name, ends)) {
+            Some(known) => Ok(Key::Known(known.bind(self.py))),
+            None => self.recent(name, ends).map(Key::Made),
         }
     }
 
     #[inline]
     fn insert(&mut self, object: &mut Self::Object, key: Self::Key, value: Self::Value) -> PyResult<()> {
-        object.set_item(key, value)
+        match key {
+            Key::Known(name) => object.set_item(name, value),
+            Key::Made(name) => object.set_item(name, value),
+        }
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use jsonschema::json::{Pyo3, inspect};
 use pyo3::Borrowed;
 use pyo3::exceptions::PyException;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::errors::guarded;
@@ -181,9 +182,9 @@ pub(super) fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
     let error = JsonRejected::new_err(rejection.to_string());
     let value = error.value(py);
     let set = value
-        .setattr("code", rejection.reason.code())
-        .and_then(|()| value.setattr("offset", rejection.offset))
-        .and_then(|()| value.setattr("syntax", rejection.reason.is_syntax()));
+        .setattr(intern!(py, "code"), rejection.reason.code())
+        .and_then(|()| value.setattr(intern!(py, "offset"), rejection.offset))
+        .and_then(|()| value.setattr(intern!(py, "syntax"), rejection.reason.is_syntax()));
     set.err().unwrap_or(error)
 }
 
@@ -191,11 +192,11 @@ pub(super) fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
 fn reject_schema(py: Python<'_>, explanation: Explanation) -> PyErr {
     let errors: Vec<(String, String)> =
         explanation.broken.into_iter().map(|broken| (broken.pointer, broken.rule)).collect();
-    let error = SchemaRejected::new_err("the body is not what the schema says");
+    let error = SchemaRejected::new_err(intern!(py, "the body is not what the schema says").clone().unbind());
     let value = error.value(py);
     let set = value
-        .setattr("code", "body.invalid")
-        .and_then(|()| value.setattr("errors", errors))
-        .and_then(|()| value.setattr("truncated", explanation.truncated));
+        .setattr(intern!(py, "code"), intern!(py, "body.invalid"))
+        .and_then(|()| value.setattr(intern!(py, "errors"), errors))
+        .and_then(|()| value.setattr(intern!(py, "truncated"), explanation.truncated));
     set.err().unwrap_or(error)
 }

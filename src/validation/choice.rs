@@ -23,22 +23,40 @@ pub(super) fn factory<'a, F: Json>(
     _path: Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
     let members = value.as_array().ok_or_else(|| ValidationError::custom("enum takes an array"))?;
-    let mut choice = Choice { texts: HashSet::new(), scalars: HashSet::new(), containers: Vec::new() };
+    let (mut texts, mut scalars, mut containers) = (Vec::new(), HashSet::new(), Vec::new());
     for member in members {
         let mut form = Vec::new();
         if let Value::String(text) = member {
-            choice.texts.insert(text.as_str().into());
+            texts.push(text.as_str().into());
         } else if write_scalar::<SerdeJson>(&member, &mut form) {
-            choice.scalars.insert(form.into());
+            scalars.insert(form.into());
         } else {
-            choice.containers.push(member.clone());
+            containers.push(member.clone());
         }
     }
-    Ok(Box::new(choice))
+    let texts = if texts.len() <= FEW { Texts::Few(texts) } else { Texts::Many(texts.into_iter().collect()) };
+    Ok(Box::new(Choice { texts, scalars, containers }))
+}
+
+/// Comparing with as many texts, of which most differ in length or at once, costs less than a hash.
+const FEW: usize = 8;
+
+enum Texts {
+    Few(Vec<Box<str>>),
+    Many(HashSet<Box<str>>),
+}
+
+impl Texts {
+    fn contains(&self, text: &str) -> bool {
+        match self {
+            Self::Few(texts) => texts.iter().any(|member| **member == *text),
+            Self::Many(texts) => texts.contains(text),
+        }
+    }
 }
 
 struct Choice {
-    texts: HashSet<Box<str>>,
+    texts: Texts,
     /// Forms of numbers, booleans and null.
     scalars: HashSet<Box<[u8]>>,
     containers: Vec<Value>,
@@ -52,9 +70,18 @@ impl<'i, F: Json> Keyword<'i, F> for Choice {
         Err(ValidationError::custom("none of the values"))
     }
 
+    // Overridden because it is asked of each value of a body that breaks any rule: nothing is made
+    // where there is nothing to tell.
+    fn iter_errors(&self, instance: F::Node<'i>) -> Box<dyn Iterator<Item = ValidationError<'i>> + 'i> {
+        match Keyword::<F>::validate(self, instance) {
+            Ok(()) => Box::new(std::iter::empty()),
+            Err(error) => Box::new(std::iter::once(error)),
+        }
+    }
+
     fn is_valid(&self, instance: F::Node<'i>) -> bool {
         if let Some(text) = instance.as_string() {
-            return self.texts.contains(&*text);
+            return self.texts.contains(&text);
         }
         if matches!(instance.json_type(), JsonType::Array | JsonType::Object) {
             return self.containers.iter().any(|member| instance.equals_value(member));
@@ -92,5 +119,18 @@ mod tests {
             assert!(!is_one_of(&other, &members), "{other}");
         }
         assert!(!is_one_of(&json!(1), &json!(["1", true])));
+    }
+
+    #[test]
+    fn long_lists_and_short_ones_hold_the_same_texts() {
+        for length in [1, super::FEW, super::FEW + 1, 100] {
+            let members: Vec<String> = (0..length).map(|index| format!("text {index}")).collect();
+            for member in &members {
+                assert!(is_one_of(&json!(member), &json!(members)), "{member} of {length}");
+            }
+            for other in ["", "text", "text ", "text 100", "Text 0"] {
+                assert!(!is_one_of(&json!(other), &json!(members)), "{other} of {length}");
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! asked for everything only when the body is small; for one thing when the schema has no
 //! alternatives (which the engine explains branch by branch); and otherwise not at all.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jsonschema::error::ValidationErrorKind;
@@ -137,8 +138,8 @@ fn known_pointer<F: Json>(path: &str, vocabulary: &Vocabulary, root: &F::Node<'_
         let next = if let Some(array) = node.as_array() {
             segment.parse().ok().and_then(|index: usize| array.elements().nth(index))
         } else if let Some(object) = node.as_object() {
-            let name = segment.replace("~1", "/").replace("~0", "~");
-            vocabulary.names.contains(&name).then(|| object.get(&F::prepare_key(&name))).flatten()
+            let name = unescape(segment);
+            vocabulary.names.contains(&*name).then(|| object.get(&F::prepare_key(&name))).flatten()
         } else {
             None
         };
@@ -152,7 +153,21 @@ fn known_pointer<F: Json>(path: &str, vocabulary: &Vocabulary, root: &F::Node<'_
     pointer
 }
 
+/// The name that a segment stands for, almost always itself.
+fn unescape(segment: &str) -> Cow<'_, str> {
+    match segment.as_bytes().contains(&b'~') {
+        true => Cow::Owned(segment.replace("~1", "/").replace("~0", "~")),
+        false => Cow::Borrowed(segment),
+    }
+}
+
 fn push_segment(pointer: &mut String, name: &str) {
     pointer.push('/');
-    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    for character in name.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
 }

@@ -13,20 +13,22 @@ use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
 use super::bounds::Bounds;
 
 thread_local! {
-    /// Forms of the body that is being judged on this thread.
-    static CURRENT: Cell<Option<Forms>> = const { Cell::new(None) };
+    /// Forms of the body that is being judged on this thread; made when the first is asked for.
+    static CURRENT: Cell<Judging> = const { Cell::new(None) };
 }
+
+type Judging = Option<Option<Box<Forms>>>;
 
 /// Judges one body, whose containers keep their addresses and contents meanwhile.
 pub(super) fn remembering<T>(judge: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Forms>);
+    struct Restore(Judging);
     impl Drop for Restore {
         fn drop(&mut self) {
             // The next body's containers may have the addresses of this one's.
             CURRENT.set(self.0.take());
         }
     }
-    let _restore = Restore(CURRENT.replace(Some(Forms::default())));
+    let _restore = Restore(CURRENT.replace(Some(None)));
     judge()
 }
 
@@ -35,10 +37,10 @@ pub(super) fn with_forms<T>(with: impl FnOnce(&mut Forms) -> T) -> T {
     // Taken out, not borrowed: a check within a check finds none, and is right all the same.
     let taken = CURRENT.take();
     let is_kept = taken.is_some();
-    let mut forms = taken.unwrap_or_default();
+    let mut forms = taken.flatten().unwrap_or_default();
     let result = with(&mut forms);
     if is_kept {
-        CURRENT.set(Some(forms));
+        CURRENT.set(Some(Some(forms)));
     }
     result
 }
@@ -58,35 +60,45 @@ impl Forms {
 
     fn write_at<'a, F: Json>(&mut self, value: &F::Node<'a>, out: &mut Vec<u8>, depth: usize) {
         if !write_scalar::<F>(value, out) {
-            write_length(b'c', self.container::<F>(value, depth), out);
+            let number = self.container::<F>(value, out, depth);
+            write_length(b'c', number, out);
         }
     }
 
-    fn container<'a, F: Json>(&mut self, value: &F::Node<'a>, depth: usize) -> usize {
+    /// The number of a container. What is written meanwhile, behind what `out` holds, is taken back.
+    fn container<'a, F: Json>(&mut self, value: &F::Node<'a>, out: &mut Vec<u8>, depth: usize) -> usize {
         let identity = value.container_identity();
         if let Some(&number) = identity.as_ref().and_then(|identity| self.known.get(identity)) {
             return number;
         }
-        let mut form = Vec::new();
+        let start = out.len();
         if depth > Bounds::DEEPEST {
             // Unreachable for bodies within bounds; makes two elements look alike, which refuses.
-            form.push(b'!');
+            out.push(b'!');
         } else if let Some(array) = value.as_array() {
-            form.push(b'[');
+            out.push(b'[');
             for element in array.elements() {
-                self.write_at::<F>(&element, &mut form, depth + 1);
+                self.write_at::<F>(&element, out, depth + 1);
             }
         } else if let Some(object) = value.as_object() {
             let mut members: Vec<_> = object.members().collect();
             members.sort_by(|(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
-            form.push(b'{');
+            out.push(b'{');
             for (name, member) in members {
-                write_text(b'k', name.as_ref(), &mut form);
-                self.write_at::<F>(&member, &mut form, depth + 1);
+                write_text(b'k', name.as_ref(), out);
+                self.write_at::<F>(&member, out, depth + 1);
             }
         }
-        let next = self.numbers.len();
-        let number = *self.numbers.entry(form.into()).or_insert(next);
+        let form = out.get(start..).unwrap_or_default();
+        let number = match self.numbers.get(form) {
+            Some(&number) => number,
+            None => {
+                let next = self.numbers.len();
+                self.numbers.insert(form.into(), next);
+                next
+            }
+        };
+        out.truncate(start);
         if let Some(identity) = identity {
             self.known.insert(identity, number);
         }

@@ -19,6 +19,7 @@
 pub mod bounds;
 mod choice;
 pub mod explain;
+mod fingerprint;
 mod form;
 pub mod lint;
 mod multiple;

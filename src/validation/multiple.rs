@@ -38,6 +38,15 @@ impl<'i, F: Json> Keyword<'i, F> for MultipleOf {
         Err(ValidationError::custom("not a multiple"))
     }
 
+    // Overridden because it is asked of each value of a body that breaks any rule: nothing is made
+    // where there is nothing to tell.
+    fn iter_errors(&self, instance: F::Node<'i>) -> Box<dyn Iterator<Item = ValidationError<'i>> + 'i> {
+        match Keyword::<F>::validate(self, instance) {
+            Ok(()) => Box::new(std::iter::empty()),
+            Err(error) => Box::new(std::iter::once(error)),
+        }
+    }
+
     fn is_valid(&self, instance: F::Node<'i>) -> bool {
         let Some(number) = instance.as_number() else {
             return true;

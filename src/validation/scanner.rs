@@ -182,6 +182,10 @@ impl<'j> Scanner<'j> {
         }
         let digits = end - first;
         if let Some(b'.' | b'e' | b'E') = self.bytes.get(end) {
+            if let Some((value, end)) = self.short_fraction(first, end, magnitude) {
+                self.at = end;
+                return Ok(Number::Float(if is_negative { -value } else { value }));
+            }
             return self.float(start, end);
         }
         self.at = end;
@@ -192,6 +196,26 @@ impl<'j> Scanner<'j> {
         }
         let literal = self.text.get(start..end).unwrap_or_default();
         Ok(literal.parse().map_or(Number::Long(literal), Number::Integer))
+    }
+
+    /// Reads on after the whole digits of a number, if it has a fraction, no exponent, and few digits.
+    ///
+    /// An integer below 2^53 is a double, and so is a power of ten up to 10^22. Their quotient, which is
+    /// rounded once, is then the number's nearest double (Clinger, 1990).
+    fn short_fraction(&self, first: usize, dot: usize, whole: u64) -> Option<(f64, usize)> {
+        let rest = self.bytes.get(dot..)?.strip_prefix(b".")?;
+        let (mut magnitude, mut count) = (whole, 0);
+        while let Some(digit @ 0..=9) = rest.get(count).map(|byte| byte.wrapping_sub(b'0')) {
+            magnitude = magnitude.wrapping_mul(10).wrapping_add(digit.into());
+            count += 1;
+        }
+        // 19 digits fit into the magnitude; one that did not would be wrong.
+        let fits = dot - first + count <= 19 && magnitude <= 1 << 53;
+        if count == 0 || !fits || matches!(rest.get(count), Some(b'e' | b'E')) {
+            return None;
+        }
+        let power = POWERS_OF_TEN.get(count)?;
+        Some((magnitude as f64 / power, dot + 1 + count))
     }
 
     fn float(&mut self, start: usize, mut end: usize) -> Result<Number<'j>, JsonRejection> {
@@ -236,6 +260,12 @@ impl<'j> Scanner<'j> {
     }
 }
 
+/// Those that are doubles and may divide 19 digits.
+const POWERS_OF_TEN: [f64; 20] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19,
+];
+
 /// Where the quote, backslash or control character is that ends a plain run from `start`.
 #[inline]
 fn plain_end(bytes: &[u8], start: usize) -> usize {
@@ -267,6 +297,7 @@ fn plain_end(bytes: &[u8], start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -282,6 +313,63 @@ mod tests {
         }
         assert_eq!(plain_end(b"abc", 0), 3);
         assert_eq!(plain_end(b"abc", 7), 7);
+    }
+
+    #[test]
+    fn fractions_are_rounded_as_the_standard_library_does() {
+        let mut texts: Vec<String> = [
+            "0.0",
+            "-0.0",
+            "0.1",
+            "-0.3",
+            "5.0",
+            "1.0e0",
+            "1.5E3",
+            "9007199254740991.0",
+            "9007199254740992.0",
+            "9007199254740993.0",
+            "900719925474099.3",
+            "0.9007199254740993",
+            "0.0000000000000000001",
+            "0.00000000000000000001",
+            "1.000000000000000000",
+            "1.0000000000000000000",
+            "184467440737095516.16",
+            "18446744073709551616.5",
+            "2.2250738585072011e-308",
+            "1.7976931348623157",
+            "19.99",
+            "1070468.14",
+        ]
+        .iter()
+        .map(|&text| text.to_owned())
+        .collect();
+        // Digits of every length on both sides of the point.
+        let mut state = 88_172_645_463_325_252_u64;
+        for round in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let digits = (state >> 1).to_string();
+            let (whole, fraction) = digits.split_at(1 + round % (digits.len() - 1));
+            let fraction = &fraction[..1 + (round / 19) % fraction.len()];
+            texts.push(format!("{}{whole}.{fraction}", if state & 1 == 1 { "-" } else { "" }));
+        }
+        for text in &texts {
+            let mut scanner = Scanner::new(text);
+            match scanner.number() {
+                Ok(Number::Float(value)) => {
+                    assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+                }
+                other => assert!(text.starts_with("0") && other.is_err(), "{text}: {other:?}"),
+            }
+            assert_eq!(scanner.offset(), text.len(), "{text}");
+        }
+        for (text, at) in [("1.", 2), ("1.e5", 2), ("1.5e", 4), ("-1.x", 3), ("1.5e+", 5)] {
+            let mut scanner = Scanner::new(text);
+            assert!(scanner.number().is_err(), "{text}");
+            assert_eq!(scanner.offset(), at, "{text}");
+        }
     }
 
     #[test]
