@@ -180,7 +180,7 @@ class Ours:
         verify = self.verify(algorithm, seen=seen)
 
         def call(token: str) -> dict[str, Any]:
-            claims: dict[str, Any] = verify(token).claims()
+            claims: dict[str, Any] = verify(token).claims
             return claims
 
         return call

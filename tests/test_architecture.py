@@ -15,7 +15,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 FLOORS: list[set[str]] = [
     {"_native"},
     {"errors"},
-    {"config", "exchange"},
+    {"config", "exchange", "refusals"},
     {"declarations"},
     {"guards"},
     {"access", "headers", "limits", "redaction", "tokens", "validation"},

@@ -105,7 +105,8 @@ class Denied(HTTPException):
     :param code: one of :data:`PROBLEMS`.
     :param reason: for the log only, never sent: which rule refused, in a word or two.
     :param headers: added to the answer, such as ``("Retry-After", "3")``.
-    :param members: further members of the problem document (RFC 9457 section 3.2); no peer's value in them.
+    :param members: further members of the problem document (RFC 9457 section 3.2), as a dict or as the JSON of them
+        without its braces; no peer's value in them.
 
     >>> refusal = Denied.of("token.expired")
     >>> refusal.code, refusal.problem.code
@@ -114,7 +115,7 @@ class Denied(HTTPException):
 
     problem: Problem
     reason: str
-    request_id: str
+    request_id = ""
 
     @staticmethod
     def of(
@@ -122,28 +123,43 @@ class Denied(HTTPException):
         reason: str = "",
         *,
         headers: Sequence[tuple[str, str]] = (),
-        members: Mapping[str, Any] | None = None,
+        members: Mapping[str, Any] | str | None = None,
     ) -> Denied:
         """A refusal of this code, in the exception class of its status."""
         problem = PROBLEMS[code]
-        denied = _CLASSES[problem.status]()
-        denied.problem = problem
-        denied.reason = reason
-        denied.extra_headers = headers
-        denied.members = members
-        denied.request_id = ""
+        kind, defaults = _CLASSES[problem.status]
+        # Without the constructors of werkzeug's classes, which do no more than store these.
+        denied = kind.__new__(kind)
+        state = denied.__dict__
+        state.update(defaults)
+        state["problem"] = problem
+        state["reason"] = reason
+        state["extra_headers"] = headers
+        state["_members"] = members
         return denied
 
     extra_headers: Sequence[tuple[str, str]]
-    members: Mapping[str, Any] | None
+    _members: Mapping[str, Any] | str | None
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Further members of the document, such as ``errors``."""
+        members = self._members
+        if isinstance(members, str):
+            found: dict[str, Any] = json.loads(f"{{{members}}}")
+            return found
+        return members or {}
 
     def document(self) -> bytes:
         """The problem as JSON (RFC 9457)."""
+        members = self._members
+        if members and not isinstance(members, str):
+            members = _encode(members)[1:-1]
         text = _PREFIXES[self.problem.code]
-        if self.members:
-            text = f"{text},{_encode(self.members)[1:-1]}"
+        if members:
+            text = f"{text},{members}"
         if self.request_id:
-            text = f'{text},"request_id":"{self.request_id}"'
+            return f'{text},"request_id":"{self.request_id}"}}'.encode()
         return f"{text}}}".encode()
 
     def get_body(self, environ: WSGIEnvironment | None = None, scope: Any = None) -> str:
@@ -167,7 +183,9 @@ class Denied(HTTPException):
 
 # Flask finds a handler by exception class, so a handler of the app for 403 or for `Forbidden` must
 # find ours: each status gets a class that is both.
-_CLASSES: dict[int, type[Denied]] = {
-    status: type(f"Denied{status}", (Denied, default_exceptions[status]), {"__module__": __name__})
-    for status in STATUS_LINES
-}
+def _class_of(status: int) -> tuple[type[Denied], dict[str, Any]]:
+    kind = type(f"Denied{status}", (Denied, default_exceptions[status]), {"__module__": __name__})
+    return kind, vars(kind())
+
+
+_CLASSES = {status: _class_of(status) for status in STATUS_LINES}

@@ -18,9 +18,11 @@ A new guard opens neither this file nor any other of the joint's: it is a subcla
 from __future__ import annotations
 
 import enum
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, request, request_started
@@ -31,6 +33,7 @@ from .config import Settings, snapshot
 from .declarations import declare, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
+from .refusals import response_to
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import Blueprint
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Check = Callable[[Exchange], Denied | None]
 EXTENSION = "rampart"
-_EXCHANGES = "_rampart_exchanges"
+_EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
 
@@ -78,9 +81,14 @@ class Guard:
     place: str = ""
 
     def __call__(self, target: T) -> T:
+        if _references(target) > _unheld or type(target) is not FunctionType:
+            watch()
+        return self._declare(target)
+
+    def _declare(self, target: T) -> T:
         self.place = self.place or f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
         for companion in self.companions:
-            target = companion(target)
+            target = companion._declare(target)
         return declare(self, target, demand)
 
     @classmethod
@@ -93,16 +101,41 @@ class Guard:
         raise ConfigError(f"{cls.__name__} has no bind(), so it would guard nothing.")
 
 
+def _references(target: Any) -> int:
+    return sys.getrefcount(target)
+
+
+class _Probe:
+    """Counts as :meth:`Guard.__call__` does, for a function that nobody but its decorator holds."""
+
+    def __call__(self, target: T) -> T:
+        global _unheld
+        if _references(target) > _unheld:
+            _unheld = _references(target)
+        return target
+
+
+#: References to a function that no route has yet; 0, so that every function counts as held, where an interpreter may
+#: count otherwise at another place.
+_unheld = 0
+_has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+if sys.implementation.name == "cpython" and sys.version_info < (3, 14) and _has_gil():
+
+    @_Probe()
+    def _held_by_nobody() -> None: ...
+
+
 class Plan:
     """The guards of one view, bound and in order."""
 
-    __slots__ = ("arrival", "guards", "rest", "view")
+    __slots__ = ("arrival", "checks", "guards", "view")
 
     def __init__(self, view: Any, guards: frozenset[Guard], arrival: Sequence[Check], rest: Sequence[Check]):
         self.view = view
         self.guards = guards
+        #: What runs even where Flask answers OPTIONS by itself.
         self.arrival = tuple(arrival)
-        self.rest = tuple(rest)
+        self.checks = (*arrival, *rest)
 
 
 class AppState:
@@ -127,13 +160,10 @@ class AppState:
 
     def exchange(self, request: Any) -> Exchange:
         """This app's exchange for a request object."""
-        held: dict[AppState, Exchange] | None = request.__dict__.get(_EXCHANGES)
-        if held is not None:
-            exchange = held.get(self)
-            if exchange is not None:
-                return exchange
-        else:
-            held = request.__dict__[_EXCHANGES] = {}
+        state = request.__dict__
+        exchange: Exchange | None = state.get(_EXCHANGE)
+        if exchange is not None:
+            return exchange if exchange.owner is self else self._other(state, exchange)
         exchange = request.environ.get(ENVIRON_KEY)
         if exchange is not None and exchange.owner is self:
             # The edge's own. Taken out: whoever calls this app with the environ of a request that is under way
@@ -142,8 +172,16 @@ class AppState:
         else:
             exchange = Exchange(self, request.environ)
         exchange.request = weakref.ref(request)
-        held[self] = exchange
+        state[_EXCHANGE] = exchange
         return exchange
+
+    def _other(self, state: dict[str, Any], first: Exchange) -> Exchange:
+        """For a request of another app's: somebody pushed this app's context while that one was under way."""
+        others: dict[AppState, Exchange] = state.setdefault(_EXCHANGE + "s", {})
+        if self not in others:
+            others[self] = Exchange(self, first.environ)
+            others[self].request = first.request
+        return others[self]
 
     def hook(self) -> Response | None:
         """Runs all guards of the matched view. First in ``before_request``."""
@@ -163,11 +201,12 @@ class AppState:
             plan = self.plan(rule.endpoint, this.method)
         if plan.guards and plan.guards <= exchange.ran:
             return None
-        denied = _run(exchange, plan.arrival)
-        if denied is None:
-            if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+        if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+            denied = _run(exchange, plan.arrival)
+            if denied is None:
                 return None
-            denied = _run(exchange, plan.rest)
+        else:
+            denied = _run(exchange, plan.checks)
             if denied is None:
                 exchange.ran = exchange.ran | plan.guards if exchange.ran else plan.guards
                 return None
@@ -175,7 +214,7 @@ class AppState:
         if _wanted(app, denied, this.blueprints):
             raise denied
         # Raising costs more than most views: an answer that nobody wants to change is returned.
-        return denied.to_response(app.response_class)
+        return response_to(denied, app.response_class)
 
     def demand(self, exchange: Exchange, guards: tuple[Guard, ...]) -> None:
         """Runs those of *guards* that have not run, and raises a refusal."""
@@ -190,7 +229,7 @@ class AppState:
             plan = self._bind(None, [(guard, "") for guard in missing], endpoint)
             if len(self._extra) < _MOST_EXTRA:  # guards that are declared anew in each request end here
                 self._extra[missing] = plan
-        denied = _run(exchange, plan.arrival) or _run(exchange, plan.rest)
+        denied = _run(exchange, plan.checks)
         if denied is not None:
             raise exchange.refuse(denied)
         exchange.ran |= plan.guards
@@ -295,11 +334,15 @@ def current_exchange() -> Exchange:
 
     :raises RuntimeError: outside a request, or in an app without ``Rampart(app)``.
     """
-    state = current_app.extensions.get(EXTENSION)
+    this = request._get_current_object()  # type: ignore[attr-defined]
+    exchange: Exchange | None = this.__dict__.get(_EXCHANGE)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if exchange is not None and getattr(exchange.owner, "app", None) is app:
+        return exchange
+    state: AppState | None = app.extensions.get(EXTENSION)
     if state is None:
         raise RuntimeError("This app has no Rampart(app).")
-    exchange: Exchange = state.exchange(request._get_current_object())  # type: ignore[attr-defined]
-    return exchange
+    return state.exchange(this)
 
 
 def demand(guards: tuple[Guard, ...]) -> None:
@@ -311,16 +354,16 @@ def demand(guards: tuple[Guard, ...]) -> None:
             "A guarded view was called outside a request, where no guard can decide. In a test, use "
             "app.test_client(), or app.test_request_context()."
         ) from None
+    exchange: Exchange | None = this.__dict__.get(_EXCHANGE)
+    # The usual case: the hook has run them, for this very request.
+    if exchange is not None and exchange.ran.issuperset(guards):
+        return
     state = current_app.extensions.get(EXTENSION)
     if state is None:
         raise Denied.of("app.uninitialised", reason="no Rampart(app)")
-    exchange = state.exchange(this)
-    for guard in guards:
-        if guard not in exchange.ran:
-            if not state.sealed:
-                state.seal()
-            return state.demand(exchange, guards)  # type: ignore[no-any-return]
-    return None
+    if not state.sealed:
+        state.seal()
+    state.demand(state.exchange(this), guards)
 
 
 def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
@@ -363,6 +406,7 @@ def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
 
 def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
     """Puts guards on every view of a blueprint and of those nested in it."""
+    watch()
     blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
     declarations.changed()
 
@@ -396,5 +440,10 @@ def _refuse_uninitialised(app: Flask, **_: Any) -> None:
         raise Denied.of("app.uninitialised", reason="no Rampart(app)")
 
 
-# The wrapper covers a guard that Flask calls through; this covers one written above the route.
-request_started.connect(_refuse_uninitialised)
+def watch() -> None:
+    """Looks at every request from now on, for a guarded view in an app that has no ``Rampart(app)``.
+
+    The wrapper refuses where Flask calls a view through it. Out of its reach is a view that Flask knew before it was
+    guarded: a guard written above the route, or put on a blueprint. Where there is none, no app pays for it.
+    """
+    request_started.connect(_refuse_uninitialised)

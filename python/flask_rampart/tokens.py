@@ -22,10 +22,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 from uuid import uuid4
 
-from ._native import Clock, Key, TokenRejected, VerifiedToken, Verifier
+from ._native import Clock, Key, VerifiedToken, Verifier
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import SCOPE, Exchange, Principal
@@ -45,49 +44,9 @@ ALGORITHMS = (
     "EdDSA",
 )
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
-_AMBIGUOUS = 'Bearer realm="api", error="invalid_request"'
+_AMBIGUOUS = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_request"'),)
 _RESERVED = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "cnf"))
 _LONGEST = 10 * 366 * 86400
-
-
-class TokenPrincipal:
-    """Whoever a verified token speaks for."""
-
-    __slots__ = ("_token", "id")
-    kind = "jwt"
-
-    def __init__(self, token: VerifiedToken, subject: str) -> None:
-        self._token = token
-        #: ``sub``, never empty.
-        self.id = subject
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """Scopes that the token was given."""
-        return self._token.scopes
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """Roles of its subject."""
-        return self._token.roles
-
-    @property
-    def claims(self) -> dict[str, Any]:
-        """All claims, a fresh dict each time."""
-        return self._token.claims()
-
-    @property
-    def issuer(self) -> str | None:
-        """``iss``."""
-        return self._token.issuer
-
-    @property
-    def token_id(self) -> str | None:
-        """``jti``."""
-        return self._token.token_id
-
-    def __repr__(self) -> str:
-        return f"<TokenPrincipal {self.id!r}>"
 
 
 class Tokens:
@@ -194,40 +153,20 @@ class Tokens:
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
-        environ = exchange.environ
-        header: str | None = environ.get("HTTP_AUTHORIZATION")
-        if header is None or header[:6].lower() != "bearer":
-            return None
-        token = header[6:].strip(" ")
-        if not token:
-            return None
-        if header[6] != " ":
-            return None if header[6].isalnum() else _invalid("scheme")
-        # Servers join repeated fields by a comma, which no token contains.
-        if "," in token or _has_query_token(environ.get("QUERY_STRING", "")):
-            challenge = (("WWW-Authenticate", _AMBIGUOUS),)
-            return Denied.of("auth.ambiguous", reason="two credentials", headers=challenge)
-        return self._principal(token)
+        found = self._verifier.authenticate(exchange.environ)
+        return _denied(found) if isinstance(found, tuple) else found
 
-    def _principal(self, token: str) -> TokenPrincipal | Denied:
-        try:
-            verified = self._verifier.verify(token)
-        except TokenRejected as rejected:
-            return Denied.of(rejected.code, reason=rejected.reason, headers=_CHALLENGE)
-        subject = verified.subject
+    def _principal(self, token: str) -> VerifiedToken | Denied:
+        found = self._verifier.judge(token)
+        if isinstance(found, tuple):
+            return _denied(found)
         # Without a subject, all such tokens would be one principal.
-        return TokenPrincipal(verified, subject) if subject else _invalid("subject")
+        return found if found.id else _denied(("token.invalid", "subject"))
 
 
-def _invalid(reason: str) -> Denied:
-    return Denied.of("token.invalid", reason=reason, headers=_CHALLENGE)
-
-
-def _has_query_token(query: str) -> bool:
-    """Whether the query has a parameter ``access_token`` (RFC 6750 section 2.3), however it is written."""
-    if "access_token" not in query and "%" not in query:
-        return False
-    return any(unquote_plus(part.partition("=")[0]) == "access_token" for part in query.split("&"))
+def _denied(verdict: tuple[str, str]) -> Denied:
+    code, reason = verdict
+    return Denied.of(code, reason, headers=_AMBIGUOUS if code == "auth.ambiguous" else _CHALLENGE)
 
 
 def _steps(path: str) -> list[str]:

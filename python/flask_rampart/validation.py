@@ -71,17 +71,17 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
             # The usual spelling needs no parsing.
             if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
                 return Denied.of("body.media_type", reason="not JSON")
-            data = read_body(request, max_bytes)
+            body = first.judge(read_body(request, max_bytes))
+            if isinstance(body, _REJECTIONS):
+                return _rejected(body) if isinstance(body, JsonRejected) else _misshapen(body)
             try:
-                exchange.body = body = first.check(data)
                 for schema in others:
                     schema.check_value(body)
             except JsonRejected as rejected:
-                exchange.body = NOT_CHECKED
                 return _rejected(rejected)
             except SchemaRejected as rejected:
-                exchange.body = NOT_CHECKED
                 return _misshapen(rejected)
+            exchange.body = body
             return None
 
         return check
@@ -194,9 +194,11 @@ def _rejected(rejected: JsonRejected) -> Denied:
 
 
 def _misshapen(rejected: SchemaRejected) -> Denied:
-    errors = [{"pointer": pointer, "rule": rule} for pointer, rule in rejected.errors]
     first = rejected.errors[0] if rejected.errors else ("", "")
-    return Denied.of("body.invalid", reason=f"{first[1]} at {first[0]!r}", members={"errors": errors})
+    return Denied.of("body.invalid", f"{first[1]} at {first[0]!r}", members=rejected.document)
+
+
+_REJECTIONS = (JsonRejected, SchemaRejected)
 
 
 def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> type[Request]:

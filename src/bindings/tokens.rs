@@ -3,21 +3,23 @@
 //! Verifying keeps the GIL: it takes microseconds, and taking the GIL back costs more. It is released
 //! for signing with RSA or ES384 and for first sight of a token where a key is for ES384, each above half a millisecond.
 
-use std::fmt;
 use std::sync::Arc;
 
-use pyo3::BoundObject;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use pyo3::types::{PyCFunction, PyDict, PyFrozenSet, PyString, PyTuple, PyType};
 
 use super::clock::Clock;
 use super::errors::guarded;
+use super::json::{Names, PyBuilder};
 use crate::error::ConfigError;
+use crate::tokens::bearer::{self, Bearer};
 use crate::tokens::{self, Keyring, Reason, Rules, TokenError};
+use crate::validation::Bounds;
+use crate::validation::parser::{ParseError, parse};
 
 create_exception!(
     flask_rampart._native,
@@ -223,26 +225,80 @@ impl PyVerifier {
     ///
     /// :raises TokenRejected: if not, whatever the text contains; never another exception for any ``str``.
     fn verify(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> PyResult<PyVerifiedToken> {
+        guarded(|| self.verdict(py, token).map(PyVerifiedToken).map_err(rejected))
+    }
+
+    /// The same without an exception, which costs as much as the verdict: ``(code, reason)`` where :meth:`verify`
+    /// raises.
+    fn judge<'py>(&self, py: Python<'py>, token: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| match self.verdict(py, token) {
+            Ok(verified) => Ok(Bound::new(py, PyVerifiedToken(verified))?.into_any()),
+            Err(error) => Ok(words(py, error.code(), error.reason())?.into_any()),
+        })
+    }
+
+    /// Whose bearer token a request carries (RFC 6750 §2.1): the token, None if it carries none, or
+    /// ``(code, reason)`` if it is refused.
+    ///
+    /// *environ* is the request's (PEP 3333). A second token, in the field or in the query, is ``auth.ambiguous``. A
+    /// token without ``sub`` is refused: all such tokens would be one principal.
+    fn authenticate<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         guarded(|| {
-            // The length in characters comes first: making UTF-8 of it takes memory. A subclass may lie about its
-            // length or fail; the core measures the bytes again.
-            if !token.len().is_ok_and(|length| length <= self.core.max_bytes()) {
-                return Err(rejected(Reason::Length.into()));
-            }
-            let text = token.to_str().map_err(|_| rejected(Reason::Encoding.into()))?;
-            let now = self.clock.get().unix();
-            let verdict = match self.core.recall(text.as_bytes(), now) {
-                Ok(Ok(verified)) => Ok(verified),
-                Ok(Err(unseen)) if self.core.is_slow() => py.detach(|| self.core.examine(&unseen, now)),
-                Ok(Err(unseen)) => self.core.examine(&unseen, now),
-                Err(error) => Err(error),
+            let Some(field) = environ.get_item(intern!(py, "HTTP_AUTHORIZATION"))? else { return Ok(None) };
+            let field = field.cast_into::<PyString>()?;
+            let query = environ.get_item(intern!(py, "QUERY_STRING"))?;
+            let query = query.map(Bound::cast_into::<PyString>).transpose()?;
+            // Lone surrogates, which no server sends, are no part of a token.
+            let query = query.as_ref().map(|query| query.to_string_lossy()).unwrap_or_default();
+            let verdict = match bearer::find(&field.to_string_lossy(), &query) {
+                Bearer::None => return Ok(None),
+                Bearer::Malformed => Err(("token.invalid", "scheme")),
+                Bearer::Ambiguous => Err(("auth.ambiguous", "two credentials")),
+                Bearer::Token(token) => match self.trusted(py, token) {
+                    Ok(verified) if verified.claims().subject.as_deref().is_none_or(str::is_empty) => {
+                        Err(("token.invalid", "subject"))
+                    }
+                    Ok(verified) => Ok(verified),
+                    Err(error) => Err((error.code(), error.reason())),
+                },
             };
-            verdict.map(PyVerifiedToken).map_err(rejected)
+            Ok(Some(match verdict {
+                Ok(verified) => Bound::new(py, PyVerifiedToken(verified))?.into_any(),
+                Err((code, reason)) => words(py, code, reason)?.into_any(),
+            }))
         })
     }
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_copied())
+    }
+}
+
+fn words<'py>(py: Python<'py>, code: &str, reason: &str) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, [PyString::intern(py, code), PyString::intern(py, reason)])
+}
+
+impl PyVerifier {
+    fn verdict(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> Result<tokens::Verified, TokenError> {
+        // The length in characters comes first: making UTF-8 of it takes memory. A subclass may lie about its
+        // length or fail; the core measures the bytes again.
+        if !token.len().is_ok_and(|length| length <= self.core.max_bytes()) {
+            return Err(Reason::Length.into());
+        }
+        self.trusted(py, token.to_str().map_err(|_| Reason::Encoding)?)
+    }
+
+    fn trusted(&self, py: Python<'_>, token: &str) -> Result<tokens::Verified, TokenError> {
+        let now = self.clock.get().unix();
+        match self.core.recall(token.as_bytes(), now)? {
+            Ok(verified) => Ok(verified),
+            Err(unseen) if self.core.is_slow() => py.detach(|| self.core.examine(&unseen, now)),
+            Err(unseen) => self.core.examine(&unseen, now),
+        }
     }
 }
 
@@ -256,6 +312,44 @@ fn natural<T: TryFrom<i64>>(setting: &str, value: i64) -> Result<T, ConfigError>
 /// Times are seconds since 1970-01-01 UTC.
 #[pyclass(frozen, name = "VerifiedToken", module = "flask_rampart._native")]
 pub struct PyVerifiedToken(tokens::Verified);
+
+/// Names of claims that most tokens have (IANA's registry of JWT claims, and those of the large providers), made once.
+static CLAIMS: PyOnceLock<Names> = PyOnceLock::new();
+
+const REGISTERED: [&str; 32] = [
+    "acr",
+    "amr",
+    "aud",
+    "auth_time",
+    "azp",
+    "client_id",
+    "cnf",
+    "email",
+    "email_verified",
+    "exp",
+    "family_name",
+    "fresh",
+    "given_name",
+    "groups",
+    "iat",
+    "iss",
+    "jti",
+    "name",
+    "nbf",
+    "nonce",
+    "oid",
+    "permissions",
+    "preferred_username",
+    "roles",
+    "scope",
+    "scp",
+    "sid",
+    "sub",
+    "tenant",
+    "tid",
+    "type",
+    "ver",
+];
 
 /// What Python made of a token, kept with it for as long as it is remembered. Immutable, so it may be shared.
 struct Made {
@@ -343,83 +437,40 @@ impl PyVerifiedToken {
     }
 
     /// All claims, as a dict that is made anew each time: changing it changes nothing else.
+    #[getter]
     fn claims<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // Cannot fail but for memory: the text was read before, by stricter rules.
+        let failed = || ConfigError::new("claims cannot be converted").into();
         guarded(|| {
-            if self.0.claims().wide_numbers {
-                // Numbers beyond 64 bits: Python's own reader keeps every digit.
-                let text = PyBytes::new(py, self.0.json());
-                return py.import("json")?.call_method1("loads", (text,));
+            let text = self.0.json();
+            let bounds =
+                Bounds::new(text.len().max(1), Bounds::DEEPEST, text.len().max(1), Bounds::LONGEST_NUMBER)?;
+            let names = CLAIMS.get_or_init(py, || Names::new(py, REGISTERED.iter().copied()));
+            match parse(text, &bounds, &mut PyBuilder::new(py, Some(names))) {
+                Ok(parsed) => Ok(parsed.value),
+                Err(ParseError::Fault(error)) => Err(error),
+                Err(ParseError::Rejected(_)) => Err(failed()),
             }
-            let mut json = serde_json::Deserializer::from_slice(self.0.json());
-            // Cannot fail but for memory: the text was read before.
-            ToPython(py)
-                .deserialize(&mut json)
-                .map_err(|_| ConfigError::new("claims cannot be converted").into())
         })
+    }
+
+    /// ``sub``, or ``""``: whom a request with this token is made by.
+    #[getter]
+    fn id(&self) -> &str {
+        self.0.claims().subject.as_deref().unwrap_or_default()
+    }
+
+    /// The scheme of the credential: ``"jwt"``.
+    #[getter]
+    fn kind(&self, py: Python<'_>) -> Py<PyString> {
+        intern!(py, "jwt").clone().unbind()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<VerifiedToken {:?}>", self.id())
     }
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_copied())
-    }
-}
-
-/// Makes Python objects of JSON that was checked before (duplicates, depth).
-#[derive(Clone, Copy)]
-struct ToPython<'py>(Python<'py>);
-
-impl<'py> ToPython<'py> {
-    fn make<T, E: Error>(self, value: T) -> Result<Bound<'py, PyAny>, E>
-    where
-        T: IntoPyObject<'py>,
-        T::Error: fmt::Display,
-    {
-        value.into_pyobject(self.0).map(|made| made.into_any().into_bound()).map_err(E::custom)
-    }
-}
-
-impl<'de, 'py> DeserializeSeed<'de> for ToPython<'py> {
-    type Value = Bound<'py, PyAny>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, 'py> Visitor<'de> for ToPython<'py> {
-    type Value = Bound<'py, PyAny>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        self.make(value)
-    }
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        self.make(value)
-    }
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        self.make(value)
-    }
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        self.make(value)
-    }
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        self.make(value)
-    }
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(self.0.None().into_bound(self.0))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let list = PyList::empty(self.0);
-        while let Some(item) = items.next_element_seed(self)? {
-            list.append(item).map_err(A::Error::custom)?;
-        }
-        Ok(list.into_any())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let dict = PyDict::new(self.0);
-        while let Some(name) = object.next_key_seed(self)? {
-            dict.set_item(name, object.next_value_seed(self)?).map_err(A::Error::custom)?;
-        }
-        Ok(dict.into_any())
     }
 }

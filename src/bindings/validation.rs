@@ -31,7 +31,8 @@ pyo3::create_exception!(
 
 ``errors`` is a list of (JSON Pointer, keyword), at most 20; ``truncated`` says that there may be
 more. It may be empty where finding the place would cost too much. Neither values nor names that
-only the peer knows are in it."
+only the peer knows are in it. ``document`` is the same as members of a JSON object:
+``\"errors\":[{\"pointer\":\"/a\",\"rule\":\"type\"}]``."
 );
 
 /// How much JSON a body may hold. Each bound is inclusive; the body is refused beyond it.
@@ -131,8 +132,19 @@ impl PySchema {
         guarded(|| {
             let Parsed { value, weight, .. } = read(py, data, &self.bounds, Some(&self.names))?;
             // Nothing else holds these objects, and reading them runs no Python code.
-            self.judge(&value, weight, false)?;
+            self.hold(&value, weight, false)?;
             Ok(value)
+        })
+    }
+
+    /// The same without raising, which costs: *data*'s value, or the rejection that :meth:`check` raises. No body
+    /// is an exception, so the two cannot be mistaken for one another.
+    fn judge<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        self.check(py, data).or_else(|error| {
+            if error.is_instance_of::<JsonRejected>(py) || error.is_instance_of::<SchemaRejected>(py) {
+                return Ok(error.into_value(py).into_bound(py).into_any());
+            }
+            Err(error)
         })
     }
 
@@ -144,13 +156,13 @@ impl PySchema {
     fn check_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         guarded(|| {
             let weight = measure(value, &self.bounds).map_err(|rejection| reject(value.py(), rejection))?;
-            self.judge(value, weight, true)
+            self.hold(value, weight, true)
         })
     }
 }
 
 impl PySchema {
-    fn judge(&self, value: &Bound<'_, PyAny>, weight: usize, holding: bool) -> PyResult<()> {
+    fn hold(&self, value: &Bound<'_, PyAny>, weight: usize, holding: bool) -> PyResult<()> {
         let node = shorten(value.as_borrowed());
         if inspect(node, holding, || self.schema.is_valid(node))? {
             return Ok(());
@@ -190,6 +202,7 @@ pub(super) fn reject(py: Python<'_>, rejection: JsonRejection) -> PyErr {
 
 #[cold]
 fn reject_schema(py: Python<'_>, explanation: Explanation) -> PyErr {
+    let document = explanation.document();
     let errors: Vec<(String, String)> =
         explanation.broken.into_iter().map(|broken| (broken.pointer, broken.rule)).collect();
     let error = SchemaRejected::new_err(intern!(py, "the body is not what the schema says").clone().unbind());
@@ -197,6 +210,7 @@ fn reject_schema(py: Python<'_>, explanation: Explanation) -> PyErr {
     let set = value
         .setattr(intern!(py, "code"), intern!(py, "body.invalid"))
         .and_then(|()| value.setattr(intern!(py, "errors"), errors))
+        .and_then(|()| value.setattr(intern!(py, "document"), document))
         .and_then(|()| value.setattr(intern!(py, "truncated"), explanation.truncated));
     set.err().unwrap_or(error)
 }

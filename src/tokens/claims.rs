@@ -9,7 +9,6 @@
 //! It compares nothing: what the claims must say is decided in [`super::verify`].
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -41,8 +40,6 @@ pub struct Claims {
     pub subject: Option<Box<str>>,
     /// `jti`.
     pub token_id: Option<Box<str>>,
-    /// Whether a number in there does not fit 64 bits, so that only an exact reader gets it right.
-    pub wide_numbers: bool,
 }
 
 /// Where scopes and roles are found.
@@ -54,19 +51,13 @@ pub(super) struct Places {
 impl Claims {
     /// Reads decoded claims.
     pub(super) fn parse(json: &[u8], places: &Places) -> Result<Self, Reason> {
-        let wide = Cell::new(false);
+        // Once for all of it, instead of once for each string.
+        let json = std::str::from_utf8(json).map_err(|_| Reason::Claims)?;
         let mut claims = Self::default();
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let walk = Walk {
-            claims: &mut claims,
-            places,
-            level: 0,
-            on: u32::MAX,
-            skip: Skip { depth: 1, wide: &wide },
-        };
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let walk = Walk { claims: &mut claims, places, level: 0, on: u32::MAX, skip: Skip { depth: 1 } };
         walk.deserialize(&mut deserializer).map_err(|_| Reason::Claims)?;
         deserializer.end().map_err(|_| Reason::Claims)?;
-        claims.wide_numbers = wide.get();
         Ok(claims)
     }
 }
@@ -78,7 +69,7 @@ struct Walk<'a> {
     level: usize,
     /// One bit for each place that leads here: scopes from bit 0, roles from bit 16.
     on: u32,
-    skip: Skip<'a>,
+    skip: Skip,
 }
 
 impl Walk<'_> {

@@ -60,7 +60,6 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let (mut alg, mut kid, mut typ) = (None, None, None);
         let mut members = Members::new();
-        let wide = Cell::new(false);
         while let Some(name) = object.next_key_seed(Text)? {
             match &*name {
                 "alg" => alg = Some(object.next_value_seed(Text)?),
@@ -71,7 +70,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
                     return Err(A::Error::custom("an extension that is not understood"));
                 }
                 "enc" | "zip" => return Err(A::Error::custom("a header of an encrypted token")),
-                _ => object.next_value_seed(Skip { depth: 2, wide: &wide })?,
+                _ => object.next_value_seed(Skip { depth: 2 })?,
             }
             members.insert(name)?;
         }

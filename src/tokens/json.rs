@@ -6,7 +6,6 @@
 //! lone surrogates, text after the value.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -19,13 +18,15 @@ pub(super) const MAX_DEPTH: u8 = 32;
 pub(super) fn is_strict_object(text: &[u8]) -> bool {
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let skipped = Skip { depth: 1, wide: &Cell::new(false) }.deserialize(&mut deserializer);
+    let skipped = Skip { depth: 1 }.deserialize(&mut deserializer);
     first == Some(&b'{') && skipped.is_ok() && deserializer.end().is_ok()
 }
 
 /// The names seen so far in one object.
 pub(super) struct Members<'de> {
     few: [Cow<'de, str>; FEW],
+    /// What tells most of them apart without looking at them.
+    marks: [u64; FEW],
     count: usize,
     // Beyond a few, comparing each with each would be quadratic in what a peer sent.
     many: Option<HashSet<Cow<'de, str>>>,
@@ -35,16 +36,17 @@ const FEW: usize = 16;
 
 impl<'de> Members<'de> {
     pub(super) fn new() -> Self {
-        Self { few: [const { Cow::Borrowed("") }; FEW], count: 0, many: None }
+        Self { few: [const { Cow::Borrowed("") }; FEW], marks: [0; FEW], count: 0, many: None }
     }
 
     /// Remembers *name*; refuses it if it was there.
     pub(super) fn insert<E: de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
         let fresh = if let Some(many) = &mut self.many {
             many.insert(name)
-        } else if self.few[..self.count].contains(&name) {
+        } else if self.holds(&name) {
             false
         } else if let Some(place) = self.few.get_mut(self.count) {
+            self.marks[self.count] = mark(&name);
             *place = name;
             self.count += 1;
             true
@@ -57,6 +59,19 @@ impl<'de> Members<'de> {
         };
         if fresh { Ok(()) } else { Err(E::custom("duplicate member")) }
     }
+
+    /// Whether *name* is among the few.
+    fn holds(&self, name: &str) -> bool {
+        let wanted = mark(name);
+        let held = self.marks.iter().zip(&self.few).take(self.count);
+        held.into_iter().any(|(mark, known)| *mark == wanted && *known == name)
+    }
+}
+
+/// The length of a name and its first seven bytes.
+fn mark(name: &str) -> u64 {
+    let head = name.bytes().take(7).fold(0, |mark, byte| mark << 8 | u64::from(byte));
+    head << 8 | (name.len() & 0xFF) as u64
 }
 
 /// Reads a string, borrowed from the input where it has no escapes. Refuses every other type.
@@ -84,32 +99,30 @@ impl<'de> Visitor<'de> for Text {
 
 /// Reads past a value of any type, holding it to the rules of this page.
 ///
-/// `depth` is the level that an array or object here would have; `wide` is set when a number does
-/// not fit 64 bits, so that whoever converts it knows to do so exactly.
+/// `depth` is the level that an array or object here would have.
 #[derive(Clone, Copy)]
-pub(super) struct Skip<'a> {
+pub(super) struct Skip {
     pub(super) depth: u8,
-    pub(super) wide: &'a Cell<bool>,
 }
 
-impl Skip<'_> {
+impl Skip {
     /// The same, one level down; refused below the deepest level.
     pub(super) fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth > MAX_DEPTH {
             return Err(E::custom("too deep"));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self { depth: self.depth + 1 })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Skip<'_> {
+impl<'de> DeserializeSeed<'de> for Skip {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Skip<'_> {
+impl<'de> Visitor<'de> for Skip {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
@@ -123,10 +136,7 @@ impl<'de> Visitor<'de> for Skip<'_> {
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
         Ok(())
     }
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<(), E> {
-        if number.abs() >= 9_007_199_254_740_992.0 {
-            self.wide.set(true);
-        }
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
         Ok(())
     }
     fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {

@@ -19,7 +19,7 @@
 //! no public key as a shared secret. It reads no clock and keeps no token: the [`seen`] cache holds digests.
 //!
 //! # The rooms within
-//! [`key`] one key with one algorithm · [`keyring`] several, by `kid` · `header`, `claims`, `json` the
+//! [`bearer`] where a request carries a token · [`key`] one key with one algorithm · [`keyring`] several, by `kid` · `header`, `claims`, `json` the
 //! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing.
 //!
 //! # What can break it in deployment
@@ -28,6 +28,7 @@
 //! - A signature can often be changed into another valid one (ECDSA), so two different tokens may carry
 //!   the same claims: replay is detected by `jti`, never by the token's bytes.
 
+pub mod bearer;
 pub mod claims;
 pub mod error;
 mod header;

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::json::{Array, Json, Node, Object};
@@ -32,6 +33,21 @@ pub struct Explanation {
     pub broken: Vec<Broken>,
     /// Whether there may be more.
     pub truncated: bool,
+}
+
+impl Explanation {
+    /// What is told of it, as members of a JSON object: `"errors":[{"pointer":"/a","rule":"type"}]`.
+    pub fn document(&self) -> String {
+        let mut text = String::from("\"errors\":[");
+        for (nth, broken) in self.broken.iter().enumerate() {
+            // `Value` writes a text as JSON, and cannot fail to.
+            let (pointer, rule) = (Value::from(&*broken.pointer), Value::from(&*broken.rule));
+            let comma = if nth > 0 { "," } else { "" };
+            let _ = write!(text, "{comma}{{\"pointer\":{pointer},\"rule\":{rule}}}");
+        }
+        text.push(']');
+        text
+    }
 }
 
 /// Most rules named in one explanation.

@@ -1,0 +1,89 @@
+"""A refusal as a response of the app's.
+
+Most of what a response can do, a refusal does not need: it is one document, its length is known, nobody
+closes it. Where the app's ``response_class`` is Flask's own, :func:`response_to` therefore makes one that leaves
+out what was not asked for. To the app it is a response like any other: an ``after_request`` function may
+read it, change it or give another in its place, and whatever was touched takes the usual way.
+
+It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flask import Response
+from werkzeug.datastructures import Headers
+from werkzeug.utils import cached_property
+
+from .errors import PROBLEM_JSON, STATUS_LINES, Denied
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from werkzeug.wrappers import Response as BaseResponse
+
+
+class Refusal(Response):
+    """A refusal that is on its way out. Made by :func:`response_to`."""
+
+    _line: str
+    _document: bytes
+    _extra: Sequence[tuple[str, str]]
+
+    @cached_property
+    def headers(self) -> Headers:
+        """Made when somebody asks for it."""
+        return Headers(self._fields())
+
+    def _fields(self) -> list[tuple[str, str]]:
+        return [
+            ("Content-Type", PROBLEM_JSON),
+            *self._extra,
+            ("Content-Length", str(len(self._document))),
+        ]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        state = self.__dict__
+        body = state["response"]
+        status = state["_status"]
+        if (
+            "headers" in state
+            or state["_on_close"]
+            or status != self._line
+            or type(body) is not list
+            or len(body) != 1
+            or body[0] is not self._document
+            or environ.get("REQUEST_METHOD") == "HEAD"
+        ):
+            return super().__call__(environ, start_response)
+        start_response(status, self._fields())
+        return [self._document]
+
+
+def response_to(denied: Denied, response_class: type[BaseResponse]) -> BaseResponse:
+    """The refusal as the app's own kind of response."""
+    state = _STATES.get(denied.problem.status) if response_class is Response else None
+    if state is None:
+        return denied.to_response(response_class)
+    refusal = Refusal.__new__(Refusal)
+    document = denied.document()
+    own = refusal.__dict__
+    own.update(state)
+    own["_on_close"] = []
+    own["_document"] = document
+    own["_extra"] = denied.extra_headers
+    own["response"] = [document]
+    return refusal
+
+
+def _state(status: int) -> dict[str, Any] | None:
+    """What werkzeug's constructor leaves in a response of this status; None if it is more than we know."""
+    made = vars(Response(b"", status, [("Content-Type", PROBLEM_JSON)]))
+    if made.keys() != {"headers", "_status", "_status_code", "direct_passthrough", "_on_close", "response"}:
+        return None
+    kept = {name: made[name] for name in ("_status", "_status_code", "direct_passthrough")}
+    return {**kept, "_line": made["_status"]}
+
+
+_STATES = {status: state for status in STATUS_LINES if (state := _state(status)) is not None}
