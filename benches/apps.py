@@ -93,18 +93,23 @@ def guarded(
     app.config["RAMPART_ACCESS_LOG"] = str(directory() / "ours.log") if log else "off"
     if application is not None:
         app.config["RAMPART_LIMITS"] = application
-    view: Callable[..., Any] = order_view()
+    decorators: list[Callable[[Any], Any]] = []
     if schema:
-        view = validate(body=material.ORDER_SCHEMA)(store_validated)
+        decorators.append(validate(body=material.ORDER_SCHEMA))
     if quota is not None:
-        view = limit(quota, by="address")(view)
+        decorators.append(limit(quota, by="address"))
     if algorithm is not None:
         app.config["RAMPART_JWT_KEYS"] = [_key(algorithm)]
         app.config["RAMPART_JWT_ISSUER"] = material.ISSUER
         app.config["RAMPART_JWT_AUDIENCE"] = material.AUDIENCE
-        view = require(scopes=material.SCOPE)(view)
+        decorators.append(require(scopes=material.SCOPE))
     Rampart(app)
-    app.post(PATH)(view)
+    decorators.append(app.post(PATH))
+    # As decorators above a view, each is given what nobody else holds.
+    views = [store_validated if schema else order_view()]
+    del store_validated
+    for decorator in decorators:
+        views.append(decorator(views.pop()))
     return app
 
 

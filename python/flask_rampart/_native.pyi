@@ -255,7 +255,7 @@ class AccessLine:
 
 @final
 class AccessSink:
-    def __new__(cls, where: str, delay: float) -> AccessSink: ...
+    def __new__(cls, redactor: Redactor, clock: Clock, where: str, delay: float) -> AccessSink: ...
     def flush(self) -> None: ...
     def renew(self) -> None: ...
 
@@ -265,7 +265,6 @@ class Answers:
         cls,
         headers: HeaderPolicy,
         *,
-        line: AccessLine | None = None,
         sink: AccessSink | None = None,
         log: object = None,
         own: tuple[str, object] | None = None,

@@ -124,6 +124,23 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
             for challenge in dict.fromkeys(scheme.challenge for scheme in schemes)
         )
 
+        if len(schemes) == 1:
+            authenticate, kind = schemes[0].authenticate, names[0]
+
+            def identify_by_one(exchange: Exchange) -> Denied | None:
+                known = exchange.principal
+                if known is not None and known.kind == kind:
+                    return None
+                found = authenticate(exchange)
+                if found is None:
+                    return Denied.of("auth.missing", headers=challenges)
+                if isinstance(found, Denied):
+                    return found
+                exchange.principal = found
+                return None
+
+            return identify_by_one
+
         def identify(exchange: Exchange) -> Denied | None:
             if exchange.principal is not None and exchange.principal.kind in names:
                 return None

@@ -82,21 +82,30 @@ class RampartMiddleware:
     def __init__(self, app: WSGIApplication, policy: EdgePolicy) -> None:
         self.app = app
         self.policy = policy
+        self._owner = policy.owner
+        self._limits = policy.limits
+        self._max_body = policy.max_body
+        self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answers = self._answers
         if answers is None:
             answers = self._begin()
-        exchange = Exchange(self.policy.owner, environ)
-        denied = self._screen(environ, exchange)
+        exchange = Exchange(self._owner, environ)
+        declared = environ.get("CONTENT_LENGTH")
+        # The usual request needs no second look: not limited here, of a length that is a number below a billion.
+        if self._limits is None and declared and len(declared) < 10 and declared.isdigit() and declared.isascii():
+            denied = None if int(declared) <= self._max_body else self._screen(environ, exchange)
+        else:
+            denied = self._screen(environ, exchange)
         answer = Answer(answers, exchange, start_response)
         if denied is not None:
             return _refuse(answer, exchange, denied)
         environ[ENVIRON_KEY] = exchange
         try:
             body = self.app(environ, answer)
-            if not self.policy.access_log.enabled:
+            if not self._logs:
                 return body
             wrapper = environ.get("wsgi.file_wrapper")
             if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper):
@@ -118,8 +127,7 @@ class RampartMiddleware:
         return self._answers
 
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
-        policy = self.policy
-        limits = policy.limits
+        limits = self._limits
         if limits is not None:
             verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
             exchange.limits = ((verdict, limits.policy),)
@@ -130,11 +138,11 @@ class RampartMiddleware:
             # Digits and nothing else (RFC 9110 section 8.6).
             if not (declared.isascii() and declared.isdigit()):
                 return Denied.of("request.malformed", reason="Content-Length")
-            if len(declared) > 18 or int(declared) > policy.max_body:
+            if len(declared) > 18 or int(declared) > self._max_body:
                 return Denied.of("body.too_large", reason="declared length")
         elif environ.get("wsgi.input_terminated"):
             # Of undeclared length, and the server says that it ends. Without that, werkzeug reads nothing.
-            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], policy.max_body, exchange)
+            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._max_body, exchange)
         return None
 
 

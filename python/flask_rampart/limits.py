@@ -19,7 +19,9 @@ Deployment: behind a proxy, ``REMOTE_ADDR`` is the proxy's. Use werkzeug's ``Pro
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -111,12 +113,16 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 
 def refused(verdict: Verdict) -> Denied:
     """The refusal for a verdict that did not admit."""
+    violated = verdict.violated or ""
     return Denied.of(
-        "limit.exceeded",
-        reason=verdict.violated or "",
-        headers=(("Retry-After", str(verdict.retry_after)),),
-        members={"violated-policies": [verdict.violated]},
+        "limit.exceeded", violated, headers=(("Retry-After", str(verdict.retry_after)),), members=_violated(violated)
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _violated(quota: str) -> str:
+    """Members of the problem document. Quotas are the developer's, and few."""
+    return f'"violated-policies":{json.dumps([quota])}'
 
 
 class Limits:

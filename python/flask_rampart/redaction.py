@@ -175,6 +175,8 @@ class AccessLog:
         self._where = where
         self._delay = settings.access_log_delay
         self._testing = testing
+        self._redactor = redactor
+        self._clock = clock
         self._line = AccessLine(redactor, clock)
         self._stream = where if where in ("stderr", "stdout") else None
         self._sink = self._open(self._delay) if self.enabled else None
@@ -187,7 +189,7 @@ class AccessLog:
         if self._delay and self._testing():
             sink = self._sink = self._open(0)
         own = None if self._stream is None else (self._stream, _own_stream(self._stream))
-        return Answers(headers, line=self._line, sink=sink, log=self, own=own)
+        return Answers(headers, sink=sink, log=self, own=own)
 
     def failed(self, error: BaseException) -> None:
         """Says that lines were lost: a full disk or a closed pipe must not take the service down."""
@@ -199,7 +201,7 @@ class AccessLog:
 
     def _open(self, delay: float) -> AccessSink:
         try:
-            sink = AccessSink(self._where, delay)
+            sink = AccessSink(self._redactor, self._clock, self._where, delay)
         except OSError as error:
             raise ConfigError(
                 f"RAMPART_ACCESS_LOG: {self._where!r} is no file that can be written, in a folder that exists: {error}."

@@ -154,7 +154,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     declared = environ.get("CONTENT_LENGTH")
     if cached is None:
         if declared and "stream" not in state:
-            length = _length(declared)
+            length = int(declared) if declared.isdigit() and declared.isascii() else _length(declared)
             if length > max_bytes:
                 raise Denied.of("body.too_large", reason="declared length")
             try:

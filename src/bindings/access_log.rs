@@ -99,76 +99,24 @@ pub(super) struct Record<'a, 'py> {
     pub(super) complete: bool,
 }
 
-impl AccessLine {
-    /// Renders the line of one request and hands it to `sink`.
-    ///
-    /// # Errors
-    /// `OSError` if lines could not be written since the last call; this one is taken all the same.
-    pub(super) fn record(&self, py: Python<'_>, sink: &AccessSink, record: &Record<'_, '_>) -> PyResult<()> {
-        let line = guarded(|| self.line(py, record))?;
-        let current = sink.current();
-        let is_due = current.write(&line).map_err(told)?;
-        if is_due { py.detach(|| current.flush()).map_err(told) } else { Ok(()) }
-    }
-
-    fn line(&self, py: Python<'_>, record: &Record<'_, '_>) -> PyResult<Vec<u8>> {
-        let environ = record.environ;
-        let client = text(environ, intern!(py, "REMOTE_ADDR"))?;
-        let method = text(environ, intern!(py, "REQUEST_METHOD"))?;
-        let mut target = String::new();
-        for part in [intern!(py, "SCRIPT_NAME"), intern!(py, "PATH_INFO")] {
-            // Paths come as bytes in latin-1 (PEP 3333), and are shown as they came.
-            if let Some(part) = text(environ, part)? {
-                target.push_str(&lossy(&part));
-            }
-        }
-        if let Some(query) = text(environ, intern!(py, "QUERY_STRING"))? {
-            let query = lossy(&query);
-            if !query.is_empty() {
-                target.push('?');
-                target.push_str(&query);
-            }
-        }
-        let codes: Vec<Bound<'_, PyString>> =
-            record.codes.iter().map(|code| Ok(code.cast_into()?)).collect::<PyResult<_>>()?;
-        let codes: Vec<Cow<'_, str>> = codes.iter().map(lossy).collect();
-        let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
-        let (client, method) = (client.as_ref().map(lossy), method.as_ref().map(lossy));
-        let (route, principal) = (record.route.map(lossy), record.principal.map(lossy));
-        let access = Access {
-            request_id: &lossy(record.request_id),
-            client: client.as_deref(),
-            method: method.as_deref().unwrap_or_default(),
-            route: route.as_deref(),
-            target: &target,
-            status: record.status,
-            micros: record.micros,
-            size: record.size,
-            principal: principal.as_deref(),
-            codes: &codes,
-            complete: record.complete,
-        };
-        let mut line = Vec::new();
-        render(&mut line, &self.redactor.get().core, &access, self.clock.get().unix());
-        Ok(line)
-    }
-}
-
-/// Where lines go: gathered for *delay* seconds, written in order, appended whole.
+/// Where requests go: gathered for *delay* seconds, redacted and rendered, written in order, appended whole.
 ///
 /// *where* is ``"stdout"``, ``"stderr"`` (the process's own streams, not what ``sys.stderr`` was replaced by), or a
 /// file's path. A file that was renamed or removed is begun anew. With a *delay* of 0, or when 64 KiB
-/// are waiting, lines are written before the call returns.
+/// are waiting, lines are written before the request ends.
 ///
 /// :raises ValueError: unless *delay* is 0 to 60.
 /// :raises OSError: if the file cannot be opened.
 #[pyclass(frozen, module = "flask_rampart._native", weakref)]
-pub struct AccessSink(RwLock<Arc<Sink>>);
+pub struct AccessSink {
+    current: RwLock<Arc<Sink>>,
+    clock: Py<Clock>,
+}
 
 #[pymethods]
 impl AccessSink {
     #[new]
-    fn new(r#where: PathBuf, delay: f64) -> PyResult<Self> {
+    fn new(redactor: &Redactor, clock: Py<Clock>, r#where: PathBuf, delay: f64) -> PyResult<Self> {
         if !(0.0..=60.0).contains(&delay) {
             return Err(PyValueError::new_err("a delay is 0 to 60 seconds"));
         }
@@ -177,7 +125,8 @@ impl AccessSink {
             Some("stderr") => Outlet::Stderr,
             _ => Outlet::File(r#where),
         };
-        Ok(Self(RwLock::new(Arc::new(Sink::new(outlet, Duration::from_secs_f64(delay))?))))
+        let sink = Sink::new(Arc::clone(&redactor.core), outlet, Duration::from_secs_f64(delay))?;
+        Ok(Self { current: RwLock::new(Arc::new(sink)), clock })
     }
 
     /// Writes what waits, before it returns.
@@ -191,13 +140,62 @@ impl AccessSink {
     /// To be called in a process that was just forked off: what waits is the parent's to write.
     fn renew(&self) {
         let fresh = Arc::new(self.current().renewed());
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 
 impl AccessSink {
+    /// Takes one request.
+    ///
+    /// # Errors
+    /// `OSError` if lines could not be written since the last call; this one is taken all the same.
+    pub(super) fn record(&self, py: Python<'_>, record: &Record<'_, '_>) -> PyResult<()> {
+        let (current, is_due) = guarded(|| {
+            let environ = record.environ;
+            let client = text(environ, intern!(py, "REMOTE_ADDR"))?;
+            let method = text(environ, intern!(py, "REQUEST_METHOD"))?;
+            let mut target = String::new();
+            for part in [intern!(py, "SCRIPT_NAME"), intern!(py, "PATH_INFO")] {
+                // Paths come as bytes in latin-1 (PEP 3333), and are shown as they came.
+                if let Some(part) = text(environ, part)? {
+                    target.push_str(&lossy(&part));
+                }
+            }
+            if let Some(query) = text(environ, intern!(py, "QUERY_STRING"))? {
+                let query = lossy(&query);
+                if !query.is_empty() {
+                    target.push('?');
+                    target.push_str(&query);
+                }
+            }
+            let codes: Vec<Bound<'_, PyString>> =
+                record.codes.iter().map(|code| Ok(code.cast_into()?)).collect::<PyResult<_>>()?;
+            let codes: Vec<Cow<'_, str>> = codes.iter().map(lossy).collect();
+            let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
+            let (client, method) = (client.as_ref().map(lossy), method.as_ref().map(lossy));
+            let (route, principal) = (record.route.map(lossy), record.principal.map(lossy));
+            let access = Access {
+                request_id: &lossy(record.request_id),
+                client: client.as_deref(),
+                method: method.as_deref().unwrap_or_default(),
+                route: route.as_deref(),
+                target: &target,
+                status: record.status,
+                micros: record.micros,
+                size: record.size,
+                principal: principal.as_deref(),
+                codes: &codes,
+                complete: record.complete,
+            };
+            let current = self.current();
+            let is_due = current.write(&access, self.clock.get().unix()).map_err(told)?;
+            Ok((current, is_due))
+        })?;
+        if is_due { py.detach(|| current.flush()).map_err(told) } else { Ok(()) }
+    }
+
     fn current(&self) -> Arc<Sink> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

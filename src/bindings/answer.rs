@@ -15,14 +15,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use super::access_log::{AccessLine, AccessSink, Record};
+use super::access_log::{AccessSink, Record};
 use super::headers::PyHeaderPolicy;
+use super::limits::Verdict;
 
 /// What all answers of an app have in common.
 ///
 /// :param headers: added to each answer.
-/// :param line: renders the access log, with *sink* and *log*; None where there is none.
-/// :param sink: where lines go.
+/// :param sink: where the access log goes, with *log*; None where there is none.
 /// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
 ///     and ``failed(error)``. Neither may raise.
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
@@ -33,7 +33,6 @@ pub struct Answers {
 }
 
 struct Log {
-    line: Py<AccessLine>,
     sink: Py<AccessSink>,
     log: Py<PyAny>,
     own: Option<(Py<PyString>, Py<PyAny>)>,
@@ -43,21 +42,20 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, line=None, sink=None, log=None, own=None))]
+    #[pyo3(signature = (headers, *, sink=None, log=None, own=None))]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
-        line: Option<Py<AccessLine>>,
         sink: Option<Py<AccessSink>>,
         log: Option<Py<PyAny>>,
         own: Option<(Py<PyString>, Py<PyAny>)>,
     ) -> PyResult<Self> {
-        let log = match (line, sink, log) {
-            (Some(line), Some(sink), Some(log)) => {
-                Some(Log { line, sink, log, own, sys: py.import(intern!(py, "sys"))?.unbind() })
+        let log = match (sink, log) {
+            (Some(sink), Some(log)) => {
+                Some(Log { sink, log, own, sys: py.import(intern!(py, "sys"))?.unbind() })
             }
-            (None, None, None) => None,
-            _ => return Err(PyValueError::new_err("line, sink and log are given together, or none of them")),
+            (None, None) => None,
+            _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
         Ok(Self { headers, log })
     }
@@ -264,16 +262,17 @@ impl Answer {
         if !own.rate_limit {
             let limits = exchange.getattr(intern!(py, "limits"))?.cast_into::<PyTuple>()?;
             // The phase that has the least left is what the client should go by.
-            let mut tightest: Option<(u32, Bound<'py, PyAny>, Bound<'py, PyAny>)> = None;
+            let mut tightest: Option<(Bound<'py, Verdict>, Bound<'py, PyAny>)> = None;
             for said in limits.iter() {
-                let (verdict, policy): (Bound<'py, PyAny>, Bound<'py, PyAny>) = said.extract()?;
-                let remaining: u32 = verdict.getattr(intern!(py, "remaining"))?.extract()?;
-                if tightest.as_ref().is_none_or(|(least, ..)| remaining < *least) {
-                    tightest = Some((remaining, verdict, policy));
+                let said = said.cast_into::<PyTuple>()?;
+                let verdict = said.get_item(0)?.cast_into::<Verdict>()?;
+                let least = tightest.as_ref().map(|(least, _)| least.get().remaining());
+                if least.is_none_or(|least| verdict.get().remaining() < least) {
+                    tightest = Some((verdict, said.get_item(1)?));
                 }
             }
-            if let Some((_, verdict, policy)) = tightest {
-                sent.append((intern!(py, "RateLimit"), verdict.getattr(intern!(py, "fields"))?))?;
+            if let Some((verdict, policy)) = tightest {
+                sent.append((intern!(py, "RateLimit"), verdict.get().fields()))?;
                 sent.append((intern!(py, "RateLimit-Policy"), policy))?;
             }
         }
@@ -293,9 +292,8 @@ impl Answer {
         let principal = exchange.getattr(intern!(py, "principal"))?;
         let principal = if principal.is_none() { principal } else { principal.getattr(intern!(py, "id"))? };
         let codes = exchange.getattr(intern!(py, "codes"))?.cast_into()?;
-        log.line.get().record(
+        log.sink.get().record(
             py,
-            log.sink.get(),
             &Record {
                 environ: self.environ.bind(py),
                 request_id: self.id.bind(py),

@@ -268,13 +268,13 @@ impl Verdict {
 
     /// Cells left: under the limit that refused, else under the one that has fewest.
     #[getter]
-    fn remaining(&self) -> u32 {
+    pub(super) fn remaining(&self) -> u32 {
         self.verdict.remaining
     }
 
     /// The value of the ``RateLimit`` field for that limit, such as ``"60/minute burst 20";r=19;t=1``.
     #[getter]
-    fn fields(&self) -> String {
+    pub(super) fn fields(&self) -> String {
         self.limits.field(&self.verdict)
     }
 

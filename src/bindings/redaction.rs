@@ -1,6 +1,7 @@
 //! Redaction for Python: text and bytes in, the same without secrets out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -28,7 +29,7 @@ use crate::redaction::{Finding, Redactor as Core};
 /// '{"user": "[REDACTED:EMAIL_ADDRESS]", "licenseKey": "[REDACTED:SECRET]"}'
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Redactor {
-    pub(super) core: Core,
+    pub(super) core: Arc<Core>,
     /// What findings can be called, in alphabetical order: ``("API_KEY", "AUTHORIZATION", …)``.
     #[pyo3(get)]
     entities: Py<PyTuple>,
@@ -50,7 +51,7 @@ impl Redactor {
             None => Vec::new(),
         };
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let core = guarded(|| Ok(Core::new(&names)?))?;
+        let core = guarded(|| Ok(Arc::new(Core::new(&names)?)))?;
         let entities = PyTuple::new(py, core.entities())?.unbind();
         Ok(Self { core, entities })
     }

@@ -49,14 +49,6 @@ fn is_invisible(c: char) -> bool {
         | 0xE0000..=0xE007F)
 }
 
-/// Appends a string, or `null`.
-pub(super) fn optional(out: &mut Vec<u8>, text: Option<&str>, most: usize) {
-    match text {
-        Some(text) => string(out, text, most),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
 /// Appends a whole number.
 pub(super) fn number(out: &mut Vec<u8>, value: i64) {
     if value < 0 {

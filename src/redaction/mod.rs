@@ -32,6 +32,7 @@ mod fields;
 mod json;
 mod marks;
 mod names;
+mod packed;
 mod rules;
 mod scan;
 mod shapes;

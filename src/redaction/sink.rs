@@ -1,8 +1,9 @@
-//! Takes finished log lines and writes them, whole and in order, to a file or a standard stream.
+//! Takes what is told of requests and writes it as lines, whole and in order, to a file or a standard stream.
 //!
-//! A system call for each line costs a request more than everything else that is done for it. So lines
-//! are gathered, and a thread of this process, which is no Python thread, writes them:
-//! 1. after at most `delay` seconds, or when 64 KiB are waiting, in which case the caller writes them itself and so
+//! A system call for each line costs a request more than everything else that is done for it. So requests are
+//! gathered as they are ([`super::packed`]), and a thread of this process, which is no Python thread, redacts, renders
+//! and writes them:
+//! 1. after at most `delay` seconds, or when 64 KiB are waiting, in which case the caller does it itself and so
 //!    slows down to what the disk takes: nothing grows without bound;
 //! 2. to a file in one append, so that the lines of several processes do not mix; to a pipe or terminal in
 //!    pieces that end at a line's end and are small enough to be written at once (`PIPE_BUF`, POSIX.1-2017 `write`);
@@ -19,12 +20,17 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpid;
+
+use super::packed::{pack, unpack};
+use super::{Access, Redactor, render};
+use crate::time::UnixTime;
 
 /// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +52,14 @@ pub struct Failure {
     pub lost: usize,
 }
 
-/// Gathers lines and writes them.
+/// Gathers requests and writes their lines.
 pub struct Sink {
     shared: Arc<Shared>,
     owner: rustix::process::Pid,
 }
 
 struct Shared {
+    redactor: Arc<Redactor>,
     outlet: Outlet,
     delay: Duration,
     /// The file as it was opened, for whoever is forked off.
@@ -66,7 +73,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    lines: Vec<u8>,
+    packed: Vec<u8>,
     has_thread: bool,
     is_closed: bool,
     failure: Option<Failure>,
@@ -76,15 +83,16 @@ struct Open {
     file: Option<File>,
     /// Whether the last write ended within a line.
     is_torn: bool,
-    /// What was written last, its memory to be used again.
-    batch: Vec<u8>,
+    /// What was taken and written last, their memory to be used again.
+    packed: Vec<u8>,
+    lines: Vec<u8>,
 }
 
 /// So many bytes wait at most.
 const MOST_WAITING: usize = 64 * 1024;
 
-/// The thread's stack, in bytes: it calls nothing deep.
-const STACK: usize = 128 * 1024;
+/// The thread's stack, in bytes: the redactor's searches are not deep.
+const STACK: usize = 512 * 1024;
 
 /// A pipe takes so many bytes at once, or none of them.
 const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
@@ -97,12 +105,12 @@ impl Sink {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn new(outlet: Outlet, delay: Duration) -> io::Result<Self> {
+    pub fn new(redactor: Arc<Redactor>, outlet: Outlet, delay: Duration) -> io::Result<Self> {
         let file = match &outlet {
             Outlet::File(path) => Some(append(path)?),
             Outlet::Stdout | Outlet::Stderr => None,
         };
-        Ok(Self::over(outlet, delay, file))
+        Ok(Self::over(redactor, outlet, delay, file))
     }
 
     /// The same outlet for a process that was just forked off, without what waits here, which is the parent's.
@@ -110,31 +118,32 @@ impl Sink {
     pub fn renewed(&self) -> Self {
         // Without a descriptor to spare, it is opened when there is something to write.
         let file = self.shared.first.as_ref().and_then(|file| file.try_clone().ok());
-        Self::over(self.shared.outlet.clone(), self.shared.delay, file)
+        Self::over(Arc::clone(&self.shared.redactor), self.shared.outlet.clone(), self.shared.delay, file)
     }
 
-    fn over(outlet: Outlet, delay: Duration, file: Option<File>) -> Self {
+    fn over(redactor: Arc<Redactor>, outlet: Outlet, delay: Duration, file: Option<File>) -> Self {
         let shared = Shared {
+            redactor,
             outlet,
             delay,
             first: file.as_ref().and_then(|file| file.try_clone().ok()),
             waiting: Mutex::default(),
             wake: Condvar::new(),
-            open: Mutex::new(Open { file, is_torn: false, batch: Vec::new() }),
+            open: Mutex::new(Open { file, is_torn: false, packed: Vec::new(), lines: Vec::new() }),
         };
         Self { shared: Arc::new(shared), owner: getpid() }
     }
 
-    /// Adds a line with its line break. Says whether the caller should [`flush`](Self::flush).
+    /// Adds a request. Says whether the caller should [`flush`](Self::flush).
     ///
     /// # Errors
-    /// What went wrong since the last call. The line is taken all the same.
-    pub fn write(&self, line: &[u8]) -> Result<bool, Failure> {
+    /// What went wrong since the last call. The request is taken all the same.
+    pub fn write(&self, access: &Access<'_>, now: UnixTime) -> Result<bool, Failure> {
         let shared = &self.shared;
         let mut waiting = lock(&shared.waiting);
-        let was_empty = waiting.lines.is_empty();
-        waiting.lines.extend_from_slice(line);
-        let mut is_due = shared.delay.is_zero() || waiting.lines.len() >= MOST_WAITING;
+        let was_empty = waiting.packed.is_empty();
+        pack(&mut waiting.packed, access, now);
+        let mut is_due = shared.delay.is_zero() || waiting.packed.len() >= MOST_WAITING;
         if !is_due && !waiting.has_thread {
             let theirs = Arc::clone(shared);
             let started = std::thread::Builder::new()
@@ -179,7 +188,7 @@ impl Shared {
     fn run(&self) {
         loop {
             let mut waiting = lock(&self.waiting);
-            while waiting.lines.is_empty() && !waiting.is_closed {
+            while waiting.packed.is_empty() && !waiting.is_closed {
                 waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
             if waiting.is_closed {
@@ -193,19 +202,38 @@ impl Shared {
 
     fn flush(&self) {
         let mut open = lock(&self.open);
-        let mut batch = std::mem::take(&mut open.batch);
-        batch.clear();
-        std::mem::swap(&mut batch, &mut lock(&self.waiting).lines);
-        if !batch.is_empty()
-            && let Err((error, written)) = self.put(&mut open, &batch)
-        {
-            let rest = &batch[written..];
-            let lost = rest.iter().filter(|byte| **byte == b'\n').count();
-            let mut waiting = lock(&self.waiting);
-            let before = waiting.failure.take().map_or(0, |failure| failure.lost);
-            waiting.failure = Some(Failure { error, lost: before + lost });
+        let (mut packed, mut lines) = (std::mem::take(&mut open.packed), std::mem::take(&mut open.lines));
+        packed.clear();
+        lines.clear();
+        std::mem::swap(&mut packed, &mut lock(&self.waiting).packed);
+        let mut rest = packed.as_slice();
+        let mut broken = 0;
+        let mut put_line = |access: &Access<'_>, now| {
+            let whole = lines.len();
+            // A mistake in a rule must not end the thread that all lines go through.
+            let rendered = catch_unwind(AssertUnwindSafe(|| render(&mut lines, &self.redactor, access, now)));
+            if rendered.is_err() {
+                lines.truncate(whole);
+                broken += 1;
+            }
+        };
+        while unpack(&mut rest, &mut put_line).is_some() {}
+        if broken > 0 {
+            self.fail(io::Error::other("a line could not be rendered"), broken);
         }
-        open.batch = batch;
+        if !lines.is_empty()
+            && let Err((error, written)) = self.put(&mut open, &lines)
+        {
+            let lost = lines[written..].iter().filter(|byte| **byte == b'\n').count();
+            self.fail(error, lost);
+        }
+        (open.packed, open.lines) = (packed, lines);
+    }
+
+    fn fail(&self, error: io::Error, lost: usize) {
+        let mut waiting = lock(&self.waiting);
+        let before = waiting.failure.take().map_or(0, |failure| failure.lost);
+        waiting.failure = Some(Failure { error, lost: before + lost });
     }
 
     /// Writes all of `batch`, or says how much of it.
