@@ -78,7 +78,7 @@ def test_what_waits_is_written_when_the_process_ends(tmp_path: Path) -> None:
 
 def test_a_flood_is_written_before_the_delay_is_over(tmp_path: Path) -> None:
     script = """
-        for _ in range(400): get('a')
+        for _ in range(1000): get('a')
         print(os.stat(where).st_size)
     """
     assert int(run(script, tmp_path).stdout) > 50_000

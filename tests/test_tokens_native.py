@@ -250,8 +250,7 @@ def test_numbers_come_through_exactly():
 
 def test_two_ids_that_a_double_cannot_tell_apart_stay_different():
     read = [
-        verifier(our_key("HS256")).verify(token({"exp": NOW + 60, "id": n})).claims["id"]
-        for n in (10**30, 10**30 + 1)
+        verifier(our_key("HS256")).verify(token({"exp": NOW + 60, "id": n})).claims["id"] for n in (10**30, 10**30 + 1)
     ]
     assert read == [10**30, 10**30 + 1]
 
