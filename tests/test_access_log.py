@@ -230,3 +230,53 @@ def test_an_answer_may_be_started_while_its_body_is_read() -> None:
     assert list(answer.of(body())) == [b"a"]
     assert started[0][0] == "200 OK"
     assert ("X-Request-Id", "1") in started[0][1]
+
+
+def test_an_app_that_nobody_needs_any_more_is_freed(make_app: App, tmp_path: Path) -> None:
+    # Each would keep a thread and two descriptors.
+    apps: list[weakref.ref[Any]] = []
+    for number in range(5):
+        app = make_app(RAMPART_ACCESS_LOG=str(tmp_path / str(number)), RAMPART_ACCESS_LOG_DELAY=0.01)
+        app.test_client().get("/").get_data()
+        apps.append(weakref.ref(app))
+        del app
+    gc.collect()
+    assert [ref() for ref in apps[:-1]] == [None] * 4
+
+
+def test_a_status_that_the_server_did_not_take_is_not_told_as_sent(make_app: App, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    app = make_app(RAMPART_ACCESS_LOG=str(path))
+    app.get("/")(lambda: ("ok", {"X-Broken": "a\x01b"}))
+    with pytest.raises(ValueError, match="X-Broken"):
+        app.test_client().get("/")
+    assert [line["status"] for line in lines(path)] == [500]
+
+
+def test_a_signal_that_the_process_holds_back_is_not_taken_by_the_thread_that_writes(tmp_path: Path) -> None:
+    script = """
+        import signal, time
+        get('a')
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        print(signal.SIGTERM in signal.sigpending())
+    """
+    assert run(script, tmp_path).stdout.strip() == "True"
+
+
+def test_a_reader_that_went_to_sleep_does_not_keep_the_process_from_ending() -> None:
+    reader, writer = os.pipe()
+    script = textwrap.dedent(STREAMING).replace("range(100)", "range(1000)")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "LOG": "stderr"},
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -22,10 +22,14 @@ from werkzeug.routing import Rule
 from werkzeug.test import Client
 
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
+from flask_rampart.access import Schemes
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import AppState, Check, current_exchange, unseen
 
+from .conftest import bearer
+
 App = Callable[..., Flask]
+Sign = Callable[..., str]
 
 
 class Probe(Guard):
@@ -985,3 +989,91 @@ def test_words_that_are_no_methods_do_not_grow_the_plans(make_app: App) -> None:
     for number in range(50):
         assert client.open("/", method=f"WORD{number}").status_code == 403
     assert len(app.extensions["rampart"]._plans) < 20
+
+
+def uninitialised(kind: str) -> Flask:
+    """An app without the extension, with a guard that the app cannot see in what it registered."""
+    app = Flask("bare")
+
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    def secured(*functions: Any) -> Any:
+        return require(scopes="admin")(*functions)
+
+    def view() -> str:
+        return "SECRET"
+
+    if kind == "above the route":
+        require()(app.get("/")(view))
+    elif kind == "above a decorator with wraps":
+        require()(logged(app.get("/")(view)))
+    elif kind == "two above a decorator with wraps":
+        limit("1/hour")(require()(logged(app.get("/")(view))))
+    elif kind == "by a shorthand":
+        secured(app.get("/")(view))
+    elif kind == "spelt as a method":
+        require().__call__(app.get("/")(view))
+    elif kind == "on a blueprint":
+        blueprint = Blueprint("b", "b")
+        blueprint.get("/")(view)
+        Rampart().protect(blueprint, require())
+        app.register_blueprint(blueprint)
+    else:
+        app.get("/")(view)
+        app.test_client().get("/")  # looked at, and found open
+        require()(view)
+    return app
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "above the route",
+        "above a decorator with wraps",
+        "two above a decorator with wraps",
+        "by a shorthand",
+        "spelt as a method",
+        "on a blueprint",
+        "after the first request",
+    ],
+)
+def test_an_app_without_the_extension_serves_no_view_that_somebody_guarded(kind: str) -> None:
+    app = uninitialised(kind)
+    for _ in range(2):
+        response = app.test_client().get("/")
+        assert (response.status_code, b"SECRET" in response.data) == (503, False), kind
+
+
+def test_what_one_app_checked_does_not_count_in_another(make_app: App, token: Sign) -> None:
+    """A view of both apps, called in the context of another one while a request of the first is under way."""
+    first, second, bare = make_app(), make_app(), Flask("bare")
+    second.extensions["rampart"].services[Schemes].clear()
+    outcome: dict[str, str] = {}
+
+    @require()
+    def admin() -> str:
+        return "SECRET"
+
+    def outer() -> str:
+        for name, app in (("second", second), ("bare", bare), ("first", first)):
+            with app.app_context():
+                try:
+                    outcome[name] = admin()
+                except (Denied, ConfigError) as refused:
+                    outcome[name] = type(refused).__name__
+        return "ok"
+
+    first.get("/")(require()(outer))
+    for app in (first, second, bare):
+        app.add_url_rule("/admin", view_func=admin)
+    # In the first app, this request meets the guard of `admin` before.
+    first.before_request(lambda: outcome.update(before=admin()))
+    assert first.test_client().get("/", headers=bearer(token())).data == b"ok"
+    assert outcome["before"] == outcome["first"] == "SECRET"
+    assert outcome["second"] == "ConfigError"
+    assert outcome["bare"] == "Denied503"

@@ -376,3 +376,9 @@ def test_a_token_outlives_its_verifier():
 def test_the_room_exports_its_names():
     assert {"Key", "Verifier", "VerifiedToken", "TokenRejected"} <= set(dir(_native))
     assert TokenRejected.__module__ == Key.__module__ == "flask_rampart._native"
+
+
+def test_a_number_of_any_length_in_a_verified_token_can_be_read() -> None:
+    number = "0." + "1" * 5000
+    claims = f'{{"sub": "ada", "exp": {NOW + 60}, "n": {number}}}'
+    assert verifier(our_key("HS256")).verify(our_key("HS256").sign(claims)).claims["n"] == float(number)

@@ -18,11 +18,9 @@ A new guard opens neither this file nor any other of the joint's: it is a subcla
 from __future__ import annotations
 
 import enum
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, request, request_started
@@ -81,14 +79,9 @@ class Guard:
     place: str = ""
 
     def __call__(self, target: T) -> T:
-        if _references(target) > _unheld or type(target) is not FunctionType:
-            watch()
-        return self._declare(target)
-
-    def _declare(self, target: T) -> T:
         self.place = self.place or f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
         for companion in self.companions:
-            target = companion._declare(target)
+            target = companion(target)
         return declare(self, target, demand)
 
     @classmethod
@@ -99,30 +92,6 @@ class Guard:
         :raises ConfigError: at start-up, if one of them cannot work in this app.
         """
         raise ConfigError(f"{cls.__name__} has no bind(), so it would guard nothing.")
-
-
-def _references(target: Any) -> int:
-    return sys.getrefcount(target)
-
-
-class _Probe:
-    """Counts as :meth:`Guard.__call__` does, for a function that nobody but its decorator holds."""
-
-    def __call__(self, target: T) -> T:
-        global _unheld
-        if _references(target) > _unheld:
-            _unheld = _references(target)
-        return target
-
-
-#: References to a function that no route has yet; 0, so that every function counts as held, where an interpreter may
-#: count otherwise at another place.
-_unheld = 0
-_has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
-if sys.implementation.name == "cpython" and sys.version_info < (3, 14) and _has_gil():
-
-    @_Probe()
-    def _held_by_nobody() -> None: ...
 
 
 class Plan:
@@ -214,6 +183,8 @@ class AppState:
         if _wanted(app, denied, this.blueprints):
             raise denied
         # Raising costs more than most views: an answer that nobody wants to change is returned.
+        if any(app.after_request_funcs.values()):
+            return denied.to_response(app.response_class)
         return response_to(denied, app.response_class)
 
     def demand(self, exchange: Exchange, guards: tuple[Guard, ...]) -> None:
@@ -355,10 +326,11 @@ def demand(guards: tuple[Guard, ...]) -> None:
             "app.test_client(), or app.test_request_context()."
         ) from None
     exchange: Exchange | None = this.__dict__.get(_EXCHANGE)
-    # The usual case: the hook has run them, for this very request.
-    if exchange is not None and exchange.ran.issuperset(guards):
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    # The usual case: the hook has run them, in this app, for this very request.
+    if exchange is not None and exchange.ran.issuperset(guards) and getattr(exchange.owner, "app", None) is app:
         return
-    state = current_app.extensions.get(EXTENSION)
+    state = app.extensions.get(EXTENSION)
     if state is None:
         raise Denied.of("app.uninitialised", reason="no Rampart(app)")
     if not state.sealed:
@@ -406,7 +378,6 @@ def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
 
 def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
     """Puts guards on every view of a blueprint and of those nested in it."""
-    watch()
     blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
     declarations.changed()
 
@@ -425,25 +396,35 @@ def unseen(app: Flask) -> list[str]:
     ]
 
 
+#: Views of apps without the extension that were looked at and have no guards, and the epoch at which they were.
+_unguarded: weakref.WeakKeyDictionary[Flask, tuple[int, set[tuple[str, str, Any]]]] = weakref.WeakKeyDictionary()
+
+
 def _refuse_uninitialised(app: Flask, **_: Any) -> None:
     if EXTENSION in app.extensions:
         return
-    rule = request.url_rule
+    this = request._get_current_object()  # type: ignore[attr-defined]
+    rule = this.url_rule
     if rule is None:
         return
+    epoch = declarations.epoch()
+    seen_at, known = _unguarded.get(app, (epoch, set()))
+    place = (rule.endpoint, this.method)
     view = app.view_functions.get(rule.endpoint)
-    blueprints = (app.blueprints.get(name) for name in request.blueprints)
-    if (view is not None and declared_on(view, request.method)) or any(
+    if seen_at == epoch and (*place, view) in known:
+        return
+    blueprints = (app.blueprints.get(name) for name in this.blueprints)
+    if (view is not None and declared_on(view, this.method)) or any(
         blueprint is not None and guards_of_blueprint(blueprint) for blueprint in blueprints
     ):
         app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
         raise Denied.of("app.uninitialised", reason="no Rampart(app)")
+    if seen_at != epoch or len(known) >= _MOST_EXTRA:
+        known = set()
+    known.add((*place, view))
+    _unguarded[app] = (epoch, known)
 
 
-def watch() -> None:
-    """Looks at every request from now on, for a guarded view in an app that has no ``Rampart(app)``.
-
-    The wrapper refuses where Flask calls a view through it. Out of its reach is a view that Flask knew before it was
-    guarded: a guard written above the route, or put on a blueprint. Where there is none, no app pays for it.
-    """
-    request_started.connect(_refuse_uninitialised)
+# The wrapper covers a guard that Flask calls through; this covers one written above the route, and one on a blueprint.
+# Always: whether a function has a route already cannot be seen from the function.
+request_started.connect(_refuse_uninitialised, weak=False)

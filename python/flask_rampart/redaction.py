@@ -16,6 +16,7 @@ import atexit
 import copy
 import logging
 import os
+import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -186,15 +187,29 @@ class AccessLog:
         sink = self._sink
         if sink is None:
             return Answers(headers)
-        if self._delay and self._testing():
+        testing, self._testing = self._testing, lambda: False  # asked once; it holds the app
+        if self._delay and testing():
             sink = self._sink = self._open(0)
         own = None if self._stream is None else (self._stream, _own_stream(self._stream))
         return Answers(headers, sink=sink, log=self, own=own)
 
+    def start(self) -> None:
+        """Starts the thread that writes, with all signals blocked: they are the process's, not its."""
+        if self._sink is None:
+            return
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._sink.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
     def failed(self, error: BaseException) -> None:
         """Says that lines were lost: a full disk or a closed pipe must not take the service down."""
+        log = logging.getLogger("flask_rampart")
+        if self._stream == "stderr" and not log.hasHandlers():
+            return  # it would be said to the same standard error, and wait for its reader for ever
         try:
-            logging.getLogger("flask_rampart").error("The access log cannot be written: %s", error, exc_info=error)
+            log.error("The access log cannot be written: %s", error, exc_info=error)
         except Exception:
             # Standard error is closed as well: there is nobody left to tell.
             return
@@ -206,7 +221,7 @@ class AccessLog:
             raise ConfigError(
                 f"RAMPART_ACCESS_LOG: {self._where!r} is no file that can be written, in a folder that exists: {error}."
             ) from None
-        _sinks.add(sink)
+        _sinks[sink] = self._where
         return sink
 
     def say(self, exchange: Exchange, status: int, micros: int, size: int | None, complete: bool) -> None:
@@ -246,7 +261,7 @@ def _own_stream(name: str) -> Any:
         return _UNSEEN
 
 
-_sinks: weakref.WeakSet[AccessSink] = weakref.WeakSet()
+_sinks: weakref.WeakKeyDictionary[AccessSink, str] = weakref.WeakKeyDictionary()
 
 
 def _renew() -> None:
@@ -255,11 +270,12 @@ def _renew() -> None:
 
 
 def _flush() -> None:
-    for sink in list(_sinks):
+    for sink, where in list(_sinks.items()):
         try:
             sink.flush()
         except OSError as error:
-            sys.stderr.write(f"The access log cannot be written: {error}\n")
+            if where != "stderr":
+                sys.stderr.write(f"The access log cannot be written: {error}\n")
 
 
 # A process that was forked off has its parent's lines, but not the thread that writes them.

@@ -129,6 +129,13 @@ impl AccessSink {
         Ok(Self { current: RwLock::new(Arc::new(sink)), clock })
     }
 
+    /// Starts the thread that writes, if it is not there. Without it, lines are written before the request ends.
+    ///
+    /// The thread has the caller's signal mask: block signals meanwhile, or it takes the process's.
+    fn start(&self) {
+        self.current().start();
+    }
+
     /// Writes what waits, before it returns.
     ///
     /// :raises OSError: if lines could not be written since the last call.
@@ -192,6 +199,11 @@ impl AccessSink {
             Ok((current, is_due))
         })?;
         if is_due { py.detach(|| current.flush()).map_err(told) } else { Ok(()) }
+    }
+
+    /// Whether [`start`](Self::start) is to be called.
+    pub(super) fn needs_thread(&self) -> bool {
+        self.current().needs_thread()
     }
 
     fn current(&self) -> Arc<Sink> {

@@ -24,7 +24,7 @@ use super::limits::Verdict;
 /// :param headers: added to each answer.
 /// :param sink: where the access log goes, with *log*; None where there is none.
 /// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
-///     and ``failed(error)``. Neither may raise.
+///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
@@ -58,6 +58,17 @@ impl Answers {
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
         Ok(Self { headers, log })
+    }
+
+    // The log knows its app, whose middleware holds this.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.headers)?;
+        if let Some(log) = &self.log {
+            visit.call(&log.sink)?;
+            visit.call(&log.log)?;
+            visit.call(log.own.as_ref().map(|(_, own)| own))?;
+        }
+        Ok(())
     }
 }
 
@@ -121,13 +132,15 @@ impl Answer {
         let Some(code) = code else {
             return Err(PyValueError::new_err("the status line has a control character"));
         };
-        self.state().status = code;
         let sent = self.headers(py, code, headers)?;
         let start_response = self.start_response.bind(py);
-        match exc_info {
+        let write = match exc_info {
             None => start_response.call1((status, sent)),
             Some(exc_info) => start_response.call1((status, sent, exc_info)),
-        }
+        }?;
+        // Not before: what the server did not take was not sent.
+        self.state().status = code;
+        Ok(write)
     }
 
     /// Takes the body that the app returned. Returns itself, which the server iterates.
@@ -287,6 +300,9 @@ impl Answer {
         {
             let given = (exchange, status, micros, size, complete);
             return log.log.bind(py).call_method1(intern!(py, "say"), given).map(drop);
+        }
+        if log.sink.get().needs_thread() {
+            log.log.bind(py).call_method0(intern!(py, "start"))?;
         }
         let route = exchange.getattr(intern!(py, "route"))?;
         let principal = exchange.getattr(intern!(py, "principal"))?;

@@ -143,16 +143,7 @@ impl Sink {
         let mut waiting = lock(&shared.waiting);
         let was_empty = waiting.packed.is_empty();
         pack(&mut waiting.packed, access, now);
-        let mut is_due = shared.delay.is_zero() || waiting.packed.len() >= MOST_WAITING;
-        if !is_due && !waiting.has_thread {
-            let theirs = Arc::clone(shared);
-            let started = std::thread::Builder::new()
-                .name("access log".to_owned())
-                .stack_size(STACK)
-                .spawn(move || theirs.run());
-            waiting.has_thread = started.is_ok();
-            is_due = started.is_err();
-        }
+        let is_due = !waiting.has_thread || waiting.packed.len() >= MOST_WAITING;
         let failure = waiting.failure.take();
         drop(waiting);
         if was_empty && !is_due {
@@ -161,7 +152,24 @@ impl Sink {
         failure.map_or(Ok(is_due), Err)
     }
 
-    /// Writes what waits, before it returns. It may block for as long as the outlet does.
+    /// Whether [`start`](Self::start) is to be called, so that lines can wait.
+    pub fn needs_thread(&self) -> bool {
+        !self.shared.delay.is_zero() && !lock(&self.shared.waiting).has_thread
+    }
+
+    /// Starts the thread that writes, if lines may wait and it is not there. It has the caller's signal mask.
+    ///
+    /// Where no thread can be had, each line is written at once.
+    pub fn start(&self) {
+        let mut waiting = lock(&self.shared.waiting);
+        if !self.shared.delay.is_zero() && !waiting.has_thread {
+            let shared = Arc::clone(&self.shared);
+            let thread = std::thread::Builder::new().name("access log".to_owned()).stack_size(STACK);
+            waiting.has_thread = thread.spawn(move || shared.run()).is_ok();
+        }
+    }
+
+    /// Writes what waits, before it returns: within seconds, also where nobody reads what is written.
     ///
     /// # Errors
     /// What went wrong since the last call.
@@ -261,6 +269,10 @@ impl Shared {
         while done < batch.len() {
             let rest = &batch[done..];
             let piece = if is_file { rest.len() } else { piece(rest) };
+            if !is_file && !has_room(out) {
+                // Lines are lost rather than the process held up by a reader that went to sleep.
+                return Err((io::ErrorKind::TimedOut.into(), done));
+            }
             if let Err((error, written)) = write_all(out, &rest[..piece]) {
                 done += written;
                 open.is_torn = written > 0 && batch[done - 1] != b'\n';
@@ -291,17 +303,17 @@ fn write_all(out: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), (io::Error, usize)
             Ok(count) => done += count,
             Err(rustix::io::Errno::INTR) => {}
             // Somebody made the stream non-blocking, and its reader is slow.
-            Err(rustix::io::Errno::AGAIN) => {
-                match poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&PATIENCE)) {
-                    Ok(0) => return Err((io::ErrorKind::TimedOut.into(), done)),
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                    Err(error) => return Err((error.into(), done)),
-                }
-            }
+            Err(rustix::io::Errno::AGAIN) if has_room(out) => {}
+            Err(rustix::io::Errno::AGAIN) => return Err((io::ErrorKind::TimedOut.into(), done)),
             Err(error) => return Err((error.into(), done)),
         }
     }
     Ok(())
+}
+
+/// Whether the outlet takes a piece, now or after some patience. One that cannot be asked is written to.
+fn has_room(out: BorrowedFd<'_>) -> bool {
+    !matches!(poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&PATIENCE)), Ok(0))
 }
 
 fn append(path: &PathBuf) -> io::Result<File> {

@@ -30,7 +30,9 @@ impl Drop for Folder {
 
 fn sink(path: &Path, delay: Duration) -> Sink {
     let redactor = Arc::new(Redactor::new(&[]).unwrap());
-    Sink::new(redactor, Outlet::File(path.to_owned()), delay).unwrap()
+    let sink = Sink::new(redactor, Outlet::File(path.to_owned()), delay).unwrap();
+    sink.start();
+    sink
 }
 
 /// A request that is known by its target.
@@ -114,6 +116,8 @@ fn a_renewed_sink_has_none_of_the_lines_that_wait_in_the_old_one() {
     let parent = sink(&folder.file(), NEVER);
     say(&parent, "parent");
     let child = parent.renewed();
+    assert!(child.needs_thread());
+    child.start();
     say(&child, "child");
     drop(child);
     assert_eq!(written(&folder.file()), "child\n");
