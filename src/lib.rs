@@ -4,8 +4,9 @@
 //! and an instant, and returns a verdict. Python, above it, knows Flask.
 //!
 //! # What it refuses to do
-//! It does no network, reads no clock and no environment, logs nothing, and opens one file: the
-//! table of counters that the workers of a host share. It holds no global state.
+//! It does no network, reads no clock and no environment, logs nothing of its own, and opens two files:
+//! the table of counters that the workers of a host share, and the access log, which a thread that needs no
+//! interpreter writes ([`redaction::Sink`]). It holds no global state.
 //! It does not know methods, paths, status codes, cookies or WSGI.
 //!
 //! # The rooms
