@@ -77,7 +77,7 @@ class Issuers:
         app: Flask,
         own: Own | None = None,
         *,
-        transport: Transport = fetch,
+        transport: Transport | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._own = own
@@ -89,7 +89,9 @@ class Issuers:
             if entry.keys is not None:
                 self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock))
                 continue
-            self._sources[entry.issuer] = KeySource(entry, clock, transport, lambda line: _warn(app, line), jitter)
+            self._sources[entry.issuer] = KeySource(
+                entry, clock, transport or fetch, lambda line: _warn(app, line), jitter
+            )
             # What a verifier would refuse, it refuses now and not when the first keys come.
             entry.verifier([Key.from_secret(urandom(32), "HS256")], clock)
 

@@ -1,9 +1,9 @@
 """Finds an issuer's keys: where they are said to be, or where its metadata says.
 
-Rules, in order: the metadata is at the place of OpenID Connect Discovery section 4 or, if that answers with an error, of
-RFC 8414 section 3; it is one JSON object without duplicate members; its ``issuer`` is the configured one, to the letter
-(RFC 8414 section 3.3, CVE-2026-104056); its ``jwks_uri`` is a URL that may be called. All of it is done again at each
-refresh, so that what the metadata says today is checked today.
+Rules, in order: the metadata is at the place of OpenID Connect Discovery section 4 or, if that answers with an error,
+of RFC 8414 section 3; it is one JSON object without duplicate members; its ``issuer`` is the configured one, to the
+letter (RFC 8414 section 3.3, CVE-2026-104056); its ``jwks_uri`` is a URL that may be called. All of it is done again
+at each refresh, so that what the metadata says today is checked today.
 """
 
 from __future__ import annotations

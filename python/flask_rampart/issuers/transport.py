@@ -99,7 +99,7 @@ def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float) -
         try:
             return _get(target, channel)
         finally:
-            channel.close()
+            channel.end()
     except FetchFailed:
         raise
     except ssl.SSLCertVerificationError as error:
@@ -158,24 +158,22 @@ def resolve(host: str, port: int, allow_private: bool) -> list[str]:
     return addresses
 
 
-class _Channel(io.RawIOBase):
-    """A connection that ends at the deadline, and after as much as a document may have, whoever reads from it."""
+class _Channel:
+    """A connection that ends at the deadline, and after as much as a document may have. ``http.client``'s socket."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock = sock
         self._deadline = deadline
         self._left = MAX_BODY + _MAX_HEAD
 
-    def _hurry(self) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
+    def sendall(self, data: bytes) -> None:
+        self._hurry()
+        self._sock.sendall(data)
 
-    def readable(self) -> bool:
-        return True
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self))
 
-    def readinto(self, buffer: Any) -> int:
+    def receive(self, buffer: Any) -> int:
         if self._left <= 0:
             raise FetchFailed(f"it is larger than {MAX_BODY} bytes")
         self._hurry()
@@ -183,21 +181,20 @@ class _Channel(io.RawIOBase):
         self._left -= count
         return count
 
-    def sendall(self, data: bytes) -> None:
-        self._hurry()
-        self._sock.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Unowned(self))
-
     def close(self) -> None:
+        """Nothing: ``http.client`` closes a socket that its response still reads from."""
+
+    def end(self) -> None:
         self._sock.close()
-        super().close()
+
+    def _hurry(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
 
 
-class _Unowned(io.RawIOBase):
-    """Reads from a channel and leaves it open, as a file of a socket does."""
-
+class _Reader(io.RawIOBase):
     def __init__(self, channel: _Channel) -> None:
         self._channel = channel
 
@@ -205,7 +202,7 @@ class _Unowned(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._channel.readinto(buffer)
+        return self._channel.receive(buffer)
 
 
 def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
@@ -233,9 +230,9 @@ def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
 
 def _get(target: Target, channel: _Channel) -> Fetched:
     connection = HTTPConnection(target.host, target.port)
-    connection.default_port = 443 if target.tls else 80  # type: ignore[attr-defined]
+    connection.default_port = 443 if target.tls else 80
     connection.auto_open = 0
-    connection.sock = channel  # type: ignore[assignment]
+    connection.sock = channel
     connection.putrequest("GET", target.path, skip_accept_encoding=True)
     for name, value in (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("Connection", "close")):
         connection.putheader(name, value)
