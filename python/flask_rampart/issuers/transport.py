@@ -211,12 +211,15 @@ def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock = socket.create_connection((address, target.port), timeout=left)
-        except OSError as error:
-            failed = error
-            continue
-        try:
+            sock.settimeout(left)
+            try:
+                sock.connect((address, target.port))
+            except OSError as error:
+                failed = error
+                sock.close()
+                continue
             if target.tls:
                 # The timeout is for the whole handshake.
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
