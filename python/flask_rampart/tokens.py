@@ -10,7 +10,7 @@ A request is somebody's when, in this order:
 A token is refused as ``token.expired`` only after its signature held; everything else is
 ``token.invalid``, and which part was wrong is told to the log alone.
 
-It does not fetch keys, and does not know revocation.
+It fetches no keys (tokens of others are for ``issuers``), and does not know revocation.
 
 Deployment: the clocks of the machines that issue and verify may differ by ``RAMPART_JWT_LEEWAY``.
 """
