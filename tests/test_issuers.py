@@ -179,6 +179,9 @@ def test_a_token_is_verified_outside_a_request_too(serve: App, net: Net, key: Ke
         for bad in ("", "a.b.c", "\ud800", token_of(key, iss="x"), token_of(key, aud="x"), token_of(key, sub="")):
             with pytest.raises(Denied):
                 rampart.issuers.verify(bad)
+        with pytest.raises(Denied) as caught:
+            rampart.issuers.verify(token_of(key, iss="https://evil.example"))
+        assert (caught.value.problem.code, caught.value.reason) == ("token.invalid", "issuer")
 
 
 # Discovery.
@@ -216,6 +219,18 @@ def test_poisoned_metadata_gives_no_keys(serve: App, net: Net, key: Key, metadat
     net.documents[f"{ISSUER}/.well-known/openid-configuration"] = metadata
     assert code(serve(), token_of(key)) == "auth.unavailable"
     assert f"{ISSUER}/keys" not in net.fetched
+
+
+def test_metadata_does_not_lead_production_to_http(serve: App, net: Net, key: Key) -> None:
+    local = "http://localhost:8080/realms/x"
+    net.publish(key, issuer=local)
+    remote = "http://keys.example/keys"
+    net.documents[f"{local}/.well-known/openid-configuration"]["jwks_uri"] = remote
+    net.documents[remote] = jwks(key)
+    for testing in (False, True):
+        app = serve(entry(issuer=local, allow_http=True), TESTING=testing)
+        assert code(app, token_of(key, iss=local)) == ("ok" if testing else "auth.unavailable")
+        assert (remote in net.fetched) is testing
 
 
 def test_metadata_is_checked_again_at_each_refresh(serve: App, net: Net, key: Key, clock: Clock) -> None:

@@ -90,7 +90,12 @@ class Issuers:
                 self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock))
                 continue
             self._sources[entry.issuer] = KeySource(
-                entry, clock, transport or fetch, lambda line: _warn(app, line), jitter
+                entry,
+                clock,
+                transport or fetch,
+                lambda line: _warn(app, line),
+                lambda: _in_production(app),
+                jitter,
             )
             # What a verifier would refuse, it refuses now and not when the first keys come.
             entry.verifier([Key.from_secret(urandom(32), "HS256")], clock)
@@ -101,7 +106,7 @@ class Issuers:
         :raises ConfigError: for http to another host.
         """
         for entry in self._entries:
-            entry.check_http(production=not (app.debug or app.testing))
+            entry.check_http(_in_production(app))
 
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for, whoever of the known issuers made it.
@@ -163,3 +168,7 @@ def _unavailable(verdict: Unavailable) -> Denied:
 
 def _warn(app: Flask, line: str) -> None:
     app.logger.warning("%s", line)
+
+
+def _in_production(app: Flask) -> bool:
+    return not (app.debug or app.testing)

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from .settings import Entry
-from .transport import Fetched, FetchFailed, Target, Transport
+from .transport import Fetched, FetchFailed, Transport
 
 _OPENID = "/.well-known/openid-configuration"
 _OAUTH = "/.well-known/oauth-authorization-server"
@@ -32,7 +32,7 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
     return bare + _OPENID, f"{scheme}://{authority}{_OAUTH}{slash}{path}"
 
 
-def load(entry: Entry, transport: Transport, deadline: float) -> Fetched:
+def load(entry: Entry, transport: Transport, deadline: float, *, production: bool) -> Fetched:
     """The issuer's JWK set, before *deadline*.
 
     :raises FetchFailed: with the reason, for the log.
@@ -54,14 +54,14 @@ def load(entry: Entry, transport: Transport, deadline: float) -> Fetched:
                 document = fetch(second)
             except FetchFailed as other:
                 raise FetchFailed(f"{first}: {error}; {second}: {other}") from None
-        uri = _jwks_uri(entry, document.body)
+        uri = _jwks_uri(entry, document.body, production)
     try:
         return fetch(uri)
     except FetchFailed as error:
         raise FetchFailed(f"{uri}: {error}") from None
 
 
-def _jwks_uri(entry: Entry, body: bytes) -> str:
+def _jwks_uri(entry: Entry, body: bytes, production: bool) -> str:
     try:
         metadata = json.loads(body.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
@@ -72,7 +72,9 @@ def _jwks_uri(entry: Entry, body: bytes) -> str:
     if not isinstance(uri, str):
         raise FetchFailed("the metadata has no jwks_uri")
     try:
-        Target.read(uri, allow_http=entry.allow_http)
+        # It may be http only where the issuer itself may: a document decides nothing about that.
+        if not entry.may_call(uri, production):
+            raise FetchFailed("it is not https")
     except FetchFailed as error:
         raise FetchFailed(f"the jwks_uri of the metadata cannot be called: {error}") from None
     return uri

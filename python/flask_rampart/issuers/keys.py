@@ -91,6 +91,7 @@ class KeySource:
     """The verifier of one issuer, with the keys that it has published.
 
     :param warn: is told what an operator should know, one line each.
+    :param production: whether the app runs in earnest, which decides about http.
     :param jitter: a number from 0 to 1, so that workers do not all fetch at the same moment.
     """
 
@@ -100,12 +101,14 @@ class KeySource:
         clock: Clock,
         transport: Transport,
         warn: Callable[[str], None],
+        production: Callable[[], bool],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._entry = entry
         self._clock = clock
         self._transport = transport
         self._warn = warn
+        self._production = production
         self._jitter = jitter
         self._held: _Held | None = None
         self._failures = 0
@@ -208,7 +211,8 @@ class KeySource:
         reason = "the thread was ended"
         found: tuple[Verifier, Fetched] | None = None
         try:
-            fetched = discovery.load(self._entry, self._transport, flight.begun + DEADLINE)
+            deadline, production = flight.begun + DEADLINE, self._production()
+            fetched = discovery.load(self._entry, self._transport, deadline, production=production)
             found = self._verifier_for(fetched, lines), fetched
         except (FetchFailed, ValueError) as error:
             reason = str(error)

@@ -82,14 +82,20 @@ class Entry:
 
         :raises ConfigError: if keys would be fetched over a network without TLS.
         """
-        urls = [url for url in (self.issuer, self.jwks_uri) if url and self.keys is None]
-        for url in urls:
-            target = Target.read(url, allow_http=True)
-            if production and not target.tls and target.host not in _LOOPBACK:
+        for url in (self.issuer, self.jwks_uri):
+            if url and self.keys is None and not self.may_call(url, production):
                 raise ConfigError(
                     f"{self.place}: {url!r} is http. 'allow_http' is for app.debug and app.testing, and for this host "
                     "itself: whoever stands on the way could give you keys of their own. Use https, or 'jwks'."
                 )
+
+    def may_call(self, url: str, production: bool) -> bool:
+        """Whether *url* is https, or http where that is allowed: never in production, but to this very host.
+
+        :raises FetchFailed: if it is no URL that may be called at all.
+        """
+        target = Target.read(url, allow_http=self.allow_http)
+        return target.tls or not production or target.host in _LOOPBACK
 
 
 def read(settings: Settings) -> list[Entry]:

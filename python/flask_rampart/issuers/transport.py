@@ -104,7 +104,7 @@ def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float) -
         raise
     except ssl.SSLCertVerificationError as error:
         raise FetchFailed(f"its certificate is not valid: {error.verify_message}") from None
-    except (TimeoutError, socket.timeout):  # noqa: UP041 - what replaces the socket module may raise its own
+    except TimeoutError:
         raise FetchFailed("it did not answer in time") from None
     except (OSError, ValueError, HTTPException) as error:
         raise FetchFailed(f"{type(error).__name__} on the way") from None
