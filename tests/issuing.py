@@ -1,21 +1,28 @@
-"""An issuer for tests: keys that rotate, and a network that is counted and can be cut."""
+"""An issuer for tests: keys that rotate, a network that is counted and can be cut, and an app that trusts it."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
 
+from flask_rampart import current_principal, require
 from flask_rampart._native import Key
+from flask_rampart.issuers import Issuers
 from flask_rampart.issuers.transport import Fetched, FetchFailed
 
-from .conftest import NOW
+from .conftest import NOW, bearer
 
 ISSUER = "https://id.example"
 AUDIENCE = "https://api.example"
+OTHER = "https://other.example/tenant/"
+App = Callable[..., Flask]
 
 
 def new_key(kid: str | None, alg: str = "ES256") -> Key:
@@ -71,3 +78,43 @@ class Net:
             raise FetchFailed("its answer is 404, not 200", 404)
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         return Fetched(body, self.max_age)
+
+
+@pytest.fixture
+def net(monkeypatch: pytest.MonkeyPatch) -> Net:
+    net = Net()
+    monkeypatch.setattr("flask_rampart.issuers.fetch", net)
+    return net
+
+
+@pytest.fixture
+def key() -> Key:
+    return new_key("one")
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    return {"issuer": ISSUER, "audience": AUDIENCE, **fields}
+
+
+@pytest.fixture
+def serve(make_app: App) -> App:
+    def make(*entries: dict[str, Any], **config: Any) -> Flask:
+        app = make_app(RAMPART_ISSUERS=list(entries) or [entry()], **config)
+        app.get("/")(require()(lambda: {"id": current_principal.id, "issuer": current_principal.issuer}))
+        app.get("/scoped")(require(scopes="read", roles="admin")(lambda: "ok"))
+        return app
+
+    return make
+
+
+def code(app: Flask, token: str, path: str = "/") -> str:
+    response = app.test_client().get(path, headers=bearer(token))
+    return "ok" if response.status_code == 200 else response.json["code"]
+
+
+def settle(app: Flask) -> None:
+    """Waits until no fetch is under way."""
+    for source in app.extensions["rampart"].services[Issuers]._sources.values():
+        flight = getattr(source, "_flight", None)
+        if flight is not None:
+            assert flight.landed.wait(10)
