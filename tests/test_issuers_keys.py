@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -124,6 +125,35 @@ def test_a_new_key_is_taken_at_its_first_token_and_a_withdrawn_one_ends(serve: A
     net.publish(new)
     assert code(app, token_of(new)) == "ok"
     assert code(app, token_of(key)) == "token.invalid"
+
+
+def test_a_fetch_that_began_before_the_rotation_does_not_hide_the_new_key(
+    serve: App, net: Net, key: Key, clock: Clock
+) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    stale = json.dumps(jwks(key)).encode()
+    net.documents[f"{ISSUER}/keys"] = stale
+    clock.advance(3600)
+    net.gate.clear()
+    new = new_key("two")
+    published = jwks(key, new)
+
+    class Late(dict[str, Any]):
+        """Answers the fetch that is under way with what was published when it began."""
+
+        def get(self, url: str, *_: Any) -> Any:
+            return stale if net.sets == 2 else published
+
+    net.documents = Late()
+    assert code(app, token_of(key)) == "ok"
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(code, app, token_of(new))
+        time.sleep(0.05)
+        net.gate.set()
+        assert answer.result() == "ok"
+    assert net.sets == 3
 
 
 def test_1000_unknown_kids_make_one_fetch_in_a_cool_down(serve: App, net: Net, key: Key, clock: Clock) -> None:

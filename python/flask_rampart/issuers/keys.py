@@ -142,32 +142,37 @@ class KeySource:
 
     def after_miss(self, used: Verifier) -> Verifier | Unavailable | None:
         """A verifier with newer keys than *used*, which does not know a token's ``kid``; None if there are none."""
-        now = self._clock.now()
-        with self._lock:
+        # A fetch that was under way may have begun before the key was published: then one more is worth it.
+        for _ in range(2):
+            now = self._clock.now()
+            with self._lock:
+                held = self._held
+                if held is not None and held.verifier is not used:
+                    return held.verifier
+                flight = self._flying()
+                joined = flight is not None
+                if flight is None and not self._in_back_off(now):
+                    if self._kid_at <= now < self._kid_at + COOL_DOWN:
+                        return None
+                    self._kid_at = now
+                    flight = self._start()
+                if flight is None:
+                    # The last fetch failed, so nobody knows whether the issuer has that key by now.
+                    return Unavailable(self._seconds_left(now))
+                if flight.waiting >= MOST_WAITING_FOR_KID:
+                    return None
+                flight.waiting += 1
+            landed = flight.wait(WAIT_FOR_KID)
+            with self._lock:
+                flight.waiting -= 1
             held = self._held
             if held is not None and held.verifier is not used:
                 return held.verifier
-            flight = self._flying()
-            if flight is None and not self._in_back_off(now):
-                if self._kid_at <= now < self._kid_at + COOL_DOWN:
-                    return None
-                self._kid_at = now
-                flight = self._start()
-            if flight is None:
-                # The last fetch failed, so nobody knows whether the issuer has that key by now.
-                return Unavailable(self._seconds_left(now))
-            if flight.waiting >= MOST_WAITING_FOR_KID:
-                return None
-            flight.waiting += 1
-        try:
-            landed = flight.wait(WAIT_FOR_KID)
-        finally:
-            with self._lock:
-                flight.waiting -= 1
-        held = self._held
-        if held is not None and held.verifier is not used:
-            return held.verifier
-        return None if landed and not flight.failed else self._unavailable()
+            if not landed or flight.failed:
+                return self._unavailable()
+            if not joined:
+                break
+        return None
 
     # One fetch at a time.
 
