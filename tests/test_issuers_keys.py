@@ -19,7 +19,7 @@ from flask_rampart._native import Key
 from flask_rampart.issuers import Issuers, keys
 
 from .conftest import bearer
-from .issuing import ISSUER, App, Net, code, entry, jwk, key, net, new_key, serve, settle, token_of
+from .issuing import ISSUER, App, Net, code, entry, jwk, jwks, key, net, new_key, serve, settle, token_of
 
 
 def test_200_threads_at_the_first_use_make_one_fetch(serve: App, net: Net, key: Key) -> None:
