@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"config", "exchange", "refusals"},
     {"declarations"},
     {"guards"},
-    {"access", "headers", "limits", "redaction", "tokens", "validation"},
+    {"access", "headers", "issuers", "limits", "redaction", "tokens", "validation"},
     {"edge"},
     {"extension"},
     {"cli"},

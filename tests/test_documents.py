@@ -18,7 +18,7 @@ from flask_rampart import _native
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "flask_rampart"
-MODULES = ["flask_rampart", *(f"flask_rampart.{m.name}" for m in pkgutil.iter_modules(flask_rampart.__path__))]
+MODULES = ["flask_rampart", *(m.name for m in pkgutil.walk_packages(flask_rampart.__path__, "flask_rampart."))]
 
 
 def test_the_readmes_code_runs_as_one_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         known: Schemes = state.services[Schemes]
         if not known:
             raise ConfigError(
-                f"{endpoint} has {guards[0][0]!r}, but no credential can be checked: set RAMPART_JWT_KEYS."
+                f"{endpoint} has {guards[0][0]!r}, but no credential can be checked: set RAMPART_JWT_KEYS "
+                "or RAMPART_ISSUERS."
             )
         names = list(known)
         for guard, _ in guards:

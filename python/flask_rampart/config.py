@@ -66,6 +66,10 @@ class Settings:
     jwt_roles_claim: tuple[str, ...] = ("roles",)
     """Claims that hold roles, such as ``"realm_access.roles"``."""
 
+    issuers: tuple[Mapping[str, Any], ...] = ()
+    """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
+    ``docs/issuers.md``."""
+
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
 
@@ -223,6 +227,16 @@ def _keys(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(dict(entry) for entry in entries)
 
 
+def _issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    entries = (value,) if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)) or not entries:
+        raise ConfigError(f"{key} must be a list of issuers, not empty.")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"{key}[{index}] must be a dict with 'issuer' and 'audience', not {entry!r}.")
+    return tuple(dict(entry) for entry in entries)
+
+
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(key, value, "a dict")
@@ -242,6 +256,7 @@ _READERS: dict[str, Reader] = {
     "jwt_types": _texts,
     "jwt_scopes_claim": _texts,
     "jwt_roles_claim": _texts,
+    "issuers": _issuers,
     "limits": _quotas,
     "limit_store": _text,
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),

@@ -47,6 +47,7 @@ _TABLE = (
     Problem("auth.missing", 401, "This resource needs a credential."),
     Problem("auth.role", 403, "The credential does not have a role that this resource needs."),
     Problem("auth.scope", 403, "The credential does not have a scope that this resource needs."),
+    Problem("auth.unavailable", 503, "The credential cannot be checked right now; see Retry-After."),
     Problem("body.consumed", 500, "The request could not be checked."),
     Problem("body.incomplete", 400, "The body is shorter than its declared length."),
     Problem("body.invalid", 422, "The body does not have the shape that this resource needs."),

@@ -15,6 +15,7 @@ from .edge import EdgePolicy, RampartMiddleware
 from .errors import ConfigError
 from .guards import EXTENSION, AppState, Guard, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
+from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
 from .tokens import Tokens
@@ -57,6 +58,11 @@ class Rampart:
         if settings.jwt_keys:
             services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path)
         state = AppState(app, settings, services)
+        if settings.issuers:
+            # In front of our own tokens, which without issuers are verified with nothing in between.
+            issuers = Issuers(settings, self._clock, app, services.get(Tokens))
+            services[Issuers] = schemes["jwt"] = issuers
+            state.at_seal.append(issuers.check)
         policy = EdgePolicy(
             headers=header_policy(settings),
             max_body=bounds.max_bytes,
@@ -103,6 +109,14 @@ class Rampart:
         :raises ConfigError: if the app has no ``RAMPART_JWT_KEYS``.
         """
         return self._service(Tokens, "RAMPART_JWT_KEYS")
+
+    @property
+    def issuers(self) -> Issuers:
+        """Verifies tokens of the current app's issuers, and its own.
+
+        :raises ConfigError: if the app has no ``RAMPART_ISSUERS``.
+        """
+        return self._service(Issuers, "RAMPART_ISSUERS")
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

@@ -87,3 +87,13 @@ def _state(status: int) -> dict[str, Any] | None:
 
 
 _STATES = {status: state for status in STATUS_LINES if (state := _state(status)) is not None}
+
+
+_INVALID = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
+_AMBIGUOUS = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_request"'),)
+
+
+def refused_bearer(verdict: tuple[str, str]) -> Denied:
+    """A refusal of a bearer token, with the challenge of RFC 6750 section 3: *verdict* is its code and the reason."""
+    code, reason = verdict
+    return Denied.of(code, reason, headers=_AMBIGUOUS if code == "auth.ambiguous" else _INVALID)

@@ -10,7 +10,7 @@ A request is somebody's when, in this order:
 A token is refused as ``token.expired`` only after its signature held; everything else is
 ``token.invalid``, and which part was wrong is told to the log alone.
 
-It does not fetch keys, and does not know revocation.
+It fetches no keys (tokens of others are for ``issuers``), and does not know revocation.
 
 Deployment: the clocks of the machines that issue and verify may differ by ``RAMPART_JWT_LEEWAY``.
 """
@@ -28,6 +28,7 @@ from ._native import Clock, Key, VerifiedToken, Verifier
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import SCOPE, Exchange, Principal
+from .refusals import refused_bearer
 
 ALGORITHMS = (
     "HS256",
@@ -43,8 +44,6 @@ ALGORITHMS = (
     "ES384",
     "EdDSA",
 )
-_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
-_AMBIGUOUS = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_request"'),)
 _RESERVED = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "cnf"))
 _LONGEST = 10 * 366 * 86400
 
@@ -154,19 +153,14 @@ class Tokens:
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
         found = self._verifier.authenticate(exchange.environ)
-        return _denied(found) if isinstance(found, tuple) else found
+        return refused_bearer(found) if isinstance(found, tuple) else found
 
     def _principal(self, token: str) -> VerifiedToken | Denied:
         found = self._verifier.judge(token)
         if isinstance(found, tuple):
-            return _denied(found)
+            return refused_bearer(found)
         # Without a subject, all such tokens would be one principal.
-        return found if found.id else _denied(("token.invalid", "subject"))
-
-
-def _denied(verdict: tuple[str, str]) -> Denied:
-    code, reason = verdict
-    return Denied.of(code, reason, headers=_AMBIGUOUS if code == "auth.ambiguous" else _CHALLENGE)
+        return found if found.id else refused_bearer(("token.invalid", "subject"))
 
 
 def _steps(path: str) -> list[str]:

@@ -13,6 +13,7 @@ mod clock;
 pub(crate) mod errors;
 mod headers;
 mod json;
+mod keysets;
 mod limits;
 mod redaction;
 mod tokens;
@@ -30,6 +31,8 @@ mod _native {
     use super::clock::Clock;
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
+    #[pymodule_export]
+    use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
     use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
     #[pymodule_export]

@@ -15,9 +15,10 @@ use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFrozenSet, PyString, PyTuple, 
 use super::clock::Clock;
 use super::errors::guarded;
 use super::json::{Names, PyBuilder};
+use super::keysets::Keys;
 use crate::error::ConfigError;
 use crate::tokens::bearer::{self, Bearer};
-use crate::tokens::{self, Keyring, Reason, Rules, TokenError};
+use crate::tokens::{self, Reason, Rules, TokenError};
 use crate::validation::Bounds;
 use crate::validation::parser::{ParseError, parse};
 
@@ -64,7 +65,7 @@ fn not_copied() -> PyErr {
 /// >>> key
 /// Key(kid="2026-11", alg="HS256")
 #[pyclass(frozen, name = "Key", module = "flask_rampart._native")]
-pub struct PyKey(Arc<tokens::Key>);
+pub struct PyKey(pub(super) Arc<tokens::Key>);
 
 #[pymethods]
 impl PyKey {
@@ -158,7 +159,8 @@ impl PyKey {
 
 /// Decides whether a token may be trusted now (RFC 7519, 8725, 9068).
 ///
-/// :param keys: at least one; a token's ``kid`` chooses among them, never its ``alg``. Secrets and public keys do not mix.
+/// :param keys: at least one, or a :class:`KeySet`; a token's ``kid`` chooses among them, never its ``alg``. Secrets and
+///     public keys do not mix.
 /// :param issuers: of which ``iss`` must be one, exactly. Empty: not checked.
 /// :param audiences: of which ``aud`` must contain one. Empty: a token with ``aud`` is refused.
 /// :param types: accepted ``typ``, in any case, with or without ``application/``.
@@ -190,7 +192,7 @@ impl PyVerifier {
         require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384))]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        keys: Vec<Bound<'_, PyKey>>,
+        keys: Keys<'_>,
         clock: Py<Clock>,
         issuers: Vec<String>,
         audiences: Vec<String>,
@@ -216,9 +218,13 @@ impl PyVerifier {
                 seen: natural("seen", seen)?,
                 types,
             };
-            let keys = Keyring::new(keys.iter().map(|key| Arc::clone(&key.get().0)).collect())?;
-            Ok(Self { core: tokens::Verifier::new(keys, rules)?, clock })
+            Ok(Self { core: tokens::Verifier::new(keys.ring()?, rules)?, clock })
         })
+    }
+
+    /// A verifier with the same rules and memory, and other keys: tokens of a key that is gone are no longer trusted.
+    fn with_keys(&self, py: Python<'_>, keys: Keys<'_>) -> PyResult<Self> {
+        guarded(|| Ok(Self { core: self.core.with_keys(keys.ring()?), clock: self.clock.clone_ref(py) }))
     }
 
     /// The token's content, if it may be trusted now.
@@ -248,28 +254,19 @@ impl PyVerifier {
         environ: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         guarded(|| {
-            let Some(field) = environ.get_item(intern!(py, "HTTP_AUTHORIZATION"))? else { return Ok(None) };
-            let field = field.cast_into::<PyString>()?;
-            let query = environ.get_item(intern!(py, "QUERY_STRING"))?;
-            let query = query.map(Bound::cast_into::<PyString>).transpose()?;
-            // Lone surrogates, which no server sends, are no part of a token.
-            let query = query.as_ref().map(|query| query.to_string_lossy()).unwrap_or_default();
-            let verdict = match bearer::find(&field.to_string_lossy(), &query) {
-                Bearer::None => return Ok(None),
-                Bearer::Malformed => Err(("token.invalid", "scheme")),
-                Bearer::Ambiguous => Err(("auth.ambiguous", "two credentials")),
-                Bearer::Token(token) => match self.trusted(py, token) {
-                    Ok(verified) if verified.claims().subject.as_deref().is_none_or(str::is_empty) => {
-                        Err(("token.invalid", "subject"))
-                    }
-                    Ok(verified) => Ok(verified),
-                    Err(error) => Err((error.code(), error.reason())),
-                },
-            };
-            Ok(Some(match verdict {
-                Ok(verified) => Bound::new(py, PyVerifiedToken(verified))?.into_any(),
-                Err((code, reason)) => words(py, code, reason)?.into_any(),
-            }))
+            let verdict = with_bearer(environ, |token| match self.trusted(py, token) {
+                Ok(verified) if verified.claims().subject.as_deref().is_none_or(str::is_empty) => {
+                    Err(("token.invalid", "subject"))
+                }
+                Ok(verified) => Ok(verified),
+                Err(error) => Err((error.code(), error.reason())),
+            })?;
+            verdict
+                .map(|verdict| match verdict {
+                    Ok(verified) => Ok(Bound::new(py, PyVerifiedToken(verified))?.into_any()),
+                    Err((code, reason)) => Ok(words(py, code, reason)?.into_any()),
+                })
+                .transpose()
         })
     }
 
@@ -278,7 +275,30 @@ impl PyVerifier {
     }
 }
 
-fn words<'py>(py: Python<'py>, code: &str, reason: &str) -> PyResult<Bound<'py, PyTuple>> {
+/// A refusal: its code, and the word for the log.
+pub(super) type Refused = (&'static str, &'static str);
+
+/// What *judge* says of the bearer token of a request (RFC 6750 §2.1); `None` if it carries none.
+pub(super) fn with_bearer<T>(
+    environ: &Bound<'_, PyDict>,
+    judge: impl FnOnce(&str) -> Result<T, Refused>,
+) -> PyResult<Option<Result<T, Refused>>> {
+    let py = environ.py();
+    let Some(field) = environ.get_item(intern!(py, "HTTP_AUTHORIZATION"))? else { return Ok(None) };
+    let field = field.cast_into::<PyString>()?;
+    let query = environ.get_item(intern!(py, "QUERY_STRING"))?;
+    let query = query.map(Bound::cast_into::<PyString>).transpose()?;
+    // Lone surrogates, which no server sends, are no part of a token.
+    let query = query.as_ref().map(|query| query.to_string_lossy()).unwrap_or_default();
+    Ok(match bearer::find(&field.to_string_lossy(), &query) {
+        Bearer::None => None,
+        Bearer::Malformed => Some(Err(("token.invalid", "scheme"))),
+        Bearer::Ambiguous => Some(Err(("auth.ambiguous", "two credentials"))),
+        Bearer::Token(token) => Some(judge(token)),
+    })
+}
+
+pub(super) fn words<'py>(py: Python<'py>, code: &str, reason: &str) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, [PyString::intern(py, code), PyString::intern(py, reason)])
 }
 

@@ -1,7 +1,8 @@
 //! Several keys, found by `kid`: the current one, and those that tokens in circulation were signed with.
 //!
 //! Rules: no `kid` twice, and no two keys of one algorithm without `kid`; shared secrets and public keys never
-//! share a ring, so that a header cannot lead from one to the other. A token
+//! share a ring, so that a header cannot lead from one to the other. In the ring of an issuer's set ([`super::keyset`])
+//! a `kid` may stand once for each algorithm. A token
 //! - with a `kid` is for the key of that name; if none has it, for the one nameless key of its `alg`, since `kid` is
 //!   a hint (RFC 7515 §4.1.4) and a key without a name does not contradict it;
 //! - without a `kid` is for the one key of its `alg`; if there are several, it is refused.
@@ -51,12 +52,29 @@ impl Keyring {
         Ok(Self(keys.into()))
     }
 
+    /// The ring of a published set: public keys, no two with both `kid` and algorithm in common. [`super::keyset`] sees
+    /// to that.
+    pub(super) fn of_set(keys: Vec<Arc<Key>>) -> Self {
+        Self(keys.into())
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The one key that *header* may be verified with.
     pub(super) fn find(&self, header: &Header<'_>) -> Result<&Arc<Key>, Reason> {
         let of_alg = |key: &&Arc<Key>| key.alg() == header.alg;
         if let Some(kid) = header.kid.as_deref() {
-            if let Some(key) = self.0.iter().find(|key| key.kid().is_some_and(|own| **own == *kid)) {
-                return Some(key).filter(of_alg).ok_or(Reason::Algorithm);
+            let mut named = self.0.iter().filter(|key| key.kid().is_some_and(|own| **own == *kid)).peekable();
+            if named.peek().is_some() {
+                return named.find(of_alg).ok_or(Reason::Algorithm);
             }
             return self.0.iter().filter(|key| key.kid().is_none()).find(of_alg).ok_or(Reason::Key);
         }

@@ -19,7 +19,8 @@
 //! no public key as a shared secret. It reads no clock and keeps no token: the [`seen`] cache holds digests.
 //!
 //! # The rooms within
-//! [`bearer`] where a request carries a token · [`key`] one key with one algorithm · [`keyring`] several, by `kid` · `header`, `claims`, `json` the
+//! [`bearer`] where a request carries a token · [`unverified`] which verifier a token is for · [`key`] one key with one
+//! algorithm · [`keyring`] several, by `kid` · [`keyset`] those that an issuer publishes · `header`, `claims`, `json` the
 //! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing.
 //!
 //! # What can break it in deployment
@@ -36,9 +37,11 @@ pub mod issue;
 mod json;
 pub mod key;
 pub mod keyring;
+pub mod keyset;
 mod paths;
 pub mod rules;
 pub mod seen;
+pub mod unverified;
 pub mod verify;
 
 #[cfg(test)]
@@ -47,5 +50,6 @@ mod tests;
 pub use error::{Reason, TokenError};
 pub use key::Key;
 pub use keyring::Keyring;
+pub use keyset::KeySet;
 pub use rules::Rules;
 pub use verify::{Verified, Verifier};

@@ -6,6 +6,7 @@ mod claims;
 mod keys;
 mod remembered;
 mod rules;
+mod sets;
 mod vectors;
 
 use std::sync::Arc;

@@ -267,13 +267,13 @@ impl Verifier {
 /// Longest signature: RSA with 8192 bits.
 const MAX_SIGNATURE: usize = 1024;
 
-fn split_at_dot(text: &[u8], dot: Option<usize>) -> Result<(&[u8], &[u8]), Reason> {
+pub(super) fn split_at_dot(text: &[u8], dot: Option<usize>) -> Result<(&[u8], &[u8]), Reason> {
     let dot = dot.ok_or(Reason::Parts)?;
     Ok((&text[..dot], &text[dot + 1..]))
 }
 
 /// Strict base64url (RFC 7515 §2): no padding, no other character, no stray bits at the end.
-fn decode(text: &[u8]) -> Result<Vec<u8>, Reason> {
+pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, Reason> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Reason::Encoding)
 }
 

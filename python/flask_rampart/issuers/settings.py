@@ -1,0 +1,211 @@
+"""What ``RAMPART_ISSUERS`` says, checked at start-up.
+
+Rules, in order: no unknown field; ``issuer`` is an https URL without query and fragment (RFC 8414 section 2);
+``audience`` names one at least; of ``jwks`` and ``jwks_uri`` not both; algorithms are asymmetric ones; no issuer
+twice, and none that is ours. Every error names its place, such as ``RAMPART_ISSUERS[0]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._native import Clock, Key, KeySet, Verifier
+from ..config import Settings, nearest
+from ..errors import ConfigError
+from .transport import FetchFailed, Target
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+_FIELDS = (
+    "issuer",
+    "audience",
+    "jwks",
+    "jwks_uri",
+    "algorithms",
+    "typ",
+    "scopes_claim",
+    "roles_claim",
+    "leeway",
+    "max_stale",
+    "allow_private",
+    "allow_http",
+)
+_MAX_STALE = 24 * 3600
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One issuer, as configured."""
+
+    place: str
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    types: tuple[str, ...]
+    require_type: bool
+    scopes_claim: tuple[str, ...]
+    roles_claim: tuple[str, ...]
+    leeway: int
+    #: Seconds that keys are used beyond their time, while they cannot be fetched anew.
+    max_stale: int
+    allow_private: bool
+    allow_http: bool
+    jwks_uri: str | None
+    #: The keys, where they are configured and nothing is ever fetched.
+    keys: KeySet | None
+
+    def verifier(self, keys: KeySet | Sequence[Key], clock: Clock) -> Verifier:
+        """Judges tokens of this issuer by *keys*.
+
+        :raises ConfigError: for a claim's path that cannot be read.
+        """
+        try:
+            return Verifier(
+                keys,
+                clock,
+                issuers=(self.issuer,),
+                audiences=self.audience,
+                types=self.types,
+                require_type=self.require_type,
+                leeway=self.leeway,
+                scopes_claims=self.scopes_claim,
+                roles_claims=self.roles_claim,
+            )
+        except ValueError as error:
+            raise ConfigError(f"{self.place}: {error}") from None
+
+    def check_http(self, production: bool) -> None:
+        """Refuses http in production, but to this very host.
+
+        :raises ConfigError: if keys would be fetched over a network without TLS.
+        """
+        for url in (self.issuer, self.jwks_uri):
+            if url and self.keys is None and not self.may_call(url, production):
+                raise ConfigError(
+                    f"{self.place}: {url!r} is http. 'allow_http' is for app.debug and app.testing, and for this host "
+                    "itself: whoever stands on the way could give you keys of their own. Use https, or 'jwks'."
+                )
+
+    def may_call(self, url: str, production: bool) -> bool:
+        """Whether *url* is https, or http where that is allowed: never in production, but to this very host.
+
+        :raises FetchFailed: if it is no URL that may be called at all.
+        """
+        target = Target.read(url, allow_http=self.allow_http)
+        return target.tls or not production or target.host in _LOOPBACK
+
+
+def read(settings: Settings) -> list[Entry]:
+    """The entries of ``RAMPART_ISSUERS``.
+
+    :raises ConfigError: for the first one that cannot be used.
+    """
+    entries: list[Entry] = []
+    for index, spec in enumerate(settings.issuers):
+        entry = _entry(f"RAMPART_ISSUERS[{index}]", spec, settings)
+        if any(entry.issuer == other.issuer for other in entries):
+            raise ConfigError(f"{entry.place}: {entry.issuer!r} stands there twice. Give it several audiences instead.")
+        if entry.issuer == settings.jwt_issuer:
+            raise ConfigError(f"{entry.place}: {entry.issuer!r} is RAMPART_JWT_ISSUER too; its tokens need one place.")
+        entries.append(entry)
+    return entries
+
+
+def _entry(place: str, spec: Mapping[str, Any], settings: Settings) -> Entry:
+    for name in spec:
+        if name not in _FIELDS:
+            hint = nearest(name, _FIELDS) if isinstance(name, str) else ""
+            raise ConfigError(f"{place}: {name!r} is not a field of an issuer.{hint}")
+    for name in ("issuer", "audience"):
+        if name not in spec:
+            raise ConfigError(f"{place} needs {name!r}.")
+    if "jwks" in spec and "jwks_uri" in spec:
+        raise ConfigError(f"{place} has both 'jwks' and 'jwks_uri': keys come from one place.")
+    allow_http = _flag(place, spec, "allow_http")
+    issuer = _url(place, spec, "issuer", allow_http)
+    if "?" in issuer:
+        raise ConfigError(f"{place}: 'issuer' has no query (RFC 8414 section 2).")
+    algorithms = _algorithms(place, spec)
+    return Entry(
+        place=place,
+        issuer=issuer,
+        audience=_texts(place, spec, "audience"),
+        algorithms=algorithms,
+        types=_texts(place, spec, "typ") if "typ" in spec else settings.jwt_types,
+        require_type="typ" in spec,
+        scopes_claim=_texts(place, spec, "scopes_claim") if "scopes_claim" in spec else settings.jwt_scopes_claim,
+        roles_claim=_texts(place, spec, "roles_claim") if "roles_claim" in spec else settings.jwt_roles_claim,
+        leeway=_seconds(place, spec, "leeway", settings.jwt_leeway, 600),
+        max_stale=_seconds(place, spec, "max_stale", _MAX_STALE, 7 * 86400),
+        allow_private=_flag(place, spec, "allow_private"),
+        allow_http=allow_http,
+        jwks_uri=_url(place, spec, "jwks_uri", allow_http) if "jwks_uri" in spec else None,
+        keys=_keys(place, spec["jwks"], algorithms) if "jwks" in spec else None,
+    )
+
+
+def _url(place: str, spec: Mapping[str, Any], name: str, allow_http: bool) -> str:
+    value = spec[name]
+    if not isinstance(value, str):
+        raise ConfigError(f"{place}: {name!r} must be an https URL, not {value!r}.")
+    try:
+        Target.read(value, allow_http=allow_http)
+    except FetchFailed as error:
+        raise ConfigError(f"{place}: {name!r} must be an https URL; {value!r}: {error}.") from None
+    return value
+
+
+def _algorithms(place: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
+    if "algorithms" not in spec:
+        return ALGORITHMS
+    names = _texts(place, spec, "algorithms")
+    for name in names:
+        if name.upper().startswith("HS"):
+            raise ConfigError(f"{place}: {name!r} needs a shared secret, and published keys are none (RFC 8725).")
+        if name not in ALGORITHMS:
+            raise ConfigError(f"{place}: {name!r} is not one of {', '.join(ALGORITHMS)}.{nearest(name, ALGORITHMS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _keys(place: str, jwks: Any, algorithms: Sequence[str]) -> KeySet:
+    # The value is never quoted: somebody may have put private keys there.
+    if not isinstance(jwks, Mapping):
+        raise ConfigError(f"{place}: 'jwks' must be a JWK set as a dict, not {type(jwks).__name__}.")
+    try:
+        found = KeySet.read(json.dumps(jwks).encode(), algorithms)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{place}: 'jwks': {error}.") from None
+    if found.skipped:
+        raise ConfigError(f"{place}: 'jwks' has keys that cannot be used: {'; '.join(found.skipped)}.")
+    return found
+
+
+def _texts(place: str, spec: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = spec[name]
+    values = (value,) if isinstance(value, str) else value
+    if (
+        not isinstance(values, (list, tuple, set, frozenset))
+        or not values
+        or not all(isinstance(item, str) and item.strip() for item in values)
+    ):
+        raise ConfigError(f"{place}: {name!r} must be a text or a list of texts, not empty.")
+    return tuple(values)
+
+
+def _seconds(place: str, spec: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    value = spec.get(name, default)
+    total = getattr(value, "total_seconds", None)
+    value = int(total()) if callable(total) else value
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ConfigError(f"{place}: {name!r} must be a whole number of seconds from 0 to {most}.")
+    return value
+
+
+def _flag(place: str, spec: Mapping[str, Any], name: str) -> bool:
+    value = spec.get(name, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{place}: {name!r} must be True or False.")
+    return value

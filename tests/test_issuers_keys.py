@@ -1,0 +1,334 @@
+"""The keys of an issuer over time: first use, refresh, rotation, outage, floods of unknown names, forks."""
+
+# ruff: noqa: F401, F811 - fixtures come from a module
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from flask_rampart import Clock
+from flask_rampart._native import Key
+from flask_rampart.issuers import Issuers, keys
+
+from .conftest import bearer
+from .issuing import ISSUER, App, Net, code, entry, jwk, jwks, key, net, new_key, serve, settle, token_of
+
+
+def test_200_threads_at_the_first_use_make_one_fetch(serve: App, net: Net, key: Key) -> None:
+    net.publish(key)
+    net.gate.clear()
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    app.test_client().get("/")  # binds the guards
+    token = token_of(key)
+    with ThreadPoolExecutor(200) as pool:
+        answers = [pool.submit(code, app, token) for _ in range(200)]
+        while not net.fetched:
+            time.sleep(0.001)
+        net.gate.set()
+        assert {answer.result() for answer in answers} == {"ok"}
+    assert net.fetched == [f"{ISSUER}/keys"]
+
+
+def test_while_the_issuer_is_down_requests_are_refused_at_once(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.down = True
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    refused = app.test_client().get("/", headers=bearer(token_of(key)))
+    # Never 401: nobody has said that the token is wrong.
+    assert refused.status_code == 503 and refused.json["code"] == "auth.unavailable"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    assert "WWW-Authenticate" not in refused.headers
+    begun = time.monotonic()
+    for _ in range(20):  # PyJWT 2.15.1: 20 requests are 20 fetches
+        assert code(app, token_of(key)) == "auth.unavailable"
+    assert len(net.fetched) == 1 and time.monotonic() - begun < 1
+    for _ in range(60 * 60):
+        clock.advance(1)
+        code(app, token_of(key))
+    assert 45 <= len(net.fetched) <= 90  # about one a minute at the end
+    net.down = False
+    net.publish(key)
+    clock.advance(120)
+    assert code(app, token_of(key)) == "ok"
+
+
+def test_an_hours_outage_refuses_no_known_token(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    # Spring Security #19643, PyJWT 2.15.1: a known key fails with the first failed refresh.
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    net.down = True
+    for second in range(0, 3600, 20):
+        clock.advance(20)
+        assert code(app, token_of(key, jti=str(second))) == "ok"
+        settle(app)
+    assert len(net.fetched) < 80
+
+
+def test_stale_keys_have_an_end(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve(entry(max_stale=3600))
+    assert code(app, token_of(key)) == "ok"
+    net.down = True
+    clock.advance(600 + 3599)
+    assert code(app, token_of(key)) == "ok"
+    settle(app)
+    clock.advance(61)
+    assert code(app, token_of(key)) == "auth.unavailable"
+
+
+@pytest.mark.parametrize(
+    ("max_age", "early", "late"), [(None, 420, 541), (0, 42, 55), (10, 42, 55), (10**9, 60480, 77761)]
+)
+def test_keys_are_fetched_anew_before_their_time_ends(
+    serve: App, net: Net, key: Key, clock: Clock, max_age: int | None, early: int, late: int
+) -> None:
+    net.publish(key)
+    net.max_age = max_age
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    clock.advance(early - 1)
+    assert code(app, token_of(key)) == "ok" and len(net.fetched) == 1
+    clock.advance(late - early + 1)
+    assert code(app, token_of(key)) == "ok"
+    settle(app)
+    assert len(net.fetched) == 2
+
+
+def test_no_request_waits_for_a_refresh(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    clock.advance(3600)
+    net.gate.clear()
+    begun = time.monotonic()
+    for _ in range(50):
+        assert code(app, token_of(key)) == "ok"
+    assert time.monotonic() - begun < 2
+    assert len(net.fetched) == 3
+    net.gate.set()
+    settle(app)
+
+
+def test_a_new_key_is_taken_at_its_first_token_and_a_withdrawn_one_ends(serve: App, net: Net, key: Key) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    new = new_key("two")
+    net.publish(new)
+    assert code(app, token_of(new)) == "ok"
+    assert code(app, token_of(key)) == "token.invalid"
+
+
+def test_a_fetch_that_began_before_the_rotation_does_not_hide_the_new_key(
+    serve: App, net: Net, key: Key, clock: Clock
+) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    stale = json.dumps(jwks(key)).encode()
+    net.documents[f"{ISSUER}/keys"] = stale
+    clock.advance(3600)
+    net.gate.clear()
+    new = new_key("two")
+    published = jwks(key, new)
+
+    class Late(dict[str, Any]):
+        """Answers the fetch that is under way with what was published when it began."""
+
+        def get(self, url: str, *_: Any) -> Any:
+            return stale if net.sets == 2 else published
+
+    net.documents = Late()
+    assert code(app, token_of(key)) == "ok"
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(code, app, token_of(new))
+        time.sleep(0.05)
+        net.gate.set()
+        assert answer.result() == "ok"
+    assert net.sets == 3
+
+
+def test_1000_unknown_kids_make_one_fetch_in_a_cool_down(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    # PYSEC-2026-177, CVE-2026-48524, jwks-rsa-java #173: a flood locks nobody out.
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    forged = [token_of(new_key(f"kid-{n}")) for n in range(20)]
+    begun = time.monotonic()
+    for n in range(1000):
+        assert code(app, forged[n % 20]) == "token.invalid"
+        if n % 100 == 0:
+            assert code(app, token_of(key, jti=str(n))) == "ok"
+    assert len(net.fetched) == 2 and time.monotonic() - begun < 20
+    clock.advance(keys.COOL_DOWN)
+    for each in forged:
+        assert code(app, each) == "token.invalid"
+    assert len(net.fetched) == 3
+
+
+def test_few_requests_wait_for_an_unknown_kid_and_none_for_long(
+    serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT_FOR_KID", 30.0)
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    net.gate.clear()
+    forged = token_of(new_key("unknown"))
+    with ThreadPoolExecutor(40) as pool:
+        answers = [pool.submit(code, app, forged) for _ in range(40)]
+        until = time.monotonic() + 9
+        while sum(each.done() for each in answers) < 40 - keys.MOST_WAITING_FOR_KID and time.monotonic() < until:
+            assert code(app, token_of(key, jti="other")) == "ok"
+            time.sleep(0.01)
+        # The others were refused at once, while the few wait.
+        assert sum(each.done() for each in answers) == 40 - keys.MOST_WAITING_FOR_KID
+        net.gate.set()
+        assert {each.result() for each in answers} == {"token.invalid"}
+    assert len(net.fetched) == 4
+
+
+def test_a_request_does_not_wait_for_long_for_an_unknown_kid(
+    serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT_FOR_KID", 0.2)
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    net.gate.clear()
+    begun = time.monotonic()
+    # No word from the issuer yet, so nobody has said that the token is wrong.
+    assert code(app, token_of(new_key("unknown"))) == "auth.unavailable"
+    assert time.monotonic() - begun < 3
+    net.gate.set()
+    settle(app)
+
+
+def test_the_first_request_does_not_wait_for_long_and_the_next_not_at_all(
+    serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT", 0.2)
+    net.publish(key)
+    net.gate.clear()
+    app = serve()
+    begun = time.monotonic()
+    for _ in range(20):
+        assert code(app, token_of(key)) == "auth.unavailable"
+    assert time.monotonic() - begun < 3
+    assert len(net.fetched) == 1
+    net.gate.set()
+    settle(app)
+    assert code(app, token_of(key)) == "ok"
+
+
+def test_an_unknown_kid_during_an_outage_is_not_called_wrong(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    net.down = True
+    new = new_key("two")
+    assert code(app, token_of(new)) == "auth.unavailable"
+    assert code(app, token_of(key)) == "ok"
+    net.down = False
+    net.publish(key, new)
+    clock.advance(keys.COOL_DOWN)
+    assert code(app, token_of(new)) == "ok"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"keys":[]}', b"<html>", b'{"keys":[{"kty":"oct","k":"AAAA"}]}', b"null"]
+)
+def test_a_set_that_cannot_be_used_replaces_nothing(
+    serve: App, net: Net, key: Key, clock: Clock, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    net.documents[f"{ISSUER}/keys"] = body
+    clock.advance(3600)
+    with caplog.at_level(logging.WARNING):
+        assert code(app, token_of(key)) == "ok"
+        settle(app)
+        time.sleep(0.01)
+    assert code(app, token_of(key)) == "ok"
+    assert "could not be fetched" in caplog.text
+
+
+def test_unusable_keys_of_a_set_are_skipped_with_one_warning(
+    serve: App, net: Net, key: Key, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    net.publish(key)
+    net.documents[f"{ISSUER}/keys"]["keys"] += [{"kty": "AKP", "alg": "ML-DSA-44"}, jwk(key, kid="enc", use="enc")]
+    app = serve()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            assert code(app, token_of(key)) == "ok"
+            clock.advance(3600)
+            settle(app)
+        time.sleep(0.01)
+    assert caplog.text.count("skipped") == 1
+
+
+def test_a_refresh_with_the_same_keys_keeps_the_verifier(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    source = app.extensions["rampart"].services[Issuers]._sources[ISSUER]
+    before = source.verifier()
+    clock.advance(3600)
+    source.verifier()
+    settle(app)
+    assert source.verifier() is before
+
+
+def test_a_transport_that_breaks_is_a_failure_and_not_a_crash(serve: App, net: Net, monkeypatch: Any) -> None:
+    def broken(url: str, **_: Any) -> Any:
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr("flask_rampart.issuers.fetch", broken)
+    app = serve()
+    refused = app.test_client().get("/", headers=bearer(token_of(new_key("x"))))
+    assert refused.status_code == 503 and "hunter2" not in refused.get_data(as_text=True)
+
+
+def test_without_threads_to_start_requests_are_refused(serve: App, net: Net, key: Key, monkeypatch: Any) -> None:
+    net.publish(key)
+    app = serve()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no threads")))
+        assert code(app, token_of(key)) == "auth.unavailable"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_inherits_keys_but_no_lock_and_no_fetch(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve()
+    assert code(app, token_of(key)) == "ok"
+    source = app.extensions["rampart"].services[Issuers]._sources[ISSUER]
+    clock.advance(3600)
+    net.gate.clear()
+    assert code(app, token_of(key)) == "ok"  # a fetch is under way, in a thread that the child will not have
+    with source._lock:
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            net.gate.set()
+            fine = source._flight is None and code(app, token_of(key)) == "ok"
+            rotated = new_key("two")
+            net.publish(rotated)
+            status = 0 if fine and code(app, token_of(rotated)) == "ok" else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    net.gate.set()
+    settle(app)
