@@ -156,6 +156,11 @@ class Tokens:
         found = self._verifier.authenticate(exchange.environ)
         return _denied(found) if isinstance(found, tuple) else found
 
+    def carries(self, exchange: Exchange) -> bool:
+        """Whether the request has a bearer token, right or wrong."""
+        field = exchange.environ.get("HTTP_AUTHORIZATION", "")
+        return field[:6].lower() == "bearer" and not field[6:7].isalnum() and bool(field[6:].strip(" "))
+
     def _principal(self, token: str) -> VerifiedToken | Denied:
         found = self._verifier.judge(token)
         if isinstance(found, tuple):
