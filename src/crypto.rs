@@ -35,6 +35,15 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     out
 }
 
+/// Whether two digests are the same, in time that does not depend on where they differ.
+///
+/// ring compares authentication codes in constant time; the codes of two digests under one key are the same when the
+/// digests are.
+pub fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, one);
+    hmac::verify(&key, other, hmac::sign(&key, one).as_ref()).is_ok()
+}
+
 /// Fills *out* from the operating system's generator.
 pub fn fill_random(out: &mut [u8]) -> Result<(), Failed> {
     SystemRandom::new().fill(out).map_err(|_| Failed)

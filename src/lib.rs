@@ -12,6 +12,7 @@
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret` and `crypto`.
 //!
+//! - [`apikeys`]: may this API key be trusted now?
 //! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`redaction`]: what of this text may be remembered?
@@ -23,6 +24,7 @@
 // One file lifts this, `limits/shm/file.rs`, which maps the shared table.
 #![deny(unsafe_code)]
 
+pub mod apikeys;
 pub mod crypto;
 pub mod error;
 pub mod headers;

@@ -12,6 +12,8 @@ from ._native import Clock as Clock
 from .access import current_principal as current_principal
 from .access import public as public
 from .access import require as require
+from .apikeys import KeyInfo as KeyInfo
+from .apikeys import NewKey as NewKey
 from .config import Settings as Settings
 from .edge import EdgePolicy as EdgePolicy
 from .edge import RampartMiddleware as RampartMiddleware
@@ -25,6 +27,7 @@ from .guards import Stage as Stage
 from .headers import csp_nonce as csp_nonce
 from .limits import limit as limit
 from .redaction import RedactingFormatter as RedactingFormatter
+from .stores import StoreError as StoreError
 from .validation import validate as validate
 from .validation import validated as validated
 

@@ -2,8 +2,8 @@
 
 ``require`` is met when, in this order:
 
-1. the request carries a credential of a scheme that the view takes, and that scheme accepts it; what
-   is present and wrong refuses, and never falls through to another scheme;
+1. the request carries one credential, of a scheme that the view takes, and that scheme accepts it; what
+   is present and wrong refuses, and never falls through to another scheme; two are ambiguous;
 2. the principal has all of ``scopes`` and ``roles``, and, where given, one of ``any_scopes`` and one
    of ``any_roles``.
 
@@ -107,8 +107,8 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         known: Schemes = state.services[Schemes]
         if not known:
             raise ConfigError(
-                f"{endpoint} has {guards[0][0]!r}, but no credential can be checked: set RAMPART_JWT_KEYS "
-                "or RAMPART_ISSUERS."
+                f"{endpoint} has {guards[0][0]!r}, but no credential can be checked: set RAMPART_JWT_KEYS, "
+                "RAMPART_ISSUERS, or RAMPART_API_KEYS = True."
             )
         names = list(known)
         for guard, _ in guards:
@@ -125,7 +125,9 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
             for challenge in dict.fromkeys(scheme.challenge for scheme in schemes)
         )
 
-        if len(schemes) == 1:
+        others = {name: tuple(other for key, other in known.items() if key != name) for name in names}
+
+        if len(known) == 1:
             authenticate, kind = schemes[0].authenticate, names[0]
 
             def identify_by_one(exchange: Exchange) -> Denied | None:
@@ -145,10 +147,14 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         def identify(exchange: Exchange) -> Denied | None:
             if exchange.principal is not None and exchange.principal.kind in names:
                 return None
-            for scheme in schemes:
-                found = scheme.authenticate(exchange)
+            for name in names:
+                found = known[name].authenticate(exchange)
                 if found is None:
                     continue
+                # Of any kind that the app knows, also of one that this view does not take.
+                for other in others[name]:
+                    if other.carries(exchange):
+                        return Denied.of("auth.ambiguous", "two credentials", headers=challenges)
                 if isinstance(found, Denied):
                     return found
                 exchange.principal = found
@@ -177,8 +183,14 @@ class _Permission(Guard):
         any_roles = tuple(d.any_roles for d in demands if d.any_roles)
         wanted = " ".join(sorted(scopes.union(*any_scopes)))
         told = f', scope="{wanted}"' if wanted else ""
-        by_scope = (("WWW-Authenticate", f'Bearer realm="api", error="insufficient_scope"{told}'),)
-        by_role = (("WWW-Authenticate", 'Bearer realm="api", error="insufficient_scope"'),)
+        known: Schemes = state.services[Schemes]
+        by_scope, by_role = (
+            {
+                kind: (("WWW-Authenticate", f'{scheme.challenge} realm="api", error="insufficient_scope"{more}'),)
+                for kind, scheme in known.items()
+            }
+            for more in (told, "")
+        )
 
         def permit(exchange: Exchange) -> Denied | None:
             principal = exchange.principal
@@ -187,11 +199,13 @@ class _Permission(Guard):
             if scopes or any_scopes:
                 has = principal.scopes
                 if not scopes <= has or (any_scopes and any(words.isdisjoint(has) for words in any_scopes)):
-                    return Denied.of("auth.scope", reason="insufficient scope", headers=by_scope)
+                    return Denied.of(
+                        "auth.scope", reason="insufficient scope", headers=by_scope.get(principal.kind, ())
+                    )
             if roles or any_roles:
                 has = principal.roles
                 if not roles <= has or (any_roles and any(words.isdisjoint(has) for words in any_roles)):
-                    return Denied.of("auth.role", reason="insufficient role", headers=by_role)
+                    return Denied.of("auth.role", reason="insufficient role", headers=by_role.get(principal.kind, ()))
             return None
 
         return permit

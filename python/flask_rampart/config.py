@@ -70,6 +70,19 @@ class Settings:
     """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
     ``docs/issuers.md``."""
 
+    api_keys: bool = False
+    """Whether API keys are taken: the scheme ``"api_key"``. They are kept in the ``RAMPART_STORE``."""
+
+    api_key_prefix: str = "rk"
+    """What API keys begin with: 1 to 16 lower-case letters and digits."""
+
+    api_key_environment: str = "live"
+    """``"live"`` or ``"test"``: stands in the keys; one environment refuses the other's."""
+
+    store: str | None = None
+    """Where records are: ``"sqlite:///file"`` in the app's instance folder, ``"sqlite:////absolute/file"`` or
+    ``"memory://"``. Not set: ``"sqlite:///rampart.sqlite3"``, and ``"memory://"`` under ``app.testing``."""
+
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
 
@@ -257,6 +270,10 @@ _READERS: dict[str, Reader] = {
     "jwt_scopes_claim": _texts,
     "jwt_roles_claim": _texts,
     "issuers": _issuers,
+    "api_keys": _boolean,
+    "api_key_prefix": _text,
+    "api_key_environment": _choice("live", "test"),
+    "store": _text,
     "limits": _quotas,
     "limit_store": _text,
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),

@@ -63,6 +63,7 @@ _TABLE = (
     Problem("json.too_deep", 400, "The body is nested too deeply."),
     Problem("json.too_large", 413, "The body is larger than this resource reads."),
     Problem("json.too_many_keys", 400, "The body has too many members."),
+    Problem("key.invalid", 401, "The API key is not valid here."),
     Problem(
         "limit.exceeded",
         429,

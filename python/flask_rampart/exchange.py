@@ -66,6 +66,9 @@ class Scheme(Protocol):
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """Whose credential the request carries; None if it carries none of this kind."""
 
+    def carries(self, exchange: Exchange) -> bool:
+        """Whether the request carries a credential of this kind, right or wrong. Cheap: nothing is verified."""
+
 
 class _NotChecked:
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ._native import Clock
 from .access import Schemes
+from .apikeys import ApiKeys
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
 from .errors import ConfigError
@@ -18,6 +19,7 @@ from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
+from .stores import Records
 from .tokens import Tokens
 from .validation import Bounds, hardened
 
@@ -54,9 +56,14 @@ class Rampart:
         limits = Limits(settings, self._clock, f"{app.import_name}\0{app.root_path}", lambda: app.testing)
         bounds = Bounds(settings, app)
         schemes = Schemes()
-        services: dict[type, Any] = {Limits: limits, Bounds: bounds, Schemes: schemes}
+        records = Records(settings, app.instance_path, lambda: app.testing)
+        services: dict[type, Any] = {Limits: limits, Bounds: bounds, Schemes: schemes, Records: records}
         if settings.jwt_keys:
             services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path)
+        if settings.api_keys:
+            services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
+            if settings.store is not None:
+                records.open()
         state = AppState(app, settings, services)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
@@ -80,6 +87,9 @@ class Rampart:
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
         state.at_seal.append(lambda app: _keeps(app, request_class))
+        if settings.api_keys:
+            # Not before: where it is not set, the place of the store depends on `app.testing`.
+            state.at_seal.append(lambda app: records.open())
         _wrap(app, lambda inner: RampartMiddleware(inner, policy))
         app.extensions[EXTENSION] = state
 
@@ -117,6 +127,14 @@ class Rampart:
         :raises ConfigError: if the app has no ``RAMPART_ISSUERS``.
         """
         return self._service(Issuers, "RAMPART_ISSUERS")
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """Makes, lists, rotates and revokes the current app's API keys.
+
+        :raises ConfigError: if the app has no ``RAMPART_API_KEYS = True``.
+        """
+        return self._service(ApiKeys, "RAMPART_API_KEYS")
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

@@ -97,3 +97,9 @@ def refused_bearer(verdict: tuple[str, str]) -> Denied:
     """A refusal of a bearer token, with the challenge of RFC 6750 section 3: *verdict* is its code and the reason."""
     code, reason = verdict
     return Denied.of(code, reason, headers=_AMBIGUOUS if code == "auth.ambiguous" else _INVALID)
+
+
+def carries_bearer(environ: WSGIEnvironment) -> bool:
+    """Whether a request has a bearer token, right or wrong. Says as ``src/tokens/bearer.rs`` does."""
+    field: str = environ.get("HTTP_AUTHORIZATION", "")
+    return field[:6].lower() == "bearer" and not field[6:7].isalnum() and bool(field[6:].strip(" "))

@@ -28,7 +28,7 @@ from ._native import Clock, Key, VerifiedToken, Verifier
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import SCOPE, Exchange, Principal
-from .refusals import refused_bearer
+from .refusals import carries_bearer, refused_bearer
 
 ALGORITHMS = (
     "HS256",
@@ -154,6 +154,10 @@ class Tokens:
         """The bearer of the request's token; None if it carries none. See the rules above."""
         found = self._verifier.authenticate(exchange.environ)
         return refused_bearer(found) if isinstance(found, tuple) else found
+
+    def carries(self, exchange: Exchange) -> bool:
+        """Whether the request has a bearer token, right or wrong."""
+        return carries_bearer(exchange.environ)
 
     def _principal(self, token: str) -> VerifiedToken | Denied:
         found = self._verifier.judge(token)

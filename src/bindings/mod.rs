@@ -9,6 +9,7 @@
 
 mod access_log;
 mod answer;
+mod apikeys;
 mod clock;
 pub(crate) mod errors;
 mod headers;
@@ -27,6 +28,8 @@ mod _native {
     use super::access_log::{AccessLine, AccessSink};
     #[pymodule_export]
     use super::answer::{Answer, Answers};
+    #[pymodule_export]
+    use super::apikeys::{PyKeyBook, PyKeyCandidate, PyVerifiedKey};
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]

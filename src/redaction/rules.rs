@@ -231,21 +231,46 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "stripe_key",
         entity: "STRIPE_KEY",
-        literals: &["sk_live_", "sk_test_", "whsec_"],
-        pattern: r"(?:sk_live_|sk_test_|whsec_)[0-9A-Za-z+/]{10}",
+        // One letter less than there is: the row of keys like these begins with another, and literals are few.
+        literals: &["k_live_", "k_test_"],
+        before: 1,
+        pattern: r"sk_(?:live|test)_[0-9A-Za-z+/]{10}",
         secret: concat!("sk_live_", "4eC39HqLyjWDarjtT1zdp7dc"),
         harmless: "sk_live_mode",
+        ..TOKEN
+    },
+    Rule {
+        name: "stripe_webhook",
+        entity: "STRIPE_KEY",
+        literals: &["whsec_"],
+        pattern: r"whsec_[0-9A-Za-z+/]{10}",
+        secret: concat!("whsec_", "4eC39HqLyjWDarjtT1zdp7dc"),
+        harmless: "whsec_mode",
         ..TOKEN
     },
     Rule {
         // Flask-Rampart's own keys, and Stripe's restricted ones, which look the same.
         name: "api_key",
         entity: "API_KEY",
-        literals: &["rk_live_", "rk_test_"],
+        literals: &["k_live_", "k_test_"],
+        before: 1,
         pattern: r"rk_(?:live|test)_[0-9A-Za-z_-]{8}",
         check: checks::is_no_word,
         secret: concat!("rk_live_", "8fQ2mZ7xK4pLw9Rt_3vNcYb6HdJs5"),
         harmless: "rk_live_enabled",
+        ..TOKEN
+    },
+    Rule {
+        // Flask-Rampart's own under another prefix (RAMPART_API_KEY_PREFIX), which stays readable.
+        name: "prefixed_api_key",
+        entity: "API_KEY",
+        literals: &["_live_", "_test_"],
+        alone: false,
+        pattern: r"_(?:live|test)_[0-9A-Za-z]{40}",
+        extent: Extent::Run(alnum),
+        check: checks::is_no_word,
+        secret: concat!("_live_", "0ceIC4mF9B5f41JqMaBcDeFgHiJkLmNoPqRsTuVwXyZ01234"),
+        harmless: "test_live_stream_of_a_test_case and is_live_",
         ..TOKEN
     },
     Rule {

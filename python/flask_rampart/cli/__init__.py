@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .keys import keys
 from .routes import routes
 
 
@@ -12,4 +13,5 @@ def commands() -> None:
     pass
 
 
+commands.add_command(keys)
 commands.add_command(routes)

@@ -27,7 +27,7 @@ from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, token_
 from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
-from ..refusals import refused_bearer
+from ..refusals import carries_bearer, refused_bearer
 from .keys import KeySource, Unavailable
 from .settings import read
 from .transport import Transport, fetch
@@ -146,6 +146,10 @@ class Issuers:
         if self._own is None or issuer != self._own_issuer:
             return refused_bearer(_UNKNOWN)
         return self._own.authenticate(exchange)
+
+    def carries(self, exchange: Exchange) -> bool:
+        """Whether the request has a bearer token, right or wrong, whoever made it."""
+        return carries_bearer(exchange.environ)
 
 
 def _ask(source: _Source, judge: Callable[[Verifier], Verdict]) -> VerifiedToken | Denied | None:

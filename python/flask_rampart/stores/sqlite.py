@@ -1,0 +1,432 @@
+"""Records in an SQLite file: the default, with no server to run.
+
+1. **The file** is this user's own: mode 0600, one link, no symbolic link, in a directory that nobody else may write to.
+   It bears our application id and a schema version; another database is refused.
+2. **Durable**: write-ahead log with ``synchronous = FULL``. A change that was confirmed survives ``kill -9`` and the
+   loss of power; one that was not is there wholly or not at all.
+3. **Several workers**: each operation is one transaction; a writer waits up to five seconds for another.
+4. **Fork**: connections are closed before it and opened anew after it, in parent and child, since SQLite's locks do not
+   survive one (``sqlite.org/howtocorrupt.html``, section 2.6).
+
+Whether anything changed is told by a mark in shared memory (``epoch.py``), which is another before a change is
+confirmed: the next request of any worker sees it. The file itself is asked at least once a second, for changes by
+whoever does not know the mark, and by who was killed before setting it.
+
+Deployment: the file must be on a local disk, as SQLite's locks are not to be trusted on network file systems. Back it
+up with ``VACUUM INTO``; replace it only while the app is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import ConfigError
+from .epoch import Epoch
+from .protocol import MOST_CHANGES, Changes, Record, StoreError, successor
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x52414D50  # "RAMP"
+SCHEMA = 1
+BUSY_SECONDS = 5.0
+POLL_SECONDS = 1.0
+_IDLE = 8
+
+
+class _Connection:
+    """A connection. Any thread may take it from the pool, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        # Autocommit: transactions are written out below.
+        self.raw = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_SECONDS,
+        )
+        try:
+            self.raw.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            self.raw.close()
+            raise
+
+
+class SqliteStore:
+    """A store in one SQLite file.
+
+    :param path: the file, made if it is not there; its directory too.
+    :raises ConfigError: if the file or its directory is not ours, is damaged, locked, or of something else.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = SqliteStore(folder + "/records.sqlite3")
+    ...     before = store.sequence("kind")
+    ...     store.insert("kind", "a", b"1")
+    ...     store.changes("kind", before).keys
+    ...     store.close()
+    True
+    ('a',)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._idle: list[_Connection] = []
+        self._open = 0
+        self._stranded = False
+        self._known: dict[str, tuple[bytes, float, int]] = {}
+        _secure(self.path)
+        self._epoch = Epoch(self.path.with_name(self.path.name + "-epoch"))
+        try:
+            self._use(self._prepare)
+        except StoreError as error:
+            raise ConfigError(f"RAMPART_STORE: {error}") from None
+        finally:
+            # A server may load the app and fork then: nothing stays open from here.
+            self.close()
+        _stores.add(self)
+
+    def get(self, kind: str, key: str) -> Record | None:
+        def read(raw: sqlite3.Connection) -> Record | None:
+            row = raw.execute(
+                'SELECT key, value, version, "group", expires FROM records WHERE kind = ? AND key = ?', (kind, key)
+            ).fetchone()
+            return Record(*row) if row else None
+
+        return self._use(lambda connection: read(connection.raw))
+
+    def insert(self, kind: str, key: str, value: bytes, *, group: str = "", expires: float | None = None) -> bool:
+        def write(raw: sqlite3.Connection) -> bool:
+            if raw.execute("SELECT 1 FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone():
+                return False
+            version = _changed(raw, kind, key)
+            raw.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", (kind, key, value, version, group, expires))
+            return True
+
+        return self._write(write)
+
+    def replace(
+        self, kind: str, key: str, value: bytes, version: int, *, group: str = "", expires: float | None = None
+    ) -> bool:
+        def write(raw: sqlite3.Connection) -> bool:
+            row = raw.execute("SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+            if row is None or row[0] != version:
+                return False
+            raw.execute(
+                'UPDATE records SET value = ?, version = ?, "group" = ?, expires = ? WHERE kind = ? AND key = ?',
+                (value, _changed(raw, kind, key), group, expires, kind, key),
+            )
+            return True
+
+        return self._write(write)
+
+    def delete(self, kind: str, key: str, version: int | None = None) -> bool:
+        def write(raw: sqlite3.Connection) -> bool:
+            row = raw.execute("SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+            if row is None or (version is not None and row[0] != version):
+                return False
+            _changed(raw, kind, key)
+            raw.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+            return True
+
+        return self._write(write)
+
+    def scan(
+        self, kind: str, *, group: str | None = None, prefix: str = "", after: str = "", limit: int = 100
+    ) -> list[Record]:
+        query = 'SELECT key, value, version, "group", expires FROM records WHERE kind = ? AND key > ? AND key >= ?'
+        values: list[Any] = [kind, after, prefix]
+        end = successor(prefix)
+        if end is not None:
+            query, values = f"{query} AND key < ?", [*values, end]
+        if group is not None:
+            query, values = f'{query} AND "group" = ?', [*values, group]
+        query = f"{query} ORDER BY key LIMIT ?"
+
+        def read(connection: _Connection) -> list[Record]:
+            return [Record(*row) for row in connection.raw.execute(query, (*values, limit))]
+
+        return self._use(read)
+
+    def note(self, kind: str, key: str, value: bytes, *, expires: float | None = None) -> bool:
+        def write(connection: _Connection) -> bool:
+            raw = connection.raw
+            # Neither waits for a writer nor for the disk: a remark is not worth a request's time.
+            raw.execute("PRAGMA busy_timeout = 0")
+            raw.execute("PRAGMA synchronous = OFF")
+            try:
+                raw.execute(
+                    "INSERT INTO records VALUES (?, ?, ?, 0, '', ?) "
+                    "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, expires = excluded.expires",
+                    (kind, key, value, expires),
+                )
+            except sqlite3.OperationalError as error:
+                if _is_busy(error):
+                    return False
+                raise
+            finally:
+                raw.execute("PRAGMA synchronous = FULL")
+                raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+            return True
+
+        return self._use(write)
+
+    def sequence(self, kind: str) -> int:
+        mark, now = self._epoch.read(), time.monotonic()
+        known = self._known.get(kind)
+        if known is not None and known[0] == mark and now < known[1]:
+            return known[2]
+
+        def read(connection: _Connection) -> int:
+            row = connection.raw.execute("SELECT sequence FROM sequences WHERE kind = ?", (kind,)).fetchone()
+            return row[0] if row else 0
+
+        found = self._use(read)
+        self._known[kind] = (mark, now + POLL_SECONDS, found)
+        return found
+
+    def changes(self, kind: str, since: int) -> Changes:
+        def read(connection: _Connection) -> Changes:
+            raw = connection.raw
+            # One transaction, so that number and names are of one moment.
+            raw.execute("BEGIN")
+            try:
+                row = raw.execute("SELECT sequence, least FROM sequences WHERE kind = ?", (kind,)).fetchone()
+                now, least = row or (0, 0)
+                if not least <= since <= now:
+                    return Changes(now, None)
+                rows = raw.execute(
+                    "SELECT DISTINCT key FROM changes WHERE kind = ? AND sequence > ?", (kind, since)
+                ).fetchall()
+                return Changes(now, tuple(key for (key,) in rows))
+            finally:
+                raw.execute("COMMIT")
+
+        return self._use(read)
+
+    def sweep(self, now: float) -> int:
+        def write(raw: sqlite3.Connection) -> int:
+            rows = raw.execute("SELECT kind, key FROM records WHERE expires < ?", (now,)).fetchall()
+            for kind, key in rows:
+                _changed(raw, kind, key)
+                raw.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+            return len(rows)
+
+        return self._write(write)
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses just now."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._open -= len(idle)
+        for connection in idle:
+            with suppress(sqlite3.Error):
+                connection.raw.close()
+
+    def _take(self) -> _Connection:
+        with self._lock:
+            if self._stranded:
+                raise StoreError(f"{self.path} was in use when this process was forked; start it anew.")
+            if self._idle:
+                return self._idle.pop()
+            self._open += 1
+        try:
+            return _Connection(self.path)
+        except BaseException:
+            self._open -= 1
+            raise
+
+    def _use(self, work: Callable[[_Connection], T]) -> T:
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._once(work)
+            except sqlite3.Error as error:
+                # Not all of SQLite's locks are waited for: not that of who closes the file last, or begins its log.
+                # What met one has done nothing.
+                if not _is_busy(error) or time.monotonic() > end:
+                    raise StoreError(f"{self.path} cannot be used: {_cause(error)}") from None
+            time.sleep(0.005)
+
+    def _once(self, work: Callable[[_Connection], T]) -> T:
+        connection = self._take()
+        try:
+            result = work(connection)
+        except BaseException:
+            # Nothing is known of its state: it is not used again.
+            with suppress(sqlite3.Error):
+                connection.raw.close()
+            with self._lock:
+                self._open -= 1
+            raise
+        # One step under the interpreter's lock. More than a few are kept only while they are used.
+        if len(self._idle) < _IDLE:
+            self._idle.append(connection)
+        else:
+            connection.raw.close()
+            with self._lock:
+                self._open -= 1
+        return result
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def write(connection: _Connection) -> T:
+            raw = connection.raw
+            raw.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(raw)
+                raw.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    raw.execute("ROLLBACK")
+                raise
+            finally:
+                self._epoch.change()
+            return result
+
+        return self._use(write)
+
+    def _prepare(self, connection: _Connection) -> None:
+        raw = connection.raw
+        # One transaction: another worker may be making the tables just now.
+        raw.execute("BEGIN")
+        (tables,) = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (found,) = raw.execute("PRAGMA application_id").fetchone()
+        raw.execute("COMMIT")
+        if found != APPLICATION_ID and (found != 0 or tables):
+            raise ConfigError(f"RAMPART_STORE: {self.path} is a database of something else. Name another file.")
+        (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise ConfigError(f"RAMPART_STORE: the file system of {self.path} cannot be shared by processes.")
+        if not tables:
+            self._make(raw)
+        (version,) = raw.execute("SELECT max(version) FROM schema").fetchone()
+        if version != SCHEMA:
+            raise ConfigError(
+                f"RAMPART_STORE: {self.path} has schema {version}; this Flask-Rampart knows {SCHEMA}. "
+                "Upgrade it, or name another file."
+            )
+        (sound,) = raw.execute("PRAGMA quick_check(1)").fetchone()
+        if sound != "ok":
+            raise ConfigError(f"RAMPART_STORE: {self.path} is damaged. Restore it from a backup.")
+
+    def _make(self, raw: sqlite3.Connection) -> None:
+        raw.execute("BEGIN IMMEDIATE")
+        # Looked at again: another worker may have been faster.
+        if raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for statement in _TABLES:
+                raw.execute(statement)
+            raw.execute("INSERT INTO schema VALUES (?)", (SCHEMA,))
+            raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        raw.execute("COMMIT")
+
+    def _before_fork(self) -> None:
+        # The lock is held over the fork: no thread opens a connection meanwhile.
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            self._lock.acquire()
+            if self._open == len(self._idle) or time.monotonic() > end:
+                break
+            self._lock.release()
+            time.sleep(0.001)
+        while self._idle:
+            with suppress(sqlite3.Error):
+                self._idle.pop().raw.close()
+            self._open -= 1
+
+    def _after_fork(self, *, child: bool) -> None:
+        # What another thread still used has locks in memory that the child would believe in.
+        self._stranded = self._stranded or (child and self._open > 0)
+        self._lock.release()
+
+
+_TABLES = (
+    "CREATE TABLE schema (version INTEGER NOT NULL)",
+    "CREATE TABLE records (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, "
+    '"group" TEXT NOT NULL, expires REAL, PRIMARY KEY (kind, key)) WITHOUT ROWID',
+    'CREATE INDEX records_by_group ON records (kind, "group", key)',
+    "CREATE INDEX records_by_end ON records (expires) WHERE expires IS NOT NULL",
+    "CREATE TABLE sequences (kind TEXT PRIMARY KEY, sequence INTEGER NOT NULL, least INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE changes (kind TEXT NOT NULL, sequence INTEGER NOT NULL, key TEXT NOT NULL, "
+    "PRIMARY KEY (kind, sequence)) WITHOUT ROWID",
+)
+
+
+def _changed(raw: sqlite3.Connection, kind: str, key: str) -> int:
+    """Counts a change, within the transaction that makes it."""
+    raw.execute(
+        "INSERT INTO sequences VALUES (?, 1, 0) ON CONFLICT (kind) DO UPDATE SET sequence = sequence + 1", (kind,)
+    )
+    (sequence,) = raw.execute("SELECT sequence FROM sequences WHERE kind = ?", (kind,)).fetchone()
+    raw.execute("INSERT INTO changes VALUES (?, ?, ?)", (kind, sequence, key))
+    least = sequence - MOST_CHANGES
+    if least > 0:
+        raw.execute("DELETE FROM changes WHERE kind = ? AND sequence <= ?", (kind, least))
+        raw.execute("UPDATE sequences SET least = ? WHERE kind = ?", (least, kind))
+    return int(sequence)
+
+
+def _secure(path: Path) -> None:
+    """Makes the file and its directory, or checks that both are this user's own."""
+
+    def wrong(what: str) -> ConfigError:
+        return ConfigError(f"RAMPART_STORE: {what}")
+
+    folder = path.parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.stat()
+        if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:
+            raise wrong(f"others may write to {folder}. Make it this user's own: chmod go-w, or name another place.")
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            # Only looked at by name: closing a descriptor of the file would drop SQLite's locks of this process.
+            about = path.lstat()
+            if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+                raise wrong(f"{path} is a link, or no file.") from None
+            if about.st_uid != os.geteuid() or about.st_mode & 0o077:
+                raise wrong(f"{path} is not this user's alone. Make it so: chown, and chmod 600.") from None
+        else:
+            os.fchmod(descriptor, 0o600)
+            os.close(descriptor)
+    except OSError as error:
+        raise wrong(f"{path} cannot be made: {error.strerror}.") from None
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in ("locked", "locking"))
+
+
+def _cause(error: sqlite3.Error) -> str:
+    """SQLite's own words, which name no value."""
+    return f"{error}." if isinstance(error, sqlite3.DatabaseError) else f"{type(error).__name__}."
+
+
+# SQLite's locks belong to a process, and its memory of them is copied by a fork.
+_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_forking: list[SqliteStore] = []
+
+
+def _before() -> None:
+    _forking[:] = list(_stores)
+    for store in _forking:
+        store._before_fork()
+
+
+def _after(child: bool) -> None:
+    while _forking:
+        _forking.pop()._after_fork(child=child)
+
+
+os.register_at_fork(before=_before, after_in_parent=lambda: _after(False), after_in_child=lambda: _after(True))
