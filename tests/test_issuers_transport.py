@@ -225,6 +225,19 @@ def test_public_addresses_are_called_and_private_ones_where_allowed() -> None:
     # Where clouds keep their credentials, nobody publishes keys.
     for address in ("169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "0.0.0.0"):
         assert not is_permitted(address, allow_private=True), address
+    # The same in other disguises, and where clouds keep a machine's credentials at other addresses.
+    for address in (
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b:1::a9fe:a9fe",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+    ):
+        assert not is_permitted(address, allow_private=True), address
+    for address in ("fec0::1", "3fff::1", "5f00::1"):
+        assert not is_permitted(address, allow_private=False), address
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:

@@ -35,6 +35,8 @@ DEADLINE = 5.0
 """Seconds that a fetch may take, discovery included."""
 WAIT = 5.0
 """Seconds that a request waits for the first keys."""
+MOST_WAITING = 8
+"""Requests that wait for them at the same time after a fetch has failed; others are told to come again."""
 WAIT_FOR_KID = 2.0
 """Seconds that a request waits for a key that is not in the set."""
 MOST_WAITING_FOR_KID = 8
@@ -134,7 +136,14 @@ class KeySource:
                 return held.verifier
         flight = self._begin(now)
         if flight is not None:
-            flight.wait(WAIT)
+            # Anybody can name the issuer: once it was out of reach, forged tokens must not keep all threads waiting.
+            with self._lock:
+                has_place = self._failures == 0 or flight.waiting < MOST_WAITING
+                flight.waiting += has_place
+            if has_place:
+                flight.wait(WAIT)
+                with self._lock:
+                    flight.waiting -= 1
         held = self._held
         if held is not None and held.is_usable(self._clock.now()):
             return held.verifier

@@ -120,12 +120,12 @@ def is_permitted(address: str, *, allow_private: bool) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         # An IPv4 address in disguise is judged as what it is: mapped, 6to4, Teredo, NAT64 (RFC 6052).
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64:
+        if any(ip in network for network in (_NAT64, *_DISGUISES)):
             inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
     hidden = [each for each in inner if each is not None]
     if any(not is_permitted(str(each), allow_private=allow_private) for each in hidden):
         return False
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _METADATA:
         return False
     if allow_private or (isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip in _NAT64)):
         return True
@@ -135,9 +135,25 @@ def is_permitted(address: str, *, allow_private: bool) -> bool:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: Compatible (RFC 4291), translated (RFC 2765) and local NAT64 (RFC 8215): an IPv4 address in the last 32 bits.
+_DISGUISES = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48"))
 _SPECIAL: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = tuple(
     ipaddress.ip_network(text)
-    for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "64:ff9b:1::/48", "2001:db8::/32")
+    for text in (
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "64:ff9b:1::/48",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+    )
+)
+#: Where clouds keep what a machine may do, at addresses that are not link-local; never called.
+_METADATA = frozenset(
+    ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")
 )
 
 

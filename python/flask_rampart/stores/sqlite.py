@@ -161,9 +161,10 @@ class SqliteStore:
     def note(self, kind: str, key: str, value: bytes, *, expires: float | None = None) -> bool:
         def write(connection: _Connection) -> bool:
             raw = connection.raw
-            # Neither waits for a writer nor for the disk: a remark is not worth a request's time.
+            # Neither waits for a writer nor, but at a checkpoint, for the disk: a remark is not worth that time.
+            # Not OFF: a checkpoint that a note sets off carries others' changes, and must be synced.
             raw.execute("PRAGMA busy_timeout = 0")
-            raw.execute("PRAGMA synchronous = OFF")
+            raw.execute("PRAGMA synchronous = NORMAL")
             try:
                 raw.execute(
                     "INSERT INTO records VALUES (?, ?, ?, 0, '', ?) "
@@ -243,7 +244,8 @@ class SqliteStore:
         try:
             return _Connection(self.path)
         except BaseException:
-            self._open -= 1
+            with self._lock:
+                self._open -= 1
             raise
 
     def _use(self, work: Callable[[_Connection], T]) -> T:
@@ -269,13 +271,16 @@ class SqliteStore:
             with self._lock:
                 self._open -= 1
             raise
-        # One step under the interpreter's lock. More than a few are kept only while they are used.
-        if len(self._idle) < _IDLE:
-            self._idle.append(connection)
-        else:
-            connection.raw.close()
-            with self._lock:
+        # More than a few are kept only while they are used.
+        with self._lock:
+            kept = len(self._idle) < _IDLE
+            if kept:
+                self._idle.append(connection)
+            else:
                 self._open -= 1
+        if not kept:
+            with suppress(sqlite3.Error):
+                connection.raw.close()
         return result
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
