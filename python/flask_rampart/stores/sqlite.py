@@ -95,6 +95,8 @@ class SqliteStore:
             # A server may load the app and fork then: nothing stays open from here.
             self.close()
         _stores.add(self)
+        # Also when nobody needs the store any more.
+        weakref.finalize(self, _close_all, self._idle)
 
     def get(self, kind: str, key: str) -> Record | None:
         def read(raw: sqlite3.Connection) -> Record | None:
@@ -228,7 +230,8 @@ class SqliteStore:
     def close(self) -> None:
         """Closes the connections that nobody uses just now."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = self._idle[:]
+            self._idle.clear()
             self._open -= len(idle)
         for connection in idle:
             with suppress(sqlite3.Error):
@@ -364,6 +367,12 @@ _TABLES = (
     "CREATE TABLE changes (kind TEXT NOT NULL, sequence INTEGER NOT NULL, key TEXT NOT NULL, "
     "PRIMARY KEY (kind, sequence)) WITHOUT ROWID",
 )
+
+
+def _close_all(idle: list[_Connection]) -> None:
+    while idle:
+        with suppress(sqlite3.Error):
+            idle.pop().raw.close()
 
 
 def _changed(raw: sqlite3.Connection, kind: str, key: str) -> int:
