@@ -196,6 +196,29 @@ def test_few_requests_wait_for_an_unknown_kid_and_none_for_long(
     assert len(net.fetched) == 4
 
 
+def test_once_an_issuer_was_out_of_reach_few_requests_wait_for_it(
+    serve: App, net: Net, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Anybody can name the issuer in a forged token: all threads would wait, and other callers with them.
+    monkeypatch.setattr(keys, "WAIT", 30.0)
+    net.down = True
+    app = serve()
+    assert code(app, token_of(key)) == "auth.unavailable"
+    clock.advance(2 * keys.LONGEST_BACK_OFF)
+    net.down = False
+    net.publish(key)
+    net.gate.clear()
+    with ThreadPoolExecutor(40) as pool:
+        answers = [pool.submit(code, app, token_of(key)) for _ in range(40)]
+        until = time.monotonic() + 9
+        while sum(each.done() for each in answers) < 40 - keys.MOST_WAITING and time.monotonic() < until:
+            time.sleep(0.01)
+        done = [each.result() for each in answers if each.done()]
+        assert done == ["auth.unavailable"] * (40 - keys.MOST_WAITING)
+        net.gate.set()
+        assert sorted(each.result() for each in answers)[-keys.MOST_WAITING :] == ["ok"] * keys.MOST_WAITING
+
+
 def test_a_request_does_not_wait_for_long_for_an_unknown_kid(
     serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,7 +330,6 @@ def test_without_threads_to_start_requests_are_refused(serve: App, net: Net, key
         assert code(app, token_of(key)) == "auth.unavailable"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_inherits_keys_but_no_lock_and_no_fetch(serve: App, net: Net, key: Key, clock: Clock) -> None:
     net.publish(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sqlite3
@@ -291,6 +292,34 @@ def test_a_store_that_is_locked_for_too_long_says_so(path: Path, monkeypatch: py
     assert store.insert("kind", "a", b"1")
     raw.close()
     store.close()
+
+
+def test_nothing_is_ever_written_without_a_sync_at_the_checkpoint(path: Path) -> None:
+    # A checkpoint carries the changes of all, also when a note sets it off: unsynced, a lost power undoes a revocation.
+    store = SqliteStore(path)
+    store.insert("kind", "a", b"1")
+    (connection,) = store._idle
+    said: list[str] = []
+    level: list[int] = []
+    connection.raw.set_trace_callback(said.append)
+    store.note("kind", "b", b"1")
+    store.insert("kind", "c", b"1")
+    connection.raw.set_trace_callback(None)
+    level.extend(connection.raw.execute("PRAGMA synchronous").fetchone())
+    settings = [text.rsplit("=", 1)[1].strip() for text in said if text.startswith("PRAGMA synchronous")]
+    assert settings == ["NORMAL", "FULL"]  # sqlite.org/pragma.html: both sync the log before a checkpoint
+    assert level == [2]
+    store.close()
+
+
+def test_a_store_that_nobody_needs_any_more_leaves_nothing_open(path: Path) -> None:
+    store = SqliteStore(path)
+    store.insert("kind", "a", b"1")
+    (connection,) = store._idle
+    del store
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.raw.execute("SELECT 1")
 
 
 def test_a_forked_child_opens_its_own_and_leaves_its_parents_alone(path: Path) -> None:

@@ -224,7 +224,7 @@ pub(super) const RULES: &[Rule] = &[
         literals: &["hooks.slack.com/"],
         pattern: r"hooks\.slack\.com/(?:services|workflows|triggers)/[0-9A-Za-z/_-]{16}",
         extent: Extent::Run(token68),
-        secret: concat!("hooks.slack.com/services/", "T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"),
+        secret: concat!("hooks.slack.com/services/", "T012ABCDEFG/B345HIJKLMN/o6p7Q8r9S0t1U2v3W4x5Y6z7"),
         harmless: "hooks.slack.com/docs",
         ..TOKEN
     },
