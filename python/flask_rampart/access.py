@@ -120,10 +120,7 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         if not names:
             raise ConfigError(f"{endpoint}: its require() guards have no scheme in common; nobody could call it.")
         schemes = tuple(known[name] for name in names)
-        challenges = tuple(
-            ("WWW-Authenticate", f'{challenge} realm="api"')
-            for challenge in dict.fromkeys(scheme.challenge for scheme in schemes)
-        )
+        challenges = tuple(dict.fromkeys(field for scheme in schemes for field in scheme.challenge.fields()))
 
         others = {name: tuple(other for key, other in known.items() if key != name) for name in names}
 
@@ -182,14 +179,10 @@ class _Permission(Guard):
         any_scopes = tuple(d.any_scopes for d in demands if d.any_scopes)
         any_roles = tuple(d.any_roles for d in demands if d.any_roles)
         wanted = " ".join(sorted(scopes.union(*any_scopes)))
-        told = f', scope="{wanted}"' if wanted else ""
         known: Schemes = state.services[Schemes]
         by_scope, by_role = (
-            {
-                kind: (("WWW-Authenticate", f'{scheme.challenge} realm="api", error="insufficient_scope"{more}'),)
-                for kind, scheme in known.items()
-            }
-            for more in (told, "")
+            {kind: scheme.challenge.fields("insufficient_scope", **more) for kind, scheme in known.items()}
+            for more in ({"scope": wanted} if wanted else {}, {})
         )
 
         def permit(exchange: Exchange) -> Denied | None:

@@ -31,11 +31,11 @@ from ._native import Clock, KeyBook, KeyCandidate, VerifiedKey
 from .config import Settings
 from .errors import ConfigError, Denied, RampartError
 from .exchange import SCOPE, Exchange, Principal
+from .refusals import Challenge
 from .stores import Record, Records, StoreError
 
 KIND = "api_key"
 USES = "api_key.use"
-_CHALLENGE = (("WWW-Authenticate", 'ApiKey realm="api"'),)
 _LONGEST = 10 * 366 * 86400
 _KEEP = 90 * 86400
 _KEEP_USES = 400 * 86400
@@ -107,7 +107,7 @@ class NewKey:
 class ApiKeys:
     """Makes and verifies an app's API keys; ``rampart.api_keys``."""
 
-    challenge = "ApiKey"
+    challenge = Challenge("ApiKey")
 
     def __init__(self, settings: Settings, clock: Clock, records: Records) -> None:
         self._clock = clock
@@ -222,7 +222,7 @@ class ApiKeys:
         if isinstance(found, Denied):
             raise found
         if found is None:
-            raise Denied.of("key.invalid", "form", headers=_CHALLENGE)
+            raise self.challenge.refused(("key.invalid", "form"))
         return found
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
@@ -249,7 +249,7 @@ class ApiKeys:
                 return None
             # What no state of the store could make right is refused without asking it.
             if type(found) is tuple:
-                return Denied.of(*found, headers=_CHALLENGE)
+                return self.challenge.refused(found)
             if type(found) is int:
                 self._at = found
                 continue
@@ -273,7 +273,7 @@ class ApiKeys:
     def _ask(self, candidate: KeyCandidate, at: int) -> VerifiedKey | Denied:
         found = self._records.store.get(KIND, candidate.id)
         if found is None:
-            return Denied.of("key.invalid", "unknown", headers=_CHALLENGE)
+            return self.challenge.refused(("key.invalid", "unknown"))
         record = json.loads(found.value)
         verdict = self._book.admit(
             candidate,
@@ -286,7 +286,7 @@ class ApiKeys:
             expires=record["expires"],
             revoked=record["revoked"] is not None,
         )
-        return Denied.of(*verdict, headers=_CHALLENGE) if isinstance(verdict, tuple) else verdict
+        return self.challenge.refused(verdict) if isinstance(verdict, tuple) else verdict
 
     def _note(self, key_id: str) -> None:
         """Once a minute for each key and worker; what another worker noted in that minute stands."""

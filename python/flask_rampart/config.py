@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
@@ -65,6 +66,10 @@ class Settings:
 
     jwt_roles_claim: tuple[str, ...] = ("roles",)
     """Claims that hold roles, such as ``"realm_access.roles"``."""
+
+    resource: str | None = None
+    """This API's own address as its clients write it, such as ``"https://api.example.com"``: its resource identifier
+    (RFC 9728 section 1.2)."""
 
     issuers: tuple[Mapping[str, Any], ...] = ()
     """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
@@ -250,6 +255,15 @@ def _issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(dict(entry) for entry in entries)
 
 
+def _resource(key: str, value: Any) -> str:
+    text = _text(key, value)
+    parts = urlsplit(text)
+    plain = parts.scheme == "https" and parts.hostname and not parts.username and not parts.fragment and not parts.query
+    if not plain or not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {value!r}.")
+    return text
+
+
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(key, value, "a dict")
@@ -269,6 +283,7 @@ _READERS: dict[str, Reader] = {
     "jwt_types": _texts,
     "jwt_scopes_claim": _texts,
     "jwt_roles_claim": _texts,
+    "resource": _resource,
     "issuers": _issuers,
     "api_keys": _boolean,
     "api_key_prefix": _text,

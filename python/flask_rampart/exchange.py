@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .errors import Denied
+    from .refusals import Challenge
 
 ENVIRON_KEY = "flask_rampart.exchange"
 """Where the edge leaves the exchange for the app that it wraps, which takes it out."""
@@ -60,8 +61,8 @@ class Principal(Protocol):
 class Scheme(Protocol):
     """A kind of credential that a room can check, offered to ``require`` by name."""
 
-    #: For ``WWW-Authenticate`` (RFC 9110 section 11.6.1), such as ``Bearer``.
-    challenge: str
+    #: What a refusal of it says in ``WWW-Authenticate`` (RFC 9110 section 11.6.1).
+    challenge: Challenge
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """Whose credential the request carries; None if it carries none of this kind."""

@@ -19,6 +19,7 @@ from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
+from .refusals import Challenge
 from .stores import Records
 from .tokens import Tokens
 from .validation import Bounds, hardened
@@ -57,9 +58,16 @@ class Rampart:
         bounds = Bounds(settings, app)
         schemes = Schemes()
         records = Records(settings, app.instance_path, lambda: app.testing)
-        services: dict[type, Any] = {Limits: limits, Bounds: bounds, Schemes: schemes, Records: records}
+        services: dict[type, Any] = {
+            Clock: self._clock,
+            Limits: limits,
+            Bounds: bounds,
+            Schemes: schemes,
+            Records: records,
+        }
+        bearer = Challenge("Bearer")
         if settings.jwt_keys:
-            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path)
+            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer)
         if settings.api_keys:
             services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
             if settings.store is not None:
@@ -67,7 +75,7 @@ class Rampart:
         state = AppState(app, settings, services)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
-            issuers = Issuers(settings, self._clock, app, services.get(Tokens))
+            issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
             services[Issuers] = schemes["jwt"] = issuers
             state.at_seal.append(issuers.check)
         policy = EdgePolicy(

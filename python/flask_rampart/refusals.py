@@ -89,14 +89,40 @@ def _state(status: int) -> dict[str, Any] | None:
 _STATES = {status: state for status in STATUS_LINES if (state := _state(status)) is not None}
 
 
-_INVALID = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
-_AMBIGUOUS = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_request"'),)
+Fields = tuple[tuple[str, str], ...]
 
 
-def refused_bearer(verdict: tuple[str, str]) -> Denied:
-    """A refusal of a bearer token, with the challenge of RFC 6750 section 3: *verdict* is its code and the reason."""
-    code, reason = verdict
-    return Denied.of(code, reason, headers=_AMBIGUOUS if code == "auth.ambiguous" else _INVALID)
+class Challenge:
+    """What refusals of one kind of credential say in ``WWW-Authenticate``: RFC 9110 section 11.6.1, RFC 6750 section 3.
+
+    :param scheme: such as ``"Bearer"``.
+    :param parameters: what every challenge says, such as ``resource_metadata`` (RFC 9728 section 5.1).
+
+    >>> Challenge("Bearer").fields("invalid_token")
+    (('WWW-Authenticate', 'Bearer realm="api", error="invalid_token"'),)
+    """
+
+    def __init__(self, scheme: str, **parameters: str) -> None:
+        self.scheme = scheme
+        self._parameters = {"realm": "api", **parameters}
+        self._refused = {"auth.ambiguous": self.fields("invalid_request")}
+        self._otherwise = self.fields() if scheme == "ApiKey" else self.fields("invalid_token")
+
+    def fields(self, error: str = "", **more: str) -> Fields:
+        """The header fields of a challenge with this *error*, if there was a credential, and *more* parameters."""
+        told = {**self._parameters, **({"error": error} if error else {}), **more}
+        text = ", ".join(f'{name}="{_quoted(value)}"' for name, value in told.items())
+        return (("WWW-Authenticate", f"{self.scheme} {text}"),)
+
+    def refused(self, verdict: tuple[str, str]) -> Denied:
+        """A refusal of a credential: *verdict* is its code, and the reason for the log."""
+        code, reason = verdict
+        return Denied.of(code, reason, headers=self._refused.get(code, self._otherwise))
+
+
+def _quoted(value: str) -> str:
+    """The inside of a quoted string. What is set by a developer may have quotes, never line ends."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
 
 
 def carries_bearer(environ: WSGIEnvironment) -> bool:

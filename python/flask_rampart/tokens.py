@@ -28,7 +28,7 @@ from ._native import Clock, Key, VerifiedToken, Verifier
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import SCOPE, Exchange, Principal
-from .refusals import carries_bearer, refused_bearer
+from .refusals import Challenge, carries_bearer
 
 ALGORITHMS = (
     "HS256",
@@ -51,9 +51,8 @@ _LONGEST = 10 * 366 * 86400
 class Tokens:
     """Issues and verifies an app's tokens; ``rampart.tokens``."""
 
-    challenge = "Bearer"
-
-    def __init__(self, settings: Settings, clock: Clock, root: str) -> None:
+    def __init__(self, settings: Settings, clock: Clock, root: str, challenge: Challenge | None = None) -> None:
+        self.challenge = challenge or Challenge("Bearer")
         self._settings = settings
         self._clock = clock
         keys = [_key(index, spec, root) for index, spec in enumerate(settings.jwt_keys)]
@@ -153,7 +152,7 @@ class Tokens:
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
         found = self._verifier.authenticate(exchange.environ)
-        return refused_bearer(found) if isinstance(found, tuple) else found
+        return self.challenge.refused(found) if isinstance(found, tuple) else found
 
     def carries(self, exchange: Exchange) -> bool:
         """Whether the request has a bearer token, right or wrong."""
@@ -162,9 +161,9 @@ class Tokens:
     def _principal(self, token: str) -> VerifiedToken | Denied:
         found = self._verifier.judge(token)
         if isinstance(found, tuple):
-            return refused_bearer(found)
+            return self.challenge.refused(found)
         # Without a subject, all such tokens would be one principal.
-        return found if found.id else refused_bearer(("token.invalid", "subject"))
+        return found if found.id else self.challenge.refused(("token.invalid", "subject"))
 
 
 def _steps(path: str) -> list[str]:

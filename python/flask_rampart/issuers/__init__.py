@@ -27,7 +27,7 @@ from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, token_
 from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
-from ..refusals import carries_bearer, refused_bearer
+from ..refusals import Challenge, carries_bearer
 from .keys import KeySource, Unavailable
 from .settings import read
 from .transport import Transport, fetch
@@ -68,8 +68,6 @@ class Own(Scheme, Protocol):
 class Issuers:
     """Verifies tokens of all configured issuers, and ours; ``rampart.issuers``."""
 
-    challenge = "Bearer"
-
     def __init__(
         self,
         settings: Settings,
@@ -79,7 +77,9 @@ class Issuers:
         *,
         transport: Transport | None = None,
         jitter: Callable[[], float] = random.random,
+        challenge: Challenge | None = None,
     ) -> None:
+        self.challenge = challenge or Challenge("Bearer")
         self._own = own
         # Without RAMPART_JWT_ISSUER, a token of ours names no issuer.
         self._own_issuer = settings.jwt_issuer or ""
@@ -115,18 +115,18 @@ class Issuers:
         """
         issuer = token_issuer(token)
         if isinstance(issuer, tuple):
-            raise refused_bearer(issuer)
+            raise self.challenge.refused(issuer)
         source = self._sources.get(issuer)
         if source is None:
             if self._own is None or issuer != self._own_issuer:
-                raise refused_bearer(_UNKNOWN)
+                raise self.challenge.refused(_UNKNOWN)
             return self._own.verify(token)
 
         def judge(verifier: Verifier) -> Verdict:
             found = verifier.judge(token)
             return found if isinstance(found, tuple) or found.id else ("token.invalid", "subject")
 
-        found = _ask(source, judge)
+        found = self._ask(source, judge)
         if isinstance(found, Denied):
             raise found
         assert found is not None  # noqa: S101 - None is for requests without a token
@@ -139,31 +139,30 @@ class Issuers:
         if issuer is None:
             return None
         if isinstance(issuer, tuple):
-            return refused_bearer(issuer)
+            return self.challenge.refused(issuer)
         source = self._sources.get(issuer)
         if source is not None:
-            return _ask(source, lambda verifier: verifier.authenticate(environ))
+            return self._ask(source, lambda verifier: verifier.authenticate(environ))
         if self._own is None or issuer != self._own_issuer:
-            return refused_bearer(_UNKNOWN)
+            return self.challenge.refused(_UNKNOWN)
         return self._own.authenticate(exchange)
 
     def carries(self, exchange: Exchange) -> bool:
         """Whether the request has a bearer token, right or wrong, whoever made it."""
         return carries_bearer(exchange.environ)
 
-
-def _ask(source: _Source, judge: Callable[[Verifier], Verdict]) -> VerifiedToken | Denied | None:
-    verifier = source.verifier()
-    if isinstance(verifier, Unavailable):
-        return _unavailable(verifier)
-    found = judge(verifier)
-    if found == _MISS:
-        newer = source.after_miss(verifier)
-        if isinstance(newer, Unavailable):
-            return _unavailable(newer)
-        if newer is not None:
-            found = judge(newer)
-    return refused_bearer(found) if isinstance(found, tuple) else found
+    def _ask(self, source: _Source, judge: Callable[[Verifier], Verdict]) -> VerifiedToken | Denied | None:
+        verifier = source.verifier()
+        if isinstance(verifier, Unavailable):
+            return _unavailable(verifier)
+        found = judge(verifier)
+        if found == _MISS:
+            newer = source.after_miss(verifier)
+            if isinstance(newer, Unavailable):
+                return _unavailable(newer)
+            if newer is not None:
+                found = judge(newer)
+        return self.challenge.refused(found) if isinstance(found, tuple) else found
 
 
 def _unavailable(verdict: Unavailable) -> Denied:
