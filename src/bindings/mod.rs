@@ -17,6 +17,7 @@ mod json;
 mod keysets;
 mod limits;
 mod redaction;
+mod revoked;
 mod tokens;
 mod validation;
 
@@ -40,6 +41,8 @@ mod _native {
     use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
     #[pymodule_export]
     use super::redaction::Redactor;
+    #[pymodule_export]
+    use super::revoked::{PyRevoked, revocation_mark};
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
     #[pymodule_export]

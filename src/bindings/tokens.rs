@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::errors::guarded;
 use super::json::{Names, PyBuilder};
 use super::keysets::Keys;
+use super::revoked::PyRevoked;
 use crate::error::ConfigError;
 use crate::tokens::bearer::{self, Bearer};
 use crate::tokens::{self, Reason, Rules, TokenError};
@@ -170,6 +171,7 @@ impl PyKey {
 /// :param max_bytes: longest token, looked at before anything is decoded.
 /// :param scopes_claims: where scopes are: a claim, a path such as ``"realm_access.roles"``, or a JSON Pointer.
 /// :param roles_claims: where roles are, likewise.
+/// :param revoked: what was revoked before its time; asked at each call.
 /// :param seen: most tokens remembered as checked; 0 for none. Everything but signature and form is still checked each time.
 /// :raises ValueError: if a rule cannot be used.
 ///
@@ -189,7 +191,7 @@ pub struct PyVerifier {
 impl PyVerifier {
     #[new]
     #[pyo3(signature = (keys, clock, *, issuers=vec![], audiences=vec![], types=Rules::default().types, require_type=false, leeway=30,
-        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384))]
+        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384, revoked=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         keys: Keys<'_>,
@@ -204,6 +206,7 @@ impl PyVerifier {
         scopes_claims: Vec<String>,
         roles_claims: Vec<String>,
         seen: i64,
+        revoked: Option<PyRef<'_, PyRevoked>>,
     ) -> PyResult<Self> {
         guarded(|| {
             let rules = Rules {
@@ -218,7 +221,11 @@ impl PyVerifier {
                 seen: natural("seen", seen)?,
                 types,
             };
-            Ok(Self { core: tokens::Verifier::new(keys.ring()?, rules)?, clock })
+            let mut core = tokens::Verifier::new(keys.ring()?, rules)?;
+            if let Some(revoked) = revoked {
+                core = core.unless(revoked.shared());
+            }
+            Ok(Self { core, clock })
         })
     }
 
@@ -316,8 +323,14 @@ impl PyVerifier {
         let now = self.clock.get().unix();
         match self.core.recall(token.as_bytes(), now)? {
             Ok(verified) => Ok(verified),
-            Err(unseen) if self.core.is_slow() => py.detach(|| self.core.examine(&unseen, now)),
-            Err(unseen) => self.core.examine(&unseen, now),
+            Err(unseen) => {
+                let proven = if self.core.is_slow() {
+                    py.detach(|| self.core.prove(&unseen))?
+                } else {
+                    self.core.prove(&unseen)?
+                };
+                self.core.conclude(&unseen, proven, now)
+            }
         }
     }
 }
@@ -331,7 +344,7 @@ fn natural<T: TryFrom<i64>>(setting: &str, value: i64) -> Result<T, ConfigError>
 ///
 /// Times are seconds since 1970-01-01 UTC.
 #[pyclass(frozen, name = "VerifiedToken", module = "flask_rampart._native")]
-pub struct PyVerifiedToken(tokens::Verified);
+pub struct PyVerifiedToken(pub(super) tokens::Verified);
 
 /// Names of claims that most tokens have (IANA's registry of JWT claims, and those of the large providers), made once.
 static CLAIMS: PyOnceLock<Names> = PyOnceLock::new();
@@ -410,6 +423,18 @@ impl PyVerifiedToken {
     #[getter]
     fn token_id(&self) -> Option<&str> {
         self.0.claims().token_id.as_deref()
+    }
+
+    /// ``sid``: what all tokens of one login share.
+    #[getter]
+    fn family(&self) -> Option<&str> {
+        self.0.claims().session.as_deref()
+    }
+
+    /// The mark under which this very token is revoked: see ``Revoked``.
+    #[getter]
+    fn revocation_mark<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        guarded(|| Ok(PyBytes::new(py, self.0.marks().token().bytes())))
     }
 
     /// The name of the key that verified it, or ``None`` if that key has none.

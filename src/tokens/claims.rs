@@ -1,6 +1,6 @@
 //! Reads the claims of a token in one strict pass. Called only after the signature held.
 //!
-//! Rules: one strict JSON object ([`super::json`]); `iss`, `sub` and `jti` are strings; `aud` is a string or an array
+//! Rules: one strict JSON object ([`super::json`]); `iss`, `sub`, `jti` and `sid` are strings; `aud` is a string or an array
 //! of strings; `exp`, `nbf`, `iat` and `auth_time` are numbers from 0 to 2^53, not strings, booleans or null
 //! (RFC 7519 §4.1, OpenID Connect Core §2). Scopes are a string of words between spaces (RFC 8693 §4.2) or an array of
 //! strings; roles are an array of strings or one string. What has the wrong type refuses the token: to count it as
@@ -36,6 +36,8 @@ pub struct Claims {
     pub roles: Vec<Box<str>>,
     /// From the configured claims, in order of appearance; may repeat.
     pub scopes: Vec<Box<str>>,
+    /// `sid`: what all tokens of one login share.
+    pub session: Option<Box<str>>,
     /// `sub`.
     pub subject: Option<Box<str>>,
     /// `jti`.
@@ -104,6 +106,7 @@ impl Walk<'_> {
             "iss" => claims.issuer = Some(object.next_value_seed(Text)?.into()),
             "jti" => claims.token_id = Some(object.next_value_seed(Text)?.into()),
             "nbf" => claims.not_before = Some(object.next_value_seed(NumericDate)?),
+            "sid" => claims.session = Some(object.next_value_seed(Text)?.into()),
             "sub" => claims.subject = Some(object.next_value_seed(Text)?.into()),
             _ => return Ok(false),
         }

@@ -80,6 +80,8 @@ pub enum Reason {
     NotYet,
     /// There are not exactly three parts.
     Parts,
+    /// It was revoked: itself, its family, or what its subject had until then.
+    Revoked,
     /// The signature is not the key's.
     Signature,
     /// `typ` is not a configured one.
@@ -104,6 +106,7 @@ impl Reason {
             Self::Length => "length",
             Self::NotYet => "not-yet-valid",
             Self::Parts => "parts",
+            Self::Revoked => "revoked",
             Self::Signature => "signature",
             Self::Type => "type",
         }

@@ -9,7 +9,8 @@
 //! 6. its claims are one JSON object without duplicate members at any depth, and the registered ones
 //!    have their registered types (RFC 7519 §4.1): a wrong type refuses, it never counts as absent;
 //! 7. its `typ` (RFC 8725 §3.11), its issuer and its audience are configured ones;
-//! 8. `nbf - leeway <= now < exp + leeway`, and `iat <= now + leeway`.
+//! 8. `nbf - leeway <= now < exp + leeway`, and `iat <= now + leeway`;
+//! 9. it was not revoked, as far as the list of the revoked that it is checked against knows.
 //!
 //! Only then is there a [`Verified`], which nothing else can make.
 //!
@@ -21,7 +22,8 @@
 //! # The rooms within
 //! [`bearer`] where a request carries a token · [`unverified`] which verifier a token is for · [`key`] one key with one
 //! algorithm · [`keyring`] several, by `kid` · [`keyset`] those that an issuer publishes · `header`, `claims`, `json` the
-//! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing.
+//! strict parsers · [`verify`] the rules · [`revoked`] what ended before its time · [`seen`] tokens that were checked
+//! before · [`issue`] signing.
 //!
 //! # What can break it in deployment
 //! - Workers whose clocks differ by more than `leeway` disagree.
@@ -39,6 +41,7 @@ pub mod key;
 pub mod keyring;
 pub mod keyset;
 mod paths;
+pub mod revoked;
 pub mod rules;
 pub mod seen;
 pub mod unverified;
@@ -51,5 +54,6 @@ pub use error::{Reason, TokenError};
 pub use key::Key;
 pub use keyring::Keyring;
 pub use keyset::KeySet;
+pub use revoked::Revoked;
 pub use rules::Rules;
 pub use verify::{Verified, Verifier};

@@ -18,6 +18,7 @@ use super::error::{Reason, TokenError};
 use super::header::{self, MAX_HEADER};
 use super::key::Key;
 use super::keyring::Keyring;
+use super::revoked::{Marks, Revoked};
 use super::rules::Rules;
 use super::seen::{Digest, Seen};
 use crate::crypto::sha256;
@@ -51,6 +52,11 @@ impl Verified {
         self.0.alg
     }
 
+    /// The marks under which it may be revoked.
+    pub fn marks(&self) -> &Marks {
+        self.0.marks()
+    }
+
     /// One place to keep what was made of this token, for as long as it is remembered.
     pub fn attachment(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
         &self.0.attachment
@@ -72,6 +78,8 @@ struct Checked {
     typ: Option<Arc<str>>,
     claims: Claims,
     json: Vec<u8>,
+    // Made when something is revoked: most of the time nothing is.
+    marks: OnceLock<Marks>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -79,7 +87,11 @@ impl Checked {
     /// About what it takes in memory: the text, its copies in the claims, the boxes, and what Python makes of it.
     fn bytes(&self) -> usize {
         let names = self.claims.scopes.len() + self.claims.roles.len();
-        640 + 2 * self.json.capacity() + 96 * names
+        720 + 2 * self.json.capacity() + 96 * names
+    }
+
+    fn marks(&self) -> &Marks {
+        self.marks.get_or_init(|| Marks::of(&self.claims, &self.json))
     }
 }
 
@@ -97,6 +109,7 @@ pub struct Verifier {
     places: Arc<Places>,
     headers: RwLock<Headers>,
     seen: Arc<Option<Seen<Checked>>>,
+    revoked: Option<Arc<Revoked>>,
 }
 
 #[derive(Default)]
@@ -117,30 +130,39 @@ pub struct Unseen<'a> {
     digest: Option<Digest>,
 }
 
+/// A token whose signature held. Not yet trusted. Only [`Verifier::prove`] makes one.
+pub struct Proven(Checked);
+
 impl Verifier {
-    /// A verifier with these keys and rules.
+    /// A verifier with these keys and rules, which asks no list of the revoked.
     pub fn new(keys: Keyring, rules: Rules) -> Result<Self, ConfigError> {
         let places = Arc::new(rules.check()?);
         let seen = Arc::new(Seen::new(rules.seen));
-        Ok(Self { keys, rules: Arc::new(rules), places, headers: RwLock::default(), seen })
+        Ok(Self { keys, rules: Arc::new(rules), places, headers: RwLock::default(), seen, revoked: None })
+    }
+
+    /// The same, refusing what is in *revoked* at the moment of each call.
+    pub fn unless(mut self, revoked: Arc<Revoked>) -> Self {
+        self.revoked = Some(revoked);
+        self
     }
 
     /// The same rules and memory with other keys: tokens of a key that is gone are no longer trusted.
     pub fn with_keys(&self, keys: Keyring) -> Self {
         let (rules, places, seen) =
             (Arc::clone(&self.rules), Arc::clone(&self.places), Arc::clone(&self.seen));
-        Self { keys, rules, places, headers: RwLock::default(), seen }
+        Self { keys, rules, places, headers: RwLock::default(), seen, revoked: self.revoked.clone() }
     }
 
     /// Whether *token* may be trusted at *now*.
     pub fn verify(&self, token: &[u8], now: UnixTime) -> Result<Verified, TokenError> {
         match self.recall(token, now)? {
             Ok(verified) => Ok(verified),
-            Err(unseen) => self.examine(&unseen, now),
+            Err(unseen) => self.conclude(&unseen, self.prove(&unseen)?, now),
         }
     }
 
-    /// The cheap half of [`verify`](Self::verify): the verdict on a token seen before, or the token to [`examine`](Self::examine).
+    /// The cheap half of [`verify`](Self::verify): the verdict on a token seen before, or the token to [`prove`](Self::prove).
     pub fn recall<'a>(
         &self,
         token: &'a [u8],
@@ -162,9 +184,20 @@ impl Verifier {
         verdict.map(Ok)
     }
 
-    /// The dear half of [`verify`](Self::verify): signature, claims, and everything that [`recall`](Self::recall) checks.
-    pub fn examine(&self, unseen: &Unseen<'_>, now: UnixTime) -> Result<Verified, TokenError> {
-        let checked = Arc::new(self.check(unseen.token)?);
+    /// The dear half of [`verify`](Self::verify): form, signature and claims. It touches nothing that a fork could break,
+    /// so it may run beside Python.
+    pub fn prove(&self, unseen: &Unseen<'_>) -> Result<Proven, TokenError> {
+        Ok(Proven(self.check(unseen.token)?))
+    }
+
+    /// The end of [`verify`](Self::verify): everything that [`recall`](Self::recall) checks, and the token is remembered.
+    pub fn conclude(
+        &self,
+        unseen: &Unseen<'_>,
+        Proven(checked): Proven,
+        now: UnixTime,
+    ) -> Result<Verified, TokenError> {
+        let checked = Arc::new(checked);
         let bytes = checked.bytes();
         let verified = self.admit(checked, now)?;
         if let (Some(seen), Some(digest)) = (&*self.seen, unseen.digest) {
@@ -209,6 +242,7 @@ impl Verifier {
             typ: known.typ.clone(),
             claims,
             json,
+            marks: OnceLock::new(),
             attachment: OnceLock::new(),
         })
     }
@@ -220,6 +254,12 @@ impl Verifier {
         self.rules.admit_issuer(claims.issuer.as_deref())?;
         self.rules.admit_audience(claims.audience.as_deref())?;
         self.rules.admit_times(claims.not_before, claims.issued_at, claims.expires_at, now)?;
+        if let Some(revoked) = &self.revoked
+            && !revoked.is_empty()
+            && revoked.covers(checked.marks())
+        {
+            return Err(Reason::Revoked.into());
+        }
         Ok(Verified(checked))
     }
 

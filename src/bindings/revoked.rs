@@ -1,0 +1,116 @@
+//! `Revoked`, and the marks under which tokens are listed in it.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::errors::guarded;
+use super::tokens::PyVerifiedToken;
+use crate::error::ConfigError;
+use crate::time::UnixTime;
+use crate::tokens::Revoked;
+use crate::tokens::revoked::{About, Mark};
+
+/// What was revoked before its time: a copy, in this process, of what a store holds.
+///
+/// >>> revoked = Revoked()
+/// >>> revoked.put(revocation_mark("subject", "", "ada"), 1_800_000_000.5, 1_900_000_000.0)
+/// >>> revoked.moment(revocation_mark("subject", "", "ada")), len(revoked)
+/// (1800000000.5, 1)
+#[pyclass(frozen, name = "Revoked", module = "flask_rampart._native")]
+pub struct PyRevoked(Arc<Revoked>);
+
+impl PyRevoked {
+    pub(super) fn shared(&self) -> Arc<Revoked> {
+        Arc::clone(&self.0)
+    }
+}
+
+#[pymethods]
+impl PyRevoked {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Lists a mark: what it names and what began before *before* is revoked. An earlier word is never weakened.
+    ///
+    /// :param before: in seconds since 1970-01-01 UTC; infinity for everything.
+    /// :param until: from when on nothing that it names could be valid any more.
+    /// :raises ValueError: for a mark that is not of 16 bytes.
+    fn put(&self, mark: &[u8], before: f64, until: f64) -> PyResult<()> {
+        guarded(|| {
+            self.0.put(read(mark)?, before, until);
+            Ok(())
+        })
+    }
+
+    /// Lists these, each ``(mark, before, until)``, and nothing else.
+    fn replace(&self, entries: Vec<(Vec<u8>, f64, f64)>) -> PyResult<()> {
+        guarded(|| {
+            let mut read_entries = Vec::with_capacity(entries.len());
+            for (mark, before, until) in entries {
+                read_entries.push((read(&mark)?, before, until));
+            }
+            self.0.replace(read_entries.into_iter());
+            Ok(())
+        })
+    }
+
+    /// Drops what nothing valid needs at *now*.
+    fn sweep(&self, now: f64) -> PyResult<()> {
+        guarded(|| {
+            self.0.sweep(UnixTime(now));
+            Ok(())
+        })
+    }
+
+    /// Whether a token that was verified is revoked by now.
+    fn covers(&self, token: PyRef<'_, PyVerifiedToken>) -> PyResult<bool> {
+        guarded(|| Ok(self.0.covers(token.0.marks())))
+    }
+
+    /// Up to when what the mark names is revoked; None if it is not listed.
+    fn moment(&self, mark: &[u8]) -> PyResult<Option<f64>> {
+        guarded(|| Ok(self.0.moment(&read(mark)?)))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The 16 bytes under which something of an issuer is listed; they do not tell what.
+///
+/// :param about: ``"token"`` (by ``jti``), ``"claims"`` (by the claims' text), ``"family"`` (by ``sid``) or
+///     ``"subject"`` (by ``sub``).
+/// :raises ValueError: for another word.
+#[pyfunction]
+pub fn revocation_mark<'py>(
+    py: Python<'py>,
+    about: &str,
+    issuer: &str,
+    name: &str,
+) -> PyResult<Bound<'py, PyBytes>> {
+    guarded(|| {
+        let about = match about {
+            "claims" => About::Claims,
+            "family" => About::Family,
+            "subject" => About::Subject,
+            "token" => About::Token,
+            _ => {
+                return Err(ConfigError::new(
+                    "a mark is of a \"token\", \"claims\", \"family\" or \"subject\"",
+                )
+                .into());
+            }
+        };
+        Ok(PyBytes::new(py, Mark::of(about, issuer, name.as_bytes()).bytes()))
+    })
+}
+
+fn read(mark: &[u8]) -> Result<Mark, ConfigError> {
+    let bytes = mark.try_into().map_err(|_| ConfigError::new("a mark is of 16 bytes"))?;
+    Ok(Mark::from_bytes(bytes))
+}
