@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_app(clock: Clock) -> Callable[..., Flask]:
+def make_app(clock: Clock, tmp_path: Path) -> Callable[..., Flask]:
     """Makes an app behind Rampart: ``make_app(RAMPART_DEFAULT="deny")``."""
 
     def make(*, rampart: bool = True, **config: Any) -> Flask:
@@ -42,6 +43,7 @@ def make_app(clock: Clock) -> Callable[..., Flask]:
             RAMPART_ACCESS_LOG_DELAY=0,  # tests read lines as soon as they were answered
             RAMPART_LIMIT_STORE="memory://",
             RAMPART_JWT_KEYS=KEYS,
+            RAMPART_STORE=f"sqlite:///{tmp_path}/records.sqlite3",
         )
         app.config.update(config)
         app.config = type(app.config)(app.root_path, {k: v for k, v in app.config.items() if v is not ...})

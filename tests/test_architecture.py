@@ -94,7 +94,8 @@ def test_one_name_through_the_whole_house() -> None:
             f"python/flask_rampart/{room}.py",
             f"tests/test_{room}.py",
         ):
-            assert (ROOT / place).exists(), place
+            # A room that is a package has its name as folder.
+            assert (ROOT / place).exists() or (ROOT / place).with_suffix("").is_dir(), place
 
 
 def test_sources_are_ascii_but_for_strings_that_need_more() -> None:

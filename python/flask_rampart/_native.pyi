@@ -142,6 +142,7 @@ class Revoked:
     def __len__(self) -> int: ...
 
 def revocation_mark(about: str, issuer: str, name: str) -> bytes: ...
+
 @final
 class KeySet:
     """The keys that an issuer publishes, as a JWK set (RFC 7517 section 5)."""

@@ -55,6 +55,37 @@ class Settings:
     jwt_lifetime: int = 900
     """How long an issued token lives, in seconds."""
 
+    jwt_refresh_lifetime: int = 30 * 86400
+    """How long a refresh token lives, in seconds; each refresh begins it anew."""
+
+    jwt_family_lifetime: int = 90 * 86400
+    """How long a login lasts at most, however often it is refreshed, in seconds."""
+
+    jwt_refresh_overlap: int = 10
+    """Seconds for which a refresh token that was replaced still gives its successor: for answers that were lost, and
+    for tabs that refresh at once."""
+
+    jwt_revocation: bool | None = None
+    """Whether tokens can be revoked, which needs the ``RAMPART_STORE``. Not set: where a key can sign."""
+
+    jwt_locations: tuple[str, ...] = ("header",)
+    """Where tokens are looked for: ``"header"``, ``"cookie"``, ``"json"``, ``"query"``."""
+
+    jwt_cookie_domain: str | None = None
+    """``Domain`` of the cookies. Not set: this host alone, and they are named ``__Host-``."""
+
+    jwt_cookie_samesite: str = "Lax"
+    """``"Strict"``, ``"Lax"``, or ``"None"`` for pages of other sites."""
+
+    jwt_cookie_secure: bool = True
+    """Whether cookies go over HTTPS only. False is for ``app.debug`` and ``app.testing``."""
+
+    jwt_refresh_path: str = "/"
+    """``Path`` of the cookie with the refresh token: that of the view that refreshes."""
+
+    jwks_path: str | None = None
+    """Where the public keys are served, such as ``"/.well-known/jwks.json"``. Not set: nowhere."""
+
     jwt_require_exp: bool = True
     """Whether a token without ``exp`` is refused."""
 
@@ -218,6 +249,22 @@ def _choice(*words: str) -> Reader:
     return read
 
 
+def _words(*known: str) -> Reader:
+    one = _choice(*known)
+
+    def read(key: str, value: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one(key, word) for word in _texts(key, value)))
+
+    return read
+
+
+def _path(key: str, value: Any) -> str:
+    text = _text(key, value)
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or set(text) & set(" ;?#<>"):
+        raise _wrong(key, value, "a path that begins with /")
+    return text
+
+
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(key, value, "a text that is not empty")
@@ -279,6 +326,16 @@ _READERS: dict[str, Reader] = {
     "jwt_audience": _texts,
     "jwt_leeway": _seconds(0, 600),
     "jwt_lifetime": _seconds(1, 366 * 86400),
+    "jwt_refresh_lifetime": _seconds(60, 10 * 366 * 86400),
+    "jwt_family_lifetime": _seconds(60, 10 * 366 * 86400),
+    "jwt_refresh_overlap": _seconds(0, 120),
+    "jwt_revocation": _boolean,
+    "jwt_locations": _words("header", "cookie", "json", "query"),
+    "jwt_cookie_domain": _text,
+    "jwt_cookie_samesite": _choice("Strict", "Lax", "None"),
+    "jwt_cookie_secure": _boolean,
+    "jwt_refresh_path": _path,
+    "jwks_path": _path,
     "jwt_require_exp": _boolean,
     "jwt_types": _texts,
     "jwt_scopes_claim": _texts,

@@ -53,6 +53,7 @@ _TABLE = (
     Problem("body.invalid", 422, "The body does not have the shape that this resource needs."),
     Problem("body.media_type", 415, "The body is not of a media type that this resource reads."),
     Problem("body.too_large", 413, "The body is larger than this resource reads."),
+    Problem("csrf.invalid", 403, "The request does not prove that it is from a page of this site."),
     Problem("guard.failed", 500, "The request could not be checked."),
     Problem("json.duplicate_key", 400, "The body names a member twice."),
     Problem("json.encoding", 400, "The body is not UTF-8 text without a byte order mark."),

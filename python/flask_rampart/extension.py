@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 from flask.sansio.blueprints import Blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ._native import Clock
-from .access import Schemes
+from .access import Schemes, public
 from .apikeys import ApiKeys
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
@@ -66,13 +67,20 @@ class Rampart:
             Records: records,
         }
         bearer = Challenge("Bearer")
+        tokens: Tokens | None = None
         if settings.jwt_keys:
-            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer)
+            tokens = Tokens(settings, self._clock, app.root_path, records, challenge=bearer)
+            services[Tokens] = schemes["jwt"] = tokens
         if settings.api_keys:
             services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
-            if settings.store is not None:
-                records.open()
+        keeps_records = settings.api_keys or (tokens is not None and tokens.revocations is not None)
+        if keeps_records and settings.store is not None:
+            records.open()
         state = AppState(app, settings, services)
+        if tokens is not None:
+            state.at_seal.append(tokens.check)
+            if settings.jwks_path is not None:
+                _serve_keys(app, tokens, settings.jwks_path)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
             issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
@@ -95,7 +103,7 @@ class Rampart:
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
         state.at_seal.append(lambda app: _keeps(app, request_class))
-        if settings.api_keys:
+        if keeps_records:
             # Not before: where it is not set, the place of the store depends on `app.testing`.
             state.at_seal.append(lambda app: records.open())
         _wrap(app, lambda inner: RampartMiddleware(inner, policy))
@@ -156,6 +164,24 @@ def _state(app: Flask) -> AppState:
     if state is None:
         raise ConfigError(f"{app.name} has no Rampart: call Rampart(app) or init_app(app) first.")
     return state
+
+
+def _serve_keys(app: Flask, tokens: Tokens, path: str) -> None:
+    document = json.dumps(tokens.public_keys())
+    if document == '{"keys": []}':
+        raise ConfigError("RAMPART_JWKS_PATH: RAMPART_JWT_KEYS has no public key to serve; a shared secret is none.")
+
+    @public
+    def keys() -> Response:
+        return Response(
+            document, mimetype="application/jwk-set+json", headers={"Cache-Control": f"public, max-age={_KEYS_FRESH}"}
+        )
+
+    app.add_url_rule(path, "rampart_jwks", keys, methods=["GET"])
+
+
+_KEYS_FRESH = 300
+"""Seconds for which others may keep our keys: publish a new key so long before it signs."""
 
 
 def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:
