@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from ..errors import ConfigError, Denied
@@ -106,7 +107,7 @@ class Users:
         # A view that calls another one may have another principal than before.
         if exchange.user is None or exchange.user[0] is not principal:
             if self._loader is None:
-                raise RuntimeError("There is no user loader: declare one by @rampart.user_loader.")
+                raise ConfigError("There is no user loader: declare one by @rampart.user_loader.")
             exchange.user = (principal, settle(self._loader, principal))
         if exchange.user[1] is not None:
             return None
@@ -118,14 +119,23 @@ class Users:
 def user_or_none() -> Any:
     """The app's own user; None for nobody in particular, in a view that has ``@require(optional=True)``.
 
-    :raises Denied: ``auth.invalid``, if the credential is good and its user is gone.
-    :raises RuntimeError: outside a request, or without ``@rampart.user_loader``.
+    :raises Denied: ``auth.invalid``, if the credential is good and its user is gone; ``guard.failed``, if the loader
+        fails.
+    :raises ConfigError: without ``@rampart.user_loader``.
+    :raises RuntimeError: outside a request.
     """
     exchange = current_exchange()
     state = cast("AppState", exchange.owner)
-    denied = state.services[Users].load(exchange, state.services[Schemes])
+    try:
+        denied = state.services[Users].load(exchange, state.services[Schemes])
+    except (ConfigError, HTTPException):
+        raise
+    except Exception as error:
+        # Not as it is: `if current_user:` takes a RuntimeError for "there is none" (werkzeug's LocalProxy).
+        state.app.logger.exception("The user loader failed; the request is refused (request %s).", exchange.id)
+        denied = Denied.of("guard.failed", reason=type(error).__name__)
     if denied is not None:
-        raise exchange.refuse(denied)
+        raise exchange.refuse(denied) from None
     return exchange.user[1] if exchange.principal is not None and exchange.user is not None else None
 
 
@@ -140,6 +150,7 @@ current_user: Any = LocalProxy(_user)
 """What ``@rampart.user_loader`` gives for the current principal, loaded when it is first read, once for each request.
 False where ``require(optional=True)`` let nobody in particular through.
 
-:raises Denied: ``auth.invalid``, 401, when it is read and the loader gives None.
-:raises RuntimeError: outside a request, without a principal, or without a loader.
+:raises Denied: ``auth.invalid``, 401, when it is read and the loader gives None; ``guard.failed``, if the loader fails.
+:raises ConfigError: without a loader.
+:raises RuntimeError: outside a request, or without a principal.
 """
