@@ -13,16 +13,9 @@ from flask.views import MethodView
 from flask_rampart import Clock, ConfigError, Denied, Principal, Rampart, require
 from flask_rampart.guards import EXTENSION
 
-from .conftest import KEYS, bearer
+from .conftest import KEYS, Named, bearer
 
 Sign = Callable[..., str]
-
-
-class Named(Flask):
-    def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
-        if endpoint is None and getattr(view_func, "__name__", "") == "<lambda>":
-            endpoint = f"view-{len(self.view_functions)}"
-        super().add_url_rule(rule, endpoint, view_func, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

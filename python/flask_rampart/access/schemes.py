@@ -151,6 +151,8 @@ def check_names(name: str, challenge: str | None, header: str | None) -> None:
             f'rampart.scheme({name!r}, header=...) is the name of a header field, such as "X-Signature", '
             f"not {header!r}."
         )
+    if header is not None and header.lower() == "cookie":
+        raise ConfigError(f"rampart.scheme({name!r}): leave header= out, and read request.cookies in the function.")
 
 
 def _says_nothing(value: str) -> bool:
