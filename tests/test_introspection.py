@@ -107,6 +107,15 @@ def test_what_is_no_token_is_shown_to_nobody(serve: App, net: Net) -> None:
     assert net.asked == []
 
 
+def test_our_own_api_keys_are_shown_to_no_issuer(serve: App, net: Net) -> None:
+    app = serve(asking(), RAMPART_API_KEYS=True, RAMPART_API_KEY_PREFIX="shop", TESTING=True)
+    for wrong in ("shop_live_x", "shop_test_x"):
+        assert code(app, wrong) == "token.invalid"
+    assert net.asked == []
+    net.tokens["rk_live_x"] = active()
+    assert code(app, "rk_live_x") == "ok"
+
+
 def test_five_parts_are_opaque_since_only_the_issuer_can_open_them(serve: App, net: Net) -> None:
     net.tokens["a.b.c.d.e"] = active()
     assert code(serve(asking()), "a.b.c.d.e") == "ok"

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from cryptography import x509
@@ -23,8 +24,8 @@ from cryptography.x509.oid import NameOID
 from flask import Flask
 
 from flask_rampart import Clock, require
-from flask_rampart.issuers import Issuers, transport
-from flask_rampart.issuers.transport import Fetched, FetchFailed, fetch, is_permitted
+from flask_rampart.issuers import Issuers, keys, transport
+from flask_rampart.issuers.transport import Fetched, FetchFailed, Form, fetch, is_permitted
 
 from .conftest import bearer
 from .issuing import AUDIENCE, jwks, new_key, token_of
@@ -37,6 +38,8 @@ class Server:
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
+        self.tokens: dict[str, Any] = {}
+        self.asked: list[dict[str, list[str]]] = []
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.port = 0
         self.start()
@@ -49,12 +52,24 @@ class Server:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                """Introspection (RFC 7662): for the client that has the secret."""
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                server.asked.append(form)
+                if self.headers.get("Authorization") != "Basic YXBpOmh1bnRlcjI=":
+                    self.send_error(401)
+                    return
+                self.answer(server.tokens.get(form["token"][0], {"active": False}))
+
             def do_GET(self) -> None:
                 server.seen.append((self.path, dict(self.headers)))
                 found = server.documents.get(self.path)
                 if found is None:
                     self.send_error(404)
                     return
+                self.answer(found)
+
+            def answer(self, found: Any) -> None:
                 body = json.dumps(found).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -199,6 +214,46 @@ def test_a_server_that_is_not_there_is_a_failure() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(FetchFailed, match="on the way"):
         get(port)
+
+
+def test_a_question_is_posted_and_its_secret_follows_no_redirect(server: Server) -> None:
+    received: list[bytes] = []
+
+    def post(port: int, form: Form) -> Fetched:
+        url = f"http://127.0.0.1:{port}/i?p=1"
+        return fetch(url, allow_private=True, allow_http=True, deadline=time.monotonic() + 5, form=form)
+
+    form = Form(b"token=a%2Bb", "Basic aHVudGVyMg==")
+    assert repr(form) == str(form) == "Form(...)"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while b"token=" not in b"".join(received):
+                    received.append(connection.recv(65536))
+                connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert post(listener.getsockname()[1], form).body == b"{}"
+        thread.join(10)
+    head, _, body = b"".join(received).partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /i?p=1 HTTP/1.1\r\n") and body == b"token=a%2Bb"
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    assert fields.pop(b"Host").startswith(b"127.0.0.1:")
+    assert fields == {
+        b"Accept": b"application/json",
+        b"Accept-Encoding": b"identity",
+        b"Connection": b"close",
+        b"Content-Type": b"application/x-www-form-urlencoded",
+        b"Content-Length": b"11",
+        b"Authorization": b"Basic aHVudGVyMg==",
+    }
+    moved = f"HTTP/1.1 307 Moved\r\nLocation: {server.url}/\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw(saying(moved)) as port, pytest.raises(FetchFailed, match="redirect"):
+        post(port, form)
+    assert server.asked == []
 
 
 # Addresses.
@@ -351,6 +406,30 @@ def test_the_certificate_is_checked_for_the_hosts_name(
     assert asked == [host]
 
 
+def test_what_goes_over_a_connection_is_not_given_away_by_the_environment(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # SSL_CERT_FILE says whom the host trusts, and is honoured; SSLKEYLOGFILE would let others read secrets.
+    pem, context = certificate
+    log = tmp_path / "keys.log"
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    resolving(monkeypatch, ["127.0.0.1"])
+    with raw(saying(OK + b"Content-Length: 2\r\n\r\n{}"), context) as port:
+        url = f"https://id.example:{port}/"
+        assert fetch(url, allow_private=True, allow_http=False, deadline=time.monotonic() + 5).body == b"{}"
+    assert not log.exists()
+
+
+def test_no_older_tls_than_1_2_is_spoken(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = transport._context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+    assert context.keylog_filename is None
+
+
 # The whole way.
 
 
@@ -452,3 +531,67 @@ def test_1000_unknown_kids_make_one_fetch_over_the_network(app: Flask, server: S
     assert answers == {"token.invalid"}
     assert server.fetches("/keys") == 2
     assert code(app, token_of(key, iss=server.url, jti="x")) == "ok"
+
+
+def test_a_name_server_that_hangs_holds_no_request_beyond_its_wait(
+    app: Flask, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `getaddrinfo` knows no timeout: it runs on the thread of the fetch, for which requests wait a bounded time.
+    monkeypatch.setattr(keys, "WAIT", 0.2)
+    key = new_key("one")
+    server.documents["/keys"] = jwks(key)
+    answers = threading.Event()
+    ask = socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        answers.wait(10)
+        return ask(*args, **options)
+
+    monkeypatch.setattr(transport.socket, "getaddrinfo", slow)
+    app.extensions["rampart"].seal()
+    begun = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        found = set(pool.map(lambda _: code(app, token_of(key, iss=server.url)), range(20)))
+    assert found == {"auth.unavailable"} and time.monotonic() - begun < 4
+    answers.set()
+    settle(app)
+    assert code(app, token_of(key, iss=server.url)) == "ok"
+
+
+def test_opaque_tokens_are_asked_about_over_the_network(make_app: App, server: Server, clock: Clock) -> None:
+    asked = {"client_id": "api", "client_secret": "hunter2", "cache": 30}
+    spec = {"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}
+    app = make_app(TESTING=True, RAMPART_ISSUERS=[{**spec, "introspection": asked}])
+    app.get("/")(require()(lambda: "ok"))
+    server.documents["/.well-known/openid-configuration"] = {
+        "issuer": server.url,
+        "introspection_endpoint": f"{server.url}/introspect",
+    }
+    server.tokens["opaque"] = {"active": True, "sub": "ada", "aud": AUDIENCE}
+    assert code(app, "opaque") == code(app, "opaque") == "ok"
+    assert code(app, "other") == "token.invalid"
+    assert server.asked == [{"token": [token], "token_type_hint": ["access_token"]} for token in ("opaque", "other")]
+    server.kill()
+    assert code(app, "opaque") == "ok"
+    clock.advance(30)
+    for _ in range(5):
+        assert code(app, "opaque") == "auth.unavailable"
+    server.start()
+    assert code(app, "opaque") == "auth.unavailable"  # in the back-off, nobody is asked
+    clock.advance(2)
+    assert code(app, "opaque") == "ok"
+    # Revoked at the issuer: over, some seconds later.
+    server.tokens.clear()
+    clock.advance(30)
+    assert code(app, "opaque") == "token.invalid"
+
+
+def test_a_secret_that_the_issuer_does_not_know_makes_nobody_guess(make_app: App, server: Server) -> None:
+    asked = {"endpoint": f"{server.url}/i", "client_id": "api", "client_secret": "wrong"}
+    spec = {"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}
+    app = make_app(TESTING=True, RAMPART_ISSUERS=[{**spec, "introspection": asked}])
+    app.get("/")(require()(lambda: "ok"))
+    server.tokens["opaque"] = {"active": True, "sub": "ada", "aud": AUDIENCE}
+    for n in range(10):
+        assert code(app, f"opaque{n}") == "auth.unavailable"
+    assert len(server.asked) == 1
