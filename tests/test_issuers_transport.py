@@ -1,108 +1,29 @@
-"""Fetching keys over real sockets: what a hostile or broken server may do, and what an outage does to requests."""
+"""Fetching keys and asking over real sockets: what a hostile or broken server may do."""
+
+# ruff: noqa: F811 - a fixture comes from a module
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from flask import Flask
 
-from flask_rampart import Clock, require
-from flask_rampart.issuers import Issuers, keys, transport
+from flask_rampart.issuers import transport
 from flask_rampart.issuers.transport import Fetched, FetchFailed, Form, fetch, is_permitted
 
-from .conftest import bearer
-from .issuing import AUDIENCE, jwks, new_key, token_of
-
-App = Callable[..., Flask]
-
-
-class Server:
-    """A server on this host that can be killed and return at the same port."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Any] = {}
-        self.tokens: dict[str, Any] = {}
-        self.asked: list[dict[str, list[str]]] = []
-        self.seen: list[tuple[str, dict[str, str]]] = []
-        self.port = 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                """Introspection (RFC 7662): for the client that has the secret."""
-                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                server.asked.append(form)
-                if self.headers.get("Authorization") != "Basic YXBpOmh1bnRlcjI=":
-                    self.send_error(401)
-                    return
-                self.answer(server.tokens.get(form["token"][0], {"active": False}))
-
-            def do_GET(self) -> None:
-                server.seen.append((self.path, dict(self.headers)))
-                found = server.documents.get(self.path)
-                if found is None:
-                    self.send_error(404)
-                    return
-                self.answer(found)
-
-            def answer(self, found: Any) -> None:
-                body = json.dumps(found).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "public, max-age=300")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        class Listener(ThreadingHTTPServer):
-            request_queue_size = 64
-            daemon_threads = True
-
-        self._server = Listener(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-
-    def kill(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def fetches(self, path: str) -> int:
-        return sum(seen == path for seen, _ in self.seen)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.kill()
+from .issuing import Server, server
 
 
 @contextlib.contextmanager
@@ -428,170 +349,3 @@ def test_no_older_tls_than_1_2_is_spoken(
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
     assert context.keylog_filename is None
-
-
-# The whole way.
-
-
-@pytest.fixture
-def app(make_app: App, server: Server) -> Flask:
-    app = make_app(
-        TESTING=True,
-        RAMPART_ISSUERS=[{"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}],
-    )
-    app.get("/")(require()(lambda: "ok"))
-    server.documents["/.well-known/openid-configuration"] = {"issuer": server.url, "jwks_uri": f"{server.url}/keys"}
-    return app
-
-
-def code(app: Flask, token: str) -> str:
-    response = app.test_client().get("/", headers=bearer(token))
-    return "ok" if response.status_code == 200 else response.json["code"]
-
-
-def settle(app: Flask) -> None:
-    for source in app.extensions["rampart"].services[Issuers]._sources.values():
-        flight = source._flight
-        assert flight is None or flight.landed.wait(10)
-
-
-def test_200_threads_at_first_use_make_one_fetch_over_the_network(app: Flask, server: Server) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    token = token_of(key, iss=server.url)
-    app.extensions["rampart"].seal()
-    with ThreadPoolExecutor(200) as pool:
-        assert set(pool.map(lambda _: code(app, token), range(200))) == {"ok"}
-    assert server.fetches("/keys") == 1
-
-
-def test_an_issuer_that_is_killed_and_returns(app: Flask, server: Server, clock: Clock) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    token = token_of(key, iss=server.url)
-    server.kill()
-    assert code(app, token) == "auth.unavailable"
-    server.start()
-    assert code(app, token) == "auth.unavailable"  # in the back-off, nothing is tried
-    clock.advance(2)
-    assert code(app, token) == "ok"
-    server.kill()
-    for _ in range(60):
-        clock.advance(60)
-        assert code(app, token) == "ok"
-        settle(app)
-    server.start()
-    new = new_key("two")
-    server.documents["/keys"] = jwks(key, new)
-    clock.advance(120)
-    assert code(app, token_of(new, iss=server.url)) == "ok"
-
-
-def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(app: Flask, server: Server, clock: Clock) -> None:
-    old = new_key("0")
-    server.documents["/keys"] = jwks(old)
-    stop = threading.Event()
-    current = [token_of(old, iss=server.url)]
-    refused: list[str] = []
-    assert code(app, current[0]) == "ok"
-
-    def call() -> None:
-        while not stop.is_set():
-            for token in list(current):
-                found = code(app, token)
-                if found != "ok":
-                    refused.append(found)
-
-    with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(call) for _ in range(6)]
-        for n in range(1, 6):
-            new = new_key(str(n))
-            server.documents["/keys"] = jwks(old, new)
-            clock.advance(31)
-            current.append(token_of(new, iss=server.url))
-            time.sleep(0.1)
-            # Both keys are published while both are in use; then the older one goes.
-            current.pop(0)
-            time.sleep(0.05)
-            old = new
-        stop.set()
-        for each in running:
-            each.result()
-    assert refused == []
-    assert server.fetches("/keys") <= 12
-
-
-def test_1000_unknown_kids_make_one_fetch_over_the_network(app: Flask, server: Server) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    assert code(app, token_of(key, iss=server.url)) == "ok"
-    forged = [token_of(new_key(f"x{n}"), iss=server.url) for n in range(10)]
-    with ThreadPoolExecutor(6) as pool:
-        answers = set(pool.map(lambda n: code(app, forged[n % 10]), range(1000)))
-    assert answers == {"token.invalid"}
-    assert server.fetches("/keys") == 2
-    assert code(app, token_of(key, iss=server.url, jti="x")) == "ok"
-
-
-def test_a_name_server_that_hangs_holds_no_request_beyond_its_wait(
-    app: Flask, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # `getaddrinfo` knows no timeout: it runs on the thread of the fetch, for which requests wait a bounded time.
-    monkeypatch.setattr(keys, "WAIT", 0.2)
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    answers = threading.Event()
-    ask = socket.getaddrinfo
-
-    def slow(*args: Any, **options: Any) -> Any:
-        answers.wait(10)
-        return ask(*args, **options)
-
-    monkeypatch.setattr(transport.socket, "getaddrinfo", slow)
-    app.extensions["rampart"].seal()
-    begun = time.monotonic()
-    with ThreadPoolExecutor(20) as pool:
-        found = set(pool.map(lambda _: code(app, token_of(key, iss=server.url)), range(20)))
-    assert found == {"auth.unavailable"} and time.monotonic() - begun < 4
-    answers.set()
-    settle(app)
-    assert code(app, token_of(key, iss=server.url)) == "ok"
-
-
-def test_opaque_tokens_are_asked_about_over_the_network(make_app: App, server: Server, clock: Clock) -> None:
-    asked = {"client_id": "api", "client_secret": "hunter2", "cache": 30}
-    spec = {"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}
-    app = make_app(TESTING=True, RAMPART_ISSUERS=[{**spec, "introspection": asked}])
-    app.get("/")(require()(lambda: "ok"))
-    server.documents["/.well-known/openid-configuration"] = {
-        "issuer": server.url,
-        "introspection_endpoint": f"{server.url}/introspect",
-    }
-    server.tokens["opaque"] = {"active": True, "sub": "ada", "aud": AUDIENCE}
-    assert code(app, "opaque") == code(app, "opaque") == "ok"
-    assert code(app, "other") == "token.invalid"
-    assert server.asked == [{"token": [token], "token_type_hint": ["access_token"]} for token in ("opaque", "other")]
-    server.kill()
-    assert code(app, "opaque") == "ok"
-    clock.advance(30)
-    for _ in range(5):
-        assert code(app, "opaque") == "auth.unavailable"
-    server.start()
-    assert code(app, "opaque") == "auth.unavailable"  # in the back-off, nobody is asked
-    clock.advance(2)
-    assert code(app, "opaque") == "ok"
-    # Revoked at the issuer: over, some seconds later.
-    server.tokens.clear()
-    clock.advance(30)
-    assert code(app, "opaque") == "token.invalid"
-
-
-def test_a_secret_that_the_issuer_does_not_know_makes_nobody_guess(make_app: App, server: Server) -> None:
-    asked = {"endpoint": f"{server.url}/i", "client_id": "api", "client_secret": "wrong"}
-    spec = {"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}
-    app = make_app(TESTING=True, RAMPART_ISSUERS=[{**spec, "introspection": asked}])
-    app.get("/")(require()(lambda: "ok"))
-    server.tokens["opaque"] = {"active": True, "sub": "ada", "aud": AUDIENCE}
-    for n in range(10):
-        assert code(app, f"opaque{n}") == "auth.unavailable"
-    assert len(server.asked) == 1
