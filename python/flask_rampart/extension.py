@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import access
 from ._native import Clock
-from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public
+from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
@@ -23,6 +23,7 @@ from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
+from .resource_metadata import ResourceMetadata
 from .stores import Records
 from .tokens import Tokens
 from .validation import Bounds, hardened
@@ -76,8 +77,9 @@ class Rampart:
             Policies: self._policies,
             Users: self._users,
         }
-        bearer = Challenge("Bearer")
         tokens: Tokens | None = None
+        metadata = ResourceMetadata.read(settings)
+        bearer = Challenge("Bearer", **({"resource_metadata": metadata.url} if metadata else {}))
         if settings.jwt_keys:
             tokens = Tokens(settings, self._clock, app.root_path, records, challenge=bearer)
             services[Tokens] = schemes["jwt"] = tokens
@@ -90,6 +92,7 @@ class Rampart:
         if tokens is not None:
             state.at_seal.append(tokens.check)
             if settings.jwks_path is not None:
+                state.open_endpoints.add(_JWKS)
                 _serve_keys(app, tokens, settings.jwks_path)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
@@ -98,6 +101,12 @@ class Rampart:
             state.at_seal.append(issuers.check)
         for scheme in self._schemes.values():
             schemes.add(scheme)
+        if metadata is not None:
+            services[ResourceMetadata] = metadata
+            state.open_endpoints.add(metadata.endpoint)
+            # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
+            metadata.serve(app, public)
+            state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
         policy = EdgePolicy(
             headers=header_policy(settings),
             max_body=bounds.max_bytes,
@@ -269,6 +278,17 @@ class Rampart:
         return service
 
 
+def _scopes(state: AppState) -> set[str]:
+    """The scopes that any view of the app demands."""
+    found: set[str] = set()
+    for rule in state.app.url_map.iter_rules():
+        for method in rule.methods or ():
+            for guard, _ in state.guards_of(rule.endpoint, method):
+                if isinstance(guard, require):
+                    found.update(guard.scopes or (), guard.any_scopes or ())
+    return found
+
+
 def _state(app: Flask) -> AppState:
     state: AppState | None = app.extensions.get(EXTENSION)
     if state is None:
@@ -287,9 +307,10 @@ def _serve_keys(app: Flask, tokens: Tokens, path: str) -> None:
             document, mimetype="application/jwk-set+json", headers={"Cache-Control": f"public, max-age={_KEYS_FRESH}"}
         )
 
-    app.add_url_rule(path, "rampart_jwks", keys, methods=["GET"])
+    app.add_url_rule(path, _JWKS, keys, methods=["GET"])
 
 
+_JWKS = "rampart_jwks"
 _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
 
