@@ -16,7 +16,7 @@ FLOORS: list[set[str]] = [
     {"_native"},
     {"errors"},
     {"config", "exchange", "refusals"},
-    {"declarations", "stores"},
+    {"bound", "declarations", "stores"},
     {"guards"},
     {"access", "apikeys", "headers", "issuers", "limits", "redaction", "tokens", "validation"},
     {"edge"},

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ._native import Clock
 from .access import Schemes
 from .apikeys import ApiKeys
+from .bound import Binding
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
 from .errors import ConfigError
@@ -65,17 +66,20 @@ class Rampart:
             Schemes: schemes,
             Records: records,
         }
-        bearer = Challenge("Bearer")
+        binding = _binding(settings, self._clock, limits)
+        bearer = Challenge("Bearer") if binding is None else binding.challenge
         if settings.jwt_keys:
-            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer)
+            services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer, binding)
         if settings.api_keys:
             services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
             if settings.store is not None:
                 records.open()
         state = AppState(app, settings, services)
+        if binding is not None:
+            state.at_seal.append(binding.open)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
-            issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
+            issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer, binding=binding)
             services[Issuers] = schemes["jwt"] = issuers
             state.at_seal.append(issuers.check)
         policy = EdgePolicy(
@@ -149,6 +153,20 @@ class Rampart:
         if service is None:
             raise ConfigError(f"{setting} is not set.")
         return service
+
+
+def _binding(settings: Settings, clock: Clock, limits: Limits) -> Binding | None:
+    """What ties tokens to their senders, if anything shall."""
+    if settings.dpop == "off" and settings.dpop_nonce:
+        raise ConfigError('RAMPART_DPOP_NONCE = True has no effect while RAMPART_DPOP is "off".')
+    if settings.dpop == settings.client_cert == "off":
+        return None
+    if not (settings.jwt_keys or settings.issuers):
+        raise ConfigError(
+            "RAMPART_DPOP and RAMPART_CLIENT_CERT are about tokens, and this app takes none: set RAMPART_JWT_KEYS or "
+            "RAMPART_ISSUERS."
+        )
+    return Binding(settings, clock, lambda: limits.table("proofs"))
 
 
 def _state(app: Flask) -> AppState:

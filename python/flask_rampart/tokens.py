@@ -7,6 +7,8 @@ A request is somebody's when, in this order:
 2. the native verifier accepts the token: length, form, key, algorithm, signature, claims, times
    (RFC 7515, RFC 7519, RFC 8725; the rules stand in ``src/tokens``).
 
+A token that is bound to its sender (``cnf``, RFC 7800) is no bearer token: :mod:`.bound` says when it is taken.
+
 A token is refused as ``token.expired`` only after its signature held; everything else is
 ``token.invalid``, and which part was wrong is told to the log alone.
 
@@ -24,11 +26,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ._native import Clock, Key, VerifiedToken, Verifier
+from ._native import Clock, Key, VerifiedToken, Verifier, carries
+from .bound import Binding
 from .config import Settings, nearest
 from .errors import ConfigError, Denied
 from .exchange import SCOPE, Exchange, Principal
-from .refusals import Challenge, carries_bearer
+from .refusals import Challenge
 
 ALGORITHMS = (
     "HS256",
@@ -51,7 +54,15 @@ _LONGEST = 10 * 366 * 86400
 class Tokens:
     """Issues and verifies an app's tokens; ``rampart.tokens``."""
 
-    def __init__(self, settings: Settings, clock: Clock, root: str, challenge: Challenge | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        root: str,
+        challenge: Challenge | None = None,
+        binding: Binding | None = None,
+    ) -> None:
+        self._binding = binding
         self.challenge = challenge or Challenge("Bearer")
         self._settings = settings
         self._clock = clock
@@ -75,7 +86,8 @@ class Tokens:
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for.
 
-        :raises Denied: ``token.expired`` or ``token.invalid``.
+        :raises Denied: ``token.expired`` or ``token.invalid``; the latter also for a token that is bound to its sender
+            (``cnf``), who is not here to show anything.
         """
         principal = self._principal(token)
         if isinstance(principal, Denied):
@@ -151,12 +163,16 @@ class Tokens:
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
+        if self._binding is not None:
+            return self._binding.settle(self._binding.judge(self._verifier, exchange.environ), exchange)
         found = self._verifier.authenticate(exchange.environ)
         return self.challenge.refused(found) if isinstance(found, tuple) else found
 
     def carries(self, exchange: Exchange) -> bool:
-        """Whether the request has a bearer token, right or wrong."""
-        return carries_bearer(exchange.environ)
+        """Whether the request has a token, right or wrong."""
+        if self._binding is not None:
+            return self._binding.carries(exchange.environ)
+        return carries(exchange.environ, "bearer")
 
     def _principal(self, token: str) -> VerifiedToken | Denied:
         found = self._verifier.judge(token)

@@ -11,17 +11,21 @@
 //! 7. its `typ` (RFC 8725 §3.11), its issuer and its audience are configured ones;
 //! 8. `nbf - leeway <= now < exp + leeway`, and `iat <= now + leeway`.
 //!
-//! Only then is there a [`Verified`], which nothing else can make.
+//! Only then is there a [`Verified`], which nothing else can make. One with `cnf` is no bearer token: its sender must show
+//! the key (DPoP, RFC 9449) or the certificate (RFC 8705) that it is bound to, or it is refused ([`possession`]).
 //!
 //! # What it refuses to do
-//! It fetches no key: `jku`, `x5u`, `jwk` and `x5c` of a header are never followed nor trusted. It knows
+//! It fetches no key: `jku`, `x5u`, `jwk` and `x5c` of a header are never followed nor trusted (but for the `jwk` of
+//! a DPoP proof, which must be the key that the token names). It knows
 //! no JSON serialization, no encrypted token (JWE), no `none`. It takes no algorithm from a token, and
 //! no public key as a shared secret. It reads no clock and keeps no token: the [`seen`] cache holds digests.
 //!
 //! # The rooms within
 //! [`bearer`] where a request carries a token · [`unverified`] which verifier a token is for · [`key`] one key with one
 //! algorithm · [`keyring`] several, by `kid` · [`keyset`] those that an issuer publishes · `header`, `claims`, `json` the
-//! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing.
+//! strict parsers · [`verify`] the rules · [`seen`] tokens that were checked before · [`issue`] signing · [`confirmation`] what
+//! a token is bound to · [`possession`] whether its sender may use it · [`proof`] DPoP proofs · [`thumbprint`] names of keys ·
+//! [`target`] whether two URIs are the same · [`certificate`] certificates as servers and proxies write them.
 //!
 //! # What can break it in deployment
 //! - Workers whose clocks differ by more than `leeway` disagree.
@@ -30,7 +34,9 @@
 //!   the same claims: replay is detected by `jti`, never by the token's bytes.
 
 pub mod bearer;
+pub mod certificate;
 pub mod claims;
+pub mod confirmation;
 pub mod error;
 mod header;
 pub mod issue;
@@ -39,8 +45,12 @@ pub mod key;
 pub mod keyring;
 pub mod keyset;
 mod paths;
+pub mod possession;
+pub mod proof;
 pub mod rules;
 pub mod seen;
+pub mod target;
+pub mod thumbprint;
 pub mod unverified;
 pub mod verify;
 
@@ -51,5 +61,6 @@ pub use error::{Reason, TokenError};
 pub use key::Key;
 pub use keyring::Keyring;
 pub use keyset::KeySet;
+pub use possession::Possession;
 pub use rules::Rules;
 pub use verify::{Verified, Verifier};

@@ -19,20 +19,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from os import urandom
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from flask import Flask
 
-from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, token_issuer
+from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, carries, token_issuer
+from ..bound import Binding
 from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
-from ..refusals import Challenge, carries_bearer
+from ..refusals import Challenge
 from .keys import KeySource, Unavailable
 from .settings import read
 from .transport import Transport, fetch
 
-Verdict = VerifiedToken | tuple[str, str] | None
+V = TypeVar("V")
 _MISS = ("token.invalid", "key")
 _UNKNOWN = ("token.invalid", "issuer")
 
@@ -78,7 +79,9 @@ class Issuers:
         transport: Transport | None = None,
         jitter: Callable[[], float] = random.random,
         challenge: Challenge | None = None,
+        binding: Binding | None = None,
     ) -> None:
+        self._binding = binding
         self.challenge = challenge or Challenge("Bearer")
         self._own = own
         # Without RAMPART_JWT_ISSUER, a token of ours names no issuer.
@@ -122,36 +125,50 @@ class Issuers:
                 raise self.challenge.refused(_UNKNOWN)
             return self._own.verify(token)
 
-        def judge(verifier: Verifier) -> Verdict:
+        def judge(verifier: Verifier) -> VerifiedToken | tuple[str, str]:
             found = verifier.judge(token)
             return found if isinstance(found, tuple) or found.id else ("token.invalid", "subject")
 
         found = self._ask(source, judge)
+        if isinstance(found, tuple):
+            raise self.challenge.refused(found)
         if isinstance(found, Denied):
             raise found
-        assert found is not None  # noqa: S101 - None is for requests without a token
         return found
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
         """The bearer of the request's token; None if it carries none. See the rules above."""
         environ = exchange.environ
-        issuer = bearer_issuer(environ)
+        binding = self._binding
+        issuer = bearer_issuer(environ) if binding is None else binding.issuer(environ)
         if issuer is None:
             return None
         if isinstance(issuer, tuple):
-            return self.challenge.refused(issuer)
+            return self._refused(issuer, environ)
         source = self._sources.get(issuer)
-        if source is not None:
-            return self._ask(source, lambda verifier: verifier.authenticate(environ))
-        if self._own is None or issuer != self._own_issuer:
-            return self.challenge.refused(_UNKNOWN)
-        return self._own.authenticate(exchange)
+        if source is None:
+            if self._own is None or issuer != self._own_issuer:
+                return self._refused(_UNKNOWN, environ)
+            return self._own.authenticate(exchange)
+        if binding is not None:
+            bound = self._ask(source, lambda verifier: binding.judge(verifier, environ))
+            return bound if isinstance(bound, Denied) else binding.settle(bound, exchange)
+        found = self._ask(source, lambda verifier: verifier.authenticate(environ))
+        return self.challenge.refused(found) if isinstance(found, tuple) else found
 
     def carries(self, exchange: Exchange) -> bool:
-        """Whether the request has a bearer token, right or wrong, whoever made it."""
-        return carries_bearer(exchange.environ)
+        """Whether the request has a token, right or wrong, whoever made it."""
+        if self._binding is not None:
+            return self._binding.carries(exchange.environ)
+        return carries(exchange.environ, "bearer")
 
-    def _ask(self, source: _Source, judge: Callable[[Verifier], Verdict]) -> VerifiedToken | Denied | None:
+    def _refused(self, verdict: tuple[str, str], environ: dict[str, Any]) -> Denied:
+        if self._binding is not None:
+            return self._binding.refused(verdict, environ)
+        return self.challenge.refused(verdict)
+
+    def _ask(self, source: _Source, judge: Callable[[Verifier], V]) -> V | Denied:
+        """What *judge* says by the issuer's keys: twice, if the first have no key for it and newer ones can be had."""
         verifier = source.verifier()
         if isinstance(verifier, Unavailable):
             return _unavailable(verifier)
@@ -162,7 +179,7 @@ class Issuers:
                 return _unavailable(newer)
             if newer is not None:
                 found = judge(newer)
-        return self.challenge.refused(found) if isinstance(found, tuple) else found
+        return found
 
 
 def _unavailable(verdict: Unavailable) -> Denied:
