@@ -199,6 +199,14 @@ def test_two_fields_are_no_certificate(proxied: Flask, client: Client) -> None:
             assert code(proxied, fields, PEER) == "token.invalid", second
 
 
+def test_a_name_without_a_hyphen_has_one_spelling(make_app: App, client: Client) -> None:
+    app = guarded(make_app, RAMPART_CLIENT_CERT="header:ClientCert", RAMPART_TRUSTED_PROXIES=PROXY)
+    token = bearer(client.token(MINE.cnf))
+    assert code(app, {**token, "clientcert": MINE.escaped}, PEER) == "ok"
+    for name in ("Client-Cert", "Client_Cert", "Client", "ClientCert_"):
+        assert code(app, {**token, name: MINE.escaped}, PEER) == "token.invalid"
+
+
 def test_the_peer_is_the_sockets_and_not_what_proxyfix_made_of_it(proxied: Flask, client: Client) -> None:
     proxied.wsgi_app = ProxyFix(proxied.wsgi_app, x_for=1)  # type: ignore[method-assign]
     headers = {**bearer(client.token(MINE.cnf)), "Client-Cert": MINE.field}

@@ -4,8 +4,8 @@
 //! 1. there is one field with one proof, at most [`LONGEST`] characters, of three parts of strict base64url;
 //! 2. header and claims are strict JSON objects; `jti` (1 to 256 bytes), `htm`, `htu`, `iat` and `ath` are there, with their types;
 //! 3. `typ` is `dpop+jwt`; `alg` is asymmetric and one of ours; no `crit`, `b64`, `zip` or `enc`;
-//! 4. `jwk` is a public key: any member of a private or secret one refuses (CVE-2026-54431). It is the only key in a header
-//!    that is looked at anywhere in this crate, and
+//! 4. `jwk` is a public key: any member of a private or secret one refuses (CVE-2026-54431), and so does a `use`, `key_ops` or
+//!    `alg` that is not for this. It is the only key in a header that is looked at anywhere in this crate, and
 //! 5. its thumbprint (RFC 7638) is the `jkt` of the access token, whose signature has held;
 //! 6. `ath` is the SHA-256 of that token, `htm` the method of the request, `htu` its [`target`](super::target);
 //! 7. `iat` is within `max_age` of now, either way; `exp` and `nbf`, which a proof need not have, do not contradict;
@@ -17,6 +17,9 @@
 //! # What can break it in deployment
 //! - A client whose clock is off by more than `max_age` is refused.
 //! - A signature can be made into another valid one (ECDSA), so a proof is known by [`Proven::id`], never by its bytes.
+
+use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,8 +33,6 @@ use super::target::Target;
 use super::{json, thumbprint};
 use crate::crypto::{same, sha256};
 use crate::time::UnixTime;
-use std::str::FromStr;
-use std::sync::Arc;
 
 /// Longest proof, in characters. One with an RSA key of 8192 bits has about 4000.
 pub const LONGEST: usize = 8192;
@@ -154,7 +155,8 @@ pub struct Proof<'a> {
     signed: &'a [u8],
     signature: Vec<u8>,
     alg: Algorithm,
-    jwk: Map<String, Value>,
+    /// The JWK without what does not make the key.
+    jwk: String,
     thumbprint: Digest,
     claims: Claims,
 }
@@ -207,7 +209,11 @@ impl<'a> Proof<'a> {
         if thumbprint::is_secret(&jwk) {
             return Err(Fault::Secret);
         }
-        let thumbprint = thumbprint::of(&jwk).ok_or(Fault::Key)?;
+        if !is_for(&jwk, crate::crypto::algorithm_name(alg)) {
+            return Err(Fault::Key);
+        }
+        let jwk = thumbprint::canonical(&jwk).ok_or(Fault::Key)?;
+        let thumbprint = sha256(jwk.as_bytes());
         Ok(Self { signed, signature, alg, jwk, thumbprint, claims })
     }
 
@@ -215,6 +221,14 @@ impl<'a> Proof<'a> {
     pub fn is_slow(&self) -> bool {
         self.alg == Algorithm::ES384
     }
+}
+
+/// Whether a JWK that says what it is for, is for verifying with *alg* (RFC 7517 §4.2 to §4.4).
+fn is_for(jwk: &Map<String, Value>, alg: &str) -> bool {
+    let says = |name: &str, wanted: &str| jwk.get(name).is_none_or(|value| value.as_str() == Some(wanted));
+    let verifies =
+        |value: &Value| value.as_array().is_some_and(|list| list.iter().any(|item| item == "verify"));
+    says("use", "sig") && says("alg", alg) && jwk.get("key_ops").is_none_or(verifies)
 }
 
 /// One strict JSON object.
@@ -250,10 +264,10 @@ fn instant(value: &Value) -> Option<f64> {
     value.as_f64().filter(|seconds| (0.0..9_007_199_254_740_992.0).contains(seconds))
 }
 
-/// Checks proofs, and remembers the keys of those that held.
+/// Checks proofs, and remembers their keys.
 pub struct Proofs {
     max_age: f64,
-    // Building a key is dearer than verifying with it. Only what signed a good proof is in here.
+    // Building a key is dearer than verifying with it. Only keys that some good token is bound to are in here.
     keys: Option<Seen<Key>>,
 }
 
@@ -303,19 +317,20 @@ impl Proofs {
 
     fn verify(&self, proof: &Proof<'_>) -> Result<(), Fault> {
         let name = crate::crypto::algorithm_name(proof.alg);
-        let jwk = Value::Object(proof.jwk.clone()).to_string();
-        // Of all that the JWK says, not of what makes its thumbprint: its `use`, `key_ops` and `alg` count as well.
-        let place = sha256(format!("{name} {jwk}").as_bytes());
+        let place = sha256(&[&proof.thumbprint[..], name.as_bytes()].concat());
         let known = self.keys.as_ref().and_then(|keys| keys.get(&place));
-        let fresh = known.is_none();
         let key = match known {
             Some(key) => key,
-            None => Arc::new(Key::from_jwk(jwk.as_bytes(), Some(name), None, true).map_err(|_| Fault::Key)?),
+            None => {
+                let key = Key::from_jwk(proof.jwk.as_bytes(), Some(name), None, true);
+                let key = Arc::new(key.map_err(|_| Fault::Key)?);
+                // Before its signature is looked at: whoever has stolen a token shall not make us build it each time.
+                if let Some(keys) = &self.keys {
+                    keys.insert(place, Arc::clone(&key), KEY_BYTES);
+                }
+                key
+            }
         };
-        key.verifying().verify(proof.signed, &proof.signature).map_err(|_| Fault::Signature)?;
-        if let (Some(keys), true) = (&self.keys, fresh) {
-            keys.insert(place, key, KEY_BYTES);
-        }
-        Ok(())
+        key.verifying().verify(proof.signed, &proof.signature).map_err(|_| Fault::Signature)
     }
 }

@@ -20,10 +20,15 @@ pub fn is_secret(jwk: &Map<String, Value>) -> bool {
 
 /// The thumbprint of a public RSA, EC or OKP key; `None` for anything else, and for members that are not strict base64url.
 pub fn of(jwk: &Map<String, Value>) -> Option<Digest> {
+    canonical(jwk).map(|text| sha256(text.as_bytes()))
+}
+
+/// What the thumbprint is taken of: a JWK of the members that make the key, and no other.
+pub(super) fn canonical(jwk: &Map<String, Value>) -> Option<String> {
     let text = |name: &str| jwk.get(name)?.as_str();
     let number =
         |name: &str| text(name).filter(|text| !text.is_empty() && URL_SAFE_NO_PAD.decode(text).is_ok());
-    let canonical = match (text("kty")?, text("crv")) {
+    Some(match (text("kty")?, text("crv")) {
         ("RSA", _) => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, number("e")?, number("n")?),
         ("EC", Some(curve @ ("P-256" | "P-384"))) => {
             format!(r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#, number("x")?, number("y")?)
@@ -32,8 +37,7 @@ pub fn of(jwk: &Map<String, Value>) -> Option<Digest> {
             format!(r#"{{"crv":"{curve}","kty":"OKP","x":"{}"}}"#, number("x")?)
         }
         _ => return None,
-    };
-    Some(sha256(canonical.as_bytes()))
+    })
 }
 
 #[cfg(test)]
