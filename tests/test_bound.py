@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -144,6 +145,16 @@ def test_a_proof_by_another_library_is_accepted(app: Flask, alg: str) -> None:
     for _ in range(2):  # the key is known the second time
         response = app.test_client().get("/", headers=client.headers())
         assert (response.status_code, response.json) == (200, {"id": "ada"})
+
+
+def test_a_proof_by_pyjwt_is_accepted_too(app: Flask, client: Client) -> None:
+    app.get("/bound")(require()(lambda: current_principal.bound_to))  # type: ignore[attr-defined]
+    token = client.token()
+    claims = json.loads(_decoded(client.proof(token, htu="http://localhost/bound").split(".")[1]))
+    proof = jwt.encode(claims, client.key.private_key, "ES256", headers={"typ": "dpop+jwt", "jwk": client.jwk})
+    response = app.test_client().get("/bound", headers={"Authorization": f"DPoP {token}", "DPoP": proof})
+    assert response.json == ["key"]
+    assert app.test_client().get("/bound", headers=bearer(client.token(None))).json == []
 
 
 def test_bearer_tokens_live_beside_unless_proofs_are_required(make_app: App, app: Flask, client: Client) -> None:
@@ -685,6 +696,7 @@ def test_a_key_that_is_found_late_uses_a_proof_up_once(serve: App, net: Net, key
         ({"RAMPART_DPOP": "on"}, "'off', 'allowed', 'required'"),
         ({"RAMPART_DPOP": True}, "'off', 'allowed', 'required'"),
         ({"RAMPART_DPOP": ""}, "'off', 'allowed', 'required'"),
+        ({"RAMPART_DPOP": "allowed", "RAMPART_RESOURCE": "https://a:b/"}, "RAMPART_RESOURCE: an origin"),
         ({"RAMPART_DPOP_MAX_AGE": 0}, "from 1 to 600"),
         ({"RAMPART_DPOP_NONCE": 1}, "True or False"),
         ({"RAMPART_DPOP": "required", "RAMPART_JWT_KEYS": ...}, "takes none"),

@@ -69,13 +69,16 @@ class Binding:
                     f"RAMPART_CLIENT_CERT = {self._source!r} needs RAMPART_TRUSTED_PROXIES: the addresses of the "
                     "proxies that set this header field. From anybody else it proves nothing."
                 )
-        self._possession = Possession(
-            clock,
-            dpop=self._dpop,
-            certificates=self._source != "off",
-            max_age=self._max_age,
-            origin=self._resource,
-        )
+        try:
+            self._possession = Possession(
+                clock,
+                dpop=self._dpop,
+                certificates=self._source != "off",
+                max_age=self._max_age,
+                origin=self._resource,
+            )
+        except ValueError as error:
+            raise ConfigError(f"RAMPART_RESOURCE: {error}") from None
         proofs = Challenge("DPoP", algs=" ".join(self._possession.algorithms))
         if self._dpop == "required":
             self.challenge = proofs
