@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -12,13 +13,16 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from flask_rampart import current_principal, require
 from flask_rampart._native import Key
 
 from .conftest import NOW, SECRET
 
+App = Callable[..., Flask]
 _numbers = count()
 URL = "http://localhost/"
 
@@ -93,3 +97,18 @@ class Client:
         """What a good request sends."""
         token = token or self.token()
         return {"Authorization": f"DPoP {token}", "DPoP": self.proof(token, **claims)}
+
+
+def guarded(make_app: App, **config: Any) -> Flask:
+    app = make_app(**config)
+    app.testing = True
+    app.get("/")(require()(lambda: {"id": current_principal.id}))
+    app.post("/")(require()(lambda: "posted"))
+    app.get("/a/<path:rest>")(require()(lambda rest: rest))
+    app.get("/scoped")(require(scopes="write")(lambda: "ok"))
+    return app
+
+
+def code(app: Flask, headers: Any, path: str = "/", **more: Any) -> str:
+    response = app.test_client().get(path, headers=headers, **more)
+    return "ok" if response.status_code == 200 else response.json["code"]
