@@ -29,13 +29,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response
+from flask import Flask, Response, has_request_context
 from werkzeug.local import LocalProxy
 
 from .._native import Clock, Revoked, VerifiedToken, Verifier
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
+from ..guards import current_exchange
 from ..refusals import Challenge, carries_bearer
 from ..stores import Records
 from .families import REFRESH_TYPE, Families, Invalid, Login, Members
@@ -165,6 +166,15 @@ class Tokens:
             ``refresh_token``, as bearer token, or in the cookie.
         :raises Denied: ``token.expired`` or ``token.invalid``; ``auth.missing`` if the request carries none.
         """
+        try:
+            return self._refresh(token)
+        except Denied as denied:
+            # A view raises it, not a guard: so it is noted here, for the log.
+            if has_request_context():
+                current_exchange().refuse(denied)
+            raise
+
+    def _refresh(self, token: str | None) -> TokenPair:
         families = self._needs_families()
         if token is None:
             token, by_cookie = self._places.refresh_token()
