@@ -1,97 +1,27 @@
 """The example ``examples/predict_api``: its model, and each of its routes."""
 
+# ruff: noqa: F401, F811 - fixtures
+
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from examples.predict_api import forge
+from examples.predict_api.accounts import Accounts
+from examples.predict_api.app import create_app
+from examples.predict_api.attacks import SCRIPT
+from examples.predict_api.classifier import MODEL, Classifier
+from examples.predict_api.logs import leaks
+from examples.predict_api.report import GOT, TRIED, WHY
+from examples.predict_api.train import accuracy, read, render, train
+from flask_rampart.errors import PROBLEMS
 
-from examples.predict_api import forge  # noqa: E402
-from examples.predict_api.accounts import Accounts, new_account, save  # noqa: E402
-from examples.predict_api.app import create_app, rampart  # noqa: E402
-from examples.predict_api.attacks import SCRIPT  # noqa: E402
-from examples.predict_api.classifier import MODEL, Classifier  # noqa: E402
-from examples.predict_api.issuer import Issuer  # noqa: E402
-from examples.predict_api.logs import leaks  # noqa: E402
-from examples.predict_api.report import GOT, TRIED, WHY  # noqa: E402
-from examples.predict_api.train import accuracy, read, render, train  # noqa: E402
-from flask_rampart import Denied  # noqa: E402
-from flask_rampart.cli import commands  # noqa: E402
-from flask_rampart.errors import PROBLEMS  # noqa: E402
-
-KEY = forge.new_key()
-ADA = ("ada@mail.example", "correct horse battery")
-GRACE = ("grace@mail.example", "staple of the navy")
-TICKET = {"text": "I was charged twice for the invoice of May"}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The key and the accounts that the app needs."""
-    folder = tmp_path_factory.mktemp("predict")
-    key, users = folder / "key.pem", folder / "users.json"
-    key.write_bytes(forge.private_pem(KEY))
-    people = [
-        new_account("u-ada", *ADA, scopes=["predict"]),
-        new_account("u-grace", *GRACE, scopes=["predict"], roles=["admin"]),
-    ]
-    save(users, people)
-    return {"PREDICT_KEY_PEM": str(key), "PREDICT_USERS": str(users)}
-
-
-QUIET = {"RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://", "RAMPART_STORE": "memory://"}
-
-
-@pytest.fixture
-def app(files: dict[str, str]) -> Flask:
-    return create_app({**files, **QUIET})
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-def bearer(subject: str = "u-ada", **claims: object) -> dict[str, str]:
-    return {"Authorization": f"Bearer {forge.rs256(KEY, {**forge.claims(subject), **claims})}"}
-
-
-def login(client: FlaskClient, email: str, password: str) -> TestResponse:
-    return client.post("/login", json={"email": email, "password": password})
-
-
-def pair(client: FlaskClient, email: str, password: str) -> tuple[str, str]:
-    """The access and the refresh token of a sign-in."""
-    document = login(client, email, password).json or {}
-    return document["access_token"], document["refresh_token"]
-
-
-def refresh(client: FlaskClient, token: str) -> TestResponse:
-    return client.post("/refresh", json={"refresh_token": token})
-
-
-def models(client: FlaskClient, token: str) -> tuple[int, str]:
-    """What a token opens: a route that anybody may call who is somebody."""
-    return got(client.get("/models", headers=by(token)))
-
-
-def by(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def got(answer: TestResponse) -> tuple[int, str]:
-    return answer.status_code, (answer.json or {}).get("code", "")
-
+from .predicting import ADA, KEY, QUIET, TICKET, app, bearer, client, files, got, login, new_key
 
 # --- The model ---
 
@@ -233,197 +163,6 @@ def test_two_apps_count_apart(app: Flask, files: dict[str, str]) -> None:
     answer = other.test_client().get("/admin/stats", headers=bearer("u-grace", roles=["admin"]))
     assert answer.json is not None
     assert answer.json["served"] == 0
-
-
-# --- Logins ---
-
-
-def test_a_login_gives_a_pair_that_nobody_stores(client: FlaskClient) -> None:
-    answer = login(client, *ADA)
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json is not None
-    assert answer.json["scope"] == "predict"
-    assert answer.json["access_token"] != answer.json["refresh_token"]
-
-
-def test_neither_token_of_a_pair_is_taken_for_the_other(client: FlaskClient) -> None:
-    access, renewal = pair(client, *ADA)
-    assert models(client, renewal) == (401, "token.invalid")
-    assert got(refresh(client, access)) == (401, "token.invalid")
-
-
-def test_a_refresh_gives_the_next_pair_with_the_same_rights(client: FlaskClient) -> None:
-    _, renewal = pair(client, *GRACE)
-    document = refresh(client, renewal).json or {}
-    assert document["refresh_token"] != renewal
-    assert got(client.get("/admin/stats", headers=by(document["access_token"]))) == (200, "")
-
-
-def test_a_lost_answer_is_given_again(client: FlaskClient) -> None:
-    _, renewal = pair(client, *ADA)
-    first, again = (refresh(client, renewal).json or {} for _ in range(2))
-    assert first["refresh_token"] == again["refresh_token"]
-
-
-def test_a_refresh_token_that_was_copied_ends_its_login_and_no_other(files: dict[str, str]) -> None:
-    client = create_app({**files, **QUIET, "RAMPART_JWT_REFRESH_OVERLAP": 0}).test_client()
-    access, renewal = pair(client, *ADA)
-    other, _ = pair(client, *ADA)
-    stolen = refresh(client, renewal).json or {}
-    assert models(client, stolen["access_token"]) == (200, "")
-    assert got(refresh(client, renewal)) == (401, "token.invalid")
-    for token in (access, stolen["access_token"]):
-        assert models(client, token) == (401, "token.invalid")
-    assert got(refresh(client, stolen["refresh_token"])) == (401, "token.invalid")
-    assert models(client, other) == (200, "")
-
-
-def test_logging_out_ends_one_login(client: FlaskClient) -> None:
-    access, renewal = pair(client, *ADA)
-    other, _ = pair(client, *ADA)
-    answer = client.post("/logout", headers=by(access))
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert models(client, access) == (401, "token.invalid")
-    assert got(refresh(client, renewal)) == (401, "token.invalid")
-    assert models(client, other) == (200, "")
-
-
-def test_logging_out_everywhere_ends_all_logins_and_the_next_is_valid_at_once(client: FlaskClient) -> None:
-    phone, laptop = pair(client, *ADA), pair(client, *ADA)
-    grace, _ = pair(client, *GRACE)
-    assert client.post("/logout-everywhere", headers=by(phone[0])).status_code == 204
-    for access, renewal in (phone, laptop):
-        assert models(client, access) == (401, "token.invalid")
-        assert got(refresh(client, renewal)) == (401, "token.invalid")
-    assert models(client, grace) == (200, "")
-    assert models(client, pair(client, *ADA)[0]) == (200, "")
-
-
-def test_a_token_that_is_of_no_login_cannot_log_out(client: FlaskClient) -> None:
-    assert got(client.post("/logout", headers=bearer())) == (403, "login.elsewhere")
-    assert got(client.post("/logout")) == (401, "auth.missing")
-    assert got(client.post("/logout-everywhere")) == (401, "auth.missing")
-
-
-def test_the_sixty_first_refresh_of_a_minute_is_refused(client: FlaskClient) -> None:
-    statuses = [client.post("/refresh", json={}).status_code for _ in range(61)]
-    assert statuses == [422] * 60 + [429]
-
-
-# --- API keys ---
-
-
-def on_the_command_line(app: Flask, *arguments: str) -> str:
-    done = app.test_cli_runner().invoke(commands, ["keys", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def new_key(app: Flask) -> tuple[str, str]:
-    """A key with its id."""
-    made = json.loads(
-        on_the_command_line(app, "create", "nightly", "--owner", "u-nightly", "--scopes", "predict", "--json")
-    )
-    return made["key"], made["id"]
-
-
-def test_an_api_key_from_the_command_line_opens_predict_until_it_is_revoked(app: Flask, client: FlaskClient) -> None:
-    key, key_id = new_key(app)
-    answer = client.post("/predict", json=TICKET, headers={"X-API-Key": key})
-    assert answer.json is not None
-    assert answer.json["for"] == "u-nightly"
-    on_the_command_line(app, "revoke", key_id)
-    assert got(client.post("/predict", json=TICKET, headers={"X-API-Key": key})) == (401, "key.invalid")
-
-
-def test_a_key_and_a_token_are_ambiguous_and_a_key_cannot_log_out(app: Flask, client: FlaskClient) -> None:
-    key, _ = new_key(app)
-    assert got(client.post("/predict", json=TICKET, headers={"X-API-Key": key, **bearer()})) == (400, "auth.ambiguous")
-    assert got(client.post("/logout-everywhere", headers={"X-API-Key": key})) == (401, "auth.missing")
-
-
-@pytest.mark.parametrize(("forge_key", "reason"), [(forge.mistyped, "checksum"), (forge.other_secret, "secret")])
-def test_the_demos_forged_keys_fail_for_the_reason_that_it_tells(app: Flask, forge_key: Any, reason: str) -> None:
-    forged = forge_key(new_key(app)[0])
-    with app.app_context(), pytest.raises(Denied) as caught:
-        rampart.api_keys.verify(forged)
-    assert caught.value.reason == reason
-
-
-# --- Another issuer ---
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
-    issuer.start()
-    yield issuer
-    issuer.close()
-
-
-@pytest.fixture
-def trusting(files: dict[str, str], issuer: Issuer) -> FlaskClient:
-    return create_app({**files, **QUIET, "RAMPART_ISSUERS": [issuer.settings]}).test_client()
-
-
-def test_a_token_of_the_issuer_counts_with_its_scopes(trusting: FlaskClient, issuer: Issuer) -> None:
-    answer = trusting.post("/predict", json=TICKET, headers=by(issuer.token("crm")))
-    assert answer.json is not None
-    assert answer.json["for"] == "crm"
-    assert got(trusting.post("/predict", json=TICKET, headers=by(issuer.token("crm", "read")))) == (403, "auth.scope")
-    assert models(trusting, pair(trusting, *ADA)[0]) == (200, "")
-
-
-def test_what_only_says_that_it_is_the_issuers_is_refused(trusting: FlaskClient, issuer: Issuer) -> None:
-    assert models(trusting, issuer.token("crm")) == (200, "")
-    fetched = len(issuer.fetched)
-    kid, key = issuer.newest
-    pem = forge.public_pem(key.public_key())
-    for token in (
-        issuer.token("crm", aud="https://payroll.example"),
-        issuer.token("crm", iss=f"{issuer.url}/other"),
-        forge.hs256_by_public_key(pem, issuer.claims("crm"), kid, "at+jwt"),
-        forge.rs256(KEY, issuer.claims("crm"), kid, "at+jwt"),
-        forge.es256(key, kid, forge.claims("u-ada")),
-    ):
-        assert models(trusting, token) == (401, "token.invalid")
-    assert len(issuer.fetched) == fetched
-
-
-def test_an_issuer_may_stop_and_come_back_with_another_key(trusting: FlaskClient, issuer: Issuer) -> None:
-    known = issuer.token("crm")
-    assert models(trusting, known) == (200, "")
-    issuer.stop()
-    assert models(trusting, known) == models(trusting, issuer.token("crm")) == (200, "")
-    issuer.rotate()
-    issuer.start()
-    assert models(trusting, issuer.token("crm")) == models(trusting, known) == (200, "")
-
-
-def test_a_namesake_at_the_issuer_logs_nobody_out(trusting: FlaskClient, issuer: Issuer) -> None:
-    access, _ = pair(trusting, *ADA)
-    # Whoever knows the name of a login could have it in a token of theirs.
-    family = rampart_family(trusting.application, access)
-    for path in ("/logout", "/logout-everywhere"):
-        answer = trusting.post(path, headers=by(issuer.token("u-ada", sid=family)))
-        assert got(answer) == (403, "login.elsewhere")
-    assert models(trusting, access) == (200, "")
-
-
-def rampart_family(app: Flask, token: str) -> str:
-    with app.app_context():
-        family = rampart.tokens.verify(token).family  # type: ignore[attr-defined]
-    assert family
-    return str(family)
-
-
-def test_the_environment_says_where_things_are(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = {"issuer": "https://id.example", "audience": "https://api.example"}
-    given = {**files, **QUIET, "RAMPART_JWT_REFRESH_OVERLAP": "3", "RAMPART_ISSUERS": json.dumps([entry])}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    config = create_app().config
-    assert (config["RAMPART_JWT_REFRESH_OVERLAP"], config["RAMPART_ISSUERS"]) == (3, [entry])
 
 
 # --- The demo ---

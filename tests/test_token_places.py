@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask, jsonify
 from flask.testing import FlaskClient
 from werkzeug.http import parse_cookie
 
 from flask_rampart import ConfigError, current_principal, public, require
+from flask_rampart._native import Key
 from flask_rampart.tokens import Tokens
 
-from .conftest import bearer
+from .conftest import NOW, bearer
 
 App = Callable[..., Flask]
 
@@ -241,3 +246,39 @@ def test_cookies_that_nobody_would_look_at_are_not_set(make: App) -> None:
 def test_a_location_that_is_none_is_named_with_its_nearest(make_app: App) -> None:
     with pytest.raises(ConfigError, match="Did you mean cookie"):
         make_app(RAMPART_JWT_LOCATIONS=["cookies"])
+
+
+# What a view is told, and tells.
+
+
+def test_a_refresh_that_is_refused_in_a_view_is_in_the_access_log(make: App, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    app = make("header", RAMPART_ACCESS_LOG=str(log))
+    answer = app.test_client().post("/refresh", headers=bearer("not.a.token"), buffered=True)
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["codes"] == ["token.invalid"]
+    assert (answer.json or {})["request_id"] == line["request_id"]
+
+
+def test_the_login_that_another_issuers_token_names_is_not_ended(make: App) -> None:
+    key = Key.from_pem(ec_pem(), "ES256", "k")
+    jwks = {"keys": [json.loads(key.public_jwk() or "")]}
+    issuer = "https://id.example"
+    app = make("header", RAMPART_ISSUERS=[{"issuer": issuer, "audience": "api", "jwks": jwks}])
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    with app.app_context():
+        pair = tokens_of(app).issue_pair("ada")
+    claims = {"iss": issuer, "aud": "api", "sub": "eve", "exp": NOW + 600, "sid": pair.family}
+    client = app.test_client()
+    forged = bearer(key.sign(json.dumps(claims)))
+    assert client.get("/me", headers=forged).status_code == 200
+    # LookupError, as for a login that there is not.
+    assert client.post("/logout", headers=forged).status_code == 500
+    assert client.get("/me", headers=bearer(pair.access)).status_code == 200
+    assert tokens_of(app).refresh(pair.refresh).family == pair.family
+
+
+def ec_pem() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -236,7 +236,7 @@ class Tokens:
         families = self._needs_families()
         if isinstance(of, LocalProxy):
             of = of._get_current_object()
-        family = of if isinstance(of, str) else getattr(of, "family", None)
+        family = of if isinstance(of, str) else self._own_family(of)
         if not isinstance(family, str) or not family or not families.revoke(family):
             raise LookupError("there is no such login: its name is the 'sid' of its tokens")
         self._notify("token_revoked", family=family)
@@ -351,6 +351,11 @@ class Tokens:
     def _current(self) -> None:
         if self.revocations is not None:
             self.revocations.current()
+
+    def _own_family(self, of: Principal) -> str | None:
+        """The login that a principal's token is from. Another issuer may write any ``sid``: it names none of ours."""
+        foreign = any(spec.get("issuer") == of.issuer for spec in self._settings.issuers)
+        return None if foreign else getattr(of, "family", None)
 
     def _needs_revocations(self) -> Revocations:
         if self.revocations is None:
