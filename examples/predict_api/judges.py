@@ -61,7 +61,8 @@ def served(principal: str) -> Judge:
     """The ticket was classified, for *principal*."""
 
     def judge(answers: Sequence[Answer]) -> tuple[str, str]:
-        good = all(answer.status == 200 and answer.document.get("for") == principal for answer in answers)
-        return f"for {principal}", "" if good else "not served, or as somebody else"
+        if all(answer.status == 200 and answer.document.get("for") == principal for answer in answers):
+            return f"for {principal}", ""
+        return answers[-1].code, "not served, or as somebody else"
 
     return judge
