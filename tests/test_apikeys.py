@@ -71,7 +71,7 @@ def field(key: str) -> dict[str, str]:
 
 @pytest.fixture
 def app(make_app: Make) -> Iterator[Flask]:
-    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://")
+    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", TESTING=True)
 
     @app.get("/")
     @require()
@@ -407,7 +407,8 @@ def test_a_store_that_fails_refuses(app: Flask, keys: ApiKeys, monkeypatch: pyte
     assert code(app, key) == "ok"
     monkeypatch.setattr(keys._records.store, "sequence", fails)
     response = app.test_client().get("/", headers=field(key))
-    assert (response.status_code, response.json["code"]) == (500, "guard.failed")
+    assert (response.status_code, response.json["code"]) == (503, "store.unavailable")
+    assert int(response.headers["Retry-After"]) >= 1 and "away" not in response.text
 
 
 def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys, clock: Clock) -> None:
@@ -497,6 +498,7 @@ def test_no_log_shows_a_key_of_any_prefix(make_app: Make, tmp_path: Path, prefix
     app = make_app(
         RAMPART_API_KEYS=True,
         RAMPART_STORE="memory://",
+        TESTING=True,
         RAMPART_API_KEY_PREFIX=prefix,
         RAMPART_API_KEY_ENVIRONMENT=environment,
         RAMPART_ACCESS_LOG=str(log),
@@ -534,7 +536,7 @@ def test_the_scheme_is_there_where_the_app_asks_for_it(make_app: Make) -> None:
 
 
 def test_an_app_with_keys_alone_needs_no_jwt(make_app: Make) -> None:
-    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", RAMPART_JWT_KEYS=...)
+    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", TESTING=True, RAMPART_JWT_KEYS=...)
     app.get("/")(require()(lambda: "ok"))
     with app.app_context():
         new = Rampart().api_keys.create("ci")
@@ -551,7 +553,7 @@ def test_an_app_with_keys_alone_needs_no_jwt(make_app: Make) -> None:
         ({"RAMPART_API_KEY_ENVIRONMENT": "prod"}, "'live', 'test'"),
         ({"RAMPART_API_KEYS": "yes"}, "True or False"),
         ({"RAMPART_STORE": "sqlite:////proc/nowhere/x"}, "RAMPART_STORE"),
-        ({"RAMPART_STORE": "redis://h"}, "sqlite:///file"),
+        ({"RAMPART_STORE": "redis:/h"}, "sqlite:///file"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_up(make_app: Make, config: dict[str, Any], words: str) -> None:
@@ -681,8 +683,9 @@ def test_forked_workers_of_one_loaded_app_agree(shared: ApiKeys) -> None:
 
 def test_records_put_back_to_an_earlier_state_are_read_anew(shared: ApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     # Within a second, by another program: here, at once.
-    monkeypatch.setattr("flask_rampart.stores.sqlite.POLL_SECONDS", 0)
     store = shared._records.store
+    assert isinstance(store, SqliteStore)
+    monkeypatch.setattr(store._sequences, "_poll", 0)
     new = shared.create("ci")
     shared.verify(new.key)
     record = store.get(KIND, new.id)
@@ -690,7 +693,6 @@ def test_records_put_back_to_an_earlier_state_are_read_anew(shared: ApiKeys, mon
     # As a backup does: the numbers go back, and the key is not there yet.
     import sqlite3
 
-    assert isinstance(store, SqliteStore)
     raw = sqlite3.connect(store.path)
     raw.executescript("DELETE FROM records; DELETE FROM changes; DELETE FROM sequences;")
     raw.close()

@@ -20,7 +20,7 @@ from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
-from .stores import Records
+from .stores import Records, Store
 from .tokens import Tokens
 from .validation import Bounds, hardened
 
@@ -38,13 +38,15 @@ class Rampart:
 
     :param app: the app, or None for the factory pattern.
     :param clock: what time it is, for every guard; ``Clock.manual(...)`` in tests.
+    :param store: where records are kept, such as ``RedisStore(client)``, instead of what ``RAMPART_STORE`` names.
     :raises ConfigError: for a setting that cannot be used; see ``docs/defaults.md``.
 
     Settings are read from ``app.config`` here: set them before.
     """
 
-    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None, store: Store | None = None) -> None:
         self._clock = clock or Clock.system()
+        self._store = store
         if app is not None:
             self.init_app(app)
 
@@ -57,7 +59,7 @@ class Rampart:
         limits = Limits(settings, self._clock, f"{app.import_name}\0{app.root_path}", lambda: app.testing)
         bounds = Bounds(settings, app)
         schemes = Schemes()
-        records = Records(settings, app.instance_path, lambda: app.testing)
+        records = Records(settings, app.instance_path, lambda: app.testing, self._store)
         services: dict[type, Any] = {
             Clock: self._clock,
             Limits: limits,
@@ -70,7 +72,7 @@ class Rampart:
             services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer)
         if settings.api_keys:
             services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
-            if settings.store is not None:
+            if records.given:
                 records.open()
         state = AppState(app, settings, services)
         if settings.issuers:
@@ -95,6 +97,7 @@ class Rampart:
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
         state.at_seal.append(lambda app: _keeps(app, request_class))
+        state.at_seal.append(records.check)
         if settings.api_keys:
             # Not before: where it is not set, the place of the store depends on `app.testing`.
             state.at_seal.append(lambda app: records.open())
