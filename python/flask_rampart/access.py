@@ -31,6 +31,11 @@ Words = str | Iterable[str]
 class Schemes(dict[str, Scheme]):
     """The kinds of credentials that an app takes, by name."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: What counts the use of credentials of a kind that may have a quota of their own. Handed over at start-up.
+        self.meters: dict[str, Check] = {}
+
 
 def _words(name: str, given: Words) -> frozenset[str]:
     words = given.split() if isinstance(given, str) else list(given)
@@ -91,8 +96,9 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         self.roles = _some("roles", roles)
         self.any_roles = _some("any_roles", any_roles)
         # Identity is settled before the quotas that go by it; permission is asked after them.
+        self.companions = (_Meter(self),)
         if any((self.scopes, self.any_scopes, self.roles, self.any_roles)):
-            self.companions = (_Permission(self),)
+            self.companions += (_Permission(self),)
 
     def __repr__(self) -> str:
         parts = [repr(scheme) for scheme in self.schemes]
@@ -159,6 +165,38 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
             return Denied.of("auth.missing", headers=challenges)
 
         return identify
+
+
+class _Meter(Guard):
+    """Counts the use of a credential that has a quota of its own, between who it is and whether they may."""
+
+    stage = Stage.QUOTA
+    name = "require"
+    # As the guard that it comes with; where no credential has a quota, there is nothing to do.
+    opens = True
+
+    def __init__(self, demand: require) -> None:
+        self.demand = demand
+
+    def __repr__(self) -> str:
+        return repr(self.demand)
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[_Meter, str]], state: AppState, endpoint: str) -> Check | None:
+        schemes: Schemes = state.services[Schemes]
+        meters = schemes.meters
+        if not meters:
+            return None
+
+        def count(exchange: Exchange) -> Denied | None:
+            # Once for a request, also where a view calls another that is guarded.
+            if exchange.ran and any(type(guard) is _Meter for guard in exchange.ran):
+                return None
+            principal = exchange.principal
+            meter = None if principal is None else meters.get(principal.kind)
+            return None if meter is None else meter(exchange)
+
+        return count
 
 
 class _Permission(Guard):

@@ -71,7 +71,9 @@ class Rampart:
         if settings.jwt_keys:
             services[Tokens] = schemes["jwt"] = Tokens(settings, self._clock, app.root_path, bearer)
         if settings.api_keys:
-            services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
+            services[ApiKeys] = schemes["api_key"] = api_keys = ApiKeys(settings, self._clock, records)
+            limits.terms = api_keys.terms
+            schemes.meters["api_key"] = limits.meter
             if records.given:
                 records.open()
         state = AppState(app, settings, services)
