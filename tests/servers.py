@@ -39,14 +39,6 @@ class Place(NamedTuple):
     def open(self) -> Store:
         return open_store(self.url, self.folder, prefix=self.prefix)
 
-    def script(self) -> str:
-        """The head of a program that has it as ``store``."""
-        return (
-            "import os, sys, time, signal\n"
-            "from flask_rampart.stores import open_store\n"
-            f"store = open_store({self.url!r}, {self.folder!r}, prefix={self.prefix!r})\n"
-        )
-
 
 class Redis:
     """A running server. It can be ended as by a crash, and begun anew with nothing but what it had written."""

@@ -287,7 +287,7 @@ class SqlAlchemyStore:
         with self._engine.begin() as connection:
             if self.dialect == "postgresql":
                 # For this transaction alone: the connection may be shared, through a pooler, or be the app's.
-                connection.execute(sa.text(f"SET LOCAL statement_timeout TO {BUSY_SECONDS * 1000}"))
+                connection.execute(sa.text(f"SET LOCAL statement_timeout TO {int(BUSY_SECONDS * 1000)}"))
             yield connection
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
