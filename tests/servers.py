@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -114,7 +115,7 @@ class Postgres:
             connection.execute(statement)
 
     def stop(self) -> None:
-        self.process.terminate()
+        self.process.send_signal(signal.SIGQUIT)  # SIGTERM waits for whoever is connected
         self.process.wait()
 
     def _answers(self) -> bool:

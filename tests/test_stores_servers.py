@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -355,19 +356,32 @@ def test_an_engine_of_the_apps_own_is_taken_and_left_as_it_is(postgres_server: P
     # Whatever its isolation is.
     for level in ("AUTOCOMMIT", "SERIALIZABLE"):
         engine = sa.create_engine(postgres_server.fresh(), isolation_level=level)
+        with engine.connect() as connection:
+            before = connection.get_isolation_level()
         store = SqlAlchemyStore(engine, folder=tmp_path / "own")
         assert store.insert("kind", "a", b"1") and not store.insert("kind", "a", b"1")
         found = store.get("kind", "a")
         assert found is not None and store.replace("kind", "a", b"2", found.version)
         assert store.delete("kind", "a") and len(store.changes("kind", 0).keys or ()) == 1
         with engine.connect() as connection:
-            assert connection.get_isolation_level() == level
+            assert connection.get_isolation_level() == before
             assert connection.execute(sa.text("SHOW statement_timeout")).scalar() == "0"
         engine.dispose()
     engine = sa.create_engine(f"sqlite:///{tmp_path}/own/app.sqlite3")
     store = SqlAlchemyStore(engine)
     assert store.insert("kind", "a", b"1")
     engine.dispose()
+
+
+def test_a_store_that_nobody_needs_any_more_closes_its_connections(place_of: Callable[[str], Place]) -> None:
+    place = place_of("postgresql")
+    store: Any = place.open()
+    store.insert("kind", "a", b"1")
+    engine = store._base
+    assert engine.pool.checkedin() == 1
+    del store
+    gc.collect()
+    assert engine.pool.checkedin() == 0
 
 
 def test_tables_of_a_later_version_and_other_databases_are_left_alone(place_of: Callable[[str], Place]) -> None:

@@ -18,6 +18,7 @@ evicts keys at its memory's end (``maxmemory-policy allkeys-...``) would forget 
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -76,6 +77,9 @@ class RedisStore:
         self._check()
         # A server may load the app and fork then: nothing stays open from here.
         self.close()
+        if self._own:
+            # Also when nobody needs the store any more.
+            weakref.finalize(self, self._client.connection_pool.disconnect)
 
     def get(self, kind: str, key: str) -> Record | None:
         checked(kind, key)

@@ -150,6 +150,9 @@ class SqlAlchemyStore:
             # A server may load the app and fork then: nothing stays open from here.
             self.close()
         _stores.add(self)
+        if isinstance(database, str):
+            # Also when nobody needs the store any more.
+            weakref.finalize(self, engine.dispose)
 
     def get(self, kind: str, key: str) -> Record | None:
         checked(kind, key)
@@ -388,7 +391,9 @@ def _connect(url: str, folder: str | Path | None) -> sa.Engine:
         )
     except sa.exc.NoSuchModuleError:
         raise ConfigError(f"RAMPART_STORE: SQLAlchemy knows no {url.partition(':')[0]!r}.") from None
-    except sa.exc.ArgumentError:
+    except ConfigError:
+        raise
+    except (sa.exc.ArgumentError, ValueError):
         raise ConfigError(f"RAMPART_STORE: {without_password(url)} is not the address of a database.") from None
     except ModuleNotFoundError as error:
         raise ConfigError(
