@@ -13,6 +13,10 @@ from flask import Flask
 from flask_rampart import Clock, Rampart
 from flask_rampart._native import Key
 
+from .servers import place_of as place_of
+from .servers import postgres_server as postgres_server
+from .servers import redis_server as redis_server
+
 SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes: the least that HS256 takes
 KEYS = [{"kid": "test", "alg": "HS256", "secret": SECRET}]
 NOW = 1_800_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -21,7 +22,7 @@ TICKET = {"text": "I was charged twice for the invoice of May"}
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The key and the accounts that the app needs."""
     folder = tmp_path_factory.mktemp("predict")
     key, users = folder / "key.pem", folder / "users.json"
@@ -34,7 +35,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PREDICT_KEY_PEM": str(key), "PREDICT_USERS": str(users)}
 
 
-QUIET = {"RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://", "RAMPART_STORE": "memory://"}
+@pytest.fixture
+def files(shared: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same, and a store for this test alone."""
+    return {**shared, "RAMPART_STORE": f"sqlite:///{tmp_path}/records.sqlite3"}
+
+
+QUIET = {"RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://"}
 
 
 @pytest.fixture

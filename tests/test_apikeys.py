@@ -34,6 +34,7 @@ from flask_rampart import (
     RedactingFormatter,
     StoreError,
     current_principal,
+    limit,
     require,
 )
 from flask_rampart._native import Redactor
@@ -71,7 +72,7 @@ def field(key: str) -> dict[str, str]:
 
 @pytest.fixture
 def app(make_app: Make) -> Iterator[Flask]:
-    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://")
+    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", TESTING=True)
 
     @app.get("/")
     @require()
@@ -144,7 +145,7 @@ def test_a_key_without_an_owner_is_named_by_the_first_of_its_line(app: Flask, ke
     third = keys.rotate(second.id, overlap=60)
     for new in (first, second, third):
         answer = app.test_client().get("/", headers=field(new.key)).json
-        assert (answer["id"], answer["token_id"]) == (first.id, new.id)
+        assert (answer["id"], answer["token_id"]) == (f"key:{first.id}", new.id)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +408,8 @@ def test_a_store_that_fails_refuses(app: Flask, keys: ApiKeys, monkeypatch: pyte
     assert code(app, key) == "ok"
     monkeypatch.setattr(keys._records.store, "sequence", fails)
     response = app.test_client().get("/", headers=field(key))
-    assert (response.status_code, response.json["code"]) == (500, "guard.failed")
+    assert (response.status_code, response.json["code"]) == (503, "store.unavailable")
+    assert int(response.headers["Retry-After"]) >= 1 and "away" not in response.text
 
 
 def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys, clock: Clock) -> None:
@@ -429,6 +431,11 @@ def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys
         {"name": "a\nb"},
         {"name": "x" * 257},
         {"owner": ""},
+        {"owner": "key:4fT0xQ9sLm2B"},
+        {"quota": ""},
+        {"quota": "often"},
+        {"quota": 5},
+        {"quota": "1/hour; " * 99},
         {"scopes": ['a"b']},
         {"scopes": ["a b"]},
         {"roles": [""]},
@@ -447,6 +454,113 @@ def test_a_key_of_what_cannot_be_used_is_not_made(keys: ApiKeys, given: dict[str
     with pytest.raises(ValueError):
         keys.create(given.pop("name", "ci"), **given)
     assert keys.list() == []
+
+
+# A quota of its own
+
+
+def ask(app: Flask, key: str, path: str = "/") -> tuple[int, str]:
+    response = app.test_client().get(path, headers=field(key))
+    return response.status_code, "" if response.status_code == 200 else response.json["code"]
+
+
+def test_a_keys_own_quota_holds_for_all_views_together(app: Flask, keys: ApiKeys, clock: Clock) -> None:
+    mine = keys.create("ci", scopes="a b", quota="2/minute")
+    other, free = keys.create("ci", quota="2/minute"), keys.create("ci")
+    assert mine.info.quota == "2/minute"
+    assert ask(app, mine.key) == ask(app, mine.key, "/all") == (200, "")
+    refused = app.test_client().get("/key", headers=field(mine.key))
+    assert (refused.status_code, refused.json["code"]) == (429, "limit.exceeded")
+    assert int(refused.headers["Retry-After"]) == 30 and "RateLimit" in refused.headers
+    assert mine.id not in refused.text and "ci" not in refused.json
+    # At the boundary: not a moment before.
+    clock.advance(29.9)
+    assert ask(app, mine.key) == (429, "limit.exceeded")
+    clock.advance(0.1)
+    assert ask(app, mine.key) == (200, "")
+    assert ask(app, other.key) == (200, "")
+    assert all(ask(app, free.key) == (200, "") for _ in range(5))
+
+
+def test_a_quota_goes_with_the_line_so_rotation_gives_no_new_one(app: Flask, keys: ApiKeys) -> None:
+    old = keys.create("ci", owner="ada", quota="2/hour")
+    assert ask(app, old.key) == (200, "")
+    new = keys.rotate(old.id, overlap=60)
+    assert new.info.quota == "2/hour"
+    assert ask(app, new.key) == (200, "")
+    assert ask(app, new.key) == ask(app, old.key) == (429, "limit.exceeded")
+
+
+def test_a_wrong_key_and_a_missing_scope_cost_what_they_should(app: Flask, keys: ApiKeys) -> None:
+    new = keys.create("ci", quota="2/hour")
+    for _ in range(5):
+        assert ask(app, forged(new.id)) == (401, "key.invalid")  # nobody exhausts it without the key
+    assert ask(app, new.key, "/all") == (403, "auth.scope")  # before permission, so that probing is limited
+    assert ask(app, new.key) == (200, "")
+    assert ask(app, new.key) == (429, "limit.exceeded")
+    keys.revoke(new.id)
+    assert ask(app, new.key) == (401, "key.invalid")
+
+
+def test_a_quota_holds_where_a_worker_has_forgotten_what_it_knew(
+    app: Flask, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_rampart.apikeys._MOST_TERMS", 2)
+    new = keys.create("ci", quota="3/hour")
+    assert ask(app, new.key) == (200, "")
+    for _ in range(5):
+        assert ask(app, keys.create("other").key) == (200, "")
+    assert len(keys._terms) <= 2
+    assert ask(app, new.key) == ask(app, new.key) == (200, "")
+    assert ask(app, new.key) == (429, "limit.exceeded")
+
+
+def test_a_view_that_catches_the_refusal_cannot_go_on_with_the_key(app: Flask, keys: ApiKeys) -> None:
+    guarded = require("api_key")(lambda: "ok")
+
+    def view() -> str:
+        for _ in range(3):
+            try:
+                return str(guarded())
+            except Denied as denied:
+                last = denied.problem.code
+        return last
+
+    app.add_url_rule("/nested", "nested", view)
+    key = keys.create("ci", quota="1/hour").key
+    assert app.test_client().get("/nested", headers=field(key)).text == "ok"
+    assert app.test_client().get("/nested", headers=field(key)).text == "limit.exceeded"
+
+
+def test_a_view_that_calls_another_uses_the_quota_once(app: Flask, keys: ApiKeys) -> None:
+    inner = require("api_key")(lambda: "ok")
+    app.get("/outer")(require("api_key")(lambda: inner() + inner()))
+    key = keys.create("ci", quota="2/hour").key
+    assert [ask(app, key, "/outer")[0] for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_limit_by_api_key_counts_a_line_and_falls_back_to_the_address(app: Flask, keys: ApiKeys, token: Sign) -> None:
+    app.get("/each")(limit("1/hour", by="api_key")(require()(lambda: "ok")))
+    one, other = keys.create("ci", owner="ada"), keys.create("ci", owner="ada")
+    assert ask(app, one.key, "/each") == ask(app, other.key, "/each") == (200, "")
+    assert ask(app, one.key, "/each") == (429, "limit.exceeded")
+    assert ask(app, keys.rotate(one.id, overlap=60).key, "/each") == (429, "limit.exceeded")
+    client = app.test_client()
+    # A token is no key: its requests count by their address, also those of another person.
+    assert client.get("/each", headers=bearer(token(sub="ada"))).status_code == 200
+    assert client.get("/each", headers=bearer(token(sub="bob"))).status_code == 429
+
+
+def test_who_is_named_like_anothers_key_does_not_share_its_quota(app: Flask, keys: ApiKeys, token: Sign) -> None:
+    app.get("/person")(limit("1/hour", by="principal")(require()(lambda: "ok")))
+    unowned = keys.create("ci")
+    owned = keys.create("ci", owner=unowned.id)
+    client = app.test_client()
+    assert ask(app, unowned.key, "/person") == ask(app, owned.key, "/person") == (200, "")
+    assert client.get("/person", headers=bearer(token(sub=f"key:{unowned.id}"))).status_code == 200
+    assert ask(app, unowned.key, "/person") == (429, "limit.exceeded")
+    # One person by key and by token is one person.
+    assert client.get("/person", headers=bearer(token(sub=unowned.id))).status_code == 429
 
 
 # What is kept, and what is said
@@ -497,6 +611,7 @@ def test_no_log_shows_a_key_of_any_prefix(make_app: Make, tmp_path: Path, prefix
     app = make_app(
         RAMPART_API_KEYS=True,
         RAMPART_STORE="memory://",
+        TESTING=True,
         RAMPART_API_KEY_PREFIX=prefix,
         RAMPART_API_KEY_ENVIRONMENT=environment,
         RAMPART_ACCESS_LOG=str(log),
@@ -534,7 +649,7 @@ def test_the_scheme_is_there_where_the_app_asks_for_it(make_app: Make) -> None:
 
 
 def test_an_app_with_keys_alone_needs_no_jwt(make_app: Make) -> None:
-    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", RAMPART_JWT_KEYS=...)
+    app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", TESTING=True, RAMPART_JWT_KEYS=...)
     app.get("/")(require()(lambda: "ok"))
     with app.app_context():
         new = Rampart().api_keys.create("ci")
@@ -551,7 +666,7 @@ def test_an_app_with_keys_alone_needs_no_jwt(make_app: Make) -> None:
         ({"RAMPART_API_KEY_ENVIRONMENT": "prod"}, "'live', 'test'"),
         ({"RAMPART_API_KEYS": "yes"}, "True or False"),
         ({"RAMPART_STORE": "sqlite:////proc/nowhere/x"}, "RAMPART_STORE"),
-        ({"RAMPART_STORE": "redis://h"}, "sqlite:///file"),
+        ({"RAMPART_STORE": "redis:/h"}, "sqlite:///file"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_up(make_app: Make, config: dict[str, Any], words: str) -> None:
@@ -681,8 +796,9 @@ def test_forked_workers_of_one_loaded_app_agree(shared: ApiKeys) -> None:
 
 def test_records_put_back_to_an_earlier_state_are_read_anew(shared: ApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     # Within a second, by another program: here, at once.
-    monkeypatch.setattr("flask_rampart.stores.sqlite.POLL_SECONDS", 0)
     store = shared._records.store
+    assert isinstance(store, SqliteStore)
+    monkeypatch.setattr(store._sequences, "_poll", 0)
     new = shared.create("ci")
     shared.verify(new.key)
     record = store.get(KIND, new.id)
@@ -690,7 +806,6 @@ def test_records_put_back_to_an_earlier_state_are_read_anew(shared: ApiKeys, mon
     # As a backup does: the numbers go back, and the key is not there yet.
     import sqlite3
 
-    assert isinstance(store, SqliteStore)
     raw = sqlite3.connect(store.path)
     raw.executescript("DELETE FROM records; DELETE FROM changes; DELETE FROM sequences;")
     raw.close()
@@ -710,15 +825,28 @@ def run(app: Flask) -> Callable[..., Any]:
 
 
 def test_the_command_line_makes_lists_rotates_and_revokes(run: Callable[..., Any], app: Flask, clock: Clock) -> None:
-    made = run("create", "nightly build", "--owner", "ada", "--scopes", "a b", "--role", "ci", "--lifetime", "90d")
+    made = run(
+        "create",
+        "nightly build",
+        "--owner",
+        "ada",
+        "--scopes",
+        "a b",
+        "--role",
+        "ci",
+        "--lifetime",
+        "90d",
+        "--quota",
+        "9/hour",
+    )
     key = made.stdout.splitlines()[0]
     assert made.exit_code == 0 and code(app, key, "/all") == "ok"
     key_id = key[8:20]
     assert f"The key {key_id} is shown this once. Expires: 2027-04-15 08:00." in made.output
     listed = run("list")
     assert listed.output.splitlines() == [
-        "ID            STATE   NAME           OWNER  SCOPES  ROLES  CREATED           EXPIRES           LAST USED",
-        f"{key_id}  active  nightly build  ada    a b     ci     2027-01-15 08:00  2027-04-15 08:00  2027-01-15 08:00",
+        "ID            STATE   NAME           OWNER  SCOPES  ROLES  QUOTA   CREATED           EXPIRES           LAST USED",
+        f"{key_id}  active  nightly build  ada    a b     ci     9/hour  2027-01-15 08:00  2027-04-15 08:00  2027-01-15 08:00",
         "1 keys",
     ]
     assert key[20:] not in listed.output

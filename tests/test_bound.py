@@ -337,7 +337,7 @@ def test_two_credentials_are_ambiguous(make_app: App, app: Flask, client: Client
     for authorization in (f"DPoP {token}, Bearer {token}", f"Bearer {token}, DPoP {token}", f"DPoP {token},{token}"):
         assert code(app, {"Authorization": authorization, "DPoP": proof}) == "auth.ambiguous"
     assert code(app, {"Authorization": f"DPoP {token}", "DPoP": proof}, "/?access_token=x") == "auth.ambiguous"
-    keys = guarded(make_app, RAMPART_DPOP="allowed", RAMPART_API_KEYS=True, RAMPART_STORE="memory://")
+    keys = guarded(make_app, RAMPART_DPOP="allowed", RAMPART_API_KEYS=True)
     headers = {**client.headers(), "X-API-Key": "rk_live_x"}
     assert code(keys, headers) == "auth.ambiguous"
 

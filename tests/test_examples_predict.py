@@ -21,7 +21,7 @@ from examples.predict_api.report import GOT, TRIED, WHY
 from examples.predict_api.train import accuracy, read, render, train
 from flask_rampart.errors import PROBLEMS
 
-from .predicting import ADA, KEY, QUIET, TICKET, app, bearer, client, files, got, login, new_key
+from .predicting import ADA, KEY, QUIET, TICKET, app, bearer, client, files, got, login, new_key, shared
 
 # --- The model ---
 

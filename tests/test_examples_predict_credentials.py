@@ -35,6 +35,7 @@ from .predicting import (
     on_the_command_line,
     pair,
     refresh,
+    shared,
 )
 
 # --- Logins ---

@@ -21,20 +21,21 @@ from flask_rampart import ConfigError, Rampart, StoreError
 from flask_rampart.stores import MemoryStore, Records, SqliteStore, Store, open_store
 from flask_rampart.stores.protocol import MOST_CHANGES
 
-Make = Callable[[Path], Store]
-
-# A new store is a new row: whatever is here must pass everything up to "A file".
-STORES: dict[str, Make] = {
-    "memory": lambda folder: MemoryStore(),
-    "sqlite": lambda folder: SqliteStore(folder / "own" / "records.sqlite3"),
-}
+from .servers import DURABLE, Place
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    store = STORES[request.param](tmp_path)
+# A new store is a new name here, and in servers.py: it must pass everything up to "A file".
+@pytest.fixture(params=("memory", *DURABLE))
+def store(request: pytest.FixtureRequest, place_of: Callable[[str], Place]) -> Iterator[Store]:
+    store = place_of(request.param).open()
     yield store
     store.close()
+
+
+@pytest.fixture(params=DURABLE)
+def place(request: pytest.FixtureRequest, place_of: Callable[[str], Place]) -> Place:
+    """Of each store that outlives a process."""
+    return place_of(request.param)
 
 
 @pytest.fixture
@@ -97,12 +98,88 @@ def test_a_scan_is_in_order_and_goes_on_where_the_last_one_ended(store: Store) -
     assert store.scan("kind", prefix="x") == []
 
 
-@pytest.mark.parametrize("key", ["", "\u00e9", "\U0001f511", "a%b_c*", "'; DROP TABLE records; --", "\x00"])
+@pytest.mark.parametrize("key", ["", "\u00e9", "\U0001f511", "a%b_c*", "'; DROP TABLE records; --", "k" * 256])
 def test_a_key_is_any_text(store: Store, key: str) -> None:
     assert store.insert("kind", key, b"\x00\xff")
     found = store.get("kind", key)
     assert found is not None and found.value == b"\x00\xff"
-    assert [r.key for r in store.scan("kind", prefix=key)] in ([key], [key] if key else [])
+    assert [r.key for r in store.scan("kind", prefix=key)] == ([key] if key else [])
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "a\udfff", "k" * 257])
+def test_a_text_that_not_every_store_could_hold_is_refused_by_all(store: Store, text: str) -> None:
+    # Truncated at a NUL, or written with a replacement character, two names would become one.
+    attempts: list[Callable[[], Any]] = [
+        lambda: store.get("kind", text),
+        lambda: store.insert("kind", text, b""),
+        lambda: store.insert("kind", "a", b"", group=text),
+        lambda: store.replace("kind", text, b"", 1),
+        lambda: store.replace("kind", "a", b"", 1, group=text),
+        lambda: store.delete("kind", text),
+        lambda: store.note("kind", text, b""),
+        lambda: store.scan("kind", prefix=text),
+        lambda: store.scan("kind", after=text),
+        lambda: store.scan("kind", group=text),
+        lambda: store.get(text, "a"),
+        lambda: store.insert(text, "a", b""),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ValueError) as caught:
+            attempt()
+        assert text not in str(caught.value)
+    assert store.scan("kind") == [] and store.sequence("kind") == 0
+
+
+@pytest.mark.parametrize("end", [float("nan"), float("inf"), float("-inf")])
+def test_an_end_that_is_no_number_is_refused_by_all(store: Store, end: float) -> None:
+    with pytest.raises(ValueError):
+        store.insert("kind", "a", b"", expires=end)
+    with pytest.raises(ValueError):
+        store.note("kind", "a", b"", expires=end)
+
+
+def test_keys_that_look_alike_are_several(store: Store) -> None:
+    # A database's language may take "a" for "A", for "a ", or for an a with an accent (MySQL).
+    alike = ["a", "A", "a ", " a", "\u00e1", "a\u0301", "\uff41"]
+    for key in alike:
+        assert store.insert("kind", key, key.encode())
+    assert [r.key for r in store.scan("kind")] == sorted(alike)
+    assert store.scan("kind", prefix="a", group="x") == []
+    for key in alike:
+        found = store.get("kind", key)
+        assert found is not None and found.value == key.encode()
+
+
+def test_a_group_is_never_taken_for_another_and_changes_with_the_record(store: Store) -> None:
+    for group, key in (("a", "1"), ("a:", "2"), ("ab", "3"), ("", "4"), ("a\x01", "5")):
+        store.insert("kind", key, b"", group=group)
+    assert [r.key for r in store.scan("kind", group="a")] == ["1"]
+    assert [r.key for r in store.scan("kind", group="")] == ["4"]
+    found = store.get("kind", "1")
+    assert found is not None and store.replace("kind", "1", b"", found.version, group="b")
+    assert store.scan("kind", group="a") == []
+    assert [(r.key, r.group) for r in store.scan("kind", group="b", after="0")] == [("1", "b")]
+
+
+def test_a_value_is_any_bytes(store: Store) -> None:
+    for number, value in enumerate((b"", b" ", b"\x00 1 2", bytes(range(256)) * 40)):
+        store.insert("kind", str(number), value, group="g h")
+        found = store.get("kind", str(number))
+        assert found is not None and (found.value, found.group) == (value, "g h")
+
+
+def test_a_scan_of_many_is_whole(store: Store) -> None:
+    for number in range(1203):
+        store.note("kind", f"{number:05}", b"x")
+    assert [r.key for r in store.scan("kind", limit=5000)] == [f"{number:05}" for number in range(1203)]
+    assert len(store.scan("kind", prefix="01", limit=150)) == 150
+
+
+def test_a_record_that_no_longer_expires_is_not_swept(store: Store) -> None:
+    store.insert("kind", "a", b"", expires=5.0)
+    found = store.get("kind", "a")
+    assert found is not None and store.replace("kind", "a", b"", found.version)
+    assert store.sweep(100.0) == 0 and store.get("kind", "a") is not None
 
 
 def test_a_sequence_grows_with_each_change_of_its_kind_alone(store: Store) -> None:
@@ -141,7 +218,13 @@ def test_who_is_too_far_behind_or_ahead_is_told_that_anything_may_have_changed(s
         assert found is not None
         store.replace("kind", "a", b"", found.version)
     assert store.changes("kind", 0).keys is None
-    assert store.changes("kind", store.sequence("kind") - 10).keys == ("a",)
+    late = store.sequence("kind")
+    found = store.get("kind", "a")
+    assert found is not None
+    for _ in range(10):
+        store.replace("kind", "a", b"", found.version)
+        found = store.get("kind", "a") or found
+    assert store.changes("kind", late).keys == ("a",)
 
 
 def test_a_sweep_drops_what_expired_and_counts_it_as_a_change(store: Store) -> None:
@@ -384,7 +467,19 @@ def test_what_was_confirmed_survives_kill_9_at_any_instant(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?mode=memory", "redis://h", "/a/b", "memory"],
+    [
+        "",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///a?mode=memory",
+        "redis://",
+        "redis:/h",
+        "postgres://h/d",
+        "mssql+pyodbc://h/d",
+        "/a/b",
+        "memory",
+    ],
 )
 def test_another_url_is_refused_with_what_there_is(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="RAMPART_STORE") as caught:

@@ -10,8 +10,11 @@ A request is somebody's by API key when, in this order:
 
 Whatever was wrong, the peer is told ``key.invalid``; which part it was, is told to the log alone.
 
-The principal's ``id`` is the key's owner; for a key without one, the id of the first key of its line, which rotation
-keeps, so that quotas by principal go on. ``token_id`` is the key's own id, ``claims`` its metadata.
+The principal's ``id`` is the key's owner; for a key without one, ``key:`` and the id of the first key of its line,
+which rotation keeps, so that quotas by principal go on. No owner's name may begin so: nobody is named like another's
+key. ``token_id`` is the key's own id, ``claims`` its metadata.
+
+A key may have a quota of its own, which its line shares: whoever rotates a key does not get another. Limits count it.
 
 What was checked is remembered. Each request asks the store for one number, whether anything changed; so a revocation
 holds for all workers of the host from their next request on.
@@ -30,7 +33,7 @@ from typing import Any
 from blinker import NamedSignal
 from flask import Flask, current_app, has_request_context
 
-from ._native import Clock, KeyBook, KeyCandidate, VerifiedKey
+from ._native import Clock, KeyBook, KeyCandidate, Quota, VerifiedKey
 from .config import Settings
 from .errors import ConfigError, Denied, RampartError
 from .exchange import SCOPE, Exchange, Principal
@@ -48,6 +51,9 @@ _NOTE_EVERY = 60
 _ROUNDS = 8
 _MOST_TEXT = 256
 _MOST_METADATA = 8192
+_MOST_TERMS = 16_384
+#: What the principal of a key without an owner is named by.
+UNOWNED = "key:"
 
 Duration = float | timedelta
 
@@ -73,6 +79,8 @@ class KeyInfo:
     """The id of the key that takes its place."""
     last_used: float | None = None
     """At most a minute, or a crash, behind."""
+    quota: str | None = None
+    """How often its line may be used, whichever view it calls; None for what the views say alone."""
 
     def state(self, now: float) -> str:
         """``"active"``, ``"rotated"`` (works until it expires), ``"expired"`` or ``"revoked"``."""
@@ -123,6 +131,8 @@ class ApiKeys:
         except ValueError as error:
             raise ConfigError(f"RAMPART_API_KEY_PREFIX: {error}") from None
         self._at = 0
+        # What never changes of a key: so it is remembered without asking whether it still holds.
+        self._terms: dict[str, tuple[str, str | None]] = {}
 
     def create(
         self,
@@ -133,25 +143,28 @@ class ApiKeys:
         roles: str | Iterable[str] = (),
         lifetime: Duration | None = None,
         claims: Mapping[str, Any] | None = None,
+        quota: str | None = None,
     ) -> NewKey:
         """Makes a key.
 
         :param name: what it is for, for people; 1 to 256 characters.
-        :param owner: whom it speaks for; becomes ``current_principal.id``.
+        :param owner: whom it speaks for; becomes ``current_principal.id``. It does not begin with ``key:``.
         :param scopes: what it may be used for (RFC 6749 section 3.3), as ``"a b"`` or a list.
         :param roles: what its holder is, as a list, or one.
         :param lifetime: seconds until it expires, or a ``timedelta``; None for never.
         :param claims: metadata, as JSON of at most 8 KiB; becomes ``current_principal.claims``.
+        :param quota: how often it may be used, all views together, such as ``"1000/hour"``; beside what they say.
         :raises ValueError: for what cannot be used.
         :raises StoreError: if it cannot be written.
         """
         now = self._clock.now()
         record = {
             "name": _text("name", name),
-            "owner": None if owner is None else _text("owner", owner),
+            "owner": None if owner is None else _owner(owner),
             "scopes": _scopes(scopes),
             "roles": _roles(roles),
             "claims": _metadata(claims),
+            "quota": None if quota is None else _quota(quota),
             "expires": None if lifetime is None else now + _seconds("lifetime", lifetime, least=1),
         }
         self._records.store.sweep(now)
@@ -160,7 +173,7 @@ class ApiKeys:
         return new
 
     def rotate(self, key_id: str, *, overlap: Duration, lifetime: Duration | None = None) -> NewKey:
-        """Makes a key with the same name, owner, scopes, roles and metadata; the old one works for *overlap* longer.
+        """Makes a key with the same name, owner, rights, metadata and quota; the old one works for *overlap* longer.
 
         :param overlap: seconds, or a ``timedelta``; 0 ends the old one at once. It never prolongs it.
         :param lifetime: of the new key; the old one's own length if not given.
@@ -178,7 +191,7 @@ class ApiKeys:
         span = None if lifetime is None else _seconds("lifetime", lifetime, least=1)
         if span is None and old["expires"] is not None:
             span = old["expires"] - old["created"]
-        copied = {name: old[name] for name in ("name", "owner", "scopes", "roles", "claims")}
+        copied = {name: old.get(name) for name in ("name", "owner", "scopes", "roles", "claims", "quota")}
         # The new one first: killed between the two, this leaves a key that nobody has ever seen.
         new = self._insert({**copied, "expires": None if span is None else now + span, "line": old["line"]}, now)
         ends = now + seconds if old["expires"] is None else min(old["expires"], now + seconds)
@@ -252,6 +265,25 @@ class ApiKeys:
             return False
         return self._book.carries(environ)
 
+    def terms(self, key_id: str) -> tuple[str, str | None]:
+        """Of a key that was checked: the id of the first key of its line, and its quota.
+
+        :raises Denied: ``key.invalid``, if it was dropped meanwhile.
+        """
+        found = self._terms.get(key_id)
+        if found is None:
+            record = self._records.store.get(KIND, key_id)
+            if record is None:
+                raise self.challenge.refused(("key.invalid", "unknown"))
+            found = self._learn(key_id, json.loads(record.value))
+        return found
+
+    def _learn(self, key_id: str, record: dict[str, Any]) -> tuple[str, str | None]:
+        if len(self._terms) >= _MOST_TERMS:
+            self._terms.clear()
+        found = self._terms[key_id] = (record["line"], record.get("quota"))
+        return found
+
     def _settle(self, look: Callable[[int], Any]) -> Principal | Denied | None:
         book = self._book
         for _ in range(_ROUNDS):
@@ -291,14 +323,17 @@ class ApiKeys:
             candidate,
             at,
             digest=bytes.fromhex(record["sha256"]),
-            principal=record["owner"] or record["line"],
+            principal=record["owner"] or UNOWNED + record["line"],
             scopes=record["scopes"],
             roles=record["roles"],
             claims=json.dumps(record["claims"]),
             expires=record["expires"],
             revoked=record["revoked"] is not None,
         )
-        return self.challenge.refused(verdict) if isinstance(verdict, tuple) else verdict
+        if isinstance(verdict, tuple):
+            return self.challenge.refused(verdict)
+        self._learn(candidate.id, record)
+        return verdict
 
     def _note(self, key_id: str) -> None:
         """Once a minute for each key and worker; what another worker noted in that minute stands."""
@@ -369,6 +404,7 @@ def _info(found: Record, used: bytes | None = None) -> KeyInfo:
         line=record["line"],
         successor=record["successor"],
         last_used=None if used is None else float(used),
+        quota=record.get("quota"),
     )
 
 
@@ -386,6 +422,20 @@ def _text(what: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _MOST_TEXT or not value.isprintable():
         raise ValueError(f"a key's {what} is a printable text of 1 to {_MOST_TEXT} characters")
     return value
+
+
+def _owner(value: Any) -> str:
+    owner = _text("owner", value)
+    if owner.startswith(UNOWNED):
+        raise ValueError(f"a key's owner does not begin with {UNOWNED!r}: so keys without an owner are named")
+    return owner
+
+
+def _quota(value: Any) -> str:
+    try:
+        return "; ".join(quota.text for quota in Quota.parse(_text("quota", value)))
+    except ValueError as error:
+        raise ValueError(f"a key's quota cannot be read: {error}") from None
 
 
 def _scopes(given: str | Iterable[str]) -> list[str]:

@@ -149,8 +149,12 @@ class Settings:
     """``"live"`` or ``"test"``: stands in the keys; one environment refuses the other's."""
 
     store: str | None = None
-    """Where records are: ``"sqlite:///file"`` in the app's instance folder, ``"sqlite:////absolute/file"`` or
-    ``"memory://"``. Not set: ``"sqlite:///rampart.sqlite3"``, and ``"memory://"`` under ``app.testing``."""
+    """Where records are: ``"sqlite:///file"`` in the app's instance folder, ``"sqlite:////absolute/file"``,
+    ``"redis://..."``, ``"rediss://..."``, ``"unix://..."``, an address that SQLAlchemy knows, or ``"memory://"``.
+    Not set: ``"sqlite:///rampart.sqlite3"``, and ``"memory://"`` under ``app.testing``."""
+
+    store_prefix: str = "rampart"
+    """What the names of all records' keys begin with, in a Redis server that other apps use too."""
 
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
@@ -427,6 +431,7 @@ _READERS: dict[str, Reader] = {
     "api_key_prefix": _text,
     "api_key_environment": _choice("live", "test"),
     "store": _text,
+    "store_prefix": _text,
     "limits": _quotas,
     "limit_store": _text,
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),

@@ -81,6 +81,7 @@ _TABLE = (
     Problem("proof.nonce", 401, "The DPoP proof needs the nonce in DPoP-Nonce."),
     Problem("request.malformed", 400, "The request is not well formed."),
     Problem("route.undeclared", 403, "This resource is not open."),
+    Problem("store.unavailable", 503, "The request cannot be checked right now; see Retry-After."),
     Problem("token.expired", 401, "The token has expired."),
     Problem("token.invalid", 401, "The token is not valid here."),
 )

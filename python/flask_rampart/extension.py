@@ -25,7 +25,7 @@ from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
-from .stores import Records
+from .stores import Records, Store
 from .tokens import Revocations, Tokens
 from .validation import Bounds, hardened
 
@@ -44,17 +44,19 @@ class Rampart:
 
     :param app: the app, or None for the factory pattern.
     :param clock: what time it is, for every guard; ``Clock.manual(...)`` in tests.
+    :param store: where records are kept, such as ``RedisStore(client)``, instead of what ``RAMPART_STORE`` names.
     :raises ConfigError: for a setting that cannot be used; see ``docs/defaults.md``.
 
     Settings are read from ``app.config`` here: set them before.
     """
 
-    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None, store: Store | None = None) -> None:
         self._clock = clock or Clock.system()
         self._schemes: dict[str, CustomScheme] = {}
         self._policies = Policies()
         self._users = Users()
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
+        self._store = store
         if app is not None:
             self.init_app(app)
 
@@ -67,7 +69,7 @@ class Rampart:
         limits = Limits(settings, self._clock, f"{app.import_name}\0{app.root_path}", lambda: app.testing)
         bounds = Bounds(settings, app)
         schemes = Schemes()
-        records = Records(settings, app.instance_path, lambda: app.testing)
+        records = Records(settings, app.instance_path, lambda: app.testing, self._store)
         services: dict[type, Any] = {
             Clock: self._clock,
             Limits: limits,
@@ -95,9 +97,11 @@ class Rampart:
             raise ConfigError("RAMPART_JWT_REVOCATION is about tokens: set RAMPART_JWT_KEYS or RAMPART_ISSUERS.")
         revocable = settings.jwt_revocation or (tokens is not None and tokens.revocations is not None)
         if settings.api_keys:
-            services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records, app)
+            services[ApiKeys] = schemes["api_key"] = api_keys = ApiKeys(settings, self._clock, records, app)
+            limits.terms = api_keys.terms
+            schemes.meters["api_key"] = limits.meter
         keeps_records = settings.api_keys or revocable
-        if keeps_records and settings.store is not None:
+        if keeps_records and records.given:
             records.open()
         state = AppState(app, settings, services)
         if tokens is not None:
@@ -145,6 +149,7 @@ class Rampart:
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
         state.at_seal.append(lambda app: _keeps(app, request_class))
+        state.at_seal.append(records.check)
         if keeps_records:
             # Not before: where it is not set, the place of the store depends on `app.testing`.
             state.at_seal.append(lambda app: records.open())

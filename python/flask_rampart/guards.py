@@ -9,8 +9,8 @@ first request, and run once for each request, in the order of its :class:`Stage`
    called it must not go on;
 3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``.
 
-Fail closed: an exception in a guard refuses; an app with guarded views that has no extension answers
-503; a guard of which nothing is known to have run, runs.
+Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read; an app with
+guarded views that has no extension answers 503; a guard of which nothing is known to have run, runs.
 
 A new guard opens neither this file nor any other of the joint's: it is a subclass of :class:`Guard`.
 """
@@ -32,6 +32,7 @@ from .declarations import declare, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .refusals import response_to
+from .stores import StoreError
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import Blueprint
@@ -353,6 +354,10 @@ def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
         if isinstance(error, Denied):
             return error
         raise
+    except StoreError as error:
+        # Its text names the store and the kind of failure; a traceback would show what was asked.
+        current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
+        return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
     except Exception as error:
         current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
         return Denied.of("guard.failed", reason=type(error).__name__)

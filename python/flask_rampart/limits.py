@@ -4,8 +4,9 @@
 
 1. limits by address and global ones, at ``ARRIVAL``: before a credential is looked at, so that forged
    tokens are stopped before cryptography is spent on them;
-2. limits by principal or by a function of the app's, at ``QUOTA``: after who it is, before whether
-   they may.
+2. limits by principal, by API key or by a function of the app's, at ``QUOTA``: after who it is, before whether
+   they may;
+3. the quota of its own that an API key may have, also at ``QUOTA``, wherever ``require`` admits it.
 
 A refused request is charged nothing. Quotas are GCRA (ITU-T I.371): ``"60/minute burst 20"`` refills one
 each second and holds at most 20; without ``burst`` it holds the whole 60. The counters are shared by
@@ -34,7 +35,7 @@ from .exchange import Exchange
 from .guards import AppState, Check, Guard, Stage
 
 KeyFunction = Callable[[], "str | None"]
-_BY = ("address", "principal", "global")
+_BY = ("address", "principal", "api_key", "global")
 
 
 class limit(Guard):  # noqa: N801 - read as a verb above a view
@@ -42,8 +43,8 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 
     :param quota: such as ``"60/minute burst 20; 1000/day"``. Units are second, minute, hour, day,
         month (30 days) and year (360 days).
-    :param by: ``"address"``, ``"principal"``, ``"global"``, or a function without arguments that returns a
-        text. An empty key falls back to the address.
+    :param by: ``"address"``, ``"principal"``, ``"api_key"`` (with those that it descends from by rotation),
+        ``"global"``, or a function without arguments that returns a text. An empty key falls back to the address.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
     :raises ConfigError: at import, if *quota* cannot be read.
@@ -87,7 +88,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
                     "address" if by_address else "text",
                 )
             )
-            keys.append(_key(guard.by, state.settings.ipv6_prefix))
+            keys.append(_key(guard.by, state.settings.ipv6_prefix, limits))
         try:
             limit_set = LimitSet(limits.store, entries, ipv6_prefix=state.settings.ipv6_prefix)
         except ValueError as error:
@@ -138,6 +139,9 @@ class Limits:
         self._store: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
         self._taken: set[str] = set()
+        self._of_quota = functools.lru_cache(maxsize=1024)(self._set_of)
+        #: Of an API key: what names its line, and its own quota. Handed over at start-up.
+        self.terms: Callable[[str], tuple[str, str | None]] = lambda key_id: (key_id, None)
 
     @property
     def store(self) -> LimitStore:
@@ -173,6 +177,22 @@ class Limits:
         """A table of its own for *purpose*, of the same kind and size as the one for limits."""
         return self._open(purpose)
 
+    def meter(self, exchange: Exchange) -> Denied | None:
+        """Charges a request to the quota that its API key has of its own, if it has one."""
+        who = exchange.principal
+        if who is None or who.kind != "api_key" or who.token_id is None:
+            return None
+        line, quota = self.terms(who.token_id)
+        if quota is None:
+            return None
+        limit_set = self._of_quota(quota)
+        verdict = limit_set.check((line,))
+        exchange.limits += ((verdict, limit_set.policy),)
+        return None if verdict.admitted else refused(verdict)
+
+    def _set_of(self, quota: str) -> LimitSet:
+        return LimitSet(self.store, [("api_key", _quotas(quota), "text")], ipv6_prefix=self._settings.ipv6_prefix)
+
     def _open(self, purpose: str = "limits") -> LimitStore:
         url = self._settings.limit_store or ("memory://" if self._testing() else "shm://")
         if url == "memory://":
@@ -203,7 +223,7 @@ def _quotas(text: str) -> list[Quota]:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
 
 
-def _key(by: str | KeyFunction, ipv6_prefix: int) -> Callable[[Exchange], str]:
+def _key(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Callable[[Exchange], str]:
     if by == "address":
         return _address
     if by == "global":
@@ -219,11 +239,23 @@ def _key(by: str | KeyFunction, ipv6_prefix: int) -> Callable[[Exchange], str]:
             who = exchange.principal
             if who is None:
                 return fallback(exchange)
+            if who.kind == "api_key" and who.id.startswith("key:"):
+                # It is nobody's: whoever is named so by a token does not share its quota.
+                return f"api_key:{who.id}"
             issuer = who.issuer or ""
             # With its length, so that no issuer and id together read as another pair.
             return f"principal:{len(issuer)}:{issuer}:{who.id}"
 
         return principal
+    if by == "api_key":
+
+        def api_key(exchange: Exchange) -> str:
+            who = exchange.principal
+            if who is None or who.kind != "api_key" or not who.token_id:
+                return fallback(exchange)
+            return f"api_key:{limits.terms(who.token_id)[0]}"
+
+        return api_key
     if not callable(by):  # the constructor has checked it
         raise ConfigError(f"limit(by={by!r}) is not a function.")
     function = by

@@ -16,6 +16,7 @@ from ..guards import AppState, Check, Guard, Stage
 from ..signals import emit, principal_authenticated
 from .current import Users
 from .freshness import AGELESS, seconds_of
+from .meter import Meter
 from .permission import Permission
 from .schemes import Schemes
 
@@ -119,13 +120,14 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError(f"require(policy=...) is the name of a policy, not {policy!r}.")
         self.policy = policy
         # Identity is settled before the quotas that go by it; permission is asked after them.
+        self.companions = (Meter(self),)
         if self._demands():
             if optional:
                 raise ConfigError(
                     f"{self!r}: a caller without a credential could not meet the rest. Leave optional=True out, or "
                     "ask in the view: has_scope(...), has_role(...), has_permission(...), rampart.may(...)."
                 )
-            self.companions = (Permission(self),)
+            self.companions += (Permission(self),)
 
     def _demands(self) -> dict[str, str]:
         """All that is demanded of a principal, each as it is written."""

@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal, Scheme
+from ..guards import Check
 from ..refusals import Challenge
 from ..waiting import settle
 from .identity import Identity
@@ -33,6 +34,11 @@ _AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 class Schemes(dict[str, Scheme]):
     """The kinds of credentials that an app takes, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What counts the use of credentials of a kind that may have a quota of their own. Handed over at start-up.
+        self.meters: dict[str, Check] = {}
 
     def add(self, scheme: CustomScheme) -> None:
         """Takes a scheme of the app's own.

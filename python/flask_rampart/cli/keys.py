@@ -59,6 +59,7 @@ def keys() -> None:
 @click.option(
     "--lifetime", callback=_duration, metavar="DURATION", help="Such as 90d; without it, the key does not expire."
 )
+@click.option("--quota", help="How often it may be used, such as 1000/hour.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 @_told
@@ -69,9 +70,11 @@ def create(
     scopes: str,
     roles: tuple[str, ...],
     lifetime: timedelta | None,
+    quota: str | None,
     as_json: bool,
 ) -> None:
-    _print_new(api_keys.create(name, owner=owner, scopes=scopes, roles=roles, lifetime=lifetime), as_json)
+    new = api_keys.create(name, owner=owner, scopes=scopes, roles=roles, lifetime=lifetime, quota=quota)
+    _print_new(new, as_json)
 
 
 @keys.command("list", help="List the keys: never the secrets, which nobody has.")
@@ -85,7 +88,7 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_plain(info, now) for info in found], indent=2))
         return
-    rows = [("ID", "STATE", "NAME", "OWNER", "SCOPES", "ROLES", "CREATED", "EXPIRES", "LAST USED")]
+    rows = [("ID", "STATE", "NAME", "OWNER", "SCOPES", "ROLES", "QUOTA", "CREATED", "EXPIRES", "LAST USED")]
     for info in found:
         rows.append(
             (
@@ -95,6 +98,7 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
                 info.owner or "-",
                 " ".join(sorted(info.scopes)) or "-",
                 " ".join(sorted(info.roles)) or "-",
+                info.quota or "-",
                 _time(info.created),
                 _time(info.expires),
                 _time(info.last_used),
@@ -149,6 +153,7 @@ def _plain(info: KeyInfo, now: float) -> dict[str, Any]:
         "owner": info.owner,
         "scopes": sorted(info.scopes),
         "roles": sorted(info.roles),
+        "quota": info.quota,
         "claims": info.claims,
         "created": info.created,
         "expires": info.expires,

@@ -1,17 +1,23 @@
-"""Stores: durable records, such as API keys, for all workers of the host.
+"""Stores: durable records, such as API keys, for all workers of the host, or of several.
 
-``RAMPART_STORE`` says where: ``"sqlite:///name"`` in the app's instance folder (the default),
-``"sqlite:////absolute"``, or ``"memory://"`` for tests, which is the default under ``app.testing``. A store that
-cannot be used stops the start-up, and never becomes memory by itself.
+``RAMPART_STORE`` says where: ``"sqlite:///name"`` in the app's instance folder (the default), ``"sqlite:////absolute"``,
+``"redis://..."``, ``"rediss://..."``, ``"unix://..."``, an address that SQLAlchemy knows such as
+``"postgresql+psycopg://..."``, or ``"memory://"`` for tests, which is the default under ``app.testing``. ``Rampart(app,
+store=...)`` takes one of your own making. A store that cannot be used stops the start-up, and never becomes memory by
+itself.
 
 A store is opened when a room first needs it: an app that keeps no records has no file.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..config import Settings, nearest
 from ..errors import ConfigError
@@ -21,16 +27,46 @@ from .protocol import Record as Record
 from .protocol import Store as Store
 from .protocol import StoreError as StoreError
 from .sqlite import SqliteStore
+from .urls import without_password
 
-__all__ = ["Changes", "MemoryStore", "Record", "Records", "SqliteStore", "Store", "StoreError", "open_store"]
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .redis import RedisStore
+    from .sqlalchemy import SqlAlchemyStore
+
+__all__ = [
+    "Changes",
+    "MemoryStore",
+    "Record",
+    "Records",
+    "RedisStore",
+    "SqlAlchemyStore",
+    "SqliteStore",
+    "Store",
+    "StoreError",
+    "open_store",
+]
 
 _DEFAULT = "sqlite:///rampart.sqlite3"
-_KNOWN = ("sqlite:///file", "sqlite:////absolute/file", "memory://")
+_KNOWN = (
+    "sqlite:///file",
+    "sqlite:////absolute/file",
+    "redis://host",
+    "rediss://host",
+    "unix:///socket",
+    "postgresql+psycopg://host/name",
+    "mysql+pymysql://host/name",
+    "memory://",
+)
+_REDIS = re.compile(r"(redis|rediss|unix)://.")
+_DATABASE = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9]+)?://.|sqlite\+[a-z0-9]+:///.")
 
 
-def open_store(url: str, folder: str | Path) -> Store:
-    """The store at *url*; relative paths are in *folder*.
+def open_store(url: str, folder: str | Path, *, prefix: str = "rampart") -> Store:
+    """The store at *url*; relative paths, and the mark that workers share, are in *folder*.
 
+    :param prefix: what the names of its keys begin with, in a Redis server.
     :raises ConfigError: if it cannot be used: says why, and the cure.
 
     >>> open_store("memory://", "/nowhere").sequence("kind")
@@ -38,36 +74,111 @@ def open_store(url: str, folder: str | Path) -> Store:
     """
     if url == "memory://":
         return MemoryStore()
+    _check(url)
+    if _REDIS.match(url):
+        from .redis import RedisStore
+
+        return RedisStore(url, folder=folder, prefix=prefix)
+    if _DATABASE.match(url):
+        from .sqlalchemy import SqlAlchemyStore
+
+        return SqlAlchemyStore(url, folder=folder)
+    return SqliteStore(Path(folder) / url[len("sqlite:///") :])
+
+
+def _check(url: str) -> None:
+    """Whether an address is one of a store; without opening it."""
     path = url[len("sqlite:///") :] if url.startswith("sqlite:///") else ""
-    if not path or "?" in path or path == ":memory:" or "\0" in path:
-        raise ConfigError(f"RAMPART_STORE: {url!r} is not one of {', '.join(_KNOWN)}.{nearest(url, _KNOWN)}")
-    return SqliteStore(Path(folder) / path)
+    known = (path and "?" not in path and path != ":memory:") or _REDIS.match(url) or _DATABASE.match(url)
+    if known and "\0" not in url:
+        return
+    # Another's spelling may hide a password anywhere.
+    shown = without_password(url) if "@" in url else url
+    raise ConfigError(f"RAMPART_STORE: {shown!r} is not one of {', '.join(_KNOWN)}.{nearest(shown, _KNOWN)}")
+
+
+def __getattr__(name: str) -> Any:
+    # Their libraries are not installed everywhere.
+    if name == "RedisStore":
+        from .redis import RedisStore
+
+        return RedisStore
+    if name == "SqlAlchemyStore":
+        from .sqlalchemy import SqlAlchemyStore
+
+        return SqlAlchemyStore
+    raise AttributeError(name)
 
 
 class Records:
     """An app's store of records, opened when a room first needs it.
 
+    :param store: one that is open already; then ``RAMPART_STORE`` is not set.
     :raises ConfigError: for a URL that is not of a store; for one that cannot be used, when it is first needed.
     """
 
-    def __init__(self, settings: Settings, folder: str, testing: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: str,
+        testing: Callable[[], bool] = lambda: False,
+        store: Store | None = None,
+    ) -> None:
+        if store is not None and settings.store is not None:
+            raise ConfigError("Give the store to Rampart(store=...) or name it in RAMPART_STORE, not both.")
         self._url = settings.store
+        self._prefix = settings.store_prefix
         self._folder = folder
         self._testing = testing
-        self._store: Store | None = None
+        self._store = store
         self._lock = threading.Lock()
-        if self._url is not None and not (self._url == "memory://" or self._url.startswith("sqlite:///")):
-            open_store(self._url, folder)  # says what is wrong with it
+        if self._url is not None and self._url != "memory://":
+            _check(self._url)  # says what is wrong with it
+        _records.add(self)
+
+    @property
+    def given(self) -> bool:
+        """Whether the developer said which store it is."""
+        return self._url is not None or self._store is not None
 
     def open(self) -> None:
         """Opens the store now, to find out what is wrong with it before the first request."""
         self.store  # noqa: B018 - for its effect
 
+    def check(self, app: Flask) -> None:
+        """Refuses to start in production with what a restart forgets.
+
+        :raises ConfigError: if records are in memory, and the app is neither in debug mode nor tested.
+        """
+        if app.debug or app.testing:
+            return
+        if self._url == "memory://" or isinstance(self._store, MemoryStore):
+            raise ConfigError(
+                'RAMPART_STORE: "memory://" forgets what was revoked when a worker ends, and no other worker knows it. '
+                'Leave it out for "sqlite:///rampart.sqlite3", or name another; it is for tests (app.testing) and '
+                "debug mode."
+            )
+
     @property
     def store(self) -> Store:
         """The store."""
         with self._lock:
-            if self._store is not None:
-                return self._store
-            self._store = open_store(self._url or ("memory://" if self._testing() else _DEFAULT), self._folder)
+            if self._store is None:
+                url = self._url or ("memory://" if self._testing() else _DEFAULT)
+                self._store = open_store(url, self._folder, prefix=self._prefix)
             return self._store
+
+    def _after_fork(self) -> None:
+        # Another thread of the parent's may have been opening it; in the child, nobody would ever release it.
+        self._lock = threading.Lock()
+
+
+_records: weakref.WeakSet[Records] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for records in list(_records):
+        records._after_fork()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from .protocol import MOST_CHANGES, Changes, Record
+from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, checked
 
 
 class MemoryStore:
@@ -25,9 +25,11 @@ class MemoryStore:
         self._sequences: dict[str, int] = {}
 
     def get(self, kind: str, key: str) -> Record | None:
+        checked(kind, key)
         return self._records.get(kind, {}).get(key)
 
     def insert(self, kind: str, key: str, value: bytes, *, group: str = "", expires: float | None = None) -> bool:
+        checked(kind, key, group, expires)
         with self._lock:
             records = self._records.setdefault(kind, {})
             if key in records:
@@ -38,6 +40,7 @@ class MemoryStore:
     def replace(
         self, kind: str, key: str, value: bytes, version: int, *, group: str = "", expires: float | None = None
     ) -> bool:
+        checked(kind, key, group, expires)
         with self._lock:
             records = self._records.get(kind, {})
             if key not in records or records[key].version != version:
@@ -46,6 +49,7 @@ class MemoryStore:
             return True
 
     def delete(self, kind: str, key: str, version: int | None = None) -> bool:
+        checked(kind, key)
         with self._lock:
             records = self._records.get(kind, {})
             if key not in records or (version is not None and records[key].version != version):
@@ -57,12 +61,15 @@ class MemoryStore:
     def scan(
         self, kind: str, *, group: str | None = None, prefix: str = "", after: str = "", limit: int = 100
     ) -> list[Record]:
+        checked(kind, prefix, group or "")
+        checked(kind, after)
         with self._lock:
             records = self._records.get(kind, {})
             found = (records[key] for key in sorted(records) if key > after and key.startswith(prefix))
             return [record for record in found if group is None or record.group == group][:limit]
 
     def note(self, kind: str, key: str, value: bytes, *, expires: float | None = None) -> bool:
+        checked(kind, key, expires=expires)
         with self._lock:
             self._records.setdefault(kind, {})[key] = Record(key, bytes(value), 0, "", expires)
             return True
@@ -84,7 +91,7 @@ class MemoryStore:
                 for kind, records in self._records.items()
                 for record in records.values()
                 if record.expires is not None and record.expires < now
-            ]
+            ][:MOST_SWEPT]
             for kind, key in dropped:
                 del self._records[kind][key]
                 self._changed(kind, key)

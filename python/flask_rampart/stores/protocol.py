@@ -4,12 +4,16 @@ A record has a *kind* (a room's own name space), a *key*, a *value* of bytes tha
 and perhaps a *group* to find it by and an *expiry* after which a sweep may drop it. A store reads no clock: until it is
 swept, an expired record is there. Who needs an exact end writes it into the value.
 
+Kind, key and group are texts without NUL and lone surrogates, of at most 64, 256 and 256 characters; every store
+refuses others with ``ValueError``, so that no two names are one in a store. What a peer chooses is hashed first.
+
 ``sequence`` is what makes a check cheap: a number for each kind that grows with every change of it. Who
 remembers records asks for it, and reads again what ``changes`` names.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 from ..errors import RampartError
@@ -78,7 +82,7 @@ class Store(Protocol):
         """What changed after the moment when ``sequence`` was *since*."""
 
     def sweep(self, now: float) -> int:
-        """Drops what expired before *now*, in seconds since 1970-01-01 UTC; how many."""
+        """Drops what expired before *now*, in seconds since 1970-01-01 UTC: how many, ten thousand at most."""
 
     def close(self) -> None:
         """Lets go of files. The next call opens them again."""
@@ -86,6 +90,39 @@ class Store(Protocol):
 
 MOST_CHANGES = 1024
 """Changes of a kind that are remembered by name; who is further behind reads everything again."""
+
+
+MOST_SWEPT = 10_000
+"""Records that one sweep drops at most: others wait for it."""
+
+_MOST_KIND = 64
+_MOST_KEY = 256
+
+
+def checked(kind: str, key: str, group: str = "", expires: float | None = None) -> None:
+    """Refuses what not every store could hold.
+
+    :raises ValueError: for a text with NUL or a lone surrogate, or too long, and for an end that is no number.
+
+    >>> checked("kind", "key")
+    """
+    for text, most in ((kind, _MOST_KIND), (key, _MOST_KEY), (group, _MOST_KEY)):
+        # Never quoted: it may be a peer's.
+        if len(text) > most or "\0" in text or not (text.isascii() or _is_text(text)):
+            raise ValueError(
+                "kind, key and group of a record are texts of at most 64, 256 and 256 characters, "
+                "without NUL and lone surrogates; hash what may be another"
+            )
+    if expires is not None and not math.isfinite(expires):
+        raise ValueError("expires is seconds since 1970-01-01 UTC, or None for never")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def successor(prefix: str) -> str | None:

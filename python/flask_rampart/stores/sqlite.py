@@ -8,9 +8,9 @@
 4. **Fork**: connections are closed before it and opened anew after it, in parent and child, since SQLite's locks do not
    survive one (``sqlite.org/howtocorrupt.html``, section 2.6).
 
-Whether anything changed is told by a mark in shared memory (``epoch.py``), which is another before a change is
-confirmed: the next request of any worker sees it. The file itself is asked at least once a second, for changes by
-whoever does not know the mark, and by who was killed before setting it.
+Whether anything changed is told by a mark in shared memory (``epoch.py``): the next request of any worker sees a change
+that is durable, also if its writer was killed. The file itself is asked at least once a second, for changes by whoever
+does not know the mark.
 
 Deployment: the file must be on a local disk, as SQLite's locks are not to be trusted on network file systems. Back it
 up with ``VACUUM INTO``; replace it only while the app is stopped.
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import threading
 import time
 import weakref
@@ -30,8 +29,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
-from .epoch import Epoch
-from .protocol import MOST_CHANGES, Changes, Record, StoreError, successor
+from .epoch import Epoch, Sequences
+from .place import own_file, own_folder
+from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
 
 T = TypeVar("T")
 
@@ -84,9 +84,10 @@ class SqliteStore:
         self._idle: list[_Connection] = []
         self._open = 0
         self._stranded = False
-        self._known: dict[str, tuple[bytes, float, int]] = {}
-        _secure(self.path)
+        own_folder(self.path.parent)
+        own_file(self.path)
         self._epoch = Epoch(self.path.with_name(self.path.name + "-epoch"))
+        self._sequences = Sequences(self._epoch, POLL_SECONDS, self._sequence)
         try:
             self._use(self._prepare)
         except StoreError as error:
@@ -99,6 +100,8 @@ class SqliteStore:
         weakref.finalize(self, _close_all, self._idle)
 
     def get(self, kind: str, key: str) -> Record | None:
+        checked(kind, key)
+
         def read(raw: sqlite3.Connection) -> Record | None:
             row = raw.execute(
                 'SELECT key, value, version, "group", expires FROM records WHERE kind = ? AND key = ?', (kind, key)
@@ -108,6 +111,8 @@ class SqliteStore:
         return self._use(lambda connection: read(connection.raw))
 
     def insert(self, kind: str, key: str, value: bytes, *, group: str = "", expires: float | None = None) -> bool:
+        checked(kind, key, group, expires)
+
         def write(raw: sqlite3.Connection) -> bool:
             if raw.execute("SELECT 1 FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone():
                 return False
@@ -120,6 +125,8 @@ class SqliteStore:
     def replace(
         self, kind: str, key: str, value: bytes, version: int, *, group: str = "", expires: float | None = None
     ) -> bool:
+        checked(kind, key, group, expires)
+
         def write(raw: sqlite3.Connection) -> bool:
             row = raw.execute("SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone()
             if row is None or row[0] != version:
@@ -133,6 +140,8 @@ class SqliteStore:
         return self._write(write)
 
     def delete(self, kind: str, key: str, version: int | None = None) -> bool:
+        checked(kind, key)
+
         def write(raw: sqlite3.Connection) -> bool:
             row = raw.execute("SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)).fetchone()
             if row is None or (version is not None and row[0] != version):
@@ -146,6 +155,8 @@ class SqliteStore:
     def scan(
         self, kind: str, *, group: str | None = None, prefix: str = "", after: str = "", limit: int = 100
     ) -> list[Record]:
+        checked(kind, prefix, group or "")
+        checked(kind, after)
         query = 'SELECT key, value, version, "group", expires FROM records WHERE kind = ? AND key > ? AND key >= ?'
         values: list[Any] = [kind, after, prefix]
         end = successor(prefix)
@@ -161,6 +172,8 @@ class SqliteStore:
         return self._use(read)
 
     def note(self, kind: str, key: str, value: bytes, *, expires: float | None = None) -> bool:
+        checked(kind, key, expires=expires)
+
         def write(connection: _Connection) -> bool:
             raw = connection.raw
             # Neither waits for a writer nor, but at a checkpoint, for the disk: a remark is not worth that time.
@@ -185,18 +198,14 @@ class SqliteStore:
         return self._use(write)
 
     def sequence(self, kind: str) -> int:
-        mark, now = self._epoch.read(), time.monotonic()
-        known = self._known.get(kind)
-        if known is not None and known[0] == mark and now < known[1]:
-            return known[2]
+        return self._sequences.of(kind)
 
+    def _sequence(self, kind: str) -> int:
         def read(connection: _Connection) -> int:
             row = connection.raw.execute("SELECT sequence FROM sequences WHERE kind = ?", (kind,)).fetchone()
             return row[0] if row else 0
 
-        found = self._use(read)
-        self._known[kind] = (mark, now + POLL_SECONDS, found)
-        return found
+        return self._use(read)
 
     def changes(self, kind: str, since: int) -> Changes:
         def read(connection: _Connection) -> Changes:
@@ -219,7 +228,7 @@ class SqliteStore:
 
     def sweep(self, now: float) -> int:
         def write(raw: sqlite3.Connection) -> int:
-            rows = raw.execute("SELECT kind, key FROM records WHERE expires < ?", (now,)).fetchall()
+            rows = raw.execute("SELECT kind, key FROM records WHERE expires < ? LIMIT ?", (now, MOST_SWEPT)).fetchall()
             for kind, key in rows:
                 _changed(raw, kind, key)
                 raw.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
@@ -292,13 +301,15 @@ class SqliteStore:
             raw.execute("BEGIN IMMEDIATE")
             try:
                 result = work(raw)
-                raw.execute("COMMIT")
+                if result:
+                    with self._epoch.change():
+                        raw.execute("COMMIT")
+                else:
+                    raw.execute("ROLLBACK")
             except BaseException:
                 with suppress(sqlite3.Error):
                     raw.execute("ROLLBACK")
                 raise
-            finally:
-                self._epoch.change()
             return result
 
         return self._use(write)
@@ -387,35 +398,6 @@ def _changed(raw: sqlite3.Connection, kind: str, key: str) -> int:
         raw.execute("DELETE FROM changes WHERE kind = ? AND sequence <= ?", (kind, least))
         raw.execute("UPDATE sequences SET least = ? WHERE kind = ?", (least, kind))
     return int(sequence)
-
-
-def _secure(path: Path) -> None:
-    """Makes the file and its directory, or checks that both are this user's own."""
-
-    def wrong(what: str) -> ConfigError:
-        return ConfigError(f"RAMPART_STORE: {what}")
-
-    folder = path.parent
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.stat()
-        if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:
-            raise wrong(f"others may write to {folder}. Make it this user's own: chmod go-w, or name another place.")
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            # Only looked at by name: closing a descriptor of the file would drop SQLite's locks of this process.
-            about = path.lstat()
-            if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
-                raise wrong(f"{path} is a link, or no file.") from None
-            if about.st_uid != os.geteuid() or about.st_mode & 0o077:
-                raise wrong(f"{path} is not this user's alone. Make it so: chown, and chmod 600.") from None
-        else:
-            os.fchmod(descriptor, 0o600)
-            os.close(descriptor)
-    except OSError as error:
-        raise wrong(f"{path} cannot be made: {error.strerror}.") from None
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

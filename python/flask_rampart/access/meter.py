@@ -1,0 +1,46 @@
+"""Counts the use of a credential that has a quota of its own, between who it is and whether they may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import Denied
+from ..exchange import Exchange
+from ..guards import AppState, Check, Guard, Stage
+from .schemes import Schemes
+
+if TYPE_CHECKING:
+    from .demands import require
+
+
+class Meter(Guard):
+    """Comes with each ``require``. Where no kind of credential has quotas, it checks nothing."""
+
+    stage = Stage.QUOTA
+    name = "require"
+    # As the guard that it comes with.
+    opens = True
+
+    def __init__(self, demand: require) -> None:
+        self.demand = demand
+
+    def __repr__(self) -> str:
+        return repr(self.demand)
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Meter, str]], state: AppState, endpoint: str) -> Check | None:
+        schemes: Schemes = state.services[Schemes]
+        meters = schemes.meters
+        if not meters:
+            return None
+
+        def count(exchange: Exchange) -> Denied | None:
+            # Once for a request, also where a view calls another that is guarded.
+            if exchange.ran and any(type(guard) is Meter for guard in exchange.ran):
+                return None
+            principal = exchange.principal
+            meter = None if principal is None else meters.get(principal.kind)
+            return None if meter is None else meter(exchange)
+
+        return count
