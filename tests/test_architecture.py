@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"access", "apikeys", "headers", "issuers", "limits", "redaction", "tokens", "validation"},
     {"edge"},
     {"extension"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

@@ -23,7 +23,7 @@ from typing import Protocol
 
 from flask import Flask
 
-from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, token_issuer
+from .._native import Clock, Key, KeySet, VerifiedToken, Verifier, bearer_issuer, token_issuer
 from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
@@ -83,9 +83,11 @@ class Issuers:
         self._own = own
         # Without RAMPART_JWT_ISSUER, a token of ours names no issuer.
         self._own_issuer = settings.jwt_issuer or ""
-        self._entries = read(settings)
+        self._clock = clock
+        self.entries = tuple(read(settings))
+        """What is configured of each, in order."""
         self._sources: dict[str, _Source] = {}
-        for entry in self._entries:
+        for entry in self.entries:
             if entry.keys is not None:
                 self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock))
                 continue
@@ -103,10 +105,16 @@ class Issuers:
     def check(self, app: Flask) -> None:
         """Refuses what must not run in production. Before the first request.
 
-        :raises ConfigError: for http to another host.
+        :raises ConfigError: for http to another host, and for an issuer of tests.
         """
-        for entry in self._entries:
+        for entry in self.entries:
+            entry.check_place(_in_production(app))
             entry.check_http(_in_production(app))
+
+    def fix_keys(self, issuer: str, keys: KeySet) -> None:
+        """From now on judges the tokens of *issuer* by *keys*, and fetches none: for :mod:`flask_rampart.testing`."""
+        entry = next(entry for entry in self.entries if entry.issuer == issuer)
+        self._sources[issuer] = _Fixed(entry.verifier(keys, self._clock))
 
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for, whoever of the known issuers made it.

@@ -31,6 +31,7 @@ _FIELDS = (
     "max_stale",
     "allow_private",
     "allow_http",
+    "testing_only",
 )
 _MAX_STALE = 24 * 3600
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -56,6 +57,8 @@ class Entry:
     jwks_uri: str | None
     #: The keys, where they are configured and nothing is ever fetched.
     keys: KeySet | None
+    #: Whether it is for app.debug and app.testing alone.
+    testing_only: bool = False
 
     def verifier(self, keys: KeySet | Sequence[Key], clock: Clock) -> Verifier:
         """Judges tokens of this issuer by *keys*.
@@ -76,6 +79,17 @@ class Entry:
             )
         except ValueError as error:
             raise ConfigError(f"{self.place}: {error}") from None
+
+    def check_place(self, production: bool) -> None:
+        """Refuses in production what is for tests alone.
+
+        :raises ConfigError: if it is.
+        """
+        if self.testing_only and production:
+            raise ConfigError(
+                f"{self.place}: {self.issuer!r} is 'testing_only', and this app is neither app.debug nor app.testing: "
+                "whoever has the tests could make tokens for it. Take it out of RAMPART_ISSUERS."
+            )
 
     def check_http(self, production: bool) -> None:
         """Refuses http in production, but to this very host.
@@ -142,6 +156,7 @@ def _entry(place: str, spec: Mapping[str, Any], settings: Settings) -> Entry:
         max_stale=_seconds(place, spec, "max_stale", _MAX_STALE, 7 * 86400),
         allow_private=_flag(place, spec, "allow_private"),
         allow_http=allow_http,
+        testing_only=_flag(place, spec, "testing_only"),
         jwks_uri=_url(place, spec, "jwks_uri", allow_http) if "jwks_uri" in spec else None,
         keys=_keys(place, spec["jwks"], algorithms) if "jwks" in spec else None,
     )
