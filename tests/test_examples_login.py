@@ -186,6 +186,22 @@ def test_bodies_have_their_shape_before_anything_is_hashed(
     assert hasher.asked == []
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"{", (400, "json.malformed")),
+        (b'{"email": "a@b.example", "email": "c@d.example", "password": "x"}', (400, "json.duplicate_key")),
+        (b"[]", (422, "body.invalid")),
+        (b" " * (16 * 1024 + 1), (413, "body.too_large")),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_by_the_limit_or_after_it(
+    guest: RampartClient, raw: bytes, expected: tuple[int, str]
+) -> None:
+    assert got(guest.post("/login", data=raw, content_type="application/json")) == expected
+    assert got(guest.post("/login", data=raw)) in (expected, (415, "body.media_type"))
+
+
 # --- Trying many ---
 
 

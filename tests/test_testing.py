@@ -580,3 +580,18 @@ def test_the_guide_runs(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "13 passed" in ran.stdout
+
+
+def test_an_app_in_production_does_not_start_with_a_frozen_clock() -> None:
+    # By such a clock no token would ever end.
+    rampart = Rampart()
+    apps = [Flask("shop"), Flask("shop")]
+    for app in apps:
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_JWT_KEYS=KEYS, RAMPART_LIMIT_STORE="memory://")
+        app.config["RAMPART_STORE"] = "memory://"
+    with frozen(rampart):
+        rampart.init_app(apps[0])
+    rampart.init_app(apps[1])
+    with pytest.raises(ConfigError, match="not for production"):
+        apps[0].extensions["rampart"].seal()
+    apps[1].extensions["rampart"].seal()

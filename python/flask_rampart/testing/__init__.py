@@ -30,7 +30,7 @@ makes the app. See ``docs/testing.md``.
 
 from __future__ import annotations
 
-from .client import RampartClient, client
+from .clients import RampartClient, client
 from .clock import frozen
 from .issuer import FakeIssuer
 from .minting import mint_token

@@ -101,18 +101,6 @@ class FakeIssuer:
         fake._stand_in(app)
         return fake
 
-    @staticmethod
-    def behind(app: Flask, spec: Mapping[str, Any]) -> FakeIssuer | None:
-        """The fake issuer of an entry of ``RAMPART_ISSUERS``, or the one that took its place."""
-        stand_ins: dict[str, FakeIssuer] = app.extensions.get(_EXTENSION, {})
-        if spec["issuer"] in stand_ins:
-            return stand_ins[spec["issuer"]]
-        names = {key.get("kid") for key in spec["jwks"]["keys"]} if "jwks" in spec else None
-        for fake in list(_all):
-            if fake.issuer == spec["issuer"] and (fake._served if names is None else fake.key.kid in names):
-                return fake
-        return None
-
     @property
     def key(self) -> Key:
         """What it signs with now."""
@@ -238,6 +226,18 @@ class FakeIssuer:
     def _publish_to(self, app: Flask) -> None:
         issuers: Issuers = under_test(app).services[Issuers]
         issuers.fix_keys(self.issuer, KeySet.read(json.dumps(self.jwks()).encode(), [self.algorithm]))
+
+
+def behind(app: Flask, spec: Mapping[str, Any]) -> FakeIssuer | None:
+    """The fake issuer of an entry of ``RAMPART_ISSUERS``, or the one that took its place; None if it is a real one."""
+    stand_ins: dict[str, FakeIssuer] = app.extensions.get(_EXTENSION, {})
+    if spec["issuer"] in stand_ins:
+        return stand_ins[spec["issuer"]]
+    names = {key.get("kid") for key in spec["jwks"]["keys"]} if "jwks" in spec else None
+    for fake in list(_all):
+        if fake.issuer == spec["issuer"] and (fake._served if names is None else fake.key.kid in names):
+            return fake
+    return None
 
 
 _all: weakref.WeakSet[FakeIssuer] = weakref.WeakSet()

@@ -15,7 +15,7 @@ from ..guards import AppState
 from ..issuers import Issuers
 from ..tokens import Tokens
 from ..tokens.keys import read_keys
-from .issuer import FakeIssuer
+from .issuer import FakeIssuer, behind
 from .keys import new_key
 from .state import Duration, Words, under_test
 
@@ -136,7 +136,7 @@ def _issuer(app: Flask, state: AppState, wanted: FakeIssuer | str | None) -> Fak
         )
     specs = [spec for spec in state.settings.issuers if wanted in (None, spec["issuer"])]
     for spec in specs:
-        found = FakeIssuer.behind(app, spec)
+        found = behind(app, spec)
         if found is not None:
             return found
     return FakeIssuer.in_place_of(app, wanted)
