@@ -56,6 +56,11 @@ class Accounts:
             change = "UPDATE account SET password = ? WHERE id = ? AND password = ?"
             return table.execute(change, (password, account.id, account.password)).rowcount == 1
 
+    def remove(self, id: str) -> None:
+        """Removes an account, if it is there."""
+        with self._open() as table:
+            table.execute("DELETE FROM account WHERE id = ?", (id,))
+
     def _find(self, column: str, value: str) -> Account | None:
         with self._open() as table:
             found = table.execute(f"SELECT id, email, password FROM account WHERE {column} = ?", (value,)).fetchone()

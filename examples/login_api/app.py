@@ -127,7 +127,7 @@ def me() -> Response:
 @require()
 def logout() -> tuple[str, int]:
     """Ends this login: its refresh token, and its access tokens, at once and for all workers."""
-    rampart.tokens.revoke_family(current_principal)
+    rampart.tokens.logout()
     return "", 204
 
 
@@ -156,6 +156,15 @@ def change_password() -> Response:
     rampart.tokens.revoke_subject(account.id)
     pair = begin(replace(account, password=better))
     return refused() if pair is None else pair.response()
+
+
+@api.delete("/account")
+@require(max_age=300)  # who signed in just now: not whoever finds a screen that was left
+def close_account() -> tuple[str, int]:
+    """Closes the caller's account, and ends all their logins."""
+    service().accounts.remove(current_principal.id)
+    rampart.tokens.revoke_subject(current_principal.id)
+    return "", 204
 
 
 def proved(account: Account | None, password: str) -> Account | None:

@@ -8,13 +8,25 @@ Start with :class:`Rampart`.
 
 from __future__ import annotations
 
+from . import signals as signals
 from ._native import Clock as Clock
+from .access import Identity as Identity
 from .access import current_principal as current_principal
+from .access import current_user as current_user
+from .access import has_permission as has_permission
+from .access import has_role as has_role
+from .access import has_scope as has_scope
+from .access import principal_or_none as principal_or_none
 from .access import public as public
 from .access import require as require
+from .access import user_or_none as user_or_none
 from .apikeys import KeyInfo as KeyInfo
 from .apikeys import NewKey as NewKey
 from .config import Settings as Settings
+from .delegation import Actor as Actor
+from .delegation import is_actor as is_actor
+from .delegation import principal_actors as principal_actors
+from .delegation import principal_client as principal_client
 from .edge import EdgePolicy as EdgePolicy
 from .edge import RampartMiddleware as RampartMiddleware
 from .errors import ConfigError as ConfigError
@@ -25,6 +37,7 @@ from .extension import Rampart as Rampart
 from .guards import Guard as Guard
 from .guards import Stage as Stage
 from .headers import csp_nonce as csp_nonce
+from .issuers import IntrospectedToken as IntrospectedToken
 from .limits import limit as limit
 from .redaction import RedactingFormatter as RedactingFormatter
 from .stores import StoreError as StoreError
