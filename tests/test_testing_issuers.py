@@ -10,6 +10,7 @@ import pytest
 
 from flask_rampart import Clock, ConfigError
 from flask_rampart.testing import FakeIssuer, client
+from flask_rampart.tokens import Tokens
 
 from .acting import AUTH0, App, acting, code
 
@@ -34,6 +35,16 @@ def test_whose_place_is_taken_is_not_asked_either(serve: App) -> None:
     asked = {"client_id": "shop", "client_secret": "x" * 32, "tokens": "all"}
     app = serve(RAMPART_JWT_KEYS=..., RAMPART_ISSUERS=[{**AUTH0, "introspection": asked}])
     assert client(app).as_user("ada").get("/").json["id"] == "ada"
+
+
+def test_what_a_stand_in_made_can_be_revoked(serve: App, clock: Clock) -> None:
+    app = serve(RAMPART_ISSUERS=[AUTH0])
+    ada, bob = (client(app).as_user(name, issuer=AUTH0["issuer"]) for name in ("ada", "bob"))
+    assert code(ada.get("/")) == code(bob.get("/")) == "ok"
+    clock.advance(1)
+    with app.app_context():
+        app.extensions["rampart"].services[Tokens].revoke_subject("ada", issuer=AUTH0["issuer"])
+    assert (code(ada.get("/")), code(bob.get("/"))) == ("token.invalid", "ok")
 
 
 def test_one_of_several_issuers_is_named(serve: App) -> None:
