@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
     },
     {"edge"},
     {"extension"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

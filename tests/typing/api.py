@@ -32,6 +32,7 @@ from flask_rampart import (
     validate,
     validated,
 )
+from flask_rampart.testing import FakeIssuer, RampartClient, client, frozen, mint_token
 
 app = Flask(__name__)
 rampart = Rampart(app, clock=Clock.system())
@@ -82,6 +83,23 @@ with app.app_context():
     assert_type(rampart.tokens.issue("ada", scopes=["a"], roles="b", lifetime=60.0), str)
 
 app.wsgi_app = RampartMiddleware(app.wsgi_app, EdgePolicy.of({}, name="api"))  # type: ignore[method-assign]
+
+
+class Client(RampartClient):
+    def hello(self) -> str:
+        return self.get("/").text
+
+
+# What acts as somebody is still a client of the same class.
+assert_type(client(app).as_user("ada", scopes=["a"], roles="b", claims={"c": 1}, lifetime=60), RampartClient)
+assert_type(Client(app).as_user().as_api_key(owner="acme", lifetime=None).anonymous().with_token("x").hello(), str)
+assert_type(mint_token(app, "ada", expired=True, without=("exp",)), str)
+with FakeIssuer(audience="a", algorithm="RS256").serve() as issuer:
+    assert_type(issuer, FakeIssuer)
+    assert_type(issuer.settings(), dict[str, Any])
+    assert_type(issuer.token("ada", audience=["a"]), str)
+with frozen(rampart, at=1_800_000_000) as clock:
+    assert_type(clock, Clock)
 
 
 # What an app declares stays what it is.

@@ -29,7 +29,18 @@ from typing import Any, Protocol
 
 from flask import Flask
 
-from .._native import BoundToken, Clock, Key, Revoked, VerifiedToken, Verifier, bearer_issuer, carries, token_issuer
+from .._native import (
+    BoundToken,
+    Clock,
+    Key,
+    KeySet,
+    Revoked,
+    VerifiedToken,
+    Verifier,
+    bearer_issuer,
+    carries,
+    token_issuer,
+)
 from ..bound import Binding
 from ..config import Settings
 from ..errors import Denied
@@ -39,7 +50,7 @@ from .answers import IntrospectedToken
 from .flights import Unavailable
 from .introspection import Introspector
 from .keys import KeySource
-from .settings import read
+from .settings import Entry, read
 from .transport import Transport, fetch
 
 __all__ = ["IntrospectedToken", "Issuers"]
@@ -130,6 +141,7 @@ class Issuers:
         self._own_issuer = settings.jwt_issuer or ""
         # An API key that a client puts where a token belongs is nobody's business but ours.
         self._never = tuple(f"{settings.api_key_prefix}_{each}_" for each in _ENVIRONMENTS) if settings.api_keys else ()
+        self._clock = clock
         self._entries = read(settings)
         self._sources: dict[str, _Source] = {}
         #: Who is asked, by issuer.
@@ -155,10 +167,24 @@ class Issuers:
     def check(self, app: Flask) -> None:
         """Refuses what must not run in production. Before the first request.
 
-        :raises ConfigError: for http to another host.
+        :raises ConfigError: for http to another host, and for an issuer of tests.
         """
         for entry in self._entries:
+            entry.check_place(_in_production(app))
             entry.check_http(_in_production(app))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is configured of each, in order."""
+        return tuple(self._entries)
+
+    def fix_keys(self, issuer: str, keys: KeySet) -> None:
+        """From now on judges the tokens of *issuer* by *keys* alone, and calls nobody: for
+        :mod:`flask_rampart.testing`."""
+        self._asked.pop(issuer, None)
+        entry = next(entry for entry in self._entries if entry.issuer == issuer)
+        listed = None if self._revocations is None else self._revocations.listed
+        self._sources[issuer] = _Fixed(entry.verifier(keys, self._clock, listed))
 
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for, whoever of the known issuers made it.

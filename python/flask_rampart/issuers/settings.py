@@ -34,6 +34,7 @@ _FIELDS = (
     "introspection",
     "allow_private",
     "allow_http",
+    "testing_only",
 )
 _INTROSPECTION = (
     "endpoint",
@@ -102,6 +103,8 @@ class Entry:
     keys: KeySet | None
     #: How the issuer is asked about tokens, if it is.
     introspection: Introspection | None = None
+    #: Whether it is for app.debug and app.testing alone.
+    testing_only: bool = False
 
     def verifier(self, keys: KeySet | Sequence[Key], clock: Clock, listed: Revoked | None = None) -> Verifier:
         """Judges tokens of this issuer by *keys*, and refuses those that are *listed*.
@@ -123,6 +126,17 @@ class Entry:
             )
         except ValueError as error:
             raise ConfigError(f"{self.place}: {error}") from None
+
+    def check_place(self, production: bool) -> None:
+        """Refuses in production what is for tests alone.
+
+        :raises ConfigError: if it is.
+        """
+        if self.testing_only and production:
+            raise ConfigError(
+                f"{self.place}: {self.issuer!r} is 'testing_only', and this app is neither app.debug nor app.testing: "
+                "whoever has the tests could make tokens for it. Take it out of RAMPART_ISSUERS."
+            )
 
     def check_http(self, production: bool) -> None:
         """Refuses http in production, but to this very host.
@@ -202,6 +216,7 @@ def _entry(place: str, spec: Mapping[str, Any], settings: Settings) -> Entry:
         max_stale=_seconds(place, spec, "max_stale", _MAX_STALE, 7 * 86400),
         allow_private=_flag(place, spec, "allow_private"),
         allow_http=allow_http,
+        testing_only=_flag(place, spec, "testing_only"),
         jwks_uri=_url(place, spec, "jwks_uri", allow_http) if "jwks_uri" in spec else None,
         keys=_keys(place, spec["jwks"], algorithms) if "jwks" in spec else None,
         introspection=_introspection(f"{place}['introspection']", spec["introspection"], allow_http)

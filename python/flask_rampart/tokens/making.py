@@ -138,8 +138,8 @@ class Maker:
     def _access(self, wanted: Mapping[str, Any], issued: int, expires: int, more: Mapping[str, Any]) -> str:
         settings = self._settings
         payload = {**self._base(wanted["subject"], issued, expires), **wanted["claims"], **more}
-        _put(payload, settings.jwt_scopes_claim[0], " ".join(wanted["scopes"]))
-        _put(payload, settings.jwt_roles_claim[0], list(wanted["roles"]))
+        put_claim(payload, settings.jwt_scopes_claim[0], " ".join(wanted["scopes"]))
+        put_claim(payload, settings.jwt_roles_claim[0], list(wanted["roles"]))
         token = self._sign(payload, settings.jwt_types[0])
         # A token that its own app would refuse, or read otherwise, is never handed out.
         principal = self._judge(token)
@@ -164,7 +164,7 @@ def _steps(path: str) -> list[str]:
     return path.split(".")
 
 
-def _put(payload: dict[str, Any], path: str, value: Any) -> None:
+def put_claim(payload: dict[str, Any], path: str, value: Any) -> None:
     """Sets a claim that may be nested."""
     if not value:
         return

@@ -1,0 +1,1 @@
+"""Sign-in with Argon2, refresh, sign-out: an example for Flask-Rampart."""
