@@ -264,7 +264,7 @@ def test_a_key_is_made_whatever_a_receiver_does(app: Flask, rampart: Rampart) ->
 
     with app.app_context():
         new = rampart.api_keys.create("nightly")
-        assert rampart.api_keys.verify(new.key).id == new.id
+        assert rampart.api_keys.verify(new.key).token_id == new.id
 
 
 def test_a_scheme_of_the_apps_own_is_heard_like_any(app: Flask, rampart: Rampart, ears: Ears) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -345,13 +346,13 @@ def test_a_frozen_clock_stands_at_now_unless_told() -> None:
         assert abs(clock.now() - Clock.system().now()) < 60 and clock.now() == int(clock.now())
 
 
-def test_an_app_in_production_does_not_start_with_a_frozen_clock() -> None:
+def test_an_app_in_production_does_not_start_with_a_frozen_clock(tmp_path: Path) -> None:
     # By such a clock no token would ever end.
     rampart = Rampart()
     apps = [Flask("shop"), Flask("shop")]
     for app in apps:
         app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_JWT_KEYS=KEYS, RAMPART_LIMIT_STORE="memory://")
-        app.config["RAMPART_STORE"] = "memory://"
+        app.config["RAMPART_STORE"] = f"sqlite:///{tmp_path}/records.sqlite3"
     with frozen(rampart):
         rampart.init_app(apps[0])
     rampart.init_app(apps[1])
