@@ -22,6 +22,7 @@ mod redaction;
 mod revoked;
 mod tokens;
 mod validation;
+mod verified;
 
 use pyo3::prelude::*;
 
@@ -50,9 +51,12 @@ mod _native {
     #[pymodule_export]
     use super::revoked::{PyRevoked, revocation_mark};
     #[pymodule_export]
-    use super::tokens::{PyKey, PyVerifiedToken, PyVerifier, TokenRejected};
+    use super::tokens::{PyKey, PyVerifier, TokenRejected};
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
+
+    #[pymodule_export]
+    use super::verified::PyVerifiedToken;
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::guarded;
-use super::tokens::PyVerifiedToken;
+use super::verified::PyVerifiedToken;
 use crate::error::ConfigError;
 use crate::time::UnixTime;
 use crate::tokens::Revoked;
