@@ -1,0 +1,171 @@
+"""An app as the resource server of a real OpenID provider, npm's ``oidc-provider``: nothing between them is made up.
+
+Time is the app's manual clock, begun at the real time, which the provider goes by.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_rampart import Clock, current_principal, require
+
+from .conftest import bearer
+from .providing import AUDIENCE, Provider, private_keys, provider
+
+__all__ = ["provider"]
+
+DISCOVERY, KEYS = "/.well-known/openid-configuration", "/jwks"
+App = Callable[..., Flask]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock.manual(time.time())
+
+
+@pytest.fixture
+def serve(make_app: App, provider: Provider) -> App:
+    """An app that trusts the provider, for all its kinds of access tokens unless *fields* say otherwise."""
+
+    def make(**fields: Any) -> Flask:
+        entry = {
+            "issuer": provider.issuer,
+            "audience": [AUDIENCE + "rs256", AUDIENCE + "es256"],
+            "typ": "at+jwt",
+            "allow_http": True,
+            "allow_private": True,
+            **fields,
+        }
+        app = make_app(RAMPART_JWT_KEYS=..., RAMPART_ISSUERS=[entry])
+
+        def who() -> dict[str, Any]:
+            who = current_principal
+            return {"id": who.id, "issuer": who.issuer, "scopes": sorted(who.scopes)}
+
+        app.get("/")(require()(who))
+        app.get("/write")(require(scopes="write")(lambda: "ok"))
+        return app
+
+    return make
+
+
+def ask(app: Flask, token: str, path: str = "/") -> Any:
+    """What the app answers: its JSON, or the code of its refusal."""
+    response = app.test_client().get(path, headers=bearer(token))
+    return response.json if response.status_code == 200 else f"{response.status_code} {response.json['code']}"
+
+
+@pytest.mark.parametrize("kind", ["rs256", "es256"])
+def test_a_client_is_known_by_its_access_token_and_by_keys_that_discovery_found(
+    kind: str, provider: Provider, serve: App
+) -> None:
+    app = serve(audience=AUDIENCE + kind)
+    for _ in range(3):
+        assert ask(app, provider.client_token(kind)) == {
+            "id": "machine",
+            "issuer": provider.issuer,
+            "scopes": ["read"],
+        }
+    assert (provider.seen(DISCOVERY), provider.seen(KEYS)) == (1, 1)
+    assert ask(app, provider.client_token(kind), "/write") == "403 auth.scope"
+    assert ask(app, provider.client_token(kind, "read write"), "/write") is None
+
+
+def test_a_token_for_another_api_of_the_same_issuer_is_refused(provider: Provider, serve: App) -> None:
+    # RFC 8725 section 3.9: same issuer, same key, another audience.
+    app = serve(audience=AUDIENCE + "rs256")
+    assert ask(app, provider.client_token("es256")) == "401 token.invalid"
+    head, _, rest = provider.client_token("rs256").partition(".")
+    assert ask(app, f"{provider.client_token('es256').partition('.')[0]}.{rest}") == "401 token.invalid"
+    assert ask(app, f"{head}.{rest}")["id"] == "machine"
+
+
+def test_a_person_signs_in_by_code_and_pkce_and_is_known_by_the_access_token_alone(
+    provider: Provider, serve: App
+) -> None:
+    app = serve()
+    answer = provider.sign_in("ada", "es256", "read write")
+    assert answer["token_type"] == "Bearer"
+    found = ask(app, answer["access_token"])
+    assert found == {"id": "ada", "issuer": provider.issuer, "scopes": ["read", "write"]}
+    # The ID token is for the client, not for its APIs; also where somebody configured the client as audience.
+    assert ask(app, answer["id_token"]) == "401 token.invalid"
+    assert ask(serve(audience="phone"), answer["id_token"]) == "401 token.invalid"
+
+
+def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(
+    provider: Provider, serve: App, clock: Clock
+) -> None:
+    app = serve()
+    good = [provider.client_token("rs256"), provider.client_token("es256")]
+    answers: list[Any] = []
+    done = threading.Event()
+
+    def go_on() -> None:
+        turn = 0
+        while not done.is_set():
+            turn += 1
+            answers.append(ask(app, good[-1 - turn % len(good)]))
+
+    threads = [threading.Thread(target=go_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        names = ["first"]
+        published = provider.jwks["keys"]
+        for name in ("second", "third", "fourth"):
+            # The new key signs from now on; the others stay published while tokens of theirs are about.
+            names.append(name)
+            published = [*private_keys(name)["keys"], *published]
+            provider.rotate({"keys": published})
+            before = len(answers)
+            good += [provider.client_token("rs256"), provider.client_token("es256")]
+            end = time.monotonic() + 20
+            while len(answers) < before + 40 and time.monotonic() < end:
+                time.sleep(0.01)
+            assert len(answers) >= before + 40
+            # Beyond the time in which unknown keys are worth no other fetch.
+            clock.advance(31)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert {str(answer) for answer in answers} == {
+        str({"id": "machine", "issuer": provider.issuer, "scopes": ["read"]})
+    }
+    assert provider.seen(KEYS) == 4
+    # Withdrawn keys end with the next fetch, and not before.
+    provider.rotate(private_keys("fifth"))
+    assert ask(app, good[0])["id"] == "machine"
+    assert ask(app, provider.client_token("es256"))["id"] == "machine"
+    assert ask(app, good[0]) == "401 token.invalid"
+
+
+def test_a_killed_provider_refuses_no_known_token_and_is_believed_again_when_it_is_back(
+    provider: Provider, serve: App, clock: Clock
+) -> None:
+    app, begun_in_the_outage = serve(), serve()
+    known = [provider.client_token("rs256"), provider.client_token("es256")]
+    assert [ask(app, token)["id"] for token in known] == ["machine"] * 2
+    provider.rotate({"keys": [*private_keys("second")["keys"], *provider.jwks["keys"]]})
+    unseen = provider.client_token("es256")
+    provider.kill()
+    # The keys' own time is 10 minutes.
+    for seconds in (0, 1, 60, 600, 600, 600):
+        clock.advance(seconds)
+        assert [ask(app, token)["id"] for token in known] == ["machine"] * 2
+        # Nobody can say that this one is wrong.
+        response = app.test_client().get("/", headers=bearer(unseen))
+        assert (response.status_code, response.json["code"]) == (503, "auth.unavailable")
+        assert 1 <= int(response.headers["Retry-After"]) <= 75
+        assert ask(begun_in_the_outage, known[0]) == "503 auth.unavailable"
+    provider.start(provider.jwks)
+    clock.advance(90)
+    for each in (app, begun_in_the_outage):
+        assert [ask(each, token)["id"] for token in (unseen, *known)] == ["machine"] * 3
