@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -15,7 +16,7 @@ from flask import Flask
 from flask_rampart import current_principal, require
 from flask_rampart._native import Key
 from flask_rampart.issuers import Issuers
-from flask_rampart.issuers.transport import Fetched, FetchFailed
+from flask_rampart.issuers.transport import Fetched, FetchFailed, Form
 
 from .conftest import NOW, bearer
 
@@ -52,6 +53,12 @@ class Net:
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
+        #: What is answered about each token; about others, that they are not active.
+        self.tokens: dict[str, Any] = {}
+        #: The tokens that were asked about, and how.
+        self.asked: list[tuple[str, Form]] = []
+        #: The status of answers about tokens; 0 for none in time.
+        self.status = 200
         self.fetched: list[str] = []
         self.max_age: int | None = None
         self.down = False
@@ -68,7 +75,11 @@ class Net:
         """Fetches of a key set, or attempts at metadata that failed."""
         return len(self.fetched)
 
-    def __call__(self, url: str, *, allow_private: bool, allow_http: bool, deadline: float) -> Fetched:
+    def __call__(
+        self, url: str, *, allow_private: bool, allow_http: bool, deadline: float, form: Form | None = None
+    ) -> Fetched:
+        if form is not None:
+            return self.introspect(form)
         self.fetched.append(url)
         self.gate.wait(10)
         if self.down:
@@ -78,6 +89,17 @@ class Net:
             raise FetchFailed("its answer is 404, not 200", 404)
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         return Fetched(body, self.max_age)
+
+    def introspect(self, form: Form) -> Fetched:
+        token = parse_qs(form.body.decode())["token"][0]
+        self.asked.append((token, form))
+        self.gate.wait(10)
+        if self.down or self.status == 0:
+            raise FetchFailed("it did not answer in time")
+        if self.status != 200:
+            raise FetchFailed(f"its answer is {self.status}, not 200", self.status)
+        answer = self.tokens.get(token, {"active": False})
+        return Fetched(answer if isinstance(answer, bytes) else json.dumps(answer).encode(), None)
 
 
 @pytest.fixture
@@ -105,6 +127,18 @@ def serve(make_app: App) -> App:
         return app
 
     return make
+
+
+def asking(**fields: Any) -> dict[str, Any]:
+    """An entry that is asked about tokens."""
+    asked = {"endpoint": f"{ISSUER}/introspect", "client_id": "api", "client_secret": "hunter2:%", **fields}
+    return entry(introspection={name: value for name, value in asked.items() if value is not ...})
+
+
+def active(**members: Any) -> dict[str, Any]:
+    """What an issuer answers about a good token."""
+    found = {"active": True, "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 3600, **members}
+    return {name: value for name, value in found.items() if value is not ...}
 
 
 def code(app: Flask, token: str, path: str = "/") -> str:

@@ -15,6 +15,10 @@ from .access import require as require
 from .apikeys import KeyInfo as KeyInfo
 from .apikeys import NewKey as NewKey
 from .config import Settings as Settings
+from .delegation import Actor as Actor
+from .delegation import is_actor as is_actor
+from .delegation import principal_actors as principal_actors
+from .delegation import principal_client as principal_client
 from .edge import EdgePolicy as EdgePolicy
 from .edge import RampartMiddleware as RampartMiddleware
 from .errors import ConfigError as ConfigError
@@ -25,6 +29,7 @@ from .extension import Rampart as Rampart
 from .guards import Guard as Guard
 from .guards import Stage as Stage
 from .headers import csp_nonce as csp_nonce
+from .issuers import IntrospectedToken as IntrospectedToken
 from .limits import limit as limit
 from .redaction import RedactingFormatter as RedactingFormatter
 from .stores import StoreError as StoreError

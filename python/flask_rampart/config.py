@@ -17,7 +17,7 @@ import copy
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -102,7 +102,11 @@ class Settings:
     """This API's own address as its clients write it, such as ``"https://api.example.com"``: its resource identifier
     (RFC 9728 section 1.2)."""
 
-    issuers: tuple[Mapping[str, Any], ...] = ()
+    resource_metadata: Mapping[str, Any] | None = None
+    """What the metadata of this API says beside the rest (RFC 9728 section 2), such as ``{"resource_name": "Orders"}``;
+    needs ``RAMPART_RESOURCE``."""
+
+    issuers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
     ``docs/issuers.md``."""
 
@@ -304,8 +308,12 @@ def _issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
 
 def _resource(key: str, value: Any) -> str:
     text = _text(key, value)
-    parts = urlsplit(text)
-    plain = parts.scheme == "https" and parts.hostname and not parts.username and not parts.fragment and not parts.query
+    try:
+        parts = urlsplit(text)
+        bare = not (parts.username or parts.fragment or parts.query) and parts.port != 0
+        plain = parts.scheme == "https" and parts.hostname and bare
+    except ValueError:
+        plain = False
     if not plain or not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {value!r}.")
     return text
@@ -341,6 +349,7 @@ _READERS: dict[str, Reader] = {
     "jwt_scopes_claim": _texts,
     "jwt_roles_claim": _texts,
     "resource": _resource,
+    "resource_metadata": _mapping,
     "issuers": _issuers,
     "api_keys": _boolean,
     "api_key_prefix": _text,

@@ -10,7 +10,7 @@ from flask.sansio.blueprints import Blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ._native import Clock
-from .access import Schemes, public
+from .access import Schemes, public, require
 from .apikeys import ApiKeys
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
@@ -21,6 +21,7 @@ from .issuers import Issuers
 from .limits import Limits, application_limits
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
+from .resource_metadata import ResourceMetadata
 from .stores import Records
 from .tokens import Tokens
 from .validation import Bounds, hardened
@@ -66,7 +67,8 @@ class Rampart:
             Schemes: schemes,
             Records: records,
         }
-        bearer = Challenge("Bearer")
+        metadata = ResourceMetadata.read(settings)
+        bearer = Challenge("Bearer", **({"resource_metadata": metadata.url} if metadata else {}))
         tokens: Tokens | None = None
         if settings.jwt_keys:
             tokens = Tokens(settings, self._clock, app.root_path, records, challenge=bearer)
@@ -86,6 +88,12 @@ class Rampart:
             issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
             services[Issuers] = schemes["jwt"] = issuers
             state.at_seal.append(issuers.check)
+        if metadata is not None:
+            services[ResourceMetadata] = metadata
+            state.open_endpoints.add(metadata.endpoint)
+            # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
+            metadata.serve(app, public)
+            state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
         policy = EdgePolicy(
             headers=header_policy(settings),
             max_body=bounds.max_bytes,
@@ -157,6 +165,17 @@ class Rampart:
         if service is None:
             raise ConfigError(f"{setting} is not set.")
         return service
+
+
+def _scopes(state: AppState) -> set[str]:
+    """The scopes that any view of the app demands."""
+    found: set[str] = set()
+    for rule in state.app.url_map.iter_rules():
+        for method in rule.methods or ():
+            for guard, _ in state.guards_of(rule.endpoint, method):
+                if isinstance(guard, require):
+                    found.update(guard.scopes or (), guard.any_scopes or ())
+    return found
 
 
 def _state(app: Flask) -> AppState:

@@ -116,6 +116,8 @@ class AppState:
         #: What rooms offer each other, by type; handed over at start-up, since rooms do not import rooms.
         self.services = services
         self.app_guards: tuple[Guard, ...] = ()
+        #: Endpoints of our own that must answer everybody: of the app's guards, they meet those of arrival alone.
+        self.open_endpoints: set[str] = set()
         #: Called once, before the first request, when all views are known.
         self.at_seal: list[Callable[[Flask], None]] = []
         self._config = snapshot(app.config)
@@ -275,6 +277,8 @@ class AppState:
         """All guards that a request to this view meets, each with the place of its declaration."""
         app = self.app
         found = dict.fromkeys(self.app_guards, "")
+        if endpoint in self.open_endpoints:
+            found = {guard: "" for guard in found if guard.stage is Stage.ARRIVAL}
         path = endpoint.split(".")[:-1]
         for length in range(1, len(path) + 1):
             blueprint = app.blueprints.get(".".join(path[:length]))

@@ -1,25 +1,31 @@
-"""Issuers: tokens of others, judged by the keys that their issuer publishes (RFC 7519, 8414, 8725, 9068).
+"""Issuers: tokens of others, judged by the keys that their issuer publishes (RFC 7519, 8414, 8725, 9068), or by asking
+the issuer (RFC 7662).
 
-A token is taken when, in this order:
+A token that is three base64url parts is a JWT. It is taken when, in this order:
 
 1. the ``iss`` that it *claims* is a configured issuer, or ours; this only chooses who judges it. Any other is refused
    with nothing fetched;
 2. that issuer's keys are held, or can be had (:mod:`.keys`); otherwise the answer is 503 ``auth.unavailable``, since
    nobody can say that the token is wrong;
 3. the native verifier accepts it, by that issuer's keys, algorithms, types, audience and issuer: the rules of
-   ``src/tokens``, as for tokens of our own.
+   ``src/tokens``, as for tokens of our own;
+4. where that issuer is asked about ``"all"`` tokens, it does not take it back (:mod:`.introspection`).
 
-One issuer's key never verifies another's token. ``Principal.issuer`` tells apart who has the same ``sub``.
+Any other token is opaque: the one issuer that is asked about such tokens, or about those of its prefix, vouches for it.
 
-It does not follow addresses in tokens, does not know opaque tokens, and makes none: see ``docs/issuers.md``.
+One issuer's key never verifies another's token. ``Principal.issuer`` tells apart who has the same ``sub``. A token that
+an issuer calls bound to a key (``cnf``) is not taken as a bearer token.
+
+It does not follow addresses in tokens, and makes none: see ``docs/issuers.md``.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from os import urandom
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Flask
 
@@ -28,17 +34,30 @@ from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
 from ..refusals import Challenge, carries_bearer
-from .keys import KeySource, Unavailable
+from .answers import IntrospectedToken
+from .flights import Unavailable
+from .introspection import Introspector
+from .keys import KeySource
 from .settings import read
 from .transport import Transport, fetch
 
+__all__ = ["IntrospectedToken", "Issuers"]
+
 Verdict = VerifiedToken | tuple[str, str] | None
 _MISS = ("token.invalid", "key")
+#: Of a token that may be signed with a key that was rotated without a name.
+_DOUBTS = (("token.invalid", "signature"), ("token.invalid", "algorithm"))
 _UNKNOWN = ("token.invalid", "issuer")
+#: What a JWT looks like, also one without a signature (RFC 7515 section 7.1); never opaque, whatever is in it.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
+#: What a bearer token may consist of (RFC 6750 section 2.1).
+_BEARABLE = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_LONGEST_TOKEN = 16_384
 
 
 class _Source(Protocol):
     def verifier(self) -> Verifier | Unavailable: ...
+    def may_lack(self, used: Verifier, token: str) -> bool: ...
     def after_miss(self, used: Verifier) -> Verifier | Unavailable | None: ...
 
 
@@ -50,6 +69,9 @@ class _Fixed:
 
     def verifier(self) -> Verifier:
         return self._verifier
+
+    def may_lack(self, used: Verifier, token: str) -> bool:
+        return False
 
     def after_miss(self, used: Verifier) -> None:
         return None
@@ -85,18 +107,22 @@ class Issuers:
         self._own_issuer = settings.jwt_issuer or ""
         self._entries = read(settings)
         self._sources: dict[str, _Source] = {}
+        #: Who is asked, by issuer.
+        self._asked: dict[str, Introspector] = {}
+
+        def warn(line: str) -> None:
+            app.logger.warning("%s", line)
+
+        def production() -> bool:
+            return _in_production(app)
+
         for entry in self._entries:
+            if entry.introspection is not None:
+                self._asked[entry.issuer] = Introspector(entry, clock, transport or fetch, warn, production, jitter)
             if entry.keys is not None:
                 self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock))
                 continue
-            self._sources[entry.issuer] = KeySource(
-                entry,
-                clock,
-                transport or fetch,
-                lambda line: _warn(app, line),
-                lambda: _in_production(app),
-                jitter,
-            )
+            self._sources[entry.issuer] = KeySource(entry, clock, transport or fetch, warn, production, jitter)
             # What a verifier would refuse, it refuses now and not when the first keys come.
             entry.verifier([Key.from_secret(urandom(32), "HS256")], clock)
 
@@ -113,20 +139,21 @@ class Issuers:
 
         :raises Denied: ``token.expired``, ``token.invalid`` or ``auth.unavailable``.
         """
+        found: Principal | Denied | None
         issuer = token_issuer(token)
         if isinstance(issuer, tuple):
-            raise self.challenge.refused(issuer)
-        source = self._sources.get(issuer)
-        if source is None:
-            if self._own is None or issuer != self._own_issuer:
-                raise self.challenge.refused(_UNKNOWN)
+            found = self._opaque(token) if self._is_opaque(token) else self.challenge.refused(issuer)
+        elif (source := self._sources.get(issuer)) is not None:
+
+            def judge(verifier: Verifier) -> Verdict:
+                found = verifier.judge(token)
+                return found if isinstance(found, tuple) or found.id else ("token.invalid", "subject")
+
+            found = self._ask(issuer, source, judge, lambda: token)
+        elif self._own is None or issuer != self._own_issuer:
+            found = self.challenge.refused(_UNKNOWN)
+        else:
             return self._own.verify(token)
-
-        def judge(verifier: Verifier) -> Verdict:
-            found = verifier.judge(token)
-            return found if isinstance(found, tuple) or found.id else ("token.invalid", "subject")
-
-        found = self._ask(source, judge)
         if isinstance(found, Denied):
             raise found
         assert found is not None  # noqa: S101 - None is for requests without a token
@@ -139,10 +166,13 @@ class Issuers:
         if issuer is None:
             return None
         if isinstance(issuer, tuple):
+            # Of a request with one token that is no JWT; whatever else is wrong has been found.
+            if self._asked and issuer[0] == "token.invalid" and self._is_opaque(token := _token(environ)):
+                return self._opaque(token)
             return self.challenge.refused(issuer)
         source = self._sources.get(issuer)
         if source is not None:
-            return self._ask(source, lambda verifier: verifier.authenticate(environ))
+            return self._ask(issuer, source, lambda verifier: verifier.authenticate(environ), lambda: _token(environ))
         if self._own is None or issuer != self._own_issuer:
             return self.challenge.refused(_UNKNOWN)
         return self._own.authenticate(exchange)
@@ -151,26 +181,63 @@ class Issuers:
         """Whether the request has a bearer token, right or wrong, whoever made it."""
         return carries_bearer(exchange.environ)
 
-    def _ask(self, source: _Source, judge: Callable[[Verifier], Verdict]) -> VerifiedToken | Denied | None:
+    def _ask(
+        self, issuer: str, source: _Source, judge: Callable[[Verifier], Verdict], token: Callable[[], str]
+    ) -> Principal | Denied | None:
         verifier = source.verifier()
         if isinstance(verifier, Unavailable):
-            return _unavailable(verifier)
+            return _unavailable(verifier, "issuer keys")
         found = judge(verifier)
-        if found == _MISS:
+        if isinstance(found, tuple) and (found == _MISS or (found in _DOUBTS and source.may_lack(verifier, token()))):
             newer = source.after_miss(verifier)
             if isinstance(newer, Unavailable):
-                return _unavailable(newer)
+                return _unavailable(newer, "issuer keys")
             if newer is not None:
                 found = judge(newer)
-        return self.challenge.refused(found) if isinstance(found, tuple) else found
+        if isinstance(found, tuple):
+            return self.challenge.refused(found)
+        asked = self._asked.get(issuer)
+        if found is None or asked is None or not asked.settings.all_tokens:
+            return found
+        return self._vouched(asked, token(), found)
+
+    # What only the issuer knows.
+
+    def _is_opaque(self, token: str) -> bool:
+        """Whether somebody may be asked about *token*, by its form."""
+        return (
+            bool(self._asked)
+            and len(token) <= _LONGEST_TOKEN
+            and _BEARABLE.fullmatch(token) is not None
+            and _COMPACT.fullmatch(token) is None
+        )
+
+    def _opaque(self, token: str) -> Principal | Denied:
+        for asked in self._asked.values():
+            if token.startswith(asked.settings.prefix):
+                return self._vouched(asked, token, None)
+        return self.challenge.refused(_UNKNOWN)
+
+    def _vouched(self, asked: Introspector, token: str, jwt: VerifiedToken | None) -> Principal | Denied:
+        found = asked.judge(token, jwt)
+        if isinstance(found, Unavailable):
+            return _unavailable(found, "introspection")
+        if isinstance(found, tuple):
+            return self.challenge.refused(found)
+        if found.is_bound:
+            # RFC 7800, 8705, 9449: who merely has it must not use it.
+            return self.challenge.refused(("token.invalid", "confirmation"))
+        return found
 
 
-def _unavailable(verdict: Unavailable) -> Denied:
-    return Denied.of("auth.unavailable", "issuer keys", headers=(("Retry-After", str(verdict.retry_after)),))
+def _token(environ: Mapping[str, Any]) -> str:
+    """The token of a request that has one, as ``src/tokens/bearer.rs`` cuts it out."""
+    field: str = environ.get("HTTP_AUTHORIZATION", "")
+    return field[len("Bearer") :].strip(" ") if field[6:7] == " " else ""
 
 
-def _warn(app: Flask, line: str) -> None:
-    app.logger.warning("%s", line)
+def _unavailable(verdict: Unavailable, what: str) -> Denied:
+    return Denied.of("auth.unavailable", what, headers=(("Retry-After", str(verdict.retry_after)),))
 
 
 def _in_production(app: Flask) -> bool:

@@ -1,9 +1,9 @@
-"""Finds an issuer's keys: where they are said to be, or where its metadata says.
+"""Finds what an issuer publishes: where it is said to be, or where its metadata says.
 
 Rules, in order: the metadata is at the place of OpenID Connect Discovery section 4 or, if that answers with an error,
 of RFC 8414 section 3; it is one JSON object without duplicate members; its ``issuer`` is the configured one, to the
-letter (RFC 8414 section 3.3, CVE-2026-104056); its ``jwks_uri`` is a URL that may be called. All of it is done again
-at each refresh, so that what the metadata says today is checked today.
+letter (RFC 8414 section 3.3, CVE-2026-104056); its ``jwks_uri`` or ``introspection_endpoint`` is a URL that may be
+called. All of it is done again at each refresh, so that what the metadata says today is checked today.
 """
 
 from __future__ import annotations
@@ -37,46 +37,54 @@ def load(entry: Entry, transport: Transport, deadline: float, *, production: boo
 
     :raises FetchFailed: with the reason, for the log.
     """
-
-    def fetch(url: str) -> Fetched:
-        return transport(url, allow_private=entry.allow_private, allow_http=entry.allow_http, deadline=deadline)
-
     uri = entry.jwks_uri
     if uri is None:
-        first, second = metadata_urls(entry.issuer)
-        try:
-            document = fetch(first)
-        except FetchFailed as error:
-            # Only an issuer that answers, and has nothing there, is asked at the second place.
-            if not 400 <= error.status < 500:
-                raise FetchFailed(f"{first}: {error}") from None
-            try:
-                document = fetch(second)
-            except FetchFailed as other:
-                raise FetchFailed(f"{first}: {error}; {second}: {other}") from None
-        uri = _jwks_uri(entry, document.body, production)
+        uri = find(entry, "jwks_uri", transport, deadline, production=production)
     try:
-        return fetch(uri)
+        return transport(uri, allow_private=entry.allow_private, allow_http=entry.allow_http, deadline=deadline)
     except FetchFailed as error:
         raise FetchFailed(f"{uri}: {error}") from None
 
 
-def _jwks_uri(entry: Entry, body: bytes, production: bool) -> str:
+def find(entry: Entry, member: str, transport: Transport, deadline: float, *, production: bool) -> str:
+    """The URL that the issuer's metadata has as *member*, before *deadline*.
+
+    :raises FetchFailed: with the reason, for the log.
+    """
+
+    def fetch(url: str) -> Fetched:
+        return transport(url, allow_private=entry.allow_private, allow_http=entry.allow_http, deadline=deadline)
+
+    first, second = metadata_urls(entry.issuer)
+    try:
+        document = fetch(first)
+    except FetchFailed as error:
+        # Only an issuer that answers, and has nothing there, is asked at the second place.
+        if not 400 <= error.status < 500:
+            raise FetchFailed(f"{first}: {error}") from None
+        try:
+            document = fetch(second)
+        except FetchFailed as other:
+            raise FetchFailed(f"{first}: {error}; {second}: {other}") from None
+    return _url(entry, member, document.body, production)
+
+
+def _url(entry: Entry, member: str, body: bytes, production: bool) -> str:
     try:
         metadata = json.loads(body.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise FetchFailed("the metadata is not JSON") from None
     if not isinstance(metadata, dict) or metadata.get("issuer") != entry.issuer:
         raise FetchFailed("the metadata names another issuer than the configured one; they must be equal to the letter")
-    uri = metadata.get("jwks_uri")
+    uri = metadata.get(member)
     if not isinstance(uri, str):
-        raise FetchFailed("the metadata has no jwks_uri")
+        raise FetchFailed(f"the metadata has no {member}")
     try:
         # It may be http only where the issuer itself may: a document decides nothing about that.
         if not entry.may_call(uri, production):
             raise FetchFailed("it is not https")
     except FetchFailed as error:
-        raise FetchFailed(f"the jwks_uri of the metadata cannot be called: {error}") from None
+        raise FetchFailed(f"the {member} of the metadata cannot be called: {error}") from None
     return uri
 
 

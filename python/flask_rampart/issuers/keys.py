@@ -7,8 +7,10 @@ Rules, in order:
 2. one fetch at a time, on a thread of its own; the requests that need its outcome wait for it, a few seconds at most;
 3. after a failure, none for a while: 1 s, doubled up to 60 s, with jitter. Meanwhile keys that are held are used beyond
    their time (a day, unless ``max_stale`` says otherwise), and requests that need others are refused at once;
-4. a ``kid`` that is not in the set is worth one fetch in 30 seconds, for which few requests wait; keys that are
-   held stay (CVE-2026-48524), and requests with known keys notice nothing;
+4. a key that is not in the set is worth one fetch in 30 seconds, for which few requests wait: a ``kid`` that no key
+   has, or, since a key may be rotated without a name, a token without ``kid`` that no key verifies. Keys that are held
+   stay (CVE-2026-48524), and requests with known keys notice nothing. Such a token is wrong only if the issuer was
+   asked and did not know its key either; while nobody could ask, nobody knows (503);
 5. a set that cannot be read, or of which nothing can be used, is a failure: it replaces nothing.
 
 Nothing is fetched before a request needs it, and a process that was forked keeps the keys, but no lock or fetch of its
@@ -17,17 +19,17 @@ parent. What time it is, the app's clock says; how long a request waits is real 
 
 from __future__ import annotations
 
+import base64
+import json
 import math
-import os
 import random
 import threading
-import time
-import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
 from .._native import Clock, KeySet, Verifier
 from . import discovery
+from .flights import BACK_OFF, LONGEST_BACK_OFF, BackOff, Flight, Unavailable, at_fork
 from .settings import Entry
 from .transport import Fetched, FetchFailed, Transport
 
@@ -47,20 +49,14 @@ LIFETIME = 600.0
 """Seconds for which keys are fresh, if the answer says nothing."""
 SHORTEST, LONGEST = 60.0, 86400.0
 """Seconds between which an answer may say it."""
-BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
-"""Seconds without a fetch after the first failure, and after many."""
-_LOST = 60.0
-
-
-class Unavailable(NamedTuple):
-    """The keys are needed and could not be had; worth another try in so many seconds."""
-
-    retry_after: int
+__all__ = ["BACK_OFF", "LONGEST_BACK_OFF", "KeySource", "Unavailable"]
 
 
 class _Held(NamedTuple):
     verifier: Verifier
     body: bytes
+    #: The names of the set's keys.
+    kids: frozenset[str]
     since: float
     #: When to fetch anew: before the keys' time ends.
     refresh: float
@@ -73,20 +69,6 @@ class _Held(NamedTuple):
 
     def is_usable(self, now: float) -> bool:
         return now < self.end
-
-
-class _Flight:
-    """One fetch under way."""
-
-    def __init__(self) -> None:
-        self.landed = threading.Event()
-        self.begun = time.monotonic()
-        self.failed = True
-        self.waiting = 0
-
-    def wait(self, seconds: float) -> bool:
-        """Waits until *seconds* after its begin at most; whether it ended."""
-        return self.landed.wait(max(0.0, self.begun + seconds - time.monotonic()))
 
 
 class KeySource:
@@ -113,16 +95,15 @@ class KeySource:
         self._production = production
         self._jitter = jitter
         self._held: _Held | None = None
-        self._failures = 0
-        self._retry_at = 0.0
+        self._back_off = BackOff(jitter)
         self._kid_at = 0.0
         self._fork()
-        _sources.add(self)
+        at_fork(self)
 
     def _fork(self) -> None:
         """Forgets what belongs to threads that a fork did not bring along."""
         self._lock = threading.Lock()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
 
     def verifier(self) -> Verifier | Unavailable:
         """Who judges the issuer's tokens now. Waits only where there are no keys at all."""
@@ -138,7 +119,7 @@ class KeySource:
         if flight is not None:
             # Anybody can name the issuer: once it was out of reach, forged tokens must not keep all threads waiting.
             with self._lock:
-                has_place = self._failures == 0 or flight.waiting < MOST_WAITING
+                has_place = self._back_off.failures == 0 or flight.waiting < MOST_WAITING
                 flight.waiting += has_place
             if has_place:
                 flight.wait(WAIT)
@@ -149,28 +130,42 @@ class KeySource:
             return held.verifier
         return self._unavailable()
 
+    def may_lack(self, used: Verifier, token: str) -> bool:
+        """Whether *token*, which *used* did not verify, may be signed with a key that is not held.
+
+        It may if it names none, or one that is not in the set and was tried with a key that has no name either.
+        """
+        held = self._held
+        if held is None or held.verifier is not used:
+            return held is not None
+        header = _header(token)
+        # `none` and secrets are never worth a fetch.
+        return header.get("alg") in self._entry.algorithms and header.get("kid") not in held.kids
+
     def after_miss(self, used: Verifier) -> Verifier | Unavailable | None:
-        """A verifier with newer keys than *used*, which does not know a token's ``kid``; None if there are none."""
+        """A verifier with newer keys than *used*, which lacks a token's key; None if the issuer has no newer ones."""
         # A fetch that was under way may have begun before the key was published: then one more is worth it.
         for _ in range(2):
             now = self._clock.now()
+            lines: list[str] = []
             with self._lock:
                 held = self._held
                 if held is not None and held.verifier is not used:
                     return held.verifier
                 flight = self._flying()
                 joined = flight is not None
-                if flight is None and not self._in_back_off(now):
-                    if self._kid_at <= now < self._kid_at + COOL_DOWN:
-                        return None
-                    self._kid_at = now
-                    flight = self._start()
+                verdict: Unavailable | None = None
                 if flight is None:
-                    # The last fetch failed, so nobody knows whether the issuer has that key by now.
-                    return Unavailable(self._seconds_left(now))
-                if flight.waiting >= MOST_WAITING_FOR_KID:
-                    return None
-                flight.waiting += 1
+                    flight, verdict = self._ask_again(now, lines)
+                elif flight.waiting >= MOST_WAITING_FOR_KID:
+                    # The answer is on its way, and nobody knows it yet.
+                    flight, verdict = None, Unavailable(1)
+                if flight is not None:
+                    flight.waiting += 1
+            for line in lines:
+                self._warn(line)
+            if flight is None:
+                return verdict
             landed = flight.wait(WAIT_FOR_KID)
             with self._lock:
                 flight.waiting -= 1
@@ -183,32 +178,44 @@ class KeySource:
                 break
         return None
 
+    def _ask_again(self, now: float, lines: list[str]) -> tuple[Flight | None, Unavailable | None]:
+        """A fetch for a key that is not held, or what to say without one."""
+        if self._back_off.holds(now):
+            # The last fetch failed, so nobody knows whether the issuer has that key by now.
+            return None, self._back_off.unavailable(now)
+        if self._kid_at <= now < self._kid_at + COOL_DOWN:
+            if self._back_off.failures == 0:
+                return None, None
+            return None, Unavailable(math.ceil(self._kid_at + COOL_DOWN - now))
+        self._kid_at = now
+        flight = self._start(lines)
+        return flight, None if flight else self._back_off.unavailable(now)
+
     # One fetch at a time.
 
-    def _begin(self, now: float) -> _Flight | None:
+    def _begin(self, now: float) -> Flight | None:
         """The fetch that is under way, or a new one; None while it would be too soon."""
+        lines: list[str] = []
         with self._lock:
             held = self._held
             if held is not None and held.is_fresh(now):
                 return None
             flight = self._flying()
-            if flight is None and not self._in_back_off(now):
-                flight = self._start()
-            return flight
-
-    def _flying(self) -> _Flight | None:
-        flight = self._flight
-        # A thread that was killed never lands; after a minute nobody believes in it any more.
-        if flight is not None and time.monotonic() - flight.begun > _LOST:
-            flight = self._flight = None
+            if flight is None and not self._back_off.holds(now):
+                flight = self._start(lines)
+        for line in lines:
+            self._warn(line)
         return flight
 
-    def _in_back_off(self, now: float) -> bool:
-        # Bounded from both sides, so that a clock that is set back does not prolong it.
-        return 0 < self._retry_at - now <= 2 * LONGEST_BACK_OFF
+    def _flying(self) -> Flight | None:
+        flight = self._flight
+        if flight is not None and flight.is_lost:
+            flight = self._flight = None
+            self._back_off.fail(self._clock.now())
+        return flight
 
-    def _start(self) -> _Flight | None:
-        flight = _Flight()
+    def _start(self, lines: list[str]) -> Flight | None:
+        flight = Flight()
         self._flight = flight
         thread = threading.Thread(target=self._fly, args=(flight,), daemon=True, name="rampart-issuer-keys")
         try:
@@ -216,11 +223,11 @@ class KeySource:
         except RuntimeError:
             # No more threads, or the interpreter is ending.
             self._flight = None
-            self._warn(self._failed("no thread could be started"))
+            lines.append(self._failed("no thread could be started"))
             return None
         return flight
 
-    def _fly(self, flight: _Flight) -> None:
+    def _fly(self, flight: Flight) -> None:
         lines: list[str] = []
         reason = "the thread was ended"
         found: tuple[Verifier, Fetched] | None = None
@@ -261,33 +268,33 @@ class KeySource:
         lifetime = LIFETIME if fetched.max_age is None else min(max(fetched.max_age, SHORTEST), LONGEST)
         # Between 70 and 90 % of their time.
         refresh = now + lifetime * (0.7 + 0.2 * self._jitter())
-        self._held = _Held(verifier, fetched.body, now, refresh, now + lifetime + self._entry.max_stale)
-        recovered = self._failures > 0
-        self._failures, self._retry_at = 0, 0.0
+        self._held = _Held(
+            verifier, fetched.body, _kids(fetched.body), now, refresh, now + lifetime + self._entry.max_stale
+        )
+        recovered = self._back_off.succeed()
         return [f"{self._entry.place}: the keys of {self._entry.issuer} are to be had again"] if recovered else []
 
     def _failed(self, reason: str) -> str:
         now = self._clock.now()
-        wait = min(BACK_OFF * 2.0 ** min(self._failures, 16), LONGEST_BACK_OFF)
-        self._failures += 1
-        self._retry_at = now + wait * (0.75 + 0.5 * self._jitter())
+        self._back_off.fail(now)
         left = "there are none" if self._held is None else f"those held are {int(now - self._held.since)} s old"
         return f"{self._entry.place}: the keys of {self._entry.issuer} could not be fetched ({left}): {reason}"
 
     def _unavailable(self) -> Unavailable:
-        return Unavailable(self._seconds_left(self._clock.now()))
-
-    def _seconds_left(self, now: float) -> int:
-        return max(1, math.ceil(self._retry_at - now)) if self._in_back_off(now) else 1
+        return self._back_off.unavailable(self._clock.now())
 
 
-_sources: weakref.WeakSet[KeySource] = weakref.WeakSet()
+def _kids(body: bytes) -> frozenset[str]:
+    """The names in a JWK set that was read before."""
+    keys = json.loads(body)["keys"]
+    return frozenset(key["kid"] for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str))
 
 
-def _after_fork() -> None:
-    for source in list(_sources):
-        source._fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+def _header(token: str) -> dict[str, str]:
+    """What a token's header says. Nothing is proven by it: it tells whether a fetch may help."""
+    head = token.partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return {name: value for name, value in header.items() if isinstance(value, str)} if type(header) is dict else {}

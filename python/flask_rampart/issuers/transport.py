@@ -1,8 +1,9 @@
-"""Fetches one document over https, and trusts nothing on the way.
+"""Fetches one document over https, or asks one question, and trusts nothing on the way.
 
 Rules, in order:
 
-1. the URL is https (http only where that was allowed), ASCII, without user, password and fragment;
+1. the URL is https (http only where that was allowed), ASCII, at most 2,048 characters, without user, password and
+   fragment;
 2. the host is resolved once, and every address of it is public, unless private ones were allowed; link-local ones,
    where clouds keep their credentials, are never called;
 3. the connection goes to an address that was checked, so that a second answer of the name server changes nothing (DNS
@@ -10,7 +11,12 @@ Rules, in order:
 4. the answer is a 200: no redirect is followed (GHSA-9v7f-9g4p-ffgj), no content coding is taken;
 5. it has at most :data:`MAX_BODY` bytes, and all of it arrives before the deadline, however slowly it drips.
 
-No proxy of the environment is used, no cookie kept, no file read (CVE-2026-48522).
+No proxy of the environment is used, no cookie kept, no file read (CVE-2026-48522). Of the environment,
+``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured, which say whom the host trusts; ``SSLKEYLOGFILE`` is not: what goes
+over these connections may be a secret.
+
+The one thing that the deadline cannot end is the question to the name server: the system does. So whoever calls
+:func:`fetch` does it on a thread of its own, and waits for that no longer than it wants to.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import ipaddress
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -27,6 +34,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 MAX_BODY = 256 * 1024
+LONGEST_URL = 2048
 _MAX_HEAD = 64 * 1024
 _MOST_ADDRESSES = 4
 _PLAIN = re.compile(r"[\x21-\x7e]+")
@@ -49,11 +57,24 @@ class Fetched(NamedTuple):
     max_age: int | None = None
 
 
+class Form(NamedTuple):
+    """A question: what is posted, and who asks. It holds secrets, so it never shows what is in it."""
+
+    body: bytes
+    #: The value of ``Authorization``, if the question has one.
+    authorization: str | None = None
+
+    def __repr__(self) -> str:
+        return "Form(...)"
+
+
 class Transport(Protocol):
     """How documents are fetched. Tests give another."""
 
-    def __call__(self, url: str, *, allow_private: bool, allow_http: bool, deadline: float) -> Fetched:
-        """The document at *url*, before *deadline* (``time.monotonic()``).
+    def __call__(
+        self, url: str, *, allow_private: bool, allow_http: bool, deadline: float, form: Form | None = None
+    ) -> Fetched:
+        """The document at *url*, or the answer to *form* there, before *deadline* (``time.monotonic()``).
 
         :raises FetchFailed: whatever went wrong.
         """
@@ -73,6 +94,8 @@ class Target(NamedTuple):
 
         :raises FetchFailed: if it is none that may be called.
         """
+        if len(url) > LONGEST_URL:
+            raise FetchFailed(f"it is longer than {LONGEST_URL} characters")
         if not _PLAIN.fullmatch(url) or "\\" in url:
             raise FetchFailed("it has characters that no URL has")
         try:
@@ -91,13 +114,13 @@ class Target(NamedTuple):
         return cls(tls, host, port or (443 if tls else 80), path)
 
 
-def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float) -> Fetched:
+def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float, form: Form | None = None) -> Fetched:
     """The :class:`Transport` of production: see the rules above."""
     target = Target.read(url, allow_http=allow_http)
     try:
         channel = _connect(target, allow_private, deadline)
         try:
-            return _get(target, channel)
+            return _talk(target, channel, form)
         finally:
             channel.end()
     except FetchFailed:
@@ -239,7 +262,7 @@ def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
             if target.tls:
                 # The timeout is for the whole handshake.
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
-                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=target.host)
+                sock = _context().wrap_socket(sock, server_hostname=target.host)
             return _Channel(sock, deadline)
         except BaseException:
             sock.close()
@@ -247,15 +270,31 @@ def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
     raise failed
 
 
-def _get(target: Target, channel: _Channel) -> Fetched:
+def _context() -> ssl.SSLContext:
+    """As ``ssl.create_default_context()``, which would also write the keys of the connection to ``SSLKEYLOGFILE``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    context.load_default_certs()
+    return context
+
+
+def _talk(target: Target, channel: _Channel, form: Form | None) -> Fetched:
     connection = HTTPConnection(target.host, target.port)
     connection.default_port = 443 if target.tls else 80
     connection.auto_open = 0
     connection.sock = channel
-    connection.putrequest("GET", target.path, skip_accept_encoding=True)
-    for name, value in (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("Connection", "close")):
+    connection.putrequest("POST" if form else "GET", target.path, skip_accept_encoding=True)
+    fields = [("Accept", "application/json"), ("Accept-Encoding", "identity"), ("Connection", "close")]
+    if form:
+        fields.append(("Content-Type", "application/x-www-form-urlencoded"))
+        fields.append(("Content-Length", str(len(form.body))))
+        if form.authorization:
+            fields.append(("Authorization", form.authorization))
+    for name, value in fields:
         connection.putheader(name, value)
-    connection.endheaders()
+    connection.endheaders(form.body if form else None)
     response = connection.getresponse()
     try:
         if response.status != 200:
