@@ -435,6 +435,17 @@ def test_a_family_that_was_half_revoked_is_revoked(app: Flask, monkeypatch: Any)
     assert refused(lambda: tokens.refresh(pair.refresh)) == ("token.invalid", "revoked")
 
 
+def test_whoever_adds_logins_also_takes_away_what_is_over(make_app: App, clock: Clock) -> None:
+    tokens = tokens_of(make_app(RAMPART_JWT_REFRESH_LIFETIME=600))
+    store = tokens._families._records.store  # type: ignore[union-attr]
+    for _ in range(5):
+        tokens.issue_pair("ada")
+    assert len(store.scan(KIND)) == 5
+    clock.advance(3700)
+    tokens.issue_pair("bob")
+    assert len(store.scan(KIND)) == 1
+
+
 def test_what_is_revoked_while_it_is_renewed_is_not_given_out(app: Flask, monkeypatch: Any) -> None:
     tokens = tokens_of(app)
     pair = tokens.issue_pair("ada")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -27,13 +28,14 @@ from uuid import uuid4
 from .._native import Clock, VerifiedToken
 from ..config import Settings
 from ..errors import RampartError
-from ..stores import Record, Records
+from ..stores import Record, Records, StoreError
 from .revocations import Revocations, family_mark, subject_mark
 
 KIND = "token_family"
 REFRESH_TYPE = "refresh+jwt"
 _ROUNDS = 256
 _MOST_RECENT = 16
+_TIDY_EVERY = 3600.0
 _MARGIN = 120.0
 """Seconds for which things are kept beyond their end, for clocks that differ and writes that wait."""
 
@@ -135,6 +137,7 @@ class Families:
         self._records = records
         self._revocations = revocations
         self._reused = reused
+        self._tidied = clock.now()
         self._issuer = settings.jwt_issuer or ""
 
     def begin(self, family: str, record: Members) -> None:
@@ -142,6 +145,7 @@ class Families:
         group = subject_mark(self._issuer, record["sub"]).hex()
         if not self._records.store.insert(KIND, family, record.encode(), group=group, expires=record.dropped):
             raise RampartError("the name that was drawn is taken: the system's random bytes are not random")
+        self._tidy()
 
     def follow(self, token: VerifiedToken) -> tuple[str, Members]:
         """The family of a refresh token that verified, with its newest member, which may just have been made.
@@ -213,6 +217,16 @@ class Families:
         # From when its last access token has expired, the family's own record is enough.
         self._revocations.shorten(mark, self._clock.now() + record["lifetime"] + self._settings.jwt_leeway + _MARGIN)
         return True
+
+    def _tidy(self) -> None:
+        """Drops what is over, now and then: whoever adds to the store also takes away."""
+        now = self._clock.now()
+        if 0 <= now - self._tidied < _TIDY_EVERY:
+            return
+        self._tidied = now
+        # A login does not fail because something else could not be tidied up.
+        with suppress(StoreError):
+            self._records.store.sweep(now)
 
     def of(self, subject: str) -> Iterator[Login]:
         """The logins of *subject* that can still be refreshed."""
