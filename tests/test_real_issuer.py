@@ -20,7 +20,7 @@ from .providing import AUDIENCE, Provider, private_keys, provider
 
 __all__ = ["provider"]
 
-DISCOVERY, KEYS = "/.well-known/openid-configuration", "/jwks"
+DISCOVERY, KEYS, INTROSPECTION = "/.well-known/openid-configuration", "/jwks", "/token/introspection"
 App = Callable[..., Flask]
 
 
@@ -104,7 +104,7 @@ def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(
 ) -> None:
     app = serve()
     good = [provider.client_token("rs256"), provider.client_token("es256")]
-    answers: list[Any] = []
+    answers: list[Any] = [ask(app, token) for token in good]
     done = threading.Event()
 
     def go_on() -> None:
@@ -117,15 +117,13 @@ def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(
     for thread in threads:
         thread.start()
     try:
-        names = ["first"]
         published = provider.jwks["keys"]
         for name in ("second", "third", "fourth"):
             # The new key signs from now on; the others stay published while tokens of theirs are about.
-            names.append(name)
             published = [*private_keys(name)["keys"], *published]
             provider.rotate({"keys": published})
-            before = len(answers)
             good += [provider.client_token("rs256"), provider.client_token("es256")]
+            before = len(answers)
             end = time.monotonic() + 20
             while len(answers) < before + 40 and time.monotonic() < end:
                 time.sleep(0.01)
@@ -145,6 +143,39 @@ def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(
     assert ask(app, good[0])["id"] == "machine"
     assert ask(app, provider.client_token("es256"))["id"] == "machine"
     assert ask(app, good[0]) == "401 token.invalid"
+
+
+def test_an_opaque_token_is_asked_about_and_ends_when_its_issuer_takes_it_back(
+    provider: Provider, serve: App, clock: Clock
+) -> None:
+    # RFC 7662, and RFC 7009 at the issuer.
+    asks = {"client_id": "api", "client_secret": "api-secret", "cache": 30, "client_subject": True}
+    app = serve(audience=[AUDIENCE + "opaque", AUDIENCE + "rs256"], introspection=asks)
+    machine, ada = provider.client_token("opaque"), provider.sign_in("ada", "opaque", "read write")["access_token"]
+    for _ in range(3):
+        assert ask(app, ada) == {"id": "ada", "issuer": provider.issuer, "scopes": ["read", "write"]}
+        assert ask(app, machine)["id"] == "machine"
+    assert ask(app, machine, "/write") == "403 auth.scope"
+    assert ask(app, "x" + machine[1:]) == "401 token.invalid"
+    # Beside them a JWT, about which nobody is asked.
+    assert ask(app, provider.client_token("rs256"))["id"] == "machine"
+    assert provider.seen(INTROSPECTION) == 3
+    provider.revoke(machine)
+    clock.advance(29)
+    assert ask(app, machine)["id"] == "machine"
+    clock.advance(1)
+    assert ask(app, machine) == "401 token.invalid"
+    assert ask(app, ada)["id"] == "ada"
+    # An outage is no answer, and prolongs none.
+    provider.kill()
+    assert ask(app, ada)["id"] == "ada"
+    clock.advance(31)
+    assert ask(app, ada) == "503 auth.unavailable"
+    # The provider kept its tokens in memory: after the restart it has not made this one.
+    provider.start(provider.jwks)
+    clock.advance(90)
+    assert ask(app, ada) == "401 token.invalid"
+    assert ask(app, provider.client_token("opaque"))["id"] == "machine"
 
 
 def test_a_killed_provider_refuses_no_known_token_and_is_believed_again_when_it_is_back(
