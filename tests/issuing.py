@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +17,7 @@ from flask import Flask
 
 from flask_rampart import current_principal, require
 from flask_rampart._native import Key
-from flask_rampart.issuers import Issuers
+from flask_rampart.issuers import Issuers, introspection
 from flask_rampart.issuers.transport import Fetched, FetchFailed, Form
 
 from .conftest import NOW, bearer
@@ -152,3 +154,96 @@ def settle(app: Flask) -> None:
         flight = getattr(source, "_flight", None)
         if flight is not None:
             assert flight.landed.wait(10)
+
+
+def introspector(app: Flask) -> introspection.Introspector:
+    (found,) = app.extensions["rampart"].services[Issuers]._asked.values()
+    return found
+
+
+def idle(app: Flask) -> None:
+    """Waits until no question is under way."""
+    until = time.monotonic() + 10
+    while introspector(app)._questions and time.monotonic() < until:
+        time.sleep(0.002)
+    assert not introspector(app)._questions
+
+
+def logged(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> bool:
+    """Whether the log has *text* so often: it is told after the request that learned it was answered."""
+    until = time.monotonic() + 5
+    while caplog.text.count(text) < times and time.monotonic() < until:
+        time.sleep(0.002)
+    return caplog.text.count(text) == times
+
+
+class Server:
+    """A server on this host that can be killed and return at the same port."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Any] = {}
+        self.tokens: dict[str, Any] = {}
+        self.asked: list[dict[str, list[str]]] = []
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                """Introspection (RFC 7662): for the client that has the secret."""
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                server.asked.append(form)
+                if self.headers.get("Authorization") != "Basic YXBpOmh1bnRlcjI=":
+                    self.send_error(401)
+                    return
+                self.answer(server.tokens.get(form["token"][0], {"active": False}))
+
+            def do_GET(self) -> None:
+                server.seen.append((self.path, dict(self.headers)))
+                found = server.documents.get(self.path)
+                if found is None:
+                    self.send_error(404)
+                    return
+                self.answer(found)
+
+            def answer(self, found: Any) -> None:
+                body = json.dumps(found).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "public, max-age=300")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        class Listener(ThreadingHTTPServer):
+            request_queue_size = 64
+            daemon_threads = True
+
+        self._server = Listener(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def kill(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def fetches(self, path: str) -> int:
+        return sum(seen == path for seen, _ in self.seen)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.kill()

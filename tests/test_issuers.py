@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -185,6 +186,24 @@ def test_poisoned_metadata_gives_no_keys(serve: App, net: Net, key: Key, metadat
     net.documents[f"{ISSUER}/.well-known/openid-configuration"] = metadata
     assert code(serve(), token_of(key)) == "auth.unavailable"
     assert f"{ISSUER}/keys" not in net.fetched
+
+
+def test_an_address_in_metadata_is_bounded_and_never_logged_whole(
+    serve: App, net: Net, key: Key, caplog: pytest.LogCaptureFixture
+) -> None:
+    for length, expected in ((2048, "ok"), (2049, "auth.unavailable")):
+        net.publish(key)
+        uri = f"{ISSUER}/".ljust(length, "x")
+        net.documents[f"{ISSUER}/.well-known/openid-configuration"]["jwks_uri"] = uri
+        net.documents[uri] = jwks(key)
+        caplog.clear()
+        app = serve()
+        assert code(app, token_of(key)) == expected
+        settle(app)
+    until = time.monotonic() + 5
+    while "longer than 2048" not in caplog.text and time.monotonic() < until:
+        time.sleep(0.002)
+    assert "longer than 2048" in caplog.text and "xxx" not in caplog.text
 
 
 def test_metadata_does_not_lead_production_to_http(serve: App, net: Net, key: Key) -> None:

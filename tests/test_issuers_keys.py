@@ -16,7 +16,7 @@ import pytest
 
 from flask_rampart import Clock
 from flask_rampart._native import Key
-from flask_rampart.issuers import Issuers, keys
+from flask_rampart.issuers import Issuers, flights, keys
 
 from .conftest import bearer
 from .issuing import ISSUER, App, Net, code, entry, jwk, jwks, key, net, new_key, serve, settle, token_of
@@ -355,3 +355,138 @@ def test_a_fork_inherits_keys_but_no_lock_and_no_fetch(serve: App, net: Net, key
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     net.gate.set()
     settle(app)
+
+
+# Keys that the set does not have, by name or without one.
+
+
+def test_500_requests_at_the_end_of_the_keys_make_one_fetch(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys", max_stale=0))
+    assert code(app, token_of(key)) == "ok"
+    clock.advance(3600)
+    net.gate.clear()
+    token = token_of(key)
+    with ThreadPoolExecutor(100) as pool:
+        found = [pool.submit(code, app, token) for _ in range(500)]
+        while len(net.fetched) < 2:
+            time.sleep(0.001)
+        net.gate.set()
+        assert {each.result() for each in found} == {"ok"}
+    assert len(net.fetched) == 2
+
+
+def test_1000_unknown_kids_at_once_make_one_fetch(serve: App, net: Net, key: Key) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    good = token_of(key)
+    assert code(app, good) == "ok"
+    forged = [token_of(new_key(f"kid-{n}")) for n in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        found = [pool.submit(code, app, good if n % 10 == 0 else forged[n % 20]) for n in range(1100)]
+        answers = [each.result() for each in found]
+    assert len(net.fetched) == 2
+    assert set(answers[::10]) == {"ok"}
+    # Those that came while the fetch was under way, and found no place, know nothing yet.
+    assert set(answers) <= {"ok", "token.invalid", "auth.unavailable"}
+
+
+def test_in_the_cool_down_after_a_failed_fetch_nobody_knows(serve: App, net: Net, key: Key, clock: Clock) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    new = new_key("two")
+    net.down = True
+    assert code(app, token_of(new)) == "auth.unavailable"
+    assert len(net.fetched) == 2
+    # The back-off is over, the cool-down is not: no fetch, and no verdict either.
+    clock.advance(5)
+    refused = app.test_client().get("/", headers=bearer(token_of(new)))
+    assert refused.status_code == 503 and int(refused.headers["Retry-After"]) == 25
+    assert len(net.fetched) == 2
+    clock.advance(25)
+    net.down = False
+    net.publish(key, new)
+    assert code(app, token_of(new)) == "ok"
+    # After a fetch that succeeded, a kid that is not in the set is wrong.
+    assert code(app, token_of(new_key("three"))) == "token.invalid"
+
+
+def test_a_key_rotated_without_a_name_is_taken_at_its_first_token(serve: App, net: Net, clock: Clock) -> None:
+    old, new = new_key(None), new_key(None)
+    net.publish(old)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(old)) == "ok"
+    net.publish(new)
+    assert code(app, token_of(new)) == "ok"
+    assert code(app, token_of(old)) == "token.invalid"
+    assert len(net.fetched) == 2
+    # One fetch in a cool-down, whoever forges what.
+    forger = new_key(None)
+    for n in range(50):
+        assert code(app, token_of(forger, jti=str(n))) == "token.invalid"
+    assert len(net.fetched) == 2
+    clock.advance(keys.COOL_DOWN)
+    for n in range(50):
+        assert code(app, token_of(forger, jti=str(n))) == "token.invalid"
+        assert code(app, token_of(new, jti=str(n))) == "ok"
+    assert len(net.fetched) == 3
+
+
+def test_a_nameless_key_of_another_algorithm_is_taken_too(serve: App, net: Net) -> None:
+    old, new = new_key(None), new_key(None, "ES384")
+    net.publish(old)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(old)) == "ok"
+    net.publish(new)
+    assert code(app, token_of(new)) == "ok"
+
+
+def test_a_new_name_beside_a_nameless_key_is_worth_a_fetch(serve: App, net: Net, clock: Clock) -> None:
+    nameless, named = new_key(None), new_key("two")
+    net.publish(nameless)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(nameless)) == "ok"
+    net.publish(nameless, named)
+    assert code(app, token_of(named)) == "ok"
+    assert len(net.fetched) == 2
+
+
+def test_a_bad_signature_of_a_known_key_fetches_nothing(serve: App, net: Net, key: Key) -> None:
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    for forger in (new_key("one"), new_key("one", "ES384")):
+        assert code(app, token_of(forger)) == "token.invalid"
+    # Nor do algorithms that no published key has.
+    secret = Key.from_secret(b"0123456789abcdef0123456789abcdef", "HS256")
+    assert code(app, token_of(secret)) == "token.invalid"
+    assert len(net.fetched) == 1
+
+
+def test_nothing_is_logged_under_the_lock(serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    net.publish(key)
+    app = serve()
+    source = app.extensions["rampart"].services[Issuers]._sources[ISSUER]
+    held: list[bool] = []
+    source._warn = lambda line: held.append(source._lock.locked())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no threads")))
+        assert code(app, token_of(key)) == "auth.unavailable"
+    assert held == [False]
+
+
+def test_a_fetch_that_never_ends_is_a_failure_and_not_a_verdict(
+    serve: App, net: Net, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT_FOR_KID", 0.05)
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
+    assert code(app, token_of(key)) == "ok"
+    net.gate.clear()
+    assert code(app, token_of(new_key("two"))) == "auth.unavailable"
+    source = app.extensions["rampart"].services[Issuers]._sources[ISSUER]
+    source._flight.begun -= 2 * flights.LOST
+    assert code(app, token_of(new_key("two"))) == "auth.unavailable"
+    assert len(net.fetched) == 2 and code(app, token_of(key)) == "ok"
+    net.gate.set()

@@ -94,9 +94,20 @@ def test_http_is_for_development_and_for_this_host(make_app: App) -> None:
             sealed(f"http://{host}")
 
 
-def test_the_example_of_the_page_starts(make_app: App) -> None:
+def examples() -> list[str]:
     page = (Path(__file__).parent.parent / "docs" / "issuers.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    return re.findall(r"```python\n(.*?)```", page, re.S)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_each_example_of_the_page_starts(make_app: App, example: str) -> None:
     app = Flask(__name__)
     exec(example, {"app": app})
-    make_app(RAMPART_ISSUERS=app.config["RAMPART_ISSUERS"]).extensions["rampart"].seal()
+    given = {name: value for name, value in app.config.items() if name.startswith("RAMPART_")}
+    make_app(**given).extensions["rampart"].seal()
+
+
+def test_each_provider_has_an_example() -> None:
+    issuers = " ".join(examples())
+    for host in ("auth0.com", "okta.com", "microsoftonline.com", "/realms/", "amazonaws.com", "accounts.google.com"):
+        assert host in issuers

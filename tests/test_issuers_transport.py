@@ -1,17 +1,16 @@
-"""Fetching keys over real sockets: what a hostile or broken server may do, and what an outage does to requests."""
+"""Fetching keys and asking over real sockets: what a hostile or broken server may do."""
+
+# ruff: noqa: F811 - a fixture comes from a module
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,74 +19,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from flask import Flask
 
-from flask_rampart import Clock, require
-from flask_rampart.issuers import Issuers, transport
-from flask_rampart.issuers.transport import Fetched, FetchFailed, fetch, is_permitted
+from flask_rampart.issuers import transport
+from flask_rampart.issuers.transport import Fetched, FetchFailed, Form, fetch, is_permitted
 
-from .conftest import bearer
-from .issuing import AUDIENCE, jwks, new_key, token_of
-
-App = Callable[..., Flask]
-
-
-class Server:
-    """A server on this host that can be killed and return at the same port."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Any] = {}
-        self.seen: list[tuple[str, dict[str, str]]] = []
-        self.port = 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.seen.append((self.path, dict(self.headers)))
-                found = server.documents.get(self.path)
-                if found is None:
-                    self.send_error(404)
-                    return
-                body = json.dumps(found).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "public, max-age=300")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        class Listener(ThreadingHTTPServer):
-            request_queue_size = 64
-            daemon_threads = True
-
-        self._server = Listener(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-
-    def kill(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def fetches(self, path: str) -> int:
-        return sum(seen == path for seen, _ in self.seen)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.kill()
+from .issuing import Server, server
 
 
 @contextlib.contextmanager
@@ -199,6 +135,46 @@ def test_a_server_that_is_not_there_is_a_failure() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(FetchFailed, match="on the way"):
         get(port)
+
+
+def test_a_question_is_posted_and_its_secret_follows_no_redirect(server: Server) -> None:
+    received: list[bytes] = []
+
+    def post(port: int, form: Form) -> Fetched:
+        url = f"http://127.0.0.1:{port}/i?p=1"
+        return fetch(url, allow_private=True, allow_http=True, deadline=time.monotonic() + 5, form=form)
+
+    form = Form(b"token=a%2Bb", "Basic aHVudGVyMg==")
+    assert repr(form) == str(form) == "Form(...)"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while b"token=" not in b"".join(received):
+                    received.append(connection.recv(65536))
+                connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert post(listener.getsockname()[1], form).body == b"{}"
+        thread.join(10)
+    head, _, body = b"".join(received).partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /i?p=1 HTTP/1.1\r\n") and body == b"token=a%2Bb"
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    assert fields.pop(b"Host").startswith(b"127.0.0.1:")
+    assert fields == {
+        b"Accept": b"application/json",
+        b"Accept-Encoding": b"identity",
+        b"Connection": b"close",
+        b"Content-Type": b"application/x-www-form-urlencoded",
+        b"Content-Length": b"11",
+        b"Authorization": b"Basic aHVudGVyMg==",
+    }
+    moved = f"HTTP/1.1 307 Moved\r\nLocation: {server.url}/\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw(saying(moved)) as port, pytest.raises(FetchFailed, match="redirect"):
+        post(port, form)
+    assert server.asked == []
 
 
 # Addresses.
@@ -351,104 +327,25 @@ def test_the_certificate_is_checked_for_the_hosts_name(
     assert asked == [host]
 
 
-# The whole way.
+def test_what_goes_over_a_connection_is_not_given_away_by_the_environment(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # SSL_CERT_FILE says whom the host trusts, and is honoured; SSLKEYLOGFILE would let others read secrets.
+    pem, context = certificate
+    log = tmp_path / "keys.log"
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    resolving(monkeypatch, ["127.0.0.1"])
+    with raw(saying(OK + b"Content-Length: 2\r\n\r\n{}"), context) as port:
+        url = f"https://id.example:{port}/"
+        assert fetch(url, allow_private=True, allow_http=False, deadline=time.monotonic() + 5).body == b"{}"
+    assert not log.exists()
 
 
-@pytest.fixture
-def app(make_app: App, server: Server) -> Flask:
-    app = make_app(
-        TESTING=True,
-        RAMPART_ISSUERS=[{"issuer": server.url, "audience": AUDIENCE, "allow_private": True, "allow_http": True}],
-    )
-    app.get("/")(require()(lambda: "ok"))
-    server.documents["/.well-known/openid-configuration"] = {"issuer": server.url, "jwks_uri": f"{server.url}/keys"}
-    return app
-
-
-def code(app: Flask, token: str) -> str:
-    response = app.test_client().get("/", headers=bearer(token))
-    return "ok" if response.status_code == 200 else response.json["code"]
-
-
-def settle(app: Flask) -> None:
-    for source in app.extensions["rampart"].services[Issuers]._sources.values():
-        flight = source._flight
-        assert flight is None or flight.landed.wait(10)
-
-
-def test_200_threads_at_first_use_make_one_fetch_over_the_network(app: Flask, server: Server) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    token = token_of(key, iss=server.url)
-    app.extensions["rampart"].seal()
-    with ThreadPoolExecutor(200) as pool:
-        assert set(pool.map(lambda _: code(app, token), range(200))) == {"ok"}
-    assert server.fetches("/keys") == 1
-
-
-def test_an_issuer_that_is_killed_and_returns(app: Flask, server: Server, clock: Clock) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    token = token_of(key, iss=server.url)
-    server.kill()
-    assert code(app, token) == "auth.unavailable"
-    server.start()
-    assert code(app, token) == "auth.unavailable"  # in the back-off, nothing is tried
-    clock.advance(2)
-    assert code(app, token) == "ok"
-    server.kill()
-    for _ in range(60):
-        clock.advance(60)
-        assert code(app, token) == "ok"
-        settle(app)
-    server.start()
-    new = new_key("two")
-    server.documents["/keys"] = jwks(key, new)
-    clock.advance(120)
-    assert code(app, token_of(new, iss=server.url)) == "ok"
-
-
-def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(app: Flask, server: Server, clock: Clock) -> None:
-    old = new_key("0")
-    server.documents["/keys"] = jwks(old)
-    stop = threading.Event()
-    current = [token_of(old, iss=server.url)]
-    refused: list[str] = []
-    assert code(app, current[0]) == "ok"
-
-    def call() -> None:
-        while not stop.is_set():
-            for token in list(current):
-                found = code(app, token)
-                if found != "ok":
-                    refused.append(found)
-
-    with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(call) for _ in range(6)]
-        for n in range(1, 6):
-            new = new_key(str(n))
-            server.documents["/keys"] = jwks(old, new)
-            clock.advance(31)
-            current.append(token_of(new, iss=server.url))
-            time.sleep(0.1)
-            # Both keys are published while both are in use; then the older one goes.
-            current.pop(0)
-            time.sleep(0.05)
-            old = new
-        stop.set()
-        for each in running:
-            each.result()
-    assert refused == []
-    assert server.fetches("/keys") <= 12
-
-
-def test_1000_unknown_kids_make_one_fetch_over_the_network(app: Flask, server: Server) -> None:
-    key = new_key("one")
-    server.documents["/keys"] = jwks(key)
-    assert code(app, token_of(key, iss=server.url)) == "ok"
-    forged = [token_of(new_key(f"x{n}"), iss=server.url) for n in range(10)]
-    with ThreadPoolExecutor(6) as pool:
-        answers = set(pool.map(lambda n: code(app, forged[n % 10]), range(1000)))
-    assert answers == {"token.invalid"}
-    assert server.fetches("/keys") == 2
-    assert code(app, token_of(key, iss=server.url, jti="x")) == "ok"
+def test_no_older_tls_than_1_2_is_spoken(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = transport._context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+    assert context.keylog_filename is None

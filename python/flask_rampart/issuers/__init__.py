@@ -53,6 +53,7 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 #: What a bearer token may consist of (RFC 6750 section 2.1).
 _BEARABLE = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _LONGEST_TOKEN = 16_384
+_ENVIRONMENTS = ("live", "test")
 
 
 class _Source(Protocol):
@@ -105,6 +106,8 @@ class Issuers:
         self._own = own
         # Without RAMPART_JWT_ISSUER, a token of ours names no issuer.
         self._own_issuer = settings.jwt_issuer or ""
+        # An API key that a client puts where a token belongs is nobody's business but ours.
+        self._never = tuple(f"{settings.api_key_prefix}_{each}_" for each in _ENVIRONMENTS) if settings.api_keys else ()
         self._entries = read(settings)
         self._sources: dict[str, _Source] = {}
         #: Who is asked, by issuer.
@@ -210,6 +213,7 @@ class Issuers:
             and len(token) <= _LONGEST_TOKEN
             and _BEARABLE.fullmatch(token) is not None
             and _COMPACT.fullmatch(token) is None
+            and not token.startswith(self._never)
         )
 
     def _opaque(self, token: str) -> Principal | Denied:
