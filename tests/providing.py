@@ -250,5 +250,3 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
         yield found
     finally:
         found.kill()
-
-

@@ -84,9 +84,7 @@ def test_what_one_worker_takes_back_is_refused_by_all_at_their_next_request(serv
     # And so it stays with what each login could be renewed by.
     for number, token in enumerate((renewed["refresh_token"], other_refresh), 2):
         answers = server.by_all(
-            lambda hold, token=token: server.ask(
-                "/refresh", method="POST", body={"refresh_token": token}, hold=hold
-            )
+            lambda hold, token=token: server.ask("/refresh", method="POST", body={"refresh_token": token}, hold=hold)
         )
         assert codes(answers[0]) == ({"token.invalid"} if reaches >= number else {"ok"})
 

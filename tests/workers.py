@@ -137,9 +137,13 @@ class Server:
         found: list[list[Answer]] = [[] for _ in requests]
         end = time.monotonic() + _PATIENCE
         with ThreadPoolExecutor(4 * WORKERS) as pool:
-            while any(len({each.worker for each in answers}) < WORKERS for answers in found):
-                for request, answers in zip(requests, found, strict=True):
-                    answers += pool.map(request, [True] * (2 * WORKERS))
+            while left := [
+                (request, answers)
+                for request, answers in zip(requests, found, strict=True)
+                if len({each.worker for each in answers}) < WORKERS
+            ]:
+                for request, answers in left:
+                    answers += pool.map(request, [True] * (3 * WORKERS))
                 if time.monotonic() > end:
                     seen = [sorted({each.worker for each in answers}) for answers in found]
                     pytest.fail(self.failed(f"only these workers have answered: {seen}"))

@@ -9,12 +9,12 @@ A store is opened when a room first needs it: an app that keeps no records has n
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from ..config import Settings, nearest
 from ..errors import ConfigError
+from ..locks import Lock
 from .memory import MemoryStore
 from .protocol import Changes as Changes
 from .protocol import Record as Record
@@ -55,7 +55,7 @@ class Records:
         self._folder = folder
         self._testing = testing
         self._store: Store | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         if self._url is not None and not (self._url == "memory://" or self._url.startswith("sqlite:///")):
             open_store(self._url, folder)  # says what is wrong with it
 

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
-import weakref
 
 from .._native import Clock, Revoked, revocation_mark
 from ..errors import RampartError
+from ..locks import Lock
 from ..stores import Record, Records, Store
 
 KIND = "revocation"
@@ -41,12 +39,7 @@ class Revocations:
         self._store: Store | None = None
         self._at = -1
         self._swept = 0.0
-        self._fork()
-        _lists.add(self)
-
-    def _fork(self) -> None:
-        """The lock of a thread that a fork did not bring along would never be given back."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def current(self) -> None:
         """Makes the list as new as the store.
@@ -142,15 +135,3 @@ def _expires(until: float) -> float | None:
 
 def _until(found: Record) -> float:
     return math.inf if found.expires is None else found.expires
-
-
-_lists: weakref.WeakSet[Revocations] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for revocations in list(_lists):
-        revocations._fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
