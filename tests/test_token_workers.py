@@ -39,14 +39,8 @@ CLASSES = {
 
 
 @pytest.fixture(scope="module", params=CLASSES)
-def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """What makes gunicorn's workers of a class."""
-    return CLASSES[request.param]
-
-
-@pytest.fixture(scope="module")
-def server(workers: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("served"), *workers)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("served"), *CLASSES[request.param])
     try:
         yield found
     finally:
@@ -269,8 +263,9 @@ class _Documents(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "gevent, loaded first"])
 def test_five_hundred_requests_at_the_end_of_an_issuers_keys_make_one_fetch_for_each_worker(
-    workers: tuple[str, ...], tmp_path: Path
+    kind: str, tmp_path: Path
 ) -> None:
     key = new_key("one")
     issuer = Counting(key)
@@ -291,7 +286,7 @@ def test_five_hundred_requests_at_the_end_of_an_issuers_keys_make_one_fetch_for_
     ]
     server = None
     try:
-        server = Server(tmp_path, *workers, TEST_AHEAD=str(ahead), TEST_ISSUERS=json.dumps(entries))
+        server = Server(tmp_path, *CLASSES[kind], TEST_AHEAD=str(ahead), TEST_ISSUERS=json.dumps(entries))
         for name, before, after in (("strict", 0, 601), ("patient", 602, 1203)):
             claims = {"iss": issuer.issuer(name), "aud": "api", "sub": "ada", "exp": time.time() + 86400}
             token = key.sign(json.dumps(claims), "JWT")
