@@ -189,11 +189,11 @@ def commit_alone(folder: Path) -> Callable[[Any], None]:
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("CREATE TABLE records (key INTEGER PRIMARY KEY, value BLOB)")
     raw.execute("INSERT INTO records VALUES (1, x'')")
-    value = os.urandom(600)
 
     def call(_: Any) -> None:
         raw.execute("BEGIN IMMEDIATE")
-        raw.execute("UPDATE records SET value = ? WHERE key = 1", (value,))
+        # Always another value: SQLite writes nothing where nothing changes.
+        raw.execute("UPDATE records SET value = ? WHERE key = 1", (os.urandom(600),))
         raw.execute("COMMIT")
 
     return call
