@@ -165,6 +165,21 @@ def test_100_requests_with_one_token_ask_once(serve: App, net: Net) -> None:
     assert len(net.asked) == 1 and introspector(app)._waiting == 0
 
 
+def test_few_requests_wait_for_the_answer_to_anothers_question(serve: App, net: Net) -> None:
+    app = serve(asking(in_flight=4, timeout=30))
+    app.extensions["rampart"].seal()
+    net.gate.clear()
+    with ThreadPoolExecutor(40) as pool:
+        found = [pool.submit(code, app, "forged") for _ in range(40)]
+        until = time.monotonic() + 9
+        while sum(each.done() for each in found) < 35 and time.monotonic() < until:
+            time.sleep(0.002)
+        assert [each.result() for each in found if each.done()] == ["auth.unavailable"] * 35
+        net.gate.set()
+        assert sorted(each.result() for each in found)[35:] == ["token.invalid"] * 5
+    assert len(net.asked) == 1 and introspector(app)._waiting == 0
+
+
 def test_a_flood_of_made_up_tokens_does_not_take_every_thread(
     serve: App, net: Net, key: Key, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,6 @@
 """Fetching keys and asking over real sockets: what a hostile or broken server may do."""
 
-# ruff: noqa: F811 - a fixture comes from a module
+# ruff: noqa: F401, F811 - a fixture comes from a module
 
 from __future__ import annotations
 

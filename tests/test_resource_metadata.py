@@ -273,13 +273,13 @@ def test_a_chain_of_actors_is_bounded() -> None:
 
 def test_only_the_current_actor_counts() -> None:
     # RFC 8693 section 4.1: prior actors are history and decide nothing.
-    ada = acting({"sub": "agent", "act": {"sub": "gateway"}})
-    assert is_actor(ada, "agent") and is_actor(ada, "other", "agent")
-    assert not is_actor(ada, "gateway") and not is_actor(acting(), "agent")
+    ada = acting({"sub": "relay", "act": {"sub": "gateway"}})
+    assert is_actor(ada, "relay") and is_actor(ada, "other", "relay")
+    assert not is_actor(ada, "gateway") and not is_actor(acting(), "relay")
     # The same name, vouched for by somebody else, is somebody else.
-    foreign = acting({"sub": "agent", "iss": "https://other.example"})
-    assert not is_actor(foreign, "agent")
-    assert is_actor(foreign, "agent", issuer="https://other.example")
+    foreign = acting({"sub": "relay", "iss": "https://other.example"})
+    assert not is_actor(foreign, "relay")
+    assert is_actor(foreign, "relay", issuer="https://other.example")
     with pytest.raises(TypeError):
         is_actor(ada)
 
@@ -299,13 +299,13 @@ def test_a_view_demands_who_acts(make_app: App, token: Any) -> None:
     @app.get("/")
     @require()
     def view() -> Any:
-        if not is_actor(current_principal, "agent"):
+        if not is_actor(current_principal, "relay"):
             raise Denied.of("auth.role", "actor")
         return {"for": current_principal.id, "by": principal_actors(current_principal)[0].id}
 
     client = app.test_client()
-    assert client.get("/", headers=bearer(token(act={"sub": "agent"}))).json == {"for": "ada", "by": "agent"}
+    assert client.get("/", headers=bearer(token(act={"sub": "relay"}))).json == {"for": "ada", "by": "relay"}
     assert client.get("/", headers=bearer(token())).status_code == 403
-    refused = client.get("/", headers=bearer(token(act="agent")))
+    refused = client.get("/", headers=bearer(token(act="relay")))
     assert refused.status_code == 401 and refused.json["code"] == "token.invalid"
     assert isinstance(refused, Response)

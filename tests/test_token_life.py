@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,11 +16,10 @@ from flask import Flask
 
 from flask_rampart import Clock, ConfigError, Denied, current_principal, public, require
 from flask_rampart.stores import StoreError
-from flask_rampart.tokens import Tokens
+from flask_rampart.tokens import TokenPair, Tokens
 from flask_rampart.tokens.families import KIND
-from flask_rampart.tokens.revocations import subject_mark
 
-from .conftest import NOW, bearer
+from .conftest import NOW, SECRET, bearer
 
 App = Callable[..., Flask]
 
@@ -208,6 +208,103 @@ def test_sixteen_threads_with_one_refresh_token_make_one_member(app: Flask) -> N
     assert tokens.refresh(got[0]).family == first.family
 
 
+def test_callers_at_once_get_one_member_also_without_an_overlap(make_app: App, clock: Clock) -> None:
+    # Whoever lost the race came before its end, however long the store then let it wait.
+    tokens = tokens_of(make_app(RAMPART_JWT_REFRESH_OVERLAP=0))
+    first = tokens.issue_pair("ada")
+    store = tokens._families._records.store  # type: ignore[union-attr]
+    real = store.replace
+
+    def lose(*args: Any, **more: Any) -> bool:
+        store.replace = real
+        other.append(tokens.refresh(first.refresh))
+        clock.advance(5)
+        return real(*args, **more)
+
+    other: list[TokenPair] = []
+    store.replace = lose  # type: ignore[method-assign]
+    assert tokens.refresh(first.refresh).refresh == other[0].refresh
+    assert refused(lambda: tokens.refresh(first.refresh)) == ("token.invalid", "reused")
+
+
+def test_a_client_that_renews_without_end_is_no_thief(app: Flask) -> None:
+    tokens = tokens_of(app)
+    first = pair = tokens.issue_pair("ada")
+    for _ in range(40):
+        pair = tokens.refresh(pair.refresh)
+    assert tokens.refresh(first.refresh).refresh == pair.refresh
+
+
+def test_what_cannot_be_made_costs_nobody_the_login(app: Flask, clock: Clock, monkeypatch: Any) -> None:
+    tokens = tokens_of(app)
+    pair = tokens.issue_pair("ada")
+
+    def fail(*_: Any) -> str:
+        raise ConfigError("no key")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tokens._maker), "_sign", fail)
+        with pytest.raises(ConfigError):
+            tokens.refresh(pair.refresh)
+    clock.advance(60)
+    assert tokens.refresh(pair.refresh).family == pair.family
+
+
+def test_a_login_is_over_at_its_latest_whatever_the_leeway(make_app: App, clock: Clock) -> None:
+    tokens = tokens_of(make_app(RAMPART_JWT_FAMILY_LIFETIME=1000, RAMPART_JWT_LEEWAY=600))
+    pair = tokens.issue_pair("ada")
+    clock.advance(999)
+    pair = tokens.refresh(pair.refresh)
+    assert (pair.expires_in, pair.refresh_expires_in) == (1, 1)
+    clock.advance(1)
+    assert refused(lambda: tokens.refresh(pair.refresh)) == ("token.expired", "login over")
+
+
+def test_stricter_settings_reach_logins_that_are_there(make_app: App, clock: Clock) -> None:
+    pair = tokens_of(make_app(RAMPART_JWT_LIFETIME=86400)).issue_pair("ada")
+    own = tokens_of(make_app()).issue_pair("ada", lifetime=7200)
+    clock.advance(600)
+    strict = tokens_of(make_app(RAMPART_JWT_LIFETIME=300, RAMPART_JWT_FAMILY_LIFETIME=3600))
+    renewed = strict.refresh(pair.refresh)
+    assert (renewed.expires_in, renewed.refresh_expires_in) == (300, 3000)
+    # What the caller asked for stays, as far as the login goes.
+    assert strict.refresh(own.refresh).expires_in == 3000
+
+
+def test_an_app_says_what_is_different_from_now_on(app: Flask) -> None:
+    tokens = tokens_of(app)
+    pair = tokens.issue_pair("ada", scopes="read write", roles=["admin"], claims={"tier": "gold"})
+    pair = tokens.refresh(pair.refresh, renew=lambda login: {"roles": ["staff"]} if "admin" in login.roles else None)
+    claims = claims_of(pair.access)
+    assert (claims["roles"], claims["scope"], claims["tier"]) == (["staff"], "read write", "gold")
+    pair = tokens.refresh(pair.refresh)
+    assert claims_of(pair.access)["roles"] == ["staff"]
+    with pytest.raises(ValueError, match="renew"):
+        tokens.refresh(pair.refresh, renew=lambda login: {"sub": "eve"})
+
+    def gone(login: Any) -> None:
+        raise LookupError(login.subject)
+
+    assert refused(lambda: tokens.refresh(pair.refresh, renew=gone)) == ("token.invalid", "subject is gone")
+    assert get(app, pair.access) == 401
+
+
+def test_a_number_is_a_subject_and_a_none_is_no_token(app: Flask) -> None:
+    tokens = tokens_of(app)
+    assert tokens.verify(tokens.issue_pair(7).access).id == "7"
+    assert [login.subject for login in tokens.logins(7)] == ["7"]
+    for wrong in (None, 7, b"x", ["x"]):
+        assert refused(lambda wrong=wrong: tokens.refresh(wrong))[0] == "token.invalid"  # type: ignore[misc]
+        assert refused(lambda wrong=wrong: tokens.verify(wrong))[0] == "token.invalid"  # type: ignore[misc]
+
+
+def test_a_refresh_token_is_for_nobody_else(app: Flask) -> None:
+    # RFC 8725 section 3.12: others that verify by our keys may not look at the type.
+    pair = tokens_of(app).issue_pair("ada")
+    with pytest.raises(jwt.InvalidAudienceError):
+        jwt.decode(pair.refresh, SECRET, algorithms=["HS256"], audience="api")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -283,15 +380,17 @@ def test_revoking_a_refresh_token_ends_its_login(app: Flask) -> None:
     assert refused(lambda: tokens_of(app).refresh(pair.refresh)) == ("token.invalid", "revoked")
 
 
-def test_a_login_ends_by_its_name_or_by_whoever_came_by_it(app: Flask) -> None:
+def test_a_login_ends_by_its_name_for_its_subject(app: Flask) -> None:
     tokens = tokens_of(app)
-    for of in (lambda pair: pair.family, lambda pair: tokens.verify(pair.access)):
-        pair = tokens.issue_pair("ada")
-        tokens.revoke_family(of(pair))
-        assert get(app, pair.access) == 401
-    for unknown in ("", "0" * 32, tokens.verify(tokens.issue("ada"))):
+    pair = tokens.issue_pair("ada")
+    with pytest.raises(LookupError):
+        tokens.revoke_family(pair.family, subject="bob")
+    assert get(app, pair.access) == 200
+    tokens.revoke_family(pair.family, subject="ada")
+    assert get(app, pair.access) == 401
+    for unknown in ("", "0" * 32, None):
         with pytest.raises(LookupError):
-            tokens.revoke_family(unknown)
+            tokens.revoke_family(unknown)  # type: ignore[arg-type]
 
 
 def test_a_subject_loses_what_it_has_and_may_come_back_at_once(app: Flask, clock: Clock) -> None:
@@ -322,31 +421,87 @@ def test_a_login_renewed_after_the_moment_is_as_old_as_it_began(app: Flask, cloc
     assert get(app, renewed.access) == 401
 
 
-def test_a_moment_of_a_clock_ahead_of_ours_locks_nobody_out(app: Flask, clock: Clock) -> None:
+def test_no_clock_has_a_say_in_what_a_subject_has(make_app: App) -> None:
+    # One host's clock is an hour ahead, or was set back between the two.
+    ahead, behind = make_app(), make_app()
+    ahead.extensions["rampart"].services[Tokens]._clock = Clock.manual(NOW + 3600)
+    tokens = tokens_of(behind)
+    old, login = tokens.issue("ada"), tokens.issue_pair("ada")
+    for app in (ahead, behind, ahead):
+        tokens_of(app).revoke_subject("ada")
+        for token in (old, login.access):
+            assert refused(lambda token=token: tokens.verify(token)) == ("token.invalid", "revoked")  # type: ignore[misc]
+        assert refused(lambda login=login: tokens.refresh(login.refresh)) == ("token.invalid", "revoked")  # type: ignore[misc]
+        assert tokens.logins("ada") == []
+        # And what comes after is good at once.
+        old, login = tokens.issue("ada"), tokens.issue_pair("ada")
+        assert tokens.verify(old).id == tokens.verify(login.access).id == "ada"
+        login = tokens.refresh(login.refresh)
+
+
+def test_a_clock_that_ran_ahead_for_a_while_brings_nothing_back(app: Flask, clock: Clock) -> None:
     tokens = tokens_of(app)
+    token, login = tokens.issue("ada"), tokens.issue_pair("ada")
+    tokens.revoke(token)
+    tokens.revoke_family(login.family)
+    ahead = Clock.manual(NOW + 2 * 3600)
     revocations = tokens.revocations
     assert revocations is not None
-    revocations.revoke(subject_mark("", "ada"), before=clock.now() + 5)
-    assert get(app, tokens.issue("ada")) == 200
-    assert get(app, tokens.issue_pair("ada").access) == 200
+    revocations._clock = ahead
+    revocations._tidied = float("-inf")
+    tokens.revoke(tokens.issue("bob"))
+    assert get(app, token) == get(app, login.access) == 401
+    revocations._at = -1  # as a worker that starts anew
+    assert get(app, token) == get(app, login.access) == 401
+
+
+def test_a_changed_issuer_brings_nothing_back(make_app: App) -> None:
+    before = tokens_of(make_app(RAMPART_JWT_ISSUER="https://a.example"))
+    gone, login = before.issue_pair("ada"), before.issue_pair("bob")
+    before.revoke_subject("ada")
+    after = tokens_of(make_app())
+    for token in (gone.refresh, gone.access):
+        with pytest.raises(Denied):
+            after.refresh(token)
+    assert refused(lambda: after.verify(gone.access)) == ("token.invalid", "revoked")
+    after.revoke_family(login.family)
+    assert refused(lambda: after.verify(login.access)) == ("token.invalid", "revoked")
+    other = before.issue_pair("cy")
+    after.revoke_subject("cy")
+    assert refused(lambda: after.verify(other.access)) == ("token.invalid", "revoked")
 
 
 def test_a_revocation_is_kept_until_the_token_has_expired_by_itself(app: Flask, clock: Clock) -> None:
     tokens = tokens_of(app)
-    token = tokens.issue("ada", lifetime=3600)
+    token = tokens.issue("ada", lifetime=3 * 86400)
     tokens.revoke(token)
     revocations = tokens.revocations
     assert revocations is not None
-    for moment in (1000, 2000, 629):
+    for moment in (86400, 86400, 86400 + 29):
         clock.advance(moment)
-        revocations._records.store.sweep(clock.now())
+        revocations._tidied = float("-inf")
         tokens.revoke(tokens.issue("bob"))
         assert get(app, token) == 401
-    clock.advance(3600)
-    revocations._records.store.sweep(clock.now())
+    clock.advance(2 * 86400)
+    revocations._tidied = float("-inf")
     tokens.revoke(tokens.issue("bob"))
     get(app, token)
-    assert len(revocations.listed) < 5
+    assert len(revocations.listed) <= 3
+    assert len(revocations._records.store.scan("revocation")) <= 3
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 600), (600, 0)])
+def test_a_revocation_outlives_a_changed_leeway(make_app: App, clock: Clock, before: int, after: int) -> None:
+    old = tokens_of(make_app(RAMPART_JWT_LEEWAY=before, RAMPART_JWT_LIFETIME=60))
+    login = old.issue_pair("ada")
+    old.revoke_family(login.family)
+    new = make_app(RAMPART_JWT_LEEWAY=after, RAMPART_JWT_LIFETIME=60)
+    for _ in range(80):
+        clock.advance(10)
+        revocations = tokens_of(new).revocations
+        assert revocations is not None
+        revocations.listed.sweep(clock.now() - 1)
+        assert refused(lambda: tokens_of(new).verify(login.access))[0] != "ok"
 
 
 def test_an_expired_token_needs_no_revocation_and_a_forged_one_gets_none(app: Flask, clock: Clock) -> None:
@@ -390,7 +545,7 @@ def test_many_changes_at_once_are_all_read(make_app: App) -> None:
     store = tokens_of(one).revocations._records.store  # type: ignore[union-attr]
     for token in revoked[:1100]:
         mark = tokens_of(one)._verifier.verify(token).revocation_mark
-        assert store.insert("revocation", mark.hex(), b'{"before":null}', expires=NOW + 5000)
+        assert store.insert("revocation", mark.hex(), b'{"before":null,"generation":1}', expires=NOW + 5000)
     assert {get(other, token) for token in revoked[::50]} == {401}
 
 
@@ -435,15 +590,26 @@ def test_a_family_that_was_half_revoked_is_revoked(app: Flask, monkeypatch: Any)
     assert refused(lambda: tokens.refresh(pair.refresh)) == ("token.invalid", "revoked")
 
 
-def test_whoever_adds_logins_also_takes_away_what_is_over(make_app: App, clock: Clock) -> None:
+def test_whoever_adds_to_the_store_also_takes_away(make_app: App, clock: Clock) -> None:
     tokens = tokens_of(make_app(RAMPART_JWT_REFRESH_LIFETIME=600))
-    store = tokens._families._records.store  # type: ignore[union-attr]
+    store, revocations = tokens._families._records.store, tokens.revocations  # type: ignore[union-attr]
+    assert revocations is not None
     for _ in range(5):
         tokens.issue_pair("ada")
     assert len(store.scan(KIND)) == 5
-    clock.advance(3700)
+    clock.advance(2 * 86400)
+    revocations._tidied = float("-inf")
     tokens.issue_pair("bob")
     assert len(store.scan(KIND)) == 1
+
+
+def test_workers_that_live_for_minutes_tidy_up_by_chance(app: Flask, clock: Clock, monkeypatch: Any) -> None:
+    tokens = tokens_of(app)
+    tokens.revoke(tokens.issue("ada"))
+    clock.advance(5 * 86400)
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    tokens.revoke(tokens.issue("bob"))
+    assert len(tokens._families._records.store.scan("revocation")) == 1  # type: ignore[union-attr]
 
 
 def test_what_is_revoked_while_it_is_renewed_is_not_given_out(app: Flask, monkeypatch: Any) -> None:
@@ -459,9 +625,35 @@ def test_what_is_revoked_while_it_is_renewed_is_not_given_out(app: Flask, monkey
         return replace(self, kind, *rest, **more)
 
     monkeypatch.setattr(type(store), "replace", revoke_then_replace)
-    # The moment is later than the login, although earlier than the renewal.
-    app.extensions["rampart"].services[Clock].advance(0.5)
     assert refused(lambda: tokens.refresh(pair.refresh)) == ("token.invalid", "revoked")
+
+
+def test_logging_out_ends_what_the_request_came_with(app: Flask, clock: Clock) -> None:
+    tokens = tokens_of(app)
+
+    @app.post("/logout")
+    @require()
+    def logout() -> str:
+        tokens.logout()
+        return ""
+
+    @app.post("/leave")
+    @public
+    def leave() -> str:
+        tokens.logout()
+        return ""
+
+    client = app.test_client()
+    login, single = tokens.issue_pair("ada"), tokens.issue("ada")
+    assert client.post("/logout", headers=bearer(login.access)).status_code == 200
+    assert client.post("/logout", headers=bearer(single)).status_code == 200
+    assert [get(app, token) for token in (login.access, single)] == [401, 401]
+    # Also when the access token has expired, and again when it is over.
+    login = tokens.issue_pair("ada")
+    clock.advance(3600)
+    for body in ({"refresh_token": login.refresh}, {"refresh_token": login.refresh}, {"refresh_token": "x"}, {}):
+        assert client.post("/leave", json=body).status_code == 200
+    assert refused(lambda: tokens.refresh(login.refresh)) == ("token.invalid", "revoked")
 
 
 # Fresh.

@@ -39,7 +39,7 @@ def make(make_app: App) -> App:
         @app.post("/logout")
         @require()
         def logout() -> Any:
-            tokens.revoke_family(current_principal)
+            tokens.logout()
             answer = jsonify(ok=True)
             tokens.clear_cookies(answer)
             return answer
@@ -217,8 +217,53 @@ def test_a_client_refreshes_by_body_or_header(make: App) -> None:
     assert client.post("/refresh", headers=bearer(pair.refresh)).status_code == 200
     assert client.post("/refresh").json["code"] == "auth.missing"
     assert client.post("/refresh", json={"refresh_token": pair.access}).json["code"] == "token.invalid"
-    both = client.post("/refresh", json={"refresh_token": pair.refresh}, headers=bearer(pair.refresh))
-    assert both.json["code"] == "auth.ambiguous"
+    # Clients send their access token with every request.
+    both = client.post("/refresh", json={"refresh_token": pair.refresh}, headers=bearer(pair.access))
+    assert both.status_code == 200
+
+
+def test_another_sites_form_logs_nobody_in(make: App) -> None:
+    # Login forgery: a page that posts its own user's refresh token would plant that login in the browser.
+    app = make("cookie", "header")
+    mallory = tokens_of(app).issue_pair("mallory")
+    evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    answer = app.test_client().post("/refresh", data={"refresh_token": mallory.refresh}, headers=evil)
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (401, [])
+    answer = app.test_client().post(
+        "/refresh",
+        data=b'{"refresh_token":"' + mallory.refresh.encode() + b'"}',
+        headers=evil,
+        content_type="text/plain",
+    )
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (401, [])
+
+
+def test_a_refresh_by_cookie_needs_its_proof_whatever_the_method(make_app: App) -> None:
+    app = make_app(RAMPART_JWT_LOCATIONS=["cookie"])
+    app.add_url_rule("/refresh", "refresh", public(lambda: tokens_of(app).refresh().response()), methods=["GET", "PUT"])
+    pair = tokens_of(app).issue_pair("ada")
+    client = app.test_client()
+    client.set_cookie("__Host-refresh_token", pair.refresh)
+    for method in ("GET", "HEAD", "PUT"):
+        assert client.open("/refresh", method=method).status_code == 403
+    assert client.get("/refresh", headers={"X-CSRF-Token": pair.csrf}).status_code == 200
+
+
+def test_an_access_token_alone_can_be_in_a_cookie(make_app: App) -> None:
+    app = make_app(RAMPART_JWT_LOCATIONS=["cookie"])
+    app.add_url_rule("/me", "me", require()(lambda: current_principal.id), methods=["GET", "POST"])
+
+    @app.post("/login")
+    @public
+    def login() -> Any:
+        answer = jsonify()
+        tokens_of(app).set_cookies(answer, tokens_of(app).issue("ada"))
+        return answer
+
+    client, csrf = logged_in(app)
+    assert client.get("/me").text == "ada"
+    assert client.post("/me").status_code == 403
+    assert client.post("/me", headers={"X-CSRF-Token": csrf}).status_code == 200
 
 
 def test_logging_out_ends_the_login_and_the_cookies(make: App) -> None:

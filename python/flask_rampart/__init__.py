@@ -8,10 +8,18 @@ Start with :class:`Rampart`.
 
 from __future__ import annotations
 
+from . import signals as signals
 from ._native import Clock as Clock
+from .access import Identity as Identity
 from .access import current_principal as current_principal
+from .access import current_user as current_user
+from .access import has_permission as has_permission
+from .access import has_role as has_role
+from .access import has_scope as has_scope
+from .access import principal_or_none as principal_or_none
 from .access import public as public
 from .access import require as require
+from .access import user_or_none as user_or_none
 from .apikeys import KeyInfo as KeyInfo
 from .apikeys import NewKey as NewKey
 from .config import Settings as Settings

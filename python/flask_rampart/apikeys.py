@@ -27,11 +27,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from blinker import NamedSignal
+from flask import Flask, current_app, has_request_context
+
 from ._native import Clock, KeyBook, KeyCandidate, VerifiedKey
 from .config import Settings
 from .errors import ConfigError, Denied, RampartError
 from .exchange import SCOPE, Exchange, Principal
+from .guards import current_exchange
 from .refusals import Challenge
+from .signals import api_key_created, api_key_revoked, api_key_rotated, emit
 from .stores import Record, Records, StoreError
 
 KIND = "api_key"
@@ -109,7 +114,8 @@ class ApiKeys:
 
     challenge = Challenge("ApiKey")
 
-    def __init__(self, settings: Settings, clock: Clock, records: Records) -> None:
+    def __init__(self, settings: Settings, clock: Clock, records: Records, app: Flask | None = None) -> None:
+        self._app = app
         self._clock = clock
         self._records = records
         try:
@@ -149,7 +155,9 @@ class ApiKeys:
             "expires": None if lifetime is None else now + _seconds("lifetime", lifetime, least=1),
         }
         self._records.store.sweep(now)
-        return self._insert(record, now)
+        new = self._insert(record, now)
+        self._tell(api_key_created, key=new.info)
+        return new
 
     def rotate(self, key_id: str, *, overlap: Duration, lifetime: Duration | None = None) -> NewKey:
         """Makes a key with the same name, owner, scopes, roles and metadata; the old one works for *overlap* longer.
@@ -174,9 +182,11 @@ class ApiKeys:
         # The new one first: killed between the two, this leaves a key that nobody has ever seen.
         new = self._insert({**copied, "expires": None if span is None else now + span, "line": old["line"]}, now)
         ends = now + seconds if old["expires"] is None else min(old["expires"], now + seconds)
-        if not self._replace(found, {**old, "expires": ends, "successor": new.id}):
+        ended = {**old, "expires": ends, "successor": new.id}
+        if not self._replace(found, ended):
             store.delete(KIND, new.id)
             raise ValueError(f"{key_id} was changed by somebody else just now; look at it again")
+        self._tell(api_key_rotated, key=_info(_changed(found, ended)), successor=new.info)
         return new
 
     def revoke(self, key_id: str) -> bool:
@@ -191,7 +201,9 @@ class ApiKeys:
             found, record = self._read(key_id)
             if record["revoked"] is not None:
                 return False
-            if self._replace(found, {**record, "revoked": self._clock.now()}):
+            ended = {**record, "revoked": self._clock.now()}
+            if self._replace(found, ended):
+                self._tell(api_key_revoked, key=_info(_changed(found, ended)))
                 return True
         raise RampartError(f"{key_id} is being changed by others without end; it is not revoked")
 
@@ -320,6 +332,14 @@ class ApiKeys:
             KIND, found.key, value, found.version, group=found.group, expires=_dropped(record)
         )
 
+    def _tell(self, signal: NamedSignal, **facts: Any) -> None:
+        """Sends a signal, after what it tells was written."""
+        app = self._app
+        if not signal.receivers or app is None:
+            return
+        ours = has_request_context() and current_app._get_current_object() is app  # type: ignore[attr-defined]
+        emit(signal, app, exchange=current_exchange() if ours else None, **facts)
+
     def _read(self, key_id: str) -> tuple[Record, dict[str, Any]]:
         found = self._records.store.get(KIND, key_id) if isinstance(key_id, str) else None
         if found is None:
@@ -350,6 +370,10 @@ def _info(found: Record, used: bytes | None = None) -> KeyInfo:
         successor=record["successor"],
         last_used=None if used is None else float(used),
     )
+
+
+def _changed(found: Record, record: dict[str, Any]) -> Record:
+    return Record(found.key, json.dumps(record).encode(), found.version)
 
 
 def _dropped(record: dict[str, Any]) -> float | None:

@@ -98,6 +98,16 @@ class Settings:
     jwt_roles_claim: tuple[str, ...] = ("roles",)
     """Claims that hold roles, such as ``"realm_access.roles"``."""
 
+    jwt_permissions_claim: tuple[str, ...] = ()
+    """Claims that hold permissions, written as the claims of roles are. None: a credential states no permissions."""
+
+    roles: Mapping[str, Any] | None = None
+    """What roles include and may do: ``{"editor": {"includes": ["reader"], "permissions": ["doc.edit"]}}``."""
+
+    user_loading: str = "lazy"
+    """When ``rampart.user_loader`` is called: ``"lazy"``, when ``current_user`` is first read, or ``"eager"``, as soon
+    as the credential was accepted."""
+
     resource: str | None = None
     """This API's own address as its clients write it, such as ``"https://api.example.com"``: its resource identifier
     (RFC 9728 section 1.2)."""
@@ -319,6 +329,12 @@ def _resource(key: str, value: Any) -> str:
     return text
 
 
+def _roles(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        raise _wrong(key, value, "a dict of roles, not empty")
+    return dict(value)
+
+
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(key, value, "a dict")
@@ -348,6 +364,9 @@ _READERS: dict[str, Reader] = {
     "jwt_types": _texts,
     "jwt_scopes_claim": _texts,
     "jwt_roles_claim": _texts,
+    "jwt_permissions_claim": _texts,
+    "roles": _roles,
+    "user_loading": _choice("lazy", "eager"),
     "resource": _resource,
     "resource_metadata": _mapping,
     "issuers": _issuers,

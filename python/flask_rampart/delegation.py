@@ -1,8 +1,8 @@
 """Delegation: who acts for whom, and through which client (RFC 8693 section 4, RFC 9068 section 2.2).
 
-A token that was exchanged speaks for its ``sub``, and its ``act`` names who uses it: a gateway, a service, an AI
-agent. An ``act`` inside it names who used the token before that. Only the current actor may decide about access; those
-before it are history (RFC 8693 section 4.1).
+A token that was exchanged speaks for its ``sub``, and its ``act`` names who uses it, such as a gateway. An
+``act`` inside it names who used the token before that. Only the current actor may decide about access; those before it
+are history (RFC 8693 section 4.1).
 
 Rules: ``act`` is an object whose ``sub`` is a text that is not empty; its ``iss``, if present, is a text; at most
 :data:`MOST_ACTORS` are nested. What is otherwise refuses, and is never taken for "nobody acts". What else stands in

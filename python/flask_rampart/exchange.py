@@ -15,6 +15,8 @@ from collections.abc import Callable
 from os import urandom
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .signals import access_denied, authentication_failed, emit_refusal, request_refused
+
 if TYPE_CHECKING:
     from .errors import Denied
     from .refusals import Challenge
@@ -116,6 +118,8 @@ class Exchange:
     """The CSP nonce, once a template asked for it."""
     limits: tuple[tuple[Any, str], ...] = ()
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
+    user: tuple[Principal, Any] | None = None
+    """The app's own user, and the principal that it was loaded for, once somebody asked for it."""
     body: Any = NOT_CHECKED
     """The checked body, once a guard has set it."""
 
@@ -133,4 +137,6 @@ class Exchange:
         denied.request_id = self.id
         self.codes += (denied.problem.code,)
         self.refusal = denied
+        if request_refused.receivers or authentication_failed.receivers or access_denied.receivers:
+            emit_refusal(self, denied)
         return denied

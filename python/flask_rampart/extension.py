@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Response, current_app
 from flask.sansio.blueprints import Blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from . import access
 from ._native import Clock
-from .access import Schemes, public, require
+from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 S = TypeVar("S")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Rampart:
@@ -47,6 +50,10 @@ class Rampart:
 
     def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
         self._clock = clock or Clock.system()
+        self._schemes: dict[str, CustomScheme] = {}
+        self._policies = Policies()
+        self._users = Users()
+        self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -66,15 +73,18 @@ class Rampart:
             Bounds: bounds,
             Schemes: schemes,
             Records: records,
+            RoleBook: RoleBook(settings),
+            Policies: self._policies,
+            Users: self._users,
         }
+        tokens: Tokens | None = None
         metadata = ResourceMetadata.read(settings)
         bearer = Challenge("Bearer", **({"resource_metadata": metadata.url} if metadata else {}))
-        tokens: Tokens | None = None
         if settings.jwt_keys:
             tokens = Tokens(settings, self._clock, app.root_path, records, challenge=bearer)
             services[Tokens] = schemes["jwt"] = tokens
         if settings.api_keys:
-            services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records)
+            services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records, app)
         keeps_records = settings.api_keys or (tokens is not None and tokens.revocations is not None)
         if keeps_records and settings.store is not None:
             records.open()
@@ -82,12 +92,15 @@ class Rampart:
         if tokens is not None:
             state.at_seal.append(tokens.check)
             if settings.jwks_path is not None:
+                state.open_endpoints.add(_JWKS)
                 _serve_keys(app, tokens, settings.jwks_path)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
             issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
             services[Issuers] = schemes["jwt"] = issuers
             state.at_seal.append(issuers.check)
+        for scheme in self._schemes.values():
+            schemes.add(scheme)
         if metadata is not None:
             services[ResourceMetadata] = metadata
             state.open_endpoints.add(metadata.endpoint)
@@ -116,6 +129,7 @@ class Rampart:
             state.at_seal.append(lambda app: records.open())
         _wrap(app, lambda inner: RampartMiddleware(inner, policy))
         app.extensions[EXTENSION] = state
+        self._states.add(state)
 
     def protect(self, target: Flask | Blueprint, *guards: Guard) -> None:
         """Puts guards on every view of a blueprint, with those nested in it, or of a whole app.
@@ -135,6 +149,103 @@ class Rampart:
             raise ConfigError(
                 f"protect() takes an app or a blueprint, not {target!r}; on a view, write the guard as a decorator."
             )
+
+    def scheme(self, name: str, *, challenge: str | None = None, header: str | None = None) -> Callable[[F], F]:
+        """Makes a function a scheme that ``require("name")`` takes: a kind of credential that the app checks itself.
+
+        :param name: its name, which becomes ``current_principal.kind``; not ``"jwt"`` or ``"api_key"``.
+        :param challenge: what refusals say in ``WWW-Authenticate`` (RFC 9110 section 11.1); the name, if not given.
+        :param header: the field that carries the credential. The function is then called with its value, and only if
+            there is one; of ``Authorization``, with what follows *challenge*. Without it, the function is called with
+            nothing, and reads ``flask.request`` itself.
+        :raises ConfigError: for a name that is taken, or after the first request.
+
+        The function, sync or async, returns who it is, an :class:`~flask_rampart.Identity` say. Where there is a field,
+        None refuses with ``auth.invalid``; without *header*, it says that the request carries no such credential.
+        ``raise Denied.of("auth.invalid")`` refuses in any case. Compare secrets with ``hmac.compare_digest``.
+
+        >>> from flask_rampart import Identity
+        >>> rampart = Rampart()
+        >>> @rampart.scheme("signature", header="X-Signature")
+        ... def signed(value):
+        ...     return Identity("partner") if value == "s3cret" else None
+        """
+        access.check_names(name, challenge, header)
+
+        def declare(function: F) -> F:
+            if not callable(function):
+                raise ConfigError(f"rampart.scheme({name!r}) decorates a function, not {function!r}.")
+            self._refuse_late(f"The scheme {name!r}")
+            if name in self._schemes:
+                raise ConfigError(f"There are two schemes {name!r}.")
+            scheme = CustomScheme(name, function, challenge, header)
+            for state in list(self._states):
+                state.services[Schemes].add(scheme)
+            self._schemes[name] = scheme
+            return function
+
+        return declare
+
+    def policy(self, name: str) -> Callable[[F], F]:
+        """Declares a policy: whether somebody may do something with one object.
+
+        :param name: such as ``"doc.edit"``.
+        :raises ConfigError: if there is one of this name, or after the first request.
+
+        The function, sync or async, is called with the principal and what is to be decided on: by
+        ``require(policy=name)`` with the path's arguments as keywords, by :meth:`authorize` and :meth:`may` with what
+        these are given. It returns True or False. Anything else, and whatever it raises, refuses with
+        ``guard.failed``, 500.
+
+        >>> rampart = Rampart()
+        >>> @rampart.policy("doc.edit")
+        ... def can_edit(principal, doc_id):
+        ...     return doc_id.startswith(principal.id)
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f'Write @rampart.policy("name"), not {name!r}.')
+
+        def declare(function: F) -> F:
+            if not callable(function):
+                raise ConfigError(f"rampart.policy({name!r}) decorates a function, not {function!r}.")
+            self._refuse_late(f"The policy {name!r}")
+            self._policies.add(name, function)
+            return function
+
+        return declare
+
+    def authorize(self, name: str, /, *objects: Any, **more: Any) -> None:
+        """Refuses unless the policy *name* admits the current principal for these objects. In a view.
+
+        :raises Denied: ``auth.policy``, 403; ``auth.missing``, 401, if nobody has said who they are.
+        :raises ConfigError: if there is no such policy.
+        """
+        access.authorize(name, *objects, **more)
+
+    def may(self, name: str, /, *objects: Any, **more: Any) -> bool:
+        """Whether the policy *name* admits the current principal for these objects; False for nobody. In a view.
+
+        :raises Denied: ``guard.failed``, 500, if the policy fails.
+        :raises ConfigError: if there is no such policy.
+        """
+        return access.may(name, *objects, **more)
+
+    def user_loader(self, function: F) -> F:
+        """Declares how the app's own user is found: ``(principal) -> user | None``, sync or async.
+
+        ``current_user`` calls it when it is first read, once for each request; with ``RAMPART_USER_LOADING = "eager"``,
+        every ``require`` does, as soon as the credential was accepted. None refuses with ``auth.invalid``, 401.
+
+        :raises ConfigError: if there is one, or after the first request.
+        """
+        self._refuse_late("The user loader")
+        self._users.declare(function)
+        return function
+
+    def _refuse_late(self, what: str) -> None:
+        for state in list(self._states):
+            if state.sealed:
+                raise ConfigError(f"{what} comes too late: {state.app.name} has already handled a request.")
 
     @property
     def tokens(self) -> Tokens:
@@ -196,9 +307,10 @@ def _serve_keys(app: Flask, tokens: Tokens, path: str) -> None:
             document, mimetype="application/jwk-set+json", headers={"Cache-Control": f"public, max-age={_KEYS_FRESH}"}
         )
 
-    app.add_url_rule(path, "rampart_jwks", keys, methods=["GET"])
+    app.add_url_rule(path, _JWKS, keys, methods=["GET"])
 
 
+_JWKS = "rampart_jwks"
 _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
 

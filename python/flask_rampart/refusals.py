@@ -106,7 +106,8 @@ class Challenge:
         self.scheme = scheme
         self._parameters = {"realm": "api", **parameters}
         self._refused = {"auth.ambiguous": self.fields("invalid_request")}
-        self._otherwise = self.fields() if scheme == "ApiKey" else self.fields("invalid_token")
+        # The word is RFC 6750's (and RFC 9449's): other schemes do not have it.
+        self._otherwise = self.fields("invalid_token") if scheme in ("Bearer", "DPoP") else self.fields()
 
     def fields(self, error: str = "", **more: str) -> Fields:
         """The header fields of a challenge with this *error*, if there was a credential, and *more* parameters."""

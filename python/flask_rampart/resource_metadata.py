@@ -1,4 +1,4 @@
-"""Protected-resource metadata: tells clients, and AI agents, where to get a token for this API (RFC 9728).
+"""Protected-resource metadata: tells clients where to get a token for this API (RFC 9728).
 
 With ``RAMPART_RESOURCE``, the app answers at ``/.well-known/oauth-protected-resource``, followed by the path of the
 resource (section 3.1), and every challenge for a bearer token names that address (``resource_metadata``, section 5.1).

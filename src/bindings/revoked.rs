@@ -15,9 +15,9 @@ use crate::tokens::revoked::{About, Mark};
 /// What was revoked before its time: a copy, in this process, of what a store holds.
 ///
 /// >>> revoked = Revoked()
-/// >>> revoked.put(revocation_mark("subject", "", "ada"), 1_800_000_000.5, 1_900_000_000.0)
-/// >>> revoked.moment(revocation_mark("subject", "", "ada")), len(revoked)
-/// (1800000000.5, 1)
+/// >>> revoked.put(revocation_mark("subject", "", "ada"), 1_800_000_000.5, 1, 1_900_000_000.0)
+/// >>> revoked.entry(revocation_mark("subject", "", "ada")), len(revoked)
+/// ((1800000000.5, 1), 1)
 #[pyclass(frozen, name = "Revoked", module = "flask_rampart._native")]
 pub struct PyRevoked(Arc<Revoked>);
 
@@ -34,24 +34,25 @@ impl PyRevoked {
         Self(Arc::default())
     }
 
-    /// Lists a mark: what it names and what began before *before* is revoked. An earlier word is never weakened.
+    /// Lists a mark. An earlier word is never weakened.
     ///
-    /// :param before: in seconds since 1970-01-01 UTC; infinity for everything.
+    /// :param before: of a subject, what began earlier is revoked; in seconds since 1970-01-01 UTC.
+    /// :param generation: of a subject, how often all that it had was revoked.
     /// :param until: from when on nothing that it names could be valid any more.
     /// :raises ValueError: for a mark that is not of 16 bytes.
-    fn put(&self, mark: &[u8], before: f64, until: f64) -> PyResult<()> {
+    fn put(&self, mark: &[u8], before: f64, generation: u64, until: f64) -> PyResult<()> {
         guarded(|| {
-            self.0.put(read(mark)?, before, until);
+            self.0.put(read(mark)?, before, generation, until);
             Ok(())
         })
     }
 
-    /// Lists these, each ``(mark, before, until)``, and nothing else.
-    fn replace(&self, entries: Vec<(Vec<u8>, f64, f64)>) -> PyResult<()> {
+    /// Lists these, each ``(mark, before, generation, until)``, and nothing else.
+    fn replace(&self, entries: Vec<(Vec<u8>, f64, u64, f64)>) -> PyResult<()> {
         guarded(|| {
             let mut read_entries = Vec::with_capacity(entries.len());
-            for (mark, before, until) in entries {
-                read_entries.push((read(&mark)?, before, until));
+            for (mark, before, generation, until) in entries {
+                read_entries.push((read(&mark)?, before, generation, until));
             }
             self.0.replace(read_entries.into_iter());
             Ok(())
@@ -71,9 +72,9 @@ impl PyRevoked {
         guarded(|| Ok(self.0.covers(token.0.marks())))
     }
 
-    /// Up to when what the mark names is revoked; None if it is not listed.
-    fn moment(&self, mark: &[u8]) -> PyResult<Option<f64>> {
-        guarded(|| Ok(self.0.moment(&read(mark)?)))
+    /// ``(before, generation)`` of a mark; None if it is not listed.
+    fn entry(&self, mark: &[u8]) -> PyResult<Option<(f64, u64)>> {
+        guarded(|| Ok(self.0.entry(&read(mark)?)))
     }
 
     fn __len__(&self) -> usize {
@@ -81,8 +82,9 @@ impl PyRevoked {
     }
 }
 
-/// The 16 bytes under which something of an issuer is listed; they do not tell what.
+/// The 16 bytes under which something of a realm is listed; they do not tell what.
 ///
+/// :param realm: ``""`` for our own tokens; otherwise the issuer.
 /// :param about: ``"token"`` (by ``jti``), ``"claims"`` (by the claims' text), ``"family"`` (by ``sid``) or
 ///     ``"subject"`` (by ``sub``).
 /// :raises ValueError: for another word.
@@ -90,7 +92,7 @@ impl PyRevoked {
 pub fn revocation_mark<'py>(
     py: Python<'py>,
     about: &str,
-    issuer: &str,
+    realm: &str,
     name: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
     guarded(|| {
@@ -106,7 +108,7 @@ pub fn revocation_mark<'py>(
                 .into());
             }
         };
-        Ok(PyBytes::new(py, Mark::of(about, issuer, name.as_bytes()).bytes()))
+        Ok(PyBytes::new(py, Mark::of(about, realm, name.as_bytes()).bytes()))
     })
 }
 

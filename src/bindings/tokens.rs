@@ -172,6 +172,7 @@ impl PyKey {
 /// :param scopes_claims: where scopes are: a claim, a path such as ``"realm_access.roles"``, or a JSON Pointer.
 /// :param roles_claims: where roles are, likewise.
 /// :param revoked: what was revoked before its time; asked at each call.
+/// :param realm: in which the tokens' names are listed there: for our own tokens; if not given, their issuer.
 /// :param seen: most tokens remembered as checked; 0 for none. Everything but signature and form is still checked each time.
 /// :raises ValueError: if a rule cannot be used.
 ///
@@ -191,7 +192,7 @@ pub struct PyVerifier {
 impl PyVerifier {
     #[new]
     #[pyo3(signature = (keys, clock, *, issuers=vec![], audiences=vec![], types=Rules::default().types, require_type=false, leeway=30,
-        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384, revoked=None))]
+        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384, revoked=None, realm=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         keys: Keys<'_>,
@@ -207,6 +208,7 @@ impl PyVerifier {
         roles_claims: Vec<String>,
         seen: i64,
         revoked: Option<PyRef<'_, PyRevoked>>,
+        realm: Option<&str>,
     ) -> PyResult<Self> {
         guarded(|| {
             let rules = Rules {
@@ -221,11 +223,8 @@ impl PyVerifier {
                 seen: natural("seen", seen)?,
                 types,
             };
-            let mut core = tokens::Verifier::new(keys.ring()?, rules)?;
-            if let Some(revoked) = revoked {
-                core = core.unless(revoked.shared());
-            }
-            Ok(Self { core, clock })
+            let revoked = revoked.map(|revoked| revoked.shared());
+            Ok(Self { core: tokens::Verifier::new(keys.ring()?, rules)?.unless(revoked, realm), clock })
         })
     }
 

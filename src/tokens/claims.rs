@@ -26,6 +26,9 @@ pub struct Claims {
     pub authenticated_at: Option<f64>,
     /// `exp`, in seconds since 1970.
     pub expires_at: Option<f64>,
+    /// `gen`, of tokens of our own: how often all of the subject's had been revoked when this one was begun. Not a
+    /// registered claim, so another type in another's token is no fault, and counts as absent.
+    pub generation: Option<u64>,
     /// `iat`, in seconds since 1970.
     pub issued_at: Option<f64>,
     /// `iss`.
@@ -102,6 +105,7 @@ impl Walk<'_> {
             "aud" => claims.audience = Some(object.next_value_seed(Names)?.into_list()),
             "auth_time" => claims.authenticated_at = Some(object.next_value_seed(NumericDate)?),
             "exp" => claims.expires_at = Some(object.next_value_seed(NumericDate)?),
+            "gen" => claims.generation = object.next_value_seed(Generation(self.skip.deeper()?))?,
             "iat" => claims.issued_at = Some(object.next_value_seed(NumericDate)?),
             "iss" => claims.issuer = Some(object.next_value_seed(Text)?.into()),
             "jti" => claims.token_id = Some(object.next_value_seed(Text)?.into()),
@@ -225,6 +229,47 @@ impl<'de> Visitor<'de> for Names {
             list.push(name.into());
         }
         Ok(NameList::Some(list))
+    }
+}
+
+/// A whole number, or anything else read past.
+struct Generation(Skip);
+
+impl<'de> DeserializeSeed<'de> for Generation {
+    type Value = Option<u64>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Generation {
+    type Value = Option<u64>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(number))
+    }
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_seq(items).map(|()| None)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_map(object).map(|()| None)
     }
 }
 

@@ -1,17 +1,21 @@
 //! Decides whether a token was revoked before its time.
 //!
 //! A token is revoked when one of these is listed:
-//! 1. the token itself: its issuer and `jti`, or, where it has none, its issuer and its claims as they stand;
-//! 2. its family: its issuer and `sid`, which all tokens of one login share;
-//! 3. its subject, with a moment after the token began: the earlier of `iat` and `auth_time`. A token that says neither
-//!    began before any moment.
+//! 1. the token itself: its realm and `jti`, or, where it has none, its realm and its claims as they stand;
+//! 2. its family: its realm and `sid`, which all tokens of one login share;
+//! 3. its subject. A token of our own says in `gen` how often its subject had been revoked when it was begun; it is revoked
+//!    when that happened once more, whatever any clock says. Another token is revoked when it began before a moment: the
+//!    earlier of `iat` and `auth_time`; if it says neither, it began before any moment.
+//!
+//! The realm of others' tokens is their issuer. That of our own is the verifier's, so that it stays when the issuer's name
+//! in the settings changes.
 //!
 //! The list is a copy of what a store holds, and as new as whoever keeps it makes it. An entry is dropped when every token
 //! that it could concern has expired by itself.
 //!
 //! # What can break it in deployment
-//! A subject's moment is compared with what the issuer's clock wrote: clocks that differ by a second revoke a second too
-//! much or too little.
+//! Where tokens have no `gen`, a subject's moment is compared with what the issuer's clock wrote: clocks that differ by a
+//! second revoke a second too much or too little.
 
 use std::collections::HashMap;
 use std::mem;
@@ -45,18 +49,18 @@ impl About {
     }
 }
 
-/// Names a token, family or subject of an issuer, and tells nobody which: half of a SHA-256.
+/// Names a token, family or subject of a realm, and tells nobody which: half of a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mark([u8; 16]);
 
 impl Mark {
-    /// The mark of *name* at *issuer*.
-    pub fn of(about: About, issuer: &str, name: &[u8]) -> Self {
-        let mut text = Vec::with_capacity(9 + issuer.len() + name.len());
+    /// The mark of *name* in *realm*.
+    pub fn of(about: About, realm: &str, name: &[u8]) -> Self {
+        let mut text = Vec::with_capacity(9 + realm.len() + name.len());
         text.push(about.letter());
-        // With its length, so that no issuer and name together read as another pair.
-        text.extend((issuer.len() as u64).to_le_bytes());
-        text.extend(issuer.as_bytes());
+        // With its length, so that no realm and name together read as another pair.
+        text.extend((realm.len() as u64).to_le_bytes());
+        text.extend(realm.as_bytes());
         text.extend(name);
         let mut half = [0; 16];
         half.copy_from_slice(&sha256(&text)[..16]);
@@ -80,7 +84,14 @@ pub struct Marks {
     token: Mark,
     family: Option<Mark>,
     subject: Option<Mark>,
-    began: f64,
+    began: Began,
+}
+
+/// When a token began: by count where its issuer counts with us, otherwise by the clock.
+#[derive(Debug, Clone, Copy)]
+enum Began {
+    After(u64),
+    At(f64),
 }
 
 impl Marks {
@@ -89,18 +100,23 @@ impl Marks {
         &self.token
     }
 
-    /// Of a token with these claims, which read as *json*.
-    pub fn of(claims: &Claims, json: &[u8]) -> Self {
-        let issuer = claims.issuer.as_deref().unwrap_or_default();
+    /// Of a token with these claims, which read as *json*; *own* is the realm, where it is one of ours.
+    pub fn of(claims: &Claims, json: &[u8], own: Option<&str>) -> Self {
+        let realm = own.or(claims.issuer.as_deref()).unwrap_or_default();
         let named = |about, name: &Option<Box<str>>| {
-            name.as_deref().map(|name| Mark::of(about, issuer, name.as_bytes()))
+            // An empty name names nothing.
+            let name = name.as_deref().filter(|name| !name.is_empty())?;
+            Some(Mark::of(about, realm, name.as_bytes()))
         };
         Self {
             token: named(About::Token, &claims.token_id)
-                .unwrap_or_else(|| Mark::of(About::Claims, issuer, json)),
+                .unwrap_or_else(|| Mark::of(About::Claims, realm, json)),
             family: named(About::Family, &claims.session),
             subject: named(About::Subject, &claims.subject),
-            began: began(claims.issued_at, claims.authenticated_at),
+            began: match claims.generation.filter(|_| own.is_some()) {
+                Some(generation) => Began::After(generation),
+                None => Began::At(began(claims.issued_at, claims.authenticated_at)),
+            },
         }
     }
 }
@@ -119,6 +135,8 @@ pub fn began(issued_at: Option<f64>, authenticated_at: Option<f64>) -> f64 {
 struct Entry {
     /// Tokens that began before are revoked; infinite for all.
     before: f64,
+    /// How often this was revoked. Tokens that began after fewer times are revoked.
+    generation: u64,
     /// When the entry is needed no more.
     until: f64,
 }
@@ -128,16 +146,17 @@ struct Entry {
 pub struct Revoked(RwLock<HashMap<Mark, Entry>>);
 
 impl Revoked {
-    /// Lists *mark*: tokens under it that began before *before* are revoked; what was listed earlier is not weakened.
-    pub fn put(&self, mark: Mark, before: f64, until: f64) {
-        merge(&mut self.write(), mark, before, until);
+    /// Lists *mark*: tokens under it that began before *before*, or after fewer than *generation* times, are revoked; what
+    /// was listed earlier is not weakened.
+    pub fn put(&self, mark: Mark, before: f64, generation: u64, until: f64) {
+        merge(&mut self.write(), mark, Entry { before, generation, until });
     }
 
     /// Lists these and nothing else.
-    pub fn replace(&self, entries: impl Iterator<Item = (Mark, f64, f64)>) {
+    pub fn replace(&self, entries: impl Iterator<Item = (Mark, f64, u64, f64)>) {
         let mut fresh = HashMap::new();
-        for (mark, before, until) in entries {
-            merge(&mut fresh, mark, before, until);
+        for (mark, before, generation, until) in entries {
+            merge(&mut fresh, mark, Entry { before, generation, until });
         }
         // The old list is given back after the lock.
         let old = mem::replace(&mut *self.write(), fresh);
@@ -156,14 +175,20 @@ impl Revoked {
     /// Whether a token with these marks is revoked.
     pub fn covers(&self, marks: &Marks) -> bool {
         let listed = self.read();
-        let has =
-            |mark: &Mark| listed.get(mark).is_some_and(|entry| begins_before(marks.began, entry.before));
-        has(&marks.token) || marks.family.as_ref().is_some_and(has) || marks.subject.as_ref().is_some_and(has)
+        let has = |mark: &Mark| listed.contains_key(mark);
+        let subject = marks.subject.as_ref().and_then(|mark| listed.get(mark));
+        has(&marks.token)
+            || marks.family.as_ref().is_some_and(has)
+            || subject.is_some_and(|entry| match marks.began {
+                Began::After(generation) => generation < entry.generation,
+                // Written so that a NaN revokes.
+                Began::At(began) => !(began >= entry.before),
+            })
     }
 
-    /// The moment of *mark*, if it is listed.
-    pub fn moment(&self, mark: &Mark) -> Option<f64> {
-        self.read().get(mark).map(|entry| entry.before)
+    /// Up to when and how often what *mark* names was revoked, if it is listed.
+    pub fn entry(&self, mark: &Mark) -> Option<(f64, u64)> {
+        self.read().get(mark).map(|entry| (entry.before, entry.generation))
     }
 
     /// Whether nothing is listed: then no mark need be made.
@@ -186,18 +211,13 @@ impl Revoked {
     }
 }
 
-fn merge(listed: &mut HashMap<Mark, Entry>, mark: Mark, before: f64, until: f64) {
+fn merge(listed: &mut HashMap<Mark, Entry>, mark: Mark, new: Entry) {
     // A moment that is no number must not read as "nothing is revoked".
-    let before = if before.is_nan() { f64::INFINITY } else { before };
-    let until = if until.is_nan() { f64::INFINITY } else { until };
-    let entry = listed.entry(mark).or_insert(Entry { before, until });
-    entry.before = entry.before.max(before);
-    entry.until = entry.until.max(until);
-}
-
-/// Written so that a NaN revokes.
-fn begins_before(began: f64, before: f64) -> bool {
-    !(began >= before)
+    let sound = |moment: f64| if moment.is_nan() { f64::INFINITY } else { moment };
+    let entry = listed.entry(mark).or_insert(new);
+    entry.before = sound(entry.before).max(sound(new.before));
+    entry.generation = entry.generation.max(new.generation);
+    entry.until = sound(entry.until).max(sound(new.until));
 }
 
 #[cfg(test)]
@@ -216,10 +236,10 @@ mod tests {
         }
     }
 
-    fn is_revoked(about: About, issuer: &str, name: &str, before: f64, claims: &Claims) -> bool {
+    fn is_revoked(about: About, realm: &str, name: &str, before: f64, claims: &Claims) -> bool {
         let revoked = Revoked::default();
-        revoked.put(Mark::of(about, issuer, name.as_bytes()), before, 1e12);
-        revoked.covers(&Marks::of(claims, b"{}"))
+        revoked.put(Mark::of(about, realm, name.as_bytes()), before, 1, 1e12);
+        revoked.covers(&Marks::of(claims, b"{}", None))
     }
 
     #[test]
@@ -229,17 +249,43 @@ mod tests {
             assert!(!is_revoked(about, "https://b", name, f64::INFINITY, &claims()));
             assert!(!is_revoked(about, "https://a", "other", f64::INFINITY, &claims()));
         }
-        // A name of one kind says nothing about another, nor does another cut between issuer and name.
+        // A name of one kind says nothing about another, nor does another cut between realm and name.
         assert!(!is_revoked(About::Token, "https://a", "ada", f64::INFINITY, &claims()));
         assert!(!is_revoked(About::Subject, "https://aad", "a", f64::INFINITY, &claims()));
     }
 
     #[test]
-    fn a_subject_is_revoked_up_to_a_moment_and_not_from_it_on() {
+    fn anothers_subject_is_revoked_up_to_a_moment_and_not_from_it_on() {
         let at = |issued: f64| Claims { issued_at: Some(issued), ..claims() };
         assert!(is_revoked(About::Subject, "https://a", "ada", 100.5, &at(100.0)));
         assert!(!is_revoked(About::Subject, "https://a", "ada", 100.5, &at(100.5)));
         assert!(!is_revoked(About::Subject, "https://a", "ada", 100.5, &at(101.0)));
+        // Whose count is not ours may claim what they like.
+        let boasting = Claims { generation: Some(99), ..at(100.0) };
+        assert!(is_revoked(About::Subject, "https://a", "ada", 100.5, &boasting));
+    }
+
+    #[test]
+    fn our_own_subject_is_revoked_by_count_whatever_the_clocks_say() {
+        let revoked = Revoked::default();
+        revoked.put(Mark::of(About::Subject, "", b"ada"), 0.0, 2, 1e12);
+        let own = |generation| Claims { generation, issued_at: Some(1e9), ..claims() };
+        assert!(revoked.covers(&Marks::of(&own(Some(1)), b"{}", Some(""))));
+        assert!(!revoked.covers(&Marks::of(&own(Some(2)), b"{}", Some(""))));
+        // A token of ours without a count is judged by the clock.
+        assert!(!revoked.covers(&Marks::of(&own(None), b"{}", Some(""))));
+        revoked.put(Mark::of(About::Subject, "", b"ada"), 2e9, 2, 1e12);
+        assert!(revoked.covers(&Marks::of(&own(None), b"{}", Some(""))));
+        assert!(!revoked.covers(&Marks::of(&own(Some(2)), b"{}", Some(""))));
+    }
+
+    #[test]
+    fn our_own_realm_stays_when_the_issuers_name_changes() {
+        let revoked = Revoked::default();
+        revoked.put(Mark::of(About::Token, "", b"t-1"), f64::INFINITY, 1, 1e12);
+        for issuer in [None, Some("https://a".into()), Some("https://b".into())] {
+            assert!(revoked.covers(&Marks::of(&Claims { issuer, ..claims() }, b"{}", Some(""))));
+        }
     }
 
     #[test]
@@ -257,21 +303,24 @@ mod tests {
 
     #[test]
     fn a_token_without_a_name_is_known_by_its_claims() {
-        let nameless = Claims { token_id: None, ..claims() };
-        let revoked = Revoked::default();
-        revoked.put(Mark::of(About::Claims, "https://a", b"{1}"), f64::INFINITY, 1e12);
-        assert!(revoked.covers(&Marks::of(&nameless, b"{1}")));
-        assert!(!revoked.covers(&Marks::of(&nameless, b"{2}")));
-        assert!(!revoked.covers(&Marks::of(&claims(), b"{1}")));
+        for name in [None, Some("".into())] {
+            let nameless = Claims { token_id: name, ..claims() };
+            let revoked = Revoked::default();
+            revoked.put(Mark::of(About::Claims, "https://a", b"{1}"), f64::INFINITY, 1, 1e12);
+            revoked.put(Mark::of(About::Token, "https://a", b""), f64::INFINITY, 1, 1e12);
+            assert!(revoked.covers(&Marks::of(&nameless, b"{1}", None)));
+            assert!(!revoked.covers(&Marks::of(&nameless, b"{2}", None)));
+            assert!(!revoked.covers(&Marks::of(&claims(), b"{1}", None)));
+        }
     }
 
     #[test]
     fn an_entry_is_never_weakened_and_ends_with_the_last_token() {
         let revoked = Revoked::default();
         let mark = Mark::of(About::Subject, "", b"ada");
-        revoked.put(mark, 100.0, 500.0);
-        revoked.put(mark, 50.0, 400.0);
-        assert_eq!(revoked.moment(&mark), Some(100.0));
+        revoked.put(mark, 100.0, 3, 500.0);
+        revoked.put(mark, 50.0, 2, 400.0);
+        assert_eq!(revoked.entry(&mark), Some((100.0, 3)));
         revoked.sweep(UnixTime(499.0));
         assert_eq!(revoked.len(), 1);
         revoked.sweep(UnixTime(500.0));
@@ -287,8 +336,8 @@ mod tests {
     fn a_new_list_replaces_the_old_one() {
         let revoked = Revoked::default();
         let (one, two) = (Mark::of(About::Token, "", b"1"), Mark::of(About::Token, "", b"2"));
-        revoked.put(one, 1.0, 1.0);
-        revoked.replace([(two, 1.0, 1.0)].into_iter());
-        assert_eq!((revoked.moment(&one), revoked.moment(&two)), (None, Some(1.0)));
+        revoked.put(one, 1.0, 1, 1.0);
+        revoked.replace([(two, 1.0, 1, 1.0)].into_iter());
+        assert_eq!((revoked.entry(&one), revoked.entry(&two)), (None, Some((1.0, 1))));
     }
 }

@@ -78,6 +78,7 @@ struct Checked {
     typ: Option<Arc<str>>,
     claims: Claims,
     json: Vec<u8>,
+    realm: Option<Arc<str>>,
     // Made when something is revoked: most of the time nothing is.
     marks: OnceLock<Marks>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -91,7 +92,7 @@ impl Checked {
     }
 
     fn marks(&self) -> &Marks {
-        self.marks.get_or_init(|| Marks::of(&self.claims, &self.json))
+        self.marks.get_or_init(|| Marks::of(&self.claims, &self.json, self.realm.as_deref()))
     }
 }
 
@@ -110,6 +111,7 @@ pub struct Verifier {
     headers: RwLock<Headers>,
     seen: Arc<Option<Seen<Checked>>>,
     revoked: Option<Arc<Revoked>>,
+    realm: Option<Arc<str>>,
 }
 
 #[derive(Default)]
@@ -138,12 +140,15 @@ impl Verifier {
     pub fn new(keys: Keyring, rules: Rules) -> Result<Self, ConfigError> {
         let places = Arc::new(rules.check()?);
         let seen = Arc::new(Seen::new(rules.seen));
-        Ok(Self { keys, rules: Arc::new(rules), places, headers: RwLock::default(), seen, revoked: None })
+        let (headers, rules) = (RwLock::default(), Arc::new(rules));
+        Ok(Self { keys, rules, places, headers, seen, revoked: None, realm: None })
     }
 
-    /// The same, refusing what is in *revoked* at the moment of each call.
-    pub fn unless(mut self, revoked: Arc<Revoked>) -> Self {
-        self.revoked = Some(revoked);
+    /// The same, refusing what is in *revoked* at the moment of each call. What it names is in *realm*, where the tokens are
+    /// ours, and otherwise in their issuer's.
+    pub fn unless(mut self, revoked: Option<Arc<Revoked>>, realm: Option<&str>) -> Self {
+        self.revoked = revoked;
+        self.realm = realm.map(Into::into);
         self
     }
 
@@ -151,7 +156,8 @@ impl Verifier {
     pub fn with_keys(&self, keys: Keyring) -> Self {
         let (rules, places, seen) =
             (Arc::clone(&self.rules), Arc::clone(&self.places), Arc::clone(&self.seen));
-        Self { keys, rules, places, headers: RwLock::default(), seen, revoked: self.revoked.clone() }
+        let (revoked, realm) = (self.revoked.clone(), self.realm.clone());
+        Self { keys, rules, places, headers: RwLock::default(), seen, revoked, realm }
     }
 
     /// Whether *token* may be trusted at *now*.
@@ -242,6 +248,7 @@ impl Verifier {
             typ: known.typ.clone(),
             claims,
             json,
+            realm: self.realm.clone(),
             marks: OnceLock::new(),
             attachment: OnceLock::new(),
         })

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
 
 from flask import Blueprint, Flask
 from flask.views import MethodView
@@ -12,13 +14,21 @@ from flask_rampart import (
     Clock,
     Denied,
     EdgePolicy,
+    Identity,
+    Principal,
     Rampart,
     RampartMiddleware,
     csp_nonce,
     current_principal,
+    current_user,
+    has_permission,
+    has_role,
+    has_scope,
     limit,
+    principal_or_none,
     public,
     require,
+    signals,
     validate,
     validated,
 )
@@ -72,3 +82,46 @@ with app.app_context():
     assert_type(rampart.tokens.issue("ada", scopes=["a"], roles="b", lifetime=60.0), str)
 
 app.wsgi_app = RampartMiddleware(app.wsgi_app, EdgePolicy.of({}, name="api"))  # type: ignore[method-assign]
+
+
+# What an app declares stays what it is.
+@rampart.policy("doc.edit")
+def can_edit(principal: Principal, doc_id: int) -> bool:
+    return principal.id == str(doc_id)
+
+
+assert_type(can_edit(Identity("ada"), 7), bool)
+
+
+@rampart.scheme("signature", challenge="Signature", header="X-Signature")
+async def signed(value: str) -> Identity | None:
+    return Identity(value, scopes="a b", roles=["c"], claims={"team": 7}, authenticated_at=1.5)
+
+
+@dataclass
+class User:
+    name: str
+
+
+@rampart.user_loader
+def load(principal: Principal) -> User | None:
+    return User(principal.id)
+
+
+assert_type(load(Identity("ada")), User | None)
+
+
+@app.put("/docs/<int:doc_id>")
+@require("jwt", permissions="a", any_permissions={"b"}, issuer="i", audience=["a"], max_age=timedelta(minutes=5))
+@require(fresh=True, max_age=300, policy="doc.edit")
+def edit(doc_id: int) -> str:
+    rampart.authorize("doc.edit", doc_id)
+    assert_type(rampart.may("doc.edit", doc_id), bool)
+    assert_type(principal_or_none(), Principal | None)
+    assert_type(has_scope("a") or has_role("b") or has_permission("c"), bool)
+    return cast(User, current_user).name
+
+
+@signals.request_refused.connect
+def heard(sender: Flask, *, code: str, **facts: Any) -> None:
+    assert sender.name and code

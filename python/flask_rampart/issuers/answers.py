@@ -140,9 +140,8 @@ def _believe(
     assert asked is not None  # noqa: S101 - who is not asked does not answer
     issuer, subject, client = _text(answer, "iss"), _text(answer, "sub"), _text(answer, "client_id")
     audience = _names(answer["aud"]) if "aud" in answer else None
-    for name in ("scope", "username"):
-        # Typed, also where nothing here reads it.
-        _names(answer.get(name, ""))
+    # Typed, also where nothing here reads it.
+    _names(answer.get("scope", ""))
     _text(answer, "username")
     bound = _binding(answer)
     if _is_dpop(answer) and bound is None:

@@ -32,22 +32,32 @@ from uuid import uuid4
 from flask import Flask, Response
 from werkzeug.local import LocalProxy
 
-from .._native import Clock, Revoked, VerifiedToken, Verifier
+from .._native import Clock, VerifiedToken, Verifier
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
+from ..guards import current_exchange
 from ..refusals import Challenge, carries_bearer
 from ..stores import Records
-from .families import REFRESH_TYPE, Families, Invalid, Login, Members
+from .families import REFRESH_TYPE, Families, Invalid, Login, Members, Renew
 from .keys import read_keys
-from .making import Duration, Maker, Words
+from .making import REFRESH_AUDIENCE, Duration, Maker, Words
 from .pair import TokenPair
 from .places import Places
-from .revocations import FOR_GOOD, Revocations, subject_mark
+from .revocations import MARGIN, OWN, Revocations, subject_mark
 
 __all__ = ["Login", "Revocations", "TokenPair", "Tokens"]
 
 Notify = Callable[..., None]
+
+
+class _FromRequest:
+    def __repr__(self) -> str:
+        return "FROM_REQUEST"
+
+
+FROM_REQUEST = _FromRequest()
+"""Not given: a token is looked for in the request. A None that somebody passes on is no token."""
 
 
 class Tokens:
@@ -74,16 +84,14 @@ class Tokens:
         """The list of the revoked; None if ``RAMPART_JWT_REVOCATION`` is off."""
         if any(name.lower().removeprefix("application/") == REFRESH_TYPE for name in settings.jwt_types):
             raise ConfigError(f"RAMPART_JWT_TYPES: {REFRESH_TYPE!r} is the type of refresh tokens; they open nothing.")
-        listed = None if self.revocations is None else self.revocations.listed
-        self._verifier = self._verifies(settings.jwt_types, listed)
-        # What a family's record says of a refresh token, the list of the revoked need not.
-        self._refresh_verifier = self._verifies((REFRESH_TYPE,), None)
+        self._verifier = self._verifies(settings.jwt_types, settings.jwt_audience)
+        self._refresh_verifier = self._verifies((REFRESH_TYPE,), (REFRESH_AUDIENCE,))
         self._families = (
             None
             if self.revocations is None
             else Families(settings, clock, records, self.revocations, self._tell_of_reuse)
         )
-        self._maker = Maker(settings, clock, self._signer, self._principal, listed)
+        self._maker = Maker(settings, clock, self._signer, self._principal, self.revocations)
         self._places = Places(settings, self.challenge)
         self._by_header = "header" in settings.jwt_locations
         self._only_by_header = settings.jwt_locations == ("header",)
@@ -93,6 +101,8 @@ class Tokens:
 
         :raises Denied: ``token.expired`` or ``token.invalid``.
         """
+        if not isinstance(token, str):
+            raise self.challenge.refused(("token.invalid", "form"))
         self._current()
         principal = self._principal(token)
         if isinstance(principal, Denied):
@@ -101,7 +111,7 @@ class Tokens:
 
     def issue(
         self,
-        subject: str,
+        subject: str | int,
         *,
         scopes: Words = (),
         roles: Words = (),
@@ -111,7 +121,7 @@ class Tokens:
     ) -> str:
         """A signed access token for *subject*, as a compact JWS.
 
-        :param subject: whom it speaks for; becomes ``sub`` and later ``current_principal.id``.
+        :param subject: whom it speaks for; becomes ``sub``, as a text, and later ``current_principal.id``.
         :param scopes: what it may be used for (RFC 6749 section 3.3), as ``"a b"`` or a list.
         :param roles: what the subject is, as a list, or one.
         :param lifetime: seconds until it expires; ``RAMPART_JWT_LIFETIME`` if not given.
@@ -122,17 +132,13 @@ class Tokens:
         """
         wanted = self._maker.wanted(subject, scopes, roles, lifetime, claims)
         self._current()
-        issued = self._maker.begin(subject)
-        more: dict[str, Any] = {"fresh": True, "auth_time": issued} if fresh else {}
-        if "cookie" in self._settings.jwt_locations:
-            more["csrf"] = uuid4().hex
-        token = self._maker.access(wanted, issued, self._clock.now() + wanted["lifetime"], more)
-        self._notify("token_issued", subject=subject)
+        token = self._maker.single(wanted, fresh=fresh)
+        self._notify("token_issued", subject=wanted["subject"])
         return token
 
     def issue_pair(
         self,
-        subject: str,
+        subject: str | int,
         *,
         scopes: Words = (),
         roles: Words = (),
@@ -142,7 +148,8 @@ class Tokens:
     ) -> TokenPair:
         """Begins a login of *subject*: an access token, and a refresh token to renew it with.
 
-        The arguments are those of :meth:`issue`; the renewed access tokens have them too, but are not fresh.
+        The arguments are those of :meth:`issue`, but that a login is fresh unless you say otherwise; the renewed access
+        tokens have them too, and are never fresh.
 
         :raises ConfigError: if no key can sign, or ``RAMPART_JWT_REVOCATION`` is off.
         :raises ValueError: as for :meth:`issue`.
@@ -150,49 +157,57 @@ class Tokens:
         """
         families = self._needs_families()
         wanted = self._maker.wanted(subject, scopes, roles, lifetime, claims)
+        if (wanted["lifetime"] or 0) > self._settings.jwt_family_lifetime:
+            raise ValueError("an access token would outlive its login: see RAMPART_JWT_FAMILY_LIFETIME")
         self._current()
-        record = Members.begin(self._settings, self._maker.begin(subject), fresh=fresh, **wanted)
+        # Asked of the store itself: another host may have revoked the subject just now.
+        revoked = self._needs_revocations().stored(subject_mark(wanted["subject"]))
+        generation = 0 if revoked is None else revoked.generation
+        record = Members.begin(self._settings, int(self._clock.now()), generation, fresh=fresh, **wanted)
         # Signed first: what cannot be issued is not written down.
         pair = self._maker.pair(uuid4().hex, record)
         families.begin(pair.family, record)
-        self._notify("token_issued", subject=subject, family=pair.family)
+        self._notify("token_issued", subject=wanted["subject"], family=pair.family)
         return pair
 
-    def refresh(self, token: str | None = None) -> TokenPair:
+    def refresh(self, token: str | _FromRequest | None = FROM_REQUEST, *, renew: Renew | None = None) -> TokenPair:
         """The next pair of a login, for its newest refresh token; see ``families.py`` for the rules.
 
         :param token: the refresh token; if not given, the one that the current request carries: in the body's
-            ``refresh_token``, as bearer token, or in the cookie.
-        :raises Denied: ``token.expired`` or ``token.invalid``; ``auth.missing`` if the request carries none.
+            ``refresh_token``, in the cookie, or as bearer token.
+        :param renew: is asked what is different from now on: called with the :class:`Login`, it returns a dict with
+            ``scopes``, ``roles`` or ``claims``, or None for no change. A ``LookupError`` from it ends the login: its
+            subject is gone.
+        :raises Denied: ``token.expired`` or ``token.invalid``; ``auth.missing`` if the request carries none;
+            ``csrf.invalid`` for a cookie without proof.
         """
         families = self._needs_families()
-        if token is None:
+        by_cookie = False
+        if isinstance(token, _FromRequest):
             token, by_cookie = self._places.refresh_token()
-        else:
-            by_cookie = False
-        found = self._refresh_verifier.judge(token)
+        found = self._judge_refresh(token)
         if isinstance(found, tuple):
             raise self.challenge.refused(found)
         if by_cookie:
-            denied = self._places.forged(None, found)
+            denied = self._places.forged(None, found, always=True)
             if denied is not None:
                 raise denied
         try:
-            family, record = families.follow(found)
-            pair = self._maker.pair(family, record)
+            pair, record = families.follow(found, self._maker.pair, self._changed(renew))
             # A revocation that was confirmed meanwhile must not be outlived by what was just made.
-            families.check(family, record)
+            families.check(pair.family, record)
         except Invalid as error:
-            raise self.challenge.refused(("token.invalid", str(error))) from None
-        self._notify("token_refreshed", subject=record["sub"], family=family)
+            raise self.challenge.refused(error.verdict) from None
+        self._notify("token_refreshed", subject=record["sub"], family=pair.family)
         return pair
 
     def revoke(self, what: str | Principal) -> None:
         """Takes a token back, for all workers from their next request on (RFC 7009).
 
         :param what: an access token, which alone ends; a refresh token, whose whole login ends; or a principal, such as
-            ``current_principal``: its token.
-        :raises Denied: ``token.invalid``, for a text that is no token of ours. One that has expired is over anyway.
+            ``current_principal``: its token. To log out, see :meth:`logout`.
+        :raises Denied: ``token.invalid``, for what is no token of ours. One that has expired is over anyway.
+        :raises TypeError: for a principal that did not come by a token.
         :raises ConfigError: if ``RAMPART_JWT_REVOCATION`` is off.
         :raises StoreError: if it cannot be written; then the token is still valid.
         """
@@ -203,63 +218,98 @@ class Tokens:
             self._current()
             found = self._verifier.judge(what)
             if isinstance(found, tuple):
-                other = self._refresh_verifier.judge(what)
+                other = self._judge_refresh(what)
                 if isinstance(other, VerifiedToken):
-                    self.revoke_family(other.family or "")
-                elif "token.expired" not in (found[0], other[0]) and found[1] != "revoked":
+                    self._needs_families().revoke(other.family or "")
+                    self._notify("token_revoked", subject=other.id, family=other.family)
+                elif "token.expired" not in (found[0], other[0]) and "revoked" not in (found[1], other[1]):
                     raise self.challenge.refused(found)
                 return
             what = found
         if not isinstance(what, VerifiedToken):
             raise TypeError(f"revoke() takes a token or a principal that came by one, not {type(what).__name__}")
         expires = what.expires_at
-        until = math.inf if expires is None else expires + self._settings.jwt_leeway + 600
+        until = math.inf if expires is None else expires + MARGIN
         revocations.revoke(what.revocation_mark, until=until)
         self._notify("token_revoked", subject=what.id, token_id=what.token_id)
 
-    def revoke_family(self, of: str | Principal) -> None:
+    def revoke_family(self, family: str, *, subject: str | int | None = None) -> None:
         """Ends a login: its refresh tokens, and its access tokens for all workers from their next request on.
 
-        :param of: a family's name, or a principal, such as ``current_principal``: the login that its token is from.
-        :raises LookupError: if there is no such login.
+        :param family: its name: :attr:`TokenPair.family`, :attr:`Login.family`, ``sid`` in its tokens.
+        :param subject: whose it must be. Give it wherever the name comes from a request.
+        :raises LookupError: if there is no such login, or not of this subject.
         """
         families = self._needs_families()
-        if isinstance(of, LocalProxy):
-            of = of._get_current_object()
-        family = of if isinstance(of, str) else getattr(of, "family", None)
-        if not isinstance(family, str) or not family or not families.revoke(family):
+        owner = None if subject is None else str(subject)
+        if not isinstance(family, str) or not family or not families.revoke(family, owner):
             raise LookupError("there is no such login: its name is the 'sid' of its tokens")
         self._notify("token_revoked", family=family)
 
-    def revoke_subject(self, subject: str, *, issuer: str | None = None) -> None:
+    def logout(self) -> None:
+        """Ends what the current request came with: the login of its refresh token, and that of its access token.
+
+        A token that belongs to no login ends alone. What has expired or was revoked is over anyway, so logging out
+        works without a valid access token too: on a ``public`` view, by the refresh token in the body or the cookie.
+
+        :raises Denied: ``csrf.invalid`` for a cookie without proof; ``auth.ambiguous`` for two tokens of a kind.
+        """
+        families = self._needs_families()
+        exchange = current_exchange()
+        carried = self._places.refresh_token_or_none()
+        if carried is not None:
+            found = self._judge_refresh(carried[0])
+            if isinstance(found, VerifiedToken):
+                denied = self._places.forged(None, found, always=True) if carried[1] else None
+                if denied is not None:
+                    raise denied
+                families.revoke(found.family or "")
+                self._notify("token_revoked", subject=found.id, family=found.family)
+        principal = exchange.principal
+        if isinstance(principal, VerifiedToken):
+            own = principal.issuer == self._settings.jwt_issuer
+            if not (own and principal.family and families.revoke(principal.family, principal.id)):
+                self.revoke(principal)
+                return
+            self._notify("token_revoked", subject=principal.id, family=principal.family)
+
+    def revoke_subject(self, subject: str | int, *, issuer: str | None = None) -> None:
         """Takes back all that *subject* has by now: "log out everywhere". What is issued from now on is valid.
 
-        :param issuer: whose subject it is; if not given, ours.
+        :param issuer: whose subject it is, where it is one of ``RAMPART_ISSUERS``; if not given, ours. What such an
+            issuer made is compared by its time of issue.
         """
         revocations = self._needs_revocations()
-        if not isinstance(subject, str) or not subject:
-            raise ValueError("a subject is a text that is not empty")
-        now = self._clock.now()
-        own = self._settings.jwt_issuer or ""
-        mark = subject_mark(own if issuer is None else issuer, subject)
-        revocations.revoke(mark, before=now, until=now + FOR_GOOD)
-        self._notify("token_revoked", subject=subject)
+        name = str(subject) if isinstance(subject, int) and not isinstance(subject, bool) else subject
+        if not isinstance(name, str) or not name:
+            raise ValueError("a subject is a text that is not empty, or a whole number")
+        # For good: there is no telling how long what it has would live.
+        revocations.revoke(subject_mark(name, OWN if issuer is None else issuer), before=self._clock.now())
+        self._notify("token_revoked", subject=name)
 
-    def logins(self, subject: str) -> list[Login]:
+    def logins(self, subject: str | int) -> list[Login]:
         """The logins of *subject* that can still be refreshed, such as for a page of devices."""
-        return list(self._needs_families().of(subject))
+        return list(self._needs_families().of(str(subject)))
 
     def public_keys(self) -> dict[str, Any]:
         """The public keys of tokens of ours, as a JWK set (RFC 7517 section 5); a shared secret is never in it."""
         texts = (key.public_jwk() for key in self._keys)
         return {"keys": [json.loads(text) for text in texts if text is not None]}
 
-    def set_cookies(self, response: Response, pair: TokenPair) -> None:
-        """Puts a pair into cookies that no script can read, and beside them what a page needs to prove itself."""
-        self._places.set_cookies(response, pair)
+    def set_cookies(self, response: Response, tokens: TokenPair | str) -> None:
+        """Puts a pair, or an access token alone, into cookies that no script can read; beside them what a page needs to
+        prove itself."""
+        if isinstance(tokens, str):
+            self._current()
+            found = self._principal(tokens)
+            if isinstance(found, Denied):
+                raise found
+            self._places.set_access_cookie(response, tokens, found, self._clock.now())
+        else:
+            self._places.set_cookies(response, tokens)
 
     def clear_cookies(self, response: Response) -> None:
-        """Takes the cookies back. It revokes nothing: see :meth:`revoke_family`."""
+        """Takes the cookies back. It revokes nothing: see :meth:`logout`."""
         self._places.clear_cookies(response)
 
     def check(self, app: Flask) -> None:
@@ -311,14 +361,14 @@ class Tokens:
 
     # How it is judged.
 
-    def _verifies(self, types: tuple[str, ...], revoked: Revoked | None) -> Verifier:
+    def _verifies(self, types: tuple[str, ...], audiences: tuple[str, ...]) -> Verifier:
         settings = self._settings
         try:
             return Verifier(
                 self._keys,
                 self._clock,
                 issuers=(settings.jwt_issuer,) if settings.jwt_issuer else (),
-                audiences=settings.jwt_audience,
+                audiences=audiences,
                 types=types,
                 require_type=types == (REFRESH_TYPE,),
                 leeway=settings.jwt_leeway,
@@ -326,7 +376,8 @@ class Tokens:
                 scopes_claims=settings.jwt_scopes_claim,
                 roles_claims=settings.jwt_roles_claim,
                 seen=0 if types == (REFRESH_TYPE,) else 16_384,
-                revoked=revoked,
+                revoked=None if self.revocations is None else self.revocations.listed,
+                realm=OWN,
             )
         except ValueError as error:
             raise ConfigError(f"RAMPART_JWT_KEYS: {error}") from None
@@ -337,6 +388,29 @@ class Tokens:
             return self.challenge.refused(found)
         # Without a subject, all such tokens would be one principal.
         return found if found.id else self.challenge.refused(("token.invalid", "subject"))
+
+    def _judge_refresh(self, token: str | None) -> VerifiedToken | tuple[str, str]:
+        if not isinstance(token, str):
+            return ("token.invalid", "form")
+        self._current()
+        return self._refresh_verifier.judge(token)
+
+    def _changed(self, renew: Renew | None) -> Callable[[str, Members], Members]:
+        def change(family: str, record: Members) -> Members:
+            if renew is None:
+                return record
+            try:
+                asked = dict(renew(record.login(family)) or {})
+            except LookupError:
+                self._needs_families().revoke(family)
+                raise Invalid("subject is gone") from None
+            if unknown := asked.keys() - {"scopes", "roles", "claims"}:
+                raise ValueError(f"renew() may change scopes, roles and claims, not {', '.join(sorted(unknown))}")
+            wanted = {name: asked.get(name, record[name]) for name in ("scopes", "roles", "claims")}
+            checked = self._maker.wanted(record["sub"], lifetime=None, **wanted)
+            return Members({**record, **{name: checked[name] for name in wanted}})
+
+        return change
 
     def _current(self) -> None:
         if self.revocations is not None:

@@ -12,18 +12,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from .._native import Clock, Key, Revoked, VerifiedToken
+from .._native import Clock, Key, VerifiedToken
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import SCOPE
-from .families import REFRESH_TYPE, Members
+from .families import REFRESH_TYPE, Invalid, Members
 from .pair import TokenPair
-from .revocations import subject_mark
+from .revocations import Revocations, subject_mark
 
 _RESERVED = frozenset(
-    ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "cnf", "act", "sid", "fresh", "csrf", "type")
+    ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "cnf", "act", "sid", "gen", "fresh", "csrf", "type")
 )
 _LONGEST = 10 * 366 * 86400
+REFRESH_AUDIENCE = "urn:ietf:params:oauth:token-type:refresh_token"
+"""For whom refresh tokens are; the name is that of RFC 8693 section 3."""
 
 Words = str | Iterable[str]
 Duration = float | timedelta
@@ -33,7 +35,7 @@ class Maker:
     """Makes one app's tokens.
 
     :param judge: the app's own verdict on an access token.
-    :param listed: what was revoked, as far as this process knows; None if nothing can be.
+    :param revocations: what was revoked; None if nothing can be.
     """
 
     def __init__(
@@ -42,32 +44,32 @@ class Maker:
         clock: Clock,
         signer: Key | None,
         judge: Callable[[str], VerifiedToken | Denied],
-        listed: Revoked | None,
+        revocations: Revocations | None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._signer = signer
         self._judge = judge
-        self._listed = listed
+        self._revocations = revocations
 
     def wanted(
         self,
-        subject: str,
+        subject: str | int,
         scopes: Words,
         roles: Words,
         lifetime: Duration | None,
         claims: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        """What a token is asked to say, checked."""
+        """What a token is asked to say, checked; the lifetime stays None if it was not given."""
         if self._signer is None:
             raise ConfigError("RAMPART_JWT_KEYS has no key that can sign: each is public or verify_only.")
+        if isinstance(subject, int) and not isinstance(subject, bool):
+            subject = str(subject)  # numbers of rows are the usual names of users; `sub` is a text (RFC 7519)
         if not isinstance(subject, str) or not subject:
-            raise ValueError("a token needs a subject: a text that is not empty")
+            raise ValueError("a token needs a subject: a text that is not empty, or a whole number")
         settings = self._settings
         seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
-        if seconds is None:
-            seconds = settings.jwt_lifetime
-        if not 1 <= seconds <= _LONGEST:
+        if seconds is not None and not 1 <= seconds <= _LONGEST:
             raise ValueError("a lifetime is one second at least and ten years at most")
         words = scopes.split() if isinstance(scopes, str) else list(dict.fromkeys(scopes))
         for word in words:
@@ -87,33 +89,53 @@ class Maker:
             "scopes": words,
             "roles": names,
             "claims": dict(claims or {}),
-            "lifetime": int(seconds),
+            "lifetime": None if seconds is None else int(seconds),
         }
 
-    def begin(self, subject: str) -> float:
-        """Now in whole seconds; finer where the subject was revoked within this one, or by a clock ahead of ours."""
-        now = self._clock.now()
-        if self._listed is not None:
-            moment = self._listed.moment(subject_mark(self._settings.jwt_issuer or "", subject))
-            if moment is not None and int(now) < moment <= now + self._settings.jwt_leeway:
-                return max(now, moment)
-        return int(now)
+    def single(self, wanted: Mapping[str, Any], *, fresh: bool) -> str:
+        """An access token that belongs to no login."""
+        settings = self._settings
+        now = int(self._clock.now())
+        lifetime = settings.jwt_lifetime if wanted["lifetime"] is None else wanted["lifetime"]
+        more: dict[str, Any] = {"fresh": True, "auth_time": now} if fresh else {}
+        if "cookie" in settings.jwt_locations:
+            more["csrf"] = uuid4().hex
+        if self._revocations is not None:
+            more["gen"] = self._revocations.generation(subject_mark(wanted["subject"]))
+        return self._access(wanted, now, now + lifetime, more)
 
-    def _base(self, subject: str, issued: float, expires: float) -> dict[str, Any]:
-        payload: dict[str, Any] = {
-            "sub": subject,
-            "iat": issued,
-            "nbf": int(issued),
-            "exp": int(expires),
-            "jti": uuid4().hex,
-        }
+    def pair(self, family: str, record: Members) -> TokenPair:
+        """The newest refresh token of a family, with an access token beside it.
+
+        :raises Invalid: if the family was revoked meanwhile.
+        """
+        now = int(self._clock.now())
+        wanted = {**record, "subject": record["sub"]}
+        more = {"sid": family, "gen": record["gen"], "auth_time": record["began"], "csrf": record["csrf"]}
+        expires = min(now + record.lifetime(self._settings), record["latest"])
+        access = self._access(wanted, now, expires, {**more, "fresh": record["fresh"]})
+        payload = {**self._base(record["sub"], record["issued"], record["expires"]), **more}
+        # For nobody but us: others that verify by our keys may not look at the type.
+        refresh = self._sign({**payload, "jti": record["current"], "aud": REFRESH_AUDIENCE}, REFRESH_TYPE)
+        return TokenPair(
+            access=access,
+            refresh=refresh,
+            expires_in=expires - now,
+            refresh_expires_in=record["expires"] - now,
+            scopes=frozenset(record["scopes"]),
+            family=family,
+            csrf=record["csrf"],
+        )
+
+    def _base(self, subject: str, issued: int, expires: int) -> dict[str, Any]:
+        payload: dict[str, Any] = {"sub": subject, "iat": issued, "nbf": issued, "exp": expires, "jti": uuid4().hex}
         if self._settings.jwt_issuer:
             payload["iss"] = self._settings.jwt_issuer
         if self._settings.jwt_audience:
             payload["aud"] = self._settings.jwt_audience[0]
         return payload
 
-    def access(self, wanted: Mapping[str, Any], issued: float, expires: float, more: Mapping[str, Any]) -> str:
+    def _access(self, wanted: Mapping[str, Any], issued: int, expires: int, more: Mapping[str, Any]) -> str:
         settings = self._settings
         payload = {**self._base(wanted["subject"], issued, expires), **wanted["claims"], **more}
         _put(payload, settings.jwt_scopes_claim[0], " ".join(wanted["scopes"]))
@@ -122,30 +144,12 @@ class Maker:
         # A token that its own app would refuse, or read otherwise, is never handed out.
         principal = self._judge(token)
         if isinstance(principal, Denied):
+            if principal.reason == "revoked":
+                raise Invalid("revoked")
             raise ValueError(f"this app's settings would refuse the token ({principal.reason})")
         if (principal.scopes, principal.roles) != (frozenset(wanted["scopes"]), frozenset(wanted["roles"])):
             raise ConfigError("RAMPART_JWT_SCOPES_CLAIM and RAMPART_JWT_ROLES_CLAIM overlap: each needs its own place.")
         return token
-
-    def pair(self, family: str, record: Members) -> TokenPair:
-        """The newest member of a family, with an access token beside it."""
-        now = self._clock.now()
-        wanted = {**record, "subject": record["sub"]}
-        expires = min(now + record["lifetime"], record["latest"])
-        more = {"sid": family, "auth_time": record["began"], "csrf": record["csrf"]}
-        issued = max(int(now), record["began"])
-        access = self.access(wanted, issued, expires, {**more, "fresh": record["fresh"]})
-        payload = self._base(record["sub"], record["issued"], record["expires"])
-        refresh = self._sign({**payload, **more, "jti": record["current"]}, REFRESH_TYPE)
-        return TokenPair(
-            access=access,
-            refresh=refresh,
-            expires_in=int(expires - now),
-            refresh_expires_in=int(record["expires"] - now),
-            scopes=frozenset(record["scopes"]),
-            family=family,
-            csrf=record["csrf"],
-        )
 
     def _sign(self, payload: Mapping[str, Any], typ: str) -> str:
         if self._signer is None:  # _wanted has asked; a record may come from another time

@@ -73,35 +73,48 @@ class Places:
     def refresh_token(self) -> tuple[str, bool]:
         """The refresh token of the current request, and whether a cookie brought it.
 
-        A body may always have one, as in RFC 6749 section 6; header and cookie, where tokens are looked for there.
+        A body may always have one, as in RFC 6749 section 6; the cookie, where tokens are looked for there; the header,
+        if it is nowhere else: clients send their access token with every request.
 
         :raises Denied: if it has none, or two.
         """
+        found = self.refresh_token_or_none()
+        if found is None:
+            raise Denied.of("auth.missing", "no refresh token", headers=self._challenge.fields())
+        return found
+
+    def refresh_token_or_none(self) -> tuple[str, bool] | None:
+        """The same; None if it has none."""
         exchange = current_exchange()
         environ = exchange.environ
         found = self._found(exchange, _REFRESH, self.refresh_cookie)
         if "json" not in self._places:
             found += _in_body(exchange, _REFRESH)
-        form = exchange.request().form.getlist(_REFRESH) if _has_form(environ) else []
-        found += [("body", token) for token in form]
-        if "header" in self._places and carries_bearer(environ):
+        # A form can be sent by any other site's page, to log its own user in here. JSON cannot, without our leave.
+        if _has_form(environ) and "cookie" not in self._places:
+            found += [("form", token) for token in exchange.request().form.getlist(_REFRESH) if token]
+        if not found and "header" in self._places and carries_bearer(environ):
             found.append(("header", environ["HTTP_AUTHORIZATION"][len("bearer") :].strip(" ")))
-        if not found:
-            raise Denied.of("auth.missing", "no refresh token", headers=self._challenge.fields())
         if len(found) > 1:
             raise self._challenge.refused(("auth.ambiguous", "two credentials"))
-        ((place, token),) = found
-        return token, place == "cookie"
+        return (found[0][1], found[0][0] == "cookie") if found else None
 
-    def forged(self, exchange: Exchange | None, token: VerifiedToken) -> Denied | None:
-        """A refusal, unless the request proves that it is from a page that may read the cookie beside the token's."""
+    def forged(self, exchange: Exchange | None, token: VerifiedToken, *, always: bool = False) -> Denied | None:
+        """A refusal, unless the request proves that it is from a page that may read the cookie beside the token's.
+
+        :param always: also where the method says that it changes nothing.
+        """
         environ = (exchange or current_exchange()).environ
-        if environ.get("REQUEST_METHOD") in _SAFE:
+        if not always and environ.get("REQUEST_METHOD") in _SAFE:
             return None
         wanted = token.claims.get("csrf")
         given: str = environ.get(_HEADER, "")
         # A token without the claim was not made for a cookie.
-        if not isinstance(wanted, str) or not wanted or not hmac.compare_digest(wanted.encode(), given.encode()):
+        if (
+            not isinstance(wanted, str)
+            or not wanted
+            or not hmac.compare_digest(wanted.encode(), given.encode(errors="replace"))
+        ):
             return Denied.of("csrf.invalid", "different" if given else "missing")
         return None
 
@@ -112,8 +125,18 @@ class Places:
         self._set(response, self.csrf_cookie, pair.csrf, pair.refresh_expires_in, "/", readable=True)
         response.headers["Cache-Control"] = "no-store"
 
+    def set_access_cookie(self, response: Response, token: str, principal: VerifiedToken, now: float) -> None:
+        """Puts an access token that belongs to no login, and what proves a page, into cookies."""
+        expires, csrf = principal.expires_at, principal.claims.get("csrf")
+        if expires is None or not isinstance(csrf, str):
+            raise ValueError("a token for a cookie has an end, and was issued while RAMPART_JWT_LOCATIONS has it")
+        self._set(response, self.access_cookie, token, int(expires - now), "/")
+        self._set(response, self.csrf_cookie, csrf, int(expires - now), "/", readable=True)
+        response.headers["Cache-Control"] = "no-store"
+
     def clear_cookies(self, response: Response) -> None:
         """Takes them back."""
+        response.headers["Cache-Control"] = "no-store"
         self._set(response, self.access_cookie, "", 0, "/")
         self._set(response, self.refresh_cookie, "", 0, self._refresh_path)
         self._set(response, self.csrf_cookie, "", 0, "/", readable=True)

@@ -8,25 +8,51 @@ costs a look-up and no input or output. Before each check the store is asked for
 2. whoever finds that something changed reads it before any token is judged; others wait for them;
 3. a store that cannot be asked refuses the request.
 
-A record names nobody: its key is half of a SHA-256 over kind, issuer and name.
+A record names nobody: its key is half of a SHA-256 over kind, realm and name. The realm of our own tokens is ``""``,
+whatever the settings call us; that of others' is their issuer.
+
+A subject of ours is revoked by count: its tokens say in ``gen`` how often all that it had was taken back before, so no
+clock has a say. Others do not count with us; of what they issued, what began before the moment is revoked.
+
+Nothing is dropped before it has been over for a day: a clock that runs ahead for a while brings nothing back.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import random
+import time
+from contextlib import suppress
+from typing import NamedTuple
 
 from .._native import Clock, Revoked, revocation_mark
 from ..errors import RampartError
 from ..locks import Lock
-from ..stores import Record, Records, Store
+from ..stores import Record, Records, Store, StoreError
 
 KIND = "revocation"
-FOR_GOOD = 10 * 366 * 86400
-"""Seconds for which a subject's moment is kept: as long as the longest token that can be issued."""
+OWN = ""
+"""The realm of our own tokens."""
+MARGIN = 600.0 + 120.0
+"""Seconds for which a revocation outlives what it names: the largest leeway, and writes that wait."""
 _PAGE = 1000
 _ROUNDS = 64
-_SWEEP_EVERY = 60.0
+_SWEEP_EVERY = 600.0
+_TIDY_EVERY = 3600.0
+_TIDY_CHANCE = 1 / 512
+_KEEP = 86400.0
+
+
+class Moment(NamedTuple):
+    """What is known of a mark."""
+
+    before: float
+    """Up to when what it names was revoked; in seconds since 1970-01-01 UTC."""
+    generation: int
+    """How often."""
+    until: float
+    """When the record is needed no more."""
 
 
 class Revocations:
@@ -39,6 +65,7 @@ class Revocations:
         self._store: Store | None = None
         self._at = -1
         self._swept = 0.0
+        self._tidied = time.monotonic()
         self._lock = Lock()
 
     def current(self) -> None:
@@ -53,34 +80,52 @@ class Revocations:
             self._catch_up(store)
 
     def revoke(self, mark: bytes, *, before: float = math.inf, until: float = math.inf) -> None:
-        """Revokes what *mark* names. When this returns, it holds.
+        """Revokes what *mark* names, once more. When this returns, it holds.
 
-        :param before: only what began earlier, in seconds since 1970-01-01 UTC.
+        :param before: of a subject that does not count, what began earlier; in seconds since 1970-01-01 UTC.
         :param until: from when on nothing that it names could be valid any more.
         """
         store, key = self._records.store, mark.hex()
         for _ in range(_ROUNDS):
             found = store.get(KIND, key)
-            if found is None:
-                if store.insert(KIND, key, _value(before), expires=_expires(until)):
-                    return
-                continue
             # Never weakened: of two moments the later, of two ends the later.
-            value, end = _value(max(before, _before(found))), _expires(max(until, _until(found)))
-            if store.replace(KIND, key, value, found.version, expires=end):
+            was = Moment(-math.inf, 0, -math.inf) if found is None else _moment(found)
+            now = Moment(max(before, was.before), was.generation + 1, max(until, was.until))
+            if found is None:
+                written = store.insert(KIND, key, _value(now), expires=_expires(now.until))
+            else:
+                written = store.replace(KIND, key, _value(now), found.version, expires=_expires(now.until))
+            if written:
+                self.tidy()
                 return
         raise RampartError("a revocation is being written over and over; it was not written this time")
 
     def shorten(self, mark: bytes, until: float) -> None:
         """Lets a revocation end at *until*, because something else holds from then on. Not needed for it to hold."""
         found = self._records.store.get(KIND, mark.hex())
-        if found is not None and _until(found) > until:
+        if found is not None and _moment(found).until > until:
             self._records.store.replace(KIND, found.key, found.value, found.version, expires=until)
 
-    def stored(self, mark: bytes) -> float | None:
-        """Up to when what *mark* names is revoked, by the store itself; None if it is not."""
+    def stored(self, mark: bytes) -> Moment | None:
+        """What the store itself knows of *mark*; None if it was never revoked."""
         found = self._records.store.get(KIND, mark.hex())
-        return None if found is None else _before(found)
+        return None if found is None else _moment(found)
+
+    def generation(self, mark: bytes) -> int:
+        """How often what *mark* names was revoked, as far as this process knows."""
+        entry = self.listed.entry(mark)
+        return 0 if entry is None else entry[1]
+
+    def tidy(self) -> None:
+        """Drops what is over, now and then: whoever adds to the store also takes away."""
+        now = time.monotonic()
+        # By chance as well: a worker that lives for minutes only would never come to it.
+        if now - self._tidied < _TIDY_EVERY and random.random() > _TIDY_CHANCE:  # noqa: S311
+            return
+        self._tidied = now
+        # What was done does not fail because something else could not be tidied up.
+        with suppress(StoreError):
+            self._records.store.sweep(self._clock.now() - _KEEP)
 
     def _catch_up(self, store: Store) -> None:
         with self._lock:
@@ -93,45 +138,42 @@ class Revocations:
                     found = store.get(KIND, key)
                     # What is gone had ended: it drops out of the list by itself.
                     if found is not None:
-                        self.listed.put(bytes.fromhex(key), _before(found), _until(found))
+                        self.listed.put(bytes.fromhex(key), *_moment(found))
             now = self._clock.now()
             if not 0 <= now - self._swept < _SWEEP_EVERY:
                 self._swept = now
-                # A little later than needed, as clocks differ.
-                self.listed.sweep(now - _SWEEP_EVERY)
+                self.listed.sweep(now - _KEEP)
             self._at = sequence
 
     def _read_all(self, store: Store) -> None:
-        entries: list[tuple[bytes, float, float]] = []
+        entries: list[tuple[bytes, float, int, float]] = []
         after = ""
         while page := store.scan(KIND, after=after, limit=_PAGE):
-            entries += [(bytes.fromhex(found.key), _before(found), _until(found)) for found in page]
+            entries += [(bytes.fromhex(found.key), *_moment(found)) for found in page]
             after = page[-1].key
         self.listed.replace(entries)
 
 
-def subject_mark(issuer: str, subject: str) -> bytes:
-    """Names all that *subject* has from *issuer*."""
-    return revocation_mark("subject", issuer, subject)
+def subject_mark(subject: str, realm: str = OWN) -> bytes:
+    """Names all that *subject* has in a realm."""
+    return revocation_mark("subject", realm, subject)
 
 
-def family_mark(issuer: str, family: str) -> bytes:
+def family_mark(family: str) -> bytes:
     """Names all tokens of one login."""
-    return revocation_mark("family", issuer, family)
+    return revocation_mark("family", OWN, family)
 
 
-def _value(before: float) -> bytes:
-    return json.dumps({"before": None if math.isinf(before) else before}).encode()
+def _value(moment: Moment) -> bytes:
+    before = None if math.isinf(moment.before) else moment.before
+    return json.dumps({"before": before, "generation": moment.generation}).encode()
 
 
-def _before(found: Record) -> float:
-    before = json.loads(found.value)["before"]
-    return math.inf if before is None else float(before)
+def _moment(found: Record) -> Moment:
+    value = json.loads(found.value)
+    before = math.inf if value["before"] is None else float(value["before"])
+    return Moment(before, value["generation"], math.inf if found.expires is None else found.expires)
 
 
 def _expires(until: float) -> float | None:
     return None if math.isinf(until) else until
-
-
-def _until(found: Record) -> float:
-    return math.inf if found.expires is None else found.expires

@@ -1,0 +1,163 @@
+"""Schemes: the kinds of credentials that an app takes, and those that it checks itself.
+
+A function of the app's becomes a scheme by ``rampart.scheme``. What holds for it, in order:
+
+1. with ``header=``, a field that is absent, blank, or of another scheme carries nothing, and the function is not
+   called: an empty credential never reaches it (CVE-2026-34531);
+2. it returns who it is; None refuses, where there was a field, and otherwise says that there is no credential;
+3. what it raises refuses: ``Denied`` with its own code, anything else as ``guard.failed``;
+4. what it returns and is not a principal refuses.
+
+A scheme with ``header=`` can collide with other credentials (``auth.ambiguous``). One without reads what it likes, a
+client certificate say, which stands on every request: it is asked last, and never makes another one ambiguous.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from ..errors import ConfigError, Denied
+from ..exchange import Exchange, Principal, Scheme
+from ..refusals import Challenge
+from ..waiting import settle
+from .identity import Identity
+
+BUILT_IN = frozenset(("jwt", "api_key"))
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_AUTHORIZATION = "HTTP_AUTHORIZATION"
+
+
+class Schemes(dict[str, Scheme]):
+    """The kinds of credentials that an app takes, by name."""
+
+    def add(self, scheme: CustomScheme) -> None:
+        """Takes a scheme of the app's own.
+
+        :raises ConfigError: if it reads what another one reads, so that the two would always be ambiguous.
+        """
+        for name, other in self.items():
+            word = not scheme.in_authorization or other.challenge.scheme.lower() == scheme.challenge.scheme.lower()
+            field = other.field == scheme.field if isinstance(other, CustomScheme) else scheme.in_authorization
+            if scheme.field is not None and field and word:
+                raise ConfigError(f"The scheme {scheme.name!r} reads the same credential as {name!r}.")
+        self[scheme.name] = scheme
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """Those that read a field of their own first."""
+        return sorted(names, key=lambda name: getattr(self[name], "ambient", False))
+
+
+class CustomScheme:
+    """A scheme whose credentials a function of the app's checks."""
+
+    def __init__(self, name: str, function: Callable[..., Any], challenge: str | None, header: str | None) -> None:
+        self.name = name
+        self.challenge = Challenge(challenge or name)
+        #: The WSGI name of the field that it reads; None if it reads what it likes.
+        self.field = None if header is None else f"HTTP_{header.upper().replace('-', '_')}"
+        self.ambient = header is None
+        self.in_authorization = self.field == _AUTHORIZATION
+        self._function = function
+
+    def carries(self, exchange: Exchange) -> bool:
+        """Whether the request has its field, with something in it."""
+        return not self.ambient and bool(self._value(exchange.environ))
+
+    def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
+        """Whom the function says that the request is from."""
+        if self.ambient:
+            arguments: tuple[str, ...] = ()
+        else:
+            value = self._value(exchange.environ)
+            if not value:
+                return None
+            arguments = (value,)
+        try:
+            found = settle(self._function, *arguments)
+        except Denied as denied:
+            return self._challenged(denied)
+        if found is None:
+            # There was a credential, and it is nobody's: it must not become "no credential".
+            return None if self.ambient else self._challenged(Denied.of("auth.invalid", reason=self.name))
+        return self._checked(found)
+
+    def _value(self, environ: dict[str, Any]) -> str:
+        field: str = environ.get(self.field or "", "").strip()
+        if not self.in_authorization:
+            return field
+        scheme, _, value = field.partition(" ")
+        value = value.strip()
+        if scheme.lower() != self.challenge.scheme.lower():
+            return ""
+        return "" if scheme.lower() == "basic" and _says_nothing(value) else value
+
+    def _checked(self, found: Any) -> Principal:
+        if isinstance(found, Identity):
+            return found.of_kind(self.name)
+        who = getattr(found, "id", None)
+        if not isinstance(who, str) or not who.strip():
+            raise TypeError(f"the scheme {self.name!r} returned {type(found).__name__}, which has no id; see Identity")
+        for name in ("scopes", "roles"):
+            if not isinstance(getattr(found, name, None), frozenset):
+                raise TypeError(f"the scheme {self.name!r}: {name} of a principal is a frozenset of texts")
+        if getattr(found, "kind", None) == self.name:
+            return cast("Principal", found)
+        return cast("Principal", _Renamed(found, self.name))
+
+    def _challenged(self, denied: Denied) -> Denied:
+        # RFC 9110 section 15.5.2: every 401 says how to do better.
+        if denied.problem.status == 401 and not any(
+            name.lower() == "www-authenticate" for name, _ in denied.extra_headers
+        ):
+            denied.extra_headers = (*denied.extra_headers, *self.challenge.fields())
+        return denied
+
+
+class _Renamed:
+    """A principal of another scheme's, such as ``rampart.tokens.verify(...)`` gives, as found by this one."""
+
+    __slots__ = ("_found", "kind")
+
+    def __init__(self, found: Any, kind: str) -> None:
+        self._found = found
+        self.kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)  # a copy that is being made has nothing yet to ask
+        return getattr(self._found, name)
+
+
+def check_names(name: str, challenge: str | None, header: str | None) -> None:
+    """Refuses what cannot be a scheme, before it decorates anything.
+
+    :raises ConfigError: says what would be right.
+    """
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ConfigError(f'Write @rampart.scheme("name"): letters, digits and "-_.", not {name!r}.')
+    if name in BUILT_IN:
+        raise ConfigError(f"{name!r} is a scheme of Rampart's own; give yours another name.")
+    if challenge is not None and (not isinstance(challenge, str) or not _TOKEN.fullmatch(challenge)):
+        raise ConfigError(
+            f'rampart.scheme({name!r}, challenge=...) is one word for WWW-Authenticate, such as "Signature" '
+            f"(RFC 9110 section 11.1), not {challenge!r}."
+        )
+    if header is not None and (not isinstance(header, str) or not _TOKEN.fullmatch(header) or "_" in header):
+        raise ConfigError(
+            f'rampart.scheme({name!r}, header=...) is the name of a header field, such as "X-Signature", '
+            f"not {header!r}."
+        )
+    if header is not None and header.lower() == "cookie":
+        raise ConfigError(f"rampart.scheme({name!r}): leave header= out, and read request.cookies in the function.")
+
+
+def _says_nothing(value: str) -> bool:
+    """Whether a Basic credential has neither a name nor a password (RFC 7617)."""
+    try:
+        return base64.b64decode(value, validate=True).strip() in (b"", b":")
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,106 @@
+"""Signals: what an app may listen to.
+
+Each is a blinker signal, as Flask's own are. The sender is the Flask app. Receivers are called in the request's thread,
+under the app context, before the answer leaves; an async one is waited for.
+
+What a receiver does changes no decision: what it raises is logged, and the other receivers are called all the same.
+Where nobody listens, nothing is made and nothing is sent.
+
+No signal carries a credential. ``exchange`` is the request as the guards see it; its ``environ`` is the peer's, with
+the credentials in it: do not write that to a log.
+
+It decides nothing. Which signal comes when stands in ``docs/signals.md``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blinker import NamedSignal, Namespace
+from flask import Flask, current_app, has_app_context
+
+from .waiting import settle
+
+if TYPE_CHECKING:
+    from .errors import Denied
+    from .exchange import Exchange
+
+_signals = Namespace()
+
+principal_authenticated = _signals.signal("principal-authenticated")
+"""A credential was accepted: ``exchange``, ``principal``."""
+
+authentication_failed = _signals.signal("authentication-failed")
+"""A credential was there and was refused (401 but for ``auth.missing``, and ``auth.ambiguous``): ``exchange``,
+``code``, ``reason``, ``principal``."""
+
+access_denied = _signals.signal("access-denied")
+"""Somebody may not do what they asked for (403): ``exchange``, ``code``, ``reason``, ``principal``."""
+
+request_refused = _signals.signal("request-refused")
+"""Any refusal, those of the two signals above too: ``exchange``, ``code``, ``reason``, ``principal``."""
+
+token_issued = _signals.signal("token-issued")
+"""A token was made: ``subject``, ``token_id``, and ``exchange`` where a request was under way, else None."""
+
+token_refreshed = _signals.signal("token-refreshed")
+"""A refresh token was exchanged: ``subject``, ``token_id``, ``family``, ``exchange``."""
+
+token_revoked = _signals.signal("token-revoked")
+"""A token, a family or all tokens of a subject were taken back: ``subject``, ``token_id``, ``family``, ``exchange``."""
+
+refresh_reused = _signals.signal("refresh-reused")
+"""A refresh token came a second time, which is how a stolen one shows: ``subject``, ``token_id``, ``family``,
+``exchange``."""
+
+api_key_created = _signals.signal("api-key-created")
+"""An API key was made: ``key`` (a ``KeyInfo``, nothing in it is secret), ``exchange``."""
+
+api_key_rotated = _signals.signal("api-key-rotated")
+"""An API key got a successor: ``key`` and ``successor`` (each a ``KeyInfo``), ``exchange``."""
+
+api_key_revoked = _signals.signal("api-key-revoked")
+"""An API key was taken back: ``key`` (a ``KeyInfo``), ``exchange``."""
+
+
+def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:
+    """Sends *signal* from *app*. Raises nothing that a receiver raised.
+
+    Ask ``signal.receivers`` first where the facts cost something.
+    """
+    if not signal.receivers:
+        return
+    try:
+        if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]
+            _send(signal, app, facts)
+        else:
+            # The edge refuses before Flask is entered.
+            with app.app_context():
+                _send(signal, app, facts)
+    except Exception:
+        app.logger.exception("%s could not be sent to all of its receivers.", signal.name)
+
+
+def _send(signal: NamedSignal, app: Flask, facts: dict[str, Any]) -> None:
+    if getattr(signal, "is_muted", False):
+        return
+    # One by one: blinker's own `send` stops at the first receiver that raises.
+    for receiver in signal.receivers_for(app):
+        try:
+            settle(receiver, app, **facts)
+        except Exception:
+            app.logger.exception("A receiver of %s failed; what was decided stands.", signal.name)
+
+
+def emit_refusal(exchange: Exchange, denied: Denied) -> None:
+    """Sends what a refusal is to those who listen."""
+    app = getattr(exchange.owner, "app", None)
+    if app is None:
+        return  # the edge around an app that is not Flask's
+    code, status = denied.problem.code, denied.problem.status
+    facts = {"exchange": exchange, "code": code, "reason": denied.reason, "principal": exchange.principal}
+    if (status == 401 and code != "auth.missing") or code == "auth.ambiguous":
+        emit(authentication_failed, app, **facts)
+    elif status == 403:
+        emit(access_denied, app, **facts)
+    emit(request_refused, app, **facts)
