@@ -10,7 +10,7 @@
 //! It does not know methods, paths, status codes, cookies or WSGI.
 //!
 //! # The rooms
-//! A room never imports another; what they share is `time`, `error`, `secret` and `crypto`.
+//! A room never imports another; what they share is `time`, `error`, `secret`, `credential` and `crypto`.
 //!
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`headers`]: which headers does this answer leave with?
@@ -25,6 +25,7 @@
 #![deny(unsafe_code)]
 
 pub mod apikeys;
+pub mod credential;
 pub mod crypto;
 pub mod error;
 pub mod headers;

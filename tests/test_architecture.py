@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"errors", "locks", "waiting"},
     {"signals"},
     {"config", "exchange", "refusals"},
-    {"declarations", "stores"},
+    {"bound", "declarations", "stores"},
     {"guards"},
     {
         "access",

@@ -302,7 +302,7 @@ def test_a_refresh_token_is_for_nobody_else(app: Flask) -> None:
     # RFC 8725 section 3.12: others that verify by our keys may not look at the type.
     pair = tokens_of(app).issue_pair("ada")
     with pytest.raises(jwt.InvalidAudienceError):
-        jwt.decode(pair.refresh, SECRET, algorithms=["HS256"], audience="api")
+        jwt.decode(pair.refresh, SECRET, ["HS256"], {"verify_iat": False, "verify_nbf": False}, audience="api")
 
 
 @pytest.mark.parametrize(

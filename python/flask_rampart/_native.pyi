@@ -124,11 +124,49 @@ class VerifiedToken:
     @property
     def authenticated_at(self) -> float | None: ...
     @property
+    def bound_to(self) -> list[Literal["key", "certificate"]]: ...
+    @property
     def claims(self) -> dict[str, Any]: ...
     @property
     def id(self) -> str: ...
     @property
     def kind(self) -> str: ...
+
+def carries(environ: dict[str, Any], scheme: str) -> bool: ...
+
+@final
+class Possession:
+    """Decides whether who presents a token may use it."""
+
+    def __new__(
+        cls,
+        clock: Clock,
+        *,
+        dpop: str,
+        certificates: bool = False,
+        max_age: int = 60,
+        origin: str | None = None,
+    ) -> Possession: ...
+    @property
+    def algorithms(self) -> list[str]: ...
+    def authenticate(
+        self, verifier: Verifier, environ: dict[str, Any]
+    ) -> VerifiedToken | BoundToken | tuple[str, str] | None: ...
+    def issuer(self, environ: dict[str, Any]) -> str | tuple[str, str] | None: ...
+
+@final
+class BoundToken:
+    """A token that is bound to its sender, who has not yet shown everything."""
+
+    @property
+    def needs_certificate(self) -> bool: ...
+    @property
+    def proof(self) -> tuple[str, str] | None: ...
+    @property
+    def nonce(self) -> str | None: ...
+    def admit(
+        self, *, der: bytes | None = None, pem: str | None = None, field: str | None = None
+    ) -> VerifiedToken | tuple[str, str]: ...
 
 @final
 class Revoked:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import copy
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,6 +117,23 @@ class Settings:
     resource_metadata: Mapping[str, Any] | None = None
     """What the metadata of this API says beside the rest (RFC 9728 section 2), such as ``{"resource_name": "Orders"}``;
     needs ``RAMPART_RESOURCE``."""
+
+    dpop: str = "off"
+    """Whether tokens may be bound to a key of their sender's (DPoP, RFC 9449): ``"off"``, ``"allowed"`` beside bearer
+    tokens, or ``"required"``."""
+
+    dpop_max_age: int = 60
+    """How far the ``iat`` of a DPoP proof may be from now, either way, in seconds."""
+
+    dpop_nonce: bool = False
+    """Whether a DPoP proof needs a nonce of ours (RFC 9449 section 9)."""
+
+    client_cert: str = "off"
+    """Where the certificate of a client is, for tokens that are bound to it (RFC 8705): ``"off"``, ``"server"``, or
+    ``"header:Client-Cert"`` from a trusted proxy."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of the proxies in front of this app, such as ``"10.0.0.0/8"``; ``"unix"`` for a Unix socket."""
 
     issuers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
@@ -335,6 +354,35 @@ def _roles(key: str, value: Any) -> Mapping[str, Any]:
     return dict(value)
 
 
+def _client_cert(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not (value in ("off", "server") or _FIELD.fullmatch(value)):
+        hint = nearest(value, ("off", "server", "header:Client-Cert")) if isinstance(value, str) else ""
+        raise ConfigError(
+            f"{key} must be 'off', 'server', or 'header:' and the name of a header field (letters, digits, hyphens), "
+            f"not {value!r}.{hint}"
+        )
+    return value
+
+
+_FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+
+
+def _networks(key: str, value: Any) -> tuple[str, ...]:
+    found = []
+    for text in _texts(key, value):
+        if text != "unix":
+            try:
+                network = ip_network(text)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{key}: {text!r} is no network such as '10.0.0.0/8', and not 'unix': {error}."
+                ) from None
+            if network.prefixlen == 0:
+                raise ConfigError(f"{key}: {text!r} is everybody. Name the addresses of your proxies.")
+        found.append(text)
+    return tuple(found)
+
+
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(key, value, "a dict")
@@ -369,6 +417,11 @@ _READERS: dict[str, Reader] = {
     "user_loading": _choice("lazy", "eager"),
     "resource": _resource,
     "resource_metadata": _mapping,
+    "dpop": _choice("off", "allowed", "required"),
+    "dpop_max_age": _seconds(1, 600),
+    "dpop_nonce": _boolean,
+    "client_cert": _client_cert,
+    "trusted_proxies": _networks,
     "issuers": _issuers,
     "api_keys": _boolean,
     "api_key_prefix": _text,

@@ -77,6 +77,8 @@ _TABLE = (
         "Too many requests; see Retry-After.",
         "https://iana.org/assignments/http-problem-types#quota-exceeded",
     ),
+    Problem("proof.invalid", 401, "The DPoP proof is not valid for this request."),
+    Problem("proof.nonce", 401, "The DPoP proof needs the nonce in DPoP-Nonce."),
     Problem("request.malformed", 400, "The request is not well formed."),
     Problem("route.undeclared", 403, "This resource is not open."),
     Problem("token.expired", 401, "The token has expired."),

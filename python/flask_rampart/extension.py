@@ -14,6 +14,7 @@ from . import access
 from ._native import Clock
 from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
+from .bound import Binding
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
 from .errors import ConfigError
@@ -25,7 +26,7 @@ from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
 from .stores import Records
-from .tokens import Tokens
+from .tokens import Revocations, Tokens
 from .validation import Bounds, hardened
 
 if TYPE_CHECKING:
@@ -77,15 +78,25 @@ class Rampart:
             Policies: self._policies,
             Users: self._users,
         }
-        tokens: Tokens | None = None
         metadata = ResourceMetadata.read(settings)
-        bearer = Challenge("Bearer", **({"resource_metadata": metadata.url} if metadata else {}))
+        named = {"resource_metadata": metadata.url} if metadata else {}
+        binding = _binding(settings, self._clock, limits, named)
+        challenge = Challenge("Bearer", named) if binding is None else binding.challenge
+        revocations = Revocations(records, self._clock)
+        tokens: Tokens | None = None
         if settings.jwt_keys:
-            tokens = Tokens(settings, self._clock, app.root_path, records, challenge=bearer)
+            tokens = Tokens(
+                settings, self._clock, app, records, revocations=revocations, challenge=challenge, binding=binding
+            )
             services[Tokens] = schemes["jwt"] = tokens
+        elif settings.jwks_path is not None:
+            raise ConfigError("RAMPART_JWKS_PATH needs RAMPART_JWT_KEYS: there is no key to serve.")
+        elif settings.jwt_revocation and not settings.issuers:
+            raise ConfigError("RAMPART_JWT_REVOCATION is about tokens: set RAMPART_JWT_KEYS or RAMPART_ISSUERS.")
+        revocable = settings.jwt_revocation or (tokens is not None and tokens.revocations is not None)
         if settings.api_keys:
             services[ApiKeys] = schemes["api_key"] = ApiKeys(settings, self._clock, records, app)
-        keeps_records = settings.api_keys or (tokens is not None and tokens.revocations is not None)
+        keeps_records = settings.api_keys or revocable
         if keeps_records and settings.store is not None:
             records.open()
         state = AppState(app, settings, services)
@@ -94,9 +105,19 @@ class Rampart:
             if settings.jwks_path is not None:
                 state.open_endpoints.add(_JWKS)
                 _serve_keys(app, tokens, settings.jwks_path)
+        if binding is not None:
+            state.at_seal.append(binding.open)
         if settings.issuers:
             # In front of our own tokens, which without issuers are verified with nothing in between.
-            issuers = Issuers(settings, self._clock, app, services.get(Tokens), challenge=bearer)
+            issuers = Issuers(
+                settings,
+                self._clock,
+                app,
+                tokens,
+                challenge=challenge,
+                binding=binding,
+                revocations=revocations if revocable else None,
+            )
             services[Issuers] = schemes["jwt"] = issuers
             state.at_seal.append(issuers.check)
         for scheme in self._schemes.values():
@@ -287,6 +308,25 @@ def _scopes(state: AppState) -> set[str]:
                 if isinstance(guard, require):
                     found.update(guard.scopes or (), guard.any_scopes or ())
     return found
+
+
+def _binding(settings: Settings, clock: Clock, limits: Limits, named: dict[str, str]) -> Binding | None:
+    """What ties tokens to their senders, if anything shall."""
+    if settings.dpop == "off" and settings.dpop_nonce:
+        raise ConfigError('RAMPART_DPOP_NONCE = True has no effect while RAMPART_DPOP is "off".')
+    if settings.dpop == settings.client_cert == "off":
+        return None
+    if not (settings.jwt_keys or settings.issuers):
+        raise ConfigError(
+            "RAMPART_DPOP and RAMPART_CLIENT_CERT are about tokens, and this app takes none: set RAMPART_JWT_KEYS or "
+            "RAMPART_ISSUERS."
+        )
+    if settings.dpop == "required" and settings.jwt_locations != ("header",):
+        raise ConfigError(
+            'RAMPART_DPOP = "required" takes tokens in the Authorization header alone (RFC 9449 section 7.1): leave '
+            'RAMPART_JWT_LOCATIONS at "header".'
+        )
+    return Binding(settings, clock, lambda: limits.table("proofs"), named)
 
 
 def _state(app: Flask) -> AppState:

@@ -169,7 +169,11 @@ class Limits:
             self._scopes[key] = f"{name}:{number}"
         return self._scopes[key]
 
-    def _open(self) -> LimitStore:
+    def table(self, purpose: str) -> LimitStore:
+        """A table of its own for *purpose*, of the same kind and size as the one for limits."""
+        return self._open(purpose)
+
+    def _open(self, purpose: str = "limits") -> LimitStore:
         url = self._settings.limit_store or ("memory://" if self._testing() else "shm://")
         if url == "memory://":
             return LimitStore.local(self._clock)
@@ -179,7 +183,7 @@ class Limits:
         directory = url[len("shm://") :] or _private_directory()
         name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
         try:
-            return LimitStore.shared(directory, f"limits-{name}", self._clock, bytes=self._settings.limit_table)
+            return LimitStore.shared(directory, f"{purpose}-{name}", self._clock, bytes=self._settings.limit_table)
         except ValueError as error:
             raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None
 

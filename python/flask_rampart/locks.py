@@ -44,6 +44,11 @@ class Lock:
         if found is not None:
             found.release()
 
+    def locked(self) -> bool:
+        """Whether somebody holds it. Not for a reentrant one."""
+        found = self._made.get("lock")
+        return found is not None and bool(found.locked())
+
     def _forget(self) -> None:
         self._made = {}
 

@@ -10,7 +10,7 @@ It decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
@@ -97,36 +97,63 @@ class Challenge:
 
     :param scheme: such as ``"Bearer"``.
     :param parameters: what every challenge says, such as ``resource_metadata`` (RFC 9728 section 5.1).
+    :param beside: the challenge of another scheme by which the same kind may come, such as ``DPoP`` (RFC 9449 section
+        7.1).
 
     >>> Challenge("Bearer").fields("invalid_token")
     (('WWW-Authenticate', 'Bearer realm="api", error="invalid_token"'),)
     """
 
-    def __init__(self, scheme: str, **parameters: str) -> None:
+    def __init__(
+        self, scheme: str, parameters: Mapping[str, str] | None = None, *, beside: Challenge | None = None
+    ) -> None:
         self.scheme = scheme
-        self._parameters = {"realm": "api", **parameters}
-        self._refused = {"auth.ambiguous": self.fields("invalid_request")}
-        # The word is RFC 6750's (and RFC 9449's): other schemes do not have it.
-        self._otherwise = self.fields("invalid_token") if scheme in ("Bearer", "DPoP") else self.fields()
+        self._offers: dict[str, dict[str, str]] = {scheme: {"realm": "api", **(parameters or {})}}
+        if beside is not None:
+            self._offers.update(beside._offers)
+        self._refused = {
+            by: {code: self.fields(error, by=by) for code, error in _ERRORS.items()} for by in self._offers
+        }
+        self._otherwise = {
+            # The word is RFC 6750's and RFC 9449's: other schemes do not have it.
+            by: self.fields("invalid_token", by=by) if by in ("Bearer", "DPoP") else self.fields()
+            for by in self._offers
+        }
 
-    def fields(self, error: str = "", **more: str) -> Fields:
-        """The header fields of a challenge with this *error*, if there was a credential, and *more* parameters."""
-        told = {**self._parameters, **({"error": error} if error else {}), **more}
-        text = ", ".join(f'{name}="{_quoted(value)}"' for name, value in told.items())
-        return (("WWW-Authenticate", f"{self.scheme} {text}"),)
+    def fields(self, error: str = "", *, by: str = "", **more: str) -> Fields:
+        """The header fields of a challenge with this *error*, if there was a credential, and *more* parameters.
 
-    def refused(self, verdict: tuple[str, str]) -> Denied:
-        """A refusal of a credential: *verdict* is its code, and the reason for the log."""
+        :param by: the scheme that it is told to; all of them, if none is named.
+        """
+        made = []
+        for scheme, parameters in self._offers.items():
+            told = dict(parameters)
+            if by in ("", scheme):
+                told.update({"error": error} if error else {}, **more)
+            text = ", ".join(f'{name}="{_quoted(value)}"' for name, value in told.items())
+            made.append(("WWW-Authenticate", f"{scheme} {text}"))
+        return tuple(made)
+
+    def refused(self, verdict: tuple[str, str], *, by: str = "", more: Fields = ()) -> Denied:
+        """A refusal of a credential: *verdict* is its code, and the reason for the log.
+
+        :param by: the scheme that the credential came by, if that is not the first.
+        :param more: further header fields.
+        """
         code, reason = verdict
-        return Denied.of(code, reason, headers=self._refused.get(code, self._otherwise))
+        if by not in self._offers:
+            by = self.scheme
+        fields = self._refused[by].get(code, self._otherwise[by])
+        return Denied.of(code, reason, headers=(*fields, *more) if more else fields)
+
+
+_ERRORS = {
+    "auth.ambiguous": "invalid_request",
+    "proof.invalid": "invalid_dpop_proof",
+    "proof.nonce": "use_dpop_nonce",
+}
 
 
 def _quoted(value: str) -> str:
     """The inside of a quoted string. What is set by a developer may have quotes, never line ends."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
-
-
-def carries_bearer(environ: WSGIEnvironment) -> bool:
-    """Whether a request has a bearer token, right or wrong. Says as ``src/tokens/bearer.rs`` does."""
-    field: str = environ.get("HTTP_AUTHORIZATION", "")
-    return field[:6].lower() == "bearer" and not field[6:7].isalnum() and bool(field[6:].strip(" "))

@@ -3,6 +3,8 @@
 //! What is empty carries nothing, so that it never reaches a check (CVE-2026-34531). Two credentials refuse the
 //! request: both fields, a list in one of them (as servers join repeated fields), or a bearer token beside a key.
 
+use crate::credential::{self, Credential};
+
 /// What the fields of a request say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried<'a> {
@@ -17,37 +19,25 @@ pub enum Carried<'a> {
 }
 
 const APIKEY: &str = "apikey";
-const BEARER: &str = "bearer";
+/// Schemes that carry a token. Beside a key, they are a second credential.
+const TOKENS: [&str; 2] = ["bearer", "dpop"];
 
 /// Reads the values of `X-API-Key` and `Authorization`; empty where there is none.
 pub fn find<'a>(field: &'a str, authorization: &'a str) -> Carried<'a> {
     let field = field.trim_matches([' ', '\t']);
-    let scheme = credentials(authorization, APIKEY);
-    let key = match (field.is_empty(), scheme) {
-        (true, None) => return Carried::None,
-        (true, Some(None)) => return Carried::Malformed,
-        (true, Some(Some(key))) => key,
-        (false, Some(_)) => return Carried::Ambiguous,
-        (false, None) if credentials(authorization, BEARER).is_some() => return Carried::Ambiguous,
-        (false, None) => field,
+    let key = match (field.is_empty(), credential::read(authorization, APIKEY)) {
+        (true, Credential::None) => return Carried::None,
+        (true, Credential::Malformed) => return Carried::Malformed,
+        (true, Credential::Value(key)) => key,
+        (false, Credential::None) if !carries_token(authorization) => field,
+        (false, _) => return Carried::Ambiguous,
     };
     // No key has a comma: it joins two fields.
     if key.contains(',') { Carried::Ambiguous } else { Carried::Key(key) }
 }
 
-/// What follows the scheme: `None` for another scheme or for nothing, `Some(None)` for what cannot be read.
-fn credentials<'a>(authorization: &'a str, wanted: &str) -> Option<Option<&'a str>> {
-    let (scheme, rest) = authorization.split_at_checked(wanted.len())?;
-    let value = rest.trim_matches([' ', '\t']);
-    if !scheme.eq_ignore_ascii_case(wanted) || value.is_empty() {
-        return None;
-    }
-    match rest.chars().next() {
-        Some(' ') => Some(Some(value)),
-        // `ApiKeyX` and `ApiKey-V2` are other schemes: a scheme is a token (RFC 9110 section 5.6.2).
-        Some(letter) if letter.is_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter) => None,
-        _ => Some(None),
-    }
+fn carries_token(authorization: &str) -> bool {
+    TOKENS.iter().any(|scheme| credential::read(authorization, scheme) != Credential::None)
 }
 
 #[cfg(test)]
@@ -80,6 +70,7 @@ mod tests {
         assert_eq!(find("abc", "ApiKey abc"), Carried::Ambiguous);
         assert_eq!(find("abc", "bearer abc"), Carried::Ambiguous);
         assert_eq!(find("abc", "Bearer\tabc"), Carried::Ambiguous);
+        assert_eq!(find("abc", "DPoP abc"), Carried::Ambiguous);
         assert_eq!(find("abc,def", ""), Carried::Ambiguous);
         assert_eq!(find("abc, ", ""), Carried::Ambiguous);
         assert_eq!(find("", "ApiKey abc, Bearer def"), Carried::Ambiguous);

@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyInt, PyString, PyTuple};
 
 use super::clock::Clock;
+use super::credentials::text;
 use super::errors::guarded;
 use super::json::PyBuilder;
 use crate::apikeys::carry::{self, Carried};
@@ -232,13 +233,6 @@ impl PyKeyBook {
 
 fn no_random() -> PyErr {
     PyRuntimeError::new_err("the system gives no random bytes")
-}
-
-fn text<'py>(
-    environ: &Bound<'py, PyDict>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<Option<Bound<'py, PyString>>> {
-    Ok(environ.get_item(name)?.map(Bound::cast_into::<PyString>).transpose()?)
 }
 
 impl PyKeyBook {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::credentials::{Refused, with_bearer, words};
 use super::errors::guarded;
-use super::tokens::{PyKey, Refused, with_bearer, words};
+use super::tokens::PyKey;
 use crate::error::ConfigError;
 use crate::tokens::{self, Keyring, Reason, TokenError, unverified};
 
@@ -80,7 +81,7 @@ pub fn token_issuer<'py>(py: Python<'py>, token: &Bound<'py, PyString>) -> PyRes
     })
 }
 
-fn said(token: &str) -> Result<Option<String>, Refused> {
+pub(super) fn said(token: &str) -> Result<Option<String>, Refused> {
     unverified::issuer(token.as_bytes(), LONGEST_TOKEN).map_err(refused)
 }
 
@@ -89,7 +90,10 @@ fn refused(reason: Reason) -> Refused {
     (error.code(), error.reason())
 }
 
-fn answer<'py>(py: Python<'py>, said: Result<Option<String>, Refused>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn answer<'py>(
+    py: Python<'py>,
+    said: Result<Option<String>, Refused>,
+) -> PyResult<Bound<'py, PyAny>> {
     Ok(match said {
         Ok(issuer) => PyString::new(py, issuer.as_deref().unwrap_or_default()).into_any(),
         Err((code, reason)) => words(py, code, reason)?.into_any(),

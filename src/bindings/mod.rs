@@ -11,11 +11,13 @@ mod access_log;
 mod answer;
 mod apikeys;
 mod clock;
+mod credentials;
 pub(crate) mod errors;
 mod headers;
 mod json;
 mod keysets;
 mod limits;
+mod proofs;
 mod redaction;
 mod revoked;
 mod tokens;
@@ -34,11 +36,15 @@ mod _native {
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]
+    use super::credentials::carries;
+    #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
     #[pymodule_export]
     use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
     use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
+    #[pymodule_export]
+    use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
     use super::redaction::Redactor;
     #[pymodule_export]

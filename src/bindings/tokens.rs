@@ -13,13 +13,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFrozenSet, PyString, PyTuple, PyType};
 
 use super::clock::Clock;
+use super::credentials::{with_bearer, words};
 use super::errors::guarded;
 use super::json::{Names, PyBuilder};
 use super::keysets::Keys;
 use super::revoked::PyRevoked;
 use crate::error::ConfigError;
-use crate::tokens::bearer::{self, Bearer};
-use crate::tokens::{self, Reason, Rules, TokenError};
+use crate::tokens::{self, Reason, Rules, TokenError, Verified};
 use crate::validation::Bounds;
 use crate::validation::parser::{ParseError, parse};
 
@@ -233,7 +233,8 @@ impl PyVerifier {
         guarded(|| Ok(Self { core: self.core.with_keys(keys.ring()?), clock: self.clock.clone_ref(py) }))
     }
 
-    /// The token's content, if it may be trusted now.
+    /// The token's content, if it may be trusted now. One that is bound to its sender (``cnf``, RFC 7800) may not: there is no
+    /// sender here to show anything.
     ///
     /// :raises TokenRejected: if not, whatever the text contains; never another exception for any ``str``.
     fn verify(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> PyResult<PyVerifiedToken> {
@@ -253,20 +254,22 @@ impl PyVerifier {
     /// ``(code, reason)`` if it is refused.
     ///
     /// *environ* is the request's (PEP 3333). A second token, in the field or in the query, is ``auth.ambiguous``. A
-    /// token without ``sub`` is refused: all such tokens would be one principal.
+    /// token without ``sub`` is refused: all such tokens would be one principal. So is one that is bound to its sender: see
+    /// :class:`Possession`.
     fn authenticate<'py>(
         &self,
         py: Python<'py>,
         environ: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         guarded(|| {
-            let verdict = with_bearer(environ, |token| match self.trusted(py, token) {
-                Ok(verified) if verified.claims().subject.as_deref().is_none_or(str::is_empty) => {
-                    Err(("token.invalid", "subject"))
-                }
-                Ok(verified) => Ok(verified),
-                Err(error) => Err((error.code(), error.reason())),
-            })?;
+            let verdict =
+                with_bearer(environ, |token| match self.trusted(py, token).and_then(Verified::bearer) {
+                    Ok(verified) if verified.claims().subject.as_deref().is_none_or(str::is_empty) => {
+                        Err(("token.invalid", "subject"))
+                    }
+                    Ok(verified) => Ok(verified),
+                    Err(error) => Err((error.code(), error.reason())),
+                })?;
             verdict
                 .map(|verdict| match verdict {
                     Ok(verified) => Ok(Bound::new(py, PyVerifiedToken(verified))?.into_any()),
@@ -281,44 +284,18 @@ impl PyVerifier {
     }
 }
 
-/// A refusal: its code, and the word for the log.
-pub(super) type Refused = (&'static str, &'static str);
-
-/// What *judge* says of the bearer token of a request (RFC 6750 §2.1); `None` if it carries none.
-pub(super) fn with_bearer<T>(
-    environ: &Bound<'_, PyDict>,
-    judge: impl FnOnce(&str) -> Result<T, Refused>,
-) -> PyResult<Option<Result<T, Refused>>> {
-    let py = environ.py();
-    let Some(field) = environ.get_item(intern!(py, "HTTP_AUTHORIZATION"))? else { return Ok(None) };
-    let field = field.cast_into::<PyString>()?;
-    let query = environ.get_item(intern!(py, "QUERY_STRING"))?;
-    let query = query.map(Bound::cast_into::<PyString>).transpose()?;
-    // Lone surrogates, which no server sends, are no part of a token.
-    let query = query.as_ref().map(|query| query.to_string_lossy()).unwrap_or_default();
-    Ok(match bearer::find(&field.to_string_lossy(), &query) {
-        Bearer::None => None,
-        Bearer::Malformed => Some(Err(("token.invalid", "scheme"))),
-        Bearer::Ambiguous => Some(Err(("auth.ambiguous", "two credentials"))),
-        Bearer::Token(token) => Some(judge(token)),
-    })
-}
-
-pub(super) fn words<'py>(py: Python<'py>, code: &str, reason: &str) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, [PyString::intern(py, code), PyString::intern(py, reason)])
-}
-
 impl PyVerifier {
-    fn verdict(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> Result<tokens::Verified, TokenError> {
+    fn verdict(&self, py: Python<'_>, token: &Bound<'_, PyString>) -> Result<Verified, TokenError> {
         // The length in characters comes first: making UTF-8 of it takes memory. A subclass may lie about its
         // length or fail; the core measures the bytes again.
         if !token.len().is_ok_and(|length| length <= self.core.max_bytes()) {
             return Err(Reason::Length.into());
         }
-        self.trusted(py, token.to_str().map_err(|_| Reason::Encoding)?)
+        self.trusted(py, token.to_str().map_err(|_| Reason::Encoding)?)?.bearer()
     }
 
-    fn trusted(&self, py: Python<'_>, token: &str) -> Result<tokens::Verified, TokenError> {
+    /// A token that may be trusted; whether its sender may use it, is for the caller to ask.
+    pub(super) fn trusted(&self, py: Python<'_>, token: &str) -> Result<Verified, TokenError> {
         let now = self.clock.get().unix();
         match self.core.recall(token.as_bytes(), now)? {
             Ok(verified) => Ok(verified),
@@ -343,7 +320,7 @@ fn natural<T: TryFrom<i64>>(setting: &str, value: i64) -> Result<T, ConfigError>
 ///
 /// Times are seconds since 1970-01-01 UTC.
 #[pyclass(frozen, name = "VerifiedToken", module = "flask_rampart._native")]
-pub struct PyVerifiedToken(pub(super) tokens::Verified);
+pub struct PyVerifiedToken(pub(super) Verified);
 
 /// Names of claims that most tokens have (IANA's registry of JWT claims, and those of the large providers), made once.
 static CLAIMS: PyOnceLock<Names> = PyOnceLock::new();
@@ -478,6 +455,14 @@ impl PyVerifiedToken {
     #[getter]
     fn authenticated_at(&self) -> Option<f64> {
         self.0.claims().authenticated_at
+    }
+
+    /// ``cnf`` (RFC 7800): what its sender has shown, ``"key"``, ``"certificate"``, both or nothing.
+    #[getter]
+    fn bound_to(&self) -> Vec<&'static str> {
+        let bound = self.0.claims().confirmation.as_deref();
+        let key = bound.and_then(|bound| bound.key).map(|_| "key");
+        key.into_iter().chain(bound.and_then(|bound| bound.certificate).map(|_| "certificate")).collect()
     }
 
     /// All claims, as a dict that is made anew each time: changing it changes nothing else.

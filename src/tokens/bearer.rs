@@ -4,6 +4,8 @@
 //! Another scheme is another's business. A second token beside it refuses the request (RFC 6750 §2): one that is joined
 //! to the first by a comma, as servers do with repeated fields, or `access_token` in the query, however it is written.
 
+use crate::credential::{self, Credential};
+
 /// What the fields of a request say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer<'a> {
@@ -17,27 +19,20 @@ pub enum Bearer<'a> {
     Token(&'a str),
 }
 
-/// The scheme's name.
-const SCHEME: &str = "bearer";
-
-/// Reads the value of `Authorization`, and the query without its `?`.
+/// Reads the value of `Authorization` by the scheme `Bearer`, and the query without its `?`.
 pub fn find<'a>(authorization: &'a str, query: &str) -> Bearer<'a> {
-    let Some((scheme, rest)) = authorization.split_at_checked(SCHEME.len()) else { return Bearer::None };
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return Bearer::None;
+    find_by("bearer", authorization, query)
+}
+
+/// The same by another scheme that carries a token, such as `dpop` (RFC 9449 §7.1); *scheme* is written in lower case.
+pub fn find_by<'a>(scheme: &str, authorization: &'a str, query: &str) -> Bearer<'a> {
+    match credential::read(authorization, scheme) {
+        Credential::None => Bearer::None,
+        Credential::Malformed => Bearer::Malformed,
+        // No token has a comma (RFC 6750 §2.1, `b64token`).
+        Credential::Value(token) if token.contains(',') || has_token(query) => Bearer::Ambiguous,
+        Credential::Value(token) => Bearer::Token(token),
     }
-    let token = rest.trim_matches(' ');
-    if token.is_empty() {
-        return Bearer::None;
-    }
-    match rest.chars().next() {
-        Some(' ') => {}
-        // `BearerX` is another scheme.
-        Some(letter) if letter.is_alphanumeric() => return Bearer::None,
-        _ => return Bearer::Malformed,
-    }
-    // No token has a comma (RFC 6750 §2.1, `b64token`).
-    if token.contains(',') || has_token(query) { Bearer::Ambiguous } else { Bearer::Token(token) }
 }
 
 /// Whether the query has a parameter `access_token` (RFC 6750 §2.3).
@@ -94,6 +89,8 @@ mod tests {
             "Bear abc",
             "BearerX abc",
             "Bearer9 abc",
+            "Bearer-V2 abc",
+            "Bearer \t",
             "Bearér abc",
             "é",
         ] {

@@ -2,7 +2,7 @@
 //!
 //! Rules: one strict JSON object ([`super::json`]); `iss`, `sub`, `jti` and `sid` are strings; `aud` is a string or an array
 //! of strings; `exp`, `nbf`, `iat` and `auth_time` are numbers from 0 to 2^53, not strings, booleans or null
-//! (RFC 7519 §4.1, OpenID Connect Core §2). Scopes are a string of words between spaces (RFC 8693 §4.2) or an array of
+//! (RFC 7519 §4.1, OpenID Connect Core §2); `cnf` is an object that [`super::confirmation`] understands. Scopes are a string of words between spaces (RFC 8693 §4.2) or an array of
 //! strings; roles are an array of strings or one string. What has the wrong type refuses the token: to count it as
 //! absent would turn the check of it off (CVE-2026-25537, CVE-2026-75509).
 //!
@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::confirmation::{Confirmation, Seed};
 use super::error::Reason;
 use super::json::{Members, Skip, Text};
 use super::paths::{ClaimPath, Step};
@@ -24,6 +25,8 @@ pub struct Claims {
     pub audience: Option<Vec<Box<str>>>,
     /// `auth_time`, in seconds since 1970.
     pub authenticated_at: Option<f64>,
+    /// `cnf`: what whoever presents the token must show.
+    pub confirmation: Option<Box<Confirmation>>,
     /// `exp`, in seconds since 1970.
     pub expires_at: Option<f64>,
     /// `gen`, of tokens of our own: how often all of the subject's had been revoked when this one was begun. Not a
@@ -104,6 +107,7 @@ impl Walk<'_> {
         match name {
             "aud" => claims.audience = Some(object.next_value_seed(Names)?.into_list()),
             "auth_time" => claims.authenticated_at = Some(object.next_value_seed(NumericDate)?),
+            "cnf" => claims.confirmation = Some(Box::new(object.next_value_seed(Seed)?)),
             "exp" => claims.expires_at = Some(object.next_value_seed(NumericDate)?),
             "gen" => claims.generation = object.next_value_seed(Generation(self.skip.deeper()?))?,
             "iat" => claims.issued_at = Some(object.next_value_seed(NumericDate)?),

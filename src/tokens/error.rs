@@ -56,6 +56,10 @@ pub enum Reason {
     Algorithm,
     /// No configured audience is in `aud`, or there is an `aud` and none is configured.
     Audience,
+    /// It is bound to a key or a certificate (RFC 7800), and nothing that could show it came with it.
+    Bound,
+    /// It is bound to a certificate (RFC 8705), and another one came with it, or none.
+    Certificate,
     /// The claims are not one strict JSON object, or one has the wrong type.
     Claims,
     /// Our own clock cannot be right.
@@ -86,6 +90,8 @@ pub enum Reason {
     Signature,
     /// `typ` is not a configured one.
     Type,
+    /// It is bound to no key, where one must be.
+    Unbound,
 }
 
 impl Reason {
@@ -94,6 +100,8 @@ impl Reason {
         match self {
             Self::Algorithm => "algorithm",
             Self::Audience => "audience",
+            Self::Bound => "bound",
+            Self::Certificate => "certificate",
             Self::Claims => "claims",
             Self::Clock => "clock",
             Self::Critical => "critical",
@@ -109,6 +117,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Signature => "signature",
             Self::Type => "type",
+            Self::Unbound => "unbound",
         }
     }
 }

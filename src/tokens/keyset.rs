@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use super::json;
 use super::key::Key;
 use super::keyring::Keyring;
+use super::thumbprint;
 use crate::crypto::algorithm_name;
 use crate::error::ConfigError;
 
@@ -96,7 +97,7 @@ fn allowed(name: &str) -> Result<Algorithm, ConfigError> {
 fn expand(entry: &Value, algorithms: &[Algorithm]) -> Result<Vec<Key>, ConfigError> {
     let Value::Object(jwk) = entry else { return Err(ConfigError::new("it is no object")) };
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if ["d", "k", "p", "q", "oth"].iter().any(|name| jwk.contains_key(*name)) {
+    if thumbprint::is_secret(jwk) {
         return Err(ConfigError::new("it holds secret material, so anybody could sign with it"));
     }
     let fitting: Vec<Algorithm> = match (text("kty"), text("crv")) {

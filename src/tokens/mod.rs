@@ -12,10 +12,12 @@
 //! 8. `nbf - leeway <= now < exp + leeway`, and `iat <= now + leeway`;
 //! 9. it was not revoked, as far as the list of the revoked that it is checked against knows.
 //!
-//! Only then is there a [`Verified`], which nothing else can make.
+//! Only then is there a [`Verified`], which nothing else can make. One with `cnf` is no bearer token: its sender must show
+//! the key (DPoP, RFC 9449) or the certificate (RFC 8705) that it is bound to, or it is refused ([`possession`]).
 //!
 //! # What it refuses to do
-//! It fetches no key: `jku`, `x5u`, `jwk` and `x5c` of a header are never followed nor trusted. It knows
+//! It fetches no key: `jku`, `x5u`, `jwk` and `x5c` of a header are never followed nor trusted (but for the `jwk` of
+//! a DPoP proof, which must be the key that the token names). It knows
 //! no JSON serialization, no encrypted token (JWE), no `none`. It takes no algorithm from a token, and
 //! no public key as a shared secret. It reads no clock and keeps no token: the [`seen`] cache holds digests.
 //!
@@ -23,7 +25,9 @@
 //! [`bearer`] where a request carries a token · [`unverified`] which verifier a token is for · [`key`] one key with one
 //! algorithm · [`keyring`] several, by `kid` · [`keyset`] those that an issuer publishes · `header`, `claims`, `json` the
 //! strict parsers · [`verify`] the rules · [`revoked`] what ended before its time · [`seen`] tokens that were checked
-//! before · [`issue`] signing.
+//! before · [`issue`] signing · [`confirmation`] what a token is bound to · [`possession`] whether its sender may use it ·
+//! [`proof`] DPoP proofs · [`thumbprint`] names of keys · [`target`] whether two URIs are the same · [`certificate`]
+//! certificates as servers and proxies write them.
 //!
 //! # What can break it in deployment
 //! - Workers whose clocks differ by more than `leeway` disagree.
@@ -32,7 +36,9 @@
 //!   the same claims: replay is detected by `jti`, never by the token's bytes.
 
 pub mod bearer;
+pub mod certificate;
 pub mod claims;
+pub mod confirmation;
 pub mod error;
 mod header;
 pub mod issue;
@@ -41,9 +47,13 @@ pub mod key;
 pub mod keyring;
 pub mod keyset;
 mod paths;
+pub mod possession;
+pub mod proof;
 pub mod revoked;
 pub mod rules;
 pub mod seen;
+pub mod target;
+pub mod thumbprint;
 pub mod unverified;
 pub mod verify;
 
@@ -54,6 +64,7 @@ pub use error::{Reason, TokenError};
 pub use key::Key;
 pub use keyring::Keyring;
 pub use keyset::KeySet;
+pub use possession::Possession;
 pub use revoked::Revoked;
 pub use rules::Rules;
 pub use verify::{Verified, Verifier};

@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 /// Most places that may be configured for scopes, and for roles.
 const MAX_PATHS: usize = 16;
 
-/// Claims that are read as what they are registered for (RFC 7519 §4.1, OpenID Connect Core §2).
-const REGISTERED: [&str; 8] = ["aud", "auth_time", "exp", "iat", "iss", "jti", "nbf", "sub"];
+/// Claims that are read as what they are registered for (RFC 7519 §4.1, RFC 7800 §3.1, OpenID Connect Core §2).
+const REGISTERED: [&str; 9] = ["aud", "auth_time", "cnf", "exp", "iat", "iss", "jti", "nbf", "sub"];
 
 /// Where a list of names is found.
 pub(super) struct ClaimPath {

@@ -27,11 +27,17 @@ use crate::time::UnixTime;
 
 /// A token whose every check held at the moment that it was made for. Only [`Verifier`] makes one.
 ///
-/// It is a proof for that moment: keep it for a request, not for a session.
+/// It is a proof for that moment: keep it for a request, not for a session. Whether who presents it may use it, is another
+/// question: [`bearer`](Self::bearer), [`super::possession`].
 #[derive(Clone)]
 pub struct Verified(Arc<Checked>);
 
 impl Verified {
+    /// The same, if whoever has it may use it: a token that is bound to a key or a certificate is no bearer token.
+    pub fn bearer(self) -> Result<Self, TokenError> {
+        if self.0.claims.confirmation.is_none() { Ok(self) } else { Err(Reason::Bound.into()) }
+    }
+
     /// What the token claims.
     pub fn claims(&self) -> &Claims {
         &self.0.claims

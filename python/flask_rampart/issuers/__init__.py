@@ -29,11 +29,12 @@ from typing import Any, Protocol
 
 from flask import Flask
 
-from .._native import Clock, Key, VerifiedToken, Verifier, bearer_issuer, token_issuer
+from .._native import BoundToken, Clock, Key, Revoked, VerifiedToken, Verifier, bearer_issuer, carries, token_issuer
+from ..bound import Binding
 from ..config import Settings
 from ..errors import Denied
 from ..exchange import Exchange, Principal, Scheme
-from ..refusals import Challenge, carries_bearer
+from ..refusals import Challenge
 from .answers import IntrospectedToken
 from .flights import Unavailable
 from .introspection import Introspector
@@ -43,7 +44,7 @@ from .transport import Transport, fetch
 
 __all__ = ["IntrospectedToken", "Issuers"]
 
-Verdict = VerifiedToken | tuple[str, str] | None
+Verdict = VerifiedToken | BoundToken | tuple[str, str] | None
 _MISS = ("token.invalid", "key")
 #: Of a token that may be signed with a key that was rotated without a name.
 _DOUBTS = (("token.invalid", "signature"), ("token.invalid", "algorithm"))
@@ -78,8 +79,25 @@ class _Fixed:
         return None
 
 
+class Revocations(Protocol):
+    """What was revoked, for all workers."""
+
+    listed: Revoked
+
+    def current(self) -> None:
+        """Makes the list as new as its store."""
+
+    def covers(
+        self, realm: str, *, subject: str, token_id: str | None, issued_at: float | None, authenticated_at: float | None
+    ) -> bool:
+        """Whether what these name is revoked."""
+
+
 class Own(Scheme, Protocol):
     """Tokens of our own, beside those of others."""
+
+    def carries_elsewhere(self, exchange: Exchange) -> bool:
+        """Whether the request has one in another place than the header."""
 
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for.
@@ -101,7 +119,11 @@ class Issuers:
         transport: Transport | None = None,
         jitter: Callable[[], float] = random.random,
         challenge: Challenge | None = None,
+        binding: Binding | None = None,
+        revocations: Revocations | None = None,
     ) -> None:
+        self._binding = binding
+        self._revocations = revocations
         self.challenge = challenge or Challenge("Bearer")
         self._own = own
         # Without RAMPART_JWT_ISSUER, a token of ours names no issuer.
@@ -119,13 +141,14 @@ class Issuers:
         def production() -> bool:
             return _in_production(app)
 
+        listed = None if revocations is None else revocations.listed
         for entry in self._entries:
             if entry.introspection is not None:
                 self._asked[entry.issuer] = Introspector(entry, clock, transport or fetch, warn, production, jitter)
             if entry.keys is not None:
-                self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock))
+                self._sources[entry.issuer] = _Fixed(entry.verifier(entry.keys, clock, listed))
                 continue
-            self._sources[entry.issuer] = KeySource(entry, clock, transport or fetch, warn, production, jitter)
+            self._sources[entry.issuer] = KeySource(entry, clock, transport or fetch, warn, production, jitter, listed)
             # What a verifier would refuse, it refuses now and not when the first keys come.
             entry.verifier([Key.from_secret(urandom(32), "HS256")], clock)
 
@@ -142,7 +165,8 @@ class Issuers:
 
         :raises Denied: ``token.expired``, ``token.invalid`` or ``auth.unavailable``.
         """
-        found: Principal | Denied | None
+        found: Principal | BoundToken | Denied | None
+        self._current()
         issuer = token_issuer(token)
         if isinstance(issuer, tuple):
             found = self._opaque(token) if self._is_opaque(token) else self.challenge.refused(issuer)
@@ -159,33 +183,66 @@ class Issuers:
             return self._own.verify(token)
         if isinstance(found, Denied):
             raise found
-        assert found is not None  # noqa: S101 - None is for requests without a token
+        # None is for requests without a token, and what is bound is refused where there is no request.
+        assert found is not None and not isinstance(found, BoundToken)  # noqa: S101
         return found
 
     def authenticate(self, exchange: Exchange) -> Principal | Denied | None:
-        """The bearer of the request's token; None if it carries none. See the rules above."""
-        environ = exchange.environ
-        issuer = bearer_issuer(environ)
+        """Whose token the request carries; None if it carries none. See the rules above."""
+        environ, binding = exchange.environ, self._binding
+        own = self._own
+        elsewhere = own is not None and own.carries_elsewhere(exchange)
+        issuer = bearer_issuer(environ) if binding is None else binding.issuer(environ)
+        if own is not None and elsewhere and issuer is None:
+            return own.authenticate(exchange)
         if issuer is None:
             return None
+        if elsewhere:
+            return self.challenge.refused(("auth.ambiguous", "two credentials"))
+        self._current()
         if isinstance(issuer, tuple):
             # Of a request with one token that is no JWT; whatever else is wrong has been found.
-            if self._asked and issuer[0] == "token.invalid" and self._is_opaque(token := _token(environ)):
+            plain = binding is None or (binding.takes_plain and carries(environ, "bearer"))
+            if plain and self._asked and issuer[0] == "token.invalid" and self._is_opaque(token := _token(environ)):
                 return self._opaque(token)
-            return self.challenge.refused(issuer)
+            return self._refused(issuer, environ)
         source = self._sources.get(issuer)
-        if source is not None:
+        if source is None:
+            if own is None or issuer != self._own_issuer:
+                return self._refused(_UNKNOWN, environ)
+            return own.authenticate(exchange)
+        if binding is None:
             return self._ask(issuer, source, lambda verifier: verifier.authenticate(environ), lambda: _token(environ))
-        if self._own is None or issuer != self._own_issuer:
-            return self.challenge.refused(_UNKNOWN)
-        return self._own.authenticate(exchange)
+        return self._ask(
+            issuer,
+            source,
+            lambda verifier: binding.judge(verifier, environ),
+            lambda: _token(environ),
+            lambda found: binding.settle(found, exchange),
+        )
 
     def carries(self, exchange: Exchange) -> bool:
-        """Whether the request has a bearer token, right or wrong, whoever made it."""
-        return carries_bearer(exchange.environ)
+        """Whether the request has a token, right or wrong, whoever made it."""
+        environ = exchange.environ
+        by_header = carries(environ, "bearer") if self._binding is None else self._binding.carries(environ)
+        return by_header or (self._own is not None and self._own.carries_elsewhere(exchange))
+
+    def _current(self) -> None:
+        if self._revocations is not None:
+            self._revocations.current()
+
+    def _refused(self, verdict: tuple[str, str], environ: dict[str, Any]) -> Denied:
+        if self._binding is not None:
+            return self._binding.refused(verdict, environ)
+        return self.challenge.refused(verdict)
 
     def _ask(
-        self, issuer: str, source: _Source, judge: Callable[[Verifier], Verdict], token: Callable[[], str]
+        self,
+        issuer: str,
+        source: _Source,
+        judge: Callable[[Verifier], Verdict],
+        token: Callable[[], str],
+        settle: Callable[[Verdict], VerifiedToken | Denied | None] | None = None,
     ) -> Principal | Denied | None:
         verifier = source.verifier()
         if isinstance(verifier, Unavailable):
@@ -197,8 +254,15 @@ class Issuers:
                 return _unavailable(newer, "issuer keys")
             if newer is not None:
                 found = judge(newer)
+        if settle is not None:
+            settled = settle(found)
+            if isinstance(settled, Denied):
+                return settled
+            found = settled
         if isinstance(found, tuple):
             return self.challenge.refused(found)
+        if isinstance(found, BoundToken):  # nobody asked what it is bound to
+            return self.challenge.refused(("token.invalid", "bound"))
         asked = self._asked.get(issuer)
         if found is None or asked is None or not asked.settings.all_tokens:
             return found
@@ -228,16 +292,24 @@ class Issuers:
             return _unavailable(found, "introspection")
         if isinstance(found, tuple):
             return self.challenge.refused(found)
-        if found.is_bound:
+        if self._revocations is not None and self._revocations.covers(
+            found.issuer or "",
+            subject=found.id,
+            token_id=found.token_id,
+            issued_at=found.issued_at,
+            authenticated_at=found.authenticated_at,
+        ):
+            return self.challenge.refused(("token.invalid", "revoked"))
+        if found.is_bound and not (jwt is not None and jwt.bound_to):
             # RFC 7800, 8705, 9449: who merely has it must not use it.
             return self.challenge.refused(("token.invalid", "confirmation"))
         return found
 
 
 def _token(environ: Mapping[str, Any]) -> str:
-    """The token of a request that has one, as ``src/tokens/bearer.rs`` cuts it out."""
+    """The token of a request that has one, as ``src/credential.rs`` cuts it out."""
     field: str = environ.get("HTTP_AUTHORIZATION", "")
-    return field[len("Bearer") :].strip(" ") if field[6:7] == " " else ""
+    return field.strip(" ").partition(" ")[2].strip(" ")
 
 
 def _unavailable(verdict: Unavailable, what: str) -> Denied:

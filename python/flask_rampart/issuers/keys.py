@@ -27,7 +27,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._native import Clock, KeySet, Verifier
+from .._native import Clock, KeySet, Revoked, Verifier
 from ..locks import Lock
 from . import discovery
 from .flights import BACK_OFF, LONGEST_BACK_OFF, BackOff, Flight, Unavailable, at_fork
@@ -77,6 +77,7 @@ class KeySource:
 
     :param warn: is told what an operator should know, one line each.
     :param production: whether the app runs in earnest, which decides about http.
+    :param listed: what was revoked.
     :param jitter: a number from 0 to 1, so that workers do not all fetch at the same moment.
     """
 
@@ -88,7 +89,9 @@ class KeySource:
         warn: Callable[[str], None],
         production: Callable[[], bool],
         jitter: Callable[[], float] = random.random,
+        listed: Revoked | None = None,
     ) -> None:
+        self._listed = listed
         self._entry = entry
         self._clock = clock
         self._transport = transport
@@ -262,7 +265,7 @@ class KeySource:
         keys = KeySet.read(fetched.body, self._entry.algorithms)
         if keys.skipped:
             lines.append(f"{self._entry.place}: skipped of the issuer's keys: {'; '.join(keys.skipped)}")
-        return self._entry.verifier(keys, self._clock) if held is None else held.verifier.with_keys(keys)
+        return self._entry.verifier(keys, self._clock, self._listed) if held is None else held.verifier.with_keys(keys)
 
     def _accept(self, verifier: Verifier, fetched: Fetched) -> list[str]:
         now = self._clock.now()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._native import Clock, Key, KeySet, Verifier
+from .._native import Clock, Key, KeySet, Revoked, Verifier
 from ..config import Settings, nearest
 from ..errors import ConfigError
 from .transport import FetchFailed, Target
@@ -103,8 +103,8 @@ class Entry:
     #: How the issuer is asked about tokens, if it is.
     introspection: Introspection | None = None
 
-    def verifier(self, keys: KeySet | Sequence[Key], clock: Clock) -> Verifier:
-        """Judges tokens of this issuer by *keys*.
+    def verifier(self, keys: KeySet | Sequence[Key], clock: Clock, listed: Revoked | None = None) -> Verifier:
+        """Judges tokens of this issuer by *keys*, and refuses those that are *listed*.
 
         :raises ConfigError: for a claim's path that cannot be read.
         """
@@ -119,6 +119,7 @@ class Entry:
                 leeway=self.leeway,
                 scopes_claims=self.scopes_claim,
                 roles_claims=self.roles_claim,
+                revoked=listed,
             )
         except ValueError as error:
             raise ConfigError(f"{self.place}: {error}") from None

@@ -10,6 +10,8 @@ A request is somebody's when, in this order:
 4. where it came in a cookie, and the method may change something, the request proves that it is no other site's
    (``places.py``).
 
+A token that is bound to its sender (``cnf``, RFC 7800) is no bearer token: ``bound.py`` says when it is taken.
+
 A token is refused as ``token.expired`` only after its signature held; everything else is ``token.invalid``, and which
 part was wrong is told to the log alone.
 
@@ -29,15 +31,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from .._native import Clock, VerifiedToken, Verifier
+from .. import signals
+from .._native import Clock, VerifiedToken, Verifier, carries
+from ..bound import Binding
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
 from ..guards import current_exchange
-from ..refusals import Challenge, carries_bearer
+from ..refusals import Challenge
 from ..stores import Records
 from .families import REFRESH_TYPE, Families, Invalid, Login, Members, Renew
 from .keys import read_keys
@@ -47,8 +51,6 @@ from .places import Places
 from .revocations import MARGIN, OWN, Revocations, subject_mark
 
 __all__ = ["Login", "Revocations", "TokenPair", "Tokens"]
-
-Notify = Callable[..., None]
 
 
 class _FromRequest:
@@ -67,20 +69,22 @@ class Tokens:
         self,
         settings: Settings,
         clock: Clock,
-        root: str,
+        app: Flask,
         records: Records,
         *,
+        revocations: Revocations | None = None,
         challenge: Challenge | None = None,
-        notify: Notify = lambda event, **about: None,
+        binding: Binding | None = None,
     ) -> None:
+        self._app = app
+        self._binding = binding
         self.challenge = challenge or Challenge("Bearer")
         self._settings = settings
         self._clock = clock
-        self._notify = notify
-        self._keys = read_keys(settings.jwt_keys, root)
+        self._keys = read_keys(settings.jwt_keys, app.root_path)
         self._signer = next((key for key in self._keys if key.can_sign), None)
         wanted = settings.jwt_revocation if settings.jwt_revocation is not None else self._signer is not None
-        self.revocations = Revocations(records, clock) if wanted else None
+        self.revocations = (revocations or Revocations(records, clock)) if wanted else None
         """The list of the revoked; None if ``RAMPART_JWT_REVOCATION`` is off."""
         if any(name.lower().removeprefix("application/") == REFRESH_TYPE for name in settings.jwt_types):
             raise ConfigError(f"RAMPART_JWT_TYPES: {REFRESH_TYPE!r} is the type of refresh tokens; they open nothing.")
@@ -329,28 +333,39 @@ class Tokens:
                 return None
             if self.revocations is not None:
                 self.revocations.current()
-            found = self._verifier.authenticate(environ)
-            return self.challenge.refused(found) if isinstance(found, tuple) else found
+            return self._authenticate_header(exchange)
         return self._authenticate_anywhere(exchange)
 
     def carries(self, exchange: Exchange) -> bool:
         """Whether the request has a token where tokens are looked for, right or wrong."""
-        by_header = self._by_header and carries_bearer(exchange.environ)
-        return by_header or (not self._only_by_header and bool(self._places.elsewhere(exchange)))
+        return self._carries_header(exchange) or self.carries_elsewhere(exchange)
 
     def carries_elsewhere(self, exchange: Exchange) -> bool:
         """Whether it has one in another place than the header."""
         return not self._only_by_header and bool(self._places.elsewhere(exchange))
 
+    def _carries_header(self, exchange: Exchange) -> bool:
+        if not self._by_header:
+            return False
+        if self._binding is not None:
+            return self._binding.carries(exchange.environ)
+        return carries(exchange.environ, "bearer")
+
+    def _authenticate_header(self, exchange: Exchange) -> Principal | Denied | None:
+        environ, binding = exchange.environ, self._binding
+        if binding is not None:
+            return binding.settle(binding.judge(self._verifier, environ), exchange)
+        found = self._verifier.authenticate(environ)
+        return self.challenge.refused(found) if isinstance(found, tuple) else found
+
     def _authenticate_anywhere(self, exchange: Exchange) -> Principal | Denied | None:
         carried = self._places.elsewhere(exchange)
-        by_header = self._by_header and carries_bearer(exchange.environ)
+        by_header = self._carries_header(exchange)
         if len(carried) + by_header > 1:
             return self.challenge.refused(("auth.ambiguous", "two credentials"))
         self._current()
         if by_header:
-            found = self._verifier.authenticate(exchange.environ)
-            return self.challenge.refused(found) if isinstance(found, tuple) else found
+            return self._authenticate_header(exchange)
         if not carried:
             return None
         (place, token) = carried[0]
@@ -430,4 +445,15 @@ class Tokens:
         return self._families
 
     def _tell_of_reuse(self, subject: str, family: str) -> None:
+        # Also where nobody listens: this is how a stolen token shows.
+        self._app.logger.warning("A refresh token came a second time; the login %s was ended.", family)
         self._notify("refresh_reused", subject=subject, family=family)
+
+    def _notify(self, event: str, **about: Any) -> None:
+        """Sends a signal, after what it tells was done."""
+        signal = getattr(signals, event)
+        if not signal.receivers:
+            return
+        ours = has_request_context() and current_app._get_current_object() is self._app  # type: ignore[attr-defined]
+        facts = {"subject": None, "token_id": None, "family": None, **about}
+        signals.emit(signal, self._app, exchange=current_exchange() if ours else None, **facts)

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from werkzeug.http import parse_cookie
 
-from .._native import VerifiedToken
+from .._native import VerifiedToken, carries
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import current_exchange
-from ..refusals import Challenge, carries_bearer
+from ..refusals import Challenge
 
 if TYPE_CHECKING:
     from flask import Response
@@ -93,7 +93,7 @@ class Places:
         # A form can be sent by any other site's page, to log its own user in here. JSON cannot, without our leave.
         if _has_form(environ) and "cookie" not in self._places:
             found += [("form", token) for token in exchange.request().form.getlist(_REFRESH) if token]
-        if not found and "header" in self._places and carries_bearer(environ):
+        if not found and "header" in self._places and carries(environ, "bearer"):
             found.append(("header", environ["HTTP_AUTHORIZATION"][len("bearer") :].strip(" ")))
         if len(found) > 1:
             raise self._challenge.refused(("auth.ambiguous", "two credentials"))

@@ -79,6 +79,19 @@ class Revocations:
         if store.sequence(KIND) != self._at:
             self._catch_up(store)
 
+    def covers(
+        self, realm: str, *, subject: str, token_id: str | None, issued_at: float | None, authenticated_at: float | None
+    ) -> bool:
+        """Whether a token of others, that is no JWT, is revoked: by its name, or because it began too early.
+
+        It has to be :meth:`current`.
+        """
+        if token_id and self.listed.entry(revocation_mark("token", realm, token_id)) is not None:
+            return True
+        entry = self.listed.entry(subject_mark(subject, realm))
+        began = min((moment for moment in (issued_at, authenticated_at) if moment is not None), default=-math.inf)
+        return entry is not None and began < entry[0]
+
     def revoke(self, mark: bytes, *, before: float = math.inf, until: float = math.inf) -> None:
         """Revokes what *mark* names, once more. When this returns, it holds.
 

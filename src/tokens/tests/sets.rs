@@ -135,3 +135,18 @@ fn two_nameless_keys_of_two_kinds_are_told_apart_by_alg() {
     let token = Key::from_pem(P256, "ES256", Some("new"), false).unwrap().sign(CLAIMS, "JWT").unwrap();
     assert_eq!(judge(&found, &token), Err(TokenError::Invalid(Reason::Key)));
 }
+
+#[test]
+fn a_key_with_any_private_member_is_not_used() {
+    // `dp`, `dq`, `qi` and `oth` give an RSA key away as `d` does (RFC 7518 §6.3.2).
+    let (rsa, ec) =
+        (public(&rsa("RS256", None)), public(&Key::from_pem(P256, "ES256", None, false).unwrap()));
+    assert!(set(std::slice::from_ref(&rsa), &all()).is_ok());
+    for name in ["d", "dp", "dq", "k", "oth", "p", "q", "qi"] {
+        for value in [json!("AQAB"), json!(null), json!([])] {
+            let found = set(&[with(rsa.clone(), name, value), ec.clone()], &all()).unwrap();
+            assert_eq!((found.keys().len(), found.skipped().len()), (1, 1), "{name}");
+            assert!(found.skipped()[0].contains("secret material"), "{name}");
+        }
+    }
+}
