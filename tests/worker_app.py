@@ -65,7 +65,7 @@ def create_app() -> Flask:
         if what == "token":
             tokens.revoke(current_principal)
         elif what == "login":
-            tokens.revoke_family(current_principal)
+            tokens.logout()
         else:
             tokens.revoke_subject(current_principal.id)
         return {}
