@@ -14,6 +14,7 @@ import os
 import secrets
 import select
 import subprocess
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
@@ -23,6 +24,7 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
+import jwt
 import pytest
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
@@ -71,6 +73,21 @@ def private_keys(*names: str) -> dict[str, Any]:
         keys.append(RSAKey.generate_key(2048, {"kid": f"{name}-rs256", "alg": "RS256", "use": "sig"}))
         keys.append(ECKey.generate_key("P-256", {"kid": f"{name}-es256", "alg": "ES256", "use": "sig"}))
     return dict(KeySet(keys).as_dict(private=True))
+
+
+class Bound:
+    """A client's key, and proofs that it has it (RFC 9449 section 4), by PyJWT."""
+
+    def __init__(self) -> None:
+        self._key = ECKey.generate_key("P-256")
+
+    def proof(self, method: str, url: str, token: str | None = None) -> str:
+        """A proof for one request, with *token* where the request has one."""
+        claims: dict[str, Any] = {"jti": secrets.token_urlsafe(16), "htm": method, "htu": url, "iat": int(time.time())}
+        if token is not None:
+            claims["ath"] = _b64(hashlib.sha256(token.encode()).digest())
+        header = {"typ": "dpop+jwt", "jwk": self._key.as_dict(private=False)}
+        return jwt.encode(claims, self._key.private_key, "ES256", headers=header)
 
 
 class Provider:
@@ -132,10 +149,16 @@ class Provider:
 
     # As its clients.
 
-    def client_token(self, kind: str, scope: str = "read") -> str:
-        """An access token by client credentials (RFC 6749 section 4.4): of kind rs256, es256 or opaque."""
+    def client_token(self, kind: str, scope: str = "read", *, bound_to: Bound | None = None) -> str:
+        """An access token by client credentials (RFC 6749 section 4.4): of kind rs256, es256 or opaque.
+
+        :param bound_to: the key that it shall be bound to (RFC 9449 section 5).
+        """
         form = {"grant_type": "client_credentials", "resource": AUDIENCE + kind, "scope": scope}
-        return str(self._post("/token", form, ("machine", "machine-secret"))["access_token"])
+        proof = {} if bound_to is None else {"DPoP": bound_to.proof("POST", self.issuer + "/token")}
+        answer = self._post("/token", form, ("machine", "machine-secret"), proof)
+        assert answer["token_type"] == ("DPoP" if proof else "Bearer")
+        return str(answer["access_token"])
 
     def revoke(self, token: str) -> None:
         """Takes an opaque token back (RFC 7009)."""
@@ -144,7 +167,7 @@ class Provider:
     def sign_in(self, name: str, kind: str, scope: str = "read") -> dict[str, Any]:
         """Signs in as a person does in a browser, by authorization code and PKCE (RFC 7636); the token response."""
         verifier = secrets.token_urlsafe(48)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        challenge = _b64(hashlib.sha256(verifier.encode()).digest())
         state = secrets.token_urlsafe(16)
         query = {
             "client_id": "phone",
@@ -171,8 +194,14 @@ class Provider:
         }
         return self._post("/token", form)
 
-    def _post(self, path: str, form: dict[str, str], client: tuple[str, str] | None = None) -> dict[str, Any]:
-        request = Request(self.issuer + path, urlencode(form).encode())
+    def _post(
+        self,
+        path: str,
+        form: dict[str, str],
+        client: tuple[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        request = Request(self.issuer + path, urlencode(form).encode(), headers or {})
         if client is not None:
             request.add_header("Authorization", "Basic " + base64.b64encode(":".join(client).encode()).decode())
         try:
@@ -181,6 +210,10 @@ class Provider:
         except HTTPError as error:
             with error:
                 pytest.fail(f"The OpenID provider refuses {path}: {error.read().decode()}")
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _opener(*handlers: Any) -> OpenerDirector:

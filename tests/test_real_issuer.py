@@ -16,7 +16,7 @@ from flask import Flask
 from flask_rampart import Clock, current_principal, require
 
 from .conftest import bearer
-from .providing import AUDIENCE, Provider, private_keys, provider
+from .providing import AUDIENCE, Bound, Provider, private_keys, provider
 
 __all__ = ["provider"]
 
@@ -42,7 +42,12 @@ def serve(make_app: App, provider: Provider) -> App:
             "allow_private": True,
             **fields,
         }
-        app = make_app(RAMPART_JWT_KEYS=..., RAMPART_ISSUERS=[entry])
+        app = make_app(
+            RAMPART_JWT_KEYS=...,
+            RAMPART_ISSUERS=[entry],
+            RAMPART_DPOP="allowed",
+            RAMPART_RESOURCE="https://api.example",
+        )
 
         def who() -> dict[str, Any]:
             who = current_principal
@@ -176,6 +181,33 @@ def test_an_opaque_token_is_asked_about_and_ends_when_its_issuer_takes_it_back(
     clock.advance(90)
     assert ask(app, ada) == "401 token.invalid"
     assert ask(app, provider.client_token("opaque"))["id"] == "machine"
+
+
+@pytest.mark.parametrize("kind", ["es256", "opaque"])
+def test_a_token_that_is_bound_to_a_key_is_worthless_without_it(kind: str, provider: Provider, serve: App) -> None:
+    # RFC 9449; an opaque token's key is told by introspection.
+    asks = {"client_id": "api", "client_secret": "api-secret", "client_subject": True}
+    app = serve(audience=AUDIENCE + kind, **({"introspection": asks} if kind == "opaque" else {}))
+    holder, thief = Bound(), Bound()
+    token = provider.client_token(kind, bound_to=holder)
+
+    def show(scheme: str, proof: str | None) -> str:
+        headers = {"Authorization": f"{scheme} {token}", **({"DPoP": proof} if proof else {})}
+        response = app.test_client().get("/", headers=headers)
+        return str(response.json["id"] if response.status_code == 200 else response.json["code"])
+
+    url = "https://api.example/"
+    proof = holder.proof("GET", url, token)
+    assert show("DPoP", proof) == "machine"
+    assert show("DPoP", proof) == "proof.invalid", "a proof is good for one request"
+    assert show("DPoP", holder.proof("GET", url, token)) == "machine"
+    assert show("DPoP", holder.proof("POST", url, token)) == "proof.invalid"
+    assert show("DPoP", holder.proof("GET", "https://other.example/", token)) == "proof.invalid"
+    assert show("DPoP", holder.proof("GET", url, "another")) == "proof.invalid"
+    assert show("DPoP", thief.proof("GET", url, token)) != "machine"
+    assert show("DPoP", None) != "machine"
+    # No downgrade: with a proof or without one, it is no bearer token.
+    assert show("Bearer", None) == show("Bearer", holder.proof("GET", url, token)) == "token.invalid"
 
 
 def test_a_killed_provider_refuses_no_known_token_and_is_believed_again_when_it_is_back(

@@ -69,6 +69,7 @@ function begin(jwks) {
     features: {
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
+      dPoP: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_, client) => client.clientId === "api" },
       revocation: { enabled: true },
       resourceIndicators: {
