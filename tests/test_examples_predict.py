@@ -1,69 +1,27 @@
 """The example ``examples/predict_api``: its model, and each of its routes."""
 
+# ruff: noqa: F401, F811 - fixtures
+
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from examples.predict_api import forge
+from examples.predict_api.accounts import Accounts
+from examples.predict_api.app import create_app
+from examples.predict_api.attacks import SCRIPT
+from examples.predict_api.classifier import MODEL, Classifier
+from examples.predict_api.logs import leaks
+from examples.predict_api.report import GOT, TRIED, WHY
+from examples.predict_api.train import accuracy, read, render, train
+from flask_rampart.errors import PROBLEMS
 
-from examples.predict_api import forge  # noqa: E402
-from examples.predict_api.accounts import Accounts, new_account, save  # noqa: E402
-from examples.predict_api.app import create_app  # noqa: E402
-from examples.predict_api.attacks import SCRIPT  # noqa: E402
-from examples.predict_api.classifier import MODEL, Classifier  # noqa: E402
-from examples.predict_api.logs import leaks  # noqa: E402
-from examples.predict_api.train import accuracy, read, render, train  # noqa: E402
-from flask_rampart.errors import PROBLEMS  # noqa: E402
-
-KEY = forge.new_key()
-ADA = ("ada@mail.example", "correct horse battery")
-GRACE = ("grace@mail.example", "staple of the navy")
-TICKET = {"text": "I was charged twice for the invoice of May"}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The key and the accounts that the app needs."""
-    folder = tmp_path_factory.mktemp("predict")
-    key, users = folder / "key.pem", folder / "users.json"
-    key.write_bytes(forge.private_pem(KEY))
-    people = [
-        new_account("u-ada", *ADA, scopes=["predict"]),
-        new_account("u-grace", *GRACE, scopes=["predict"], roles=["admin"]),
-    ]
-    save(users, people)
-    return {"PREDICT_KEY_PEM": str(key), "PREDICT_USERS": str(users)}
-
-
-@pytest.fixture
-def app(files: dict[str, str]) -> Flask:
-    return create_app({**files, "RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://"})
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-def bearer(subject: str = "u-ada", **claims: object) -> dict[str, str]:
-    return {"Authorization": f"Bearer {forge.rs256(KEY, {**forge.claims(subject), **claims})}"}
-
-
-def login(client: FlaskClient, email: str, password: str) -> TestResponse:
-    return client.post("/login", json={"email": email, "password": password})
-
-
-def got(answer: TestResponse) -> tuple[int, str]:
-    return answer.status_code, (answer.json or {}).get("code", "")
-
+from .predicting import ADA, KEY, QUIET, TICKET, app, bearer, client, files, got, login, new_key
 
 # --- The model ---
 
@@ -200,7 +158,7 @@ def test_the_guard_above_the_route_guards(client: FlaskClient) -> None:
 
 
 def test_two_apps_count_apart(app: Flask, files: dict[str, str]) -> None:
-    other = create_app({**files, "RAMPART_ACCESS_LOG": "off", "RAMPART_LIMIT_STORE": "memory://"})
+    other = create_app({**files, **QUIET})
     app.test_client().post("/predict", json=TICKET, headers=bearer())
     answer = other.test_client().get("/admin/stats", headers=bearer("u-grace", roles=["admin"]))
     assert answer.json is not None
@@ -227,3 +185,19 @@ def test_the_demo_sees_half_a_token_in_a_log(tmp_path: Path) -> None:
     log, token = tmp_path / "log", forge.rs256(KEY, forge.claims("u-ada"))
     log.write_text(f"signature {token.split('.')[2]}")
     assert leaks({"log": log}, {"a token": token}) == ["a token is in the log"]
+
+
+def test_the_demo_sees_the_secret_of_an_api_key_and_leaves_its_id_alone(app: Flask, tmp_path: Path) -> None:
+    log, (key, key_id) = tmp_path / "log", new_key(app)
+    assert key.startswith(f"rk_live_{key_id}")
+    log.write_text(f"key {key_id} was made")
+    assert leaks({"log": log}, {"a key": key}) == []
+    log.write_text(f"key ...{key.removeprefix(f'rk_live_{key_id}')} was made")
+    assert leaks({"log": log}, {"a key": key}) == ["a key is in the log"]
+
+
+def test_the_demos_rows_fit_their_columns() -> None:
+    for attempt in (attempt for act in SCRIPT for attempt in act.attempts):
+        assert len(attempt.what) <= TRIED, attempt.what
+        assert len(attempt.why) <= WHY, attempt.why
+        assert len(f"{attempt.status} {attempt.code}") <= GOT, attempt.code

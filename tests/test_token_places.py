@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -286,3 +288,15 @@ def test_cookies_that_nobody_would_look_at_are_not_set(make: App) -> None:
 def test_a_location_that_is_none_is_named_with_its_nearest(make_app: App) -> None:
     with pytest.raises(ConfigError, match="Did you mean cookie"):
         make_app(RAMPART_JWT_LOCATIONS=["cookies"])
+
+
+# What a view is told, and tells.
+
+
+def test_a_refresh_that_is_refused_in_a_view_is_in_the_access_log(make: App, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    app = make("header", RAMPART_ACCESS_LOG=str(log))
+    answer = app.test_client().post("/refresh", headers=bearer("not.a.token"), buffered=True)
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["codes"] == ["token.invalid"]
+    assert (answer.json or {})["request_id"] == line["request_id"]

@@ -1,4 +1,4 @@
-"""The API: sign in, have tickets classified, look at the figures. Each view says who may call it,
+"""The API: sign in and out, have tickets classified, look at the figures. Each view says who may call it,
 how often, and with what; Flask-Rampart sees to it.
 
     gunicorn --workers 4 "examples.predict_api.app:create_app()"
@@ -9,13 +9,17 @@ It needs two files, named by environment variables or by ``config``:
     an RSA private key that signs the tokens (``openssl genrsa -out key.pem 2048``);
 ``PREDICT_USERS``
     the accounts, as ``accounts.save()`` writes them.
+
+Programs call it with API keys, which ``flask rampart keys`` makes, and with tokens of the issuers in
+``RAMPART_ISSUERS``, a list in JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from logging import INFO
 from typing import Any
@@ -26,8 +30,19 @@ from examples.predict_api.accounts import Accounts
 from examples.predict_api.classifier import Classifier
 from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
 
-# What the environment may set; a test or a script hands the same names to create_app().
-FROM_ENVIRONMENT = ("PREDICT_KEY_PEM", "PREDICT_USERS", "RAMPART_ACCESS_LOG", "RAMPART_LIMIT_STORE")
+# What the environment may set, and how it is read; a test or a script hands the same names to create_app().
+FROM_ENVIRONMENT: Mapping[str, Callable[[str], Any]] = {
+    "PREDICT_KEY_PEM": str,
+    "PREDICT_USERS": str,
+    "RAMPART_ACCESS_LOG": str,
+    "RAMPART_ISSUERS": json.loads,
+    "RAMPART_JWT_REFRESH_OVERLAP": int,
+    "RAMPART_LIMIT_STORE": str,
+    "RAMPART_STORE": str,
+}
+
+# Who signs our tokens.
+ISSUER = "https://predict.example"
 
 # One extension object for all apps that create_app() makes: it keeps nothing of any of them.
 rampart = Rampart()
@@ -55,8 +70,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         RAMPART_DEFAULT="deny",
         # Who signs the tokens, and for whom. A token of another service, signed by a key that we
         # trust, but meant for somebody else, is refused by these two.
-        RAMPART_JWT_ISSUER="https://predict.example",
+        RAMPART_JWT_ISSUER=ISSUER,
         RAMPART_JWT_AUDIENCE="predict-api",
+        # Programs come with a key of their own. Keys, logins and what was revoked are in RAMPART_STORE: an
+        # SQLite file in the app's instance folder, for all workers, unless it is set to another place.
+        RAMPART_API_KEYS=True,
         # For each address, whatever it asks for: also what does not exist. Bursts are for page loads.
         RAMPART_LIMITS="1000/hour; 200/second burst 400",
         # No ticket needs more. Larger bodies are refused before they are read.
@@ -64,7 +82,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Where one JSON line for each request goes. A path works as well.
         RAMPART_ACCESS_LOG="stderr",
     )
-    app.config.update({name: os.environ[name] for name in FROM_ENVIRONMENT if name in os.environ})
+    app.config.update({name: read(os.environ[name]) for name, read in FROM_ENVIRONMENT.items() if name in os.environ})
     app.config.update(config or {})
     for name in ("PREDICT_KEY_PEM", "PREDICT_USERS"):
         if not app.config.get(name):
@@ -101,7 +119,7 @@ def health() -> Response:
 @limit("10/minute", by="address")  # guessing passwords takes years
 @validate(body="schemas/login.json")
 def login() -> Response:
-    """Exchanges an address and a password for a token."""
+    """Exchanges an address and a password for a short token, and one to renew it with."""
     email, password = validated.body["email"], validated.body["password"]
     account = service().accounts.check(email, password)
     if account is None:
@@ -110,12 +128,36 @@ def login() -> Response:
         current_app.logger.warning("sign-in refused for %s", email)
         return problem(401, "login.failed", "No account has this address and password.")
     current_app.logger.info("sign-in accepted for %s", email)
-    token = rampart.tokens.issue(account.id, scopes=account.scopes, roles=account.roles)
-    return jsonify(access_token=token, token_type="Bearer")
+    return rampart.tokens.issue_pair(account.id, scopes=account.scopes, roles=account.roles).response()
+
+
+@api.post("/refresh")
+@public  # whoever has the refresh token; it works once
+@limit("60/minute", by="address")
+@validate(body="schemas/refresh.json")
+def refresh() -> Response:
+    """Exchanges a refresh token for the next pair of its login."""
+    return rampart.tokens.refresh(validated.body["refresh_token"]).response()
+
+
+@api.post("/logout")
+@require("jwt", issuer=ISSUER)  # an API key has no login that could end, and another issuer's login is its own affair
+def logout() -> Response:
+    """Ends the login that the caller's token is from, for all workers."""
+    rampart.tokens.logout()
+    return Response(status=204)
+
+
+@api.post("/logout-everywhere")
+@require("jwt", issuer=ISSUER)  # another issuer's "u-ada" is somebody else, and must not log ours out
+def logout_everywhere() -> Response:
+    """Ends all logins that the caller has by now."""
+    rampart.tokens.revoke_subject(current_principal.id)
+    return Response(status=204)
 
 
 @api.post("/predict")
-@require(scopes="predict")  # who: a token of ours that has this scope
+@require(scopes="predict")  # who: a token, ours or of an issuer that we trust, or an API key, with this scope
 @limit("60/minute burst 20", by="principal")  # how often: one each second, twenty at once, over all workers
 @validate(body="schemas/predict.json")  # with what: bounded, well-formed, of this shape
 def predict() -> Response:
@@ -147,7 +189,7 @@ def stats() -> Response:
 @require()
 @api.get("/models")
 def models() -> Response:
-    """Which model answers, for whoever has a token."""
+    """Which model answers, for whoever has a token or a key."""
     classifier = service().classifier
     return jsonify(models=[{"version": classifier.version, "labels": classifier.labels}])
 

@@ -24,6 +24,7 @@ class Answer:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    started: float  # when the request was sent, on the client's watch
     seconds: float  # as the client waited
 
     @property
@@ -53,6 +54,8 @@ class Client:
     """Speaks to one server on this machine."""
 
     port: int
+    address: str = "127.0.0.1"
+    """Its own address; all of 127.0.0.0/8 are this machine's."""
 
     def send(
         self,
@@ -63,17 +66,21 @@ class Client:
         *,
         chunks: Iterable[bytes] | None = None,
         declared: int | None = None,
+        connected: Callable[[], object] = lambda: None,
     ) -> Answer:
         """Sends one request and reads the answer.
 
         :param headers: as they are, in this order, also twice.
         :param chunks: the body in pieces, without saying beforehand how long it is (``chunked``).
         :param declared: a ``Content-Length`` that is not the body's.
+        :param connected: is called when there is a connection, and nothing has been sent yet.
         :raises OSError: if no answer came.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
-        started = perf_counter()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15, source_address=(self.address, 0))
         try:
+            connection.connect()
+            connected()
+            started = perf_counter()
             connection.putrequest(method, path)
             for name, value in headers:
                 connection.putheader(name, value)
@@ -91,7 +98,7 @@ class Client:
                     connection.send(b"0\r\n\r\n")
             response = connection.getresponse()
             content = response.read()
-            return Answer(response.status, response.headers, content, perf_counter() - started)
+            return Answer(response.status, response.headers, content, started, perf_counter() - started)
         finally:
             connection.close()
 

@@ -18,12 +18,13 @@ if not __package__:
 
 from examples.predict_api import logs, report
 from examples.predict_api.attacks import SCRIPT
-from examples.predict_api.attempts import TICKET, Result, Scene, run
+from examples.predict_api.attempts import Result, run
 from examples.predict_api.client import at_once
+from examples.predict_api.scene import TICKET, Scene
 from examples.predict_api.server import WORKERS, Person, Server, ServerError
 
 # Lines of the app that were written with a secret in them, by what stands before the secret.
-APP_LINES = ("sign-in accepted for", "sign-in refused for", "?password=")
+APP_LINES = ("sign-in accepted for", "sign-in refused for", "?password=", "client_secret=")
 
 
 def main() -> int:
@@ -93,7 +94,9 @@ def conclude(scene: Scene, results: list[Result], requests: int, unlogged: int, 
     if app != len(APP_LINES):
         # Without these lines, that no secret is in them would prove nothing.
         problems.append(f"{len(APP_LINES) - app} of the app's own log lines are missing")
-    found = logs.leaks(scene.server.logs, scene.secrets)
+    if not logs.holds(scene.server.kept, scene.api_key_id):
+        problems.append("the store does not have the API key's id, so that no key is in it would prove nothing")
+    found = logs.leaks({**scene.server.logs, **scene.server.kept}, scene.secrets)
     problems += [f"leaked: {leak}" for leak in found]
     for problem in problems:
         report.verdict(False, problem)
@@ -102,8 +105,11 @@ def conclude(scene: Scene, results: list[Result], requests: int, unlogged: int, 
     if not problems:
         report.verdict(
             True,
-            f"{len(results)} attempts, {requests} requests: each handled as it must be, each in the access log once; "
-            f"none of {len(scene.secrets)} secrets in a log.",
+            f"{len(results)} attempts, {requests} requests: each handled as it must be, each in the access log once.",
+        )
+        report.verdict(
+            True,
+            f"None of {len(scene.secrets)} secrets (passwords, tokens, API keys, cookies) in a log, or in the store.",
         )
     return not problems
 
@@ -123,6 +129,8 @@ def serve(server: Server) -> None:
         f"""  curl {here}/predict -H "Authorization: Bearer $TOKEN" {json_type} -d '{{"text": "my parcel is late"}}'"""
     )
     print(f"""  curl {here}/admin/stats -H "Authorization: Bearer $TOKEN" """.rstrip())
+    print("and with the refresh_token, once, for the next pair:")
+    print(f"""  curl {here}/refresh {json_type} -d '{{"refresh_token": "'$REFRESH'"}}'""")
     print(f"Its logs: {', '.join(str(path) for path in server.logs.values())}")
     server.wait()
 

@@ -1,7 +1,7 @@
-"""Makes tokens: good ones by the service's own key, and forged ones as attackers make them.
+"""Makes tokens and keys: good ones by the service's own key, and forged ones as attackers make them.
 
 A token (JWS, RFC 7515) is three parts with dots between them: a header that names the algorithm, the
-claims, and a signature over both; each in base64url.
+claims, and a signature over both; each in base64url. An API key is a prefix, an id, a secret and a checksum.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
+import string
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 ISSUER = "https://predict.example"
 AUDIENCE = "predict-api"
 KEY_ID = "predict-1"
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 def new_key() -> rsa.RSAPrivateKey:
@@ -35,9 +40,9 @@ def private_pem(key: rsa.RSAPrivateKey) -> bytes:
     )
 
 
-def public_pem(key: rsa.RSAPrivateKey) -> bytes:
-    """The half that everybody may know."""
-    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+def public_pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
+    """The half of a key that everybody may know."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def claims(subject: str, scope: str = "predict", *, age: int = 0, **others: Any) -> dict[str, Any]:
@@ -55,10 +60,18 @@ def claims(subject: str, scope: str = "predict", *, age: int = 0, **others: Any)
     }
 
 
-def rs256(key: rsa.RSAPrivateKey, payload: Mapping[str, Any]) -> str:
+def rs256(key: rsa.RSAPrivateKey, payload: Mapping[str, Any], kid: str = KEY_ID, typ: str = "JWT") -> str:
     """A token as it should be: signed by a private key."""
-    signed = _signing_input("RS256", payload)
-    return f"{signed}.{_encode(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+    signed = _signing_input("RS256", payload, kid, typ)
+    return f"{signed}.{base64url(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def es256(key: ec.EllipticCurvePrivateKey, kid: str, payload: Mapping[str, Any]) -> str:
+    """An access token of another issuer (RFC 9068)."""
+    signed = _signing_input("ES256", payload, kid, "at+jwt")
+    r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    # Two numbers of 32 bytes (RFC 7518 section 3.4), where the library writes ASN.1.
+    return f"{signed}.{base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
 def unsigned(algorithm: str, payload: Mapping[str, Any]) -> str:
@@ -66,13 +79,13 @@ def unsigned(algorithm: str, payload: Mapping[str, Any]) -> str:
     return f"{_signing_input(algorithm, payload)}."
 
 
-def hs256_by_public_key(pem: bytes, payload: Mapping[str, Any]) -> str:
+def hs256_by_public_key(pem: bytes, payload: Mapping[str, Any], kid: str = KEY_ID, typ: str = "JWT") -> str:
     """Key confusion (CVE-2016-10555): says HS256, and takes the public key, which all may know, for the secret.
 
     A verifier that lets the token choose the algorithm computes the same HMAC, and believes it.
     """
-    signed = _signing_input("HS256", payload)
-    return f"{signed}.{_encode(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
+    signed = _signing_input("HS256", payload, kid, typ)
+    return f"{signed}.{base64url(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
 
 
 def tampered(token: str, **changes: Any) -> str:
@@ -82,13 +95,29 @@ def tampered(token: str, **changes: Any) -> str:
     return f"{header}.{_encode_json({**known, **changes})}.{signature}"
 
 
-def _signing_input(algorithm: str, payload: Mapping[str, Any]) -> str:
-    return f"{_encode_json({'alg': algorithm, 'typ': 'JWT', 'kid': KEY_ID})}.{_encode_json(payload)}"
+def mistyped(key: str) -> str:
+    """An API key with one letter wrong."""
+    return f"{key[:30]}{'x' if key[30] != 'x' else 'y'}{key[31:]}"
+
+
+def other_secret(key: str) -> str:
+    """An API key with a known id, a secret that was made up, and the checksum that belongs to it."""
+    body = key[:20] + "".join(secrets.choice(BASE62) for _ in key[20:-6])
+    rest, checksum = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        checksum = BASE62[digit] + checksum
+    return body + checksum
+
+
+def _signing_input(algorithm: str, payload: Mapping[str, Any], kid: str = KEY_ID, typ: str = "JWT") -> str:
+    return f"{_encode_json({'alg': algorithm, 'typ': typ, 'kid': kid})}.{_encode_json(payload)}"
 
 
 def _encode_json(value: Mapping[str, Any]) -> str:
-    return _encode(json.dumps(value, separators=(",", ":")).encode())
+    return base64url(json.dumps(value, separators=(",", ":")).encode())
 
 
-def _encode(data: bytes) -> str:
+def base64url(data: bytes) -> str:
+    """Base64 for URLs, without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -16,6 +16,9 @@ MICROSECONDS = "us"
 # Secrets that are shorter could stand in a log by chance.
 SHORTEST = 8
 
+# How the API's keys begin.
+API_KEY = "rk_live_"
+
 
 def access_lines(log: Path, wanted: Collection[str], seconds: float = 5) -> dict[str, list[dict[str, Any]]]:
     """The lines of these requests, by request id: there should be one for each.
@@ -41,8 +44,14 @@ def app_lines(log: Path, *marks: str) -> list[str]:
     return [line for line in found if line is not None]
 
 
+def holds(files: Mapping[str, Path], text: str) -> bool:
+    """Whether *text* stands in one of these files."""
+    return any(text.encode() in path.read_bytes() for path in files.values())
+
+
 def leaks(logs: Mapping[str, Path], secrets: Mapping[str, str]) -> list[str]:
-    """Which secrets stand in which log: as they are, percent-encoded, or as a token's claims or signature."""
+    """Which secrets stand in which file: as they are, percent-encoded, as a token's claims or signature, or as what
+    comes after an API key's id."""
     found = []
     for name, path in logs.items():
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -53,7 +62,12 @@ def leaks(logs: Mapping[str, Path], secrets: Mapping[str, str]) -> list[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    # The first part of a token says the algorithm alone; the others are what must not be seen.
-    parts = secret.split(".")[1:] if secret.startswith("eyJ") else [secret]
+    parts = [secret]
+    if secret.startswith("eyJ"):
+        # The first part of a token says the algorithm alone; the others are what must not be seen.
+        parts = secret.split(".")[1:]
+    elif secret.startswith(API_KEY):
+        # Its id is public, and stands in tables; what comes after it is the secret.
+        parts.append(secret[len(API_KEY) + 12 :])
     forms = {form(part) for part in parts for form in (str, quote, quote_plus, lambda s: quote(s, safe=""))}
     return {form for form in forms if len(form) >= SHORTEST}

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from statistics import median
-from textwrap import wrap
 from typing import Any
 
 from examples.predict_api.attempts import Result
 from examples.predict_api.logs import MICROSECONDS, REQUEST_ID
 
-WIDTH = 118
-_COLUMNS = (32, 9, 8, 20, 29, 9)
+# Fits a terminal of 100 columns.
+WIDTH = 98
+TRIED, GOT, WHY = 32, 23, 29
+_MICROS = 7
 _UNTOLD = {REQUEST_ID, "time", "client", "bytes", "complete"}
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -37,34 +39,30 @@ def paint(text: str, *styles: str) -> str:
 
 def heading() -> None:
     """The first line of the table."""
-    titles = ("tried", "expected", "got", "what it said", "why it matters")
-    cells = [title.ljust(width) for title, width in zip(titles, _COLUMNS, strict=False)]
-    print(paint(f"    {' '.join(cells)} {'µs':>{_COLUMNS[-1]}}", "dim"))
+    print(paint(f"    {'tried':{TRIED}} {'answer':{GOT}} {'why it matters':{WHY}} {'µs':>{_MICROS}}", "dim"))
 
 
 def act(title: str) -> None:
     """A line above some rows."""
-    print(paint(f"{title} {'─' * (WIDTH - len(title) - 1)}", "cyan"))
+    print(paint(f"\n{title} {'─' * (WIDTH - len(title) - 1)}", "cyan"))
 
 
 def row(result: Result, lines: Mapping[str, Mapping[str, Any]]) -> None:
     """One attempt. The time is the server's own, from the access log; the client's, marked ``~``, without."""
     attempt = result.attempt
-    tried, expected, got, said, why, micros = _COLUMNS
     good = not result.wrong
+    answer = paint(result.got, "green" if good else "red") + " " + paint(result.said, "bold")
+    blanks = " " * (GOT - len(f"{result.got} {result.said}"))
     print(
         paint("  ✓ ", "green") if good else paint("  ✗ ", "red", "bold"),
-        attempt.what.ljust(tried),
+        attempt.what.ljust(TRIED),
         " ",
-        str(attempt.status).ljust(expected),
+        answer,
+        blanks,
         " ",
-        paint(result.got.ljust(got), "green" if good else "red"),
+        paint(attempt.why.ljust(WHY), "dim"),
         " ",
-        paint(result.said.ljust(said), "bold"),
-        " ",
-        paint(attempt.why.ljust(why), "dim"),
-        " ",
-        _time(result, lines).rjust(micros),
+        _time(result, lines).rjust(_MICROS),
         sep="",
     )
     if not good:
@@ -74,13 +72,14 @@ def row(result: Result, lines: Mapping[str, Mapping[str, Any]]) -> None:
 def _time(result: Result, lines: Mapping[str, Mapping[str, Any]]) -> str:
     known = [lines[a.request_id][MICROSECONDS] for a in result.answers if a.request_id in lines]
     if known:
-        return f"{median(known):,.0f}"
-    return f"~{median(a.seconds for a in result.answers) * 1e6:,.0f}" if result.answers else "-"
+        micros = median(known)
+        return f"{micros:,.0f}" if micros < 1e6 else f"{micros / 1e6:.1f} s"
+    return f"~{median(a.seconds for a in result.answers) * 1e3:,.0f} ms" if result.answers else "-"
 
 
 def log_lines(results: Sequence[Result], lines: Mapping[str, Mapping[str, Any]], app: Sequence[str]) -> None:
     """Some of the lines that the requests left, as they stand there but for what is the same in all."""
-    act("What the log remembers (access log, then the app's own lines)")
+    act("What the logs remember: the access log, then the app's own lines")
     for result in results:
         line = lines.get(result.shown.request_id) if result.shown else None
         if line is not None:
@@ -88,8 +87,7 @@ def log_lines(results: Sequence[Result], lines: Mapping[str, Mapping[str, Any]],
             order = sorted(line, key=lambda name: name == "target")
             print(_members([(name, _plain(line[name])) for name in order if _told(name, line)]))
     for text in app:
-        for part in wrap(text, WIDTH - 4, subsequent_indent="  "):
-            print(f"  {part}")
+        print("\n    ".join(f"  {text}" if number == 0 else text for number, text in enumerate(_fold(text, WIDTH - 4))))
 
 
 def verdict(good: bool, text: str) -> None:
@@ -112,9 +110,21 @@ def _members(members: Sequence[tuple[str, str]]) -> str:
     lines, used = [""], 2
     for name, value in members:
         size = len(name) + len(value) + 2
-        if used + size > WIDTH:
+        if used + size > WIDTH and used > 2:
             lines.append("  ")
             used = 4
-        lines[-1] += f"{paint(f'{name}=', 'dim')}{value} "
+        first, *rest = _fold(value, WIDTH - used - len(name) - 1)
+        lines[-1] += f"{paint(f'{name}=', 'dim')}{first} "
+        lines += [f"  {part}" for part in rest]
         used += size
     return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """*text* in lines of at most *width*, broken between words or the members of a query."""
+    lines = [""]
+    for piece in re.findall(r"[^ &]*[ &]?", text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]

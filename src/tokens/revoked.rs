@@ -181,8 +181,8 @@ impl Revoked {
             || marks.family.as_ref().is_some_and(has)
             || subject.is_some_and(|entry| match marks.began {
                 Began::After(generation) => generation < entry.generation,
-                // Written so that a NaN revokes.
-                Began::At(began) => !(began >= entry.before),
+                // What cannot be compared is revoked.
+                Began::At(began) => began < entry.before || began.is_nan(),
             })
     }
 

@@ -185,6 +185,16 @@ class Tokens:
         :raises Denied: ``token.expired`` or ``token.invalid``; ``auth.missing`` if the request carries none;
             ``csrf.invalid`` for a cookie without proof.
         """
+        try:
+            return self._refresh(token, renew)
+        except Denied as denied:
+            # A view raises it, not a guard: so it is noted here, for the log.
+            exchange = self._exchange()
+            if exchange is not None:
+                exchange.refuse(denied)
+            raise
+
+    def _refresh(self, token: str | _FromRequest | None, renew: Renew | None) -> TokenPair:
         families = self._needs_families()
         by_cookie = False
         if isinstance(token, _FromRequest):
@@ -454,6 +464,10 @@ class Tokens:
         signal = getattr(signals, event)
         if not signal.receivers:
             return
-        ours = has_request_context() and current_app._get_current_object() is self._app  # type: ignore[attr-defined]
         facts = {"subject": None, "token_id": None, "family": None, **about}
-        signals.emit(signal, self._app, exchange=current_exchange() if ours else None, **facts)
+        signals.emit(signal, self._app, exchange=self._exchange(), **facts)
+
+    def _exchange(self) -> Exchange | None:
+        """The request that is under way in this app, if one is."""
+        ours = has_request_context() and current_app._get_current_object() is self._app  # type: ignore[attr-defined]
+        return current_exchange() if ours else None
