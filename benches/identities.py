@@ -97,7 +97,7 @@ def revoke_many(of: Flask, count: int) -> None:
     """Puts revocations of other tokens into the list, so that it is not empty."""
     listed = room(of, "Tokens").revocations.listed
     for _ in range(count):
-        listed.put(os.urandom(16), float("inf"), time.time() + 86_400)
+        listed.put(os.urandom(16), float("inf"), 0, time.time() + 86_400)
 
 
 def guarded(folder: Path, algorithm: str, *, quota: str | None = None, everywhere: str | None = None) -> Flask:

@@ -239,7 +239,8 @@ def api_keys(folder: Path, rounds: int, count: int) -> list[Row]:
 
 def refreshes(folder: Path, rounds: int) -> list[Row]:
     """Rotation of refresh tokens in SQLite on this disk, beside one synced commit of SQLite. Time is the wall's."""
-    app = identities.app(folder, "HS256")
+    # Without an overlap: within one, only so many rotations of a login are made.
+    app = identities.app(folder, "HS256", RAMPART_JWT_REFRESH_OVERLAP=0)
     tokens = identities.room(app, "Tokens")
     token = tokens.issue_pair("ada", scopes=material.SCOPE).refresh
 
