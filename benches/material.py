@@ -162,7 +162,7 @@ def public_key(algorithm: str) -> bytes:
 
 @functools.cache
 def key_pair(algorithm: str) -> KeyPair:
-    """A new pair for RS256 (2048 bits), ES256 or EdDSA.
+    """A new pair for RS256 (2048 bits), ES256, ES384 or EdDSA.
 
     :raises ImportError: without ``cryptography``, which is in the benches' group.
     """
@@ -182,17 +182,18 @@ def key_pair(algorithm: str) -> KeyPair:
         def verify(signature: bytes, data: bytes) -> object:
             return public.verify(signature, data, pkcs, sha256)
 
-    elif algorithm == "ES256":
-        key = ec.generate_private_key(ec.SECP256R1())
+    elif algorithm in ("ES256", "ES384"):
+        key = ec.generate_private_key(ec.SECP256R1() if algorithm == "ES256" else ec.SECP384R1())
         public = key.public_key()
-        digest = ec.ECDSA(sha256)
+        digest = ec.ECDSA(sha256 if algorithm == "ES256" else hashes.SHA384())
+        size = 32 if algorithm == "ES256" else 48
 
         def sign(data: bytes) -> bytes:
             r, s = utils.decode_dss_signature(key.sign(data, digest))
-            return bytes(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+            return bytes(r.to_bytes(size, "big") + s.to_bytes(size, "big"))
 
         def verify(signature: bytes, data: bytes) -> object:
-            r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+            r, s = (int.from_bytes(part, "big") for part in (signature[:size], signature[size:]))
             return public.verify(utils.encode_dss_signature(r, s), data, digest)
 
     else:
@@ -227,12 +228,12 @@ def token(algorithm: str = "HS256", *, number: int = 0, lifetime: int = 86_400, 
         "type": "access",
         "fresh": False,
     }
-    signed = f"{_base64(encoded({'alg': algorithm, 'typ': 'JWT'}))}.{_base64(encoded(claims))}".encode()
+    signed = f"{base64url(encoded({'alg': algorithm, 'typ': 'JWT'}))}.{base64url(encoded(claims))}".encode()
     if algorithm == "HS256":
         signature = hmac.digest(SECRET, signed, "sha256")
     else:
         signature = key_pair(algorithm).sign(signed)
-    return f"{signed.decode()}.{_base64(signature)}"
+    return f"{signed.decode()}.{base64url(signature)}"
 
 
 def tampered(sound: str) -> str:
@@ -247,7 +248,8 @@ def parts(sound: str) -> tuple[bytes, bytes]:
     return base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)), signed.encode()
 
 
-def _base64(data: bytes) -> str:
+def base64url(data: bytes) -> str:
+    """Base64 as tokens have it: for URLs, without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

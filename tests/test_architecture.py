@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 # Lower floors first. A module imports from floors below its own; rooms never import each other.
 FLOORS: list[set[str]] = [
     {"_native"},
-    {"errors", "waiting"},
+    {"errors", "locks", "waiting"},
     {"signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},

@@ -18,7 +18,6 @@ A new guard opens neither this file nor any other of the joint's: it is a subcla
 from __future__ import annotations
 
 import enum
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -31,6 +30,7 @@ from .config import Settings, snapshot
 from .declarations import declare, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
+from .locks import Lock
 from .refusals import response_to
 from .stores import StoreError
 
@@ -128,7 +128,7 @@ class AppState:
         self._epoch = 0
         self.sealed = False
         self._failed: ConfigError | None = None
-        self._lock = threading.RLock()
+        self._lock = Lock(reentrant=True)
 
     def exchange(self, request: Any) -> Exchange:
         """This app's exchange for a request object."""

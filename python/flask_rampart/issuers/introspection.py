@@ -26,6 +26,7 @@ from collections.abc import Callable
 from urllib.parse import quote_plus, urlencode
 
 from .._native import Clock, VerifiedToken
+from ..locks import Lock
 from . import answers, discovery
 from .answers import IntrospectedToken, Refused
 from .flights import BackOff, Flight, Unavailable, at_fork
@@ -89,7 +90,7 @@ class Introspector:
 
     def _fork(self) -> None:
         """Begins anew: threads, and whatever they were about to change, stay with the parent."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._questions: dict[bytes, _Question] = {}
         self._waiting = 0
         self._good: Memory[IntrospectedToken] = Memory(MOST_GOOD, MOST_GOOD_BYTES)

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._native import Clock, KeySet, Revoked, Verifier
+from ..locks import Lock
 from . import discovery
 from .flights import BACK_OFF, LONGEST_BACK_OFF, BackOff, Flight, Unavailable, at_fork
 from .settings import Entry
@@ -105,7 +106,7 @@ class KeySource:
 
     def _fork(self) -> None:
         """Forgets what belongs to threads that a fork did not bring along."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._flight: Flight | None = None
 
     def verifier(self) -> Verifier | Unavailable:

@@ -11,16 +11,14 @@ A store is opened when a room first needs it: an app that keeps no records has n
 
 from __future__ import annotations
 
-import os
 import re
-import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings, nearest
 from ..errors import ConfigError
+from ..locks import Lock
 from .memory import MemoryStore
 from .protocol import Changes as Changes
 from .protocol import Record as Record
@@ -131,10 +129,9 @@ class Records:
         self._folder = folder
         self._testing = testing
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = Lock()
         if self._url is not None and self._url != "memory://":
             _check(self._url)  # says what is wrong with it
-        _records.add(self)
 
     @property
     def given(self) -> bool:
@@ -167,18 +164,3 @@ class Records:
                 url = self._url or ("memory://" if self._testing() else _DEFAULT)
                 self._store = open_store(url, self._folder, prefix=self._prefix)
             return self._store
-
-    def _after_fork(self) -> None:
-        # Another thread of the parent's may have been opening it; in the child, nobody would ever release it.
-        self._lock = threading.Lock()
-
-
-_records: weakref.WeakSet[Records] = weakref.WeakSet()
-
-
-def _in_child() -> None:
-    for records in list(_records):
-        records._after_fork()
-
-
-os.register_at_fork(after_in_child=_in_child)

@@ -21,16 +21,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import threading
 import time
-import weakref
 from contextlib import suppress
 from typing import NamedTuple
 
 from .._native import Clock, Revoked, revocation_mark
 from ..errors import RampartError
+from ..locks import Lock
 from ..stores import Record, Records, Store, StoreError
 
 KIND = "revocation"
@@ -68,12 +66,7 @@ class Revocations:
         self._at = -1
         self._swept = 0.0
         self._tidied = time.monotonic()
-        self._fork()
-        _lists.add(self)
-
-    def _fork(self) -> None:
-        """The lock of a thread that a fork did not bring along would never be given back."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def current(self) -> None:
         """Makes the list as new as the store.
@@ -197,15 +190,3 @@ def _moment(found: Record) -> Moment:
 
 def _expires(until: float) -> float | None:
     return None if math.isinf(until) else until
-
-
-_lists: weakref.WeakSet[Revocations] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for revocations in list(_lists):
-        revocations._fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
