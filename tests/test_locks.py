@@ -24,13 +24,10 @@ if sys.argv[1] == "introspection":
 app = Flask("loaded")
 app.config.update(
     RAMPART_ACCESS_LOG="off",
-    RAMPART_STORE="memory://",
     RAMPART_JWT_KEYS=[{"kid": "own", "alg": "HS256", "secret": "0123456789abcdef0123456789abcdef"}],
     RAMPART_ISSUERS=[entry],
 )
-if sys.argv[1] == "store":
-    del app.config["RAMPART_STORE"]
-    app.testing = True
+app.testing = True
 rampart = Rampart(app)
 app.get("/")(require()(lambda: "ok"))
 
@@ -40,7 +37,7 @@ class Slow(MemoryStore):
         time.sleep(0.01)
         return super().changes(kind, since)
 
-def opened(url, folder):
+def opened(url, folder, **more):
     time.sleep(0.01)
     return Slow()
 
