@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import ConfigError
 from .place import is_own
@@ -130,6 +131,15 @@ class Epoch:
                 os.close(descriptor)
 
 
+class Hint(NamedTuple):
+    """While the first bytes of *shared* are *mark*, before *until* (``time.monotonic``), the *sequence* stands."""
+
+    shared: mmap.mmap
+    mark: bytes
+    until: float
+    sequence: int
+
+
 class Sequences:
     """What a store's ``sequence`` says, asked anew when the mark moves, and after *poll* seconds in any case.
 
@@ -165,6 +175,11 @@ class Sequences:
         else:
             self._known[kind] = (mark, now + self._poll, found)
         return found
+
+    def hint(self, kind: str) -> Hint | None:
+        """How to see without asking that nothing changed since ``of`` said so; None where it has to be asked."""
+        known = self._known.get(kind)
+        return None if known is None or self._epoch is None else Hint(self._epoch._shared, *known)
 
     def _asked(self, kind: str, now: float) -> int:
         # Who waits for a store that is away keeps others waiting who do not need it.

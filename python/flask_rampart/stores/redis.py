@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..errors import ConfigError
-from .epoch import Epoch, Sequences
+from .epoch import Epoch, Hint, Sequences
 from .place import own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
 from .urls import file_for, without_password
@@ -138,6 +138,10 @@ class RedisStore:
 
     def sequence(self, kind: str) -> int:
         return self._sequences.of(kind)
+
+    def hint(self, kind: str) -> Hint | None:
+        """How to see without a call that the sequence stands; None where it has to be asked."""
+        return self._sequences.hint(kind)
 
     def changes(self, kind: str, since: int) -> Changes:
         checked(kind, "")

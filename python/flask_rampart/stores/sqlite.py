@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
-from .epoch import Epoch, Sequences
+from .epoch import Epoch, Hint, Sequences
 from .place import own_file, own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
 
@@ -199,6 +199,10 @@ class SqliteStore:
 
     def sequence(self, kind: str) -> int:
         return self._sequences.of(kind)
+
+    def hint(self, kind: str) -> Hint | None:
+        """How to see without a call that the sequence stands; None where it has to be asked."""
+        return self._sequences.hint(kind)
 
     def _sequence(self, kind: str) -> int:
         def read(connection: _Connection) -> int:

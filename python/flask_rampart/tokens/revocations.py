@@ -24,7 +24,8 @@ import math
 import random
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from time import monotonic
+from typing import Any, NamedTuple
 
 from .._native import Clock, Revoked, revocation_mark
 from ..errors import RampartError
@@ -64,6 +65,7 @@ class Revocations:
         self._clock = clock
         self._store: Store | None = None
         self._at = -1
+        self._known: tuple[Any, bytes, float] = (b"", b"never", 0.0)
         self._swept = 0.0
         self._tidied = time.monotonic()
         self._lock = Lock()
@@ -73,11 +75,23 @@ class Revocations:
 
         :raises StoreError: if the store cannot be asked.
         """
+        # Each request comes here, so the usual case is spelled out: the mark in shared memory is that of the last look.
+        shared, mark, until = self._known
+        if shared[:8] == mark and monotonic() < until:
+            return
+        self._look()
+
+    def _look(self) -> None:
         store = self._store
         if store is None:
             store = self._store = self._records.store
         if store.sequence(KIND) != self._at:
             self._catch_up(store)
+        ask = getattr(store, "hint", None)
+        hint = None if ask is None else ask(KIND)
+        # Another thread may have looked since: only what the list is true of is worth remembering.
+        if hint is not None and hint.sequence == self._at:
+            self._known = (hint.shared, hint.mark, hint.until)
 
     def covers(
         self, realm: str, *, subject: str, token_id: str | None, issued_at: float | None, authenticated_at: float | None
