@@ -69,7 +69,7 @@ impl PyRevoked {
 
     /// Whether a token that was verified is revoked by now.
     fn covers(&self, token: PyRef<'_, PyVerifiedToken>) -> PyResult<bool> {
-        guarded(|| Ok(self.0.covers(token.0.marks())))
+        guarded(|| Ok(self.0.covers(|| token.0.marks())))
     }
 
     /// ``(before, generation)`` of a mark; None if it is not listed.

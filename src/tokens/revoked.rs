@@ -18,10 +18,12 @@
 //! second revoke a second too much or too little.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::mem;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::claims::Claims;
+use super::seen::FirstBytes;
 use crate::crypto::sha256;
 use crate::time::UnixTime;
 
@@ -141,9 +143,12 @@ struct Entry {
     until: f64,
 }
 
+/// A mark is half of a SHA-256: its first eight bytes are as good as any hash of it.
+type Listed = HashMap<Mark, Entry, BuildHasherDefault<FirstBytes>>;
+
 /// What was revoked. Shared by all verifiers of an app.
 #[derive(Debug, Default)]
-pub struct Revoked(RwLock<HashMap<Mark, Entry>>);
+pub struct Revoked(RwLock<Listed>);
 
 impl Revoked {
     /// Lists *mark*: tokens under it that began before *before*, or after fewer than *generation* times, are revoked; what
@@ -154,7 +159,7 @@ impl Revoked {
 
     /// Lists these and nothing else.
     pub fn replace(&self, entries: impl Iterator<Item = (Mark, f64, u64, f64)>) {
-        let mut fresh = HashMap::new();
+        let mut fresh = Listed::default();
         for (mark, before, generation, until) in entries {
             merge(&mut fresh, mark, Entry { before, generation, until });
         }
@@ -172,9 +177,13 @@ impl Revoked {
         }
     }
 
-    /// Whether a token with these marks is revoked.
-    pub fn covers(&self, marks: &Marks) -> bool {
+    /// Whether a token with these marks is revoked. They are asked for only if anything is.
+    pub fn covers<'a>(&self, marks: impl FnOnce() -> &'a Marks) -> bool {
         let listed = self.read();
+        if listed.is_empty() {
+            return false;
+        }
+        let marks = marks();
         let has = |mark: &Mark| listed.contains_key(mark);
         let subject = marks.subject.as_ref().and_then(|mark| listed.get(mark));
         has(&marks.token)
@@ -191,7 +200,7 @@ impl Revoked {
         self.read().get(mark).map(|entry| (entry.before, entry.generation))
     }
 
-    /// Whether nothing is listed: then no mark need be made.
+    /// Whether nothing is listed.
     pub fn is_empty(&self) -> bool {
         self.read().is_empty()
     }
@@ -202,16 +211,16 @@ impl Revoked {
     }
 
     // No code of others runs under the lock, so a panic there is not expected; the map stays whole if one did.
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Mark, Entry>> {
+    fn read(&self) -> RwLockReadGuard<'_, Listed> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Mark, Entry>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Listed> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn merge(listed: &mut HashMap<Mark, Entry>, mark: Mark, new: Entry) {
+fn merge(listed: &mut Listed, mark: Mark, new: Entry) {
     // A moment that is no number must not read as "nothing is revoked".
     let sound = |moment: f64| if moment.is_nan() { f64::INFINITY } else { moment };
     let entry = listed.entry(mark).or_insert(new);
@@ -236,10 +245,14 @@ mod tests {
         }
     }
 
+    fn holds(revoked: &Revoked, marks: Marks) -> bool {
+        revoked.covers(|| &marks)
+    }
+
     fn is_revoked(about: About, realm: &str, name: &str, before: f64, claims: &Claims) -> bool {
         let revoked = Revoked::default();
         revoked.put(Mark::of(about, realm, name.as_bytes()), before, 1, 1e12);
-        revoked.covers(&Marks::of(claims, b"{}", None))
+        holds(&revoked, Marks::of(claims, b"{}", None))
     }
 
     #[test]
@@ -270,13 +283,13 @@ mod tests {
         let revoked = Revoked::default();
         revoked.put(Mark::of(About::Subject, "", b"ada"), 0.0, 2, 1e12);
         let own = |generation| Claims { generation, issued_at: Some(1e9), ..claims() };
-        assert!(revoked.covers(&Marks::of(&own(Some(1)), b"{}", Some(""))));
-        assert!(!revoked.covers(&Marks::of(&own(Some(2)), b"{}", Some(""))));
+        assert!(holds(&revoked, Marks::of(&own(Some(1)), b"{}", Some(""))));
+        assert!(!holds(&revoked, Marks::of(&own(Some(2)), b"{}", Some(""))));
         // A token of ours without a count is judged by the clock.
-        assert!(!revoked.covers(&Marks::of(&own(None), b"{}", Some(""))));
+        assert!(!holds(&revoked, Marks::of(&own(None), b"{}", Some(""))));
         revoked.put(Mark::of(About::Subject, "", b"ada"), 2e9, 2, 1e12);
-        assert!(revoked.covers(&Marks::of(&own(None), b"{}", Some(""))));
-        assert!(!revoked.covers(&Marks::of(&own(Some(2)), b"{}", Some(""))));
+        assert!(holds(&revoked, Marks::of(&own(None), b"{}", Some(""))));
+        assert!(!holds(&revoked, Marks::of(&own(Some(2)), b"{}", Some(""))));
     }
 
     #[test]
@@ -284,7 +297,7 @@ mod tests {
         let revoked = Revoked::default();
         revoked.put(Mark::of(About::Token, "", b"t-1"), f64::INFINITY, 1, 1e12);
         for issuer in [None, Some("https://a".into()), Some("https://b".into())] {
-            assert!(revoked.covers(&Marks::of(&Claims { issuer, ..claims() }, b"{}", Some(""))));
+            assert!(holds(&revoked, Marks::of(&Claims { issuer, ..claims() }, b"{}", Some(""))));
         }
     }
 
@@ -308,9 +321,9 @@ mod tests {
             let revoked = Revoked::default();
             revoked.put(Mark::of(About::Claims, "https://a", b"{1}"), f64::INFINITY, 1, 1e12);
             revoked.put(Mark::of(About::Token, "https://a", b""), f64::INFINITY, 1, 1e12);
-            assert!(revoked.covers(&Marks::of(&nameless, b"{1}", None)));
-            assert!(!revoked.covers(&Marks::of(&nameless, b"{2}", None)));
-            assert!(!revoked.covers(&Marks::of(&claims(), b"{1}", None)));
+            assert!(holds(&revoked, Marks::of(&nameless, b"{1}", None)));
+            assert!(!holds(&revoked, Marks::of(&nameless, b"{2}", None)));
+            assert!(!holds(&revoked, Marks::of(&claims(), b"{1}", None)));
         }
     }
 

@@ -152,7 +152,7 @@ impl<T> Shard<T> {
 
 /// A SHA-256 is as good as any hash of it: its first eight bytes are the hash.
 #[derive(Default)]
-struct FirstBytes(u64);
+pub(super) struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn write(&mut self, bytes: &[u8]) {

@@ -343,7 +343,11 @@ class Tokens:
                 return None
             if self.revocations is not None:
                 self.revocations.current()
-            return self._authenticate_header(exchange)
+            if self._binding is not None:
+                return self._authenticate_header(exchange)
+            # The usual case, without a further call.
+            found = self._verifier.authenticate(environ)
+            return self.challenge.refused(found) if isinstance(found, tuple) else found
         return self._authenticate_anywhere(exchange)
 
     def carries(self, exchange: Exchange) -> bool:
