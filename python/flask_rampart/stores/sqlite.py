@@ -18,7 +18,6 @@ up with ``VACUUM INTO``; replace it only while the app is stopped.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
+from . import forks
 from .epoch import Epoch, Hint, Sequences
 from .place import own_file, own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
@@ -80,7 +80,7 @@ class SqliteStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self.guard = threading.Lock()
         self._idle: list[_Connection] = []
         self._open = 0
         self._stranded = False
@@ -95,7 +95,7 @@ class SqliteStore:
         finally:
             # A server may load the app and fork then: nothing stays open from here.
             self.close()
-        _stores.add(self)
+        forks.register(self)
         # Also when nobody needs the store any more.
         weakref.finalize(self, _close_all, self._idle)
 
@@ -242,7 +242,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Closes the connections that nobody uses just now."""
-        with self._lock:
+        with self.guard:
             idle = self._idle[:]
             self._idle.clear()
             self._open -= len(idle)
@@ -251,7 +251,8 @@ class SqliteStore:
                 connection.raw.close()
 
     def _take(self) -> _Connection:
-        with self._lock:
+        forks.pause()
+        with self.guard:
             if self._stranded:
                 raise StoreError(f"{self.path} was in use when this process was forked; start it anew.")
             if self._idle:
@@ -260,7 +261,7 @@ class SqliteStore:
         try:
             return _Connection(self.path)
         except BaseException:
-            with self._lock:
+            with self.guard:
                 self._open -= 1
             raise
 
@@ -284,11 +285,11 @@ class SqliteStore:
             # Nothing is known of its state: it is not used again.
             with suppress(sqlite3.Error):
                 connection.raw.close()
-            with self._lock:
+            with self.guard:
                 self._open -= 1
             raise
         # More than a few are kept only while they are used.
-        with self._lock:
+        with self.guard:
             kept = len(self._idle) < _IDLE
             if kept:
                 self._idle.append(connection)
@@ -352,24 +353,17 @@ class SqliteStore:
             raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.execute("COMMIT")
 
-    def _before_fork(self) -> None:
-        # The lock is held over the fork: no thread opens a connection meanwhile.
-        end = time.monotonic() + BUSY_SECONDS
-        while True:
-            self._lock.acquire()
-            if self._open == len(self._idle) or time.monotonic() > end:
-                break
-            self._lock.release()
-            time.sleep(0.001)
+    def still(self) -> bool:
+        return self._open == len(self._idle)
+
+    def before_fork(self) -> None:
         while self._idle:
             with suppress(sqlite3.Error):
                 self._idle.pop().raw.close()
             self._open -= 1
 
-    def _after_fork(self, *, child: bool) -> None:
-        # What another thread still used has locks in memory that the child would believe in.
-        self._stranded = self._stranded or (child and self._open > 0)
-        self._lock.release()
+    def strand(self) -> None:
+        self._stranded = True
 
 
 _TABLES = (
@@ -411,22 +405,3 @@ def _is_busy(error: sqlite3.Error) -> bool:
 def _cause(error: sqlite3.Error) -> str:
     """SQLite's own words, which name no value."""
     return f"{error}." if isinstance(error, sqlite3.DatabaseError) else f"{type(error).__name__}."
-
-
-# SQLite's locks belong to a process, and its memory of them is copied by a fork.
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_forking: list[SqliteStore] = []
-
-
-def _before() -> None:
-    _forking[:] = list(_stores)
-    for store in _forking:
-        store._before_fork()
-
-
-def _after(child: bool) -> None:
-    while _forking:
-        _forking.pop()._after_fork(child=child)
-
-
-os.register_at_fork(before=_before, after_in_parent=lambda: _after(False), after_in_child=lambda: _after(True))
