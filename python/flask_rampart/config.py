@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ class Settings:
     csp: Mapping[str, Any] | None = None
     """The Content-Security-Policy as directives; None keeps the profile's own."""
 
-    jwt_keys: tuple[Mapping[str, Any], ...] = ()
+    jwt_keys: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
 
     jwt_issuer: str | None = None
@@ -148,7 +148,7 @@ class Settings:
     api_key_environment: str = "live"
     """``"live"`` or ``"test"``: stands in the keys; one environment refuses the other's."""
 
-    store: str | None = None
+    store: str | None = field(default=None, repr=False)
     """Where records are: ``"sqlite:///file"`` in the app's instance folder, ``"sqlite:////absolute/file"``,
     ``"redis://..."``, ``"rediss://..."``, ``"unix://..."``, an address that SQLAlchemy knows, or ``"memory://"``.
     Not set: ``"sqlite:///rampart.sqlite3"``, and ``"memory://"`` under ``app.testing``."""
@@ -381,6 +381,11 @@ def _networks(key: str, value: Any) -> tuple[str, ...]:
                 raise ConfigError(
                     f"{key}: {text!r} is no network such as '10.0.0.0/8', and not 'unix': {error}."
                 ) from None
+            if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+                raise ConfigError(
+                    f"{key}: {text!r} would match nobody: who connects by IPv4 is known by that address. "
+                    "Write it as IPv4."
+                )
             if network.prefixlen == 0:
                 raise ConfigError(f"{key}: {text!r} is everybody. Name the addresses of your proxies.")
         found.append(text)

@@ -199,7 +199,11 @@ class Limits:
             return LimitStore.local(self._clock)
         if not url.startswith("shm://"):
             known = ("shm://", "shm:///directory", "memory://")
-            raise ConfigError(f"RAMPART_LIMIT_STORE: {url!r} is not one of {', '.join(known)}.{nearest(url, known)}")
+            # Another's spelling may hide a password.
+            shown = url if "@" not in url else f"{url.partition('://')[0]}://..." if "://" in url else "..."
+            raise ConfigError(
+                f"RAMPART_LIMIT_STORE: {shown!r} is not one of {', '.join(known)}.{nearest(shown, known)}"
+            )
         directory = url[len("shm://") :] or _private_directory()
         name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
         try:

@@ -29,7 +29,7 @@ from ..errors import ConfigError
 from .epoch import Epoch, Hint, Sequences
 from .place import own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
-from .urls import file_for, without_password
+from .urls import file_for, is_misplaced, option_shown, without_password
 
 try:
     import redis
@@ -232,7 +232,16 @@ def _connect(url: str) -> Any:
         # Who tries again after no answer may do a thing twice.
         "retry": Retry(NoBackoff(), 0),
     }
-    parts = urlsplit(url)
+    shown = without_password(url)
+    if is_misplaced(url):
+        raise ConfigError(
+            f"RAMPART_STORE: in {shown}, '@' or '#' stands where it may belong to a password. In a password, write "
+            "'/' as %2F, '#' as %23, '?' as %3F and '@' as %40."
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"RAMPART_STORE: {shown} is not the address of a Redis server.") from None
     if parts.scheme == "rediss":
         options.update(ssl_cert_reqs="required", ssl_check_hostname=True)
     kept = []
@@ -242,12 +251,13 @@ def _connect(url: str) -> Any:
         elif name in _OPTIONS:
             kept.append((name, value))
         else:
-            raise ConfigError(f"RAMPART_STORE: {name!r} is not one of {', '.join((*_OPTIONS, 'timeout'))}.")
+            known = ", ".join((*_OPTIONS, "timeout"))
+            raise ConfigError(f"RAMPART_STORE: {option_shown(name)} is not one of {known}.")
     try:
         address = url.partition("?")[0] + ("?" + urlencode(kept) if kept else "")
         return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(address, **options))
     except (ValueError, TypeError, redis.RedisError):
-        raise ConfigError(f"RAMPART_STORE: {without_password(url)} is not the address of a Redis server.") from None
+        raise ConfigError(f"RAMPART_STORE: {shown} is not the address of a Redis server.") from None
 
 
 def _timeout(text: str) -> float:
@@ -256,7 +266,7 @@ def _timeout(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 60:
-        raise ConfigError(f"RAMPART_STORE: timeout={text!r} is not a number of seconds up to 60.")
+        raise ConfigError("RAMPART_STORE: timeout is not a number of seconds up to 60.")
     return seconds
 
 

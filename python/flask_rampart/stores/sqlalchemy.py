@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import unquote
 
 from ..errors import ConfigError
 from .epoch import Epoch, Hint, Sequences
@@ -123,7 +124,8 @@ class SqlAlchemyStore:
         engine = _connect(database, folder) if isinstance(database, str) else database
         if not isinstance(engine, sa.Engine):
             raise ConfigError("SqlAlchemyStore takes an address or an Engine, not an asynchronous one.")
-        self._name = without_password(engine.url.render_as_string())
+        # What SQLAlchemy takes for the database's name may be a part of a password, with its "@" as "%40".
+        self._name = without_password(unquote(engine.url.render_as_string()))
         self.dialect = engine.dialect.name
         if self.dialect not in ("postgresql", "mysql", "mariadb", "sqlite"):
             raise ConfigError(
@@ -443,6 +445,9 @@ def _changed(connection: sa.Connection, kind: str, key: str) -> int:
 
 def _about(error: Exception, engine: sa.Engine) -> str:
     """The driver's words, without the password."""
+    if "@" in f"{engine.url.host}{engine.url.database}":
+        # Perhaps a part of a password that was not percent-encoded, and the driver names it.
+        return f"{type(getattr(error, 'orig', None) or error).__name__}. In a password, write '@' as %40."
     text = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
     return text.replace(str(engine.url.password), "***") if engine.url.password else text
 
