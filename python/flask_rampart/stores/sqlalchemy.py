@@ -48,9 +48,16 @@ _TRIM_EVERY = 64
 _LOCK = 0x52414D50  # "RAMP"
 _POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": BUSY_SECONDS, "pool_pre_ping": True, "pool_recycle": 1800}
 #: How a driver is told not to wait for a network that is gone.
+_POSTGRES = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": BUSY_SECONDS * 1000,
+    "keepalives_idle": BUSY_SECONDS,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "psycopg": {"connect_timeout": 3, "tcp_user_timeout": BUSY_SECONDS * 1000},
-    "psycopg2": {"connect_timeout": 3, "tcp_user_timeout": BUSY_SECONDS * 1000},
+    "psycopg": _POSTGRES,
+    "psycopg2": _POSTGRES,
     "pymysql": {"connect_timeout": 3, "read_timeout": BUSY_SECONDS, "write_timeout": BUSY_SECONDS},
     "mysqldb": {"connect_timeout": 3, "read_timeout": BUSY_SECONDS, "write_timeout": BUSY_SECONDS},
     "pysqlite": {"timeout": BUSY_SECONDS},
@@ -107,6 +114,8 @@ _changes = sa.Table(
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("key", _Name(256), nullable=False),
 )
+#: For one transaction alone: the connection may be shared, through a pooler, or be the app's.
+_LIMIT = f"SET LOCAL statement_timeout TO {BUSY_SECONDS * 1000}"
 _COLUMNS = (_records.c.key, _records.c.value, _records.c.version, _records.c.group, _records.c.expires)
 #: In rampart_sequences, the version of the tables.
 _SCHEMA_KIND = "rampart.schema"
@@ -295,8 +304,7 @@ class SqlAlchemyStore:
     def _transaction(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             if self.dialect == "postgresql":
-                # For this transaction alone: the connection may be shared, through a pooler, or be the app's.
-                connection.execute(sa.text(f"SET LOCAL statement_timeout TO {int(BUSY_SECONDS * 1000)}"))
+                connection.execute(sa.text(_LIMIT))
             yield connection
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -347,6 +355,7 @@ class SqlAlchemyStore:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif self.dialect == "postgresql":
+                connection.execute(sa.text(_LIMIT))
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             else:
                 got = connection.execute(sa.text(f"SELECT GET_LOCK('rampart', {BUSY_SECONDS})")).scalar()
@@ -385,7 +394,12 @@ def _connect(url: str, folder: str | Path | None) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             for name in arguments.keys() & parsed.query.keys():
                 del arguments[name]  # the address says otherwise
-            return sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **_POOL)
+            engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **_POOL)
+            if engine.dialect.driver == "psycopg":
+                from . import waits
+
+                waits.bound(engine)
+            return engine
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
             raise ConfigError(f"RAMPART_STORE: {without_password(url)} names no file.")
         path = Path(folder or ".") / parsed.database
