@@ -43,9 +43,9 @@ def _check(folder: Path, *, above: bool = False) -> None:
     for place in dict.fromkeys((folder, *parents)):
         about = place.stat()
         open_to = about.st_mode & 0o022
-        if place != folder or above:
-            if about.st_mode & stat.S_ISVTX or (open_to == 0o020 and _is_private(about.st_gid, about.st_uid)):
-                open_to = 0
+        private = open_to == 0o020 and _is_private(about.st_gid, about.st_uid)
+        if (place != folder or above) and (private or about.st_mode & stat.S_ISVTX):
+            open_to = 0
         if about.st_uid not in (os.geteuid(), 0) or open_to:
             raise _wrong(f"others may write to {place}. Make it this user's own: chmod go-w, or name another place.")
 
