@@ -119,6 +119,24 @@ def test_a_file_of_something_else_is_not_read_as_the_new_one(path: Path) -> None
     assert store._open == 0
 
 
+def test_a_file_is_looked_at_anew_where_its_number_may_be_that_of_one_that_is_gone(path: Path) -> None:
+    store = SqliteStore(path)
+    store.insert("kind", "a", b"")
+    store.close()
+    # The same number, with other contents: as where it is given again at once.
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    number = path.stat().st_ino
+    path.write_bytes(b"")
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE t (a)")
+    raw.close()
+    assert path.stat().st_ino == number
+    with pytest.raises(StoreError, match="something else"):
+        store.get("kind", "a")
+    assert store._open == 0
+
+
 def test_a_key_that_was_revoked_in_a_file_that_was_put_back_is_refused(tmp_path: Path) -> None:
     def worker() -> tuple[Flask, ApiKeys]:
         app = Flask(__name__, instance_path=str(tmp_path / "own"))

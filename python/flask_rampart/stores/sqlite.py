@@ -43,6 +43,7 @@ SCHEMA = 1
 BUSY_SECONDS = 5.0
 POLL_SECONDS = 1.0
 _IDLE = 8
+_UNKNOWN = (-1, -1)
 
 
 class _Connection:
@@ -262,9 +263,10 @@ class SqliteStore:
     def _take(self) -> _Connection:
         forks.pause()
         file = _file(self.path)
-        if file != self._file:
+        if self._file is not None and file != self._file:
             # Deleted or replaced: what is read or written here has to be what all other workers read.
             self.close()
+            self._file = _UNKNOWN
         with self.guard:
             if self._stranded:
                 raise StoreError(f"{self.path} was in use when this process was forked; start it anew.")
@@ -275,11 +277,13 @@ class SqliteStore:
                 with suppress(sqlite3.Error):
                     self._idle.pop().raw.close()
                 self._open -= 1
+            # A number of a file's may be another's as soon as nobody has it open.
+            first = self._open == 0
             self._open += 1
         connection = None
         try:
             connection = _Connection(self.path)
-            if connection.file != self._file:
+            if first or connection.file != self._file:
                 self._admit(connection)
             return connection
         except BaseException:
@@ -293,7 +297,8 @@ class SqliteStore:
     def _admit(self, connection: _Connection) -> None:
         """Makes sure that a file which was not seen before is one of ours."""
         try:
-            own_file(self.path)
+            if connection.file != self._file:
+                own_file(self.path)
             self._prepare(connection)
         except ConfigError as error:
             if self._file is None:
@@ -375,6 +380,8 @@ class SqliteStore:
                 f"RAMPART_STORE: {self.path} has schema {version}; this Flask-Rampart knows {SCHEMA}. "
                 "Upgrade it, or name another file."
             )
+        if connection.file == self._file:
+            return
         (sound,) = raw.execute("PRAGMA quick_check(1)").fetchone()
         if sound != "ok":
             raise ConfigError(f"RAMPART_STORE: {self.path} is damaged. Restore it from a backup.")
