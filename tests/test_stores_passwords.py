@@ -30,7 +30,7 @@ ADDRESSES = {
     "redis://:Qxw?timeout=Zvk@127.0.0.1:1/0": ("Qxw", "Zvk@"),
     "redis://h.example/0?timeout=QxwZvk": ("QxwZvk",),
     "redis://h.example/0?Qxw.Zvk=1": ("Qxw", "Zvk="),
-    "unix://:Qxw/Zvk@/tmp/x.sock": ("Qxw", "Zvk@"),
+    "unix://:Qxw/Zvk@/run/x.sock": ("Qxw", "Zvk@"),
     "postgres://ada:Qxw/Zvk@h.example/d": ("Qxw", "Zvk@"),
     "postgres://h.example/d?password=QxwZvk": ("QxwZvk",),
     "redis+sentinel://:Qxw/Zvk@h.example/0": ("Qxw", "Zvk@"),
