@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ENVIRON_KEY = "flask_rampart.exchange"
 """Where the edge leaves the exchange for the app that it wraps, which takes it out."""
 
+BUILT_IN = frozenset(("jwt", "api_key"))
+"""The kinds of credentials that Rampart itself checks."""
+
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """What a scope is made of (RFC 6749 section 3.3)."""
 
@@ -58,6 +61,30 @@ class Principal(Protocol):
     @property
     def token_id(self) -> str | None:
         """Names the credential, such as a token's ``jti``."""
+
+
+class Renamed:
+    """A principal of another kind, such as ``rampart.tokens.verify(...)`` gives, as a scheme of the app's found it."""
+
+    __slots__ = ("_found", "kind", "origin")
+
+    def __init__(self, found: Any, kind: str) -> None:
+        self._found = found
+        self.kind = kind
+        #: The kind of the credential itself: what asks what it is, and not who found it, goes by that.
+        origin = found.origin if isinstance(found, Renamed) else getattr(found, "kind", None)
+        self.origin: str = origin if origin in BUILT_IN else kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)  # a copy that is being made has nothing yet to ask
+        return getattr(self._found, name)
+
+
+def origin_of(principal: Principal) -> str:
+    """The kind of the credential itself, whichever scheme found it: an API key that a scheme of the app's took from
+    another place stays an API key, without an age and with its own quota."""
+    return principal.origin if isinstance(principal, Renamed) else principal.kind
 
 
 class Scheme(Protocol):

@@ -21,13 +21,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange, Principal, Scheme
+from ..exchange import BUILT_IN, Exchange, Principal, Renamed, Scheme
 from ..guards import Check
 from ..refusals import Challenge
 from ..waiting import settle
 from .identity import Identity
 
-BUILT_IN = frozenset(("jwt", "api_key"))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _AUTHORIZATION = "HTTP_AUTHORIZATION"
 
@@ -112,7 +111,7 @@ class CustomScheme:
                 raise TypeError(f"the scheme {self.name!r}: {name} of a principal is a frozenset of texts")
         if getattr(found, "kind", None) == self.name:
             return cast("Principal", found)
-        return cast("Principal", _Renamed(found, self.name))
+        return cast("Principal", Renamed(found, self.name))
 
     def _challenged(self, denied: Denied) -> Denied:
         # RFC 9110 section 15.5.2: every 401 says how to do better.
@@ -121,21 +120,6 @@ class CustomScheme:
         ):
             denied.extra_headers = (*denied.extra_headers, *self.challenge.fields())
         return denied
-
-
-class _Renamed:
-    """A principal of another scheme's, such as ``rampart.tokens.verify(...)`` gives, as found by this one."""
-
-    __slots__ = ("_found", "kind")
-
-    def __init__(self, found: Any, kind: str) -> None:
-        self._found = found
-        self.kind = kind
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)  # a copy that is being made has nothing yet to ask
-        return getattr(self._found, name)
 
 
 def check_names(name: str, challenge: str | None, header: str | None) -> None:
