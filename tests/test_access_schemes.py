@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from flask_rampart import (
     require,
     user_or_none,
 )
+from flask_rampart.stores import StoreError
 
 from .conftest import KEYS, NOW, Named, bearer
 
@@ -35,17 +37,18 @@ def rampart(clock: Clock) -> Rampart:
     return Rampart(clock=clock)
 
 
+def make_of(rampart: Rampart, **config: Any) -> Flask:
+    app = Named(__name__)
+    app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
+    app.config.update({"RAMPART_JWT_KEYS": KEYS} if config.pop("keys", True) else {}, **config)
+    app.testing = True
+    rampart.init_app(app)
+    return app
+
+
 @pytest.fixture
 def make(rampart: Rampart) -> Make:
-    def made(**config: Any) -> Flask:
-        app = Named(__name__)
-        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
-        app.config.update({"RAMPART_JWT_KEYS": KEYS} if config.pop("keys", True) else {}, **config)
-        app.testing = True
-        rampart.init_app(app)
-        return app
-
-    return made
+    return functools.partial(make_of, rampart)
 
 
 def ask(app: Flask, path: str = "/", **headers: str) -> tuple[int, str]:
@@ -414,6 +417,40 @@ def test_a_loader_that_fails_refuses_and_never_reads_as_nobody(
     app = make()
     app.get("/")(require()(lambda: "user" if current_user else "nobody"))
     assert ask(app, **bearer(token())) == (500, "guard.failed")
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_loader_that_says_false_refuses(make: Make, rampart: Rampart, token: Sign, eager: bool) -> None:
+    rampart.user_loader(lambda principal: principal.id == "zero" and 0)
+    app = make(RAMPART_USER_LOADING="eager" if eager else "lazy")
+    app.get("/")(require()(lambda: str(user_or_none())))
+    assert ask(app, **bearer(token())) == (401, "auth.invalid")
+    # Only None and False say that there is nobody: what is empty may be somebody.
+    rampart = Rampart(clock=Clock.manual(NOW))
+    other = make_of(rampart)
+    rampart.user_loader(lambda principal: {})
+    other.get("/")(require()(lambda: str(user_or_none())))
+    assert ask(other, **bearer(token())) == (200, "{}")
+
+
+def test_records_that_cannot_be_read_refuse_for_now_wherever_they_are_asked(
+    make: Make, rampart: Rampart, token: Sign
+) -> None:
+    @rampart.user_loader
+    def load(principal: Principal) -> None:
+        raise StoreError("the records are away")
+
+    rampart.policy("p")(load)
+    app = make()
+    app.get("/user")(require()(lambda: str(current_user)))
+    app.get("/authorize")(require()(lambda: str(rampart.authorize("p"))))
+    app.get("/may")(require()(lambda: str(rampart.may("p"))))
+    app.get("/policy")(require(policy="p")(lambda: "ok"))
+    for path in ("/user", "/authorize", "/may", "/policy"):
+        answer = app.test_client().get(path, headers=bearer(token()))
+        assert (answer.status_code, answer.json["code"]) == (503, "store.unavailable"), path
+        assert answer.headers["Retry-After"] == "1"
+        assert "away" not in answer.text
 
 
 def test_a_loader_may_be_async_in_every_kind_of_view(make: Make, rampart: Rampart, token: Sign) -> None:

@@ -146,7 +146,10 @@ class Exchange:
     limits: tuple[tuple[Any, str], ...] = ()
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
     user: tuple[Principal, Any] | None = None
-    """The app's own user, and the principal that it was loaded for, once somebody asked for it."""
+    """The app's own user, or the refusal if there is none, and the principal that it was loaded for, once somebody
+    asked for it."""
+    telling: bool = False
+    """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
     body: Any = NOT_CHECKED
     """The checked body, once a guard has set it."""
 
@@ -158,10 +161,13 @@ class Exchange:
         self.environ = environ
 
     def refuse(self, denied: Denied) -> Denied:
-        """Notes a refusal, once, and marks it with the request's id."""
+        """Notes a refusal, once, and marks it with the request's id. What a receiver of a signal ran into is not
+        noted and not told: it decides nothing, and telling of it would call the same receiver again."""
         if denied is self.refusal:
             return denied
         denied.request_id = self.id
+        if self.telling:
+            return denied
         self.codes += (denied.problem.code,)
         self.refusal = denied
         if request_refused.receivers or authentication_failed.receivers or access_denied.receivers:

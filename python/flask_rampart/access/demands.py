@@ -212,6 +212,7 @@ def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Chec
         exchange.principal = found
         if principal_authenticated.receivers:
             emit(principal_authenticated, app, exchange=exchange, principal=found)
+            exchange.principal = found  # whatever a receiver made of it
         return None
 
     return identify_by_one
@@ -238,6 +239,7 @@ def _identify(known: Schemes, names: Sequence[str], state: AppState, anonymous: 
             exchange.principal = found
             if principal_authenticated.receivers:
                 emit(principal_authenticated, app, exchange=exchange, principal=found)
+                exchange.principal = found  # whatever a receiver made of it
             return None
         if anonymous is not None:
             return anonymous(exchange)
