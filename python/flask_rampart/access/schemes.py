@@ -53,7 +53,11 @@ class Schemes(dict[str, Scheme]):
 
     def in_order(self, names: Iterable[str]) -> list[str]:
         """Those that read a field of their own first."""
-        return sorted(names, key=lambda name: getattr(self[name], "ambient", False))
+        return sorted(names, key=self.is_ambient)
+
+    def is_ambient(self, name: str) -> bool:
+        """Whether a scheme reads what it likes, which may stand on every request."""
+        return bool(getattr(self[name], "ambient", False))
 
 
 class CustomScheme:
