@@ -355,13 +355,18 @@ def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
             return error
         raise
     except StoreError as error:
-        # Its text names the store and the kind of failure; a traceback would show what was asked.
-        current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
-        return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
+        return unreadable(exchange, error)
     except Exception as error:
         current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
         return Denied.of("guard.failed", reason=type(error).__name__)
     return None
+
+
+def unreadable(exchange: Exchange, error: StoreError) -> Denied:
+    """The refusal of a request for which records were needed and could not be read. Logged."""
+    # Its text names the store and the kind of failure; a traceback would show what was asked.
+    current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
+    return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
 
 
 def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:
