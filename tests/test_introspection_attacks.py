@@ -84,7 +84,7 @@ def test_one_token_without_an_answer_is_refused_alone_and_counts_once(serve: App
     app = serve(asking(cache=0))
     net.tokens["opaque"] = active()
     net.status = 500
-    for n in range(10):
+    for _ in range(10):
         refused = app.test_client().get("/", headers=bearer("strange"))
         assert (refused.status_code, refused.json["code"]) == (503, "auth.unavailable")
         assert len(net.asked) == 1 and refused.headers["Retry-After"] == "5"
