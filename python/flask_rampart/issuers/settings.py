@@ -273,11 +273,13 @@ _PREFIX = re.compile(r"[A-Za-z0-9._~+/-]{1,64}")
 def _url(place: str, spec: Mapping[str, Any], name: str, allow_http: bool) -> str:
     value = spec[name]
     if not isinstance(value, str):
-        raise ConfigError(f"{place}: {name!r} must be an https URL, not {value!r}.")
+        raise ConfigError(f"{place}: {name!r} must be an https URL, not {type(value).__name__}.")
     try:
         Target.read(value, allow_http=allow_http)
     except FetchFailed as error:
-        raise ConfigError(f"{place}: {name!r} must be an https URL; {value!r}: {error}.") from None
+        # What is before an @ may be a password.
+        quoted = "" if "@" in value else f"; {value!r}"
+        raise ConfigError(f"{place}: {name!r} must be an https URL{quoted}: {error}.") from None
     return value
 
 
