@@ -162,7 +162,20 @@ def test_one_key_cannot_fill_the_table_for_others(
     answers = [caller.get("/", headers=client.headers()) for _ in range(12)]
     assert [response.status_code for response in answers] == [200] * 5 + [429] * 7
     assert int(answers[-1].headers["Retry-After"]) == 36
-    assert code(app, Client().headers()) == "ok"
+    other = Client()
+    assert code(app, other.headers(other.token(sub="bob"))) == "ok"
+
+
+def test_one_principal_with_many_keys_cannot_fill_it_either(
+    app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Keys are the sender's to choose, as many as an issuer binds.
+    small(app, monkeypatch, clock, 16 * 5)
+    caller = app.test_client()
+    answers = [caller.get("/", headers=Client().headers()).status_code for _ in range(12)]
+    assert answers == [200] * 5 + [429] * 7
+    other = Client()
+    assert code(app, other.headers(other.token(sub="bob"))) == "ok"
 
 
 def test_a_table_that_fails_refuses(app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

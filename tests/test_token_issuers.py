@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
-from flask_rampart import Clock, ConfigError, current_principal, require, signals
+from flask_rampart import Clock, ConfigError, Rampart, current_principal, require, signals
 from flask_rampart.issuers import Issuers
 from flask_rampart.tokens import Tokens
 
-from .conftest import NOW, bearer
+from .conftest import KEYS, NOW, bearer
 from .issuing import AUDIENCE, ISSUER, jwks, new_key, token_of
 
 App = Callable[..., Flask]
@@ -158,3 +158,37 @@ def test_a_receiver_that_fails_undoes_nothing(make_app: App) -> None:
     token = tokens_of(app).issue("ada")
     tokens_of(app).revoke(token)
     assert get(app, token) == 401
+
+
+def test_logging_out_ends_the_token_of_a_scheme_of_the_apps_own(make_app: App) -> None:
+    app = Flask("shop")
+    app.testing = True
+    app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_JWT_KEYS=KEYS, RAMPART_API_KEYS=True)
+    rampart = Rampart(clock=Clock.manual(NOW))
+
+    @rampart.scheme("session")
+    def session() -> Any:
+        token = request.cookies.get("t")
+        return rampart.tokens.verify(token) if token else None
+
+    rampart.init_app(app)
+
+    @app.post("/logout")
+    @require()
+    def logout() -> str:
+        rampart.tokens.logout()
+        return "logged out"
+
+    app.add_url_rule("/me", "me", require()(lambda: current_principal.id))
+    for issue in (lambda: rampart.tokens.issue("ada"), lambda: rampart.tokens.issue_pair("ada").access):
+        with app.app_context():
+            client = app.test_client()
+            client.set_cookie("t", issue())
+        assert client.get("/me").status_code == 200
+        assert client.post("/logout").text == "logged out"
+        assert client.get("/me").status_code == 401
+    # What cannot be ended is not said to have been.
+    with app.app_context():
+        key = rampart.api_keys.create("nightly").key
+    with pytest.raises(TypeError, match="api_key"):
+        app.test_client().post("/logout", headers={"X-API-Key": key})

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_rampart import Clock, ConfigError, Denied, current_principal, public, require
+from flask_rampart.apikeys import ApiKeys
 from flask_rampart.stores import StoreError
 from flask_rampart.tokens import Tokens
 from flask_rampart.tokens.families import KIND
@@ -125,11 +126,25 @@ def test_a_clock_that_ran_ahead_for_a_while_brings_nothing_back(app: Flask, cloc
     revocations = tokens.revocations
     assert revocations is not None
     revocations._clock = ahead
-    revocations._tidied = float("-inf")
+    revocations._records._tidied = float("-inf")
     tokens.revoke(tokens.issue("bob"))
     assert get(app, token) == get(app, login.access) == 401
     revocations._at = -1  # as a worker that starts anew
     assert get(app, token) == get(app, login.access) == 401
+
+
+def test_an_api_key_made_by_a_clock_ahead_brings_nothing_back(make_app: App) -> None:
+    # What one room sweeps is every room's.
+    app, ahead = make_app(), make_app(RAMPART_API_KEYS=True)
+    tokens = tokens_of(app)
+    token = tokens.issue("ada", lifetime=7200)
+    tokens.revoke(token)
+    keys = ahead.extensions["rampart"].services[ApiKeys]
+    keys._clock = Clock.manual(NOW + 3 * 3600)
+    keys._records._tidied = float("-inf")
+    with ahead.app_context():
+        keys.create("nightly")
+    assert refused(lambda: tokens_of(make_app()).verify(token)) == ("token.invalid", "revoked")
 
 
 def test_a_changed_issuer_brings_nothing_back(make_app: App) -> None:
@@ -156,11 +171,11 @@ def test_a_revocation_is_kept_until_the_token_has_expired_by_itself(app: Flask, 
     assert revocations is not None
     for moment in (86400, 86400, 86400 + 29):
         clock.advance(moment)
-        revocations._tidied = float("-inf")
+        revocations._records._tidied = float("-inf")
         tokens.revoke(tokens.issue("bob"))
         assert get(app, token) == 401
     clock.advance(2 * 86400)
-    revocations._tidied = float("-inf")
+    revocations._records._tidied = float("-inf")
     tokens.revoke(tokens.issue("bob"))
     get(app, token)
     assert len(revocations.listed) <= 3
@@ -279,7 +294,7 @@ def test_whoever_adds_to_the_store_also_takes_away(make_app: App, clock: Clock) 
         tokens.issue_pair("ada")
     assert len(store.scan(KIND)) == 5
     clock.advance(2 * 86400)
-    revocations._tidied = float("-inf")
+    revocations._records._tidied = float("-inf")
     tokens.issue_pair("bob")
     assert len(store.scan(KIND)) == 1
 

@@ -167,8 +167,8 @@ class ApiKeys:
             "quota": None if quota is None else _quota(quota),
             "expires": None if lifetime is None else now + _seconds("lifetime", lifetime, least=1),
         }
-        self._records.store.sweep(now)
         new = self._insert(record, now)
+        self._records.tidy(now)
         self._tell(api_key_created, key=new.info)
         return new
 

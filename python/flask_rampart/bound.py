@@ -43,7 +43,7 @@ _CLOCK_STEP = 60
 """Seconds that a proof is remembered beyond its time: the wall clock may be set back, the table's clock is not."""
 
 _SHARE = 16
-"""One key may use up this part of the table."""
+"""One key, and one principal, may use up this part of the table."""
 
 
 class Binding:
@@ -100,10 +100,11 @@ class Binding:
         """
         if self._dpop == "off":
             return
-        if self._resource is None and not (app.debug or app.testing or app.config.get("TRUSTED_HOSTS")):
+        if self._resource is None and not (app.debug or app.testing):
+            # TRUSTED_HOSTS is not enough: it leaves the port to the sender, and another service may listen there.
             raise ConfigError(
-                "RAMPART_DPOP needs RAMPART_RESOURCE, such as 'https://api.example.com', or Flask's TRUSTED_HOSTS: a "
-                "proof names the URL that it is for, and otherwise each sender says in Host what ours is."
+                "RAMPART_DPOP needs RAMPART_RESOURCE, such as 'https://api.example.com': a proof names the URL that it "
+                "is for, and otherwise each sender says in Host what ours is."
             )
         if self._wants_nonce:
             if not app.secret_key:
@@ -116,6 +117,8 @@ class Binding:
         entries = [
             ("proof", Quota.parse(f"1/{window} seconds"), "text"),
             ("proofs of a key", Quota.parse(f"{most}/{window} seconds"), "text"),
+            # Who is free to choose keys, as many as an issuer binds, is held to the same share.
+            ("proofs of a principal", Quota.parse(f"{most}/{window} seconds"), "text"),
         ]
         self._used = LimitSet(store, entries)
 
@@ -166,12 +169,13 @@ class Binding:
             age = known
         if self._used is None:
             raise RuntimeError("the table of used proofs is not open")
-        verdict = self._used.check(found.proof)
+        issuer = token.issuer or ""
+        verdict = self._used.check((*found.proof, f"{len(issuer)}:{issuer}:{token.id}"))
         if not verdict.admitted:
             if verdict.scope == "proof":
                 return self.refused(("proof.invalid", "proof used before, or no room to remember it"), environ)
             wait = (("Retry-After", str(verdict.retry_after)),)
-            return Denied.of("limit.exceeded", "proofs of one key", headers=wait)
+            return Denied.of("limit.exceeded", "proofs of one sender", headers=wait)
         if self._nonces is not None and age > Nonces.LIFE / 2:
             _offer(self._nonces.new())
         return token

@@ -8,7 +8,8 @@
    they may;
 3. the quota of its own that an API key may have, also at ``QUOTA``, wherever ``require`` admits it.
 
-A refused request is charged nothing. Quotas are GCRA (ITU-T I.371): ``"60/minute burst 20"`` refills one
+A request that is refused by one of a phase is charged nothing by the others of that phase; the quota that an API key
+has of its own is charged apart. Quotas are GCRA (ITU-T I.371): ``"60/minute burst 20"`` refills one
 each second and holds at most 20; without ``burst`` it holds the whole 60. The counters are shared by
 all workers of the host (``RAMPART_LIMIT_STORE``).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .keys import keys
+from .logins import jwks, logins
 from .routes import routes
 
 
@@ -13,5 +14,7 @@ def commands() -> None:
     pass
 
 
+commands.add_command(jwks)
 commands.add_command(keys)
+commands.add_command(logins)
 commands.add_command(routes)

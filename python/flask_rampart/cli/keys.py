@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from functools import wraps
 from typing import Any
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 
 from ..apikeys import ApiKeys, KeyInfo, NewKey
-from ..errors import RampartError
-from ..guards import EXTENSION, AppState
+from .telling import print_table, works_on
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -29,21 +24,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return timedelta(seconds=int(found[1]) * _UNITS[found[2] or "s"])
 
 
-def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """What is wrong becomes a sentence and exit code 1."""
-
-    @wraps(command)
-    def told(**given: Any) -> None:
-        state: AppState | None = current_app.extensions.get(EXTENSION)
-        api_keys = state.services.get(ApiKeys) if state else None
-        if state is None or api_keys is None:
-            raise click.ClickException("this app takes no API keys: set RAMPART_API_KEYS = True")
-        try:
-            command(api_keys, **given)
-        except (RampartError, LookupError, ValueError) as error:
-            raise click.ClickException(str(error.args[0] if error.args else error)) from None
-
-    return told
+_told = works_on(ApiKeys, "this app takes no API keys: set RAMPART_API_KEYS = True")
 
 
 @click.group("keys", help="API keys: create, list, rotate, revoke.")
@@ -61,7 +42,6 @@ def keys() -> None:
 )
 @click.option("--quota", help="How often it may be used, such as 1000/hour.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_appcontext
 @_told
 def create(
     api_keys: ApiKeys,
@@ -80,7 +60,6 @@ def create(
 @keys.command("list", help="List the keys: never the secrets, which nobody has.")
 @click.option("--owner", help="Only those of this owner.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_appcontext
 @_told
 def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
     now = api_keys.now()
@@ -104,9 +83,7 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
                 _time(info.last_used),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
     click.echo(f"{len(found)} keys")
 
 
@@ -123,7 +100,6 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
     "--lifetime", callback=_duration, metavar="DURATION", help="Of the new key; the old one's own length without it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_appcontext
 @_told
 def rotate(api_keys: ApiKeys, key_id: str, overlap: timedelta, lifetime: timedelta | None, as_json: bool) -> None:
     _print_new(api_keys.rotate(key_id, overlap=overlap, lifetime=lifetime), as_json)
@@ -131,7 +107,6 @@ def rotate(api_keys: ApiKeys, key_id: str, overlap: timedelta, lifetime: timedel
 
 @keys.command("revoke", help="Take a key back, for all workers from their next request on.")
 @click.argument("key_id")
-@with_appcontext
 @_told
 def revoke(api_keys: ApiKeys, key_id: str) -> None:
     click.echo(f"{key_id} is revoked." if api_keys.revoke(key_id) else f"{key_id} was revoked before.")

@@ -11,8 +11,11 @@ A store is opened when a room first needs it: an app that keeps no records has n
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +49,10 @@ __all__ = [
     "open_store",
 ]
 
+KEEP = 86400.0
+"""Seconds for which what is over is kept."""
+TIDY_EVERY = 3600.0
+_TIDY_CHANCE = 1 / 512
 _DEFAULT = "sqlite:///rampart.sqlite3"
 _KNOWN = (
     "sqlite:///file",
@@ -130,6 +137,7 @@ class Records:
         self._testing = testing
         self._store = store
         self._lock = Lock()
+        self._tidied = time.monotonic()
         if self._url is not None and self._url != "memory://":
             _check(self._url)  # says what is wrong with it
 
@@ -155,6 +163,20 @@ class Records:
                 'Leave it out for "sqlite:///rampart.sqlite3", or name another; it is for tests (app.testing) and '
                 "debug mode."
             )
+
+    def tidy(self, now: float) -> None:
+        """Drops what has been over for a day, now and then: whoever adds to the store also takes away.
+
+        Not sooner: a clock that runs ahead for a while, on any host, would bring back what was revoked.
+        """
+        moment = time.monotonic()
+        # By chance as well: a worker that lives for minutes only would never come to it.
+        if moment - self._tidied < TIDY_EVERY and random.random() > _TIDY_CHANCE:  # noqa: S311
+            return
+        self._tidied = moment
+        # What was done does not fail because something else could not be tidied up.
+        with suppress(StoreError):
+            self.store.sweep(now - KEEP)
 
     @property
     def store(self) -> Store:

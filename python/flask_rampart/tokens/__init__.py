@@ -35,7 +35,7 @@ from flask import Flask, Response, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
 from .. import signals
-from .._native import Clock, VerifiedToken, Verifier, carries
+from .._native import Clock, VerifiedToken, Verifier, carries, revocation_mark
 from ..bound import Binding
 from ..config import Settings
 from ..errors import ConfigError, Denied
@@ -240,11 +240,14 @@ class Tokens:
                     raise self.challenge.refused(found)
                 return
             what = found
-        if not isinstance(what, VerifiedToken):
-            raise TypeError(f"revoke() takes a token or a principal that came by one, not {type(what).__name__}")
-        expires = what.expires_at
-        until = math.inf if expires is None else expires + MARGIN
-        revocations.revoke(what.revocation_mark, until=until)
+        mark = _mark_of(what)
+        if mark is None:
+            raise TypeError(
+                f"revoke() takes a token, or a principal that came by one and is named by its 'jti'; not one of kind "
+                f"{getattr(what, 'kind', type(what).__name__)!r}"
+            )
+        expires: float | None = getattr(what, "expires_at", None)
+        revocations.revoke(mark, until=math.inf if expires is None else expires + MARGIN)
         self._notify("token_revoked", subject=what.id, token_id=what.token_id)
 
     def revoke_family(self, family: str, *, subject: str | int | None = None) -> None:
@@ -267,6 +270,8 @@ class Tokens:
         works without a valid access token too: on a ``public`` view, by the refresh token in the body or the cookie.
 
         :raises Denied: ``csrf.invalid`` for a cookie without proof; ``auth.ambiguous`` for two tokens of a kind.
+        :raises TypeError: if the caller is there by something that cannot be ended, such as an API key: guard the view
+            with ``require("jwt")``.
         """
         families = self._needs_families()
         exchange = current_exchange()
@@ -280,12 +285,13 @@ class Tokens:
                 families.revoke(found.family or "")
                 self._notify("token_revoked", subject=found.id, family=found.family)
         principal = exchange.principal
-        if isinstance(principal, VerifiedToken):
-            own = principal.issuer == self._settings.jwt_issuer
-            if not (own and principal.family and families.revoke(principal.family, principal.id)):
+        if principal is not None:
+            # Another issuer may write any `sid`: it names none of our logins.
+            family = getattr(principal, "family", None) if principal.issuer == self._settings.jwt_issuer else None
+            if not (family and families.revoke(family, principal.id)):
                 self.revoke(principal)
                 return
-            self._notify("token_revoked", subject=principal.id, family=principal.family)
+            self._notify("token_revoked", subject=principal.id, family=family)
 
     def revoke_subject(self, subject: str | int, *, issuer: str | None = None) -> None:
         """Takes back all that *subject* has by now: "log out everywhere". What is issued from now on is valid.
@@ -475,3 +481,13 @@ class Tokens:
         """The request that is under way in this app, if one is."""
         ours = has_request_context() and current_app._get_current_object() is self._app  # type: ignore[attr-defined]
         return current_exchange() if ours else None
+
+
+def _mark_of(principal: Any) -> bytes | None:
+    """The mark under which a principal's token is revoked, whatever stands around it; None if it has no token."""
+    mark = getattr(principal, "revocation_mark", None)
+    if isinstance(mark, bytes):
+        return mark
+    # An opaque token, as its issuer told of it.
+    named = getattr(principal, "kind", None) == "jwt" and principal.issuer and principal.token_id
+    return revocation_mark("token", principal.issuer, principal.token_id) if named else None

@@ -21,16 +21,13 @@ from __future__ import annotations
 
 import json
 import math
-import random
-import time
-from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple
 
 from .._native import Clock, Revoked, revocation_mark
 from ..errors import RampartError
 from ..locks import Lock
-from ..stores import Record, Records, Store, StoreError
+from ..stores import KEEP, Record, Records, Store
 
 KIND = "revocation"
 OWN = ""
@@ -40,9 +37,6 @@ MARGIN = 600.0 + 120.0
 _PAGE = 1000
 _ROUNDS = 64
 _SWEEP_EVERY = 600.0
-_TIDY_EVERY = 3600.0
-_TIDY_CHANCE = 1 / 512
-_KEEP = 86400.0
 
 
 class Moment(NamedTuple):
@@ -67,7 +61,6 @@ class Revocations:
         self._at = -1
         self._known: tuple[Any, bytes, float] = (b"", b"never", 0.0)
         self._swept = 0.0
-        self._tidied = time.monotonic()
         self._lock = Lock()
 
     def current(self) -> None:
@@ -144,15 +137,8 @@ class Revocations:
         return 0 if entry is None else entry[1]
 
     def tidy(self) -> None:
-        """Drops what is over, now and then: whoever adds to the store also takes away."""
-        now = time.monotonic()
-        # By chance as well: a worker that lives for minutes only would never come to it.
-        if now - self._tidied < _TIDY_EVERY and random.random() > _TIDY_CHANCE:  # noqa: S311
-            return
-        self._tidied = now
-        # What was done does not fail because something else could not be tidied up.
-        with suppress(StoreError):
-            self._records.store.sweep(self._clock.now() - _KEEP)
+        """Drops what is over, now and then."""
+        self._records.tidy(self._clock.now())
 
     def _catch_up(self, store: Store) -> None:
         with self._lock:
@@ -169,7 +155,7 @@ class Revocations:
             now = self._clock.now()
             if not 0 <= now - self._swept < _SWEEP_EVERY:
                 self._swept = now
-                self.listed.sweep(now - _KEEP)
+                self.listed.sweep(now - KEEP)
             self._at = sequence
 
     def _read_all(self, store: Store) -> None:

@@ -1,0 +1,45 @@
+"""How the commands find what they work on, and tell what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..errors import RampartError
+from ..guards import EXTENSION, AppState
+
+
+def works_on(kind: type[Any], otherwise: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command whose first argument is the app's own *kind*. What is wrong becomes a sentence and exit code 1.
+
+    :param otherwise: what is told if the app has none.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @with_appcontext
+        @wraps(command)
+        def told(**given: Any) -> None:
+            state: AppState | None = current_app.extensions.get(EXTENSION)
+            service = state.services.get(kind) if state else None
+            if state is None or service is None:
+                raise click.ClickException(otherwise)
+            try:
+                command(service, **given)
+            except (RampartError, LookupError, ValueError) as error:
+                raise click.ClickException(str(error.args[0] if error.args else error)) from None
+
+        return told
+
+    return decorate
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows, titles first, in columns as wide as they need."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
