@@ -30,7 +30,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ._native import Clock, LimitSet, LimitStore, Quota, Verdict, client_key
-from .config import Settings, nearest
+from .config import Settings, nearest, shown
 from .errors import ConfigError, Denied
 from .exchange import BUILT_IN, Exchange, origin_of
 from .guards import AppState, Check, Guard, Stage
@@ -200,7 +200,9 @@ class Limits:
             return LimitStore.local(self._clock)
         if not url.startswith("shm://"):
             known = ("shm://", "shm:///directory", "memory://")
-            raise ConfigError(f"RAMPART_LIMIT_STORE: {url!r} is not one of {', '.join(known)}.{nearest(url, known)}")
+            raise ConfigError(
+                f"RAMPART_LIMIT_STORE: {shown(url)} is not one of {', '.join(known)}.{nearest(url, known)}"
+            )
         directory = url[len("shm://") :] or _private_directory()
         name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
         try:
