@@ -249,6 +249,8 @@ def test_both_bindings_are_to_be_shown(make_app: App, client: Client) -> None:
         ({"RAMPART_TRUSTED_PROXIES": "10.0.0.1/8"}, "is no network"),
         ({"RAMPART_TRUSTED_PROXIES": "0.0.0.0/0"}, "is everybody"),
         ({"RAMPART_TRUSTED_PROXIES": ["10.0.0.0/8", "::/0"]}, "is everybody"),
+        ({"RAMPART_TRUSTED_PROXIES": "::ffff:10.0.0.0/104"}, "would match nobody"),
+        ({"RAMPART_TRUSTED_PROXIES": ["fd00::/8", "::ffff:10.0.0.1"]}, "Write it as IPv4"),
     ],
 )
 def test_settings_that_cannot_be_meant_stop_the_start(make_app: App, config: dict[str, Any], text: str) -> None:

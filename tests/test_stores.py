@@ -290,7 +290,7 @@ def test_records_outlive_the_process_and_are_seen_by_others_at_once(path: Path) 
     one, other = SqliteStore(path), SqliteStore(path)
     before = one.sequence("kind")
     assert other.insert("kind", "a", b"1")
-    assert one.sequence("kind") == before + 1
+    assert one.sequence("kind") > before
     assert one.changes("kind", before).keys == ("a",)
     one.close()
     other.close()
@@ -421,7 +421,7 @@ def test_a_forked_child_opens_its_own_and_leaves_its_parents_alone(path: Path) -
                 os._exit(2)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
-    assert store.sequence("kind") == before + 80
+    assert len(store.changes("kind", before).keys or ()) == 80
     assert len(store.scan("kind")) == 81
     store.close()
 
@@ -461,7 +461,8 @@ def test_what_was_confirmed_survives_kill_9_at_any_instant(path: Path) -> None:
             kind = f"{turn}-{number}"
             found = {record.key for record in store.scan(kind, limit=100_000)}
             assert {str(each) for each in range(1, confirmed + 1)} <= found
-            assert store.sequence(kind) == len(found)
+            assert set(store.changes(kind, 0).keys or ()) == found
+            assert store.sequence(kind) == max(record.version for record in store.scan(kind, limit=100_000))
             store.close()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flask_rampart import ConfigError, Settings, StoreError
-from flask_rampart.stores import Records, SqliteStore, Store, epoch, sqlite
+from flask_rampart.stores import Records, SqliteStore, Store, epoch, forks, sqlite
 from flask_rampart.stores.epoch import Epoch
 
 from .servers import DURABLE, Place
@@ -336,7 +336,7 @@ def test_a_child_does_not_keep_the_lock_of_a_parent_that_is_killed(
     reading, writing = os.pipe()
 
     def write() -> None:
-        sqlite.BUSY_SECONDS = 0.1  # a fork waits for who is within a transaction: here, for itself
+        forks.BUSY_SECONDS = 0.1  # a fork waits for who is within a transaction: here, for itself
         mine = SqliteStore(path)
         real = os.pwrite
 

@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -407,6 +407,11 @@ def _networks(key: str, value: Any) -> tuple[str, ...]:
                     f"{key}: {shown(text)} is no network such as '10.0.0.0/8', and not 'unix'"
                     f"{'' if '@' in text else f': {error}'}."
                 ) from None
+            if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+                raise ConfigError(
+                    f"{key}: {text!r} would match nobody: who connects by IPv4 is known by that address. "
+                    "Write it as IPv4."
+                )
             if network.prefixlen == 0:
                 raise ConfigError(f"{key}: {text!r} is everybody. Name the addresses of your proxies.")
         found.append(text)

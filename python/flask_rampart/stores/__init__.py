@@ -98,7 +98,7 @@ def _check(url: str) -> None:
     if known and "\0" not in url:
         return
     # Another's spelling may hide a password anywhere.
-    shown = without_password(url) if "@" in url else url
+    shown = without_password(url) if any(sign in url for sign in "@?#") else url
     raise ConfigError(f"RAMPART_STORE: {shown!r} is not one of {', '.join(_KNOWN)}.{nearest(shown, _KNOWN)}")
 
 

@@ -3,7 +3,7 @@
 1. **Atomic**: each operation is one Lua script. All keys share one hash slot, so a Cluster takes them too.
 2. **Bounded**: connecting and each answer within a second (``?timeout=``); at most 32 connections for each process.
 3. **Never twice**: nothing is tried again. Where a client of yours does, a change that it repeats is known by a
-   random mark, and says what the first try said.
+   random mark (a deletion for a minute), and says what the first try said.
 4. **Sequences** are the server's microseconds, or one more than the last: after a failover that lost the last second,
    no number stands for two states, and ``changes`` says that anything may have changed.
 
@@ -29,7 +29,7 @@ from ..errors import ConfigError
 from .epoch import Epoch, Hint, Sequences
 from .place import own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
-from .urls import file_for, without_password
+from .urls import file_for, is_misplaced, option_shown, without_password
 
 try:
     import redis
@@ -42,6 +42,8 @@ POLL_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.0
 _MOST_CONNECTIONS = 32
 _PAGE = 500
+#: How long a deletion is known, if a client tries it again.
+TRIED_SECONDS = 60
 _OPTIONS = ("db", "protocol", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
@@ -98,7 +100,8 @@ class RedisStore:
 
     def delete(self, kind: str, key: str, version: int | None = None) -> bool:
         checked(kind, key)
-        return self._change(_DELETE, kind, (key, "" if version is None else str(version)))
+        arguments = (kind, key, "" if version is None else str(version))
+        return bool(self._changed(_DELETE, [*self._keys(kind), self._tried()], arguments))
 
     def scan(
         self, kind: str, *, group: str | None = None, prefix: str = "", after: str = "", limit: int = 100
@@ -118,11 +121,11 @@ class RedisStore:
         # In pages: the server does nothing else while it answers one.
         while len(found) < limit:
             want = min(_PAGE, limit - len(found))
-            rows = self._ask(self._run, _SCAN, [index, keys[0]], (least, most, want, len(front.encode())))
+            count, last, *rows = self._ask(self._run, _SCAN, [index, keys[0]], (least, most, want, front))
             found += [_record(rows[at].decode(), rows[at + 1]) for at in range(0, len(rows), 2)]
-            if len(rows) < 2 * want:
+            if count < want:
                 break
-            least = f"({front}{found[-1].key}"
+            least = f"({last.decode()}"
         return found
 
     def note(self, kind: str, key: str, value: bytes, *, expires: float | None = None) -> bool:
@@ -162,7 +165,7 @@ class RedisStore:
                 kind, key = row.split(b"\0", 1)
                 by_kind.setdefault(kind.decode(), []).append(key)
             for kind_, keys in by_kind.items():
-                dropped += self._changed(_DROP, kind_, (repr(now), *keys))
+                dropped += self._changed(_DROP, self._keys(kind_), (kind_, repr(now), *keys))
             if len(rows) < _PAGE:
                 break
         return dropped
@@ -183,6 +186,10 @@ class RedisStore:
             f"{front}:changes:{kind}",
         ]
 
+    def _tried(self) -> str:
+        """A name for one deletion, under which the server remembers for a while that it was made."""
+        return f"{{{self._prefix}}}:tried:{os.urandom(8).hex()}"
+
     def _sequence(self, kind: str) -> int:
         return int(self._ask(self._client.get, self._keys(kind)[4]) or 0)
 
@@ -191,13 +198,13 @@ class RedisStore:
         return self._client.eval(script, len(keys), *keys, *arguments)
 
     def _change(self, script: str, kind: str, arguments: Sequence[Any]) -> bool:
-        return bool(self._changed(script, kind, arguments))
+        return bool(self._changed(script, self._keys(kind), (kind, *arguments)))
 
-    def _changed(self, script: str, kind: str, arguments: Sequence[Any]) -> int:
+    def _changed(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> int:
         with ExitStack() as stack:
             if self._epoch is not None:
                 stack.enter_context(self._epoch.change())
-            return int(self._ask(self._run, script, self._keys(kind), (kind, *arguments)))
+            return int(self._ask(self._run, script, keys, arguments))
 
     def _ask(self, command: Callable[..., Any], *given: Any, **more: Any) -> Any:
         try:
@@ -212,8 +219,14 @@ class RedisStore:
     def _check(self) -> None:
         try:
             about = self._client.info("memory")
+            missing = self._run(_PROBE, [f"{{{self._prefix}}}:probe:"], ())
         except redis.RedisError as error:
             raise ConfigError(f"RAMPART_STORE: {self._name} cannot be used: {type(error).__name__}: {error}") from None
+        if missing:
+            names = ", ".join(sorted(name.decode() for name in missing))
+            raise ConfigError(
+                f"RAMPART_STORE: the user at {self._name} may not call {names}. Let it: see docs/stores.md."
+            )
         # A Cluster says it for each of its nodes.
         nodes = [about] if "used_memory" in about else list(about.values())
         if any(str(node.get("maxmemory_policy", "")).startswith("allkeys") for node in nodes):
@@ -232,7 +245,16 @@ def _connect(url: str) -> Any:
         # Who tries again after no answer may do a thing twice.
         "retry": Retry(NoBackoff(), 0),
     }
-    parts = urlsplit(url)
+    shown = without_password(url)
+    if is_misplaced(url):
+        raise ConfigError(
+            f"RAMPART_STORE: in {shown}, '@' or '#' stands where it may belong to a password. In a password, write "
+            "'/' as %2F, '#' as %23, '?' as %3F and '@' as %40."
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"RAMPART_STORE: {shown} is not the address of a Redis server.") from None
     if parts.scheme == "rediss":
         options.update(ssl_cert_reqs="required", ssl_check_hostname=True)
     kept = []
@@ -242,12 +264,13 @@ def _connect(url: str) -> Any:
         elif name in _OPTIONS:
             kept.append((name, value))
         else:
-            raise ConfigError(f"RAMPART_STORE: {name!r} is not one of {', '.join((*_OPTIONS, 'timeout'))}.")
+            known = ", ".join((*_OPTIONS, "timeout"))
+            raise ConfigError(f"RAMPART_STORE: {option_shown(name)} is not one of {known}.")
     try:
         address = url.partition("?")[0] + ("?" + urlencode(kept) if kept else "")
         return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(address, **options))
     except (ValueError, TypeError, redis.RedisError):
-        raise ConfigError(f"RAMPART_STORE: {without_password(url)} is not the address of a Redis server.") from None
+        raise ConfigError(f"RAMPART_STORE: {shown} is not the address of a Redis server.") from None
 
 
 def _timeout(text: str) -> float:
@@ -256,7 +279,7 @@ def _timeout(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 60:
-        raise ConfigError(f"RAMPART_STORE: timeout={text!r} is not a number of seconds up to 60.")
+        raise ConfigError("RAMPART_STORE: timeout is not a number of seconds up to 60.")
     return seconds
 
 
@@ -273,12 +296,15 @@ def _record(key: str, packed: bytes) -> Record:
 
 # KEYS: records, names, groups, ends, sequence, changes. ARGV: kind, key, and what the operation needs.
 # A record is "<version> <expires> <bytes of group> <mark of the change> <group><value>".
-_SHARED = f"""
-local records, names, groups, ends, sequence, log = unpack(KEYS)
+# A script that fails half way is not undone: what changed is written first, what is no longer needed goes last.
+_READ = """
 local function read(packed)
   local version, expires, size, mark, at = string.match(packed, '^(%d+) (%S*) (%d+) (%x*) ()')
   return version, expires, string.sub(packed, at, at + size - 1), mark
 end
+"""
+_SHARED = f"""{_READ}
+local records, names, groups, ends, sequence, log = unpack(KEYS)
 local function changed(kind, key)
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -287,8 +313,10 @@ local function changed(kind, key)
   local text = string.format('%.0f', now)
   redis.call('SET', sequence, text)
   redis.call('ZADD', log, text, text .. ' ' .. key)
-  redis.call('ZREMRANGEBYRANK', log, 0, -{MOST_CHANGES + 2})
   return text
+end
+local function trim()
+  redis.call('ZREMRANGEBYRANK', log, 0, -{MOST_CHANGES + 2})
 end
 local function remove(kind, key, old)
   local _, _, group = read(old)
@@ -296,6 +324,11 @@ local function remove(kind, key, old)
   redis.call('ZREM', names, key)
   redis.call('ZREM', groups, group .. '\\0' .. key)
   redis.call('ZREM', ends, kind .. '\\0' .. key)
+end
+local function forget(kind, key, old, group, expires)
+  local _, _, was = read(old)
+  if was ~= group then redis.call('ZREM', groups, was .. '\\0' .. key) end
+  if expires == '' then redis.call('ZREM', ends, kind .. '\\0' .. key) end
 end
 local function write(kind, key, version, group, expires, mark, value)
   redis.call('HSET', records, key, version .. ' ' .. expires .. ' ' .. #group .. ' ' .. mark .. ' ' .. group .. value)
@@ -313,6 +346,7 @@ local kind, key, group, expires, mark, value = unpack(ARGV)
 local old = redis.call('HGET', records, key)
 if old then return mine(old, mark) end
 write(kind, key, changed(kind, key), group, expires, mark, value)
+trim()
 return 1
 """
 _REPLACE = f"""{_SHARED}
@@ -320,23 +354,27 @@ local kind, key, group, expires, mark, value, version = unpack(ARGV)
 local old = redis.call('HGET', records, key)
 if not old then return 0 end
 if read(old) ~= version then return mine(old, mark) end
-remove(kind, key, old)
 write(kind, key, changed(kind, key), group, expires, mark, value)
+forget(kind, key, old, group, expires)
+trim()
 return 1
 """
 _DELETE = f"""{_SHARED}
 local kind, key, version = unpack(ARGV)
+if redis.call('GET', KEYS[7]) then return 1 end
 local old = redis.call('HGET', records, key)
 if not old or (version ~= '' and read(old) ~= version) then return 0 end
-remove(kind, key, old)
 changed(kind, key)
+redis.call('SET', KEYS[7], '', 'EX', {TRIED_SECONDS})
+remove(kind, key, old)
+trim()
 return 1
 """
 _NOTE = f"""{_SHARED}
 local kind, key, group, expires, mark, value = unpack(ARGV)
 local old = redis.call('HGET', records, key)
-if old then remove(kind, key, old) end
 write(kind, key, '0', group, expires, mark, value)
+if old then forget(kind, key, old, group, expires) end
 return 1
 """
 _DROP = f"""{_SHARED}
@@ -347,24 +385,49 @@ for at = 3, #ARGV do
   if old then
     local _, expires = read(old)
     if expires ~= '' and tonumber(expires) < now then
-      remove(kind, key, old)
       changed(kind, key)
+      remove(kind, key, old)
       dropped = dropped + 1
+    elseif expires == '' then
+      redis.call('ZREM', ends, kind .. '\\0' .. key)
     end
   else
     redis.call('ZREM', ends, kind .. '\\0' .. key)
   end
 end
+trim()
 return dropped
 """
-_SCAN = """
-local found = {}
-for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])) do
-  local key = string.sub(member, ARGV[4] + 1)
-  found[#found + 1] = key
-  found[#found + 1] = redis.call('HGET', KEYS[2], key)
+# What a script that failed half way left in an index is passed over.
+_SCAN = f"""{_READ}
+local members = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
+local found = {{#members, members[#members] or ''}}
+for _, member in ipairs(members) do
+  local key = string.sub(member, #ARGV[4] + 1)
+  local record = redis.call('HGET', KEYS[2], key)
+  if record then
+    local _, _, group = read(record)
+    if ARGV[4] == '' or group .. '\\0' == ARGV[4] then
+      found[#found + 1] = key
+      found[#found + 1] = record
+    end
+  end
 end
 return found
+"""
+# Which of the commands that are needed this user may not call; it leaves nothing behind.
+_PROBE = """
+local key, missing = KEYS[1], {}
+for _, call in ipairs({
+  {'TIME'}, {'GET', key .. 's'}, {'SET', key .. 's', '', 'PX', 1},
+  {'HSET', key .. 'h', 'a', ''}, {'HGET', key .. 'h', 'a'}, {'HDEL', key .. 'h', 'a'},
+  {'ZADD', key .. 'z', 0, 'a'}, {'ZCARD', key .. 'z'}, {'ZRANGEBYLEX', key .. 'z', '-', '+'},
+  {'ZRANGEBYSCORE', key .. 'z', 0, 0}, {'ZREM', key .. 'z', 'a'}, {'ZREMRANGEBYRANK', key .. 'z', 0, -1},
+}) do
+  local answer = redis.pcall(unpack(call))
+  if type(answer) == 'table' and answer.err then missing[#missing + 1] = string.lower(call[1]) end
+end
+return missing
 """
 _CHANGES = """
 local now = redis.call('GET', KEYS[1]) or '0'

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import unquote
 
 from ..errors import ConfigError
 from .epoch import Epoch, Hint, Sequences
@@ -47,9 +48,16 @@ _TRIM_EVERY = 64
 _LOCK = 0x52414D50  # "RAMP"
 _POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": BUSY_SECONDS, "pool_pre_ping": True, "pool_recycle": 1800}
 #: How a driver is told not to wait for a network that is gone.
+_POSTGRES = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": BUSY_SECONDS * 1000,
+    "keepalives_idle": BUSY_SECONDS,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "psycopg": {"connect_timeout": 3, "tcp_user_timeout": BUSY_SECONDS * 1000},
-    "psycopg2": {"connect_timeout": 3, "tcp_user_timeout": BUSY_SECONDS * 1000},
+    "psycopg": _POSTGRES,
+    "psycopg2": _POSTGRES,
     "pymysql": {"connect_timeout": 3, "read_timeout": BUSY_SECONDS, "write_timeout": BUSY_SECONDS},
     "mysqldb": {"connect_timeout": 3, "read_timeout": BUSY_SECONDS, "write_timeout": BUSY_SECONDS},
     "pysqlite": {"timeout": BUSY_SECONDS},
@@ -106,6 +114,8 @@ _changes = sa.Table(
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("key", _Name(256), nullable=False),
 )
+#: For one transaction alone: the connection may be shared, through a pooler, or be the app's.
+_LIMIT = f"SET LOCAL statement_timeout TO {BUSY_SECONDS * 1000}"
 _COLUMNS = (_records.c.key, _records.c.value, _records.c.version, _records.c.group, _records.c.expires)
 #: In rampart_sequences, the version of the tables.
 _SCHEMA_KIND = "rampart.schema"
@@ -123,7 +133,8 @@ class SqlAlchemyStore:
         engine = _connect(database, folder) if isinstance(database, str) else database
         if not isinstance(engine, sa.Engine):
             raise ConfigError("SqlAlchemyStore takes an address or an Engine, not an asynchronous one.")
-        self._name = without_password(engine.url.render_as_string())
+        # What SQLAlchemy takes for the database's name may be a part of a password, with its "@" as "%40".
+        self._name = without_password(unquote(engine.url.render_as_string()))
         self.dialect = engine.dialect.name
         if self.dialect not in ("postgresql", "mysql", "mariadb", "sqlite"):
             raise ConfigError(
@@ -293,8 +304,7 @@ class SqlAlchemyStore:
     def _transaction(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             if self.dialect == "postgresql":
-                # For this transaction alone: the connection may be shared, through a pooler, or be the app's.
-                connection.execute(sa.text(f"SET LOCAL statement_timeout TO {int(BUSY_SECONDS * 1000)}"))
+                connection.execute(sa.text(_LIMIT))
             yield connection
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -345,6 +355,7 @@ class SqlAlchemyStore:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif self.dialect == "postgresql":
+                connection.execute(sa.text(_LIMIT))
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             else:
                 got = connection.execute(sa.text(f"SELECT GET_LOCK('rampart', {BUSY_SECONDS})")).scalar()
@@ -383,7 +394,12 @@ def _connect(url: str, folder: str | Path | None) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             for name in arguments.keys() & parsed.query.keys():
                 del arguments[name]  # the address says otherwise
-            return sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **_POOL)
+            engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **_POOL)
+            if engine.dialect.driver == "psycopg":
+                from . import waits
+
+                waits.bound(engine)
+            return engine
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
             raise ConfigError(f"RAMPART_STORE: {without_password(url)} names no file.")
         path = Path(folder or ".") / parsed.database
@@ -443,6 +459,9 @@ def _changed(connection: sa.Connection, kind: str, key: str) -> int:
 
 def _about(error: Exception, engine: sa.Engine) -> str:
     """The driver's words, without the password."""
+    if "@" in f"{engine.url.host}{engine.url.database}":
+        # Perhaps a part of a password that was not percent-encoded, and the driver names it.
+        return f"{type(getattr(error, 'orig', None) or error).__name__}. In a password, write '@' as %40."
     text = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
     return text.replace(str(engine.url.password), "***") if engine.url.password else text
 

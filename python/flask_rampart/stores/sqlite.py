@@ -14,11 +14,13 @@ does not know the mark.
 
 Deployment: the file must be on a local disk, as SQLite's locks are not to be trusted on network file systems. Back it
 up with ``VACUUM INTO``; replace it only while the app is stopped.
+
+A worker whose file was deleted or replaced all the same goes on with the new one, and refuses while there is none:
+otherwise it would miss what others revoke there. Sequences are microseconds, so no number stands for two states.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
+from . import forks
 from .epoch import Epoch, Hint, Sequences
 from .place import own_file, own_folder
 from .protocol import MOST_CHANGES, MOST_SWEPT, Changes, Record, StoreError, checked, successor
@@ -46,6 +49,8 @@ class _Connection:
     """A connection. Any thread may take it from the pool, one at a time."""
 
     def __init__(self, path: Path) -> None:
+        # Looked at before it is opened: of two files, the earlier is never taken for the later.
+        self.file = _file(path)
         # Autocommit: transactions are written out below.
         self.raw = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -80,22 +85,24 @@ class SqliteStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self.guard = threading.Lock()
         self._idle: list[_Connection] = []
         self._open = 0
         self._stranded = False
+        #: Which file was found to be ours.
+        self._file: tuple[int, int] | None = None
         own_folder(self.path.parent)
         own_file(self.path)
         self._epoch = Epoch(self.path.with_name(self.path.name + "-epoch"))
         self._sequences = Sequences(self._epoch, POLL_SECONDS, self._sequence)
         try:
-            self._use(self._prepare)
+            self._use(lambda connection: None)
         except StoreError as error:
             raise ConfigError(f"RAMPART_STORE: {error}") from None
         finally:
             # A server may load the app and fork then: nothing stays open from here.
             self.close()
-        _stores.add(self)
+        forks.register(self)
         # Also when nobody needs the store any more.
         weakref.finalize(self, _close_all, self._idle)
 
@@ -219,7 +226,9 @@ class SqliteStore:
             try:
                 row = raw.execute("SELECT sequence, least FROM sequences WHERE kind = ?", (kind,)).fetchone()
                 now, least = row or (0, 0)
-                if not least <= since <= now:
+                # The moment itself is known: nothing after it was dropped, nor is it another file's.
+                moment = "SELECT 1 FROM changes WHERE kind = ? AND sequence = ?"
+                if not (least == 0 if since == 0 else raw.execute(moment, (kind, since)).fetchone()):
                     return Changes(now, None)
                 rows = raw.execute(
                     "SELECT DISTINCT key FROM changes WHERE kind = ? AND sequence > ?", (kind, since)
@@ -242,7 +251,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Closes the connections that nobody uses just now."""
-        with self._lock:
+        with self.guard:
             idle = self._idle[:]
             self._idle.clear()
             self._open -= len(idle)
@@ -251,18 +260,46 @@ class SqliteStore:
                 connection.raw.close()
 
     def _take(self) -> _Connection:
-        with self._lock:
+        forks.pause()
+        file = _file(self.path)
+        if file != self._file:
+            # Deleted or replaced: what is read or written here has to be what all other workers read.
+            self.close()
+        with self.guard:
             if self._stranded:
                 raise StoreError(f"{self.path} was in use when this process was forked; start it anew.")
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                if self._idle[-1].file == file:
+                    return self._idle.pop()
+                # One that was in use when the file was replaced.
+                with suppress(sqlite3.Error):
+                    self._idle.pop().raw.close()
+                self._open -= 1
             self._open += 1
+        connection = None
         try:
-            return _Connection(self.path)
+            connection = _Connection(self.path)
+            if connection.file != self._file:
+                self._admit(connection)
+            return connection
         except BaseException:
-            with self._lock:
+            if connection is not None:
+                with suppress(sqlite3.Error):
+                    connection.raw.close()
+            with self.guard:
                 self._open -= 1
             raise
+
+    def _admit(self, connection: _Connection) -> None:
+        """Makes sure that a file which was not seen before is one of ours."""
+        try:
+            own_file(self.path)
+            self._prepare(connection)
+        except ConfigError as error:
+            if self._file is None:
+                raise
+            raise StoreError(f"it was replaced while the app runs. {error}") from None
+        self._file = connection.file
 
     def _use(self, work: Callable[[_Connection], T]) -> T:
         end = time.monotonic() + BUSY_SECONDS
@@ -284,11 +321,11 @@ class SqliteStore:
             # Nothing is known of its state: it is not used again.
             with suppress(sqlite3.Error):
                 connection.raw.close()
-            with self._lock:
+            with self.guard:
                 self._open -= 1
             raise
         # More than a few are kept only while they are used.
-        with self._lock:
+        with self.guard:
             kept = len(self._idle) < _IDLE
             if kept:
                 self._idle.append(connection)
@@ -352,24 +389,17 @@ class SqliteStore:
             raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.execute("COMMIT")
 
-    def _before_fork(self) -> None:
-        # The lock is held over the fork: no thread opens a connection meanwhile.
-        end = time.monotonic() + BUSY_SECONDS
-        while True:
-            self._lock.acquire()
-            if self._open == len(self._idle) or time.monotonic() > end:
-                break
-            self._lock.release()
-            time.sleep(0.001)
+    def still(self) -> bool:
+        return self._open == len(self._idle)
+
+    def before_fork(self) -> None:
         while self._idle:
             with suppress(sqlite3.Error):
                 self._idle.pop().raw.close()
             self._open -= 1
 
-    def _after_fork(self, *, child: bool) -> None:
-        # What another thread still used has locks in memory that the child would believe in.
-        self._stranded = self._stranded or (child and self._open > 0)
-        self._lock.release()
+    def strand(self) -> None:
+        self._stranded = True
 
 
 _TABLES = (
@@ -392,16 +422,28 @@ def _close_all(idle: list[_Connection]) -> None:
 
 def _changed(raw: sqlite3.Connection, kind: str, key: str) -> int:
     """Counts a change, within the transaction that makes it."""
+    row = raw.execute("SELECT sequence FROM sequences WHERE kind = ?", (kind,)).fetchone()
+    # Microseconds, or one more: no number stands for two states, also of a file that was restored, or made anew.
+    sequence = max((row[0] if row else 0) + 1, time.time_ns() // 1000)
     raw.execute(
-        "INSERT INTO sequences VALUES (?, 1, 0) ON CONFLICT (kind) DO UPDATE SET sequence = sequence + 1", (kind,)
+        "INSERT INTO sequences VALUES (?, ?, 0) ON CONFLICT (kind) DO UPDATE SET sequence = excluded.sequence",
+        (kind, sequence),
     )
-    (sequence,) = raw.execute("SELECT sequence FROM sequences WHERE kind = ?", (kind,)).fetchone()
     raw.execute("INSERT INTO changes VALUES (?, ?, ?)", (kind, sequence, key))
-    least = sequence - MOST_CHANGES
-    if least > 0:
-        raw.execute("DELETE FROM changes WHERE kind = ? AND sequence <= ?", (kind, least))
-        raw.execute("UPDATE sequences SET least = ? WHERE kind = ?", (least, kind))
+    newest = "SELECT sequence FROM changes WHERE kind = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?"
+    least = raw.execute(newest, (kind, MOST_CHANGES + 1)).fetchone()
+    if least is not None:
+        raw.execute("DELETE FROM changes WHERE kind = ? AND sequence <= ?", (kind, *least))
+        raw.execute("UPDATE sequences SET least = ? WHERE kind = ?", (*least, kind))
     return int(sequence)
+
+
+def _file(path: Path) -> tuple[int, int]:
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used: {error.strerror}.") from None
+    return about.st_dev, about.st_ino
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
@@ -411,22 +453,3 @@ def _is_busy(error: sqlite3.Error) -> bool:
 def _cause(error: sqlite3.Error) -> str:
     """SQLite's own words, which name no value."""
     return f"{error}." if isinstance(error, sqlite3.DatabaseError) else f"{type(error).__name__}."
-
-
-# SQLite's locks belong to a process, and its memory of them is copied by a fork.
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_forking: list[SqliteStore] = []
-
-
-def _before() -> None:
-    _forking[:] = list(_stores)
-    for store in _forking:
-        store._before_fork()
-
-
-def _after(child: bool) -> None:
-    while _forking:
-        _forking.pop()._after_fork(child=child)
-
-
-os.register_at_fork(before=_before, after_in_parent=lambda: _after(False), after_in_child=lambda: _after(True))
