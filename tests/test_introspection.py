@@ -40,6 +40,7 @@ from .issuing import (
     serve,
     token_of,
 )
+from .proving import Client
 
 # Who is asked about what.
 
@@ -451,6 +452,19 @@ def test_an_opaque_token_is_taken_back_here_as_well(serve: App, net: Net) -> Non
         net.tokens["nameless"] = active(iat=NOW)
         with pytest.raises(TypeError, match="jti"):
             tokens.revoke(app.extensions["rampart"].services[Issuers].verify("nameless"))
+
+
+def test_a_bound_token_that_its_issuer_took_back_is_told_to_the_scheme_that_it_came_by(
+    serve: App, net: Net, key: Key
+) -> None:
+    sender = Client()
+    token = token_of(key, cnf={"jkt": sender.jkt})
+    app = serve({**asking(tokens="all"), "jwks": jwks(key)}, RAMPART_DPOP="allowed", TESTING=True)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": sender.proof(token)}
+    net.tokens[token] = {"active": False}
+    plain, proofs = app.test_client().get("/", headers=headers).headers.getlist("WWW-Authenticate")
+    assert plain == 'Bearer realm="api"'
+    assert proofs.startswith("DPoP ") and 'error="invalid_token"' in proofs
 
 
 def test_an_issuer_narrows_its_jwt_and_never_widens_it(serve: App, net: Net, key: Key) -> None:
