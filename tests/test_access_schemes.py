@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
+import hmac
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +26,7 @@ from flask_rampart import (
     require,
     user_or_none,
 )
+from flask_rampart.stores import StoreError
 
 from .conftest import KEYS, NOW, Named, bearer
 
@@ -35,17 +39,18 @@ def rampart(clock: Clock) -> Rampart:
     return Rampart(clock=clock)
 
 
+def make_of(rampart: Rampart, **config: Any) -> Flask:
+    app = Named(__name__)
+    app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
+    app.config.update({"RAMPART_JWT_KEYS": KEYS} if config.pop("keys", True) else {}, **config)
+    app.testing = True
+    rampart.init_app(app)
+    return app
+
+
 @pytest.fixture
 def make(rampart: Rampart) -> Make:
-    def made(**config: Any) -> Flask:
-        app = Named(__name__)
-        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
-        app.config.update({"RAMPART_JWT_KEYS": KEYS} if config.pop("keys", True) else {}, **config)
-        app.testing = True
-        rampart.init_app(app)
-        return app
-
-    return made
+    return functools.partial(make_of, rampart)
 
 
 def ask(app: Flask, path: str = "/", **headers: str) -> tuple[int, str]:
@@ -128,6 +133,31 @@ def test_two_credentials_are_ambiguous_and_none_falls_through(make: Make, rampar
     assert ask(app, **{**bearer("x"), "X-Signature": "right"}) == (400, "auth.ambiguous")
     assert ask(app, **{"X-Signature": "wrong"}) == (401, "auth.invalid")
     assert ask(app, "/jwt", **{"X-Signature": "right"}) == (401, "auth.missing")
+
+
+def test_a_credential_that_is_not_ascii_is_refused_before_the_function(make: Make, rampart: Rampart) -> None:
+    # hmac.compare_digest raises TypeError for it: an error with its traceback for each request of a peer's.
+    rampart.scheme("sig", header="X-Signature")(
+        lambda value: Identity("partner") if hmac.compare_digest(value, "right") else None
+    )
+    rampart.scheme("auth", challenge="Auth", header="Authorization")(
+        lambda value: Identity("other") if hmac.compare_digest(value, "right") else None
+    )
+    app = make()
+    app.get("/")(require(optional=True)(lambda: who()))
+    assert ask(app, **{"X-Signature": "right"}) == (200, "sig partner")
+    assert ask(app, **{"X-Signature": "r\xefght"}) == (401, "auth.invalid")
+    assert ask(app, Authorization="Auth right") == (200, "auth other")
+    assert ask(app, Authorization="Auth r\xefght") == (401, "auth.invalid")
+
+
+def test_a_scheme_that_reads_the_field_of_api_keys_is_refused_beside_them(make: Make, rampart: Rampart) -> None:
+    rampart.scheme("keys", header="x-api-key")(lambda value: Identity("partner"))
+    with pytest.raises(ConfigError, match="same credential as 'api_key'"):
+        make(RAMPART_API_KEYS=True)
+    app = make()
+    app.get("/")(require()(lambda: who()))
+    assert ask(app, **{"X-API-Key": "x"}) == (200, "keys partner")
 
 
 def test_a_scheme_without_a_header_reads_the_request_and_is_asked_last(
@@ -265,6 +295,10 @@ def test_quotas_by_principal_go_by_an_identity(make: Make, rampart: Rampart) -> 
         (("x", "X", "X-Sig: "), "header field"),
         # Every request of a browser has some cookie, and most are not a credential.
         (("x", "X", "cookie"), "leave header= out"),
+        # WSGI has no HTTP_ of the first two, so that the scheme would never be met.
+        (("x", "X", "Content-Type"), "about the message"),
+        (("x", "X", "content-length"), "about the message"),
+        (("x", "X", "Host"), "about the message"),
         # CVE-2025-64484: a server makes one name of both spellings.
         (("x", "X", "X_Sig"), "header field"),
     ],
@@ -314,7 +348,7 @@ def test_a_scheme_a_policy_and_a_loader_come_before_the_first_request(make: Make
 
 def test_an_identity_is_a_principal_that_nobody_can_change() -> None:
     claims = {"team": ["red"]}
-    identity = Identity("ada", scopes="a b", roles="admin staff", claims=claims, issuer="https://a.example")
+    identity = Identity("ada", scopes="a b", roles=["admin staff"], claims=claims, issuer="https://a.example")
     principal: Principal = identity
     assert principal.scopes == {"a", "b"} and principal.roles == {"admin staff"}
     claims["team"].append("blue")
@@ -328,7 +362,26 @@ def test_an_identity_is_a_principal_that_nobody_can_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"id": ""}, {"id": " "}, {"id": None}, {"id": 7}, {"scopes": ["a b"]}, {"scopes": [1]}, {"roles": [""]}]
+    "wrong",
+    [
+        {"id": ""},
+        {"id": " "},
+        {"id": None},
+        {"id": 7},
+        {"scopes": ["a b"]},
+        {"scopes": [1]},
+        {"roles": [""]},
+        {"roles": "ops lead"},
+        {"roles": "ops\tlead"},
+        {"issuer": 7},
+        {"issuer": ["a"]},
+        {"token_id": 7},
+        {"token_id": b"x"},
+        {"authenticated_at": "1"},
+        {"authenticated_at": True},
+        {"authenticated_at": math.nan},
+        {"authenticated_at": math.inf},
+    ],
 )
 def test_an_identity_that_cannot_be_used_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
@@ -414,6 +467,40 @@ def test_a_loader_that_fails_refuses_and_never_reads_as_nobody(
     app = make()
     app.get("/")(require()(lambda: "user" if current_user else "nobody"))
     assert ask(app, **bearer(token())) == (500, "guard.failed")
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_loader_that_says_false_refuses(make: Make, rampart: Rampart, token: Sign, eager: bool) -> None:
+    rampart.user_loader(lambda principal: principal.id == "zero" and 0)
+    app = make(RAMPART_USER_LOADING="eager" if eager else "lazy")
+    app.get("/")(require()(lambda: str(user_or_none())))
+    assert ask(app, **bearer(token())) == (401, "auth.invalid")
+    # Only None and False say that there is nobody: what is empty may be somebody.
+    rampart = Rampart(clock=Clock.manual(NOW))
+    other = make_of(rampart)
+    rampart.user_loader(lambda principal: {})
+    other.get("/")(require()(lambda: str(user_or_none())))
+    assert ask(other, **bearer(token())) == (200, "{}")
+
+
+def test_records_that_cannot_be_read_refuse_for_now_wherever_they_are_asked(
+    make: Make, rampart: Rampart, token: Sign
+) -> None:
+    @rampart.user_loader
+    def load(principal: Principal) -> None:
+        raise StoreError("the records are away")
+
+    rampart.policy("p")(load)
+    app = make()
+    app.get("/user")(require()(lambda: str(current_user)))
+    app.get("/authorize")(require()(lambda: str(rampart.authorize("p"))))
+    app.get("/may")(require()(lambda: str(rampart.may("p"))))
+    app.get("/policy")(require(policy="p")(lambda: "ok"))
+    for path in ("/user", "/authorize", "/may", "/policy"):
+        answer = app.test_client().get(path, headers=bearer(token()))
+        assert (answer.status_code, answer.json["code"]) == (503, "store.unavailable"), path
+        assert answer.headers["Retry-After"] == "1"
+        assert "away" not in answer.text
 
 
 def test_a_loader_may_be_async_in_every_kind_of_view(make: Make, rampart: Rampart, token: Sign) -> None:

@@ -93,3 +93,79 @@ def test_every_setting_has_its_reason_in_the_docs() -> None:
     text = (DOCS / "defaults.md").read_text()
     for field in fields(Settings):
         assert f"`RAMPART_{field.name.upper()}`" in text, field.name
+
+
+_URL = "redis://user:hunter2@host/0"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"RAMPART_ISSUERS": [["introspection", {"client_secret": "hunter2"}]]},
+        {"RAMPART_ISSUERS": "hunter2"},
+        *(
+            {"RAMPART_ISSUERS": [{"issuer": url, "audience": "a"}]}
+            for url in ("https://u:hunter2@id.example", b"hunter2")
+        ),
+        {
+            "RAMPART_ISSUERS": [
+                {"issuer": "https://id.example", "audience": "a", "jwks_uri": "http://u:hunter2@id.example"}
+            ]
+        },
+        {
+            "RAMPART_ISSUERS": [
+                {
+                    "issuer": "https://id.example",
+                    "audience": "a",
+                    "introspection": {
+                        "client_id": "c",
+                        "client_secret": "s",
+                        "endpoint": "https://u:hunter2@id.example",
+                    },
+                }
+            ]
+        },
+        {"RAMPART_STORE": {"url": _URL}},
+        {"RAMPART_STORE": [_URL]},
+        {"RAMPART_STORE": _URL.encode()},
+        {"RAMPART_STORE": _URL.replace("redis", "reddis")},
+        {"RAMPART_LIMIT_STORE": _URL, "RAMPART_LIMITS": "5/minute"},
+        {"RAMPART_LIMIT_STORE": "redis://host?password=hunter2", "RAMPART_LIMITS": "5/minute"},
+        {"RAMPART_RESOURCE": "https://u:hunter2@api.example"},
+        {"RAMPART_RESOURCE": "https://api.example", "RAMPART_RESOURCE_METADATA": {"jwks_uri": "https://u:hunter2@a"}},
+        {"RAMPART_TRUSTED_PROXIES": "http://u:hunter2@proxy"},
+        {"RAMPART_JWT_KEYS": [["secret", "hunter2"]]},
+        {"RAMPART_JWT_KEYS": "hunter2"},
+        {"RAMPART_JWT_ISSUER": {"secret": "hunter2"}},
+        {"RAMPART_JWT_AUDIENCE": [["hunter2"]]},
+        {"RAMPART_DEFAULT": ["hunter2"]},
+        {"RAMPART_CLIENT_CERT": b"hunter2"},
+        {"RAMPART_API_KEYS": {"key": "hunter2"}},
+        {"RAMPART_MAX_BODY": [b"hunter2"]},
+        {"RAMPART_CSP": ["hunter2"]},
+    ],
+)
+def test_no_error_quotes_what_may_be_a_secret(config: dict[str, Any]) -> None:
+    app = Flask(__name__)
+    app.config.update(config)
+    with pytest.raises(ConfigError) as caught:
+        Rampart(app)
+    error: BaseException | None = caught.value
+    assert "RAMPART_" in str(error)
+    while error is not None and not error.__suppress_context__:
+        assert "hunter2" not in str(error)
+        error = error.__cause__ or error.__context__
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_show_no_secret() -> None:
+    shown = repr(
+        Settings.read(
+            {
+                "RAMPART_JWT_KEYS": [{"alg": "HS256", "secret": "hunter2" * 5}],
+                "RAMPART_STORE": _URL,
+                "RAMPART_ISSUERS": [{"introspection": {"client_secret": "hunter2"}}],
+            }
+        )
+    )
+    assert "hunter2" not in shown and "jwt_leeway=30" in shown

@@ -25,6 +25,7 @@ from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, pub
 from flask_rampart.access import Schemes
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import AppState, Check, current_exchange, unseen
+from flask_rampart.stores import StoreError
 
 from .conftest import bearer
 
@@ -664,6 +665,57 @@ def test_a_guard_that_cannot_be_bound_stops_every_request(make_app: App) -> None
     for path in ("/guarded", "/other", "/absent"):
         with pytest.raises(ConfigError, match="RAMPART_JWT_KEYS"):
             app.test_client().get(path)
+
+
+def test_whatever_stops_the_first_request_stops_all_of_them_cheaply(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(lambda: "open")
+    state, tried = app.extensions["rampart"], []
+
+    def fail(_: Flask) -> None:
+        tried.append(1)
+        try:
+            raise OSError("hunter2")
+        except OSError as error:
+            raise KeyError("hunter2") from error
+
+    state.at_seal.append(fail)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    for _ in range(5):
+        answer = app.test_client().get("/")
+        assert answer.status_code == 500 and "hunter2" not in answer.text
+    depths = set()
+    for _ in range(5):
+        with pytest.raises(KeyError) as caught:
+            state.seal()
+        assert isinstance(caught.value.__cause__, OSError)
+        depths.add(len(caught.traceback))
+    assert len(tried) == 1 and len(depths) == 1
+
+
+def test_a_store_that_is_away_at_the_first_request_stops_no_later_one(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(lambda: "open")
+    away = [True]
+
+    def reach(_: Flask) -> None:
+        if away:
+            raise StoreError("away")
+
+    app.extensions["rampart"].at_seal.append(reach)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert app.test_client().get("/").status_code == 500
+    away.clear()
+    assert app.test_client().get("/").text == "open"
+
+
+def test_a_rule_without_a_view_stops_nothing(make_app: App) -> None:
+    app = make_app(RAMPART_RESOURCE="https://api.example")
+    app.add_url_rule("/files/<name>", "files", build_only=True)
+    app.get("/")(require(scopes="read")(never))
+    assert app.test_client().get("/").status_code == 401
+    found = app.test_client().get("/.well-known/oauth-protected-resource").json
+    assert found["scopes_supported"] == ["read"]
 
 
 # OPTIONS, errors, hooks of the user

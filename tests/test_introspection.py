@@ -40,6 +40,7 @@ from .issuing import (
     serve,
     token_of,
 )
+from .proving import Client
 
 # Who is asked about what.
 
@@ -176,9 +177,9 @@ def test_the_endpoint_is_found_in_the_issuers_metadata(serve: App, net: Net, clo
     net.documents[place] = {"issuer": ISSUER}
     assert code(app, "t0") == "auth.unavailable"
     net.documents[place] = {"issuer": "https://evil.example", "introspection_endpoint": f"{ISSUER}/i"}
-    assert code(app, "t0") == "auth.unavailable"
+    assert code(app, "t5") == "auth.unavailable"
     net.documents[place] = {"issuer": ISSUER, "introspection_endpoint": "http://id.example/i"}
-    assert code(app, "t0") == "auth.unavailable"
+    assert code(app, "t6") == "auth.unavailable"
     clock.advance(5)
     net.documents[place] = {"issuer": ISSUER, "introspection_endpoint": f"{ISSUER}/i"}
     assert code(app, "t0") == code(app, "t1") == "ok"
@@ -360,8 +361,8 @@ def test_an_answer_is_read_by_the_rules_of_a_token(net: Net, clock: Clock) -> No
     compared = 0
     for name, value in itertools.product(names, values):
         claims = active(**{name: value})
-        if value is ... and name in ("exp", "iss"):
-            continue  # an answer may leave these out, a token may not
+        if (value is ... and name in ("exp", "iss")) or (value is None and name not in answers._DECISIVE):
+            continue  # an answer may leave these out, or write null for what a token has not; a token may not
         try:
             said = native.judge(signer.sign(json.dumps(claims)))
         except ValueError:
@@ -451,6 +452,19 @@ def test_an_opaque_token_is_taken_back_here_as_well(serve: App, net: Net) -> Non
         net.tokens["nameless"] = active(iat=NOW)
         with pytest.raises(TypeError, match="jti"):
             tokens.revoke(app.extensions["rampart"].services[Issuers].verify("nameless"))
+
+
+def test_a_bound_token_that_its_issuer_took_back_is_told_to_the_scheme_that_it_came_by(
+    serve: App, net: Net, key: Key
+) -> None:
+    sender = Client()
+    token = token_of(key, cnf={"jkt": sender.jkt})
+    app = serve({**asking(tokens="all"), "jwks": jwks(key)}, RAMPART_DPOP="allowed", TESTING=True)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": sender.proof(token)}
+    net.tokens[token] = {"active": False}
+    plain, proofs = app.test_client().get("/", headers=headers).headers.getlist("WWW-Authenticate")
+    assert plain == 'Bearer realm="api"'
+    assert proofs.startswith("DPoP ") and 'error="invalid_token"' in proofs
 
 
 def test_an_issuer_narrows_its_jwt_and_never_widens_it(serve: App, net: Net, key: Key) -> None:

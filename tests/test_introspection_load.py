@@ -62,6 +62,7 @@ def test_no_answer_outlives_the_tokens_end(serve: App, net: Net, clock: Clock) -
     net.down = True
     assert code(app, "opaque") == "auth.unavailable"
     net.down = False
+    clock.advance(introspection.UNJUDGED)
     net.tokens["opaque"] = {"active": False}
     assert code(app, "opaque") == "token.invalid"
 
@@ -219,7 +220,7 @@ def test_a_request_does_not_wait_for_longer_than_the_timeout(
 
 
 @pytest.mark.parametrize(
-    ("status", "asked"), [(0, 3), (500, 3), (503, 3), (302, 3), (401, 1), (403, 1), (404, 1), (429, 1)]
+    ("status", "asked"), [(0, 3), (500, 3), (503, 3), (302, 3), (401, 1), (403, 3), (404, 3), (405, 3), (429, 1)]
 )
 def test_after_failures_nobody_is_asked_for_a_while(
     serve: App, net: Net, clock: Clock, status: int, asked: int, caplog: pytest.LogCaptureFixture
@@ -228,19 +229,20 @@ def test_after_failures_nobody_is_asked_for_a_while(
     net.tokens.update({f"t{n}": active() for n in range(40)})
     assert code(app, "t39") == "ok"
     net.asked.clear()
+    clock.advance(introspection.TRUSTED)
     net.status = status
     with caplog.at_level(logging.WARNING):
         for n in range(20):
             refused = app.test_client().get("/", headers=bearer(f"t{n}"))
             assert refused.status_code == 503 and refused.json["code"] == "auth.unavailable"
-            assert 1 <= int(refused.headers["Retry-After"]) <= 2 and "WWW-Authenticate" not in refused.headers
+            assert 1 <= int(refused.headers["Retry-After"]) <= 5 and "WWW-Authenticate" not in refused.headers
         assert len(net.asked) == asked
         assert code(app, "t39") == "ok"  # believed a moment ago
-        # About one question a minute at the end.
+        # About one question a minute at the end; one in some seconds where that may be about this one token.
         for _ in range(600):
             clock.advance(1)
             code(app, "t20")
-        assert len(net.asked) <= asked + 20
+        assert len(net.asked) <= asked + (120 if status in (403, 404, 405) else 20)
         net.status = 200
         clock.advance(2 * LONGEST_BACK_OFF)
         assert code(app, "t21") == code(app, "t22") == "ok"
@@ -267,7 +269,7 @@ def test_one_failure_among_answers_closes_nothing(serve: App, net: Net) -> None:
     assert len(net.asked) == 12
 
 
-def test_after_an_outage_one_question_finds_out(serve: App, net: Net, clock: Clock) -> None:
+def test_after_an_outage_a_few_questions_find_out(serve: App, net: Net, clock: Clock) -> None:
     net.tokens.update({f"t{n}": active() for n in range(40)})
     app = serve(asking(timeout=30))
     net.down = True
@@ -280,12 +282,13 @@ def test_after_an_outage_one_question_finds_out(serve: App, net: Net, clock: Clo
     with ThreadPoolExecutor(20) as pool:
         found = [pool.submit(code, app, f"t{n}") for n in range(20)]
         until = time.monotonic() + 9
-        while sum(each.done() for each in found) < 19 and time.monotonic() < until:
+        few = introspection.PROBES
+        while sum(each.done() for each in found) < 20 - few and time.monotonic() < until:
             time.sleep(0.002)
-        assert [each.result() for each in found if each.done()] == ["auth.unavailable"] * 19
+        assert [each.result() for each in found if each.done()] == ["auth.unavailable"] * (20 - few)
         net.gate.set()
-        assert sorted(each.result() for each in found)[-1] == "ok"
-    assert len(net.asked) == 1
+        assert [each.result() for each in found].count("ok") == few
+    assert len(net.asked) == few
     assert code(app, "t30") == "ok"
 
 

@@ -33,7 +33,9 @@ def test_200_threads_at_the_first_use_make_one_fetch(serve: App, net: Net, key: 
         while not net.fetched:
             time.sleep(0.001)
         net.gate.set()
-        assert {answer.result() for answer in answers} == {"ok"}
+        found = [answer.result() for answer in answers]
+    # As many wait as have a place; anybody can name an issuer, so others are told to come again.
+    assert set(found) <= {"ok", "auth.unavailable"} and found.count("ok") >= keys.MOST_WAITING_FIRST
     assert net.fetched == [f"{ISSUER}/keys"]
 
 
@@ -372,7 +374,8 @@ def test_500_requests_at_the_end_of_the_keys_make_one_fetch(serve: App, net: Net
         while len(net.fetched) < 2:
             time.sleep(0.001)
         net.gate.set()
-        assert {each.result() for each in found} == {"ok"}
+        said = [each.result() for each in found]
+    assert set(said) <= {"ok", "auth.unavailable"} and said.count("ok") >= keys.MOST_WAITING_FIRST
     assert len(net.fetched) == 2
 
 

@@ -137,6 +137,31 @@ def test_a_server_that_is_not_there_is_a_failure() -> None:
         get(port)
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "expected"),
+    [
+        (b"400 No", b'{"error":"invalid_client"}', (401, 0)),
+        (b"400 No", b'{"error":"invalid_request"}', (400, 0)),
+        (b"400 No", b"[1]", (400, 0)),
+        (b"400 No", b"[" * 5000, (400, 0)),
+        (b"403 No", b'{"error":"invalid_client"}', (403, 0)),
+        (b"429 No\r\nRetry-After: 17", b"", (429, 17)),
+        (b"429 No\r\nRetry-After: -1", b"", (429, 0)),
+        (b"429 No\r\nRetry-After: Wed, 21 Oct 2099 07:28:00 GMT", b"", (429, 0)),
+        (b"429 No\r\nRetry-After: 99999999999999999999", b"", (429, 0)),
+    ],
+)
+def test_an_answer_to_a_question_says_who_is_wrong_and_for_how_long(
+    head: bytes, body: bytes, expected: tuple[int, int]
+) -> None:
+    # RFC 6749 section 5.2: a wrong secret may be answered with 400.
+    with raw(saying(b"HTTP/1.1 " + head + b"\r\nContent-Length: %d\r\n\r\n" % len(body), body)) as port:
+        with pytest.raises(FetchFailed) as caught:
+            url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 5
+            fetch(url, allow_private=True, allow_http=True, deadline=deadline, form=Form(b"token=a"))
+        assert (caught.value.status, caught.value.retry_after) == expected
+
+
 def test_a_question_is_posted_and_its_secret_follows_no_redirect(server: Server) -> None:
     received: list[bytes] = []
 

@@ -280,6 +280,8 @@ def test_only_the_current_actor_counts() -> None:
     foreign = acting({"sub": "relay", "iss": "https://other.example"})
     assert not is_actor(foreign, "relay")
     assert is_actor(foreign, "relay", issuer="https://other.example")
+    # An issuer that came out empty is not one that was left out.
+    assert not is_actor(ada, "relay", issuer="") and not is_actor(foreign, "relay", issuer="")
     with pytest.raises(TypeError):
         is_actor(ada)
 

@@ -11,7 +11,19 @@ import pytest
 from blinker import NamedSignal
 from flask import Flask, abort, current_app, g, request
 
-from flask_rampart import Clock, Denied, Identity, KeyInfo, Rampart, limit, require, signals, validate
+from flask_rampart import (
+    Clock,
+    Denied,
+    Identity,
+    KeyInfo,
+    Rampart,
+    current_principal,
+    current_user,
+    limit,
+    require,
+    signals,
+    validate,
+)
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import EXTENSION
 
@@ -274,3 +286,103 @@ def test_a_scheme_of_the_apps_own_is_heard_like_any(app: Flask, rampart: Rampart
     assert ears.names == ["principal_authenticated"]
     get("/any", headers={"X-Signature": "wrong"})
     assert ears.names == ["authentication_failed", "request_refused"]
+
+
+# What a receiver runs into
+
+
+def gone(app: Flask, rampart: Rampart) -> list[str]:
+    """An app whose users are gone, and what its loader was asked."""
+    asked: list[str] = []
+    rampart.user_loader(lambda principal: asked.append(principal.id))
+    app.add_url_rule("/me", "me", require()(lambda: str(current_user)))
+    return asked
+
+
+def test_a_refusal_inside_a_receiver_does_not_call_it_again(
+    app: Flask, rampart: Rampart, ears: Ears, token: Sign
+) -> None:
+    # Two signals that each told of what their own receivers ran into doubled with each level.
+    asked = gone(app, rampart)
+    called: list[str] = []
+
+    def read(sender: Flask, *, code: str, **_: Any) -> None:
+        called.append(code)
+        str(current_user)
+
+    for signal in (signals.request_refused, signals.authentication_failed, signals.access_denied):
+        signal.connect(read, sender=app)
+    lines: list[str] = []
+    app.teardown_request(lambda error: lines.extend(app.extensions[EXTENSION].exchange(request).codes))
+    answer = app.test_client().get("/me", headers=bearer(token()))
+    assert answer.json["code"] == "auth.invalid"
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
+    assert called == ["auth.invalid", "auth.invalid"]
+    assert ears.names == ["principal_authenticated", "authentication_failed", "request_refused"]
+    assert asked == ["ada"] and lines == ["auth.invalid"]
+
+
+def test_a_user_who_is_gone_is_refused_once_however_often_it_is_read(
+    app: Flask, rampart: Rampart, ears: Ears, token: Sign
+) -> None:
+    asked = gone(app, rampart)
+    found: list[Denied] = []
+
+    def stubborn() -> str:
+        for _ in range(3):
+            try:
+                str(current_user)
+            except Denied as denied:
+                found.append(denied)
+        return "ok"
+
+    app.add_url_rule("/stubborn", "stubborn", require()(stubborn))
+    assert app.test_client().get("/stubborn", headers=bearer(token())).text == "ok"
+    assert len({id(denied) for denied in found}) == 1 and asked == ["ada"]
+    assert ears.names == ["principal_authenticated", "authentication_failed", "request_refused"]
+
+
+def test_what_a_receiver_runs_into_is_not_noted_at_a_request_that_is_admitted(
+    app: Flask, rampart: Rampart, ears: Ears, token: Sign
+) -> None:
+    gone(app, rampart)
+    rampart.policy("never")(lambda principal: False)
+
+    def curious(sender: Flask, **_: Any) -> None:
+        try:
+            rampart.authorize("never")
+        finally:
+            str(current_user)
+
+    signals.principal_authenticated.connect(curious, sender=app)
+    lines: list[str] = []
+    app.teardown_request(lambda error: lines.extend(app.extensions[EXTENSION].exchange(request).codes))
+    assert app.test_client().get("/any", headers=bearer(token())).text == "ok"
+    assert lines == [] and ears.names == ["principal_authenticated"]
+    # What the view itself runs into afterwards is noted, and told.
+    assert app.test_client().get("/me", headers=bearer(token())).json["code"] == "auth.invalid"
+    assert lines == ["auth.invalid"]
+    assert ears.names == ["principal_authenticated", "authentication_failed", "request_refused"]
+
+
+@pytest.mark.parametrize("schemes", [("jwt",), ("jwt", "api_key")])
+def test_a_receiver_cannot_change_who_is_calling(rampart: Rampart, token: Sign, schemes: tuple[str, ...]) -> None:
+    app = Flask(__name__)
+    app.config.update(
+        RAMPART_ACCESS_LOG="off",
+        RAMPART_LIMIT_STORE="memory://",
+        RAMPART_JWT_KEYS=KEYS,
+        RAMPART_API_KEYS="api_key" in schemes,
+    )
+    app.testing = True
+    rampart.init_app(app)
+    app.add_url_rule("/", "who", require("jwt")(lambda: current_principal.id))
+    app.add_url_rule("/scope", "scope", require("jwt", scopes="root")(lambda: "ok"))
+
+    def promote(sender: Flask, *, exchange: Exchange, **_: Any) -> None:
+        exchange.principal = Identity("eve", scopes="root")
+
+    signals.principal_authenticated.connect(promote, sender=app)
+    get = app.test_client().get
+    assert get("/", headers=bearer(token())).text == "ada"
+    assert get("/scope", headers=bearer(token())).json["code"] == "auth.scope"

@@ -332,6 +332,41 @@ def test_public_keys_are_served_and_secrets_never(make_app: App) -> None:
     assert not {"d", "p", "q", "k"} & {name for key in keys for name in key}
 
 
+PUBLISHED = {"RAMPART_JWKS_PATH": "/keys", "RAMPART_JWT_KEYS": [{"kid": "k", "alg": "ES256", "pem": pem()}]}
+
+
+def test_published_keys_are_read_by_pages_of_other_sites_and_not_sent_twice(make_app: App) -> None:
+    client = make_app(**PUBLISHED).test_client()
+    answer = client.get("/keys")
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    again = client.get("/keys", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", answer.headers["ETag"])
+    assert again.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert client.get("/keys", headers={"If-None-Match": '"another"'}).data == answer.data
+    # Workers with the same keys agree, and other keys are told apart.
+    assert make_app(**PUBLISHED).test_client().get("/keys").headers["ETag"] == answer.headers["ETag"]
+    other = {**PUBLISHED, "RAMPART_JWT_KEYS": [{"kid": "k", "alg": "ES256", "pem": pem()}]}
+    assert make_app(**other).test_client().get("/keys").headers["ETag"] != answer.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", ["/keys", "/keys/"])
+def test_a_route_of_the_apps_own_where_keys_are_published_stops_the_start_up(make_app: App, path: str) -> None:
+    app = make_app(**PUBLISHED)
+    app.get(path, endpoint="mine")(lambda: "mine")
+    with pytest.raises(ConfigError, match=r"mine has the route /keys.* RAMPART_JWKS_PATH"):
+        app.extensions["rampart"].seal()
+
+
+def test_what_is_beside_the_published_keys_is_no_route_there(make_app: App) -> None:
+    app = make_app(**PUBLISHED)
+    app.post("/keys")(lambda: "posted")
+    app.get("/<path:rest>")(lambda rest: rest)
+    app.add_url_rule("/keys", "elsewhere", build_only=True)
+    client = app.test_client()
+    assert client.post("/keys").text == "posted" and client.get("/keysx").text == "keysx"
+    assert client.get("/keys").mimetype == "application/jwk-set+json"
+
+
 def test_another_app_verifies_by_the_published_keys(make_app: App) -> None:
     issuer = make_app(
         RAMPART_JWKS_PATH="/keys",

@@ -233,8 +233,24 @@ def _nearest(key: str) -> str:
 Reader = Callable[[str, Any], Any]
 
 
+def shown(value: object) -> str:
+    """*value* as an error may quote it; its type alone where a secret may be in it: in a collection, or in a URL that
+    has a user or a query.
+
+    >>> shown("yes"), shown("redis://:hunter2@host"), shown({"secret": "hunter2"})
+    ("'yes'", 'str', 'dict')
+    """
+    if isinstance(value, str):
+        plain = "@" not in value and not ("://" in value and "?" in value)
+    else:
+        plain = value is None or isinstance(value, (int, float))
+    return repr(value) if plain else type(value).__name__
+
+
 def _wrong(key: str, value: object, wanted: str) -> ConfigError:
-    return ConfigError(f"{key} must be {wanted}, not {type(value).__name__} {value!r}.")
+    what = shown(value)
+    kind = type(value).__name__
+    return ConfigError(f"{key} must be {wanted}, not {kind if what == kind else f'{kind} {what}'}.")
 
 
 def _integer(low: int, high: int, unit: str) -> Reader:
@@ -280,7 +296,7 @@ def _choice(*words: str) -> Reader:
     def read(key: str, value: Any) -> str:
         if not isinstance(value, str) or value not in words:
             hint = nearest(value, words) if isinstance(value, str) else ""
-            raise ConfigError(f"{key} must be one of {', '.join(map(repr, words))}, not {value!r}.{hint}")
+            raise ConfigError(f"{key} must be one of {', '.join(map(repr, words))}, not {shown(value)}.{hint}")
         return value
 
     return read
@@ -305,6 +321,13 @@ def _path(key: str, value: Any) -> str:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(key, value, "a text that is not empty")
+    return value
+
+
+def _address(key: str, value: Any) -> str:
+    # The value is never quoted: a password may be in it.
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{key} must be a text that is not empty, not {type(value).__name__}.")
     return value
 
 
@@ -335,7 +358,9 @@ def _issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
         raise ConfigError(f"{key} must be a list of issuers, not empty.")
     for index, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise ConfigError(f"{key}[{index}] must be a dict with 'issuer' and 'audience', not {entry!r}.")
+            raise ConfigError(
+                f"{key}[{index}] must be a dict with 'issuer' and 'audience', not {type(entry).__name__}."
+            )
     return tuple(dict(entry) for entry in entries)
 
 
@@ -348,7 +373,7 @@ def _resource(key: str, value: Any) -> str:
     except ValueError:
         plain = False
     if not plain or not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {value!r}.")
+        raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {shown(value)}.")
     return text
 
 
@@ -363,7 +388,7 @@ def _client_cert(key: str, value: Any) -> str:
         hint = nearest(value, ("off", "server", "header:Client-Cert")) if isinstance(value, str) else ""
         raise ConfigError(
             f"{key} must be 'off', 'server', or 'header:' and the name of a header field (letters, digits, hyphens), "
-            f"not {value!r}.{hint}"
+            f"not {shown(value)}.{hint}"
         )
     return value
 
@@ -379,7 +404,8 @@ def _networks(key: str, value: Any) -> tuple[str, ...]:
                 network = ip_network(text)
             except ValueError as error:
                 raise ConfigError(
-                    f"{key}: {text!r} is no network such as '10.0.0.0/8', and not 'unix': {error}."
+                    f"{key}: {shown(text)} is no network such as '10.0.0.0/8', and not 'unix'"
+                    f"{'' if '@' in text else f': {error}'}."
                 ) from None
             if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
                 raise ConfigError(
@@ -435,7 +461,7 @@ _READERS: dict[str, Reader] = {
     "api_keys": _boolean,
     "api_key_prefix": _text,
     "api_key_environment": _choice("live", "test"),
-    "store": _text,
+    "store": _address,
     "store_prefix": _text,
     "limits": _quotas,
     "limit_store": _text,

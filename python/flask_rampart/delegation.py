@@ -68,7 +68,11 @@ def is_actor(principal: Principal, *actors: str, issuer: str | None = None) -> b
     if not actors:
         raise TypeError("is_actor(principal, ...) takes one actor or more")
     chain = principal_actors(principal)
-    return bool(chain) and chain[0].id in actors and chain[0].issuer == (issuer or principal.issuer or "")
+    return (
+        bool(chain)
+        and chain[0].id in actors
+        and chain[0].issuer == (principal.issuer or "" if issuer is None else issuer)
+    )
 
 
 def principal_client(principal: Principal) -> str | None:

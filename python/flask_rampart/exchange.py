@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ENVIRON_KEY = "flask_rampart.exchange"
 """Where the edge leaves the exchange for the app that it wraps, which takes it out."""
 
+BUILT_IN = frozenset(("jwt", "api_key"))
+"""The kinds of credentials that Rampart itself checks."""
+
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """What a scope is made of (RFC 6749 section 3.3)."""
 
@@ -58,6 +61,30 @@ class Principal(Protocol):
     @property
     def token_id(self) -> str | None:
         """Names the credential, such as a token's ``jti``."""
+
+
+class Renamed:
+    """A principal of another kind, such as ``rampart.tokens.verify(...)`` gives, as a scheme of the app's found it."""
+
+    __slots__ = ("_found", "kind", "origin")
+
+    def __init__(self, found: Any, kind: str) -> None:
+        self._found = found
+        self.kind = kind
+        #: The kind of the credential itself: what asks what it is, and not who found it, goes by that.
+        origin = found.origin if isinstance(found, Renamed) else getattr(found, "kind", None)
+        self.origin: str = origin if origin in BUILT_IN else kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)  # a copy that is being made has nothing yet to ask
+        return getattr(self._found, name)
+
+
+def origin_of(principal: Principal) -> str:
+    """The kind of the credential itself, whichever scheme found it: an API key that a scheme of the app's took from
+    another place stays an API key, without an age and with its own quota."""
+    return principal.origin if isinstance(principal, Renamed) else principal.kind
 
 
 class Scheme(Protocol):
@@ -119,7 +146,10 @@ class Exchange:
     limits: tuple[tuple[Any, str], ...] = ()
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
     user: tuple[Principal, Any] | None = None
-    """The app's own user, and the principal that it was loaded for, once somebody asked for it."""
+    """The app's own user, or the refusal if there is none, and the principal that it was loaded for, once somebody
+    asked for it."""
+    telling: bool = False
+    """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
     body: Any = NOT_CHECKED
     """The checked body, once a guard has set it."""
 
@@ -131,10 +161,13 @@ class Exchange:
         self.environ = environ
 
     def refuse(self, denied: Denied) -> Denied:
-        """Notes a refusal, once, and marks it with the request's id."""
+        """Notes a refusal, once, and marks it with the request's id. What a receiver of a signal ran into is not
+        noted and not told: it decides nothing, and telling of it would call the same receiver again."""
         if denied is self.refusal:
             return denied
         denied.request_id = self.id
+        if self.telling:
+            return denied
         self.codes += (denied.problem.code,)
         self.refusal = denied
         if request_refused.receivers or authentication_failed.receivers or access_denied.receivers:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from flask.sansio.blueprints import Blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -31,6 +32,8 @@ from .validation import Bounds, hardened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from werkzeug.wrappers import Response as WerkzeugResponse
 
 S = TypeVar("S")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -108,7 +111,9 @@ class Rampart:
             state.at_seal.append(tokens.check)
             if settings.jwks_path is not None:
                 state.open_endpoints.add(_JWKS)
-                _serve_keys(app, tokens, settings.jwks_path)
+                path = settings.jwks_path
+                _serve_keys(app, tokens, path)
+                state.at_seal.append(lambda app: _has_place(app, path))
         if binding is not None:
             state.at_seal.append(binding.open)
         if settings.issuers:
@@ -308,6 +313,8 @@ def _scopes(state: AppState) -> set[str]:
     """The scopes that any view of the app demands."""
     found: set[str] = set()
     for rule in state.app.url_map.iter_rules():
+        if rule.endpoint not in state.app.view_functions:
+            continue  # a rule for url_for alone (build_only)
         for method in rule.methods or ():
             for guard, _ in state.guards_of(rule.endpoint, method):
                 if isinstance(guard, require):
@@ -346,13 +353,31 @@ def _serve_keys(app: Flask, tokens: Tokens, path: str) -> None:
     if document == '{"keys": []}':
         raise ConfigError("RAMPART_JWKS_PATH: RAMPART_JWT_KEYS has no public key to serve; a shared secret is none.")
 
+    tag = hashlib.sha256(document.encode()).hexdigest()[:32]
+
     @public
-    def keys() -> Response:
-        return Response(
-            document, mimetype="application/jwk-set+json", headers={"Cache-Control": f"public, max-age={_KEYS_FRESH}"}
-        )
+    def keys() -> WerkzeugResponse:
+        response = Response(document, mimetype="application/jwk-set+json")
+        response.headers["Cache-Control"] = f"public, max-age={_KEYS_FRESH}"
+        # Public keys are for pages of other sites too, wherever these are isolated.
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.set_etag(tag)
+        return response.make_conditional(request)
 
     app.add_url_rule(path, _JWKS, keys, methods=["GET"])
+
+
+def _has_place(app: Flask, path: str) -> None:
+    """Refuses another route at *path*: whichever was added first would win, and others would find no keys."""
+    (ours,) = app.url_map.iter_rules(_JWKS)
+    for rule in app.url_map.iter_rules():
+        served = "GET" in (rule.methods or ("GET",)) and not rule.build_only
+        same = rule.rule.rstrip("/") == path.rstrip("/") and (rule.host, rule.subdomain) == (ours.host, ours.subdomain)
+        if rule.endpoint != _JWKS and served and same:
+            raise ConfigError(
+                f"{rule.endpoint} has the route {rule.rule}, where RAMPART_JWKS_PATH serves the public keys. Remove "
+                "it, or choose another path."
+            )
 
 
 _JWKS = "rampart_jwks"

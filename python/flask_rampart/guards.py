@@ -35,6 +35,8 @@ from .refusals import response_to
 from .stores import StoreError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from flask.sansio.blueprints import Blueprint
     from werkzeug.wrappers import Response
 
@@ -127,7 +129,8 @@ class AppState:
         self._seat: dict[Guard, str] = {}
         self._epoch = 0
         self.sealed = False
-        self._failed: ConfigError | None = None
+        self._failed: Exception | None = None
+        self._failed_at: TracebackType | None = None
         self._lock = Lock(reentrant=True)
 
     def exchange(self, request: Any) -> Exchange:
@@ -227,14 +230,19 @@ class AppState:
         """Binds every view's guards. Before the first request; again raises what it raised."""
         with self._lock:
             if self._failed is not None:
-                raise self._failed
+                # Without the frames of those who met it before, which would grow with each request.
+                raise self._failed.with_traceback(self._failed_at)
             if self.sealed:
                 return
             self._epoch = declarations.epoch()
             try:
                 self._seal(self.app)
-            except ConfigError as error:
-                self._failed = error
+            except StoreError:
+                # Records may be to be had again at the next request.
+                raise
+            except Exception as error:
+                # Whatever it is, it would be the same again, and cost each request as much.
+                self._failed, self._failed_at = error, error.__traceback__
                 raise
             self.sealed = True
 
@@ -355,13 +363,18 @@ def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
             return error
         raise
     except StoreError as error:
-        # Its text names the store and the kind of failure; a traceback would show what was asked.
-        current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
-        return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
+        return unreadable(exchange, error)
     except Exception as error:
         current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
         return Denied.of("guard.failed", reason=type(error).__name__)
     return None
+
+
+def unreadable(exchange: Exchange, error: StoreError) -> Denied:
+    """The refusal of a request for which records were needed and could not be read. Logged."""
+    # Its text names the store and the kind of failure; a traceback would show what was asked.
+    current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
+    return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
 
 
 def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:

@@ -30,9 +30,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ._native import Clock, LimitSet, LimitStore, Quota, Verdict, client_key
-from .config import Settings, nearest
+from .config import Settings, nearest, shown
 from .errors import ConfigError, Denied
-from .exchange import Exchange
+from .exchange import BUILT_IN, Exchange, origin_of
 from .guards import AppState, Check, Guard, Stage
 
 KeyFunction = Callable[[], "str | None"]
@@ -181,7 +181,7 @@ class Limits:
     def meter(self, exchange: Exchange) -> Denied | None:
         """Charges a request to the quota that its API key has of its own, if it has one."""
         who = exchange.principal
-        if who is None or who.kind != "api_key" or who.token_id is None:
+        if who is None or origin_of(who) != "api_key" or who.token_id is None:
             return None
         line, quota = self.terms(who.token_id)
         if quota is None:
@@ -200,10 +200,8 @@ class Limits:
             return LimitStore.local(self._clock)
         if not url.startswith("shm://"):
             known = ("shm://", "shm:///directory", "memory://")
-            # Another's spelling may hide a password.
-            shown = url if "@" not in url else f"{url.partition('://')[0]}://..." if "://" in url else "..."
             raise ConfigError(
-                f"RAMPART_LIMIT_STORE: {shown!r} is not one of {', '.join(known)}.{nearest(shown, known)}"
+                f"RAMPART_LIMIT_STORE: {shown(url)} is not one of {', '.join(known)}.{nearest(url, known)}"
             )
         directory = url[len("shm://") :] or _private_directory()
         name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
@@ -244,19 +242,22 @@ def _key(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Callable[[E
             who = exchange.principal
             if who is None:
                 return fallback(exchange)
-            if who.kind == "api_key" and who.id.startswith("key:"):
+            origin = origin_of(who)
+            if origin == "api_key" and who.id.startswith("key:"):
                 # It is nobody's: whoever is named so by a token does not share its quota.
                 return f"api_key:{who.id}"
             issuer = who.issuer or ""
             # With its length, so that no issuer and id together read as another pair.
-            return f"principal:{len(issuer)}:{issuer}:{who.id}"
+            # Whom a scheme of the app's names is not known to be whom a token names so.
+            space = "principal" if origin in BUILT_IN else f"scheme:{origin}"
+            return f"{space}:{len(issuer)}:{issuer}:{who.id}"
 
         return principal
     if by == "api_key":
 
         def api_key(exchange: Exchange) -> str:
             who = exchange.principal
-            if who is None or who.kind != "api_key" or not who.token_id:
+            if who is None or origin_of(who) != "api_key" or not who.token_id:
                 return fallback(exchange)
             return f"api_key:{limits.terms(who.token_id)[0]}"
 

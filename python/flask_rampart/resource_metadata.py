@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response
 
-from .config import Settings, nearest
+from .config import Settings, nearest, shown
 from .errors import ConfigError
 from .exchange import SCOPE
 
@@ -165,5 +165,5 @@ def _url(name: str, value: Any) -> str:
     except ValueError:
         parts = None
     if parts is None or parts.scheme != "https" or not parts.hostname or parts.username:
-        raise ConfigError(f"{_SETTING}: {name!r} must be an https URL, not {value!r}.")
+        raise ConfigError(f"{_SETTING}: {name!r} must be an https URL, not {shown(value)}.")
     return str(value)

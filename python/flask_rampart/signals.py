@@ -4,6 +4,7 @@ Each is a blinker signal, as Flask's own are. The sender is the Flask app. Recei
 under the app context, before the answer leaves; an async one is waited for.
 
 What a receiver does changes no decision: what it raises is logged, and the other receivers are called all the same.
+What is refused to a receiver, such as a ``current_user`` that is gone, is neither noted at the request nor told.
 Where nobody listens, nothing is made and nothing is sent.
 
 No signal carries a credential. ``exchange`` is the request as the guards see it; its ``environ`` is the peer's, with
@@ -70,6 +71,10 @@ def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:
     """
     if not signal.receivers:
         return
+    exchange: Exchange | None = facts.get("exchange")
+    already = exchange is not None and exchange.telling
+    if exchange is not None:
+        exchange.telling = True
     try:
         if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]
             _send(signal, app, facts)
@@ -79,6 +84,9 @@ def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:
                 _send(signal, app, facts)
     except Exception:
         app.logger.exception("%s could not be sent to all of its receivers.", signal.name)
+    finally:
+        if exchange is not None:
+            exchange.telling = already
 
 
 def _send(signal: NamedSignal, app: Flask, facts: dict[str, Any]) -> None:

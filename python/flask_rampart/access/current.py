@@ -9,8 +9,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange, Principal
-from ..guards import AppState, current_exchange
+from ..exchange import Exchange, Principal, Scheme
+from ..guards import AppState, current_exchange, unreadable
+from ..stores import StoreError
 from ..waiting import settle
 from .roles import RoleBook
 from .schemes import Schemes
@@ -108,19 +109,26 @@ class Users:
         if exchange.user is None or exchange.user[0] is not principal:
             if self._loader is None:
                 raise ConfigError("There is no user loader: declare one by @rampart.user_loader.")
-            exchange.user = (principal, settle(self._loader, principal))
-        if exchange.user[1] is not None:
-            return None
-        scheme = schemes.get(principal.kind)
-        headers = scheme.challenge.refused(("auth.invalid", "no user")).extra_headers if scheme is not None else ()
-        return Denied.of("auth.invalid", reason="no user", headers=headers)
+            found = settle(self._loader, principal)
+            # A loader that says "there is none" by False would else admit.
+            if found is None or found is False:
+                found = _gone(schemes.get(principal.kind))
+            exchange.user = (principal, found)
+        found = exchange.user[1]
+        # The same at each read, so that it is noted and told once.
+        return found if isinstance(found, Denied) else None
+
+
+def _gone(scheme: Scheme | None) -> Denied:
+    headers = scheme.challenge.refused(("auth.invalid", "no user")).extra_headers if scheme is not None else ()
+    return Denied.of("auth.invalid", reason="no user", headers=headers)
 
 
 def user_or_none() -> Any:
     """The app's own user; None for nobody in particular, in a view that has ``@require(optional=True)``.
 
-    :raises Denied: ``auth.invalid``, if the credential is good and its user is gone; ``guard.failed``, if the loader
-        fails.
+    :raises Denied: ``auth.invalid``, if the credential is good and its user is gone; ``store.unavailable``, if records
+        cannot be read; ``guard.failed``, if the loader fails otherwise.
     :raises ConfigError: without ``@rampart.user_loader``.
     :raises RuntimeError: outside a request.
     """
@@ -130,12 +138,15 @@ def user_or_none() -> Any:
         denied = state.services[Users].load(exchange, state.services[Schemes])
     except (ConfigError, HTTPException):
         raise
+    except StoreError as error:
+        denied = unreadable(exchange, error)
     except Exception as error:
         # Not as it is: `if current_user:` takes a RuntimeError for "there is none" (werkzeug's LocalProxy).
         state.app.logger.exception("The user loader failed; the request is refused (request %s).", exchange.id)
         denied = Denied.of("guard.failed", reason=type(error).__name__)
     if denied is not None:
-        raise exchange.refuse(denied) from None
+        # Without the way of an earlier read, which would grow with each.
+        raise exchange.refuse(denied).with_traceback(None) from None
     return exchange.user[1] if exchange.principal is not None and exchange.user is not None else None
 
 
@@ -150,7 +161,8 @@ current_user: Any = LocalProxy(_user)
 """What ``@rampart.user_loader`` gives for the current principal, loaded when it is first read, once for each request.
 False where ``require(optional=True)`` let nobody in particular through.
 
-:raises Denied: ``auth.invalid``, 401, when it is read and the loader gives None; ``guard.failed``, if the loader fails.
+:raises Denied: ``auth.invalid``, 401, when it is read and the loader gives None or False; ``store.unavailable``, 503,
+    if records cannot be read; ``guard.failed``, if the loader fails otherwise.
 :raises ConfigError: without a loader.
 :raises RuntimeError: outside a request, or without a principal.
 """

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from flask import Flask
+
 from ..config import nearest
 from ..errors import ConfigError, Denied
-from ..exchange import SCOPE, Exchange
+from ..exchange import SCOPE, Exchange, Principal
 from ..guards import AppState, Check, Guard, Stage
+from ..refusals import Fields
 from ..signals import emit, principal_authenticated
 from .current import Users
 from .freshness import AGELESS, seconds_of
@@ -166,8 +169,11 @@ class require(Guard):  # noqa: N801 - read as a verb above a view
         names = _names(demands, known, endpoint)
         # One that is not optional makes it mandatory.
         anonymous = _anonymous(known, names) if all(demand.optional for demand in demands) else None
-        identify = _identify_by_one(known, names[0], state, anonymous) if len(known) == 1 else None
-        return _eager(identify or _identify(known, names, state, anonymous), state, endpoint)
+        alone = len(known) == 1 and not known.is_ambient(names[0])
+        identify = (
+            _identify_by_one(known, names[0], state, anonymous) if alone else _identify(known, names, state, anonymous)
+        )
+        return _eager(identify, state, endpoint)
 
 
 def _names(demands: Sequence[require], known: Schemes, endpoint: str) -> list[str]:
@@ -189,18 +195,26 @@ def _names(demands: Sequence[require], known: Schemes, endpoint: str) -> list[st
     return known.in_order(names)
 
 
-def _challenges(known: Schemes, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _challenges(known: Schemes, names: Sequence[str]) -> Fields:
     return tuple(dict.fromkeys(field for name in names for field in known[name].challenge.fields()))
 
 
+def _refused(known: Schemes, names: Sequence[str], code: str, reason: str) -> Callable[[], Denied]:
+    """Makes refusals of what is there, told by the challenges of all schemes that a view takes."""
+    fields = [field for name in names for field in known[name].challenge.refused((code, reason)).extra_headers]
+    headers = tuple(dict.fromkeys(fields))
+    return lambda: Denied.of(code, reason, headers=headers)
+
+
 def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Check | None) -> Check:
+    """The usual case, where the app has one scheme, and it reads a field of its own."""
     authenticate = known[kind].authenticate
     challenges = _challenges(known, [kind])
     app = state.app
 
     def identify_by_one(exchange: Exchange) -> Denied | None:
-        known = exchange.principal
-        if known is not None and known.kind == kind:
+        # What an app has put there itself is of no kind that the view takes, unless it says so.
+        if exchange.principal is not None and exchange.principal.kind == kind:
             return None
         found = authenticate(exchange)
         if found is None:
@@ -209,9 +223,7 @@ def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Chec
             return Denied.of("auth.missing", headers=challenges)
         if isinstance(found, Denied):
             return found
-        exchange.principal = found
-        if principal_authenticated.receivers:
-            emit(principal_authenticated, app, exchange=exchange, principal=found)
+        _accept(exchange, found, app)
         return None
 
     return identify_by_one
@@ -219,25 +231,33 @@ def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Chec
 
 def _identify(known: Schemes, names: Sequence[str], state: AppState, anonymous: Check | None) -> Check:
     challenges = _challenges(known, names)
+    ambiguous = _refused(known, names, "auth.ambiguous", "two credentials")
     others = {name: tuple(other for key, other in known.items() if key != name) for name in names}
+    bare = _bare(known)
+    # What an ambient scheme may have read itself, by the word of its challenge.
+    own = {name: known[name].challenge.scheme.lower() for name in names if known.is_ambient(name)}
     app = state.app
 
     def identify(exchange: Exchange) -> Denied | None:
-        if exchange.principal is not None and exchange.principal.kind in names:
+        before = exchange.principal
+        if before is not None and before.kind in names:
             return None
         for name in names:
             found = known[name].authenticate(exchange)
             if found is None:
                 continue
+            # A view that calls another one: nobody is two, and whoever the outer view knows stays who they are.
+            if before is not None:
+                return ambiguous()
             # Of any kind that the app knows, also of one that this view does not take.
             for other in others[name]:
                 if other.carries(exchange):
-                    return Denied.of("auth.ambiguous", "two credentials", headers=challenges)
+                    return ambiguous()
+            if name in own and (word := _stray(exchange, bare)) and word != own[name]:
+                return ambiguous()
             if isinstance(found, Denied):
                 return found
-            exchange.principal = found
-            if principal_authenticated.receivers:
-                emit(principal_authenticated, app, exchange=exchange, principal=found)
+            _accept(exchange, found, app)
             return None
         if anonymous is not None:
             return anonymous(exchange)
@@ -246,17 +266,35 @@ def _identify(known: Schemes, names: Sequence[str], state: AppState, anonymous: 
     return identify
 
 
+def _accept(exchange: Exchange, found: Principal, app: Flask) -> None:
+    exchange.principal = found
+    if principal_authenticated.receivers:
+        emit(principal_authenticated, app, exchange=exchange, principal=found)
+        exchange.principal = found  # whatever a receiver made of it
+
+
+def _bare(known: Schemes) -> frozenset[str]:
+    return frozenset(scheme.challenge.scheme.lower() for scheme in known.values())
+
+
+def _stray(exchange: Exchange, bare: frozenset[str]) -> str:
+    """The first word of an ``Authorization`` that says something, in lower case. The word of a scheme and nothing more
+    says nothing."""
+    field: str = exchange.environ.get("HTTP_AUTHORIZATION", "").strip().lower()
+    return "" if field in bare else field.partition(" ")[0]
+
+
 def _anonymous(known: Schemes, names: Sequence[str]) -> Callable[[Exchange], Denied | None]:
     """Lets a request through that carries no credential at all: what is there and not taken was meant for somebody,
     and is refused, so that a client with a mistake in its credential is never served as nobody in silence."""
     challenges = _challenges(known, names)
-    bare = frozenset(scheme.challenge.scheme.lower() for scheme in known.values())
+    bare = _bare(known)
     schemes = tuple(known.values())
 
     def anonymous(exchange: Exchange) -> Denied | None:
-        field = exchange.environ.get("HTTP_AUTHORIZATION", "").strip()
-        stray = field and field.lower() not in bare
-        if stray or any(scheme.carries(exchange) for scheme in schemes):
+        # A principal that is here is of another kind, and the view would take it for one of its own.
+        known = exchange.principal is not None or _stray(exchange, bare)
+        if known or any(scheme.carries(exchange) for scheme in schemes):
             return Denied.of("auth.invalid", reason="a credential that is not taken here", headers=challenges)
         return None
 

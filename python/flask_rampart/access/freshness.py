@@ -18,10 +18,10 @@ from typing import Any
 
 from .._native import Clock
 from ..errors import ConfigError
-from ..exchange import Principal
+from ..exchange import Principal, origin_of
 
 AGELESS = frozenset(("api_key",))
-"""Kinds of credentials that never tell when somebody proved who they are."""
+"""Kinds of credentials that never tell when somebody proved who they are, whichever scheme found them."""
 
 
 def seconds_of(max_age: Any) -> int | None:
@@ -40,7 +40,7 @@ def seconds_of(max_age: Any) -> int | None:
 
 def is_fresh(principal: Principal, now: float) -> bool:
     """Whether the credential says that it is fresh."""
-    if principal.kind in AGELESS:
+    if origin_of(principal) in AGELESS:
         return False
     fresh = principal.claims.get("fresh")
     if isinstance(fresh, bool):
@@ -50,7 +50,7 @@ def is_fresh(principal: Principal, now: float) -> bool:
 
 def is_recent(principal: Principal, max_age: int, now: float, leeway: int) -> bool:
     """Whether somebody proved who they are at most *max_age* seconds ago."""
-    if principal.kind in AGELESS:
+    if origin_of(principal) in AGELESS:
         return False
     at = getattr(principal, "authenticated_at", None)
     if at is None:

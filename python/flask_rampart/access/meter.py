@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Denied
-from ..exchange import Exchange
+from ..exchange import Exchange, origin_of
 from ..guards import AppState, Check, Guard, Stage
 from .schemes import Schemes
 
@@ -40,7 +40,7 @@ class Meter(Guard):
             if exchange.ran and any(type(guard) is Meter for guard in exchange.ran):
                 return None
             principal = exchange.principal
-            meter = None if principal is None else meters.get(principal.kind)
+            meter = None if principal is None else meters.get(origin_of(principal))
             return None if meter is None else meter(exchange)
 
         return count

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .._native import Clock
 from ..config import nearest
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange, Principal
+from ..exchange import Exchange, Principal, origin_of
 from ..guards import AppState, Check, Guard, Stage
 from .freshness import Freshness
 from .policies import Policies
@@ -96,6 +96,9 @@ def _origin(demands: Demands, state: AppState, endpoint: str) -> Check | None:
 
 
 def _audience(principal: Principal) -> list[str]:
+    # Nobody makes an API key for an audience: its metadata is the app's, whatever it is called.
+    if origin_of(principal) == "api_key":
+        return []
     named = principal.claims.get("aud")
     names = [named] if isinstance(named, str) else named
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

@@ -21,7 +21,8 @@ from werkzeug.exceptions import HTTPException
 from ..config import nearest
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
-from ..guards import AppState, current_exchange
+from ..guards import AppState, current_exchange, unreadable
+from ..stores import StoreError
 from ..waiting import settle
 from .schemes import Schemes
 
@@ -130,6 +131,8 @@ def _ask(
         return policies.admits(name, principal, objects, more)
     except HTTPException:
         raise  # said on purpose, such as abort(404) for what must not be known to exist
+    except StoreError as error:
+        _refuse(exchange, unreadable(exchange, error))
     except Exception as error:
         current_app.logger.exception("The policy %r failed; the request is refused (request %s).", name, exchange.id)
         _refuse(exchange, Denied.of("guard.failed", reason=type(error).__name__))

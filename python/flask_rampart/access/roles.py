@@ -3,7 +3,8 @@
 ``RAMPART_ROLES`` gives each role the roles that it includes and its permissions. Whoever has a role has all that it
 includes, transitively. A role that the setting does not know stays what it is.
 
-Permissions come from there, and from the claims that ``RAMPART_JWT_PERMISSIONS_CLAIM`` names; from nowhere else.
+Permissions come from there, and from the claims of tokens that ``RAMPART_JWT_PERMISSIONS_CLAIM`` names; from nowhere
+else. An API key, or whom a scheme of the app's finds, has those of its roles.
 
 What a set of roles comes to is worked out once and remembered, so that a request costs one look-up.
 """
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..config import Settings, nearest
 from ..errors import ConfigError
-from ..exchange import Principal
+from ..exchange import Principal, origin_of
 
 _FIELDS = ("includes", "permissions")
 _REMEMBERED = 4096
@@ -60,7 +61,10 @@ class RoleBook:
         return given | self.stated(principal) if self._paths else given
 
     def stated(self, principal: Principal) -> frozenset[str]:
-        """What the credential itself states. A claim of another type than a text or a list of texts states nothing."""
+        """What a token itself states; an API key's metadata and an identity's claims were written by others, for other
+        ends. A claim of another type than a text or a list of texts states nothing."""
+        if origin_of(principal) != "jwt":
+            return frozenset()
         claims = principal.claims
         return frozenset(name for path in self._paths for name in path.names(claims))
 

@@ -3,9 +3,10 @@
 A function of the app's becomes a scheme by ``rampart.scheme``. What holds for it, in order:
 
 1. with ``header=``, a field that is absent, blank, or of another scheme carries nothing, and the function is not
-   called: an empty credential never reaches it (CVE-2026-34531);
+   called: an empty credential never reaches it (CVE-2026-34531); nor does one that is not ASCII, which refuses;
 2. it returns who it is; None refuses, where there was a field, and otherwise says that there is no credential;
-3. what it raises refuses: ``Denied`` with its own code, anything else as ``guard.failed``;
+3. what it raises refuses: ``Denied`` with its own code, an ``HTTPException`` such as ``abort(404)`` as it is, a store
+   that cannot be read as ``store.unavailable``, anything else as ``guard.failed``;
 4. what it returns and is not a principal refuses.
 
 A scheme with ``header=`` can collide with other credentials (``auth.ambiguous``). One without reads what it likes, a
@@ -21,14 +22,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange, Principal, Scheme
+from ..exchange import BUILT_IN, Exchange, Principal, Renamed, Scheme
 from ..guards import Check
 from ..refusals import Challenge
 from ..waiting import settle
 from .identity import Identity
 
-BUILT_IN = frozenset(("jwt", "api_key"))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+# WSGI has the first two under other names, so they would never be there; the third always is.
+_NO_CREDENTIAL = frozenset(("content-type", "content-length", "host"))
 _AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 
@@ -45,6 +47,8 @@ class Schemes(dict[str, Scheme]):
 
         :raises ConfigError: if it reads what another one reads, so that the two would always be ambiguous.
         """
+        if scheme.field == "HTTP_X_API_KEY" and "api_key" in self:
+            raise ConfigError(f"The scheme {scheme.name!r} reads the same credential as 'api_key' (RAMPART_API_KEYS).")
         for name, other in self.items():
             word = not scheme.in_authorization or other.challenge.scheme.lower() == scheme.challenge.scheme.lower()
             field = other.field == scheme.field if isinstance(other, CustomScheme) else scheme.in_authorization
@@ -54,7 +58,11 @@ class Schemes(dict[str, Scheme]):
 
     def in_order(self, names: Iterable[str]) -> list[str]:
         """Those that read a field of their own first."""
-        return sorted(names, key=lambda name: getattr(self[name], "ambient", False))
+        return sorted(names, key=self.is_ambient)
+
+    def is_ambient(self, name: str) -> bool:
+        """Whether a scheme reads what it likes, which may stand on every request."""
+        return bool(getattr(self[name], "ambient", False))
 
 
 class CustomScheme:
@@ -81,6 +89,9 @@ class CustomScheme:
             value = self._value(exchange.environ)
             if not value:
                 return None
+            if not value.isascii():
+                # RFC 9110 section 5.5. `hmac.compare_digest` would raise for it, at each request of a peer's choice.
+                return self._challenged(Denied.of("auth.invalid", reason="not ASCII"))
             arguments = (value,)
         try:
             found = settle(self._function, *arguments)
@@ -112,7 +123,7 @@ class CustomScheme:
                 raise TypeError(f"the scheme {self.name!r}: {name} of a principal is a frozenset of texts")
         if getattr(found, "kind", None) == self.name:
             return cast("Principal", found)
-        return cast("Principal", _Renamed(found, self.name))
+        return cast("Principal", Renamed(found, self.name))
 
     def _challenged(self, denied: Denied) -> Denied:
         # RFC 9110 section 15.5.2: every 401 says how to do better.
@@ -121,21 +132,6 @@ class CustomScheme:
         ):
             denied.extra_headers = (*denied.extra_headers, *self.challenge.fields())
         return denied
-
-
-class _Renamed:
-    """A principal of another scheme's, such as ``rampart.tokens.verify(...)`` gives, as found by this one."""
-
-    __slots__ = ("_found", "kind")
-
-    def __init__(self, found: Any, kind: str) -> None:
-        self._found = found
-        self.kind = kind
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)  # a copy that is being made has nothing yet to ask
-        return getattr(self._found, name)
 
 
 def check_names(name: str, challenge: str | None, header: str | None) -> None:
@@ -159,6 +155,11 @@ def check_names(name: str, challenge: str | None, header: str | None) -> None:
         )
     if header is not None and header.lower() == "cookie":
         raise ConfigError(f"rampart.scheme({name!r}): leave header= out, and read request.cookies in the function.")
+
+    if header is not None and header.lower() in _NO_CREDENTIAL:
+        raise ConfigError(
+            f"rampart.scheme({name!r}): {header} is about the message, not about who sent it; take a field of your own."
+        )
 
 
 def _says_nothing(value: str) -> bool:

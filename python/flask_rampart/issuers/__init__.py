@@ -245,6 +245,7 @@ class Issuers:
             lambda verifier: binding.judge(verifier, environ),
             lambda: _token(environ),
             lambda found: binding.settle(found, exchange),
+            lambda verdict: binding.refused(verdict, environ),
         )
 
     def carries(self, exchange: Exchange) -> bool:
@@ -269,7 +270,9 @@ class Issuers:
         judge: Callable[[Verifier], Verdict],
         token: Callable[[], str],
         settle: Callable[[Verdict], VerifiedToken | Denied | None] | None = None,
+        refuse: Callable[[tuple[str, str]], Denied] | None = None,
     ) -> Principal | Denied | None:
+        refuse = refuse or self.challenge.refused
         verifier = source.verifier()
         if isinstance(verifier, Unavailable):
             return _unavailable(verifier, "issuer keys")
@@ -286,13 +289,13 @@ class Issuers:
                 return settled
             found = settled
         if isinstance(found, tuple):
-            return self.challenge.refused(found)
+            return refuse(found)
         if isinstance(found, BoundToken):  # nobody asked what it is bound to
-            return self.challenge.refused(("token.invalid", "bound"))
+            return refuse(("token.invalid", "bound"))
         asked = self._asked.get(issuer)
         if found is None or asked is None or not asked.settings.all_tokens:
             return found
-        return self._vouched(asked, token(), found)
+        return self._vouched(asked, token(), found, refuse)
 
     # What only the issuer knows.
 
@@ -309,15 +312,21 @@ class Issuers:
     def _opaque(self, token: str) -> Principal | Denied:
         for asked in self._asked.values():
             if token.startswith(asked.settings.prefix):
-                return self._vouched(asked, token, None)
+                return self._vouched(asked, token, None, self.challenge.refused)
         return self.challenge.refused(_UNKNOWN)
 
-    def _vouched(self, asked: Introspector, token: str, jwt: VerifiedToken | None) -> Principal | Denied:
+    def _vouched(
+        self,
+        asked: Introspector,
+        token: str,
+        jwt: VerifiedToken | None,
+        refuse: Callable[[tuple[str, str]], Denied],
+    ) -> Principal | Denied:
         found = asked.judge(token, jwt)
         if isinstance(found, Unavailable):
             return _unavailable(found, "introspection")
         if isinstance(found, tuple):
-            return self.challenge.refused(found)
+            return refuse(found)
         if self._revocations is not None and self._revocations.covers(
             found.issuer or "",
             subject=found.id,
@@ -325,10 +334,10 @@ class Issuers:
             issued_at=found.issued_at,
             authenticated_at=found.authenticated_at,
         ):
-            return self.challenge.refused(("token.invalid", "revoked"))
+            return refuse(("token.invalid", "revoked"))
         if found.is_bound and not (jwt is not None and jwt.bound_to):
             # RFC 7800, 8705, 9449: who merely has it must not use it.
-            return self.challenge.refused(("token.invalid", "confirmation"))
+            return refuse(("token.invalid", "confirmation"))
         return found
 
 

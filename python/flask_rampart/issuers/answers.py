@@ -6,11 +6,14 @@ An answer is believed when all of these hold, in this order:
    answer at all, and nobody knows anything;
 2. ``active`` is true;
 3. what is there has its type, by the rules of ``src/tokens/claims.rs``: a wrong type refuses, and is never taken for
-   absent, since that would turn the check of it off (CVE-2026-25537);
+   absent, since that would turn the check of it off (CVE-2026-25537). ``null``, which some issuers write for what a
+   token has not, is absent, but in members that decide whether it is good, and until when;
 4. it is about an access token to be borne: ``token_type``, ``token_use`` and ``typ`` say nothing else. An issuer is as
    glad to call a refresh token or an ID token active (RFC 7662 section 2.1 knows only tokens);
 5. ``iss``, if present, is the issuer that was asked; ``aud`` names one of our audiences; the times are right;
-6. it says whom the token speaks for.
+6. it says whom the token speaks for;
+7. about a JWT, it says the same as that, or less: who, which client, which token, which key. Scopes, roles and
+   permissions are those of both.
 
 It asks nobody and remembers nothing. Whether somebody may *bear* a token that is bound to a key (``cnf``, RFC 7800) is
 for whoever takes the request: see :attr:`IntrospectedToken.confirmation`.
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._native import JsonBounds, JsonRejected, VerifiedToken, parse_json
@@ -32,6 +35,8 @@ LARGEST = 64 * 1024
 _BOUNDS = JsonBounds(max_bytes=LARGEST, max_depth=32, max_keys=4096)
 _LAST_SECOND = 2**53
 _REGISTERED = frozenset(("aud", "auth_time", "exp", "iat", "iss", "jti", "nbf", "sub"))
+#: What is never absent by being null.
+_DECISIVE = frozenset(("active", "act", "aud", "auth_time", "cnf", "exp", "iat", "iss", "nbf", "sub"))
 #: Values that make a token one to be borne at an API; of Hydra and Cognito, and of Keycloak.
 _USES = frozenset(("access_token", "access"))
 _TYPES = frozenset(("bearer", "jwt", "at+jwt", "application/at+jwt"))
@@ -62,6 +67,8 @@ class IntrospectedToken:
     """``auth_time``: when the user last proved who they are."""
     _bound: Mapping[str, Any] | None
     _source: bytes | VerifiedToken
+    #: Of a JWT, the places of permissions of which the issuer said something, and what both say.
+    _permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -85,9 +92,14 @@ class IntrospectedToken:
 
     @property
     def claims(self) -> dict[str, Any]:
-        """All that the issuer said, or the token itself if it is a JWT. Made anew each time."""
+        """All that the issuer said, without what it said to be null; or the token itself if it is a JWT, with no more
+        permissions (``RAMPART_JWT_PERMISSIONS_CLAIM``) than the issuer said. Made anew each time."""
         source = self._source
-        found: dict[str, Any] = parse_json(source, _BOUNDS) if isinstance(source, bytes) else source.claims
+        if isinstance(source, bytes):
+            return _without_nulls(parse_json(source, _BOUNDS))
+        found: dict[str, Any] = source.claims
+        for path, permissions in self._permissions.items():
+            _narrow(found, path, permissions)
         return found
 
     def __repr__(self) -> str:
@@ -109,6 +121,7 @@ def read(entry: Entry, body: bytes, now: float, jwt: VerifiedToken | None = None
         raise FetchFailed("its answer is not JSON within bounds") from None
     if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
         raise FetchFailed("its answer does not say whether the token is active (RFC 7662 section 2.2)")
+    answer = _without_nulls(answer)
     if answer["active"] is not True:
         return ("token.invalid", "inactive")
     try:
@@ -180,21 +193,42 @@ def _believe(
 
 
 def _join(token: IntrospectedToken, answer: dict[str, Any], jwt: VerifiedToken, entry: Entry) -> IntrospectedToken:
-    """A JWT says what it is for; its issuer may have narrowed that since, and never widens it."""
+    """A JWT says what it is for; its issuer may have narrowed that since, and never widens it or says another thing."""
     claims = jwt.claims
+    client = _text(_without_nulls(claims), "client_id")
+    for ours, theirs in ((client, token.client_id), (jwt.token_id, token.token_id)):
+        if None not in (ours, theirs) and ours != theirs:
+            raise _Wrong("contradiction")
+    bound = _binding(claims)
+    if token._bound is not None:
+        # RFC 7800: no other key than the JWT's, and none where that has none. Of type DPoP (RFC 9449), one of DPoP.
+        kinds = ("jkt",) if _is_dpop(answer) else ()
+        if bound is None or any(name not in bound for name in kinds):
+            raise _Wrong("confirmation")
+        if any(name not in bound or bound[name] != value for name, value in token._bound.items()):
+            raise _Wrong("confirmation")
     ends = [end for end in (token.expires_at, jwt.expires_at) if end is not None]
     return replace(
         token,
         scopes=jwt.scopes & token.scopes if _has(entry.scopes_claim, answer) else jwt.scopes,
         roles=jwt.roles & token.roles if _has(entry.roles_claim, answer) else jwt.roles,
         token_id=jwt.token_id,
-        client_id=token.client_id or _text(claims, "client_id"),
+        client_id=client if token.client_id is None else token.client_id,
         expires_at=min(ends, default=None),
         issued_at=jwt.issued_at,
         authenticated_at=jwt.authenticated_at,
-        _bound=_binding(claims) if token._bound is None else token._bound,
+        _bound=bound,
         _source=jwt,
+        _permissions={
+            path: frozenset(_named(claims, path)) & frozenset(_named(answer, path))
+            for path in entry.permissions_claim
+            if _states(answer, path)
+        },
     )
+
+
+def _without_nulls(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if value is not None or name in _DECISIVE}
 
 
 def _is_dpop(answer: dict[str, Any]) -> bool:
@@ -292,3 +326,43 @@ def _steps(path: str) -> list[str]:
     if path.startswith("/"):
         return [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
     return path.split(".")
+
+
+# Where permissions are: both the claim of that name and what the path descends to, as they are read for a guard.
+
+
+def _states(claims: Mapping[str, Any], path: str) -> bool:
+    """Whether *claims* say something at *path*, be it of a wrong type, which names nothing."""
+    return any(True for _ in _places(claims, path))
+
+
+def _named(claims: Mapping[str, Any], path: str) -> Iterable[str]:
+    for holder, name in _places(claims, path):
+        value = holder[name]
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and all(isinstance(item, str) for item in values):
+            yield from values
+
+
+def _narrow(claims: dict[str, Any], path: str, permissions: frozenset[str]) -> None:
+    """Takes out of *claims*, at *path*, what is not in *permissions*."""
+    for holder, name in list(_places(claims, path)):
+        holder[name] = [item for item in _named({name: holder[name]}, _pointer(name)) if item in permissions]
+
+
+def _pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _places(claims: Any, path: str) -> Iterable[tuple[Any, str]]:
+    """Each object in *claims* that has what *path* leads to, and under which name."""
+    if not path.startswith("/") and path in claims:
+        yield claims, path
+    *way, last = _steps(path)
+    if not way and not path.startswith("/"):
+        return
+    holder = claims
+    for step in way:
+        holder = holder.get(step) if isinstance(holder, Mapping) else None
+    if isinstance(holder, Mapping) and last in holder:
+        yield holder, last

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
 """Seconds without a call after the first failure, and after many."""
 LOST = 60.0
-"""Seconds after which nobody believes any more that a call will end: its thread was killed."""
+"""Seconds after which a call is given up, and another may be made: the name server hangs, or its thread was killed."""
 
 
 class Unavailable(NamedTuple):
@@ -56,12 +56,15 @@ class BackOff:
         self.failures = 0
         self._until = 0.0
 
-    def fail(self, now: float, *, patience: int = 1) -> None:
-        """Notes a failure; the wait begins with the *patience*-th in a row."""
-        self.failures += 1
-        if self.failures >= patience:
-            wait = min(BACK_OFF * 2.0 ** min(self.failures - patience, 16), LONGEST_BACK_OFF)
-            self._until = now + wait * (0.75 + 0.5 * self._jitter())
+    def fail(self, now: float, *, doubled: bool = True, least: float = 0.0) -> None:
+        """Notes a failure, with which the wait begins.
+
+        :param doubled: whether it is longer than the one before, or as after a first failure.
+        :param least: seconds that somebody asked for; a minute at most.
+        """
+        self.failures = self.failures + 1 if doubled else 1
+        wait = min(BACK_OFF * 2.0 ** min(self.failures - 1, 16), LONGEST_BACK_OFF) * (0.75 + 0.5 * self._jitter())
+        self._until = now + max(wait, min(least, LONGEST_BACK_OFF))
 
     def succeed(self) -> bool:
         """Notes a success; whether there were failures before it."""

@@ -38,8 +38,10 @@ DEADLINE = 5.0
 """Seconds that a fetch may take, discovery included."""
 WAIT = 5.0
 """Seconds that a request waits for the first keys."""
-MOST_WAITING = 8
-"""Requests that wait for them at the same time after a fetch has failed; others are told to come again."""
+MOST_WAITING_FIRST, MOST_WAITING = 32, 8
+"""Requests that wait for them at the same time, before and after a fetch has failed; others are told to come again."""
+MOST_LOST = 8
+"""Fetches that were given up and whose threads have not ended, beyond which there is none."""
 WAIT_FOR_KID = 2.0
 """Seconds that a request waits for a key that is not in the set."""
 MOST_WAITING_FOR_KID = 8
@@ -108,6 +110,7 @@ class KeySource:
         """Forgets what belongs to threads that a fork did not bring along."""
         self._lock = Lock()
         self._flight: Flight | None = None
+        self._lost: list[Flight] = []
 
     def verifier(self) -> Verifier | Unavailable:
         """Who judges the issuer's tokens now. Waits only where there are no keys at all."""
@@ -121,9 +124,9 @@ class KeySource:
                 return held.verifier
         flight = self._begin(now)
         if flight is not None:
-            # Anybody can name the issuer: once it was out of reach, forged tokens must not keep all threads waiting.
+            # Anybody can name the issuer: where it is out of reach, forged tokens must not keep all threads waiting.
             with self._lock:
-                has_place = self._back_off.failures == 0 or flight.waiting < MOST_WAITING
+                has_place = flight.waiting < (MOST_WAITING if self._back_off.failures else MOST_WAITING_FIRST)
                 flight.waiting += has_place
             if has_place:
                 flight.wait(WAIT)
@@ -214,11 +217,16 @@ class KeySource:
     def _flying(self) -> Flight | None:
         flight = self._flight
         if flight is not None and flight.is_lost:
+            self._lost.append(flight)
             flight = self._flight = None
             self._back_off.fail(self._clock.now())
         return flight
 
     def _start(self, lines: list[str]) -> Flight | None:
+        # What a name server holds for ever keeps its thread.
+        self._lost = [each for each in self._lost if not each.landed.is_set()]
+        if len(self._lost) >= MOST_LOST:
+            return None
         flight = Flight()
         self._flight = flight
         thread = threading.Thread(target=self._fly, args=(flight,), daemon=True, name="rampart-issuer-keys")

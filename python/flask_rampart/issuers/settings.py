@@ -93,6 +93,7 @@ class Entry:
     require_type: bool
     scopes_claim: tuple[str, ...]
     roles_claim: tuple[str, ...]
+    permissions_claim: tuple[str, ...]
     leeway: int
     #: Seconds that keys are used beyond their time, while they cannot be fetched anew.
     max_stale: int
@@ -212,6 +213,7 @@ def _entry(place: str, spec: Mapping[str, Any], settings: Settings) -> Entry:
         require_type="typ" in spec,
         scopes_claim=_texts(place, spec, "scopes_claim") if "scopes_claim" in spec else settings.jwt_scopes_claim,
         roles_claim=_texts(place, spec, "roles_claim") if "roles_claim" in spec else settings.jwt_roles_claim,
+        permissions_claim=settings.jwt_permissions_claim,
         leeway=_seconds(place, spec, "leeway", settings.jwt_leeway, 600),
         max_stale=_seconds(place, spec, "max_stale", _MAX_STALE, 7 * 86400),
         allow_private=_flag(place, spec, "allow_private"),
@@ -271,11 +273,13 @@ _PREFIX = re.compile(r"[A-Za-z0-9._~+/-]{1,64}")
 def _url(place: str, spec: Mapping[str, Any], name: str, allow_http: bool) -> str:
     value = spec[name]
     if not isinstance(value, str):
-        raise ConfigError(f"{place}: {name!r} must be an https URL, not {value!r}.")
+        raise ConfigError(f"{place}: {name!r} must be an https URL, not {type(value).__name__}.")
     try:
         Target.read(value, allow_http=allow_http)
     except FetchFailed as error:
-        raise ConfigError(f"{place}: {name!r} must be an https URL; {value!r}: {error}.") from None
+        # What is before an @ may be a password.
+        quoted = "" if "@" in value else f"; {value!r}"
+        raise ConfigError(f"{place}: {name!r} must be an https URL{quoted}: {error}.") from None
     return value
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import json
 import re
 import socket
 import ssl
@@ -37,17 +38,23 @@ MAX_BODY = 256 * 1024
 LONGEST_URL = 2048
 _MAX_HEAD = 64 * 1024
 _MOST_ADDRESSES = 4
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?(\d{1,10})"?\s*(?:,|$)', re.IGNORECASE)
 _NOT_KEPT = re.compile(r"(?:^|[,\s])no-(?:store|cache)\s*(?:[,=]|$)", re.IGNORECASE)
 
 
 class FetchFailed(Exception):
-    """A document that could not be had; says why, for the log. ``status`` is the answer's, if there was one."""
+    """A document that could not be had; says why, for the log.
 
-    def __init__(self, reason: str, status: int = 0) -> None:
+    ``status`` is the answer's, if there was one: 401 also where a question's answer says in another way that who asks
+    is not known (RFC 6749 section 5.2). ``retry_after`` is what it said of that, in seconds.
+    """
+
+    def __init__(self, reason: str, status: int = 0, retry_after: int = 0) -> None:
         super().__init__(reason)
         self.status = status
+        self.retry_after = retry_after
 
 
 class Fetched(NamedTuple):
@@ -298,13 +305,25 @@ def _talk(target: Target, channel: _Channel, form: Form | None) -> Fetched:
     response = connection.getresponse()
     try:
         if response.status != 200:
+            if form and response.status == 400 and _is_unknown_client(response):
+                raise FetchFailed("its answer is 400 invalid_client: it does not know 'client_id' and its secret", 401)
             kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "not 200"
-            raise FetchFailed(f"its answer is {response.status}, {kind}", response.status)
+            wait = response.headers.get("Retry-After", "")
+            retry_after = int(wait) if _DIGITS.fullmatch(wait) else 0
+            raise FetchFailed(f"its answer is {response.status}, {kind}", response.status, retry_after)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise FetchFailed("its answer has a content coding")
         return Fetched(_body(response), _max_age(response.headers.get_all("Cache-Control", [])))
     finally:
         response.close()
+
+
+def _is_unknown_client(response: HTTPResponse) -> bool:
+    try:
+        said = json.loads(_body(response))
+    except (OSError, HTTPException, FetchFailed, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("error") == "invalid_client"
 
 
 def _body(response: HTTPResponse) -> bytes:
