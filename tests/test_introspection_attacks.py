@@ -202,8 +202,9 @@ def test_a_name_server_that_hangs_for_ever_takes_a_bounded_number_of_threads(
 
 
 def test_forged_tokens_take_a_bounded_number_of_threads_while_the_first_keys_come(
-    serve: App, net: Net, key: Key
+    serve: App, net: Net, key: Key, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(keys, "MOST_WAITING_FIRST", 32)
     net.publish(key)
     app = serve()
     app.extensions["rampart"].seal()

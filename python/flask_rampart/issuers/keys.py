@@ -38,8 +38,9 @@ DEADLINE = 5.0
 """Seconds that a fetch may take, discovery included."""
 WAIT = 5.0
 """Seconds that a request waits for the first keys."""
-MOST_WAITING_FIRST, MOST_WAITING = 32, 8
-"""Requests that wait for them at the same time, before and after a fetch has failed; others are told to come again."""
+MOST_WAITING_FIRST, MOST_WAITING = 512, 8
+"""Requests that wait for them at the same time, before and after a fetch has failed; others are told to come again.
+Before, an issuer is up as a rule, and a worker of greenlets has hundreds who may wait the moment that it takes."""
 MOST_LOST = 8
 """Fetches that were given up and whose threads have not ended, beyond which there is none."""
 WAIT_FOR_KID = 2.0
