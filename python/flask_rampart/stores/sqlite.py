@@ -41,6 +41,7 @@ T = TypeVar("T")
 APPLICATION_ID = 0x52414D50  # "RAMP"
 SCHEMA = 1
 BUSY_SECONDS = 5.0
+_IN_C_SECONDS = 0.02  # within SQLite itself: the greenlet that holds the lock could not run meanwhile
 POLL_SECONDS = 1.0
 _IDLE = 8
 _UNKNOWN = (-1, -1)
@@ -58,7 +59,7 @@ class _Connection:
             uri=True,
             isolation_level=None,
             check_same_thread=False,
-            timeout=BUSY_SECONDS,
+            timeout=_IN_C_SECONDS,
         )
         try:
             self.raw.execute("PRAGMA synchronous = FULL")
@@ -200,7 +201,7 @@ class SqliteStore:
                 raise
             finally:
                 raw.execute("PRAGMA synchronous = FULL")
-                raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+                raw.execute(f"PRAGMA busy_timeout = {int(_IN_C_SECONDS * 1000)}")
             return True
 
         return self._use(write)
