@@ -22,10 +22,11 @@ pub(crate) trait Counters {
     /// The counter's instant, if the key has one or would inherit one. Changes nothing.
     fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64>;
 
-    /// Moves the counter's instant `by` nanoseconds back, but never before `now`: more than full is full.
+    /// Replaces the word of a live counter by what `change` makes of it; by nothing if that is nothing.
     ///
-    /// A counter that has become full and was given away meanwhile has nothing to give back.
-    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place);
+    /// `change` may be asked several times; only its last answer counts. It must not give a word that is over at `now`, unless the
+    /// counter shall end. One that is over already, or was given away meanwhile, is not changed.
+    fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>);
 }
 
 /// When a counter is looked at, and what it can hold.
@@ -33,13 +34,25 @@ pub(crate) trait Counters {
 pub(crate) struct Moment {
     /// Nanoseconds since boot, between 1 and `LATEST`.
     pub now: u64,
-    /// Nanoseconds in which an empty counter becomes full: no honest instant is later than `now + fill`.
+    /// Nanoseconds in which an empty counter becomes full: what is later than `now + fill` is debt.
     pub fill: u64,
+    /// Whether a key without a counter may be charged to one that it shares with others.
+    pub spills: bool,
 }
 
 impl Moment {
     pub fn new(now: u64, fill: u64) -> Self {
-        Self { now, fill }
+        Self { now, fill, spills: true }
+    }
+
+    /// For what must be the key's own or nothing: where no counter is to be had, `decide` is shown an empty one.
+    pub fn alone(now: u64, fill: u64) -> Self {
+        Self { now, fill, spills: false }
+    }
+
+    /// No honest instant is later: a cost that was known only afterwards can owe as much again as the counter holds.
+    pub fn deepest(&self) -> u64 {
+        self.now + self.fill.saturating_mul(2).min(LONGEST)
     }
 
     /// The instant of an empty counter.
@@ -48,14 +61,14 @@ impl Moment {
     }
 
     /// An instant as a decision may see it. One too late is no counter of this limit, or was written by a
-    /// process whose `now` is later: either way the counter is empty, and no emptier than that.
+    /// process whose `now` is later: either way nothing is left, and no more is owed than that.
     pub fn bounded(&self, tat: u64) -> u64 {
-        tat.min(self.empty())
+        tat.min(self.deepest())
     }
 
     /// Whether no clock of this host can have written the instant. It is to be made that of an empty counter, so that it heals.
     pub fn is_foreign(&self, tat: u64) -> bool {
-        tat > self.empty() + FOREIGN
+        tat > self.deepest() + FOREIGN
     }
 }
 

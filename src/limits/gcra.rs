@@ -76,7 +76,8 @@ pub(crate) fn refund<C: Counters>(
     place: Place,
 ) {
     if cost.get() <= quota.burst() {
-        counters.refund(key, instant(now), quota.interval() * u64::from(cost.get()), place);
+        let (now, by) = (instant(now), quota.interval() * u64::from(cost.get()));
+        counters.adjust(key, now, place, &|tat| Some(tat.saturating_sub(by).max(now)));
     }
 }
 

@@ -146,6 +146,9 @@ impl Counters for LocalCounters {
         };
         let (value, first) = decide(self.overflow().read(key, moment))?;
         if !self.reserve() {
+            if !moment.spills {
+                return decide(Some(moment.empty())).map(|(value, _)| (value, Place::Slot));
+            }
             return self.overflow().measure_and_replace(key, moment, decide);
         }
         drop(vacant.insert(AtomicU64::new(first)));
@@ -160,13 +163,12 @@ impl Counters for LocalCounters {
         }
     }
 
-    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+    fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         if place == Place::Spill {
-            self.overflow().refund(key, now, by, place);
+            self.overflow().adjust(key, now, place, change);
         } else if let Some(tat) = self.counters.get(&key.fingerprint()) {
-            let back = |tat: u64| (tat > now).then(|| tat.saturating_sub(by).max(now));
-            // Fails if the counter is full: then there is nothing to give back.
-            let _ = tat.fetch_update(Relaxed, Relaxed, back);
+            // Fails if the counter is over: then there is nothing to change.
+            let _ = tat.fetch_update(Relaxed, Relaxed, |tat| if tat > now { change(tat) } else { None });
         }
     }
 }

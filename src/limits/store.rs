@@ -111,10 +111,10 @@ impl Counters for Held<'_> {
         }
     }
 
-    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+    fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         match self {
-            Self::Shared(table) => table.refund(key, now, by, place),
-            Self::Local(counters) => counters.refund(key, now, by, place),
+            Self::Shared(table) => table.adjust(key, now, place, change),
+            Self::Local(counters) => counters.adjust(key, now, place, change),
         }
     }
 }

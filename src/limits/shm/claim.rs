@@ -54,7 +54,10 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
         let claim = match self.claim(key, moment.now, clock) {
             Offer::Taken(claim) => claim,
             Offer::Lost => return Tried::Again,
-            Offer::None => return self.spill(key, moment, decide),
+            Offer::None if moment.spills => return self.spill(key, moment, decide),
+            Offer::None => {
+                return Tried::Done(decide(Some(moment.empty())).map(|(value, _)| (value, Place::Slot)));
+            }
         };
         let Some(name) = self.rename(claim, key.name) else { return Tried::Again };
         for round in 0..self.patience {

@@ -35,7 +35,8 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
                 Err(other) => tat = other,
                 // Named now, so it may have been made before it could see this charge.
                 Ok(_) if self.is_named(key) => {
-                    self.lower(at, moment.now, next - tat.max(moment.now).min(next));
+                    // If others have charged it since, this charge stays: too strict for a while.
+                    let _ = self.words.compare_exchange(at, next, tat);
                     return Tried::Again;
                 }
                 Ok(_) => return Tried::Done(Ok((value, Place::Spill))),
@@ -45,14 +46,17 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
 
     /// The instant that a new counter of this key inherits, if it is in the future.
     pub(super) fn spilled(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
+        if !moment.spills {
+            return None;
+        }
         let at = self.probe(key, |_| None)?;
         let tat = self.words.load(at);
         (tat > moment.now).then(|| moment.bounded(tat))
     }
 
-    pub(super) fn unspill(&self, key: &CounterKey, now: u64, by: u64) {
+    pub(super) fn unspill(&self, key: &CounterKey, now: u64, change: &impl Fn(u64) -> Option<u64>) {
         if let Some(at) = self.probe(key, |_| None) {
-            self.lower(at, now, by);
+            self.lower(at, now, change);
         }
     }
 
@@ -82,10 +86,11 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
         Some(self.shape.pair(start, LANES) + 1)
     }
 
-    fn lower(&self, at: usize, now: u64, by: u64) {
+    fn lower(&self, at: usize, now: u64, change: &impl Fn(u64) -> Option<u64>) {
         let mut tat = self.words.load(at);
         while tat > now {
-            match self.words.compare_exchange(at, tat, tat.saturating_sub(by).max(now)) {
+            let Some(back) = change(tat) else { return };
+            match self.words.compare_exchange(at, tat, back) {
                 Ok(_) => return,
                 Err(other) => tat = other,
             }

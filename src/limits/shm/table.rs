@@ -78,14 +78,14 @@ impl<W: Words + ?Sized, const LANES: usize> Counters for Table<'_, W, LANES> {
         None
     }
 
-    fn refund(&self, key: &CounterKey, now: u64, by: u64, place: Place) {
+    fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         if place == Place::Spill {
-            self.unspill(key, now, by);
+            self.unspill(key, now, change);
             return;
         }
         let mut clock = now;
         for round in 0..self.patience {
-            match self.attempt_refund(key, now, clock, by) {
+            match self.attempt_adjust(key, now, clock, change) {
                 Tried::Done(()) => return,
                 Tried::Again => clock += self.words.pause(round),
             }
@@ -113,14 +113,20 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
         }
     }
 
-    /// One round of [`refund`](Counters::refund).
-    pub(super) fn attempt_refund(&self, key: &CounterKey, now: u64, clock: u64, by: u64) -> Tried<()> {
+    /// One round of [`adjust`](Counters::adjust).
+    pub(super) fn attempt_adjust(
+        &self,
+        key: &CounterKey,
+        now: u64,
+        clock: u64,
+        change: &impl Fn(u64) -> Option<u64>,
+    ) -> Tried<()> {
         let (slot, name, tat) = match self.find(key, clock) {
             Sight::Live { slot, name, tat } if tat > now => (slot, name, tat),
             Sight::Live { .. } | Sight::Absent => return Tried::Done(()),
             Sight::Claimed => return Tried::Again,
         };
-        let back = tat.saturating_sub(by).max(now);
+        let Some(back) = change(tat) else { return Tried::Done(()) };
         // The name is seen after the instant: the instant was this key's.
         if self.words.load(slot.name) != name || self.words.compare_exchange(slot.tat, tat, back).is_err() {
             return Tried::Again;

@@ -242,9 +242,12 @@ pub(super) fn charge(key: CounterKey, quota: &str, now: u64) -> Process {
 
 pub(super) fn refund(key: CounterKey, quota: &str, now: u64) -> Process {
     let by = quota_of(quota).interval();
-    Box::new(move |table, waited| match table.attempt_refund(&key, now, now + waited, by) {
-        Tried::Done(()) => Tried::Done(0),
-        Tried::Again => Tried::Again,
+    Box::new(move |table, waited| {
+        match table.attempt_adjust(&key, now, now + waited, &|tat: u64| Some(tat.saturating_sub(by).max(now)))
+        {
+            Tried::Done(()) => Tried::Done(0),
+            Tried::Again => Tried::Again,
+        }
     })
 }
 
