@@ -8,6 +8,10 @@
 //!
 //! A refusal names the limit with the longest wait, so whoever waits that long passes them all.
 //!
+//! What a request costs may be known only when it is over. Then it is charged an estimate before ([`Limits::reserve`]), and the difference
+//! afterwards ([`Limits::settle`]): what is given back is no more than what time has not repaid meanwhile; what is charged
+//! in addition is charged whether it is there or not, and owed.
+//!
 //! It has no idea of "skip": an empty key is a key, and an address that cannot be read is counted with all others of
 //! its kind.
 
@@ -21,10 +25,12 @@ use crate::time::HostTime;
 use super::address::Prefix;
 use super::counters::Place;
 use super::fields;
-use super::gcra::{self, Outcome};
-use super::key::{CounterKey, LimitKey};
-use super::quota::Quota;
+use super::gcra::Outcome;
+use super::key::LimitKey;
+use super::quota::{Quota, Rule};
+use super::spot::{self, Key, Now, Spot};
 use super::store::Store;
+use super::window::Almanac;
 
 /// How a key's text becomes the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,7 @@ pub struct Entry {
 pub struct Limits {
     store: Arc<Store>,
     prefix: Prefix,
+    almanac: Option<Arc<dyn Almanac>>,
     entries: Vec<(Kind, Range<usize>)>,
     limits: Vec<Limit>,
     policy: String,
@@ -78,6 +85,55 @@ pub struct Verdict {
     /// Nanoseconds until the same request would pass, if no other comes; 0 if admitted. One whose cost is above a burst never
     /// passes: then the time in which that limit's counter becomes full.
     pub wait: u64,
+    /// Whether the same request will never pass.
+    pub never: bool,
+}
+
+/// What a request costs: the same under every entry, or to each its own. A cost of 0 is always there.
+#[derive(Clone, Copy)]
+pub enum Costs<'c> {
+    /// Under every entry.
+    Same(u32),
+    /// One for each entry.
+    Each(&'c [u32]),
+}
+
+impl Costs<'_> {
+    fn of(&self, entry: usize) -> u32 {
+        match self {
+            Self::Same(cost) => *cost,
+            // `Limits` has looked at how many there are.
+            Self::Each(costs) => costs.get(entry).copied().unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl From<NonZeroU32> for Costs<'_> {
+    fn from(cost: NonZeroU32) -> Self {
+        Self::Same(cost.get())
+    }
+}
+
+impl<'c> From<&'c [u32]> for Costs<'c> {
+    fn from(costs: &'c [u32]) -> Self {
+        Self::Each(costs)
+    }
+}
+
+/// What an admitted request was charged, under each limit.
+pub struct Reservation {
+    keys: Vec<Vec<u8>>,
+    charges: Vec<Charge>,
+}
+
+#[derive(Clone, Copy)]
+struct Charge {
+    entry: usize,
+    limit: usize,
+    spot: Spot,
+    cost: u32,
+    place: Place,
+    paid: u64,
 }
 
 impl Verdict {
@@ -88,12 +144,17 @@ impl Verdict {
 }
 
 impl Limits {
-    /// Prepares limits on a store.
-    pub fn new(store: Arc<Store>, entries: Vec<Entry>, prefix: Prefix) -> Result<Self, ConfigError> {
+    /// Prepares limits on a store. Quotas in windows of the calendar need an `almanac`.
+    pub fn new(
+        store: Arc<Store>,
+        entries: Vec<Entry>,
+        prefix: Prefix,
+        almanac: Option<Arc<dyn Almanac>>,
+    ) -> Result<Self, ConfigError> {
         let seed = store.seed();
         let mut limits: Vec<Limit> = Vec::new();
         let mut ranges = Vec::new();
-        let mut seen: Vec<(Kind, String, u32, u32, u64)> = Vec::new();
+        let mut seen: Vec<(Kind, String, u32, u32, u64, Rule)> = Vec::new();
         for entry in entries {
             if entry.quotas.is_empty() {
                 let cure = "Give one such as \"60/minute\"";
@@ -102,7 +163,9 @@ impl Limits {
             let start = limits.len();
             for quota in entry.quotas {
                 // Not by its text: "1/minute" and "1/60 seconds" are one counter.
-                let limit = (entry.kind, entry.scope.clone(), quota.count(), quota.burst(), quota.period());
+                let rule = quota.rule().clone();
+                let limit =
+                    (entry.kind, entry.scope.clone(), quota.count(), quota.burst(), quota.period(), rule);
                 if seen.contains(&limit) {
                     return Err(ConfigError::new(format!(
                         "the limit {:?} has the quota {:?} twice, so each request would count double. Remove one",
@@ -127,49 +190,94 @@ impl Limits {
             ));
         }
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
-        Ok(Self { store, prefix, entries: ranges, limits, policy })
+        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy })
     }
 
-    /// Charges `cost` cells under every limit, if all have them; otherwise charges nothing.
+    /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
     ///
     /// `keys` has one key for each entry, in order. A cost above the burst of a limit is always refused.
-    pub fn check<K: AsRef<[u8]>>(
+    pub fn check<'c, K: AsRef<[u8]>>(
         &self,
         keys: &[K],
-        cost: NonZeroU32,
-        now: HostTime,
+        costs: impl Into<Costs<'c>>,
+        now: impl Into<Now>,
     ) -> Result<Verdict, ConfigError> {
+        let (costs, now) = (costs.into(), now.into());
         if let ([limit], [key]) = (self.limits.as_slice(), keys) {
-            let counter = self.counter(limit, self.entries.first().map_or(Kind::Text, |entry| entry.0), key);
-            return Ok(verdict(&[gcra::charge(&self.store.counters(), &counter, &limit.quota, cost, now)]));
+            let kind = self.entries.first().map_or(Kind::Text, |entry| entry.0);
+            let spot = self.spot(limit, self.key(kind, key.as_ref()), now)?;
+            self.counted(costs)?;
+            return Ok(verdict(&[spot.charge(&self.store.counters(), &limit.quota, costs.of(0), now.host)]));
         }
-        let counters = self.counters(keys)?;
-        let peeked = self.peek_all(&counters, cost, now);
-        if peeked.iter().any(|outcome| !outcome.admitted) {
-            return Ok(verdict(&peeked));
-        }
-        Ok(self.charge_all(&counters, cost, now))
+        let mut charges = self.charges(keys, costs, now)?;
+        Ok(self.charge(&mut charges, now.host))
     }
 
-    /// What [`check`](Self::check) would say of a request that costs one cell. Charges nothing.
-    pub fn peek<K: AsRef<[u8]>>(&self, keys: &[K], now: HostTime) -> Result<Verdict, ConfigError> {
-        let counters = self.counters(keys)?;
-        Ok(verdict(&self.peek_all(&counters, NonZeroU32::MIN, now)))
-    }
-
-    /// Gives back what an admitted [`check`](Self::check) with these keys and this cost has charged.
+    /// As [`check`](Self::check), and remembers what was charged. Nothing is remembered of a refusal.
     ///
-    /// A counter is never more than full. What was charged to an overflow counter stays there: by now others
-    /// have spent from it.
-    pub fn refund<K: AsRef<[u8]>>(
+    /// With `capped`, what costs more than a limit can hold costs all that it holds: an estimate that is too high is no reason
+    /// for refusing a request for ever.
+    pub fn reserve<'c, K: AsRef<[u8]>>(
         &self,
         keys: &[K],
-        cost: NonZeroU32,
-        now: HostTime,
+        costs: impl Into<Costs<'c>>,
+        capped: bool,
+        now: impl Into<Now>,
+    ) -> Result<(Verdict, Option<Reservation>), ConfigError> {
+        let now = now.into();
+        let mut charges = self.charges(keys, costs.into(), now)?;
+        if capped {
+            for charge in &mut charges {
+                charge.cost =
+                    charge.cost.min(self.limits.get(charge.limit).map_or(0, |limit| limit.quota.burst()));
+            }
+        }
+        let verdict = self.charge(&mut charges, now.host);
+        let keys = || keys.iter().map(|key| key.as_ref().to_vec()).collect();
+        Ok((verdict, verdict.admitted.then(|| Reservation { keys: keys(), charges })))
+    }
+
+    /// What [`check`](Self::check) would say. Charges nothing.
+    pub fn peek<'c, K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        costs: impl Into<Costs<'c>>,
+        now: impl Into<Now>,
+    ) -> Result<Verdict, ConfigError> {
+        let now = now.into();
+        let charges = self.charges(keys, costs.into(), now)?;
+        Ok(verdict(&self.peek_all(&charges, now.host)))
+    }
+
+    /// Makes an entry's charge what it has really cost. May be called again, when more is known.
+    ///
+    /// What was charged to an overflow counter is given back there.
+    pub fn settle(
+        &self,
+        reservation: &mut Reservation,
+        entry: usize,
+        actual: u32,
+        now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
+        let now = now.into();
         let store = self.store.counters();
-        for (limit, counter) in self.limits.iter().zip(self.counters(keys)?) {
-            gcra::refund(&store, &counter, &limit.quota, cost, now, Place::Slot);
+        let Reservation { keys, charges } = reservation;
+        for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
+            let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
+            if let Some(less) = charge.cost.checked_sub(actual).and_then(NonZeroU32::new) {
+                charge.spot.give_back(&store, &limit.quota, less, now.host, charge.place, charge.paid);
+                // What was owed for it is owed no more.
+                charge.paid =
+                    charge.paid.saturating_sub(u64::from(less.get()).saturating_mul(limit.quota.interval()));
+            } else if let Some(more) = actual.checked_sub(charge.cost).and_then(NonZeroU32::new) {
+                let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
+                // Now, and not when it was reserved: in a window that is over, it would cost nothing.
+                let spot = self.spot(limit, self.key(kind, key), now)?;
+                spot.overdraw(&store, &limit.quota, more, now.host);
+                charge.paid =
+                    charge.paid.saturating_add(u64::from(more.get()).saturating_mul(limit.quota.interval()));
+            }
+            charge.cost = actual;
         }
         Ok(())
     }
@@ -196,35 +304,59 @@ impl Limits {
         &self.store
     }
 
-    fn charge_all(&self, counters: &[CounterKey], cost: NonZeroU32, now: HostTime) -> Verdict {
+    /// Charges all, or none.
+    fn charge(&self, charges: &mut [Charge], now: HostTime) -> Verdict {
+        if charges.len() > 1 {
+            let peeked = self.peek_all(charges, now);
+            if peeked.iter().any(|outcome| !outcome.admitted) {
+                return verdict(&peeked);
+            }
+        }
         let store = self.store.counters();
-        let mut charged = Vec::with_capacity(counters.len());
-        for (limit, counter) in self.limits.iter().zip(counters) {
-            let outcome = gcra::charge(&store, counter, &limit.quota, cost, now);
+        let mut outcomes = Vec::with_capacity(charges.len());
+        for (nth, charge) in charges.iter_mut().enumerate() {
+            let Some(limit) = self.limits.get(charge.limit) else { continue };
+            let outcome = charge.spot.charge(&store, &limit.quota, charge.cost, now);
+            (charge.place, charge.paid) = (outcome.place, outcome.paid);
             if outcome.admitted {
-                charged.push(outcome);
+                outcomes.push(outcome);
                 continue;
             }
-            let lost = charged.len();
-            for ((limit, counter), outcome) in self.limits.iter().zip(counters).zip(&charged) {
-                gcra::refund(&store, counter, &limit.quota, cost, now, outcome.place);
+            for charge in charges.iter().take(nth) {
+                self.take_back(charge, now);
             }
-            let mut outcomes = self.peek_all(counters, cost, now);
-            if let Some(seen) = outcomes.get_mut(lost) {
+            let mut outcomes = self.peek_all(charges, now);
+            if let Some(seen) = outcomes.get_mut(nth) {
                 *seen = outcome;
             }
             return verdict(&outcomes);
         }
-        verdict(&charged)
+        verdict(&outcomes)
     }
 
-    fn peek_all(&self, counters: &[CounterKey], cost: NonZeroU32, now: HostTime) -> Vec<Outcome> {
+    fn take_back(&self, charge: &Charge, now: HostTime) {
+        if let (Some(limit), Some(cost)) = (self.limits.get(charge.limit), NonZeroU32::new(charge.cost)) {
+            let store = self.store.counters();
+            charge.spot.give_back(&store, &limit.quota, cost, now, charge.place, charge.paid);
+        }
+    }
+
+    fn peek_all(&self, charges: &[Charge], now: HostTime) -> Vec<Outcome> {
         let store = self.store.counters();
-        let limits = self.limits.iter().zip(counters);
-        limits.map(|(limit, counter)| gcra::peek(&store, counter, &limit.quota, cost, now)).collect()
+        let look = |charge: &Charge| match self.limits.get(charge.limit) {
+            Some(limit) => charge.spot.peek(&store, &limit.quota, charge.cost, now),
+            None => Outcome::NOTHING,
+        };
+        charges.iter().map(look).collect()
     }
 
-    fn counters<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<CounterKey>, ConfigError> {
+    /// What is to be charged, and where.
+    fn charges<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+    ) -> Result<Vec<Charge>, ConfigError> {
         if keys.len() != self.entries.len() {
             return Err(ConfigError::new(format!(
                 "{} keys were given for {} entries: a key for each entry, in order",
@@ -232,24 +364,50 @@ impl Limits {
                 self.entries.len()
             )));
         }
-        let mut counters = Vec::with_capacity(self.limits.len());
-        for ((kind, range), key) in self.entries.iter().zip(keys) {
-            let limits = self.limits.get(range.clone()).unwrap_or_default();
-            counters.extend(limits.iter().map(|limit| self.counter(limit, *kind, key)));
+        self.counted(costs)?;
+        let mut charges = Vec::with_capacity(self.limits.len());
+        for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
+            let key = self.key(*kind, key.as_ref());
+            for at in range.clone() {
+                let Some(limit) = self.limits.get(at) else { continue };
+                let spot = self.spot(limit, key, now)?;
+                charges.push(Charge {
+                    entry,
+                    limit: at,
+                    spot,
+                    cost: costs.of(entry),
+                    place: Place::Slot,
+                    paid: 0,
+                });
+            }
         }
-        Ok(counters)
+        Ok(charges)
+    }
+
+    fn counted(&self, costs: Costs<'_>) -> Result<(), ConfigError> {
+        match costs {
+            Costs::Each(costs) if costs.len() != self.entries.len() => Err(ConfigError::new(format!(
+                "{} costs were given for {} entries: a cost for each entry, in order",
+                costs.len(),
+                self.entries.len()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     #[inline]
-    fn counter<K: AsRef<[u8]>>(&self, limit: &Limit, kind: Kind, key: &K) -> CounterKey {
+    fn key<'k>(&self, kind: Kind, key: &'k [u8]) -> Key<'k> {
         match kind {
-            Kind::Text => limit.key.counter(key.as_ref()),
+            Kind::Text => Key::Text(key),
             Kind::Address => {
-                let address = std::str::from_utf8(key.as_ref()).ok().and_then(|text| self.prefix.key(text));
-                // No address has no bytes, so this is the one key of all that cannot be read.
-                limit.key.counter(address.as_ref().map_or(&[], |key| key.as_bytes()))
+                Key::Address(std::str::from_utf8(key).ok().and_then(|text| self.prefix.key(text)))
             }
         }
+    }
+
+    #[inline]
+    fn spot(&self, limit: &Limit, key: Key<'_>, now: Now) -> Result<Spot, ConfigError> {
+        spot::find(&limit.key, &limit.quota, self.almanac.as_deref(), key, now)
     }
 }
 
@@ -258,13 +416,25 @@ fn verdict(outcomes: &[Outcome]) -> Verdict {
     let admitted = outcomes.iter().all(|outcome| outcome.admitted);
     let strictest = outcomes.iter().enumerate().max_by_key(|(_, outcome)| {
         // `max_by_key` takes the last of equals; of equal limits the first is meant, but either is right.
-        if admitted { (u64::from(u32::MAX - outcome.remaining), outcome.reset) } else { (outcome.wait, 0) }
+        if admitted {
+            (false, u64::from(u32::MAX - outcome.remaining), outcome.reset)
+        } else {
+            // One that never passes is what the caller must know of, however long it would wait for another.
+            (outcome.never, outcome.wait, 0)
+        }
     });
     match strictest {
-        Some((limit, &Outcome { remaining, reset, wait, .. })) => {
-            Verdict { admitted, limit, remaining, reset, wait }
+        Some((limit, &Outcome { remaining, reset, wait, .. })) => Verdict {
+            admitted,
+            limit,
+            remaining,
+            reset,
+            wait,
+            never: outcomes.iter().any(|outcome| outcome.never),
+        },
+        None => {
+            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait: super::SECOND, never: false }
         }
-        None => Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait: super::SECOND },
     }
 }
 

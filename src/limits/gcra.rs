@@ -33,6 +33,16 @@ pub(crate) struct Outcome {
     pub wait: u64,
     /// Where the charge was made.
     pub place: Place,
+    /// Whether it will never pass: the cost is above what the limit can hold.
+    pub never: bool,
+    /// Nanoseconds since boot at which time will have repaid the charge and all before it. Of a rate alone.
+    pub paid: u64,
+}
+
+impl Outcome {
+    /// A refusal that says nothing yet.
+    pub const NOTHING: Self =
+        Self { admitted: false, remaining: 0, reset: 0, wait: 0, place: Place::Slot, never: false, paid: 0 };
 }
 
 /// Charges `cost` cells if they are there; otherwise changes nothing.
@@ -66,7 +76,9 @@ pub(crate) fn peek<C: Counters>(
     outcome
 }
 
-/// Gives `cost` cells back to where they were charged.
+/// Gives `cost` cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
+///
+/// Otherwise a charge that is held until the counter is full again and then given back would be admitted twice.
 pub(crate) fn refund<C: Counters>(
     counters: &C,
     key: &CounterKey,
@@ -74,11 +86,28 @@ pub(crate) fn refund<C: Counters>(
     cost: NonZeroU32,
     now: HostTime,
     place: Place,
+    paid: u64,
 ) {
-    if cost.get() <= quota.burst() {
-        let (now, by) = (instant(now), quota.interval() * u64::from(cost.get()));
-        counters.adjust(key, now, place, &|tat| Some(tat.saturating_sub(by).max(now)));
-    }
+    let now = instant(now);
+    let owed = u64::from(cost.get().min(quota.burst())) * quota.interval();
+    let by = owed.min(paid.saturating_sub(now));
+    counters.adjust(key, now, place, &|tat| Some(tat.saturating_sub(by).max(now)));
+}
+
+/// Charges `cost` cells, whether they are there or not. Who overdraws can owe as much as the counter holds.
+pub(crate) fn overdraw<C: Counters>(
+    counters: &C,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: HostTime,
+) {
+    let moment = Moment::new(instant(now), quota.fill());
+    let by = u128::from(cost.get()) * u128::from(quota.interval());
+    let by = u64::try_from(by).unwrap_or(LONGEST).min(LONGEST);
+    let next = |tat: Option<u64>| (tat.unwrap_or(0).max(moment.now) + by).min(moment.deepest());
+    // It refuses nothing.
+    let _ = counters.measure_and_replace(key, moment, &|tat| Ok::<_, ()>(((), next(tat))));
 }
 
 fn decide<S: StateStore<Key = CounterKey>>(
@@ -89,19 +118,22 @@ fn decide<S: StateStore<Key = CounterKey>>(
     now: u64,
     seen: &Seen,
 ) -> Outcome {
-    let never = Outcome { admitted: false, remaining: 0, reset: 0, wait: quota.fill(), place: Place::Slot };
+    let never = Outcome { wait: quota.fill(), ..Outcome::NOTHING };
     if cost.get() > quota.burst() {
         // governor says so too, but multiplies first: at 2^32 cells of a year each that overflows.
         let _: Result<(), ()> = store.measure_and_replace(key, |_| Err(()));
         let (remaining, reset) = left(quota, seen.after.get(), now);
-        return Outcome { remaining, reset, ..never };
+        return Outcome { remaining, reset, never: true, ..never };
     }
     type Limiter<S> = RateLimiter<CounterKey, S, Epoch, NoOpMiddleware<Nanos>>;
     let limiter = Limiter::new(quota.cells(), store, Epoch::before(now));
     let verdict = if cost.get() == 1 { Ok(limiter.check_key(key)) } else { limiter.check_key_n(key, cost) };
     let (remaining, reset) = left(quota, seen.after.get(), now);
     match verdict {
-        Ok(Ok(())) => Outcome { admitted: true, remaining, reset, wait: 0, place: seen.place.get() },
+        Ok(Ok(())) => {
+            let (place, paid) = (seen.place.get(), seen.after.get());
+            Outcome { admitted: true, remaining, reset, place, paid, ..Outcome::NOTHING }
+        }
         Ok(Err(refused)) => Outcome { remaining, reset, wait: wait(&refused, now), ..never },
         Err(_) => never,
     }
@@ -118,7 +150,7 @@ fn wait(refused: &NotUntil<Nanos>, now: u64) -> u64 {
 }
 
 /// The instant as a store knows it: never 0, and low enough that sums with it cannot overflow.
-fn instant(now: HostTime) -> u64 {
+pub(crate) fn instant(now: HostTime) -> u64 {
     now.0.clamp(1, LATEST)
 }
 

@@ -8,7 +8,7 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use super::quota::Quota;
+use super::quota::{Quota, Rule};
 
 /// What a store hashes with: random, and the same for every worker of the host.
 #[derive(Clone, Copy)]
@@ -51,6 +51,20 @@ impl LimitKey {
         hasher.write(&quota.burst().to_le_bytes());
         hasher.write(&quota.period().to_le_bytes());
         hasher.write(&[kind]);
+        match quota.rule() {
+            // As it was before there were others: counters outlive an upgrade.
+            Rule::Rate => {}
+            Rule::Sliding => hasher.write(b"sliding"),
+            Rule::Concurrent => hasher.write(b"concurrent"),
+            Rule::Fixed(span) => {
+                hasher.write(b"fixed");
+                hasher.write(&span.every.to_le_bytes());
+                for part in [span.unit, &span.zone] {
+                    hasher.write(&(part.len() as u64).to_le_bytes());
+                    hasher.write(part.as_bytes());
+                }
+            }
+        }
         let tag = hasher.finish128().as_u64().0;
         Self { hasher, tag }
     }
@@ -59,6 +73,19 @@ impl LimitKey {
         let mut hasher = self.hasher;
         hasher.write(&(key.len() as u64).to_le_bytes());
         hasher.write(key);
+        self.named(&hasher)
+    }
+
+    /// One of several counters of a key: of a window, or of a place.
+    pub fn counter_at(&self, key: &[u8], index: u64) -> CounterKey {
+        let mut hasher = self.hasher;
+        hasher.write(&(key.len() as u64).to_le_bytes());
+        hasher.write(key);
+        hasher.write(&index.to_le_bytes());
+        self.named(&hasher)
+    }
+
+    fn named(&self, hasher: &SipHasher24) -> CounterKey {
         let (a, b) = hasher.finish128().as_u64();
         let stripe = a % STRIPES;
         CounterKey {

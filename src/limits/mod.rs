@@ -31,12 +31,16 @@ mod key;
 pub mod local;
 pub mod quota;
 pub mod shm;
+pub mod spot;
 pub mod store;
+pub mod window;
 
-pub use check::{Entry, Kind, Limits, Verdict};
+pub use check::{Costs, Entry, Kind, Limits, Reservation, Verdict};
 pub use key::Seed;
-pub use quota::Quota;
+pub use quota::{Quota, Rule, Span};
+pub use spot::Now;
 pub use store::Store;
+pub use window::{Almanac, Window};
 
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;

@@ -2,10 +2,14 @@
 //!
 //! The grammar is that of `limits` and Flask-Limiter, whole:
 //! `<count> (/|per) [<n>] <second|minute|hour|day|month|year>[s]`, in any case, several joined by `,` `;` or
-//! `|`; a month has 30 days and a year 360. Ours in addition: `burst <cells>` at the end of a quota.
+//! `|`; a month has 30 days and a year 360. Ours in addition, at the end of a quota, the rule by which it is counted:
 //!
-//! Without `burst` the burst is the count: a key that was quiet may spend the count at once, and then one
-//! cell each `period / count`. That interval is rounded *up* to whole nanoseconds, so rounding never admits more.
+//! 1. nothing, or `burst <cells>`: a rate. Without `burst` the burst is the count: a key that was quiet may spend the count at
+//!    once, and then one cell each `period / count`. That interval is rounded *up* to whole nanoseconds, so rounding never admits more;
+//! 2. `fixed [<zone>]`: so many in each window of the calendar: `1000/day fixed Europe/Berlin` begins anew at each midnight there. Months and
+//!    years are then those of the calendar; several units make one window where they divide the next larger unit: `6 hours`, not `7 hours`;
+//! 3. `sliding`: so many in any period, by two counters of which the older one counts for the part of it that is still within the period;
+//! 4. instead of a period, `concurrent`: `20 concurrent` are in progress at once at most.
 //!
 //! What cannot be meant is refused, not guessed: zero, numbers over 2^32 - 1, anything after the end.
 
@@ -23,8 +27,33 @@ pub struct Quota {
     burst: NonZeroU32,
     /// In nanoseconds.
     period: u64,
+    rule: Rule,
     text: String,
     cells: governor::Quota,
+}
+
+/// How a quota is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// By GCRA: a cell comes back each `period / count`.
+    Rate,
+    /// In windows of the calendar.
+    Fixed(Span),
+    /// In the period that ends now, approximately and never too few.
+    Sliding,
+    /// While it lasts. It has no period.
+    Concurrent,
+}
+
+/// Which windows of the calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// `second` to `year`.
+    pub unit: &'static str,
+    /// How many units make a window.
+    pub every: u32,
+    /// The time zone's name in the IANA database.
+    pub zone: String,
 }
 
 impl Quota {
@@ -52,6 +81,11 @@ impl Quota {
     /// The most cells that may be spent at once.
     pub fn burst(&self) -> u32 {
         self.burst.get()
+    }
+
+    /// How it is counted.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
     }
 
     /// The one way to write this quota, for example `60/minute burst 20`.
@@ -97,6 +131,12 @@ impl Quota {
         };
         let count_text = count;
         let count = number(count, "the count").map_err(refuse)?;
+        if rest.word_prefix("concurrent") {
+            if !rest.0.is_empty() {
+                return Err(refuse(format!("{} is left over after \"concurrent\"", quoted(rest.0))));
+            }
+            return Self::concurrent(count).map_err(refuse);
+        }
         if !(rest.sign('/') || rest.word_prefix("per")) {
             let cure = format!("Write \"{count_text}/minute\" or \"{count_text} per minute\"");
             return Err(refuse(format!("\"/\" or \"per\" is missing after {count_text}. {cure}")));
@@ -107,27 +147,42 @@ impl Quota {
         };
         let word = rest.letters();
         let (unit, seconds) = unit(word).ok_or_else(|| refuse(unknown_unit(count_text, word)))?;
-        let burst = if rest.word_prefix("burst") {
+        let mut burst = count;
+        let mut rule = Rule::Rate;
+        if rest.word_prefix("burst") {
             let Some(digits) = rest.digits() else {
                 return Err(refuse("\"burst\" needs a number of cells, as in \"60/minute burst 20\"".into()));
             };
-            number(digits, "the burst").map_err(refuse)?
-        } else {
-            count
-        };
+            burst = number(digits, "the burst").map_err(refuse)?;
+        } else if rest.word_prefix("fixed") {
+            rule = Rule::Fixed(Span::new(unit, every.get(), rest.zone()).map_err(refuse)?);
+        } else if rest.word_prefix("sliding") {
+            rule = Rule::Sliding;
+        }
         if !rest.0.is_empty() {
-            let cure = "After the unit only \"burst\" and a number may follow; quotas are joined by \";\"";
+            let cure = "After the unit only \"burst\" and a number, \"fixed\" and a time zone, or \"sliding\" may follow; \
+                        quotas are joined by \";\"";
             return Err(refuse(format!("{} is left over. {cure}", quoted(rest.0))));
         }
-        Self::new(count, every, unit, seconds, burst).map_err(refuse)
+        Self::new(count, every, unit, seconds, burst, rule).map_err(refuse)
+    }
+
+    fn concurrent(count: NonZeroU32) -> Result<Self, String> {
+        if count.get() > MOST_CONCURRENT {
+            return Err(format!("at most {MOST_CONCURRENT} can be counted at once"));
+        }
+        let mut quota = Self::new(count, NonZeroU32::MIN, "second", 1, count, Rule::Concurrent)?;
+        quota.text = format!("{count} concurrent");
+        Ok(quota)
     }
 
     fn new(
         count: NonZeroU32,
         every: NonZeroU32,
-        unit: &str,
+        unit: &'static str,
         seconds: u64,
         burst: NonZeroU32,
+        rule: Rule,
     ) -> Result<Self, String> {
         let too_long = || "it would take over 100 years to replenish. Ask for a shorter period".to_owned();
         let period = u64::from(every.get()).checked_mul(seconds * SECOND).filter(|&ns| ns <= LONGEST);
@@ -142,7 +197,35 @@ impl Quota {
         if burst != count {
             text.push_str(&format!(" burst {burst}"));
         }
-        Ok(Self { count, burst, period, text, cells: cells.allow_burst(burst) })
+        match &rule {
+            Rule::Fixed(span) if span.zone == UTC => text.push_str(" fixed"),
+            Rule::Fixed(span) => text.push_str(&format!(" fixed {}", span.zone)),
+            Rule::Sliding => text.push_str(" sliding"),
+            Rule::Rate | Rule::Concurrent => {}
+        }
+        if !matches!(rule, Rule::Rate) && period > LONGEST / 8 {
+            return Err(too_long());
+        }
+        Ok(Self { count, burst, period, rule, text, cells: cells.allow_burst(burst) })
+    }
+}
+
+impl Span {
+    fn new(unit: &'static str, every: u32, zone: &str) -> Result<Self, String> {
+        let (within, larger) = match unit {
+            "second" => (60, "minute"),
+            "minute" => (60, "hour"),
+            "hour" => (24, "day"),
+            "month" => (12, "year"),
+            _ => (1, unit),
+        };
+        if within % every != 0 {
+            return Err(format!(
+                "{every} {unit}s do not divide a {larger}, so no window of the calendar is that long. Write \"sliding\" \
+                 instead of \"fixed\", or another number"
+            ));
+        }
+        Ok(Self { unit, every, zone: if zone.is_empty() { UTC } else { zone }.to_owned() })
     }
 }
 
@@ -157,6 +240,11 @@ impl<'a> Cursor<'a> {
 
     fn letters(&mut self) -> &'a str {
         self.take_while(|b| b.is_ascii_alphabetic())
+    }
+
+    /// Whatever may be the name of a time zone: `Europe/Berlin`, `Etc/GMT+5`.
+    fn zone(&mut self) -> &'a str {
+        self.take_while(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
     }
 
     fn sign(&mut self, sign: char) -> bool {
@@ -243,6 +331,11 @@ fn quoted(text: &str) -> String {
 }
 
 const MAX_TEXT: usize = 1000;
+
+const UTC: &str = "UTC";
+
+/// Each is looked for in a place of its own.
+const MOST_CONCURRENT: u32 = 1024;
 
 const UNITS: [(&str, u64); 6] = [
     ("second", 1),

@@ -158,27 +158,93 @@ fn a_cost_above_the_burst_never_passes(make: Make) {
     assert!(bench.check(&["a"]).admitted, "and charges nothing");
 }
 
-fn a_refund_gives_back_and_never_more_than_full(make: Make) {
+fn what_was_not_spent_is_given_back(make: Make) {
     let bench = Bench::on(make(1000), &["10/hour"]);
-    bench.spend(&["a"], 6);
-    bench.refund(&["a"], 2);
+    let mut reserved = bench.reserve(&["a"], 6).unwrap();
+    bench.settle(&mut reserved, 4);
     assert_eq!(bench.peek(&["a"]).remaining, 6);
-    for _ in 0..10 {
-        bench.refund(&["a"], 10);
-    }
+    bench.settle(&mut reserved, 4);
+    assert_eq!(bench.peek(&["a"]).remaining, 6, "twice the same is once");
+    bench.settle(&mut reserved, 0);
     assert_eq!(bench.peek(&["a"]).remaining, 10);
     assert_eq!((0..20).filter(|_| bench.check(&["a"]).admitted).count(), 10);
-    bench.refund(&["never seen"], 10);
-    bench.refund(&["a"], u32::MAX);
-    assert!(!bench.check(&["a"]).admitted, "what cannot have been charged cannot be given back");
+    assert!(bench.reserve(&["a"], 1).is_none());
 }
 
-fn a_refund_after_a_while_does_not_save_up(make: Make) {
+fn what_time_has_repaid_is_not_given_back_as_well(make: Make) {
+    // Held until the counter is full again, ten wrong passwords, and then ten more for what comes back.
     let mut bench = Bench::on(make(1000), &["10/hour"]);
-    bench.spend(&["a"], 10);
-    bench.now += 7200 * SECOND;
-    bench.refund(&["a"], 10);
+    let mut held: Vec<_> = (0..10).map(|_| bench.reserve(&["a"], 1).unwrap()).collect();
+    bench.now += 3600 * SECOND;
     assert_eq!((0..20).filter(|_| bench.check(&["a"]).admitted).count(), 10);
+    for reservation in &mut held {
+        bench.settle(reservation, 0);
+    }
+    assert!(!bench.check(&["a"]).admitted);
+}
+
+fn half_repaid_is_half_given_back(make: Make) {
+    let mut bench = Bench::on(make(1000), &["10/hour"]);
+    let mut reserved = bench.reserve(&["a"], 10).unwrap();
+    bench.now += 1800 * SECOND;
+    assert_eq!(bench.peek(&["a"]).remaining, 5);
+    bench.settle(&mut reserved, 0);
+    assert_eq!(bench.peek(&["a"]).remaining, 10);
+}
+
+fn a_counter_that_others_keep_low_gets_all_of_it_back(make: Make) {
+    let mut bench = Bench::on(make(1000), &["100/hour"]);
+    assert!(bench.spend(&["a"], 80).admitted);
+    let mut reserved = bench.reserve(&["a"], 20).unwrap();
+    bench.now += 360 * SECOND;
+    bench.settle(&mut reserved, 5);
+    assert_eq!(bench.peek(&["a"]).remaining, 25, "10 came back by time, 15 were given back");
+}
+
+fn what_was_spent_beyond_the_estimate_is_owed(make: Make) {
+    let mut bench = Bench::on(make(1000), &["10/hour"]);
+    let mut reserved = bench.reserve(&["a"], 1).unwrap();
+    bench.settle(&mut reserved, 15);
+    bench.now += 1800 * SECOND;
+    let refused = bench.check(&["a"]);
+    assert_eq!(
+        (refused.admitted, refused.wait),
+        (false, 360 * SECOND),
+        "5 that were owed are paid, none is left"
+    );
+    bench.now += 360 * SECOND;
+    assert!(bench.check(&["a"]).admitted);
+}
+
+fn who_owes_can_owe_as_much_as_the_counter_holds_and_no_more(make: Make) {
+    let mut bench = Bench::on(make(1000), &["10/hour"]);
+    let mut reserved = bench.reserve(&["a"], 1).unwrap();
+    bench.settle(&mut reserved, u32::MAX);
+    assert_eq!(bench.check(&["a"]).wait, 3600 * SECOND + 360 * SECOND);
+    bench.now += 3960 * SECOND;
+    assert!(bench.check(&["a"]).admitted);
+}
+
+fn an_estimate_above_all_that_a_limit_holds_can_be_capped(make: Make) {
+    // BerriAI/litellm#29191: an estimate of 1,024 tokens refused the first request of each small quota.
+    let bench = Bench::on(make(1000), &["100/minute"]);
+    let now = HostTime(bench.now);
+    assert!(bench.limits.reserve(&["a"], NonZeroU32::new(1024).unwrap(), false, now).unwrap().0.never);
+    let (verdict, reserved) =
+        bench.limits.reserve(&["a"], NonZeroU32::new(1024).unwrap(), true, now).unwrap();
+    assert!(verdict.admitted && reserved.is_some());
+    assert!(!bench.check(&["a"]).admitted);
+}
+
+fn each_entry_has_a_cost_of_its_own(make: Make) {
+    let bench = Bench::on(make(1000), &["10/hour", "1000/hour"]);
+    let costs = |costs: &[u32]| bench.limits.check(&["a", "a"], costs, HostTime(bench.now)).unwrap();
+    assert!(costs(&[1, 900]).admitted);
+    assert!(!costs(&[1, 200]).admitted);
+    assert!(costs(&[9, 100]).admitted);
+    assert!(costs(&[0, 0]).admitted, "what costs nothing is always there");
+    assert!(!costs(&[0, 1]).admitted);
+    assert!(bench.limits.check(&["a", "a"], &[1][..], HostTime(bench.now)).is_err());
 }
 
 fn scope_and_key_cannot_be_shifted_into_each_other(make: Make) {
@@ -186,7 +252,7 @@ fn scope_and_key_cannot_be_shifted_into_each_other(make: Make) {
     let store = make(1000);
     let set = |scope: &str| {
         let entries = vec![entry(scope, "1/minute", Kind::Text)];
-        Limits::new(store.clone(), entries, Prefix::default()).unwrap()
+        Limits::new(store.clone(), entries, Prefix::default(), None).unwrap()
     };
     let check = |set: &Limits, key: &str| set.check(&[key], NonZeroU32::MIN, HostTime(9)).unwrap().admitted;
     assert!(check(&set("a/b"), "c"));
@@ -207,7 +273,7 @@ fn what_is_no_address_shares_one_key_and_is_never_unlimited(make: Make) {
     // GHSA-634g-4wr8-xwxv: without a client address the whole pipeline was skipped.
     let store = make(1000);
     let entries = vec![entry("s", "3/minute", Kind::Address)];
-    let set = Limits::new(store, entries, Prefix::default()).unwrap();
+    let set = Limits::new(store, entries, Prefix::default(), None).unwrap();
     let check = |key: &[u8]| set.check(&[key], NonZeroU32::MIN, HostTime(9)).unwrap().admitted;
     assert!(check(b"") && check(b"unix:") && check(b"\xff\xfe"));
     assert!(!check(b"") && !check(b"evil") && !check(b"1.2.3.4.5"));
@@ -218,7 +284,7 @@ fn kinds_and_quotas_do_not_share_counters(make: Make) {
     let store = make(1000);
     let set = |quota: &str, kind: Kind| {
         let entries = vec![entry("s", quota, kind)];
-        Limits::new(store.clone(), entries, Prefix::default()).unwrap()
+        Limits::new(store.clone(), entries, Prefix::default(), None).unwrap()
     };
     let check = |set: Limits| set.check(&["1.2.3.4"], NonZeroU32::MIN, HostTime(9)).unwrap().admitted;
     assert!(check(set("1/minute", Kind::Address)));
@@ -229,7 +295,7 @@ fn kinds_and_quotas_do_not_share_counters(make: Make) {
 }
 
 fn a_set_that_would_not_limit_is_refused(make: Make) {
-    let build = |entries| Limits::new(make(10), entries, Prefix::default()).err().unwrap().to_string();
+    let build = |entries| Limits::new(make(10), entries, Prefix::default(), None).err().unwrap().to_string();
     assert!(build(vec![]).contains("limit nothing"));
     let bare = Entry { scope: "s".into(), quotas: vec![], kind: Kind::Text };
     assert!(build(vec![bare]).contains("has no quota"));
@@ -241,7 +307,7 @@ fn keys_must_be_as_many_as_entries(make: Make) {
     let bench = Bench::on(make(1000), &["1/minute", "1/hour"]);
     for keys in [vec![], vec!["a"], vec!["a", "b", "c"]] {
         assert!(bench.limits.check(&keys, NonZeroU32::MIN, HostTime(1)).is_err());
-        assert!(bench.limits.peek(&keys, HostTime(1)).is_err());
+        assert!(bench.limits.peek(&keys, NonZeroU32::MIN, HostTime(1)).is_err());
     }
     let one = Bench::on(make(1000), &["1/minute"]);
     assert!(one.limits.check::<&str>(&[], NonZeroU32::MIN, HostTime(1)).is_err());
@@ -370,8 +436,14 @@ on_either_store! {
     peek_charges_nothing_and_says_what_check_would
     a_cost_is_charged_whole_or_not_at_all
     a_cost_above_the_burst_never_passes
-    a_refund_gives_back_and_never_more_than_full
-    a_refund_after_a_while_does_not_save_up
+    what_was_not_spent_is_given_back
+    what_time_has_repaid_is_not_given_back_as_well
+    half_repaid_is_half_given_back
+    a_counter_that_others_keep_low_gets_all_of_it_back
+    what_was_spent_beyond_the_estimate_is_owed
+    who_owes_can_owe_as_much_as_the_counter_holds_and_no_more
+    an_estimate_above_all_that_a_limit_holds_can_be_capped
+    each_entry_has_a_cost_of_its_own
     scope_and_key_cannot_be_shifted_into_each_other
     an_empty_key_is_limited_like_any_other
     what_is_no_address_shares_one_key_and_is_never_unlimited

@@ -7,12 +7,13 @@ mod fields;
 mod file;
 mod local;
 mod quota;
+mod window;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::address::Prefix;
-use super::{Entry, Kind, Limits, Quota, Seed, Store, Verdict};
+use super::{Entry, Kind, Limits, Quota, Reservation, Seed, Store, Verdict};
 use crate::time::HostTime;
 
 /// A limit set on a table of its own, and a clock.
@@ -26,7 +27,7 @@ impl Bench {
     fn on(store: Arc<Store>, quotas: &[&str]) -> Self {
         let entries =
             quotas.iter().enumerate().map(|(i, text)| entry(&format!("scope {i}"), text, Kind::Text));
-        let limits = Limits::new(store, entries.collect(), Prefix::default()).unwrap();
+        let limits = Limits::new(store, entries.collect(), Prefix::default(), None).unwrap();
         Self { limits, now: 1_000 * SECOND }
     }
 
@@ -39,11 +40,16 @@ impl Bench {
     }
 
     fn peek(&self, keys: &[&str]) -> Verdict {
-        self.limits.peek(keys, HostTime(self.now)).unwrap()
+        self.limits.peek(keys, NonZeroU32::MIN, HostTime(self.now)).unwrap()
     }
 
-    fn refund(&self, keys: &[&str], cost: u32) {
-        self.limits.refund(keys, NonZeroU32::new(cost).unwrap(), HostTime(self.now)).unwrap();
+    fn reserve(&self, keys: &[&str], cost: u32) -> Option<Reservation> {
+        let cost = NonZeroU32::new(cost).unwrap();
+        self.limits.reserve(keys, cost, false, HostTime(self.now)).unwrap().1
+    }
+
+    fn settle(&self, reservation: &mut Reservation, actual: u32) {
+        self.limits.settle(reservation, 0, actual, HostTime(self.now)).unwrap();
     }
 }
 

@@ -1,0 +1,168 @@
+//! Where one limit counts one key at one instant, and what is done there: charge, peek, give back, overdraw.
+//!
+//! A rate has one counter for a key, whose arithmetic is in `gcra`; a window has one for each window, whose arithmetic
+//! is in `window`. What checks several limits together (`check`) need not know which is which.
+
+use std::num::NonZeroU32;
+
+use crate::error::ConfigError;
+use crate::time::HostTime;
+
+use super::address::AddressKey;
+use super::counters::{Counters, Place};
+use super::gcra::{self, Outcome, instant};
+use super::key::{CounterKey, LimitKey};
+use super::quota::{Quota, Rule};
+use super::window::{self, Almanac, Tally, Window};
+use super::{LONGEST, SECOND};
+
+/// An instant, by both of the host's clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// What counters go by.
+    pub host: HostTime,
+    /// Nanoseconds since 1970, which windows of the calendar go by.
+    pub unix: u64,
+}
+
+impl From<HostTime> for Now {
+    /// For limits without windows of the calendar.
+    fn from(host: HostTime) -> Self {
+        Self { host, unix: host.0 }
+    }
+}
+
+/// A key as it is hashed.
+#[derive(Clone, Copy)]
+pub(crate) enum Key<'k> {
+    Text(&'k [u8]),
+    /// None is the one key of all addresses that cannot be read.
+    Address(Option<AddressKey>),
+}
+
+impl Key<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(bytes) => bytes,
+            Self::Address(address) => address.as_ref().map_or(&[], |address| address.as_bytes()),
+        }
+    }
+}
+
+/// The counters of one limit for one key.
+#[derive(Clone, Copy)]
+pub(crate) enum Spot {
+    Rate(CounterKey),
+    Fixed(CounterKey, Tally),
+    /// This window's, and the last one's.
+    Sliding([CounterKey; 2], Tally),
+}
+
+/// Finds the spot of `key`.
+#[inline]
+pub(crate) fn find(
+    limit: &LimitKey,
+    quota: &Quota,
+    almanac: Option<&dyn Almanac>,
+    key: Key<'_>,
+    now: Now,
+) -> Result<Spot, ConfigError> {
+    match quota.rule() {
+        Rule::Rate | Rule::Concurrent => Ok(Spot::Rate(limit.counter(key.bytes()))),
+        Rule::Fixed(span) => {
+            let unix = now.unix / SECOND;
+            let window = almanac.ok_or_else(|| ConfigError::new(NO_ALMANAC))?.window(span, unix)?;
+            if !window.is_right(unix, quota.period()) {
+                return Err(ConfigError::new(format!(
+                    "the calendar has no window of {:?} at {unix}: {window:?}",
+                    quota.text()
+                )));
+            }
+            Ok(Spot::Fixed(limit.counter_at(key.bytes(), window.start), tally(quota, window, now)))
+        }
+        Rule::Sliding => {
+            let (tally, index) = Tally::sliding(quota.count(), quota.period(), instant(now.host));
+            let counter = |index| limit.counter_at(key.bytes(), index);
+            Ok(Spot::Sliding([counter(index), counter(index.wrapping_sub(1))], tally))
+        }
+    }
+}
+
+fn tally(quota: &Quota, window: Window, now: Now) -> Tally {
+    let left = window.end.saturating_mul(SECOND).saturating_sub(now.unix).clamp(1, LONGEST);
+    Tally { limit: quota.count(), left, period: quota.period() }
+}
+
+impl Spot {
+    /// Charges `cost` cells if they are there; otherwise changes nothing. A cost of 0 is always there.
+    #[inline]
+    pub fn charge<C: Counters>(&self, counters: &C, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
+        let Some(cells) = NonZeroU32::new(cost) else { return self.peek(counters, quota, cost, now) };
+        match self {
+            Self::Rate(key) => gcra::charge(counters, key, quota, cells, now),
+            Self::Fixed(key, tally) => {
+                bounded(quota, cost, window::charge_fixed(counters, key, *tally, cost, instant(now)))
+            }
+            Self::Sliding([this, last], tally) => {
+                let outcome = window::charge_sliding(counters, [this, last], *tally, cost, instant(now));
+                bounded(quota, cost, outcome)
+            }
+        }
+    }
+
+    /// What [`charge`](Self::charge) would say, charging nothing.
+    pub fn peek<C: Counters>(&self, counters: &C, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
+        let cells = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+        let outcome = match self {
+            Self::Rate(key) => gcra::peek(counters, key, quota, cells, now),
+            Self::Fixed(key, tally) => {
+                bounded(quota, cost, window::peek_fixed(counters, key, *tally, cost, instant(now)))
+            }
+            Self::Sliding([this, last], tally) => {
+                let outcome = window::peek_sliding(counters, [this, last], *tally, cost, instant(now));
+                bounded(quota, cost, outcome)
+            }
+        };
+        if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
+    }
+
+    /// Gives back `cells` of what was charged here.
+    pub fn give_back<C: Counters>(
+        &self,
+        counters: &C,
+        quota: &Quota,
+        cells: NonZeroU32,
+        now: HostTime,
+        place: Place,
+        paid: u64,
+    ) {
+        match self {
+            Self::Rate(key) => gcra::refund(counters, key, quota, cells, now, place, paid),
+            Self::Fixed(key, _) | Self::Sliding([key, _], _) => {
+                let back = |word| Some(window::give_back(word, cells.get()));
+                counters.adjust(key, instant(now), place, &back);
+            }
+        }
+    }
+
+    /// Charges `cells` more, whether they are there or not.
+    pub fn overdraw<C: Counters>(&self, counters: &C, quota: &Quota, cells: NonZeroU32, now: HostTime) {
+        let at = instant(now);
+        match self {
+            Self::Rate(key) => gcra::overdraw(counters, key, quota, cells, now),
+            Self::Fixed(key, tally) => {
+                window::overdraw(counters, key, *tally, tally.left, cells.get(), at);
+            }
+            Self::Sliding([key, _], tally) => {
+                window::overdraw(counters, key, *tally, tally.left + tally.period, cells.get(), at);
+            }
+        }
+    }
+}
+
+/// A cost above all that a window holds does not pass in the next one either.
+fn bounded(quota: &Quota, cost: u32, outcome: Outcome) -> Outcome {
+    Outcome { never: cost > quota.count(), ..outcome }
+}
+
+const NO_ALMANAC: &str = "a quota in windows of the calendar needs an almanac";
