@@ -206,7 +206,9 @@ def test_other_arguments_are_checked_at_import() -> None:
     with pytest.raises(ConfigError, match="Did you mean address"):
         limit("5/minute", by="adress")
     with pytest.raises(ConfigError, match="parentheses"):
-        limit(lambda: "view")  # type: ignore[arg-type]
+        limit(60)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="parentheses"):
+        Flask("app").get("/")(limit(lambda: "view"))
     with pytest.raises(ConfigError, match="empty"):
         limit("5/minute", scope="")
 

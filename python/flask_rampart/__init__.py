@@ -38,7 +38,9 @@ from .guards import Guard as Guard
 from .guards import Stage as Stage
 from .headers import csp_nonce as csp_nonce
 from .issuers import IntrospectedToken as IntrospectedToken
+from .limits import Reservation as Reservation
 from .limits import limit as limit
+from .limits import unlimited as unlimited
 from .redaction import RedactingFormatter as RedactingFormatter
 from .stores import StoreError as StoreError
 from .validation import validate as validate

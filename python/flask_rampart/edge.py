@@ -23,12 +23,12 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._native import Answer, Answers, Clock, HeaderPolicy, LimitSet
+from ._native import Answer, Answers, Clock, HeaderPolicy
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .headers import header_policy
-from .limits import Limits, application_limits, refused
+from .limits import Counting, Limits, application_limits, refused
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class EdgePolicy:
         headers: HeaderPolicy,
         max_body: int,
         access_log: AccessLog,
-        limits: LimitSet | None,
+        limits: Counting | None,
         owner: object = None,
         before_first: Callable[[], None] | None = None,
     ) -> None:
@@ -105,10 +105,10 @@ class RampartMiddleware:
         environ[ENVIRON_KEY] = exchange
         try:
             body = self.app(environ, answer)
-            if not self._logs:
+            if not self._logs and not exchange.at_end:
                 return body
             wrapper = environ.get("wsgi.file_wrapper")
-            if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper):
+            if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper) and not exchange.at_end:
                 # The server sends the file itself, if it gets it as it is: its end is not seen.
                 answer.end(True, -1)
                 return body

@@ -77,6 +77,7 @@ _TABLE = (
         "Too many requests; see Retry-After.",
         "https://iana.org/assignments/http-problem-types#quota-exceeded",
     ),
+    Problem("limit.too_costly", 400, "The request costs more than its quota can ever hold."),
     Problem("proof.invalid", 401, "The DPoP proof is not valid for this request."),
     Problem("proof.nonce", 401, "The DPoP proof needs the nonce in DPoP-Nonce."),
     Problem("request.malformed", 400, "The request is not well formed."),

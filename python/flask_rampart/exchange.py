@@ -145,6 +145,10 @@ class Exchange:
     """The CSP nonce, once a template asked for it."""
     limits: tuple[tuple[Any, str], ...] = ()
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
+    at_status: tuple[Callable[[int], None], ...] = ()
+    """Called with the answer's status, before it leaves; again if the server is given another one."""
+    at_end: tuple[Callable[[], None], ...] = ()
+    """Called once, when the answer has been sent, or the client has gone."""
     user: tuple[Principal, Any] | None = None
     """The app's own user, or the refusal if there is none, and the principal that it was loaded for, once somebody
     asked for it."""

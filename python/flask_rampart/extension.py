@@ -19,10 +19,10 @@ from .bound import Binding
 from .config import Settings
 from .edge import EdgePolicy, RampartMiddleware
 from .errors import ConfigError
-from .guards import EXTENSION, AppState, Guard, expand, protect_blueprint
+from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, application_limits
+from .limits import Limits, Reservation, application_limits, reserving
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -277,6 +277,28 @@ class Rampart:
         for state in list(self._states):
             if state.sealed:
                 raise ConfigError(f"{what} comes too late: {state.app.name} has already handled a request.")
+
+    def reserve(self, quota: str, *, cost: int, by: Any = "principal", scope: str | None = None) -> Reservation:
+        """Charges an estimate for what is about to be done, or refuses. In a view.
+
+        :param quota: such as ``"10000/minute; 200000/day fixed"``.
+        :param cost: cells, such as the tokens that a model may write at most. Above what a quota can hold, it counts
+            as all that it
+            holds.
+        :param by: as in ``limit``.
+        :param scope: reservations of one scope with one quota share their counters; without it, each route has its own.
+        :raises Denied: ``limit.exceeded``, 429, if there is not so much left.
+        :raises ConfigError: if *quota* or *by* cannot be meant.
+
+        ``settle`` it when it is known what it has cost; what is never settled stays charged. A stream of tokens:
+
+        .. code-block:: python
+
+            budget = rampart.reserve("10000/minute", cost=500)
+            return Response(budget.stream(model.generate(prompt), cost=lambda text: count_tokens(text)))
+        """
+        state = _state(current_app._get_current_object())  # type: ignore[attr-defined]
+        return reserving.reserve(state, current_exchange(), quota, cost, by, scope)
 
     @property
     def tokens(self) -> Tokens:

@@ -41,6 +41,10 @@ access_denied = _signals.signal("access-denied")
 request_refused = _signals.signal("request-refused")
 """Any refusal, those of the two signals above too: ``exchange``, ``code``, ``reason``, ``principal``."""
 
+limit_exceeded = _signals.signal("limit-exceeded")
+"""A limit refused, or in report mode would have: ``exchange``, ``quota`` (its text), ``scope``, ``principal``,
+``enforced``."""
+
 token_issued = _signals.signal("token-issued")
 """A token was made: ``subject``, ``token_id``, and ``exchange`` where a request was under way, else None."""
 

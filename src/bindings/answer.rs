@@ -132,6 +132,7 @@ impl Answer {
         let Some(code) = code else {
             return Err(PyValueError::new_err("the status line has a control character"));
         };
+        self.tell(py, code);
         let sent = self.headers(py, code, headers)?;
         let start_response = self.start_response.bind(py);
         let write = match exc_info {
@@ -176,6 +177,7 @@ impl Answer {
             }
             (state.status, state.size)
         };
+        self.release(py);
         let answers = self.answers.get();
         let Some(log) = &answers.log else { return };
         if let Err(error) = self.log(py, log, status, size, complete) {
@@ -253,6 +255,32 @@ impl Answer {
 impl Answer {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever waits for the status, before anybody else learns of it: what counts failures is settled by then.
+    fn tell(&self, py: Python<'_>, status: i64) {
+        let waiting = self.exchange.bind(py).getattr(intern!(py, "at_status"));
+        self.call_all(waiting, Some(status));
+    }
+
+    /// Ends what lasts as long as the answer.
+    fn release(&self, py: Python<'_>) {
+        let waiting = self.exchange.bind(py).getattr(intern!(py, "at_end"));
+        self.call_all(waiting, None);
+    }
+
+    fn call_all(&self, waiting: PyResult<Bound<'_, PyAny>>, status: Option<i64>) {
+        let Ok(waiting) = waiting.and_then(|waiting| Ok(waiting.cast_into::<PyTuple>()?)) else { return };
+        for function in &waiting {
+            let called = match status {
+                Some(status) => function.call1((status,)),
+                None => function.call0(),
+            };
+            if let Err(error) = called {
+                // The answer is on its way; what was charged stays charged.
+                error.write_unraisable(waiting.py(), Some(&function));
+            }
+        }
     }
 
     fn headers<'py>(

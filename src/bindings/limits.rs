@@ -1,22 +1,24 @@
 //! Rate limits for Python: quotas, the store of counters, and sets of limits checked in one call.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyString, PyTuple};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::ConfigError;
 use crate::limits::Seed;
 use crate::limits::address::{AddressKey, Prefix};
-use crate::limits::{self, Entry, Kind, Limits};
+use crate::limits::remote::{Answer, Question, Told};
+use crate::limits::{self, Almanac, Costs, Entry, Kind, Limits, Now, Window};
 
+use super::almanac::PyAlmanac;
 use super::clock::Clock;
 use super::errors::guarded;
+use super::reservations::Reservation;
 
 /// How many cells a key may spend: *count* per *period*, at most *burst* at once (GCRA, ITU-T I.371).
 ///
@@ -29,8 +31,9 @@ pub struct Quota(limits::Quota);
 
 #[pymethods]
 impl Quota {
-    /// Reads one or several quotas: ``<count> (/|per) [<n>] <second|minute|hour|day|month|year>[s] [burst
-    /// <cells>]``, in any case, joined by ``,`` ``;`` or ``|``. A month has 30 days, a year 360.
+    /// Reads one or several quotas, joined by ``,`` ``;`` or ``|``: ``<count> (/|per) [<n>]
+    /// <second|minute|hour|day|month|year>[s]`` and how it is counted: ``burst <cells>``, ``fixed [<time zone>]`` or ``sliding``; or
+    /// ``<count> concurrent``. A month has 30 days, a year 360, unless it is ``fixed``.
     ///
     /// :raises ValueError: if the text cannot be read; the message says what would be right.
     ///
@@ -57,6 +60,26 @@ impl Quota {
     #[getter]
     fn burst(&self) -> u32 {
         self.0.burst()
+    }
+
+    /// ``"rate"``, ``"fixed"``, ``"sliding"`` or ``"concurrent"``.
+    #[getter]
+    fn rule(&self) -> &'static str {
+        match self.0.rule() {
+            limits::Rule::Rate => "rate",
+            limits::Rule::Fixed(_) => "fixed",
+            limits::Rule::Sliding => "sliding",
+            limits::Rule::Concurrent => "concurrent",
+        }
+    }
+
+    /// The time zone of a fixed window, or None.
+    #[getter]
+    fn zone(&self) -> Option<&str> {
+        match self.0.rule() {
+            limits::Rule::Fixed(span) => Some(&span.zone),
+            _ => None,
+        }
     }
 
     /// The one way to write this quota.
@@ -114,11 +137,18 @@ impl LimitStore {
     /// Counters of this process alone: each worker counts for itself.
     ///
     /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
-    /// :raises ValueError: unless *keys* is between 1 and 2**28.
+    /// :param seed: 16 bytes that the names of counters are hashed with; random, if not given.
+    /// :raises ValueError: unless *keys* is between 1 and 2**28, and *seed* of 16 bytes.
     #[staticmethod]
-    #[pyo3(signature = (clock, *, keys=262_144))]
-    fn local(clock: Bound<'_, Clock>, keys: u32) -> PyResult<Self> {
-        let store = limits::Store::local(keys, random_seed()?)?;
+    #[pyo3(signature = (clock, *, keys=262_144, seed=None))]
+    fn local(clock: Bound<'_, Clock>, keys: u32, seed: Option<Vec<u8>>) -> PyResult<Self> {
+        let seed = match seed {
+            None => random_seed()?,
+            Some(bytes) => {
+                Seed::new(bytes.try_into().map_err(|_| PyValueError::new_err("a seed has 16 bytes"))?)
+            }
+        };
+        let store = limits::Store::local(keys, seed)?;
         Ok(Self { store: Arc::new(store), clock: clock.unbind() })
     }
 
@@ -162,6 +192,8 @@ impl LimitStore {
 ///     kind share counters. *kind* is ``"address"`` (a client's address in any spelling; what is not one shares one
 ///     key) or ``"text"``.
 /// :param ipv6_prefix: leading bits of an IPv6 address that make a client, 32 to 128.
+/// :param windows: ``(zone, unit, every, unix) -> (start, end, next_end)``, in seconds since 1970: which window of the calendar
+///     the second *unix* is in. Needed for quotas that are ``fixed``.
 /// :raises ValueError: if there is no entry, an entry has no quota, or something in it cannot be meant.
 ///
 /// >>> clock = Clock.manual(1_800_000_000.0)
@@ -177,47 +209,123 @@ pub struct LimitSet {
 #[pymethods]
 impl LimitSet {
     #[new]
-    #[pyo3(signature = (store, entries, *, ipv6_prefix=64))]
+    #[pyo3(signature = (store, entries, *, ipv6_prefix=64, windows=None))]
     fn new(
         py: Python<'_>,
         store: Bound<'_, LimitStore>,
         entries: Vec<(String, Vec<Quota>, String)>,
         ipv6_prefix: u32,
+        windows: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let store = store.get();
+        let almanac = windows.map(|windows| Arc::new(PyAlmanac::new(windows)) as Arc<dyn Almanac>);
         let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let limits = Limits::new(store.store.clone(), entries, Prefix::new(ipv6_prefix)?)?;
+        let limits = Limits::new(store.store.clone(), entries, Prefix::new(ipv6_prefix)?, almanac)?;
         Ok(Self { limits: Arc::new(limits), clock: store.clock.clone_ref(py) })
     }
 
     /// Charges *cost* cells under every limit, if all have them; otherwise charges nothing.
     ///
     /// :param keys: one key for each entry, in order. An empty key is a key like any other.
-    /// :param cost: at least 1. A cost above a quota's burst is always refused.
-    /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
-    #[pyo3(signature = (keys, cost=Cost::ONE), text_signature = "($self, keys, cost=1)")]
-    fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<Verdict> {
-        let now = self.clock.bind(py).get().host();
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.0, now))?)))
+    /// :param cost: at least 0, or a tuple of such, one for each entry. A cost above a quota's burst is always refused; what costs 0
+    ///     is always admitted.
+    /// :raises ValueError: if a cost is negative, or *keys* or costs are too few or too many.
+    #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
+    fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
+        let now = now(&self.limits, self.clock.bind(py).get());
+        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.costs(), now))?)))
     }
 
-    /// What :meth:`check` would say of a request that costs 1. Charges nothing.
+    /// What :meth:`check` would say. Charges nothing.
     ///
-    /// :raises ValueError: if *keys* are too few or too many.
-    fn peek(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<Verdict> {
-        let now = self.clock.bind(py).get().host();
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.peek(keys, now))?)))
+    /// :raises ValueError: as :meth:`check`.
+    #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
+    fn peek(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
+        let now = now(&self.limits, self.clock.bind(py).get());
+        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.peek(keys, cost.costs(), now))?)))
     }
 
-    /// Gives back what an admitted :meth:`check` with the same arguments has charged; to be called once at most.
+    /// As :meth:`check`, for a cost that is known only afterwards: charges an estimate, which is to be settled.
     ///
-    /// A counter is never more than full. A charge to an overflow counter is not given back.
+    /// :param capped: whether an estimate above what a quota can hold counts as all that it holds, instead of being refused for ever.
+    /// :returns: the verdict, and if it admits, what was charged.
+    /// :raises ValueError: as :meth:`check`.
+    #[pyo3(signature = (keys, cost=Charged::ONE, *, capped=false), text_signature = "($self, keys, cost=1, *, capped=False)")]
+    fn reserve(
+        &self,
+        py: Python<'_>,
+        keys: &Bound<'_, PyTuple>,
+        cost: Charged,
+        capped: bool,
+    ) -> PyResult<(Verdict, Option<Reservation>)> {
+        let now = now(&self.limits, self.clock.bind(py).get());
+        guarded(|| {
+            let (verdict, charged) =
+                with_keys(keys, |keys| self.limits.reserve(keys, cost.costs(), capped, now))?;
+            let reservation = charged
+                .map(|charged| Reservation::new(self.limits.clone(), self.clock.clone_ref(py), charged));
+            Ok((self.verdict(verdict), reservation))
+        })
+    }
+
+    /// What a store elsewhere is to be asked: the name of each limit's counter, and six arguments for each: its kind, its cost and
+    /// what it counts by (see ``check.lua``).
     ///
-    /// :raises ValueError: if *cost* is below 1, or *keys* are too few or too many.
-    #[pyo3(signature = (keys, cost=Cost::ONE), text_signature = "($self, keys, cost=1)")]
-    fn refund(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Cost) -> PyResult<()> {
-        let now = self.clock.bind(py).get().host();
-        guarded(|| with_keys(keys, |keys| self.limits.refund(keys, cost.0, now)))
+    /// :param lease: names a request in progress, where a limit is of those.
+    /// :param lease_ms: how long such a name is remembered.
+    #[pyo3(signature = (keys, cost=Charged::ONE, *, lease="0", lease_ms=0), text_signature = "($self, keys, cost=1, *, lease='0', lease_ms=0)")]
+    fn questions<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyTuple>,
+        cost: Charged,
+        lease: &str,
+        lease_ms: u64,
+    ) -> PyResult<(Vec<String>, Vec<String>)> {
+        let now = now(&self.limits, self.clock.bind(py).get());
+        let questions = with_keys(keys, |keys| self.limits.questions(keys, cost.costs(), now))?;
+        let names = questions.iter().map(|question| format!("{:032x}", question.name)).collect();
+        let mut arguments = Vec::with_capacity(questions.len() * 6);
+        for Question { cost, rule, .. } in &questions {
+            let zero = || "0".to_owned();
+            let (kind, counted) = match rule {
+                Told::Rate { interval, burst } => {
+                    ("g", [interval.to_string(), burst.to_string(), zero(), zero()])
+                }
+                Told::Fixed { limit, window: Window { start, end, next_end } } => {
+                    ("w", [limit.to_string(), start.to_string(), end.to_string(), next_end.to_string()])
+                }
+                Told::Sliding { limit, period } => {
+                    ("s", [limit.to_string(), period.to_string(), zero(), zero()])
+                }
+                Told::Concurrent { limit } => {
+                    ("c", [limit.to_string(), lease.to_owned(), lease_ms.to_string(), zero()])
+                }
+            };
+            arguments.extend([kind.to_owned(), cost.to_string()]);
+            arguments.extend(counted);
+        }
+        Ok((names, arguments))
+    }
+
+    /// The verdict of a store elsewhere: of each limit, cells left, microseconds until its counter is full, and microseconds
+    /// until the same request would pass (0 if it does, -1 if it never will).
+    ///
+    /// :raises ValueError: unless there is an answer for each limit.
+    fn answered(&self, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
+        let whole = |number: i64| u64::try_from(number).unwrap_or(0);
+        let answers = answers.into_iter().map(|(remaining, reset, wait)| Answer {
+            remaining: u32::try_from(whole(remaining)).unwrap_or(u32::MAX),
+            reset: whole(reset),
+            wait: u64::try_from(wait).ok(),
+        });
+        Ok(self.verdict(self.limits.answered(&answers.collect::<Vec<_>>())?))
+    }
+
+    /// How many limits each entry has: of the answers, so many in a row are its own.
+    #[getter]
+    fn sizes(&self) -> Vec<usize> {
+        self.limits.sizes()
     }
 
     /// The value of the ``RateLimit-Policy`` field (draft-ietf-httpapi-ratelimit-headers).
@@ -248,6 +356,12 @@ impl Verdict {
         self.verdict.admitted
     }
 
+    /// Whether the same request could ever pass: False if it costs more than a quota can hold.
+    #[getter]
+    fn payable(&self) -> bool {
+        !self.verdict.never
+    }
+
     /// Seconds to wait, rounded up, at least 1; 0 if admitted.
     #[getter]
     fn retry_after(&self) -> u64 {
@@ -257,13 +371,25 @@ impl Verdict {
     /// The text of the quota that refused and must be waited for longest, or None.
     #[getter]
     fn violated(&self) -> Option<&str> {
-        self.refusing().map(|(_, quota)| quota.text())
+        self.violation().map(|(_, quota)| quota.text())
+    }
+
+    /// The entry of the set that the rest is about: the one that must be waited for longest, else the one that has fewest left.
+    #[getter]
+    fn entry(&self) -> usize {
+        self.limits.entry_of(self.verdict.limit).unwrap_or(0)
+    }
+
+    /// The entries of the set that refuse, in order.
+    #[getter]
+    fn refusing(&self) -> Vec<usize> {
+        self.limits.refusing(&self.verdict)
     }
 
     /// The scope of the limit that refused, or None.
     #[getter]
     fn scope(&self) -> Option<&str> {
-        self.refusing().map(|(scope, _)| scope)
+        self.violation().map(|(scope, _)| scope)
     }
 
     /// Cells left: under the limit that refused, else under the one that has fewest.
@@ -289,22 +415,29 @@ impl Verdict {
 }
 
 impl Verdict {
-    fn refusing(&self) -> Option<(&str, &limits::Quota)> {
+    fn violation(&self) -> Option<(&str, &limits::Quota)> {
         if self.verdict.admitted { None } else { self.limits.limit(self.verdict.limit) }
     }
 }
 
-/// A number of cells, at least 1. What is above 2**32 - 1 is above every burst, so it may as well be that.
-struct Cost(NonZeroU32);
-
-impl Cost {
-    const ONE: Self = Self(NonZeroU32::MIN);
+/// What a check goes by. The wall clock is read only for limits that go by it.
+pub(super) fn now(limits: &Limits, clock: &Clock) -> Now {
+    let host = clock.host();
+    let unix = if limits.has_windows() { (clock.unix().0.max(0.0) * 1e9) as u64 } else { 0 };
+    Now { host, unix }
 }
+
+/// A number of cells, at least 0. What is above 2**32 - 1 is above every burst, so it may as well be that.
+#[derive(Clone, Copy)]
+pub(super) struct Cost(pub u32);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_instance_of::<PyBool>() {
+            return Err(PyTypeError::new_err("a cost is a whole number of cells, not True or False"));
+        }
         let cells = match object.extract::<i64>() {
             Ok(cells) => cells,
             Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
@@ -316,10 +449,41 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
             }
             Err(error) => return Err(error),
         };
-        let cells = u32::try_from(cells.min(i64::from(u32::MAX))).ok().and_then(NonZeroU32::new);
+        let cells = u32::try_from(cells.min(i64::from(u32::MAX)));
         cells
             .map(Self)
-            .ok_or_else(|| PyValueError::new_err("a cost is at least 1: less would refill the quota"))
+            .map_err(|_| PyValueError::new_err("a cost is at least 0: less would refill the quota"))
+    }
+}
+
+/// One cost for all entries, or a tuple of one for each.
+enum Charged {
+    Same(Cost),
+    Each(Vec<u32>),
+}
+
+impl Charged {
+    const ONE: Self = Self::Same(Cost(1));
+
+    fn costs(&self) -> Costs<'_> {
+        match self {
+            Self::Same(cost) => Costs::Same(cost.0),
+            Self::Each(costs) => Costs::Each(costs),
+        }
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Charged {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyTuple>() {
+            Ok(costs) => {
+                let costs = costs.iter().map(|cost| Ok(cost.extract::<Cost>()?.0));
+                costs.collect::<PyResult<_>>().map(Self::Each)
+            }
+            Err(_) => object.extract().map(Self::Same),
+        }
     }
 }
 

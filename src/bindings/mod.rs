@@ -8,6 +8,7 @@
 //! costs more than it gives.
 
 mod access_log;
+mod almanac;
 mod answer;
 mod apikeys;
 mod clock;
@@ -19,6 +20,7 @@ mod keysets;
 mod limits;
 mod proofs;
 mod redaction;
+mod reservations;
 mod revoked;
 mod tokens;
 mod validation;
@@ -48,6 +50,8 @@ mod _native {
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
     use super::redaction::Redactor;
+    #[pymodule_export]
+    use super::reservations::Reservation;
     #[pymodule_export]
     use super::revoked::{PyRevoked, revocation_mark};
     #[pymodule_export]

@@ -28,6 +28,7 @@ use super::fields;
 use super::gcra::Outcome;
 use super::key::LimitKey;
 use super::quota::{Quota, Rule};
+use super::remote::{self, Answer, Question};
 use super::spot::{self, Key, Now, Spot};
 use super::store::Store;
 use super::window::Almanac;
@@ -60,6 +61,7 @@ pub struct Limits {
     entries: Vec<(Kind, Range<usize>)>,
     limits: Vec<Limit>,
     policy: String,
+    has_windows: bool,
 }
 
 struct Limit {
@@ -87,6 +89,8 @@ pub struct Verdict {
     pub wait: u64,
     /// Whether the same request will never pass.
     pub never: bool,
+    /// The limits that refuse it, a bit for each of the first 64.
+    pub refusing: u64,
 }
 
 /// What a request costs: the same under every entry, or to each its own. A cost of 0 is always there.
@@ -190,7 +194,8 @@ impl Limits {
             ));
         }
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
-        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy })
+        let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
+        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy, has_windows })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
@@ -299,6 +304,66 @@ impl Limits {
         fields::state(name, verdict.remaining, seconds)
     }
 
+    /// The entry that the limit at a position is of.
+    pub fn entry_of(&self, position: usize) -> Option<usize> {
+        self.entries.iter().position(|(_, range)| range.contains(&position))
+    }
+
+    /// The entries that refuse, in order.
+    pub fn refusing(&self, verdict: &Verdict) -> Vec<usize> {
+        let refuses =
+            |range: &Range<usize>| range.clone().any(|at| at < 64 && verdict.refusing >> at & 1 == 1);
+        let entries = self.entries.iter().enumerate();
+        entries.filter(|(_, (_, range))| refuses(range)).map(|(entry, _)| entry).collect()
+    }
+
+    /// For a store elsewhere: each limit's counter, as 128 bits that name nobody, and what it must be asked.
+    ///
+    /// The store hashes by a seed that all hosts have.
+    pub fn questions<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+    ) -> Result<Vec<Question>, ConfigError> {
+        self.counted(costs)?;
+        self.as_many(keys)?;
+        let mut questions = Vec::with_capacity(self.limits.len());
+        for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
+            let key = self.key(*kind, key.as_ref());
+            for at in range.clone() {
+                let Some(limit) = self.limits.get(at) else { continue };
+                let name = limit.key.name(key.bytes());
+                let rule = remote::rule(&limit.quota, self.almanac.as_deref(), now)?;
+                questions.push(Question { entry, name, cost: costs.of(entry), rule });
+            }
+        }
+        Ok(questions)
+    }
+
+    /// The verdict of a store elsewhere, which answered each question.
+    pub fn answered(&self, answers: &[Answer]) -> Result<Verdict, ConfigError> {
+        if answers.len() != self.limits.len() {
+            return Err(ConfigError::new("the store has not answered for each limit"));
+        }
+        Ok(verdict(&answers.iter().map(Answer::outcome).collect::<Vec<_>>()))
+    }
+
+    /// How many entries it was made of.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many limits each entry has.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.entries.iter().map(|(_, range)| range.len()).collect()
+    }
+
+    /// Whether the wall clock matters to any of them.
+    pub fn has_windows(&self) -> bool {
+        self.has_windows
+    }
+
     /// The store that the counters are in.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
@@ -357,13 +422,7 @@ impl Limits {
         costs: Costs<'_>,
         now: Now,
     ) -> Result<Vec<Charge>, ConfigError> {
-        if keys.len() != self.entries.len() {
-            return Err(ConfigError::new(format!(
-                "{} keys were given for {} entries: a key for each entry, in order",
-                keys.len(),
-                self.entries.len()
-            )));
-        }
+        self.as_many(keys)?;
         self.counted(costs)?;
         let mut charges = Vec::with_capacity(self.limits.len());
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
@@ -382,6 +441,17 @@ impl Limits {
             }
         }
         Ok(charges)
+    }
+
+    fn as_many<K>(&self, keys: &[K]) -> Result<(), ConfigError> {
+        if keys.len() == self.entries.len() {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!(
+            "{} keys were given for {} entries: a key for each entry, in order",
+            keys.len(),
+            self.entries.len()
+        )))
     }
 
     fn counted(&self, costs: Costs<'_>) -> Result<(), ConfigError> {
@@ -424,16 +494,15 @@ fn verdict(outcomes: &[Outcome]) -> Verdict {
         }
     });
     match strictest {
-        Some((limit, &Outcome { remaining, reset, wait, .. })) => Verdict {
-            admitted,
-            limit,
-            remaining,
-            reset,
-            wait,
-            never: outcomes.iter().any(|outcome| outcome.never),
-        },
+        Some((limit, &Outcome { remaining, reset, wait, .. })) => {
+            let never = outcomes.iter().any(|outcome| outcome.never);
+            let bits = outcomes.iter().take(64).enumerate();
+            let refusing = bits.fold(0, |bits, (at, outcome)| bits | u64::from(!outcome.admitted) << at);
+            Verdict { admitted, limit, remaining, reset, wait, never, refusing }
+        }
         None => {
-            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait: super::SECOND, never: false }
+            let wait = super::SECOND;
+            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait, never: false, refusing: 0 }
         }
     }
 }

@@ -76,6 +76,14 @@ impl LimitKey {
         self.named(&hasher)
     }
 
+    /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
+    pub fn name(&self, key: &[u8]) -> u128 {
+        let mut hasher = self.hasher;
+        hasher.write(&(key.len() as u64).to_le_bytes());
+        hasher.write(key);
+        hasher.finish128().as_u128()
+    }
+
     /// One of several counters of a key: of a window, or of a place.
     pub fn counter_at(&self, key: &[u8], index: u64) -> CounterKey {
         let mut hasher = self.hasher;

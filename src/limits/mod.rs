@@ -30,6 +30,7 @@ mod gcra;
 mod key;
 pub mod local;
 pub mod quota;
+pub mod remote;
 pub mod shm;
 pub mod spot;
 pub mod store;

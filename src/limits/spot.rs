@@ -12,7 +12,7 @@ use super::address::AddressKey;
 use super::counters::{Counters, Place};
 use super::gcra::{self, Outcome, instant};
 use super::key::{CounterKey, LimitKey};
-use super::quota::{Quota, Rule};
+use super::quota::{Quota, Rule, Span};
 use super::window::{self, Almanac, Tally, Window};
 use super::{LONGEST, SECOND};
 
@@ -70,14 +70,7 @@ pub(crate) fn find(
     match quota.rule() {
         Rule::Rate | Rule::Concurrent => Ok(Spot::Rate(limit.counter(key.bytes()))),
         Rule::Fixed(span) => {
-            let unix = now.unix / SECOND;
-            let window = almanac.ok_or_else(|| ConfigError::new(NO_ALMANAC))?.window(span, unix)?;
-            if !window.is_right(unix, quota.period()) {
-                return Err(ConfigError::new(format!(
-                    "the calendar has no window of {:?} at {unix}: {window:?}",
-                    quota.text()
-                )));
-            }
+            let window = window(quota, span, almanac, now)?;
             Ok(Spot::Fixed(limit.counter_at(key.bytes(), window.start), tally(quota, window, now)))
         }
         Rule::Sliding => {
@@ -86,6 +79,22 @@ pub(crate) fn find(
             Ok(Spot::Sliding([counter(index), counter(index.wrapping_sub(1))], tally))
         }
     }
+}
+
+/// The window of the calendar that it is now.
+pub(crate) fn window(
+    quota: &Quota,
+    span: &Span,
+    almanac: Option<&dyn Almanac>,
+    now: Now,
+) -> Result<Window, ConfigError> {
+    let unix = now.unix / SECOND;
+    let window = almanac.ok_or_else(|| ConfigError::new(NO_ALMANAC))?.window(span, unix)?;
+    if window.is_right(unix, quota.period()) {
+        return Ok(window);
+    }
+    let text = quota.text();
+    Err(ConfigError::new(format!("the calendar has no window of {text:?} at {unix}: {window:?}")))
 }
 
 fn tally(quota: &Quota, window: Window, now: Now) -> Tally {

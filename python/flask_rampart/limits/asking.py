@@ -1,0 +1,298 @@
+"""Asks the limits of one view, for each request: which of them count it, by which key, at what cost.
+
+In order:
+
+1. the usual limits, which say the same of every request, are one native call;
+2. where one depends on the request (a quota or cost from a function, ``methods``, ``unless``), those that count it
+   are chosen first;
+   the sets of limits that come of it are remembered, 256 at most;
+3. a limit in ``report`` mode is asked by itself, and refuses nobody;
+4. what counts failures, or a cost that is known only afterwards, is taken now and settled when the answer leaves.
+
+A function that returns what cannot be meant (a negative cost, a quota that cannot be read, None) refuses the request
+with ``guard.failed``:
+a limit is never off by accident.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from flask import after_this_request, current_app
+
+from .._native import Verdict, client_key
+from ..declarations import declared_on
+from ..errors import ConfigError, Denied
+from ..exchange import Exchange
+from ..guards import AppState, Check, guards_of_blueprint
+from ..signals import emit, limit_exceeded
+from . import keys
+from .counters import Counting, Limits, Settling, quotas_of
+from .told import refused
+
+if TYPE_CHECKING:
+    from .decorator import limit
+
+UNLIMITED = "unlimited"
+_CHOICES = 256
+
+
+class Line:
+    """One limit of a view, ready to be asked."""
+
+    def __init__(self, guard: limit, scope: str, read: keys.Reader) -> None:
+        self.guard = guard
+        self.scope = scope
+        self.read = read
+        self.kind = "address" if guard.by == "address" else "text"
+        #: Whether what is left of it is nobody's secret: it is not told how many others have come.
+        self.told = "global" not in keys.parts(guard.by)
+        self.quota = guard.quota
+        self.cost = guard.cost
+        self.count = guard.count
+        self.plain = (
+            isinstance(guard.quota, str)
+            and not callable(guard.cost)
+            and guard.methods is None
+            and not guard.per_method
+            and guard.unless is None
+        )
+
+    def chosen(self, exchange: Exchange) -> tuple[str, str] | None:
+        """The quota that counts this request, and the scope; None if it is not counted."""
+        guard = self.guard
+        method = exchange.environ.get("REQUEST_METHOD", "")
+        if guard.methods is not None and method not in guard.methods:
+            return None
+        if guard.unless is not None and _exempt(guard.unless, exchange):
+            return None
+        quota = self.quota
+        if callable(quota):
+            quota = quota()
+            if not isinstance(quota, str):
+                raise TypeError(
+                    f"{guard!r}: its function must return a quota or {UNLIMITED!r}, not {type(quota).__name__}"
+                )
+            if quota == UNLIMITED:
+                return None
+        return quota, f"{self.scope}:{method}" if guard.per_method else self.scope
+
+    def price(self) -> int:
+        """What this request costs."""
+        cost = self.cost() if callable(self.cost) else self.cost
+        if isinstance(cost, bool) or not isinstance(cost, int):
+            raise TypeError(f"{self.guard!r}: a cost must be a whole number, not {type(cost).__name__}")
+        if cost < 0:
+            raise ValueError(f"{self.guard!r}: a cost is at least 0: less would refill the quota")
+        return cost
+
+
+def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check | None:
+    """One check for all limits of a stage that stand on one view."""
+    limits: Limits = state.services[Limits]
+    seated = endpoint in state.app.view_functions
+    lines = []
+    for nth, (guard, place) in enumerate(guards):
+        if seated and _lifted(guard, state, endpoint):
+            continue
+        scope = limits.scope(guard, endpoint, place, nth, seated=seated)
+        lines.append(Line(guard, scope, keys.reader(guard.by, state.settings.ipv6_prefix, limits)))
+    checks = [_check([line for line in lines if line.guard.mode == "enforce"], limits, endpoint)]
+    checks += [_report(line, limits, endpoint) for line in lines if line.guard.mode == "report"]
+    kept = [check for check in checks if check is not None]
+    return kept[0] if len(kept) == 1 else _all(kept)
+
+
+def _all(checks: Sequence[Check]) -> Check:
+    def check(exchange: Exchange) -> Denied | None:
+        for one in checks:
+            denied = one(exchange)
+            if denied is not None:
+                return denied
+        return None
+
+    return check
+
+
+def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None:
+    if not lines:
+        return None
+    plain = all(line.plain and line.count == "all" for line in lines)
+    if not plain:
+        # Whatever can be known now is refused now, not at some request.
+        _set(tuple((line, line.quota, line.scope) for line in lines if isinstance(line.quota, str)), limits, endpoint)
+        return _chosen(lines, limits, endpoint)
+    counting = _set(tuple((line, str(line.quota), line.scope) for line in lines), limits, endpoint)
+    policy = counting.policy
+    ask = counting.check
+    costs = tuple(line.price() for line in lines)
+    told = all(line.told for line in lines)
+    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address":
+        # The usual case, without the tuple of calls.
+        def check_address(exchange: Exchange) -> Denied | None:
+            verdict = ask((exchange.environ.get("REMOTE_ADDR") or "",))
+            exchange.limits += ((verdict, policy),)
+            return None if verdict.admitted else _refuse(exchange, verdict, lines)
+
+        return check_address
+    readers = tuple(line.read for line in lines)
+    cost: int | tuple[int, ...] = 1 if set(costs) == {1} else costs
+
+    def check(exchange: Exchange) -> Denied | None:
+        verdict = ask(tuple([read(exchange) for read in readers]), cost)
+        if told or not verdict.admitted or lines[verdict.entry].told:
+            exchange.limits += ((verdict, policy),)
+        return None if verdict.admitted else _refuse(exchange, verdict, lines)
+
+    return check
+
+
+def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
+    make = functools.lru_cache(maxsize=_CHOICES)(lambda choice: _set(choice, limits, endpoint))
+
+    def check(exchange: Exchange) -> Denied | None:
+        choice = []
+        for line in lines:
+            chosen = line.chosen(exchange)
+            if chosen is not None:
+                choice.append((line, *chosen))
+        if not choice:
+            return None
+        counting = make(tuple(choice))
+        asked = [line for line, _, _ in choice]
+        values = tuple([line.read(exchange) for line in asked])
+        costs = tuple([line.price() for line in asked])
+        charged: Settling | None = None
+        if any(line.count != "all" for line in asked):
+            verdict, charged = counting.reserve(values, costs)
+        else:
+            verdict = counting.check(values, costs)
+        if not verdict.admitted or asked[verdict.entry].told:
+            exchange.limits += ((verdict, counting.policy),)
+        if not verdict.admitted:
+            return _refuse(exchange, verdict, asked)
+        if charged is not None:
+            _settle_later(exchange, charged, asked, costs)
+        return None
+
+    return check
+
+
+def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: str) -> Counting:
+    entries = [(scope, quotas_of(quota), line.kind) for line, quota, scope in choice]
+    if not entries:
+        raise ConfigError(f"{endpoint}: a set without limits would limit nothing.")
+    try:
+        return limits.set_of(entries)
+    except ConfigError as error:
+        raise ConfigError(f"{endpoint}: {error}") from None
+
+
+def _refuse(exchange: Exchange, verdict: Verdict, lines: Sequence[Line]) -> Denied:
+    if limit_exceeded.receivers:
+        _tell(exchange, verdict, enforced=True)
+    return refused(verdict)
+
+
+def _report(line: Line, limits: Limits, endpoint: str) -> Check:
+    ask = _chosen([line], limits, endpoint)
+    if isinstance(line.quota, str):
+        _set(((line, line.quota, line.scope),), limits, endpoint)
+
+    def check(exchange: Exchange) -> None:
+        before = exchange.limits
+        denied = ask(exchange)
+        said = exchange.limits[len(before) :]
+        # What refuses nobody promises nothing either.
+        exchange.limits = before
+        if denied is not None and said:
+            verdict = said[-1][0]
+            current_app.logger.warning(
+                "A limit in report mode would have refused the request %s: %s at %s.",
+                exchange.id,
+                verdict.violated,
+                exchange.route,
+            )
+            _tell(exchange, verdict, enforced=False)
+
+    return check
+
+
+def _tell(exchange: Exchange, verdict: Verdict, *, enforced: bool) -> None:
+    app = getattr(exchange.owner, "app", None)
+    if app is not None:
+        emit(
+            limit_exceeded,
+            app,
+            exchange=exchange,
+            quota=verdict.violated,
+            scope=verdict.scope,
+            principal=exchange.principal,
+            enforced=enforced,
+        )
+
+
+def _settle_later(exchange: Exchange, charged: Settling, lines: Sequence[Line], costs: Sequence[int]) -> None:
+    failing = [entry for entry, line in enumerate(lines) if line.count == "failures"]
+    if failing:
+
+        def at_status(status: int) -> None:
+            # Refused for its number is not failed: nobody would come out of it again.
+            failed = status >= 400 and status != 429
+            for entry in failing:
+                charged.settle(costs[entry] if failed else 0, entry)
+
+        exchange.at_status += (at_status,)
+    for entry, line in enumerate(lines):
+        if callable(line.count):
+            after_this_request(_judge(charged, entry, line.count, costs[entry]))
+
+
+def _judge(charged: Settling, entry: int, count: Callable[[Any], bool | int], cost: int) -> Callable[[Any], Any]:
+    def judge(response: Any) -> Any:
+        try:
+            said = count(response)
+            if isinstance(said, bool):
+                said = cost if said else 0
+            if not isinstance(said, int) or said < 0:
+                raise ValueError(f"limit(count=...) returns True, False or a cost of at least 0, not {said!r}")
+            charged.settle(said, entry)
+        except Exception:
+            current_app.logger.exception("What a request has cost cannot be told; it stays charged as it was.")
+        return response
+
+    return judge
+
+
+def _exempt(unless: Any, exchange: Exchange) -> bool:
+    if callable(unless):
+        said = unless()
+        if not isinstance(said, bool):
+            raise TypeError(f"limit(unless=...) must return True or False, not {type(said).__name__}")
+        return said
+    try:
+        # As a limit counts it: a mapped or translated IPv4 address is that IPv4 address.
+        packed = bytes.fromhex(client_key(keys.address(exchange), 128))
+        address = ip_address(packed)
+    except ValueError:
+        return False
+    return any(address in network for network in unless)
+
+
+def _lifted(guard: limit, state: AppState, endpoint: str) -> bool:
+    """Whether the view is ``unlimited``, and the limit not its own."""
+    view = state.app.view_functions[endpoint]
+    methods = {method for rule in state.app.url_map.iter_rules(endpoint) for method in rule.methods or ()}
+    own = {found for method in methods or {"GET"} for found, _ in declared_on(view, method)}
+    if guard in own or not any(found.name == UNLIMITED for found in own):
+        return False
+    path = endpoint.split(".")[:-1]
+    outer = set(state.app_guards)
+    for length in range(1, len(path) + 1):
+        blueprint = state.app.blueprints.get(".".join(path[:length]))
+        if blueprint is not None:
+            outer.update(guards_of_blueprint(blueprint))
+    return guard in outer

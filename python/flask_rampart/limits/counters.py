@@ -1,0 +1,188 @@
+"""Where an app's counters are, and what they are called.
+
+The names are the same in every worker, whichever plan a guard is bound into; the store is opened when a first limit
+needs it. Which counters a request is charged to is decided by who asks (``asking``).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .._native import Clock, LimitSet, LimitStore, Quota, Verdict
+from ..config import Settings, nearest, shown
+from ..errors import ConfigError, Denied
+from ..exchange import Exchange, origin_of
+from . import calendar, keys
+from .told import refused
+
+if TYPE_CHECKING:
+    from .decorator import limit
+
+Entry = tuple[str, Sequence[Quota], str]
+"""A scope, its quotas, and what the key is: ``"address"`` or ``"text"``."""
+
+
+class Settling(Protocol):
+    """What an admitted request was charged."""
+
+    def settle(self, actual: int, entry: int = 0) -> None:
+        """Makes an entry's charge what it has really cost."""
+
+
+class Counting(Protocol):
+    """Limits that are checked in one call: all admit and are charged, or none is charged."""
+
+    @property
+    def policy(self) -> str:
+        """The value of the ``RateLimit-Policy`` field."""
+
+    def check(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
+        """Charges *cost* under every limit, if all have it."""
+
+    def peek(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
+        """What :meth:`check` would say."""
+
+    def reserve(
+        self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1, *, capped: bool = False
+    ) -> tuple[Verdict, Settling | None]:
+        """As :meth:`check`, to be settled."""
+
+
+class Limits:
+    """An app's stores of counters, and the names of its limits."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, name: str, testing: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._name = name
+        self._testing = testing
+        self._store: LimitStore | None = None
+        self._scopes: dict[tuple[limit, str], str] = {}
+        self._taken: set[str] = set()
+        self._of_quota = functools.lru_cache(maxsize=1024)(self._set_of_key)
+        self._of_scope = functools.lru_cache(maxsize=1024)(self._set_of_scope)
+        #: Of an API key: what names its line, and its own quota. Handed over at start-up.
+        self.terms: Callable[[str], tuple[str, str | None]] = lambda key_id: (key_id, None)
+
+    @property
+    def store(self) -> LimitStore:
+        """The counters, opened when a first limit needs them."""
+        if self._store is None:
+            self._store = self._open()
+        return self._store
+
+    def scope(self, guard: limit, endpoint: str, place: str, nth: int, *, seated: bool) -> str:
+        """The name of a guard's counters: the same in each worker, whichever plan it is bound into.
+
+        :param nth: how many guards of the same kind came before it in its plan.
+        :param seated: whether *endpoint* is one. If not, it is the place of the declaration, which all guards that
+            are declared there share, even one that is made anew in each request.
+        """
+        by = keys.shown(guard.by)
+        if guard.scope is not None:
+            return f"shared:{guard.scope}"
+        if not seated:
+            return f"place:{endpoint}:{by}:{nth}"
+        key = (guard, endpoint)
+        if key not in self._scopes:
+            name = f"view:{endpoint}:{place}:{by}"
+            # Two guards alike on one view each count, so they need a name each.
+            number = 0
+            while f"{name}:{number}" in self._taken:
+                number += 1
+            self._taken.add(f"{name}:{number}")
+            self._scopes[key] = f"{name}:{number}"
+        return self._scopes[key]
+
+    def table(self, purpose: str) -> LimitStore:
+        """A table of its own for *purpose*, of the same kind and size as the one for limits."""
+        return self._open(purpose)
+
+    def meter(self, exchange: Exchange) -> Denied | None:
+        """Charges a request to the quota that its API key has of its own, if it has one."""
+        who = exchange.principal
+        if who is None or origin_of(who) != "api_key" or who.token_id is None:
+            return None
+        line, quota = self.terms(who.token_id)
+        if quota is None:
+            return None
+        limit_set = self._of_quota(quota)
+        verdict = limit_set.check((line,))
+        exchange.limits += ((verdict, limit_set.policy),)
+        return None if verdict.admitted else refused(verdict)
+
+    def set_of(self, entries: Sequence[Entry]) -> Counting:
+        """Limits that are checked in one call.
+
+        :raises ConfigError: if something in them cannot be meant.
+        """
+        for _, quotas, _ in entries:
+            for quota in quotas:
+                if quota.zone is not None:
+                    calendar.zone_of(quota.zone)
+        try:
+            return LimitSet(self.store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def reserving(self, scope: str, quota: str, kind: str) -> Counting:
+        """The set of one quota that is reserved in a view."""
+        return self._of_scope(scope, quota, kind)
+
+    def _set_of_scope(self, scope: str, quota: str, kind: str) -> Counting:
+        return self.set_of([(scope, quotas_of(quota), kind)])
+
+    def _set_of_key(self, quota: str) -> Counting:
+        return self.set_of([("api_key", quotas_of(quota), "text")])
+
+    def _open(self, purpose: str = "limits") -> LimitStore:
+        url = self._settings.limit_store or ("memory://" if self._testing() else "shm://")
+        if url == "memory://":
+            return LimitStore.local(self._clock)
+        if not url.startswith("shm://"):
+            known = ("shm://", "shm:///directory", "memory://")
+            raise ConfigError(
+                f"RAMPART_LIMIT_STORE: {shown(url)} is not one of {', '.join(known)}.{nearest(url, known)}"
+            )
+        directory = url[len("shm://") :] or _private_directory()
+        name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
+        try:
+            return LimitStore.shared(directory, f"{purpose}-{name}", self._clock, bytes=self._settings.limit_table)
+        except ValueError as error:
+            raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None
+
+
+def application_limits(settings: Settings, limits: Limits) -> Counting | None:
+    """The application-wide limits, per address, that the edge asks before Flask."""
+    if settings.limits is None:
+        return None
+    return limits.set_of([("application", quotas_of(settings.limits), "address")])
+
+
+def quotas_of(text: str) -> list[Quota]:
+    """The quotas in a text.
+
+    :raises ConfigError: if it cannot be read.
+    """
+    try:
+        return Quota.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+
+
+def _private_directory() -> str:
+    """A directory of this user's own, the same for all workers. The native store checks owner and mode."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return str(Path(runtime) / "flask-rampart")
+    memory = Path("/dev/shm")  # noqa: S108 - the native store refuses what is not ours there
+    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    return str(base / f"flask-rampart-{os.geteuid()}")

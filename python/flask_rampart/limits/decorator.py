@@ -1,0 +1,191 @@
+"""``limit`` and ``unlimited``: what is declared above a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from typing import Any
+
+from .._native import Quota
+from ..config import nearest
+from ..errors import ConfigError
+from ..exchange import Exchange
+from ..guards import AppState, Check, Guard, Stage
+from . import keys
+from .asking import bind
+from .counters import quotas_of
+
+_MODES = ("enforce", "report")
+_ON_ERROR = ("local", "open", "closed")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class limit(Guard):  # noqa: N801 - read as a verb above a view
+    """Refuses requests beyond *quota*, counted per *by*, exactly, across all workers of the host.
+
+    :param quota: such as ``"60/minute burst 20; 1000/day fixed Europe/Berlin"``: a rate with a burst, windows of the
+        calendar
+        (``fixed``), ``sliding`` windows. Or a function without arguments that returns such a text for this request
+        (by role or
+        plan), or ``"unlimited"``.
+    :param by: ``"address"``, ``"principal"``, ``"api_key"`` (with those that it descends from by rotation),
+        ``"global"``,
+        ``"claim:<name>"``, ``"json:<name>"``, ``"form:<name>"``, a function without arguments that returns a text, or
+        a tuple
+        of these together. An empty key falls back to the address.
+    :param cost: cells that a request takes, at least 0; or a function without arguments that returns them.
+    :param count: ``"all"``; ``"failures"``: answers below 400 are given back when they leave; or a function of the
+        response that
+        returns whether it counts, or what it has really cost. Meanwhile the cost is taken, so simultaneous requests
+        cannot overrun.
+    :param scope: limits of one scope with one quota share their counters; without it, each view and each
+        guard has its own.
+    :param methods: the methods that are counted; all, if not given.
+    :param per_method: whether each method has counters of its own.
+    :param unless: networks (``"10.0.0.0/8"``) that are not limited, or a function without arguments that returns
+        whether this request
+        is not.
+    :param mode: ``"enforce"``, or ``"report"``: refuses nobody, and logs whom it would have refused.
+    :param on_store_error: while a store elsewhere is away: ``"local"`` counts on this host, ``"open"`` does not count,
+        ``"closed"`` refuses with 503.
+    :raises ConfigError: at import, if something here cannot be meant.
+
+    The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
+
+    >>> limit("60/minute burst 20").quotas[0].burst
+    20
+    """
+
+    name = "limit"
+
+    def __init__(
+        self,
+        quota: str | Callable[[], str],
+        *,
+        by: Any = "address",
+        cost: int | Callable[[], int] = 1,
+        count: str | Callable[[Any], bool | int] = "all",
+        scope: str | None = None,
+        methods: Sequence[str] | None = None,
+        per_method: bool = False,
+        unless: str | Sequence[str] | Callable[[], bool] | None = None,
+        mode: str = "enforce",
+        on_store_error: str = "local",
+    ) -> None:
+        if (not isinstance(quota, str) and not callable(quota)) or isinstance(quota, type):
+            raise ConfigError('Write @limit("60/minute"), with a quota in parentheses.')
+        keys.check(by)
+        if scope is not None and not scope:
+            raise ConfigError("limit(scope=...) is empty. Leave it out to count each view by itself.")
+        _one_of("mode", mode, _MODES)
+        _one_of("on_store_error", on_store_error, _ON_ERROR)
+        if not callable(count):
+            _one_of("count", count, ("all", "failures"))
+        self.quota = quota
+        self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
+        self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
+        self.by = by
+        self.cost = self._checked_cost(cost)
+        self.count = count
+        self.scope = scope
+        self.methods = _checked_methods(methods)
+        self.per_method = per_method
+        self.unless = _exempt(unless)
+        self.mode = mode
+        self.on_store_error = on_store_error
+        self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+
+    @property
+    def __name__(self) -> str:
+        # Flask asks a view for its name: so it was written without parentheses, with the view for a quota.
+        if isinstance(self.quota, str):
+            raise AttributeError("__name__")
+        raise ConfigError(f"{self.text}: write @limit('60/minute'), with a quota in parentheses.")
+
+    def __repr__(self) -> str:
+        return f"limit({self.text!r}, by={keys.shown(self.by)!r})"
+
+    def _checked_cost(self, cost: Any) -> int | Callable[[], int]:
+        if callable(cost):
+            function: Callable[[], int] = cost
+            return function
+        if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+            raise ConfigError(
+                f"limit(cost={cost!r}): a cost is a whole number of at least 0: less would refill the quota."
+            )
+        for quota in self.quotas:
+            if cost > quota.burst:
+                raise ConfigError(
+                    f"limit({self.text!r}, cost={cost}) would never admit anybody: {quota.text} holds {quota.burst}."
+                )
+        return cost
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check | None:
+        return bind(guards, state, endpoint)
+
+
+class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
+    """Takes a view out of the limits that were put on its blueprint or on the whole app by ``rampart.protect``.
+
+    Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before there is a view: see
+    ``RAMPART_LIMITS_EXEMPT_PATHS``.
+
+    >>> @unlimited
+    ... def health():
+    ...     return "ok"
+    """
+
+    name = "unlimited"
+    stage = Stage.ARRIVAL
+
+    def __new__(cls, target: Any = None) -> Any:
+        guard = super().__new__(cls)
+        # Written without parentheses, it decorates at once.
+        return guard if target is None else guard(target)
+
+    def __init__(self, target: Any = None) -> None:
+        super().__init__()
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check | None:
+        def admit(exchange: Exchange) -> None:
+            return None
+
+        return admit
+
+
+def _one_of(name: str, value: object, known: Sequence[str]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"limit({name}={value!r}): one of {', '.join(map(repr, known))}.{nearest(str(value), known)}")
+
+
+def _checked_methods(methods: Any) -> frozenset[str] | None:
+    if methods is None:
+        return None
+    words = (methods,) if isinstance(methods, str) else tuple(methods)
+    for word in words:
+        if not isinstance(word, str) or not word.isalpha() or word != word.upper():
+            raise ConfigError(
+                f"limit(methods={methods!r}): methods are words in capitals, such as 'POST'."
+                f"{nearest(str(word), _METHODS)}"
+            )
+    if not words:
+        raise ConfigError("limit(methods=()) would count nothing. Leave it out to count all.")
+    return frozenset(words)
+
+
+def _exempt(unless: Any) -> tuple[Any, ...] | Callable[[], bool] | None:
+    if unless is None or callable(unless):
+        return unless  # type: ignore[no-any-return]
+    texts = (unless,) if isinstance(unless, str) else tuple(unless)
+    try:
+        networks = tuple(ip_network(text) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"limit(unless={unless!r}): networks such as '10.0.0.0/8', or a function: {error}.") from None
+    for network in networks:
+        if network.prefixlen == 0:
+            raise ConfigError(f"limit(unless={unless!r}): {str(network)!r} is everybody.")
+    if not networks:
+        raise ConfigError("limit(unless=()) exempts nobody. Leave it out.")
+    return networks

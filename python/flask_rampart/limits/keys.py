@@ -1,0 +1,185 @@
+"""By whom a limit counts: how a request's key is read.
+
+In order:
+
+1. an address, a principal, an API key, a claim, a field of the body, a function's text, or several of them together;
+2. a part that comes out empty falls back to the address, in a name space of its own, so that no key of a peer's making
+   can pose as one; an address that cannot be read shares one key with all others of its kind;
+3. what a peer wrote (a field of JSON or of a form) is counted by what it means: case, width and white space at its
+   ends make no other key (``Ada@example.com`` and ``ada@EXAMPLE.com ``).
+
+Keys are hashed with a secret of the store's before they are kept: no identifier stands in memory or in Redis.
+
+It does not decide which address is the client's: that is ``REMOTE_ADDR``, after werkzeug's ``ProxyFix``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+from .._native import client_key
+from ..config import nearest
+from ..errors import ConfigError, Denied
+from ..exchange import BUILT_IN, Exchange, origin_of
+
+if TYPE_CHECKING:
+    from .counters import Limits
+
+KeyFunction = Callable[[], "str | None"]
+By = "str | KeyFunction | tuple[str | KeyFunction, ...]"
+Reader = Callable[[Exchange], str]
+
+NAMES = ("address", "principal", "api_key", "global")
+FIELDS = ("claim", "json", "form")
+_LONGEST_FIELD = 1024
+
+
+def check(by: Any) -> None:
+    """Refuses a ``by=`` that cannot be meant.
+
+    :raises ConfigError: with what would be right.
+    """
+    for part in parts(by):
+        if callable(part) or part in NAMES:
+            continue
+        kind, _, name = part.partition(":") if isinstance(part, str) else ("", "", "")
+        if kind in FIELDS and name.strip():
+            continue
+        known = (*NAMES, *(f"{field}:<name>" for field in FIELDS))
+        raise ConfigError(
+            f"limit(by={by!r}): by is one of {', '.join(known)}, a function, or a tuple of these."
+            f"{nearest(str(part), NAMES)}"
+        )
+
+
+def parts(by: Any) -> tuple[Any, ...]:
+    """What a key is made of."""
+    if isinstance(by, (tuple, list)):
+        if not by:
+            raise ConfigError("limit(by=()) names nobody. Leave it out to count by address.")
+        return tuple(by)
+    return (by,)
+
+
+def at_arrival(by: Any) -> bool:
+    """Whether the network alone says who it is."""
+    return all(part in ("address", "global") for part in parts(by))
+
+
+def shown(by: Any) -> str:
+    """The name of a key, the same in every worker."""
+    names = [part if isinstance(part, str) else getattr(part, "__qualname__", "function") for part in parts(by)]
+    return "+".join(names)
+
+
+def reader(by: Any, ipv6_prefix: int, limits: Limits) -> Reader:
+    """What reads the key from a request."""
+    readers = tuple(_reader(part, ipv6_prefix, limits) for part in parts(by))
+    if len(readers) == 1:
+        return readers[0]
+
+    def combined(exchange: Exchange) -> str:
+        found = [read(exchange) for read in readers]
+        # Each with its length: no two parts together read as two others.
+        return "".join(f"{len(part)}:{part}" for part in found)
+
+    return combined
+
+
+def address(exchange: Exchange) -> str:
+    """The peer's address, as the server or ``ProxyFix`` says."""
+    return exchange.environ.get("REMOTE_ADDR") or ""
+
+
+def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
+    if by == "address":
+        return address
+    if by == "global":
+        return lambda exchange: "global"
+
+    def fallback(exchange: Exchange) -> str:
+        return f"address:{client_key(address(exchange), ipv6_prefix)}"
+
+    if by == "principal":
+        return lambda exchange: _principal(exchange) or fallback(exchange)
+    if by == "api_key":
+
+        def api_key(exchange: Exchange) -> str:
+            who = exchange.principal
+            if who is None or origin_of(who) != "api_key" or not who.token_id:
+                return fallback(exchange)
+            return f"api_key:{limits.terms(who.token_id)[0]}"
+
+        return api_key
+    if callable(by):
+        function = by
+
+        def key(exchange: Exchange) -> str:
+            value = function()
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"limit(by=...) must return a text, not {type(value).__name__}")
+            return f"key:{value}" if value and value.strip() else fallback(exchange)
+
+        return key
+    kind, _, name = by.partition(":")
+    read = {"claim": _claim, "json": _json, "form": _form}[kind]
+
+    def field(exchange: Exchange) -> str:
+        value = _meant(read(exchange, name))
+        return f"{by}:{value}" if value else fallback(exchange)
+
+    return field
+
+
+def _principal(exchange: Exchange) -> str:
+    who = exchange.principal
+    if who is None:
+        return ""
+    origin = origin_of(who)
+    if origin == "api_key" and who.id.startswith("key:"):
+        # It is nobody's: whoever is named so by a token does not share its quota.
+        return f"api_key:{who.id}"
+    issuer = who.issuer or ""
+    # With its length, so that no issuer and id together read as another pair.
+    # Whom a scheme of the app's names is not known to be whom a token names so.
+    space = "principal" if origin in BUILT_IN else f"scheme:{origin}"
+    return f"{space}:{len(issuer)}:{issuer}:{who.id}"
+
+
+def _claim(exchange: Exchange, name: str) -> Any:
+    who = exchange.principal
+    value: Any = None if who is None else who.claims
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    # Two issuers may use one word for two tenants.
+    return None if value is None or who is None else f"{len(who.issuer or '')}:{who.issuer or ''}:{_meant(value)}"
+
+
+def _json(exchange: Exchange, name: str) -> Any:
+    try:
+        value = request.get_json(silent=True)
+    except Denied:
+        return None  # whoever reads the body refuses it
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _form(exchange: Exchange, name: str) -> Any:
+    return request.form.get(name)
+
+
+def _meant(value: Any) -> str:
+    """What a peer wrote, as one key for all ways to write it; empty if it names nobody."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    # A number of many digits is cut like a text: Python refuses to write those of more than 4,300.
+    text = str(value) if isinstance(value, str) or abs(value) < 10**_DIGITS else ""
+    return unicodedata.normalize("NFKC", text[:_LONGEST_FIELD]).casefold().strip()
+
+
+_DIGITS = 300

@@ -1,0 +1,28 @@
+"""What a client is told of limits: 429 with ``Retry-After``, and which quota it was."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from .._native import Verdict
+from ..errors import Denied
+
+
+def refused(verdict: Verdict) -> Denied:
+    """The refusal for a verdict that did not admit.
+
+    What costs more than a quota can ever hold is not told to come back later: no time would be right.
+    """
+    violated = verdict.violated or ""
+    if not verdict.payable:
+        return Denied.of("limit.too_costly", violated, members=_violated(violated))
+    return Denied.of(
+        "limit.exceeded", violated, headers=(("Retry-After", str(verdict.retry_after)),), members=_violated(violated)
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _violated(quota: str) -> str:
+    """Members of the problem document. Quotas are the developer's, and few."""
+    return f'"violated-policies":{json.dumps([quota])}'

@@ -1,0 +1,58 @@
+//! What an admitted request was charged, for Python: to be settled when it is known what it cost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::limits::{self, Limits};
+
+use super::clock::Clock;
+use super::errors::guarded;
+use super::limits::{Cost, now};
+
+/// What :meth:`LimitSet.reserve` has charged. What is never settled stays charged as it was reserved.
+///
+/// >>> clock = Clock.manual(1_800_000_000.0)
+/// >>> tokens = LimitSet(LimitStore.local(clock), [("tokens", Quota.parse("1000/hour"), "text")])
+/// >>> verdict, reservation = tokens.reserve(("ada",), 400)
+/// >>> reservation.settle(150)
+/// >>> tokens.peek(("ada",)).remaining
+/// 850
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct Reservation {
+    limits: Arc<Limits>,
+    clock: Py<Clock>,
+    /// Settling reads what was charged and then charges the difference: one thread at a time.
+    charged: Mutex<limits::Reservation>,
+}
+
+impl Reservation {
+    pub fn new(limits: Arc<Limits>, clock: Py<Clock>, charged: limits::Reservation) -> Self {
+        Self { limits, clock, charged: Mutex::new(charged) }
+    }
+}
+
+#[pymethods]
+impl Reservation {
+    /// Makes the charge what it has really cost: gives the rest back, or charges more, whether it is there or not.
+    ///
+    /// :param actual: cells, at least 0. Settling anew replaces what was said before.
+    /// :param entry: which entry of the set this is about.
+    /// :raises ValueError: if *actual* is negative, or there is no such entry.
+    #[pyo3(signature = (actual, entry=0))]
+    fn settle(&self, py: Python<'_>, actual: Cost, entry: usize) -> PyResult<()> {
+        if entry >= self.limits.entries() {
+            return Err(PyValueError::new_err("there is no such entry in this set"));
+        }
+        let now = now(&self.limits, self.clock.bind(py).get());
+        guarded(|| {
+            let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(self.limits.settle(&mut charged, entry, actual.0, now)?)
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Reservation({:?})", self.limits.policy())
+    }
+}
