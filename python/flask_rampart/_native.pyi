@@ -328,6 +328,10 @@ class Verdict:
     @property
     def remaining(self) -> int: ...
     @property
+    def limit(self) -> int: ...
+    @property
+    def reset(self) -> int: ...
+    @property
     def fields(self) -> str: ...
     def __bool__(self) -> bool: ...
 
@@ -418,6 +422,8 @@ class Answers:
         sink: AccessSink | None = None,
         log: object = None,
         own: tuple[str, object] | None = None,
+        draft: bool = True,
+        legacy: Clock | None = None,
     ) -> Answers: ...
 
 @final

@@ -159,9 +159,27 @@ class Settings:
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
 
-    limit_store: str | None = None
-    """``"shm://"`` (shared by the workers of the host), ``"shm:///directory"`` or ``"memory://"``.
+    limits_exempt_paths: tuple[str, ...] = ()
+    """Paths that ``RAMPART_LIMITS`` does not count, such as ``"/health"``; each exactly as it is written."""
+
+    limits_exempt_networks: tuple[str, ...] = ()
+    """Networks that ``RAMPART_LIMITS`` does not count, such as ``"10.0.0.0/8"``."""
+
+    limit_store: str | None = field(default=None, repr=False)
+    """``"shm://"`` (shared by the workers of the host), ``"shm:///directory"``, ``"memory://"``, or for all hosts
+    ``"redis://..."``, ``"rediss://..."``, ``"unix://..."``, ``"redis+sentinel://..."``, ``"redis+cluster://..."``.
     Not set: ``"shm://"``, and ``"memory://"`` under ``app.testing``."""
+
+    limit_store_timeout: float = 0.05
+    """Seconds that a request waits at most for a ``RAMPART_LIMIT_STORE`` that is elsewhere."""
+
+    limit_secret: str | None = field(default=None, repr=False)
+    """What callers are hashed with before their counters leave this host: the same text on all hosts. Not set:
+    ``SECRET_KEY``."""
+
+    limit_headers: str = "draft"
+    """What answers say of quotas: ``"draft"`` (``RateLimit``, ``RateLimit-Policy``), ``"legacy"``
+    (``X-RateLimit-Limit``, ``-Remaining``, ``-Reset``), ``"both"``, or ``"off"``."""
 
     limit_table: int = 8 * 1024 * 1024
     """Bytes of the shared table of counters; fixed at its creation."""
@@ -318,6 +336,24 @@ def _path(key: str, value: Any) -> str:
     return text
 
 
+def _paths(key: str, value: Any) -> tuple[str, ...]:
+    return tuple(_path(key, text) for text in _texts(key, value))
+
+
+def _only_networks(key: str, value: Any) -> tuple[str, ...]:
+    networks = _networks(key, value)
+    if "unix" in networks:
+        raise _wrong(key, value, "networks such as '10.0.0.0/8'")
+    return networks
+
+
+def _secret(key: str, value: Any) -> str:
+    # The value is never quoted.
+    if not isinstance(value, str) or len(value) < 16:
+        raise ConfigError(f"{key} must be a text of at least 16 characters, the same on all hosts.")
+    return value
+
+
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(key, value, "a text that is not empty")
@@ -464,7 +500,12 @@ _READERS: dict[str, Reader] = {
     "store": _address,
     "store_prefix": _text,
     "limits": _quotas,
-    "limit_store": _text,
+    "limits_exempt_paths": _paths,
+    "limits_exempt_networks": _only_networks,
+    "limit_store": _address,
+    "limit_store_timeout": _fraction(0.001, 10, "seconds"),
+    "limit_secret": _secret,
+    "limit_headers": _choice("draft", "legacy", "both", "off"),
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": _integer(32, 128, "bits"),
     "max_body": _integer(1, 1024**3, "bytes"),

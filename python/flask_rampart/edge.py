@@ -28,7 +28,7 @@ from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .headers import header_policy
-from .limits import Counting, Limits, application_limits, refused
+from .limits import Counting, Limits, Networks, Watch, application_limits, refused
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class EdgePolicy:
         max_body: int,
         access_log: AccessLog,
         limits: Counting | None,
+        exempt: Exempt | None = None,
+        limit_headers: str = "draft",
+        watch: Watch | None = None,
         owner: object = None,
         before_first: Callable[[], None] | None = None,
     ) -> None:
@@ -52,6 +55,9 @@ class EdgePolicy:
         self.max_body = max_body
         self.access_log = access_log
         self.limits = limits
+        self.exempt = exempt
+        self.limit_headers = limit_headers
+        self.watch = watch
         self.owner = owner
         #: Called before the first request, or by each of the first ones that come at once.
         self.before_first = before_first
@@ -73,7 +79,29 @@ class EdgePolicy:
             max_body=settings.max_body,
             access_log=AccessLog(settings, redactor_of(settings), clock),
             limits=application_limits(settings, Limits(settings, clock, name)),
+            exempt=Exempt.of(settings),
+            limit_headers=settings.limit_headers,
         )
+
+
+class Exempt:
+    """What the application-wide limits do not count."""
+
+    def __init__(self, paths: tuple[str, ...], networks: Networks) -> None:
+        self._paths = frozenset(paths)
+        self._networks = networks
+
+    @classmethod
+    def of(cls, settings: Settings) -> Exempt | None:
+        """None if they count everything."""
+        if not settings.limits_exempt_paths and not settings.limits_exempt_networks:
+            return None
+        return cls(settings.limits_exempt_paths, Networks(settings.limits_exempt_networks))
+
+    def has(self, environ: WSGIEnvironment) -> bool:
+        """Whether a request is not counted."""
+        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        return path in self._paths or (environ.get("REMOTE_ADDR") or "") in self._networks
 
 
 class RampartMiddleware:
@@ -84,6 +112,8 @@ class RampartMiddleware:
         self.policy = policy
         self._owner = policy.owner
         self._limits = policy.limits
+        self._exempt = policy.exempt
+        self._watch = policy.watch
         self._max_body = policy.max_body
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
@@ -92,6 +122,8 @@ class RampartMiddleware:
         answers = self._answers
         if answers is None:
             answers = self._begin()
+        if self._watch is not None:
+            self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, of a length that is a number below a billion.
@@ -123,12 +155,20 @@ class RampartMiddleware:
         policy = self.policy
         if policy.before_first is not None:
             policy.before_first()
-        self._answers = policy.access_log.answers(policy.headers)
+        told = policy.limit_headers
+        self._answers = policy.access_log.answers(
+            policy.headers, draft=told in ("draft", "both"), legacy=told in ("legacy", "both")
+        )
         return self._answers
+
+    def _look(self, watch: Watch, environ: WSGIEnvironment) -> None:
+        watch.look(environ)
+        if watch.is_over:
+            self._watch = None
 
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         limits = self._limits
-        if limits is not None:
+        if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
             verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
             exchange.limits = ((verdict, limits.policy),)
             if not verdict.admitted:

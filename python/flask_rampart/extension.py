@@ -17,12 +17,12 @@ from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, re
 from .apikeys import ApiKeys
 from .bound import Binding
 from .config import Settings
-from .edge import EdgePolicy, RampartMiddleware
+from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
 from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, Reservation, application_limits, reserving
+from .limits import Limits, Reservation, Watch, application_limits, reserving
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -142,6 +142,9 @@ class Rampart:
             max_body=bounds.max_bytes,
             access_log=AccessLog(settings, redactor, self._clock, lambda: app.testing),
             limits=application_limits(settings, limits),
+            exempt=Exempt.of(settings),
+            limit_headers=settings.limit_headers,
+            watch=Watch(app.logger, limits.is_own, limits.has_addresses),
             owner=state,
             before_first=state.lead,
         )

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
+use super::clock::Clock;
 use super::headers::PyHeaderPolicy;
 use super::limits::Verdict;
 
@@ -25,11 +26,21 @@ use super::limits::Verdict;
 /// :param sink: where the access log goes, with *log*; None where there is none.
 /// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
 ///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
+/// :param draft: whether answers carry ``RateLimit`` and ``RateLimit-Policy``.
+/// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
     headers: Py<PyHeaderPolicy>,
     log: Option<Log>,
+    tells: Tells,
+}
+
+/// Which fields say what is left of a quota.
+struct Tells {
+    draft: bool,
+    /// Told with the clock that ``X-RateLimit-Reset`` goes by.
+    legacy: Option<Py<Clock>>,
 }
 
 struct Log {
@@ -42,13 +53,15 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, sink=None, log=None, own=None))]
+    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None))]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
         sink: Option<Py<AccessSink>>,
         log: Option<Py<PyAny>>,
         own: Option<(Py<PyString>, Py<PyAny>)>,
+        draft: bool,
+        legacy: Option<Py<Clock>>,
     ) -> PyResult<Self> {
         let log = match (sink, log) {
             (Some(sink), Some(log)) => {
@@ -57,7 +70,7 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, log })
+        Ok(Self { headers, log, tells: Tells { draft, legacy } })
     }
 
     // The log knows its app, whose middleware holds this.
@@ -257,6 +270,27 @@ impl Answer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tell_limits(
+        &self,
+        py: Python<'_>,
+        sent: &Bound<'_, PyList>,
+        verdict: &Verdict,
+        policy: Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let tells = &self.answers.get().tells;
+        if tells.draft {
+            sent.append((intern!(py, "RateLimit"), verdict.fields()))?;
+            sent.append((intern!(py, "RateLimit-Policy"), policy))?;
+        }
+        if let Some(clock) = &tells.legacy {
+            let reset = clock.get().unix().0.max(0.0) as u64 + verdict.reset();
+            sent.append((intern!(py, "X-RateLimit-Limit"), verdict.limit().to_string()))?;
+            sent.append((intern!(py, "X-RateLimit-Remaining"), verdict.remaining().to_string()))?;
+            sent.append((intern!(py, "X-RateLimit-Reset"), reset.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// Tells whoever waits for the status, before anybody else learns of it: what counts failures is settled by then.
     fn tell(&self, py: Python<'_>, status: i64) {
         let waiting = self.exchange.bind(py).getattr(intern!(py, "at_status"));
@@ -313,8 +347,7 @@ impl Answer {
                 }
             }
             if let Some((verdict, policy)) = tightest {
-                sent.append((intern!(py, "RateLimit"), verdict.get().fields()))?;
-                sent.append((intern!(py, "RateLimit-Policy"), policy))?;
+                self.tell_limits(py, &sent, verdict.get(), policy)?;
             }
         }
         Ok(sent)

@@ -398,6 +398,18 @@ impl Verdict {
         self.verdict.remaining
     }
 
+    /// The most that limit can hold.
+    #[getter]
+    pub(super) fn limit(&self) -> u32 {
+        self.limits.limit(self.verdict.limit).map_or(0, |(_, quota)| quota.burst())
+    }
+
+    /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
+    #[getter]
+    pub(super) fn reset(&self) -> u64 {
+        self.limits.reset(&self.verdict)
+    }
+
     /// The value of the ``RateLimit`` field for that limit, such as ``"60/minute burst 20";r=19;t=1``.
     #[getter]
     pub(super) fn fields(&self) -> String {

@@ -300,8 +300,12 @@ impl Limits {
     /// The value of `RateLimit` that goes with a verdict of this set.
     pub fn field(&self, verdict: &Verdict) -> String {
         let name = self.limits.get(verdict.limit).map_or("", |limit| limit.name.as_str());
-        let seconds = if verdict.admitted { fields::seconds(verdict.reset) } else { verdict.retry_after() };
-        fields::state(name, verdict.remaining, seconds)
+        fields::state(name, verdict.remaining, self.reset(verdict))
+    }
+
+    /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
+    pub fn reset(&self, verdict: &Verdict) -> u64 {
+        if verdict.admitted { fields::seconds(verdict.reset) } else { verdict.retry_after() }
     }
 
     /// The entry that the limit at a position is of.

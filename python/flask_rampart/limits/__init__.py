@@ -29,5 +29,7 @@ from .counters import Limits as Limits
 from .counters import application_limits as application_limits
 from .decorator import limit as limit
 from .decorator import unlimited as unlimited
+from .networks import Networks as Networks
 from .reserving import Reservation as Reservation
 from .told import refused as refused
+from .watching import Watch as Watch

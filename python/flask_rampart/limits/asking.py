@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from flask import after_this_request, current_app
 
-from .._native import Verdict, client_key
+from .._native import Verdict
 from ..declarations import declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
@@ -273,13 +272,7 @@ def _exempt(unless: Any, exchange: Exchange) -> bool:
         if not isinstance(said, bool):
             raise TypeError(f"limit(unless=...) must return True or False, not {type(said).__name__}")
         return said
-    try:
-        # As a limit counts it: a mapped or translated IPv4 address is that IPv4 address.
-        packed = bytes.fromhex(client_key(keys.address(exchange), 128))
-        address = ip_address(packed)
-    except ValueError:
-        return False
-    return any(address in network for network in unless)
+    return keys.address(exchange) in unless
 
 
 def _lifted(guard: limit, state: AppState, endpoint: str) -> bool:

@@ -67,6 +67,7 @@ class Limits:
         self._store: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
         self._taken: set[str] = set()
+        self._by_address = False
         self._of_quota = functools.lru_cache(maxsize=1024)(self._set_of_key)
         self._of_scope = functools.lru_cache(maxsize=1024)(self._set_of_scope)
         #: Of an API key: what names its line, and its own quota. Handed over at start-up.
@@ -78,6 +79,14 @@ class Limits:
         if self._store is None:
             self._store = self._open()
         return self._store
+
+    def is_own(self) -> bool:
+        """Whether counters are this process's alone, and others have theirs."""
+        return not self._testing() and self._store is not None and self._store.kind == "memory"
+
+    def has_addresses(self) -> bool:
+        """Whether anything is limited by address."""
+        return self._by_address
 
     def scope(self, guard: limit, endpoint: str, place: str, nth: int, *, seated: bool) -> str:
         """The name of a guard's counters: the same in each worker, whichever plan it is bound into.
@@ -124,6 +133,7 @@ class Limits:
 
         :raises ConfigError: if something in them cannot be meant.
         """
+        self._by_address = self._by_address or any(kind == "address" for _, _, kind in entries)
         for _, quotas, _ in entries:
             for quota in quotas:
                 if quota.zone is not None:

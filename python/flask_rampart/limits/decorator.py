@@ -14,6 +14,7 @@ from ..guards import AppState, Check, Guard, Stage
 from . import keys
 from .asking import bind
 from .counters import quotas_of
+from .networks import Networks
 
 _MODES = ("enforce", "report")
 _ON_ERROR = ("local", "open", "closed")
@@ -175,12 +176,12 @@ def _checked_methods(methods: Any) -> frozenset[str] | None:
     return frozenset(words)
 
 
-def _exempt(unless: Any) -> tuple[Any, ...] | Callable[[], bool] | None:
+def _exempt(unless: Any) -> Networks | Callable[[], bool] | None:
     if unless is None or callable(unless):
         return unless  # type: ignore[no-any-return]
     texts = (unless,) if isinstance(unless, str) else tuple(unless)
     try:
-        networks = tuple(ip_network(text) for text in texts)
+        networks = [ip_network(text) for text in texts]
     except ValueError as error:
         raise ConfigError(f"limit(unless={unless!r}): networks such as '10.0.0.0/8', or a function: {error}.") from None
     for network in networks:
@@ -188,4 +189,4 @@ def _exempt(unless: Any) -> tuple[Any, ...] | Callable[[], bool] | None:
             raise ConfigError(f"limit(unless={unless!r}): {str(network)!r} is everybody.")
     if not networks:
         raise ConfigError("limit(unless=()) exempts nobody. Leave it out.")
-    return networks
+    return Networks(networks)
