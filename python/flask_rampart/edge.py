@@ -169,6 +169,7 @@ class RampartMiddleware:
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         limits = self._limits
         if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
+            # Always answers: while a store elsewhere is away, this host counts.
             verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
             exchange.limits = ((verdict, limits.policy),)
             if not verdict.admitted:

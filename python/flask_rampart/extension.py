@@ -48,18 +48,28 @@ class Rampart:
     :param app: the app, or None for the factory pattern.
     :param clock: what time it is, for every guard; ``Clock.manual(...)`` in tests.
     :param store: where records are kept, such as ``RedisStore(client)``, instead of what ``RAMPART_STORE`` names.
+    :param limit_store: a ``redis.Redis`` or ``redis.RedisCluster`` client for the counters of limits, instead of what
+        ``RAMPART_LIMIT_STORE`` names.
     :raises ConfigError: for a setting that cannot be used; see ``docs/defaults.md``.
 
     Settings are read from ``app.config`` here: set them before.
     """
 
-    def __init__(self, app: Flask | None = None, *, clock: Clock | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        limit_store: Any = None,
+    ) -> None:
         self._clock = clock or Clock.system()
         self._schemes: dict[str, CustomScheme] = {}
         self._policies = Policies()
         self._users = Users()
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         self._store = store
+        self._limit_store = limit_store
         if app is not None:
             self.init_app(app)
 
@@ -69,7 +79,14 @@ class Rampart:
             raise ConfigError(f"{app.name} already has a Rampart; call init_app once.")
         settings = Settings.read(app.config)
         redactor = redactor_of(settings)
-        limits = Limits(settings, self._clock, f"{app.import_name}\0{app.root_path}", lambda: app.testing)
+        limits = Limits(
+            settings,
+            self._clock,
+            f"{app.import_name}\0{app.root_path}",
+            lambda: app.testing,
+            lambda: app.secret_key,
+            self._limit_store,
+        )
         bounds = Bounds(settings, app)
         schemes = Schemes()
         records = Records(settings, app.instance_path, lambda: app.testing, self._store)

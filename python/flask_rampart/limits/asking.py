@@ -185,7 +185,7 @@ def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: st
     if not entries:
         raise ConfigError(f"{endpoint}: a set without limits would limit nothing.")
     try:
-        return limits.set_of(entries)
+        return limits.set_of(entries, [line.guard.on_store_error for line, _, _ in choice])
     except ConfigError as error:
         raise ConfigError(f"{endpoint}: {error}") from None
 

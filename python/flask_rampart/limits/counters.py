@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._native import Clock, LimitSet, LimitStore, Quota, Verdict
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from . import calendar, keys
+from .elsewhere import RemoteSet
+from .remote import SCHEMES, Remote
 from .told import refused
 
 if TYPE_CHECKING:
@@ -58,13 +61,23 @@ class Limits:
     """An app's stores of counters, and the names of its limits."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, name: str, testing: Callable[[], bool] = lambda: False
+        self,
+        settings: Settings,
+        clock: Clock,
+        name: str,
+        testing: Callable[[], bool] = lambda: False,
+        secret: Callable[[], str | bytes | None] = lambda: None,
+        server: Any = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._name = name
         self._testing = testing
+        self._secret = secret
+        self._server = server
         self._store: LimitStore | None = None
+        self._remote: Remote | None = None
+        self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
         self._taken: set[str] = set()
         self._by_address = False
@@ -75,10 +88,20 @@ class Limits:
 
     @property
     def store(self) -> LimitStore:
-        """The counters, opened when a first limit needs them."""
+        """This host's counters, opened when a first limit needs them."""
         if self._store is None:
             self._store = self._open()
         return self._store
+
+    @property
+    def remote(self) -> Remote | None:
+        """The counters that all hosts share, if they do."""
+        if self._remote is None and self._is_elsewhere():
+            server = self._settings.limit_store if self._server is None else self._server
+            self._remote = Remote(
+                server, prefix=f"{self._settings.store_prefix}:limits", timeout=self._settings.limit_store_timeout
+            )
+        return self._remote
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""
@@ -128,8 +151,10 @@ class Limits:
         exchange.limits += ((verdict, limit_set.policy),)
         return None if verdict.admitted else refused(verdict)
 
-    def set_of(self, entries: Sequence[Entry]) -> Counting:
+    def set_of(self, entries: Sequence[Entry], on_error: Sequence[str] = ()) -> Counting:
         """Limits that are checked in one call.
+
+        :param on_error: for each entry, its ``on_store_error``; ``"local"``, if not given.
 
         :raises ConfigError: if something in them cannot be meant.
         """
@@ -138,10 +163,42 @@ class Limits:
             for quota in quotas:
                 if quota.zone is not None:
                     calendar.zone_of(quota.zone)
+        remote = self.remote
+        if remote is None:
+            return self._native(self.store, entries)
+        on_error = tuple(on_error or ("local",) * len(entries))
+        if "local" in on_error:
+            # Opened now, and not in an outage.
+            self.store  # noqa: B018
+        local = functools.partial(self._local, tuple(entries))
+        return RemoteSet(remote, self._native(self._names(), entries), local, on_error)
+
+    def _local(self, entries: Sequence[Entry]) -> Counting:
+        return self._native(self.store, entries)
+
+    def _native(self, store: LimitStore, entries: Sequence[Entry]) -> LimitSet:
         try:
-            return LimitSet(self.store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
+            return LimitSet(store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _names(self) -> LimitStore:
+        """What names counters for other hosts too. Nothing is counted in it."""
+        if self._naming is None:
+            secret = self._settings.limit_secret or self._secret()
+            if not secret:
+                raise ConfigError(
+                    "RAMPART_LIMIT_STORE is shared by hosts, and callers are hashed before they get there: set "
+                    "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts."
+                )
+            key = secret.encode() if isinstance(secret, str) else secret
+            seed = hmac.digest(key, b"flask-rampart limits", "sha256")[:16]
+            self._naming = LimitStore.local(self._clock, keys=1, seed=seed)
+        return self._naming
+
+    def _is_elsewhere(self) -> bool:
+        url = self._settings.limit_store
+        return self._server is not None or (url is not None and url.startswith(SCHEMES))
 
     def reserving(self, scope: str, quota: str, kind: str) -> Counting:
         """The set of one quota that is reserved in a view."""
@@ -154,11 +211,13 @@ class Limits:
         return self.set_of([("api_key", quotas_of(quota), "text")])
 
     def _open(self, purpose: str = "limits") -> LimitStore:
-        url = self._settings.limit_store or ("memory://" if self._testing() else "shm://")
+        url = self._settings.limit_store
+        if url is None or self._is_elsewhere():
+            url = "memory://" if self._testing() else "shm://"
         if url == "memory://":
             return LimitStore.local(self._clock)
         if not url.startswith("shm://"):
-            known = ("shm://", "shm:///directory", "memory://")
+            known = ("shm://", "shm:///directory", "memory://", *SCHEMES)
             raise ConfigError(
                 f"RAMPART_LIMIT_STORE: {shown(url)} is not one of {', '.join(known)}.{nearest(url, known)}"
             )

@@ -1,0 +1,99 @@
+"""Counters in Redis or Valkey, for all hosts: one round trip for all limits of a request, all or nothing, by the
+server's clock.
+
+1. One script (``check.lua``) counts by the rules of the native store.
+2. A call has a hard deadline (``RAMPART_LIMIT_STORE_TIMEOUT``); after three failures a breaker opens, and nobody waits
+   but one who tries now and then. It comes back by itself.
+3. Counters are named by keyed hashes, all in one hash slot: a cluster serves an app from one of its shards.
+
+It raises :class:`RemoteAway`, and decides nothing about what happens then.
+
+Deployment: replication is asynchronous, so a failover may forget the last charges. A server that evicts keys forgets
+counters: set
+``maxmemory-policy noeviction``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import Any
+
+from ...errors import ConfigError
+from .address import SCHEMES as SCHEMES
+from .address import source
+from .breaker import Breaker
+from .client import Client, Script
+from .client import RemoteAway as RemoteAway
+
+_logger = logging.getLogger("flask_rampart")
+
+
+class Remote:
+    """The counters of one app in a server.
+
+    :param server: an address, or a client of redis-py's.
+    :param prefix: what the names of all its keys begin with.
+    :param timeout: seconds that a call may take.
+    :raises ConfigError: if it is no address or client that can be used. Nothing is opened.
+    """
+
+    def __init__(
+        self, server: Any, *, prefix: str, timeout: float = 0.05, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not prefix or not prefix.isprintable() or set(prefix) & set("{} "):
+            raise ConfigError(f"{prefix!r} cannot begin the names of keys: no braces, no spaces.")
+        self._front = f"{{{prefix}}}:".encode()
+        self._client = Client(source(server, f"{{{prefix}}}", timeout), timeout, clock)
+        self._breaker = Breaker(clock)
+        self._script = _script("check.lua")
+        #: Which change of bans the last answer knew.
+        self.bans_seen = 0
+
+    @property
+    def name(self) -> str:
+        """As it may be shown."""
+        return self._client.name
+
+    @property
+    def away(self) -> bool:
+        """Whether it is not asked just now."""
+        return self._breaker.is_open
+
+    def ask(self, names: Sequence[str], arguments: Sequence[str]) -> list[int]:
+        """What the script says of these counters; see ``check.lua``.
+
+        :raises RemoteAway: if there is no answer in time; at once while nobody asks.
+        """
+        keys = [self._front + name.encode() for name in names]
+        keys.append(self._front + b"bans:changes")
+        reply = self._run(self._script, keys, [argument.encode() for argument in arguments])
+        self.bans_seen = reply.pop()
+        return reply
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        self._client.forget()
+
+    def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[Any]:
+        if not self._breaker.admits():
+            raise RemoteAway(f"{self.name} is away")
+        try:
+            answer = self._client.ask(script, keys, arguments)
+        except RemoteAway as away:
+            if self._breaker.failed():
+                self._client.forget()
+                _logger.warning("%s; limits go by on_store_error until it does.", away)
+            raise
+        except BaseException:
+            self._breaker.failed()
+            raise
+        if self._breaker.worked():
+            _logger.warning("%s answers again; limits are counted there.", self.name)
+        return answer
+
+
+def _script(name: str) -> Script:
+    return Script(resources.files(__package__).joinpath(name).read_text("utf-8"))

@@ -1,0 +1,215 @@
+-- All limits of a request in one call: all admit and are charged, or nothing is written.
+--
+-- KEYS[i]  a counter; the last one counts the changes of bans
+-- ARGV[1]  "check", "peek", "settle" or "clear"; then for each counter six arguments: kind, cost, p1 to p4
+--   g  a rate (GCRA)     p1 ticks for a cell, p2 cells of its burst; to settle, p3 what `check` gave as its mark
+--   w  a window of the calendar, as the asking host's clock sees it:
+--                        p1 cells, p2 its first second, p3 its end, p4 the end of the next; to settle, p2 the mark
+--   s  a sliding window  p1 cells, p2 ticks of its period; to settle, p3 the mark
+--   c  in progress       p1 how many at once, p2 names this one, p3 for how many milliseconds; to settle, cost -1 ends it, 0 goes on
+-- Returns whether all admit (0 or 1), and for each counter: cells left, microseconds until it is full, microseconds until the same
+-- request would pass (0 if it does, -1 if it never will), and a mark by which it is settled. Then the number of the last change of bans.
+--
+-- Time is this server's, in ticks of 1/16 microsecond since 1760000000: whole numbers that a double holds exactly until 2043.
+
+local time = redis.call('TIME')
+local unix, micros = tonumber(time[1]), tonumber(time[2])
+local now = (unix - 1760000000) * 16000000 + micros * 16
+local now_ms = unix * 1000 + math.floor(micros / 1000)
+local op = ARGV[1]
+local bans = table.remove(KEYS)
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function to_micros(ticks)
+  return math.ceil(ticks / 16)
+end
+
+local read, state, write = {}, {}, {}
+
+function read.g(key, p)
+  return { tat = math.max(tonumber(redis.call('GET', key) or '0'), now), interval = p[1], burst = p[2] }
+end
+
+-- Whether `cost` passes, and what the counter says with `cost` more charged: cells left, ticks until full, ticks to wait, mark.
+function state.g(c, cost)
+  local full = c.burst * c.interval
+  local tat = c.tat + cost * c.interval
+  local wait = math.max(tat - now - full, 0)
+  return wait, math.max(math.floor((full - (tat - now)) / c.interval), 0), tat - now, tat
+end
+
+function write.g(key, c, cost)
+  local tat = math.min(c.tat + cost * c.interval, now + 2 * c.burst * c.interval)
+  if tat <= now then
+    redis.call('DEL', key)
+  else
+    redis.call('SET', key, whole(tat), 'PX', whole(math.ceil((tat - now) / 16000) + 1))
+  end
+end
+
+function read.w(key, p)
+  local c = { limit = p[1], start = p[2], ends = p[3], used = 0 }
+  if unix >= c.ends then
+    c.start, c.ends = p[3], p[4]
+  end
+  local start, used = string.match(redis.call('GET', key) or '', '^(%d+):(%d+)$')
+  -- A host whose clock is ahead asks for a window that has not begun: until it has, the last one goes on.
+  if start and (tonumber(start) >= c.start or unix < c.start) then
+    c.start, c.used = tonumber(start), tonumber(used)
+  end
+  return c
+end
+
+function state.w(c, cost)
+  local left = math.max((c.ends - unix) * 16000000 - micros * 16, 16)
+  local sum = c.used + cost
+  return sum > c.limit and left or 0, math.max(c.limit - sum, 0), sum > 0 and left or 0, c.start
+end
+
+function write.w(key, c, cost)
+  local used = math.max(math.min(c.used + cost, 2 * c.limit), 0)
+  redis.call('SET', key, whole(c.start) .. ':' .. whole(used), 'EX', whole(math.max(c.ends - unix, 0) + 5))
+end
+
+function read.s(key, p)
+  local c = { limit = p[1], period = p[2], this = 0, last = 0 }
+  c.index = math.floor(now / c.period)
+  c.left = c.period - now % c.period
+  local index, this, last = string.match(redis.call('GET', key) or '', '^(%d+):(%d+):(%d+)$')
+  index = tonumber(index)
+  if index == c.index then
+    c.this, c.last = tonumber(this), tonumber(last)
+  elseif index == c.index - 1 then
+    c.last = tonumber(this)
+  end
+  return c
+end
+
+function state.s(c, cost)
+  local this = c.this + cost
+  local sum = math.ceil(c.last * (c.left / c.period)) + this
+  local wait = 0
+  if sum > c.limit then
+    local room = c.limit - cost - c.this
+    if room >= 0 then
+      wait = c.left - math.min(math.floor(room / c.last * c.period), c.period)
+    else
+      wait = c.left + c.period - math.min(math.floor((c.limit - cost) / c.this * c.period), c.period)
+    end
+    wait = math.max(wait, 1)
+  end
+  local reset = this > 0 and c.left + c.period or (c.last > 0 and c.left or 0)
+  return wait, math.max(c.limit - sum, 0), reset, c.index
+end
+
+function write.s(key, c, cost)
+  local this = math.max(math.min(c.this + cost, 2 * c.limit), 0)
+  local value = whole(c.index) .. ':' .. whole(this) .. ':' .. whole(c.last)
+  redis.call('SET', key, value, 'PX', whole(math.ceil((c.left + c.period) / 16000) + 1000))
+end
+
+function read.c(key, p)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now_ms))
+  return { limit = p[1], lease = p[2], ttl = tonumber(p[3]), held = redis.call('ZCARD', key) }
+end
+
+function state.c(c, cost)
+  -- When somebody else is ready, nobody knows: a second is a guess.
+  local held = c.held + (cost > 0 and 1 or 0)
+  return held > c.limit and 16000000 or 0, math.max(c.limit - held, 0), 0, 0
+end
+
+function write.c(key, c)
+  redis.call('ZADD', key, whole(now_ms + c.ttl), c.lease)
+  redis.call('PEXPIRE', key, whole(c.ttl))
+end
+
+-- What was charged becomes what it has cost: `cost` is the difference. It refuses nothing.
+local settle = {}
+
+function settle.g(key, c, cost, p)
+  if cost < 0 then
+    -- No more than time has not repaid since.
+    local back = math.min(-cost * c.interval, math.max(p[3] - now, 0))
+    c.tat = math.max(c.tat - back, now)
+    cost = 0
+  end
+  write.g(key, c, cost)
+end
+
+function settle.w(key, c, cost, p)
+  -- What was charged to a window that is over is not given back to another.
+  if cost > 0 or c.start == p[2] then
+    write.w(key, c, cost)
+  end
+end
+
+function settle.s(key, c, cost, p)
+  if cost > 0 or c.index == p[3] then
+    write.s(key, c, cost)
+  elseif c.index == p[3] + 1 then
+    c.last = math.max(c.last + cost, 0)
+    write.s(key, c, 0)
+  end
+end
+
+function settle.c(key, c, cost)
+  if cost < 0 then
+    redis.call('ZREM', key, c.lease)
+  elseif redis.call('ZSCORE', key, c.lease) then
+    write.c(key, c)
+  end
+end
+
+if op == 'clear' then
+  redis.call('DEL', unpack(KEYS))
+  return { 1, tonumber(redis.call('GET', bans) or '0') }
+end
+
+local counters, costs, kinds, admits = {}, {}, {}, 1
+for i, key in ipairs(KEYS) do
+  local at = (i - 1) * 6 + 2
+  local kind, cost = ARGV[at], tonumber(ARGV[at + 1])
+  local p = {}
+  for n = 1, 4 do
+    p[n] = kind == 'c' and n == 2 and ARGV[at + 1 + n] or tonumber(ARGV[at + 1 + n])
+  end
+  local c = read[kind](key, p)
+  if op == 'settle' then
+    settle[kind](key, c, cost, p)
+    c = read[kind](key, p)
+    cost = 0
+  elseif (cost > 0 or kind == 'c') and state[kind](c, kind == 'c' and 1 or cost) > 0 then
+    admits = 0
+  end
+  counters[i], costs[i], kinds[i] = c, cost, kind
+end
+
+local reply = { admits }
+for i, key in ipairs(KEYS) do
+  local c, cost, kind = counters[i], kinds[i] == 'c' and 1 or costs[i], kinds[i]
+  local charged = 0
+  if op == 'check' and admits == 1 then
+    charged = cost
+    if cost > 0 then
+      write[kind](key, c, cost)
+    end
+  end
+  local wait = 0
+  if op ~= 'settle' and cost > 0 then
+    wait = to_micros((state[kind](c, cost)))
+    if kind ~= 'c' and cost > (c.burst or c.limit) then
+      wait = -1
+    end
+  end
+  local _, left, reset, mark = state[kind](c, charged)
+  reply[#reply + 1] = left
+  reply[#reply + 1] = to_micros(reset)
+  reply[#reply + 1] = wait
+  reply[#reply + 1] = mark
+end
+reply[#reply + 1] = tonumber(redis.call('GET', bans) or '0')
+return reply

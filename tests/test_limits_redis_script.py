@@ -1,0 +1,180 @@
+"""The script that counts in Redis, held against the native store: the same requests, the same answers.
+
+The script goes by the server's clock; here its first line is replaced, so that a clock can be advanced.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import Any
+
+import pytest
+import redis
+
+from flask_rampart._native import Clock, LimitSet, LimitStore, Quota, Verdict
+from flask_rampart.limits import calendar
+
+SCRIPT = resources.files("flask_rampart.limits.remote").joinpath("check.lua").read_text("utf-8")
+ADVANCED = SCRIPT.replace("redis.call('TIME')", "{ table.remove(ARGV, 1), table.remove(ARGV, 1) }")
+NOW = 1_800_000_000
+
+
+class Server:
+    """Limits in a server, and the same in a native store."""
+
+    def __init__(self, client: Any, quotas: str, clock: Clock) -> None:
+        self.client = client
+        self.clock = clock
+        entries = [("s", Quota.parse(quotas), "text")]
+        self.naming = LimitSet(LimitStore.local(clock, keys=1, seed=b"s" * 16), entries, windows=calendar.window)
+        self.native = LimitSet(LimitStore.local(clock), entries, windows=calendar.window)
+
+    def call(self, op: str, names: list[str], arguments: list[str]) -> list[int]:
+        now = self.clock.now()
+        time = [str(int(now)), str(int(now % 1 * 1e6))]
+        keys = [*names, "{t}:changes"]
+        return list(self.client.eval(ADVANCED, len(keys), *keys, *time, op, *arguments))
+
+    def check(self, key: str, cost: int = 1, op: str = "check") -> tuple[Verdict, list[int]]:
+        reply = self.call(op, *self.naming.questions((key,), cost))
+        answers = [(reply[at], reply[at + 1], reply[at + 2]) for at in range(1, len(reply) - 4, 4)]
+        verdict = self.naming.answered(answers)
+        assert verdict.admitted == bool(reply[0])
+        return verdict, reply
+
+    def settle(self, key: str, cost: int, reply: list[int]) -> None:
+        names, arguments = self.naming.questions((key,), 1)
+        for at in range(len(names)):
+            kind = arguments[at * 6]
+            arguments[at * 6 + 1] = str(cost)
+            arguments[at * 6 + (3 if kind == "w" else 4)] = str(reply[at * 4 + 4])
+        self.call("settle", names, arguments)
+
+
+@pytest.fixture(name="serve")
+def server(redis_server: Any, clock: Clock) -> Iterator[Callable[[str], Server]]:
+    client = redis.Redis.from_url(redis_server.url)
+    client.flushall()
+    yield lambda quotas: Server(client, quotas, clock)
+    client.close()
+
+
+QUOTAS = [
+    "60/minute burst 20",
+    "10/10 seconds",
+    "20/day",
+    "3/30 seconds burst 1",
+    "50/100 seconds sliding",
+    "7/10 seconds sliding",
+    "10/hour fixed",
+    "30/day fixed America/New_York",
+    "60/minute burst 5; 20/100 seconds sliding; 30/hour fixed",
+]
+
+
+@pytest.mark.parametrize("quotas", QUOTAS)
+def test_it_answers_as_the_native_store_does(serve: Callable[[str], Server], clock: Clock, quotas: str) -> None:
+    limits = serve(quotas)
+    dice = random.Random(quotas)
+    refusals = 0
+    for _ in range(600):
+        key, cost = dice.choice("ab"), dice.choice([0, 1, 1, 1, 2, 3])
+        ours, _reply = limits.check(key, cost)
+        theirs = limits.native.check((key,), cost)
+        assert (ours.admitted, ours.payable) == (theirs.admitted, theirs.payable)
+        # Intervals are rounded up to ticks there, and to nanoseconds here.
+        assert abs(ours.remaining - theirs.remaining) <= 1
+        assert not ours.payable or abs(ours.retry_after - theirs.retry_after) <= 1
+        assert not ours.payable or abs(ours.reset - theirs.reset) <= 1
+        refusals += not ours.admitted
+        # Halves of a second: exact in a double, in microseconds, and in ticks.
+        clock.advance(dice.choice([0, 0, 0, 0.5] if ours.admitted else [0, 0.5, ours.retry_after, 60]))
+    assert refusals > 20
+
+
+@pytest.mark.parametrize("quotas", QUOTAS)
+def test_settling_gives_back_and_charges_as_the_native_store_does(
+    serve: Callable[[str], Server], clock: Clock, quotas: str
+) -> None:
+    limits = serve(quotas)
+    dice = random.Random(quotas)
+    for _ in range(200):
+        cost = dice.choice([1, 1, 1, 2, 3])
+        ours, reply = limits.check("a", cost)
+        theirs, charged = limits.native.reserve(("a",), cost)
+        assert ours.admitted == theirs.admitted
+        clock.advance(dice.choice([0, 0.5, 1]))
+        if charged is not None:
+            actual = dice.choice([0, 1, 2, 5])
+            charged.settle(actual)
+            if actual != cost:
+                limits.settle("a", actual - cost, reply)
+        assert abs(limits.check("a", op="peek")[0].remaining - limits.native.peek(("a",)).remaining) <= 1
+        clock.advance(dice.choice([0, 0, 0.5, 1, 30]))
+
+
+def test_all_admit_and_are_charged_or_nothing_is(serve: Callable[[str], Server]) -> None:
+    # Flask-Limiter: four requests that the day refused cost four of the hour.
+    limits = serve("100/hour; 2/day")
+    assert [limits.check("a")[0].admitted for _ in range(6)] == [True, True, False, False, False, False]
+    names, arguments = limits.naming.questions(("a",))
+    assert limits.call("peek", names[:1], arguments[:6])[1] == 98
+
+
+def test_what_costs_more_than_there_can_ever_be_is_told_so(serve: Callable[[str], Server]) -> None:
+    for quotas in ("10/hour", "10/hour fixed", "10/100 seconds sliding"):
+        verdict, _ = serve(quotas).check("a", 11)
+        assert not verdict.admitted
+        assert not verdict.payable
+
+
+def test_every_key_ends_by_itself_and_tells_nobody_s_name(serve: Callable[[str], Server]) -> None:
+    limits = serve("10/hour; 10/day fixed; 10/100 seconds sliding; 5 concurrent")
+    names, arguments = limits.naming.questions(("ada@example.com",), lease="f00d", lease_ms=60_000)
+    assert limits.call("check", names, arguments)[0] == 1
+    keys = [key for key in limits.client.scan_iter() if b"changes" not in key]
+    assert len(keys) == 4
+    for key in keys:
+        assert 0 < limits.client.ttl(key) <= 86_400 + 5
+        assert b"ada" not in key
+
+
+def test_a_host_whose_clock_is_ahead_does_not_begin_a_new_day(serve: Callable[[str], Server], clock: Clock) -> None:
+    limits = serve("10/day fixed")
+    clock.advance(86_400 - NOW % 86_400 - 60)  # a minute before midnight
+    assert [limits.check("a")[0].admitted for _ in range(11)].count(True) == 10
+    names, arguments = limits.naming.questions(("a",))
+    ahead = [*arguments]
+    ahead[3:6] = [str(int(arguments[at]) + 86_400) for at in (3, 4, 5)]
+    assert limits.call("check", names, ahead)[0] == 0
+    clock.advance(60)
+    # And one whose clock is behind sees that the day is over.
+    assert limits.call("check", names, arguments)[0] == 1
+
+
+def test_in_progress_are_so_many_at_once_and_each_ends(serve: Callable[[str], Server], clock: Clock) -> None:
+    limits = serve("2 concurrent")
+
+    def ask(op: str, lease: str, cost: int = 1) -> int:
+        names, arguments = limits.naming.questions(("a",), lease=lease, lease_ms=1000)
+        arguments[1] = str(cost)
+        return limits.call(op, names, arguments)[0]
+
+    assert [ask("check", lease) for lease in "abc"] == [1, 1, 0]
+    ask("settle", "a", -1)
+    assert ask("check", "d") == 1
+    clock.advance(0.6)
+    ask("settle", "d", 0)
+    clock.advance(0.6)
+    # b's worker has died; d was renewed.
+    assert [ask("check", lease) for lease in "ef"] == [1, 0]
+
+
+def test_what_is_cleared_is_forgotten(serve: Callable[[str], Server]) -> None:
+    limits = serve("1/hour; 1/day fixed")
+    assert limits.check("a")[0].admitted
+    names, arguments = limits.naming.questions(("a",))
+    limits.call("clear", names, arguments)
+    assert limits.check("a")[0].admitted
