@@ -54,7 +54,7 @@ class Redis:
         self.start()
 
     def start(self, *options: str) -> None:
-        program = _redis_server()
+        program = redis_program()
         # "appendonly no": what a restart forgets is for tests to see.
         self.process = subprocess.Popen(
             [
@@ -167,7 +167,7 @@ def place_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], 
     return make
 
 
-def _redis_server() -> str:
+def redis_program() -> str:
     # Beside this interpreter, beside another of this folder's, or the system's.
     places = [Path(sys.prefix) / "bin", *sorted(ROOT.glob(".venv*/bin"))]
     found = shutil.which("redis-server", path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))

@@ -1,0 +1,238 @@
+"""Limits in Redis by all the ways to it: a client of the app's own, Sentinel with a failover, a Cluster, TLS."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from flask_rampart import ConfigError, Rampart, limit
+from flask_rampart.limits.remote import Remote, RemoteAway
+
+from .conftest import Named
+from .servers import Redis, redis_program
+
+ONE = ["check", "g", "1", "57600000000", "5", "0", "0"]
+
+
+def ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+@pytest.fixture(name="run")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts redis-server with these arguments, and waits until it answers."""
+    started = []
+    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
+
+        def run(port: int, *arguments: str) -> subprocess.Popen[bytes]:
+            place = Path(folder) / str(port)
+            place.mkdir()
+            words = [redis_program(), *arguments, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(place)]
+            process = subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL)
+            started.append(process)
+            wait(lambda: redis.Redis(port=port).ping())
+            return process
+
+        yield run
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def wait(is_so: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if is_so():
+                return
+        except (redis.RedisError, RemoteAway):
+            pass
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.02)
+
+
+def admitted(remote: Remote, name: str, tries: int = 8) -> int:
+    return sum(remote.ask([name * 32], ONE)[0] for _ in range(tries))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"decode_responses": True}, {"protocol": 3}, {"protocol": 3, "decode_responses": True}]
+)
+def test_a_client_of_the_app_s_own_is_taken_whatever_it_decodes(redis_server: Redis, options: dict[str, Any]) -> None:
+    redis.Redis.from_url(redis_server.url).flushall()
+    with redis.Redis.from_url(redis_server.url, **options) as client:
+        assert admitted(Remote(client, prefix="own"), "a") == 5
+
+
+def test_an_app_takes_a_client_instead_of_an_address(redis_server: Redis) -> None:
+    app = Named("own client")
+    app.config.update(SECRET_KEY="k" * 32, RAMPART_ACCESS_LOG="off", TESTING=True)
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+        Rampart(app, limit_store=client)
+        app.get("/")(limit("2/hour")(lambda: "ok"))
+        assert [app.test_client().get("/").status_code for _ in range(3)] == [200, 200, 429]
+        assert [key for key in client.scan_iter() if key.startswith(b"{rampart:limits}:")]
+
+
+def test_a_client_that_waits_long_and_tries_again_does_neither_for_us() -> None:
+    # redis-py's own defaults: 5 s, and several tries.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = redis.Redis(port=silent.getsockname()[1])
+        remote = Remote(client, prefix="t", timeout=0.05)
+        before = time.monotonic()
+        with pytest.raises(RemoteAway):
+            remote.ask(["a" * 32], ONE)
+        assert time.monotonic() - before < 1
+
+
+def test_what_is_no_client_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not object"):
+        Remote(object(), prefix="t")
+
+
+def test_a_unix_socket_will_do(redis_server: Redis) -> None:
+    redis.Redis.from_url(redis_server.url).flushall()
+    assert admitted(Remote(redis_server.unix, prefix="unix"), "a") == 5
+
+
+def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., Any], tmp_path: Path) -> None:
+    first, second, watch = ports(3)
+    master = run(first)
+    run(second, "--replicaof", "127.0.0.1", str(first))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel down-after-milliseconds main 300\n"
+        "sentinel failover-timeout main 2000\n"
+    )
+    run(watch, str(config), "--sentinel")
+    sentinel = redis.Redis(port=watch)
+    wait(lambda: sentinel.sentinel_master("main")["num-slaves"] == 1)
+    remote = Remote(f"redis+sentinel://127.0.0.1:{watch}/main", prefix="t", timeout=0.5)
+    replicated = redis.Redis(port=second)
+    assert admitted(remote, "a", 3) == 3
+    wait(lambda: replicated.keys("*"))
+    master.kill()
+    wait(lambda: remote.ask(["b" * 32], ONE)[0])
+    # What was replicated still counts.
+    assert admitted(remote, "a") == 2
+    assert replicated.role()[0] in ("master", b"master")
+
+
+def test_a_cluster_keeps_an_app_in_one_slot(run: Callable[..., Any]) -> None:
+    found = [port for port in ports(12) if port < 55_000][:3]
+    assert len(found) == 3, "a node's bus is at its port + 10000"
+    for port in found:
+        run(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+    nodes = [redis.Redis(port=port) for port in found]
+    for at, node in enumerate(nodes):
+        node.execute_command("CLUSTER ADDSLOTS", *range(at, 16384, 3))
+        node.execute_command("CLUSTER MEET", "127.0.0.1", found[0])
+    wait(lambda: all(node.execute_command("CLUSTER INFO").get("cluster_state") == "ok" for node in nodes))
+    remote = Remote(f"redis+cluster://127.0.0.1:{found[0]},127.0.0.1:{found[1]}", prefix="t", timeout=0.5)
+    reply = remote.ask(["a" * 32, "b" * 32, "c" * 32], [ONE[0], *ONE[1:] * 3])
+    assert reply[0] == 1
+    client = redis.RedisCluster(port=found[0], host="127.0.0.1", retry=Retry(NoBackoff(), 0))
+    assert admitted(Remote(client, prefix="t", timeout=0.5), "a") == 4
+    # A slot that moved is found again.
+    slot = client.keyslot("{t}")
+    ids = {port: redis.Redis(port=port).execute_command("CLUSTER MYID") for port in found}
+    owner = slot % 3
+    for key in nodes[owner].keys("*"):
+        nodes[owner].delete(key)
+    for node in nodes:
+        node.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[found[(owner + 1) % 3]])
+    wait(lambda: remote.ask(["d" * 32], ONE)[0])
+    client.close()
+
+
+def test_tls_is_checked_by_the_authority_that_is_named(run: Callable[..., Any], tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    certified(key, certificate)
+    inner, outer = ports(2)
+    run(inner)
+    front = Tls(outer, inner, key, certificate)
+    try:
+        url = f"rediss://127.0.0.1:{outer}/0"
+        assert admitted(Remote(f"{url}?ssl_ca_certs={certificate}", prefix="t", timeout=2), "a") == 5
+        with pytest.raises(RemoteAway, match="answer"):
+            Remote(url, prefix="t", timeout=2).ask(["a" * 32], ONE)
+    finally:
+        front.close()
+
+
+def certified(key_file: Path, certificate_file: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = made.add_extension(names, critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem = serialization.Encoding.PEM
+    certificate_file.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
+    plain = serialization.NoEncryption()
+    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+
+
+class Tls:
+    """Ends TLS in front of a server that was built without it."""
+
+    def __init__(self, port: int, behind: int, key: Path, certificate: Path) -> None:
+        import ssl
+        import threading
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._behind = behind
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            with peer:
+                try:
+                    with self._context.wrap_socket(peer, server_side=True) as secure:
+                        self._talk(secure)
+                except OSError:
+                    continue
+
+    def _talk(self, secure: Any) -> None:
+        with socket.create_connection(("127.0.0.1", self._behind)) as server:
+            secure.settimeout(5)
+            while data := secure.recv(65536):
+                server.sendall(data)
+                secure.sendall(server.recv(65536))
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
