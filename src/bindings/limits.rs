@@ -152,6 +152,11 @@ impl LimitStore {
         Ok(Self { store: Arc::new(store), clock: clock.unbind() })
     }
 
+    /// To be called in a forked child: it does not keep alive what is in progress in its parent.
+    fn forget_parent(&self) {
+        self.store.forget_parent();
+    }
+
     /// ``"shm"`` or ``"memory"``.
     #[getter]
     fn kind(&self) -> &'static str {
@@ -320,6 +325,12 @@ impl LimitSet {
             wait: u64::try_from(wait).ok(),
         });
         Ok(self.verdict(self.limits.answered(&answers.collect::<Vec<_>>())?))
+    }
+
+    /// Whether any limit is about what is in progress: then ask by :meth:`reserve`, and ``end`` it.
+    #[getter]
+    fn has_places(&self) -> bool {
+        self.limits.has_places()
     }
 
     /// How many limits each entry has: of the answers, so many in a row are its own.

@@ -25,11 +25,22 @@ pub struct Reservation {
     clock: Py<Clock>,
     /// Settling reads what was charged and then charges the difference: one thread at a time.
     charged: Mutex<limits::Reservation>,
+    /// The process that it is in progress in: a forked child has a copy, whose end is not its.
+    process: u32,
 }
 
 impl Reservation {
     pub fn new(limits: Arc<Limits>, clock: Py<Clock>, charged: limits::Reservation) -> Self {
-        Self { limits, clock, charged: Mutex::new(charged) }
+        Self { limits, clock, charged: Mutex::new(charged), process: std::process::id() }
+    }
+
+    fn release(&self) {
+        if !self.limits.has_places() || self.process != std::process::id() {
+            return;
+        }
+        let now = now(&self.limits, self.clock.get());
+        let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limits.end(&mut charged, now);
     }
 }
 
@@ -52,7 +63,18 @@ impl Reservation {
         })
     }
 
+    /// Ends what is in progress (``"20 concurrent"``). Again harmless; what nobody holds any more ends by itself.
+    fn end(&self) {
+        self.release();
+    }
+
     fn __repr__(&self) -> String {
         format!("Reservation({:?})", self.limits.policy())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.release();
     }
 }

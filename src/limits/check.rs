@@ -27,6 +27,7 @@ use super::counters::Place;
 use super::fields;
 use super::gcra::Outcome;
 use super::key::LimitKey;
+use super::leases::{self, Lease};
 use super::quota::{Quota, Rule};
 use super::remote::{self, Answer, Question};
 use super::spot::{self, Key, Now, Spot};
@@ -62,6 +63,7 @@ pub struct Limits {
     limits: Vec<Limit>,
     policy: String,
     has_windows: bool,
+    has_places: bool,
 }
 
 struct Limit {
@@ -130,7 +132,7 @@ pub struct Reservation {
     charges: Vec<Charge>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Charge {
     entry: usize,
     limit: usize,
@@ -138,6 +140,7 @@ struct Charge {
     cost: u32,
     place: Place,
     paid: u64,
+    lease: Option<Lease>,
 }
 
 impl Verdict {
@@ -195,7 +198,8 @@ impl Limits {
         }
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
-        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy, has_windows })
+        let has_places = limits.iter().any(|limit| *limit.quota.rule() == Rule::Concurrent);
+        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy, has_windows, has_places })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
@@ -208,14 +212,20 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<Verdict, ConfigError> {
         let (costs, now) = (costs.into(), now.into());
+        if self.has_places {
+            return Err(ConfigError::new(
+                "what is in progress must be reserved, so that it can end: ask by `reserve`",
+            ));
+        }
         if let ([limit], [key]) = (self.limits.as_slice(), keys) {
             let kind = self.entries.first().map_or(Kind::Text, |entry| entry.0);
             let spot = self.spot(limit, self.key(kind, key.as_ref()), now)?;
             self.counted(costs)?;
-            return Ok(verdict(&[spot.charge(&self.store.counters(), &limit.quota, costs.of(0), now.host)]));
+            let outcome = spot.charge(&self.store, &limit.quota, costs.of(0), now.host)?;
+            return Ok(verdict(&[outcome]));
         }
         let mut charges = self.charges(keys, costs, now)?;
-        Ok(self.charge(&mut charges, now.host))
+        self.charge(&mut charges, now.host)
     }
 
     /// As [`check`](Self::check), and remembers what was charged. Nothing is remembered of a refusal.
@@ -237,7 +247,7 @@ impl Limits {
                     charge.cost.min(self.limits.get(charge.limit).map_or(0, |limit| limit.quota.burst()));
             }
         }
-        let verdict = self.charge(&mut charges, now.host);
+        let verdict = self.charge(&mut charges, now.host)?;
         let keys = || keys.iter().map(|key| key.as_ref().to_vec()).collect();
         Ok((verdict, verdict.admitted.then(|| Reservation { keys: keys(), charges })))
     }
@@ -265,12 +275,12 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
         let now = now.into();
-        let store = self.store.counters();
+        let store = &self.store;
         let Reservation { keys, charges } = reservation;
         for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
             let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
             if let Some(less) = charge.cost.checked_sub(actual).and_then(NonZeroU32::new) {
-                charge.spot.give_back(&store, &limit.quota, less, now.host, charge.place, charge.paid);
+                charge.spot.give_back(store, &limit.quota, less, now.host, charge.place, charge.paid);
                 // What was owed for it is owed no more.
                 charge.paid =
                     charge.paid.saturating_sub(u64::from(less.get()).saturating_mul(limit.quota.interval()));
@@ -278,13 +288,23 @@ impl Limits {
                 let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
                 // Now, and not when it was reserved: in a window that is over, it would cost nothing.
                 let spot = self.spot(limit, self.key(kind, key), now)?;
-                spot.overdraw(&store, &limit.quota, more, now.host);
+                spot.overdraw(store, &limit.quota, more, now.host);
                 charge.paid =
                     charge.paid.saturating_add(u64::from(more.get()).saturating_mul(limit.quota.interval()));
             }
             charge.cost = actual;
         }
         Ok(())
+    }
+
+    /// Ends what was in progress. Again harmless.
+    pub fn end(&self, reservation: &mut Reservation, now: impl Into<Now>) {
+        let now = now.into();
+        for charge in &mut reservation.charges {
+            if let Some(lease) = charge.lease.take() {
+                leases::release(&self.store, &lease, now.host);
+            }
+        }
     }
 
     /// The value of `RateLimit-Policy`.
@@ -363,6 +383,11 @@ impl Limits {
         self.entries.iter().map(|(_, range)| range.len()).collect()
     }
 
+    /// Whether any of them is about what is in progress.
+    pub fn has_places(&self) -> bool {
+        self.has_places
+    }
+
     /// Whether the wall clock matters to any of them.
     pub fn has_windows(&self) -> bool {
         self.has_windows
@@ -374,46 +399,50 @@ impl Limits {
     }
 
     /// Charges all, or none.
-    fn charge(&self, charges: &mut [Charge], now: HostTime) -> Verdict {
+    fn charge(&self, charges: &mut [Charge], now: HostTime) -> Result<Verdict, ConfigError> {
         if charges.len() > 1 {
             let peeked = self.peek_all(charges, now);
             if peeked.iter().any(|outcome| !outcome.admitted) {
-                return verdict(&peeked);
+                return Ok(verdict(&peeked));
             }
         }
-        let store = self.store.counters();
         let mut outcomes = Vec::with_capacity(charges.len());
-        for (nth, charge) in charges.iter_mut().enumerate() {
+        for nth in 0..charges.len() {
+            let Some(charge) = charges.get_mut(nth) else { continue };
             let Some(limit) = self.limits.get(charge.limit) else { continue };
-            let outcome = charge.spot.charge(&store, &limit.quota, charge.cost, now);
-            (charge.place, charge.paid) = (outcome.place, outcome.paid);
-            if outcome.admitted {
-                outcomes.push(outcome);
+            let charged = charge.spot.charge(&self.store, &limit.quota, charge.cost, now);
+            if let Ok(outcome) = &charged
+                && outcome.admitted
+            {
+                (charge.place, charge.paid, charge.lease) = (outcome.place, outcome.paid, outcome.lease);
+                outcomes.push(*outcome);
                 continue;
             }
-            for charge in charges.iter().take(nth) {
+            for charge in charges.iter_mut().take(nth) {
                 self.take_back(charge, now);
             }
+            let outcome = charged?;
             let mut outcomes = self.peek_all(charges, now);
             if let Some(seen) = outcomes.get_mut(nth) {
                 *seen = outcome;
             }
-            return verdict(&outcomes);
+            return Ok(verdict(&outcomes));
         }
-        verdict(&outcomes)
+        Ok(verdict(&outcomes))
     }
 
-    fn take_back(&self, charge: &Charge, now: HostTime) {
+    fn take_back(&self, charge: &mut Charge, now: HostTime) {
+        if let Some(lease) = charge.lease.take() {
+            leases::release(&self.store, &lease, now);
+        }
         if let (Some(limit), Some(cost)) = (self.limits.get(charge.limit), NonZeroU32::new(charge.cost)) {
-            let store = self.store.counters();
-            charge.spot.give_back(&store, &limit.quota, cost, now, charge.place, charge.paid);
+            charge.spot.give_back(&self.store, &limit.quota, cost, now, charge.place, charge.paid);
         }
     }
 
     fn peek_all(&self, charges: &[Charge], now: HostTime) -> Vec<Outcome> {
-        let store = self.store.counters();
         let look = |charge: &Charge| match self.limits.get(charge.limit) {
-            Some(limit) => charge.spot.peek(&store, &limit.quota, charge.cost, now),
+            Some(limit) => charge.spot.peek(&self.store, &limit.quota, charge.cost, now),
             None => Outcome::NOTHING,
         };
         charges.iter().map(look).collect()
@@ -434,14 +463,8 @@ impl Limits {
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let spot = self.spot(limit, key, now)?;
-                charges.push(Charge {
-                    entry,
-                    limit: at,
-                    spot,
-                    cost: costs.of(entry),
-                    place: Place::Slot,
-                    paid: 0,
-                });
+                let (place, cost) = (Place::Slot, costs.of(entry));
+                charges.push(Charge { entry, limit: at, spot, cost, place, paid: 0, lease: None });
             }
         }
         Ok(charges)

@@ -17,6 +17,7 @@ use crate::time::HostTime;
 
 use super::counters::{Counters, Moment, Place};
 use super::key::CounterKey;
+use super::leases::Lease;
 use super::quota::Quota;
 use super::{LATEST, LONGEST};
 
@@ -37,12 +38,22 @@ pub(crate) struct Outcome {
     pub never: bool,
     /// Nanoseconds since boot at which time will have repaid the charge and all before it. Of a rate alone.
     pub paid: u64,
+    /// What was taken, of a limit on what is in progress.
+    pub lease: Option<Lease>,
 }
 
 impl Outcome {
     /// A refusal that says nothing yet.
-    pub const NOTHING: Self =
-        Self { admitted: false, remaining: 0, reset: 0, wait: 0, place: Place::Slot, never: false, paid: 0 };
+    pub const NOTHING: Self = Self {
+        admitted: false,
+        remaining: 0,
+        reset: 0,
+        wait: 0,
+        place: Place::Slot,
+        never: false,
+        paid: 0,
+        lease: None,
+    };
 }
 
 /// Charges `cost` cells if they are there; otherwise changes nothing.

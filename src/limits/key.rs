@@ -76,6 +76,14 @@ impl LimitKey {
         self.named(&hasher)
     }
 
+    /// The places of a key, of which each is a counter.
+    pub fn places(&self, key: &[u8]) -> Places {
+        let mut hasher = self.hasher;
+        hasher.write(&(key.len() as u64).to_le_bytes());
+        hasher.write(key);
+        Places(Self { hasher, tag: self.tag })
+    }
+
     /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
     pub fn name(&self, key: &[u8]) -> u128 {
         let mut hasher = self.hasher;
@@ -103,6 +111,18 @@ impl LimitKey {
             second: (b >> 32) as u32,
             spill: self.tag.wrapping_add(stripe.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1,
         }
+    }
+}
+
+/// A limit and a key, hashed once: what remains is the number of a place.
+#[derive(Clone)]
+pub(crate) struct Places(LimitKey);
+
+impl Places {
+    pub fn at(&self, index: u64) -> CounterKey {
+        let mut hasher = self.0.hasher;
+        hasher.write(&index.to_le_bytes());
+        self.0.named(&hasher)
     }
 }
 

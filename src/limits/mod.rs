@@ -12,7 +12,7 @@
 //!    to an overflow counter that it shares with others, so a flood of keys makes the limits stricter, never laxer.
 //!
 //! It does not read clocks, choose keys, write responses, or know about HTTP beyond the text of the
-//! `RateLimit` fields (`fields`). It limits no concurrency and bans nobody.
+//! `RateLimit` fields (`fields`).
 //!
 //! # Deployment caveats
 //! - "The host" is one kernel and one file. Containers share a quota if they share the directory. They must
@@ -28,6 +28,7 @@ mod counters;
 pub mod fields;
 mod gcra;
 mod key;
+mod leases;
 pub mod local;
 pub mod quota;
 pub mod remote;

@@ -1,6 +1,6 @@
 //! What a store elsewhere is told, so that it counts by the same rules, and what it says.
 //!
-//! It counts in ticks of 1/16 microsecond since [`EPOCH`], by its own clock: whole numbers that a double holds exactly until 2043. Intervals are
+//! It counts in ticks of 1/16 microsecond since the second 1760000000, by its own clock: whole numbers that a double holds exactly until 2043. Intervals are
 //! rounded *up* to ticks, so rounding never admits more. The arithmetic itself is where the counters are: in Redis, a script.
 
 use crate::error::ConfigError;
@@ -27,14 +27,32 @@ pub struct Question {
 /// How a limit counts, in the store's units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// `interval` ticks for a cell.
-    Rate { interval: u64, burst: u32 },
+    /// By GCRA.
+    Rate {
+        /// Ticks for a cell, rounded up.
+        interval: u64,
+        /// Cells at once.
+        burst: u32,
+    },
     /// By the host's clock; the store's decides which window it is.
-    Fixed { limit: u32, window: Window },
-    /// `period` in ticks.
-    Sliding { limit: u32, period: u64 },
+    Fixed {
+        /// Cells.
+        limit: u32,
+        /// The window of the calendar.
+        window: Window,
+    },
+    /// By two windows.
+    Sliding {
+        /// Cells.
+        limit: u32,
+        /// In ticks.
+        period: u64,
+    },
     /// So many at once.
-    Concurrent { limit: u32 },
+    Concurrent {
+        /// At once.
+        limit: u32,
+    },
 }
 
 /// What one limit says.
@@ -80,9 +98,6 @@ pub(crate) fn rule(quota: &Quota, almanac: Option<&dyn Almanac>, now: Now) -> Re
 fn ticks(nanos: u64) -> u128 {
     (u128::from(nanos) * TICKS).div_ceil(u128::from(SECOND))
 }
-
-/// Where the store begins to count, in seconds since 1970.
-pub const EPOCH: u64 = 1_760_000_000;
 
 /// In a second.
 const TICKS: u128 = 16_000_000;

@@ -9,10 +9,12 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::AddressKey;
-use super::counters::{Counters, Place};
+use super::counters::{Counters as _, Place};
 use super::gcra::{self, Outcome, instant};
-use super::key::{CounterKey, LimitKey};
+use super::key::{CounterKey, LimitKey, Places};
+use super::leases;
 use super::quota::{Quota, Rule, Span};
+use super::store::Store;
 use super::window::{self, Almanac, Tally, Window};
 use super::{LONGEST, SECOND};
 
@@ -50,12 +52,14 @@ impl Key<'_> {
 }
 
 /// The counters of one limit for one key.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Spot {
     Rate(CounterKey),
     Fixed(CounterKey, Tally),
     /// This window's, and the last one's.
     Sliding([CounterKey; 2], Tally),
+    /// One for each that may be in progress.
+    Concurrent(Places),
 }
 
 /// Finds the spot of `key`.
@@ -68,7 +72,8 @@ pub(crate) fn find(
     now: Now,
 ) -> Result<Spot, ConfigError> {
     match quota.rule() {
-        Rule::Rate | Rule::Concurrent => Ok(Spot::Rate(limit.counter(key.bytes()))),
+        Rule::Rate => Ok(Spot::Rate(limit.counter(key.bytes()))),
+        Rule::Concurrent => Ok(Spot::Concurrent(limit.places(key.bytes()))),
         Rule::Fixed(span) => {
             let window = window(quota, span, almanac, now)?;
             Ok(Spot::Fixed(limit.counter_at(key.bytes(), window.start), tally(quota, window, now)))
@@ -105,9 +110,19 @@ fn tally(quota: &Quota, window: Window, now: Now) -> Tally {
 impl Spot {
     /// Charges `cost` cells if they are there; otherwise changes nothing. A cost of 0 is always there.
     #[inline]
-    pub fn charge<C: Counters>(&self, counters: &C, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
-        let Some(cells) = NonZeroU32::new(cost) else { return self.peek(counters, quota, cost, now) };
-        match self {
+    pub fn charge(
+        &self,
+        store: &Store,
+        quota: &Quota,
+        cost: u32,
+        now: HostTime,
+    ) -> Result<Outcome, ConfigError> {
+        if let Self::Concurrent(places) = self {
+            return begin(store, places, quota, now);
+        }
+        let Some(cells) = NonZeroU32::new(cost) else { return Ok(self.peek(store, quota, cost, now)) };
+        let counters = &store.counters();
+        Ok(match self {
             Self::Rate(key) => gcra::charge(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
                 bounded(quota, cost, window::charge_fixed(counters, key, *tally, cost, instant(now)))
@@ -116,12 +131,14 @@ impl Spot {
                 let outcome = window::charge_sliding(counters, [this, last], *tally, cost, instant(now));
                 bounded(quota, cost, outcome)
             }
-        }
+            Self::Concurrent(_) => Outcome::NOTHING,
+        })
     }
 
     /// What [`charge`](Self::charge) would say, charging nothing.
-    pub fn peek<C: Counters>(&self, counters: &C, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
+    pub fn peek(&self, store: &Store, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
         let cells = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+        let counters = &store.counters();
         let outcome = match self {
             Self::Rate(key) => gcra::peek(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
@@ -131,32 +148,36 @@ impl Spot {
                 let outcome = window::peek_sliding(counters, [this, last], *tally, cost, instant(now));
                 bounded(quota, cost, outcome)
             }
+            Self::Concurrent(places) => progress(leases::free(store, places, quota.count(), now)),
         };
         if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
     }
 
     /// Gives back `cells` of what was charged here.
-    pub fn give_back<C: Counters>(
+    pub fn give_back(
         &self,
-        counters: &C,
+        store: &Store,
         quota: &Quota,
         cells: NonZeroU32,
         now: HostTime,
         place: Place,
         paid: u64,
     ) {
+        let counters = &store.counters();
         match self {
             Self::Rate(key) => gcra::refund(counters, key, quota, cells, now, place, paid),
             Self::Fixed(key, _) | Self::Sliding([key, _], _) => {
                 let back = |word| Some(window::give_back(word, cells.get()));
                 counters.adjust(key, instant(now), place, &back);
             }
+            // It is no number: it ends.
+            Self::Concurrent(_) => {}
         }
     }
 
     /// Charges `cells` more, whether they are there or not.
-    pub fn overdraw<C: Counters>(&self, counters: &C, quota: &Quota, cells: NonZeroU32, now: HostTime) {
-        let at = instant(now);
+    pub fn overdraw(&self, store: &Store, quota: &Quota, cells: NonZeroU32, now: HostTime) {
+        let (counters, at) = (&store.counters(), instant(now));
         match self {
             Self::Rate(key) => gcra::overdraw(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
@@ -165,8 +186,21 @@ impl Spot {
             Self::Sliding([key, _], tally) => {
                 window::overdraw(counters, key, *tally, tally.left + tally.period, cells.get(), at);
             }
+            Self::Concurrent(_) => {}
         }
     }
+}
+
+fn begin(store: &Store, places: &Places, quota: &Quota, now: HostTime) -> Result<Outcome, ConfigError> {
+    let Some(lease) = leases::acquire(store, places, quota.count(), now)? else { return Ok(progress(0)) };
+    let remaining = leases::free(store, places, quota.count(), now);
+    Ok(Outcome { remaining, lease: Some(lease), ..progress(1) })
+}
+
+/// When another will have ended, nobody knows: a second is a guess.
+fn progress(free: u32) -> Outcome {
+    let wait = if free > 0 { 0 } else { SECOND };
+    Outcome { admitted: free > 0, remaining: free, wait, ..Outcome::NOTHING }
 }
 
 /// A cost above all that a window holds does not pass in the next one either.

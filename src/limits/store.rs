@@ -12,6 +12,7 @@ use super::key::{CounterKey, Seed};
 use super::local::LocalCounters;
 use super::shm::file::SharedTable;
 use super::shm::layout::LANES;
+use super::shm::presence::Owner;
 use super::shm::table::Table;
 
 /// A store of counters. Its capacity never changes.
@@ -63,6 +64,29 @@ impl Store {
         match self.counters() {
             Held::Shared(table) => table.used(now),
             Held::Local(counters) => counters.used(now),
+        }
+    }
+
+    /// Who this process is, among those that share the counters.
+    pub(crate) fn owner(&self) -> Result<Owner, ConfigError> {
+        match &self.0 {
+            Kind::Shared(table) => table.presence().own(),
+            Kind::Local(_) => Ok(Owner { number: 0, taken: 0 }),
+        }
+    }
+
+    /// Whether a process that shares the counters lives.
+    pub(crate) fn lives(&self, owner: Owner) -> bool {
+        match &self.0 {
+            Kind::Shared(table) => table.presence().lives(owner),
+            Kind::Local(_) => true,
+        }
+    }
+
+    /// To be called in a forked child: gives up what says that the parent lives.
+    pub fn forget_parent(&self) {
+        if let Kind::Shared(table) = &self.0 {
+            table.presence().forget();
         }
     }
 

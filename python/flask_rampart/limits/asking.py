@@ -119,12 +119,12 @@ def _all(checks: Sequence[Check]) -> Check:
 def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None:
     if not lines:
         return None
+    # Whatever can be known now is refused now, not at some request.
+    known = tuple((line, line.quota, line.scope) for line in lines if isinstance(line.quota, str))
+    counting = _set(known, limits, endpoint) if known else None
     plain = all(line.plain and line.count == "all" for line in lines)
-    if not plain:
-        # Whatever can be known now is refused now, not at some request.
-        _set(tuple((line, line.quota, line.scope) for line in lines if isinstance(line.quota, str)), limits, endpoint)
+    if counting is None or not plain or counting.has_places:
         return _chosen(lines, limits, endpoint)
-    counting = _set(tuple((line, str(line.quota), line.scope) for line in lines), limits, endpoint)
     policy = counting.policy
     ask = counting.check
     costs = tuple(line.price() for line in lines)
@@ -165,7 +165,7 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         values = tuple([line.read(exchange) for line in asked])
         costs = tuple([line.price() for line in asked])
         charged: Settling | None = None
-        if any(line.count != "all" for line in asked):
+        if counting.has_places or any(line.count != "all" for line in asked):
             verdict, charged = counting.reserve(values, costs)
         else:
             verdict = counting.check(values, costs)
@@ -174,6 +174,8 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         if not verdict.admitted:
             return _refuse(exchange, verdict, asked)
         if charged is not None:
+            if counting.has_places:
+                exchange.at_end += (charged.end,)
             _settle_later(exchange, charged, asked, costs)
         return None
 

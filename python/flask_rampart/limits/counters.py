@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +38,9 @@ class Settling(Protocol):
     def settle(self, actual: int, entry: int = 0) -> None:
         """Makes an entry's charge what it has really cost."""
 
+    def end(self) -> None:
+        """Ends what is in progress."""
+
 
 class Counting(Protocol):
     """Limits that are checked in one call: all admit and are charged, or none is charged."""
@@ -44,6 +48,10 @@ class Counting(Protocol):
     @property
     def policy(self) -> str:
         """The value of the ``RateLimit-Policy`` field."""
+
+    @property
+    def has_places(self) -> bool:
+        """Whether any limit is about what is in progress: then it is reserved, and ends."""
 
     def check(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
         """Charges *cost* under every limit, if all have it."""
@@ -91,6 +99,7 @@ class Limits:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
             self._store = self._open()
+            _stores.add(self)
         return self._store
 
     @property
@@ -245,6 +254,16 @@ def quotas_of(text: str) -> list[Quota]:
         return Quota.parse(text)
     except ValueError as error:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+
+
+def _renew() -> None:
+    for limits in list(_stores):
+        limits.store.forget_parent()
+
+
+_stores: weakref.WeakSet[Limits] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def _private_directory() -> str:

@@ -11,13 +11,15 @@ What was charged there and cannot be settled stays charged. Nothing here answers
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .._native import LimitSet, Verdict
 from ..errors import Denied
-from .remote import Remote, RemoteAway
+from .remote import LEASE_MS, Remote, RemoteAway
 
 if TYPE_CHECKING:
     from .counters import Counting, Settling
@@ -42,6 +44,7 @@ class RemoteSet:
         self._on_error = tuple(on_error)
         self._entry_of = tuple(entry for entry, size in enumerate(naming.sizes) for _ in range(size))
         self.policy = naming.policy
+        self.has_places = naming.has_places
 
     def check(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
         """Charges *cost* under every limit, if all have it."""
@@ -63,7 +66,8 @@ class RemoteSet:
         self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1, *, capped: bool = False
     ) -> tuple[Verdict, Settling | None]:
         """As :meth:`check`, to be settled."""
-        names, arguments = self._naming.questions(keys, cost)
+        lease = os.urandom(16).hex() if self.has_places else "0"
+        names, arguments = self._naming.questions(keys, cost, lease=lease, lease_ms=LEASE_MS)
         if capped:
             # The most that each can hold: of a rate its burst, of the others how many they are.
             for at in range(0, len(arguments), 6):
@@ -83,8 +87,8 @@ class RemoteSet:
         verdict = self._told(reply)
         if not verdict.admitted:
             return verdict, None
-        marks = reply[4::_STRIDE]
-        return verdict, _Charged(self._remote, names, arguments, marks, self._entry_of)
+        charged = _Charged(self._remote, names, arguments, reply[4::_STRIDE], self._entry_of, lease)
+        return verdict, charged
 
     def clear(self, keys: tuple[str, ...]) -> None:
         """Forgets what these keys have spent.
@@ -111,13 +115,39 @@ class _Charged:
     """What was charged in a store elsewhere."""
 
     def __init__(
-        self, remote: Remote, names: list[str], arguments: list[str], marks: list[int], entry_of: tuple[int, ...]
+        self,
+        remote: Remote,
+        names: list[str],
+        arguments: list[str],
+        marks: list[int],
+        entry_of: tuple[int, ...],
+        lease: str,
     ) -> None:
         self._remote = remote
         self._names = names
         self._arguments = arguments
         self._marks = marks
         self._entry_of = entry_of
+        self._lease = lease
+        self._process = os.getpid()
+        #: The counters of what is in progress.
+        self._begun = [name for name, kind in zip(names, arguments[::6], strict=True) if kind == "c"]
+        for name in self._begun:
+            remote.leases.hold(f"{lease}{name}", name)
+
+    def end(self) -> None:
+        """Ends what is in progress; if the store is away, it ends there by itself within a minute."""
+        begun, self._begun = self._begun, []
+        for name in begun:
+            self._remote.leases.drop(f"{self._lease}{name}")
+        if begun:
+            with contextlib.suppress(RemoteAway):
+                self._remote.ask(begun, ["settle", *("c", "-1", "1", self._lease, "0", "0") * len(begun)])
+
+    def __del__(self) -> None:
+        # A forked child has a copy, whose end is not its.
+        if self._begun and self._process == os.getpid():
+            self.end()
 
     def settle(self, actual: int, entry: int = 0) -> None:
         """Makes an entry's charge what it has really cost; if the store is away, it stays as it was."""

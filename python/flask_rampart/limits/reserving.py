@@ -104,6 +104,8 @@ def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any,
     limits: Limits = state.services[Limits]
     keys.check(by)
     name = f"shared:{scope}" if scope else f"reserve:{exchange.route or ''}:{keys.shown(by)}"
+    if "concurrent" in quota.lower():
+        raise ConfigError("What is in progress is declared above a view: @limit('20 concurrent').")
     kind = "address" if by == "address" else "text"
     counting = limits.reserving(name, quota, kind)
     key = keys.reader(by, state.settings.ipv6_prefix, limits)(exchange)

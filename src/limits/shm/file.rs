@@ -27,12 +27,14 @@ use crate::limits::key::Seed;
 
 use super::layout::{HEADER_BYTES, Header, READY, READY_AT, Shape, boot_word};
 use super::place::Place;
+use super::presence::Presence;
 
 /// A table shared by the processes that opened the same file.
 pub struct SharedTable {
     map: Map,
     header: Header,
     path: PathBuf,
+    presence: Presence,
     /// Holds the shared lock. Never read or written again.
     _lock: OwnedFd,
 }
@@ -74,7 +76,8 @@ impl SharedTable {
             }
             if let Some(header) = read(&file).filter(|found| found.boot == wanted.boot) {
                 let map = Map::new(&file, header.shape).map_err(|error| place.failed("map", error))?;
-                return Ok(Self { map, header, path: place.path().into(), _lock: file });
+                let presence = Presence::new(directory, name);
+                return Ok(Self { map, header, path: place.path().into(), presence, _lock: file });
             }
             // Left unfinished, or of no use to us: without our lock it may become someone's to initialise.
             drop(file);
@@ -87,6 +90,10 @@ impl SharedTable {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     pub(crate) fn shape(&self) -> Shape {

@@ -5,7 +5,7 @@
 //! - `table`: find, charge, read and refund a counter. `claim`: give a slot to a new counter.
 //!   `spill`: the overflow counters.
 //! - `place`: the directory and the file, checked to be the user's alone. `file`: the file, locked and mapped;
-//!   the only `unsafe` of the project.
+//!   the only `unsafe` of the project. `presence`: which processes live.
 //!
 //! The algorithm knows neither files nor clocks, so `interleavings` (a test) runs it through *every* order in
 //! which the steps of several processes can fall, processes that die in between included.
@@ -15,6 +15,7 @@ mod claim;
 pub mod file;
 pub(crate) mod layout;
 mod place;
+pub(crate) mod presence;
 mod spill;
 pub(crate) mod table;
 pub(crate) mod words;

@@ -5,6 +5,7 @@ mod address;
 mod check;
 mod fields;
 mod file;
+mod leases;
 mod local;
 mod quota;
 mod window;

@@ -15,6 +15,7 @@ counters: set
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ from .address import source
 from .breaker import Breaker
 from .client import Client, Script
 from .client import RemoteAway as RemoteAway
+from .renewing import LEASE_MS as LEASE_MS
+from .renewing import Renewing
 
 _logger = logging.getLogger("flask_rampart")
 
@@ -49,6 +52,8 @@ class Remote:
         self._client = Client(source(server, f"{{{prefix}}}", timeout), timeout, clock)
         self._breaker = Breaker(clock)
         self._script = _script("check.lua")
+        #: What this process holds there.
+        self.leases = Renewing(self._renew)
         #: Which change of bans the last answer knew.
         self.bans_seen = 0
 
@@ -72,6 +77,11 @@ class Remote:
         reply = self._run(self._script, keys, [argument.encode() for argument in arguments])
         self.bans_seen = reply.pop()
         return reply
+
+    def _renew(self, lease: str, name: str) -> None:
+        with contextlib.suppress(RemoteAway):
+            # The key is the lease's own name with the counter's behind it.
+            self.ask([name], ["settle", "c", "0", "1", lease[: -len(name)], str(LEASE_MS), "0"])
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
