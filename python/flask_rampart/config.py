@@ -177,6 +177,9 @@ class Settings:
     """What callers are hashed with before their counters leave this host: the same text on all hosts. Not set:
     ``SECRET_KEY``."""
 
+    ban_exempt: tuple[str, ...] = ()
+    """Networks that are never banned, such as ``"10.0.0.0/8"``."""
+
     limit_headers: str = "draft"
     """What answers say of quotas: ``"draft"`` (``RateLimit``, ``RateLimit-Policy``), ``"legacy"``
     (``X-RateLimit-Limit``, ``-Remaining``, ``-Reset``), ``"both"``, or ``"off"``."""
@@ -505,6 +508,7 @@ _READERS: dict[str, Reader] = {
     "limit_store": _address,
     "limit_store_timeout": _fraction(0.001, 10, "seconds"),
     "limit_secret": _secret,
+    "ban_exempt": _only_networks,
     "limit_headers": _choice("draft", "legacy", "both", "off"),
     "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": _integer(32, 128, "bits"),

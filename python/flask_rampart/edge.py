@@ -28,7 +28,7 @@ from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .headers import header_policy
-from .limits import Counting, Limits, Networks, Watch, application_limits, refused
+from .limits import Bans, Counting, Limits, Networks, Watch, application_limits, refused
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class EdgePolicy:
         exempt: Exempt | None = None,
         limit_headers: str = "draft",
         watch: Watch | None = None,
+        bans: Bans | None = None,
         owner: object = None,
         before_first: Callable[[], None] | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class EdgePolicy:
         self.exempt = exempt
         self.limit_headers = limit_headers
         self.watch = watch
+        self.bans = bans
         self.owner = owner
         #: Called before the first request, or by each of the first ones that come at once.
         self.before_first = before_first
@@ -74,11 +76,13 @@ class EdgePolicy:
         """
         settings = Settings.read(config)
         clock = clock or Clock.system()
+        limits = Limits(settings, clock, name)
         return cls(
             headers=header_policy(settings),
             max_body=settings.max_body,
             access_log=AccessLog(settings, redactor_of(settings), clock),
-            limits=application_limits(settings, Limits(settings, clock, name)),
+            limits=application_limits(settings, limits),
+            bans=limits.bans,
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
         )
@@ -114,6 +118,7 @@ class RampartMiddleware:
         self._limits = policy.limits
         self._exempt = policy.exempt
         self._watch = policy.watch
+        self._bans = policy.bans
         self._max_body = policy.max_body
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
@@ -125,6 +130,12 @@ class RampartMiddleware:
         if self._watch is not None:
             self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
+        bans = self._bans
+        # Nobody can be banned before there are counters.
+        if bans is not None and bans.ask is not None:
+            left = bans.ask(environ.get("REMOTE_ADDR") or "")
+            if left:
+                return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, of a length that is a number below a billion.
         if self._limits is None and declared and len(declared) < 10 and declared.isdigit() and declared.isascii():

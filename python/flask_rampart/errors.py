@@ -72,6 +72,12 @@ _TABLE = (
     Problem("json.too_many_keys", 400, "The body has too many members."),
     Problem("key.invalid", 401, "The API key is not valid here."),
     Problem(
+        "limit.banned",
+        429,
+        "Requests from here are refused for a while; see Retry-After.",
+        "https://iana.org/assignments/http-problem-types#abnormal-usage-detected",
+    ),
+    Problem(
         "limit.exceeded",
         429,
         "Too many requests; see Retry-After.",

@@ -161,6 +161,7 @@ class Rampart:
             limits=application_limits(settings, limits),
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
+            bans=limits.bans,
             watch=Watch(app.logger, limits.is_own, limits.has_addresses),
             owner=state,
             before_first=state.lead,

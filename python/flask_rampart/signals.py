@@ -45,6 +45,10 @@ limit_exceeded = _signals.signal("limit-exceeded")
 """A limit refused, or in report mode would have: ``exchange``, ``quota`` (its text), ``scope``, ``principal``,
 ``enforced``."""
 
+banned = _signals.signal("banned")
+"""Somebody was refused too often and is refused at once for a while: ``exchange``, ``principal``, ``scope``, ``by``
+(``"address"``, ``"network"`` or ``"key"``), ``seconds``, ``level`` (the how manieth ban it is)."""
+
 token_issued = _signals.signal("token-issued")
 """A token was made: ``subject``, ``token_id``, and ``exchange`` where a request was under way, else None."""
 

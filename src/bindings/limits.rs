@@ -144,9 +144,7 @@ impl LimitStore {
     fn local(clock: Bound<'_, Clock>, keys: u32, seed: Option<Vec<u8>>) -> PyResult<Self> {
         let seed = match seed {
             None => random_seed()?,
-            Some(bytes) => {
-                Seed::new(bytes.try_into().map_err(|_| PyValueError::new_err("a seed has 16 bytes"))?)
-            }
+            Some(bytes) => seed_of(bytes)?,
         };
         let store = limits::Store::local(keys, seed)?;
         Ok(Self { store: Arc::new(store), clock: clock.unbind() })
@@ -271,6 +269,14 @@ impl LimitSet {
                 .map(|charged| Reservation::new(self.limits.clone(), self.clock.clone_ref(py), charged));
             Ok((self.verdict(verdict), reservation))
         })
+    }
+
+    /// Forgets what *keys* have spent. What is in progress goes on.
+    ///
+    /// :raises ValueError: if *keys* are too few or too many.
+    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let now = now(&self.limits, self.clock.bind(py).get());
+        guarded(|| with_keys(keys, |keys| self.limits.clear(keys, now)))
     }
 
     /// What a store elsewhere is to be asked: the name of each limit's counter, and six arguments for each: its kind, its cost and
@@ -560,6 +566,17 @@ fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
             "this system does not name its boots ({error}), so counters cannot be shared safely. Use the store in memory or Redis"
         ))
     })
+}
+
+impl LimitStore {
+    pub(super) fn parts(&self, py: Python<'_>) -> (Arc<limits::Store>, Py<Clock>) {
+        (self.store.clone(), self.clock.clone_ref(py))
+    }
+}
+
+pub(super) fn seed_of(bytes: Vec<u8>) -> PyResult<Seed> {
+    let bytes = bytes.try_into().map_err(|_| PyValueError::new_err("a seed has 16 bytes"))?;
+    Ok(Seed::new(bytes))
 }
 
 fn random_seed() -> PyResult<Seed> {

@@ -11,6 +11,7 @@ mod access_log;
 mod almanac;
 mod answer;
 mod apikeys;
+mod bans;
 mod clock;
 mod credentials;
 pub(crate) mod errors;
@@ -36,6 +37,8 @@ mod _native {
     use super::answer::{Answer, Answers};
     #[pymodule_export]
     use super::apikeys::{PyKeyBook, PyKeyCandidate, PyVerifiedKey};
+    #[pymodule_export]
+    use super::bans::BanBook;
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]

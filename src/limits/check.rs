@@ -297,6 +297,15 @@ impl Limits {
         Ok(())
     }
 
+    /// Forgets what these keys have spent. What is in progress goes on, and what was charged to overflow counters stays there.
+    pub fn clear<K: AsRef<[u8]>>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
+        let now = now.into();
+        for charge in self.charges(keys, Costs::Same(0), now)? {
+            charge.spot.clear(&self.store, now.host);
+        }
+        Ok(())
+    }
+
     /// Ends what was in progress. Again harmless.
     pub fn end(&self, reservation: &mut Reservation, now: impl Into<Now>) {
         let now = now.into();

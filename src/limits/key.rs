@@ -69,6 +69,16 @@ impl LimitKey {
         Self { hasher, tag }
     }
 
+    /// For what is no quota: words that are named for a purpose.
+    pub fn of(seed: Seed, purpose: &str) -> Self {
+        let mut hasher = SipHasher24::new_with_key(&seed.0);
+        hasher.write(b"purpose");
+        hasher.write(&(purpose.len() as u64).to_le_bytes());
+        hasher.write(purpose.as_bytes());
+        let tag = hasher.finish128().as_u64().0;
+        Self { hasher, tag }
+    }
+
     pub fn counter(&self, key: &[u8]) -> CounterKey {
         let mut hasher = self.hasher;
         hasher.write(&(key.len() as u64).to_le_bytes());

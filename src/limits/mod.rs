@@ -23,6 +23,7 @@
 //!   can no one else: the directory and the file are checked to be the user's alone.
 
 pub mod address;
+pub mod bans;
 pub mod check;
 mod counters;
 pub mod fields;

@@ -175,6 +175,17 @@ impl Spot {
         }
     }
 
+    /// Forgets what was charged here.
+    pub fn clear(&self, store: &Store, now: HostTime) {
+        let (counters, at) = (store.counters(), instant(now));
+        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(at));
+        match self {
+            Self::Rate(key) | Self::Fixed(key, _) => forget(key),
+            Self::Sliding(keys, _) => keys.iter().for_each(forget),
+            Self::Concurrent(_) => {}
+        }
+    }
+
     /// Charges `cells` more, whether they are there or not.
     pub fn overdraw(&self, store: &Store, quota: &Quota, cells: NonZeroU32, now: HostTime) {
         let (counters, at) = (&store.counters(), instant(now));

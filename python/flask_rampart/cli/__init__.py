@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .keys import keys
+from .limits import ban, limits, reset, unban
 from .logins import jwks, logins
 from .routes import routes
 
@@ -18,3 +19,7 @@ commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)
 commands.add_command(routes)
+commands.add_command(ban)
+commands.add_command(limits)
+commands.add_command(reset)
+commands.add_command(unban)

@@ -29,6 +29,7 @@ from ..exchange import Exchange
 from ..guards import AppState, Check, guards_of_blueprint
 from ..signals import emit, limit_exceeded
 from . import keys
+from .bans import Bans
 from .counters import Counting, Limits, Settling, quotas_of
 from .told import refused
 
@@ -129,28 +130,39 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     ask = counting.check
     costs = tuple(line.price() for line in lines)
     told = all(line.told for line in lines)
-    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address":
+    bans = limits.bans if any(line.guard.penalty for line in lines) else None
+    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and bans is None:
         # The usual case, without the tuple of calls.
         def check_address(exchange: Exchange) -> Denied | None:
             verdict = ask((exchange.environ.get("REMOTE_ADDR") or "",))
             exchange.limits += ((verdict, policy),)
-            return None if verdict.admitted else _refuse(exchange, verdict, lines)
+            return None if verdict.admitted else _refuse(exchange, verdict)
 
         return check_address
     readers = tuple(line.read for line in lines)
     cost: int | tuple[int, ...] = 1 if set(costs) == {1} else costs
 
     def check(exchange: Exchange) -> Denied | None:
-        verdict = ask(tuple([read(exchange) for read in readers]), cost)
+        values = tuple([read(exchange) for read in readers])
+        if bans is not None:
+            denied = _banned(bans, lines, values)
+            if denied is not None:
+                return denied
+        verdict = ask(values, cost)
         if told or not verdict.admitted or lines[verdict.entry].told:
             exchange.limits += ((verdict, policy),)
-        return None if verdict.admitted else _refuse(exchange, verdict, lines)
+        if verdict.admitted:
+            return None
+        if bans is not None:
+            _strike(bans, exchange, verdict, lines, values)
+        return _refuse(exchange, verdict)
 
     return check
 
 
 def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
     make = functools.lru_cache(maxsize=_CHOICES)(lambda choice: _set(choice, limits, endpoint))
+    banning = any(line.guard.penalty for line in lines)
 
     def check(exchange: Exchange) -> Denied | None:
         choice = []
@@ -163,6 +175,10 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         counting = make(tuple(choice))
         asked = [line for line, _, _ in choice]
         values = tuple([line.read(exchange) for line in asked])
+        if banning:
+            denied = _banned(limits.bans, asked, values)
+            if denied is not None:
+                return denied
         costs = tuple([line.price() for line in asked])
         charged: Settling | None = None
         if counting.has_places or any(line.count != "all" for line in asked):
@@ -172,7 +188,9 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         if not verdict.admitted or asked[verdict.entry].told:
             exchange.limits += ((verdict, counting.policy),)
         if not verdict.admitted:
-            return _refuse(exchange, verdict, asked)
+            if banning:
+                _strike(limits.bans, exchange, verdict, asked, values)
+            return _refuse(exchange, verdict)
         if charged is not None:
             if counting.has_places:
                 exchange.at_end += (charged.end,)
@@ -192,7 +210,24 @@ def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: st
         raise ConfigError(f"{endpoint}: {error}") from None
 
 
-def _refuse(exchange: Exchange, verdict: Verdict, lines: Sequence[Line]) -> Denied:
+def _banned(bans: Bans, lines: Sequence[Line], values: Sequence[str]) -> Denied | None:
+    """The refusal of a key that is banned. Addresses were asked at the edge."""
+    for line, value in zip(lines, values, strict=True):
+        if line.guard.penalty is not None and line.guard.penalty.by == "key":
+            denied = bans.refused_key(line.scope, value)
+            if denied is not None:
+                return denied
+    return None
+
+
+def _strike(bans: Bans, exchange: Exchange, verdict: Verdict, lines: Sequence[Line], values: Sequence[str]) -> None:
+    for entry in verdict.refusing:
+        penalty = lines[entry].guard.penalty
+        if penalty is not None:
+            bans.strike(exchange, lines[entry].scope, penalty, values[entry])
+
+
+def _refuse(exchange: Exchange, verdict: Verdict) -> Denied:
     if limit_exceeded.receivers:
         _tell(exchange, verdict, enforced=True)
     return refused(verdict)

@@ -16,11 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._native import Clock, LimitSet, LimitStore, Quota, Verdict
+from .._native import BanBook, Clock, LimitSet, LimitStore, Quota, Verdict
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from . import calendar, keys
+from .bans import Bans
 from .elsewhere import RemoteSet
 from .remote import SCHEMES, Remote
 from .told import refused
@@ -59,6 +60,9 @@ class Counting(Protocol):
     def peek(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
         """What :meth:`check` would say."""
 
+    def clear(self, keys: tuple[str, ...]) -> None:
+        """Forgets what these keys have spent."""
+
     def reserve(
         self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1, *, capped: bool = False
     ) -> tuple[Verdict, Settling | None]:
@@ -91,6 +95,8 @@ class Limits:
         self._by_address = False
         self._of_quota = functools.lru_cache(maxsize=1024)(self._set_of_key)
         self._of_scope = functools.lru_cache(maxsize=1024)(self._set_of_scope)
+        #: Who is refused at once.
+        self.bans = Bans(settings, self._book, lambda: self.remote)
         #: Of an API key: what names its line, and its own quota. Handed over at start-up.
         self.terms: Callable[[str], tuple[str, str | None]] = lambda key_id: (key_id, None)
 
@@ -167,6 +173,8 @@ class Limits:
 
         :raises ConfigError: if something in them cannot be meant.
         """
+        # Who limits can ban, and be asked to: see `flask rampart ban`.
+        self.bans.book  # noqa: B018
         self._by_address = self._by_address or any(kind == "address" for _, _, kind in entries)
         for _, quotas, _ in entries:
             for quota in quotas:
@@ -191,19 +199,26 @@ class Limits:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
+    def _book(self) -> BanBook:
+        seed = None if self.remote is None else self._seed()
+        return BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+
     def _names(self) -> LimitStore:
         """What names counters for other hosts too. Nothing is counted in it."""
         if self._naming is None:
-            secret = self._settings.limit_secret or self._secret()
-            if not secret:
-                raise ConfigError(
-                    "RAMPART_LIMIT_STORE is shared by hosts, and callers are hashed before they get there: set "
-                    "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts."
-                )
-            key = secret.encode() if isinstance(secret, str) else secret
-            seed = hmac.digest(key, b"flask-rampart limits", "sha256")[:16]
-            self._naming = LimitStore.local(self._clock, keys=1, seed=seed)
+            self._naming = LimitStore.local(self._clock, keys=1, seed=self._seed())
         return self._naming
+
+    def _seed(self) -> bytes:
+        """What callers are hashed with on all hosts."""
+        secret = self._settings.limit_secret or self._secret()
+        if not secret:
+            raise ConfigError(
+                "RAMPART_LIMIT_STORE is shared by hosts, and callers are hashed before they get there: set "
+                "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts."
+            )
+        key = secret.encode() if isinstance(secret, str) else secret
+        return hmac.digest(key, b"flask-rampart limits", "sha256")[:16]
 
     def _is_elsewhere(self) -> bool:
         url = self._settings.limit_store

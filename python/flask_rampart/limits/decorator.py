@@ -15,6 +15,7 @@ from . import keys
 from .asking import bind
 from .counters import quotas_of
 from .networks import Networks
+from .penalties import Penalty
 
 _MODES = ("enforce", "report")
 _ON_ERROR = ("local", "open", "closed")
@@ -49,6 +50,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
     :param mode: ``"enforce"``, or ``"report"``: refuses nobody, and logs whom it would have refused.
     :param on_store_error: while a store elsewhere is away: ``"local"`` counts on this host, ``"open"`` does not count,
         ``"closed"`` refuses with 503.
+    :param ban: such as ``"15 minutes after 3"``: who was refused so often is refused at once, at the edge, for so
+        long; see
+        ``docs/bans.md``.
     :raises ConfigError: at import, if something here cannot be meant.
 
     The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
@@ -72,6 +76,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         unless: str | Sequence[str] | Callable[[], bool] | None = None,
         mode: str = "enforce",
         on_store_error: str = "local",
+        ban: str | None = None,
     ) -> None:
         if (not isinstance(quota, str) and not callable(quota)) or isinstance(quota, type):
             raise ConfigError('Write @limit("60/minute"), with a quota in parentheses.')
@@ -94,6 +99,10 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.unless = _exempt(unless)
         self.mode = mode
         self.on_store_error = on_store_error
+        self.ban = ban
+        self.penalty = None if ban is None else Penalty.read(ban)
+        if self.penalty is not None and mode == "report":
+            raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
         self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
 
     @property

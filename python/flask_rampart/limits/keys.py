@@ -129,7 +129,7 @@ def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
     read = {"claim": _claim, "json": _json, "form": _form}[kind]
 
     def field(exchange: Exchange) -> str:
-        value = _meant(read(exchange, name))
+        value = meant(read(exchange, name))
         return f"{by}:{value}" if value else fallback(exchange)
 
     return field
@@ -156,7 +156,7 @@ def _claim(exchange: Exchange, name: str) -> Any:
     for step in name.split("."):
         value = value.get(step) if isinstance(value, dict) else None
     # Two issuers may use one word for two tenants.
-    return None if value is None or who is None else f"{len(who.issuer or '')}:{who.issuer or ''}:{_meant(value)}"
+    return None if value is None or who is None else f"{len(who.issuer or '')}:{who.issuer or ''}:{meant(value)}"
 
 
 def _json(exchange: Exchange, name: str) -> Any:
@@ -173,7 +173,7 @@ def _form(exchange: Exchange, name: str) -> Any:
     return request.form.get(name)
 
 
-def _meant(value: Any) -> str:
+def meant(value: Any) -> str:
     """What a peer wrote, as one key for all ways to write it; empty if it names nobody."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""

@@ -52,10 +52,13 @@ class Remote:
         self._client = Client(source(server, f"{{{prefix}}}", timeout), timeout, clock)
         self._breaker = Breaker(clock)
         self._script = _script("check.lua")
+        self._bans = _script("bans.lua")
         #: What this process holds there.
         self.leases = Renewing(self._renew)
         #: Which change of bans the last answer knew.
         self.bans_seen = 0
+        #: Called when another host has banned somebody, or ended a ban.
+        self.bans_changed: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -75,8 +78,39 @@ class Remote:
         keys = [self._front + name.encode() for name in names]
         keys.append(self._front + b"bans:changes")
         reply = self._run(self._script, keys, [argument.encode() for argument in arguments])
-        self.bans_seen = reply.pop()
+        seen = reply.pop()
+        if seen != self.bans_seen:
+            self.bans_seen = seen
+            self.bans_changed()
         return reply
+
+    def ban(self, token: str, seconds: float) -> None:
+        """Tells all hosts of a ban.
+
+        :raises RemoteAway: if there is no answer in time.
+        """
+        self._change("ban", token, str(max(1, int(seconds * 1000))))
+
+    def lift(self, token: str) -> bool:
+        """Tells all hosts that a ban has ended. Says whether there was one.
+
+        :raises RemoteAway: if there is no answer in time.
+        """
+        return bool(self._change("lift", token)[1])
+
+    def bans(self) -> dict[str, float]:
+        """What is banned, and for how many seconds; the 10,000 that last longest. What is not banned any more has less
+        than 0.
+
+        :raises RemoteAway: if there is no answer in time.
+        """
+        _, *rows = self._change("list")
+        names = (row.decode() if isinstance(row, bytes) else str(row) for row in rows[::2])
+        return {name: left / 1000 for name, left in zip(names, rows[1::2], strict=True)}
+
+    def _change(self, *arguments: str) -> list[Any]:
+        keys = [self._front + name for name in (b"bans", b"bans:changes", b"bans:lifted")]
+        return self._run(self._bans, keys, [argument.encode() for argument in arguments])
 
     def _renew(self, lease: str, name: str) -> None:
         with contextlib.suppress(RemoteAway):
