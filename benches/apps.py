@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,120 @@ def limited(quota: str = "100/hour") -> Flask:
         return "admitted"
 
     return app
+
+
+def hello(status: str = "429 TOO MANY REQUESTS") -> WSGIApp:
+    """The least that a server can be asked to send: what remains is the server's own."""
+    body = b'{"code":"limit.exceeded"}'
+    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response(status, list(headers))
+        return [body]
+
+    return app
+
+
+def refusing(quota: str = "1/hour", *, log: bool = False, application: bool = True) -> Flask:
+    """An app whose callers are over their limit: of the application, which the edge asks, or of the view."""
+    from flask_rampart import Rampart, limit
+
+    app = Flask("refusing", root_path=HERE)
+    app.config["RAMPART_LIMIT_STORE"] = f"shm://{directory()}"
+    app.config["RAMPART_LIMIT_TABLE"] = TABLE
+    app.config["RAMPART_ACCESS_LOG"] = str(directory() / "refusing.log") if log else "off"
+    if application:
+        app.config["RAMPART_LIMITS"] = quota
+    Rampart(app)
+    # That all requests come from one address is what this app is for.
+    app.logger.setLevel("ERROR")
+    view: Callable[[], str] = lambda: "admitted"  # noqa: E731 - each app needs one of its own
+    app.get("/")(view if application else limit(quota, by="address")(view))
+    return app
+
+
+def across_hosts(url: str, timeout: float = 0.05) -> Flask:
+    """An app whose counters are in a Redis, for ``outage.py``. Its answers say how long it took, in ``X-Took``."""
+    from flask_rampart import Rampart, limit
+
+    # Where this host counts while the Redis is away.
+    os.environ["XDG_RUNTIME_DIR"] = str(directory())
+    app = Flask("across_hosts", root_path=HERE)
+    app.config["SECRET_KEY"] = "b" * 32
+    app.config["RAMPART_LIMIT_STORE"] = url
+    app.config["RAMPART_LIMIT_STORE_TIMEOUT"] = timeout
+    app.config["RAMPART_LIMIT_TABLE"] = TABLE
+    app.config["RAMPART_ACCESS_LOG"] = "off"
+    Rampart(app)
+    app.logger.setLevel("ERROR")
+
+    @app.get("/ample")
+    @limit(AMPLE)
+    def ample() -> str:
+        return "admitted"
+
+    @app.get("/scarce")
+    @limit("200/hour", by=lambda: request.headers["X-Client"])
+    def scarce() -> str:
+        return "admitted"
+
+    inner = app.wsgi_app
+
+    def timed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        begun, queued = time.perf_counter(), _queued()
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            took = time.perf_counter() - begun - (_queued() - queued)
+            return start_response(status, [*headers, ("X-Took", f"{took * 1000:.3f}")], exc_info)
+
+        return inner(environ, start)
+
+    app.wsgi_app = timed  # type: ignore[method-assign]
+    return app
+
+
+def _queued() -> float:
+    """Seconds for which this thread was ready, and other programs had the processors."""
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as stat:
+            return int(stat.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+def counting(name: str, *entries: tuple[str, str], size: int = TABLE) -> Any:
+    """Limits as a guard asks them, on the store shared by workers: for each entry its kind of key and its quotas."""
+    from flask_rampart import _native
+    from flask_rampart.limits import calendar
+
+    store = _native.LimitStore.shared(str(directory()), f"counting-{size}", _native.Clock.system(), bytes=size)
+    made = [(f"{name} {nth}", _native.Quota.parse(text), kind) for nth, (kind, text) in enumerate(entries)]
+    return _native.LimitSet(store, made, windows=calendar.window)
+
+
+class InRedis:
+    """Limits whose counters are in a Redis, as a guard asks them."""
+
+    def __init__(self, url: str, quotas: str) -> None:
+        from importlib import resources
+
+        from flask_rampart import _native
+        from flask_rampart.limits.elsewhere import RemoteSet
+        from flask_rampart.limits.remote import Remote
+
+        store = _native.LimitStore.local(_native.Clock.system(), keys=1, seed=b"b" * 16)
+        self._naming = _native.LimitSet(store, [("bench", _native.Quota.parse(quotas), "text")])
+        self._set = RemoteSet(Remote(url, prefix="bench", timeout=5), self._naming, lambda: self._naming, ("local",))
+        self.script = resources.files("flask_rampart.limits.remote").joinpath("check.lua").read_text("utf-8")
+
+    def check(self) -> None:
+        """Asks for somebody."""
+        self._set.check(("somebody",))
+
+    def command(self) -> tuple[list[str], list[str]]:
+        """What is asked for somebody else, as redis-py takes it: keys and arguments."""
+        names, words = self._naming.questions(("somebody else",), 1)
+        return [*(f"{{bench}}:{name}" for name in names), "{bench}:bans:changes"], ["check", *words]
 
 
 # Our operations, one at a time, as Python calls them.

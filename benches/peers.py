@@ -89,6 +89,20 @@ def limited(quota: str = "100/hour") -> Flask:
     return app
 
 
+def refusing(quota: str = "1/hour", *, application: bool = True) -> Flask:
+    """An app whose callers are over their limit, for ``refusals.py``: of the application, or of the view."""
+    from flask_limiter import Limiter
+    from flask_limiter.util import get_remote_address
+
+    app = Flask("refusing", root_path=HERE)
+    limiter = Limiter(
+        get_remote_address, app=app, storage_uri="memory://", application_limits=[quota] if application else []
+    )
+    view: Callable[[], str] = lambda: "admitted"  # noqa: E731 - each app needs one of its own
+    app.get("/")(view if application else limiter.limit(quota)(view))
+    return app
+
+
 def _with_token(app: Flask, view: Callable[..., Any], algorithm: str) -> Callable[..., Any]:
     from flask_jwt_extended import JWTManager, get_jwt, jwt_required
 

