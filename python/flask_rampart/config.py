@@ -173,6 +173,10 @@ class Settings:
     limit_store_timeout: float = 0.05
     """Seconds that a request waits at most for a ``RAMPART_LIMIT_STORE`` that is elsewhere."""
 
+    limit_lease: float | None = None
+    """Seconds for which a host takes quota from such a store in advance, 0.1 to 60; the same as ``?lease=`` in its
+    address. Not set: each request asks. See ``docs/limits-leases.md``."""
+
     limit_secret: str | None = field(default=None, repr=False)
     """What callers are hashed with before their counters leave this host: the same text on all hosts. Not set:
     ``SECRET_KEY``."""
@@ -507,6 +511,7 @@ _READERS: dict[str, Reader] = {
     "limits_exempt_networks": _only_networks,
     "limit_store": _address,
     "limit_store_timeout": _fraction(0.001, 10, "seconds"),
+    "limit_lease": _fraction(0.1, 60, "seconds"),
     "limit_secret": _secret,
     "ban_exempt": _only_networks,
     "limit_headers": _choice("draft", "legacy", "both", "off"),

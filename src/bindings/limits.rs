@@ -298,23 +298,7 @@ impl LimitSet {
         let names = questions.iter().map(|question| format!("{:032x}", question.name)).collect();
         let mut arguments = Vec::with_capacity(questions.len() * 6);
         for Question { cost, rule, .. } in &questions {
-            let zero = || "0".to_owned();
-            let (kind, counted) = match rule {
-                Told::Rate { interval, burst } => {
-                    ("g", [interval.to_string(), burst.to_string(), zero(), zero()])
-                }
-                Told::Fixed { limit, window: Window { start, end, next_end } } => {
-                    ("w", [limit.to_string(), start.to_string(), end.to_string(), next_end.to_string()])
-                }
-                Told::Sliding { limit, period } => {
-                    ("s", [limit.to_string(), period.to_string(), zero(), zero()])
-                }
-                Told::Concurrent { limit } => {
-                    ("c", [limit.to_string(), lease.to_owned(), lease_ms.to_string(), zero()])
-                }
-            };
-            arguments.extend([kind.to_owned(), cost.to_string()]);
-            arguments.extend(counted);
+            arguments.extend(arguments_of(rule, cost.to_string(), lease, lease_ms));
         }
         Ok((names, arguments))
     }
@@ -324,12 +308,7 @@ impl LimitSet {
     ///
     /// :raises ValueError: unless there is an answer for each limit.
     fn answered(&self, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
-        let whole = |number: i64| u64::try_from(number).unwrap_or(0);
-        let answers = answers.into_iter().map(|(remaining, reset, wait)| Answer {
-            remaining: u32::try_from(whole(remaining)).unwrap_or(u32::MAX),
-            reset: whole(reset),
-            wait: u64::try_from(wait).ok(),
-        });
+        let answers = answers.into_iter().map(|(left, reset, wait)| answer_of(left, reset, wait));
         Ok(self.verdict(self.limits.answered(&answers.collect::<Vec<_>>())?))
     }
 
@@ -353,6 +332,10 @@ impl LimitSet {
 }
 
 impl LimitSet {
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        self.limits.clone()
+    }
+
     fn verdict(&self, verdict: limits::Verdict) -> Verdict {
         Verdict { verdict, limits: self.limits.clone() }
     }
@@ -444,6 +427,10 @@ impl Verdict {
 }
 
 impl Verdict {
+    pub(super) fn of(verdict: limits::Verdict, limits: Arc<Limits>) -> Self {
+        Self { verdict, limits }
+    }
+
     fn violation(&self) -> Option<(&str, &limits::Quota)> {
         if self.verdict.admitted { None } else { self.limits.limit(self.verdict.limit) }
     }
@@ -454,6 +441,32 @@ pub(super) fn now(limits: &Limits, clock: &Clock) -> Now {
     let host = clock.host();
     let unix = if limits.has_windows() { (clock.unix().0.max(0.0) * 1e9) as u64 } else { 0 };
     Now { host, unix }
+}
+
+/// Six arguments of the script for one limit.
+pub(super) fn arguments_of(rule: &Told, cost: String, lease: &str, lease_ms: u64) -> [String; 6] {
+    let zero = || "0".to_owned();
+    let (kind, [p1, p2, p3, p4]) = match rule {
+        Told::Rate { interval, burst } => ("g", [interval.to_string(), burst.to_string(), zero(), zero()]),
+        Told::Fixed { limit, window: Window { start, end, next_end } } => {
+            ("w", [limit.to_string(), start.to_string(), end.to_string(), next_end.to_string()])
+        }
+        Told::Sliding { limit, period } => ("s", [limit.to_string(), period.to_string(), zero(), zero()]),
+        Told::Concurrent { limit } => {
+            ("c", [limit.to_string(), lease.to_owned(), lease_ms.to_string(), zero()])
+        }
+    };
+    [kind.to_owned(), cost, p1, p2, p3, p4]
+}
+
+/// What the script says of one limit.
+pub(super) fn answer_of(left: i64, reset: i64, wait: i64) -> Answer {
+    let whole = |number: i64| u64::try_from(number).unwrap_or(0);
+    Answer {
+        remaining: u32::try_from(whole(left)).unwrap_or(u32::MAX),
+        reset: whole(reset),
+        wait: u64::try_from(wait).ok(),
+    }
 }
 
 /// A number of cells, at least 0. What is above 2**32 - 1 is above every burst, so it may as well be that.
@@ -486,15 +499,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
 }
 
 /// One cost for all entries, or a tuple of one for each.
-enum Charged {
+pub(super) enum Charged {
     Same(Cost),
     Each(Vec<u32>),
 }
 
 impl Charged {
-    const ONE: Self = Self::Same(Cost(1));
+    pub(super) const ONE: Self = Self::Same(Cost(1));
 
-    fn costs(&self) -> Costs<'_> {
+    pub(super) fn costs(&self) -> Costs<'_> {
         match self {
             Self::Same(cost) => Costs::Same(cost.0),
             Self::Each(costs) => Costs::Each(costs),
@@ -530,7 +543,7 @@ fn entry((scope, quotas, kind): (String, Vec<Quota>, String)) -> Result<Entry, C
 }
 
 /// Lends the keys as bytes; one key without allocating.
-fn with_keys<T>(
+pub(super) fn with_keys<T>(
     keys: &Bound<'_, PyTuple>,
     call: impl FnOnce(&[Cow<'_, [u8]>]) -> Result<T, ConfigError>,
 ) -> PyResult<T> {

@@ -12,6 +12,7 @@ mod almanac;
 mod answer;
 mod apikeys;
 mod bans;
+mod batches;
 mod clock;
 mod credentials;
 pub(crate) mod errors;
@@ -39,6 +40,8 @@ mod _native {
     use super::apikeys::{PyKeyBook, PyKeyCandidate, PyVerifiedKey};
     #[pymodule_export]
     use super::bans::BanBook;
+    #[pymodule_export]
+    use super::batches::{LimitBatch, LimitBatches, LimitWanting};
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]

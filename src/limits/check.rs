@@ -382,6 +382,11 @@ impl Limits {
         Ok(verdict(&answers.iter().map(Answer::outcome).collect::<Vec<_>>()))
     }
 
+    /// One verdict of what each limit says, in order.
+    pub(super) fn said(&self, outcomes: &[Outcome]) -> Verdict {
+        verdict(outcomes)
+    }
+
     /// How many entries it was made of.
     pub fn entries(&self) -> usize {
         self.entries.len()

@@ -24,6 +24,7 @@
 
 pub mod address;
 pub mod bans;
+pub mod batches;
 pub mod check;
 mod counters;
 pub mod fields;

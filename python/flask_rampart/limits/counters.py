@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import math
 import os
 import tempfile
 import weakref
@@ -16,14 +17,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._native import BanBook, Clock, LimitSet, LimitStore, Quota, Verdict
+from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota, Verdict
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
+from .leased import LeasedSet
 from .remote import SCHEMES, Remote
+from .remote.address import without_lease
 from .told import refused
 
 if TYPE_CHECKING:
@@ -87,6 +90,11 @@ class Limits:
         self._testing = testing
         self._secret = secret
         self._server = server
+        if settings.limit_lease is not None and not self._is_elsewhere():
+            raise ConfigError(
+                "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
+                "it out."
+            )
         self._store: LimitStore | None = None
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
@@ -112,9 +120,15 @@ class Limits:
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server = self._settings.limit_store if self._server is None else self._server
+            server, lease = self._server, self._settings.limit_lease
+            if server is None:
+                server, written = without_lease(self._settings.limit_store or "")
+                lease = lease if written is None else _lease(written)
             self._remote = Remote(
-                server, prefix=f"{self._settings.store_prefix}:limits", timeout=self._settings.limit_store_timeout
+                server,
+                prefix=f"{self._settings.store_prefix}:limits",
+                timeout=self._settings.limit_store_timeout,
+                lease=lease,
             )
         return self._remote
 
@@ -188,7 +202,11 @@ class Limits:
             # Opened now, and not in an outage.
             self.store  # noqa: B018
         local = functools.partial(self._local, tuple(entries))
-        return RemoteSet(remote, self._native(self._names(), entries), local, on_error)
+        naming = self._native(self._names(), entries)
+        shared = RemoteSet(remote, naming, local, on_error)
+        if remote.lease is None or naming.has_places:
+            return shared
+        return LeasedSet(remote, shared, LimitBatches(naming, self.store, remote.lease))
 
     def _local(self, entries: Sequence[Entry]) -> Counting:
         return self._native(self.store, entries)
@@ -269,6 +287,17 @@ def quotas_of(text: str) -> list[Quota]:
         return Quota.parse(text)
     except ValueError as error:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+
+
+def _lease(text: str) -> float:
+    """Seconds, as ``lease=`` says."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.1 <= seconds <= 60:
+        raise ConfigError(f"RAMPART_LIMIT_STORE: lease={text[:20]!r} is seconds, 0.1 to 60, such as lease=1.")
+    return seconds
 
 
 def _renew() -> None:

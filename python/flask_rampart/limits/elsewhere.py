@@ -52,7 +52,14 @@ class RemoteSet:
         try:
             return self._told(self._remote.ask(names, ["check", *arguments]))
         except RemoteAway:
-            return self._without(cost, lambda costs: self._local().check(keys, costs))
+            return self.check_here(keys, cost)
+
+    def check_here(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
+        """What is said while the store is away.
+
+        :raises Denied: ``store.unavailable``, if a limit is ``"closed"`` then.
+        """
+        return self._without(cost, lambda costs: self._local().check(keys, costs))
 
     def peek(self, keys: tuple[str, ...], cost: int | tuple[int, ...] = 1) -> Verdict:
         """What :meth:`check` would say."""

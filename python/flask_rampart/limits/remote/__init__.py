@@ -30,6 +30,7 @@ from .client import Client, Script
 from .client import RemoteAway as RemoteAway
 from .renewing import LEASE_MS as LEASE_MS
 from .renewing import Renewing
+from .returning import Returning
 
 _logger = logging.getLogger("flask_rampart")
 
@@ -40,11 +41,18 @@ class Remote:
     :param server: an address, or a client of redis-py's.
     :param prefix: what the names of all its keys begin with.
     :param timeout: seconds that a call may take.
+    :param lease: seconds for which quota is taken in advance; None if it is not.
     :raises ConfigError: if it is no address or client that can be used. Nothing is opened.
     """
 
     def __init__(
-        self, server: Any, *, prefix: str, timeout: float = 0.05, clock: Callable[[], float] = time.monotonic
+        self,
+        server: Any,
+        *,
+        prefix: str,
+        timeout: float = 0.05,
+        lease: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not prefix or not prefix.isprintable() or set(prefix) & set("{} "):
             raise ConfigError(f"{prefix!r} cannot begin the names of keys: no braces, no spaces.")
@@ -55,6 +63,9 @@ class Remote:
         self._bans = _script("bans.lua")
         #: What this process holds there.
         self.leases = Renewing(self._renew)
+        self.lease = lease
+        #: What this process has taken in advance.
+        self.batches = Returning(self._give_back, lease or 1.0)
         #: Which change of bans the last answer knew.
         self.bans_seen = 0
         #: Called when another host has banned somebody, or ended a ban.
@@ -116,6 +127,10 @@ class Remote:
         with contextlib.suppress(RemoteAway):
             # The key is the lease's own name with the counter's behind it.
             self.ask([name], ["settle", "c", "0", "1", lease[: -len(name)], str(LEASE_MS), "0"])
+
+    def _give_back(self, names: Sequence[str], arguments: Sequence[str]) -> None:
+        with contextlib.suppress(RemoteAway):
+            self.ask(names, ["settle", *arguments])
 
     def close(self) -> None:
         """Closes the connections that are not in use."""

@@ -35,6 +35,17 @@ SCHEMES = (
 _DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
 
 
+def without_lease(url: str) -> tuple[str, str | None]:
+    """An address without its ``lease=``, and that."""
+    front, mark, query = url.partition("?")
+    words = query.split("&") if mark else []
+    leases = [word for word in words if word.partition("=")[0] == "lease"]
+    if not leases:
+        return url, None
+    kept = "&".join(word for word in words if word not in leases)
+    return f"{front}?{kept}" if kept else front, leases[-1].partition("=")[2]
+
+
 class Source:
     """Makes connections to the node that has the counters."""
 

@@ -1,14 +1,16 @@
 -- All limits of a request in one call: all admit and are charged, or nothing is written.
 --
 -- KEYS[i]  a counter; the last one counts the changes of bans
--- ARGV[1]  "check", "peek", "settle" or "clear"; then for each counter six arguments: kind, cost, p1 to p4
+-- ARGV[1]  "check", "take", "peek", "settle" or "clear"; then for each counter six arguments: kind, cost, p1 to p4; then, to take, for
+--          each how many cells are wanted in advance, its cost among them: it gets its cost, and of what is left beyond that a quarter at most
 --   g  a rate (GCRA)     p1 ticks for a cell, p2 cells of its burst; to settle, p3 what `check` gave as its mark
 --   w  a window of the calendar, as the asking host's clock sees it:
 --                        p1 cells, p2 its first second, p3 its end, p4 the end of the next; to settle, p2 the mark
 --   s  a sliding window  p1 cells, p2 ticks of its period; to settle, p3 the mark
 --   c  in progress       p1 how many at once, p2 names this one, p3 for how many milliseconds; to settle, cost -1 ends it, 0 goes on
 -- Returns whether all admit (0 or 1), and for each counter: cells left, microseconds until it is full, microseconds until the same
--- request would pass (0 if it does, -1 if it never will), and a mark by which it is settled. Then the number of the last change of bans.
+-- request would pass (0 if it does, -1 if it never will), and a mark by which it is settled; to take, then for each how many cells it gets. Then
+-- the number of the last change of bans.
 --
 -- Time is this server's, in ticks of 1/16 microsecond since 1760000000: whole numbers that a double holds exactly until 2043.
 
@@ -188,11 +190,19 @@ for i, key in ipairs(KEYS) do
   counters[i], costs[i], kinds[i] = c, cost, kind
 end
 
-local reply = { admits }
+local reply, taken = { admits }, {}
 for i, key in ipairs(KEYS) do
   local c, cost, kind = counters[i], kinds[i] == 'c' and 1 or costs[i], kinds[i]
   local charged = 0
-  if op == 'check' and admits == 1 then
+  if op == 'take' and admits == 1 then
+    local _, left = state[kind](c, cost)
+    local wanted = tonumber(ARGV[#KEYS * 6 + 1 + i])
+    taken[i] = cost + math.max(math.min(wanted - cost, math.floor(left / 4)), 0)
+    charged = taken[i]
+    if charged > 0 then
+      write[kind](key, c, charged)
+    end
+  elseif op == 'check' and admits == 1 then
     charged = cost
     if cost > 0 then
       write[kind](key, c, cost)
@@ -210,6 +220,11 @@ for i, key in ipairs(KEYS) do
   reply[#reply + 1] = to_micros(reset)
   reply[#reply + 1] = wait
   reply[#reply + 1] = mark
+end
+if op == 'take' then
+  for i = 1, #KEYS do
+    reply[#reply + 1] = taken[i] or 0
+  end
 end
 reply[#reply + 1] = tonumber(redis.call('GET', bans) or '0')
 return reply
