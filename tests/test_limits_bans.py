@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,104 @@ def test_three_refusals_ban_an_address_from_everything(login: App) -> None:
     assert (banned.status_code, banned.json["code"], banned.headers["Retry-After"]) == (429, "limit.banned", "900")
     assert banned.json["type"].endswith("#abnormal-usage-detected")
     assert look(app, "192.0.2.2").status_code == 200
+
+
+def test_people_behind_one_address_who_sign_in_at_once_are_not_banned(make_app: App) -> None:
+    # What is under way holds its cost; being refused for that alone is no strike.
+    app = make_app()
+    all_came = threading.Event()
+
+    @app.post("/login")
+    @limit("5/minute", count="failures", ban="15 minutes after 3")
+    def login() -> tuple[str, int]:
+        all_came.wait(20)
+        return ("ok", 200) if request.form["password"] == "right" else ("no", 401)
+
+    def knock_at_once(password: str) -> list[int]:
+        all_came.clear()
+        with ThreadPoolExecutor(50) as pool:
+            post = functools.partial(app.test_client().post, "/login", data={"password": password})
+            running = [pool.submit(lambda: post().status_code) for _ in range(50)]
+            answered = as_completed(running)
+            refused = [next(answered).result() for _ in range(45)]
+            all_came.set()
+            return sorted(refused + [one.result() for one in answered])
+
+    assert knock_at_once("right") == [200] * 5 + [429] * 45
+    assert knock_at_once("right") == [200] * 5 + [429] * 45
+    assert knock_at_once("wrong") == [401] * 5 + [429] * 45
+    codes = [answer.json["code"] for answer in knock(app, 5, "127.0.0.1", data={"password": "right"})]
+    assert codes == ["limit.exceeded"] * 3 + ["limit.banned"] * 2
+
+
+def test_what_a_function_finds_to_count_strikes_and_what_it_does_not_find_does_not(make_app: App) -> None:
+    app = make_app()
+    counts = [False]
+    app.post("/login")(limit("2/hour", count=lambda _: counts[0], ban="15 minutes after 2")(lambda: "ok"))
+    with app.test_request_context("/login", method="POST", environ_base={"REMOTE_ADDR": "192.0.2.1"}):
+        app.preprocess_request()
+        with app.test_request_context("/login", method="POST", environ_base={"REMOTE_ADDR": "192.0.2.1"}):
+            app.preprocess_request()
+            assert [answer.json["code"] for answer in knock(app, 4)] == ["limit.exceeded"] * 4
+    counts[0] = True
+    app.test_client().post("/login", environ_base={"REMOTE_ADDR": "192.0.2.3"})
+    knock(app, 1, "192.0.2.3")
+    assert [answer.json["code"] for answer in knock(app, 4, "192.0.2.3")] == [
+        "limit.exceeded",
+        "limit.exceeded",
+        "limit.banned",
+        "limit.banned",
+    ]
+
+
+# Of the whole application.
+
+
+def test_a_scanner_is_banned_before_flask(make_app: App, clock: Clock) -> None:
+    app = make_app(RAMPART_LIMITS="5/minute", RAMPART_LIMITS_BAN="15 minutes after 3")
+    app.get("/")(lambda: "ok")
+    seen: list[str] = []
+    app.before_request(lambda: seen.append(request.path))
+    codes = [
+        (answer.json or {}).get("code", answer.status_code)
+        for answer in (
+            app.test_client().get(path, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+            for path in ("/.env", "/.git/config", "/wp-login.php", "/admin", "/x", "/y", "/z", "/.env", "/", "/")
+        )
+    ]
+    assert codes == [404] * 5 + ["limit.exceeded"] * 3 + ["limit.banned"] * 2
+    assert len(seen) == 5
+    assert look(app, "192.0.2.2").status_code == 200
+    clock.advance(900)
+    assert look(app).status_code == 200
+
+
+def test_who_exceeds_the_applications_limits_is_told_to_who_listens(make_app: App) -> None:
+    app = make_app(RAMPART_LIMITS="1/minute")
+    app.get("/")(lambda: "ok")
+    told: list[tuple[Any, Any, Any]] = []
+
+    def listen(sender: Flask, **facts: Any) -> None:
+        told.append((facts["quota"], facts["scope"], facts["enforced"]))
+
+    with signals.limit_exceeded.connected_to(listen, sender=app):
+        assert [look(app).status_code for _ in range(3)] == [200, 429, 429]
+    assert told == [("1/minute", "application", True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"RAMPART_LIMITS_BAN": "15 minutes after 3"}, "RAMPART_LIMITS, which is not set"),
+        ({"RAMPART_LIMITS": "1/minute", "RAMPART_LIMITS_BAN": "1 hour after 3 by key"}, "by address or by network"),
+        ({"RAMPART_LIMITS": "1/minute", "RAMPART_LIMITS_BAN": "1 hour"}, "after"),
+    ],
+)
+def test_a_ban_of_scanners_that_cannot_be_meant_stops_the_start(
+    make_app: App, config: dict[str, str], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        make_app(**config)
 
 
 def test_retry_after_is_when_it_is_over_and_knocking_does_not_prolong_it(login: App, clock: Clock) -> None:
@@ -239,7 +340,7 @@ def test_a_ban_is_told_to_the_log_and_to_who_listens_and_names_nobody(
     with signals.banned.connected_to(listen, sender=app), caplog.at_level(logging.WARNING):
         knock(app, 12)
     assert [(facts["by"], facts["seconds"], facts["level"]) for facts in told] == [("address", 900.0, 1)]
-    assert caplog.text.count("Banned for 900 s") == 1
+    assert caplog.text.count("Banned by address for 900 s") == 1
     assert "192.0.2.1" not in caplog.text
 
 

@@ -159,6 +159,10 @@ class Settings:
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
 
+    limits_ban: str | None = None
+    """When who exceeds ``RAMPART_LIMITS`` is banned, such as ``"15 minutes after 10 in 1 minute"``: scanners, who
+    otherwise go on at the rate of the quota. See ``docs/bans.md``."""
+
     limits_exempt_paths: tuple[str, ...] = ()
     """Paths that ``RAMPART_LIMITS`` does not count, such as ``"/health"``; each exactly as it is written."""
 
@@ -507,6 +511,7 @@ _READERS: dict[str, Reader] = {
     "store": _address,
     "store_prefix": _text,
     "limits": _quotas,
+    "limits_ban": _text,
     "limits_exempt_paths": _paths,
     "limits_exempt_networks": _only_networks,
     "limit_store": _address,

@@ -22,7 +22,7 @@ from .errors import ConfigError
 from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, Reservation, Watch, application_limits, reserving
+from .limits import Limits, Reservation, Watch, application_limits, application_penalty, reserving
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -162,6 +162,7 @@ class Rampart:
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
             bans=limits.bans,
+            penalty=application_penalty(settings),
             watch=Watch(app.logger, limits.is_own, limits.has_addresses),
             owner=state,
             before_first=state.lead,

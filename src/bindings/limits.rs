@@ -352,7 +352,7 @@ pub struct Verdict {
 impl Verdict {
     /// Whether the request may pass.
     #[getter]
-    fn admitted(&self) -> bool {
+    pub(super) fn admitted(&self) -> bool {
         self.verdict.admitted
     }
 

@@ -28,11 +28,14 @@ from .bans import Bans as Bans
 from .counters import Counting as Counting
 from .counters import Limits as Limits
 from .counters import application_limits as application_limits
+from .counters import application_penalty as application_penalty
 from .counters import quotas_of as quotas_of
 from .decorator import limit as limit
 from .decorator import unlimited as unlimited
 from .networks import Networks as Networks
+from .penalties import Penalty as Penalty
 from .penalties import duration as duration
 from .reserving import Reservation as Reservation
+from .told import announce as announce
 from .told import refused as refused
 from .watching import Watch as Watch

@@ -27,11 +27,10 @@ from ..declarations import declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState, Check, guards_of_blueprint
-from ..signals import emit, limit_exceeded
 from . import keys
-from .bans import Bans
 from .counters import Counting, Limits, Settling, quotas_of
-from .told import refused
+from .striking import Asked, Strikes
+from .told import announce, refused
 
 if TYPE_CHECKING:
     from .decorator import limit
@@ -82,12 +81,19 @@ class Line:
 
     def price(self) -> int:
         """What this request costs."""
-        cost = self.cost() if callable(self.cost) else self.cost
-        if isinstance(cost, bool) or not isinstance(cost, int):
-            raise TypeError(f"{self.guard!r}: a cost must be a whole number, not {type(cost).__name__}")
-        if cost < 0:
-            raise ValueError(f"{self.guard!r}: a cost is at least 0: less would refill the quota")
-        return cost
+        return whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
+
+
+def whole(number: Any, what: str) -> int:
+    """A number of cells: also ``4.0``, which JSON Schema calls an integer.
+
+    :raises ValueError: if it is none, or negative, which would refill the quota.
+    """
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"{what} is a whole number of at least 0, not {number!r}")
+    return number
 
 
 def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check | None:
@@ -121,8 +127,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     if not lines:
         return None
     # Whatever can be known now is refused now, not at some request.
-    known = tuple((line, line.quota, line.scope) for line in lines if isinstance(line.quota, str))
-    counting = _set(known, limits, endpoint) if known else None
+    known = [(line, line.quota, line.scope) for line in lines if isinstance(line.quota, str)]
+    counting = _set(tuple(known), limits, endpoint) if known else None
     plain = all(line.plain and line.count == "all" for line in lines)
     if counting is None or not plain or counting.has_places:
         return _chosen(lines, limits, endpoint)
@@ -130,8 +136,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     ask = counting.check
     costs = tuple(line.price() for line in lines)
     told = all(line.told for line in lines)
-    bans = limits.bans if any(line.guard.penalty for line in lines) else None
-    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and bans is None:
+    strikes = Strikes(limits) if any(line.guard.penalty for line in lines) else None
+    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and strikes is None:
         # The usual case, without the tuple of calls.
         def check_address(exchange: Exchange) -> Denied | None:
             verdict = ask((exchange.environ.get("REMOTE_ADDR") or "",))
@@ -144,8 +150,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
 
     def check(exchange: Exchange) -> Denied | None:
         values = tuple([read(exchange) for read in readers])
-        if bans is not None:
-            denied = _banned(bans, lines, values)
+        if strikes is not None:
+            denied = strikes.banned(known, values)
             if denied is not None:
                 return denied
         verdict = ask(values, cost)
@@ -153,8 +159,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
             exchange.limits += ((verdict, policy),)
         if verdict.admitted:
             return None
-        if bans is not None:
-            _strike(bans, exchange, verdict, lines, values)
+        if strikes is not None:
+            strikes.strike(exchange, verdict, known, values, costs)
         return _refuse(exchange, verdict)
 
     return check
@@ -162,7 +168,7 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
 
 def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
     make = functools.lru_cache(maxsize=_CHOICES)(lambda choice: _set(choice, limits, endpoint))
-    banning = any(line.guard.penalty for line in lines)
+    strikes = Strikes(limits) if any(line.guard.penalty for line in lines) else None
 
     def check(exchange: Exchange) -> Denied | None:
         choice = []
@@ -175,8 +181,8 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         counting = make(tuple(choice))
         asked = [line for line, _, _ in choice]
         values = tuple([line.read(exchange) for line in asked])
-        if banning:
-            denied = _banned(limits.bans, asked, values)
+        if strikes is not None:
+            denied = strikes.banned(choice, values)
             if denied is not None:
                 return denied
         costs = tuple([line.price() for line in asked])
@@ -188,13 +194,13 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         if not verdict.admitted or asked[verdict.entry].told:
             exchange.limits += ((verdict, counting.policy),)
         if not verdict.admitted:
-            if banning:
-                _strike(limits.bans, exchange, verdict, asked, values)
+            if strikes is not None:
+                strikes.strike(exchange, verdict, choice, values, costs)
             return _refuse(exchange, verdict)
         if charged is not None:
             if counting.has_places:
                 exchange.at_end += (charged.end,)
-            _settle_later(exchange, charged, asked, costs)
+            _settle_later(exchange, charged, choice, values, costs, strikes)
         return None
 
     return check
@@ -210,26 +216,8 @@ def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: st
         raise ConfigError(f"{endpoint}: {error}") from None
 
 
-def _banned(bans: Bans, lines: Sequence[Line], values: Sequence[str]) -> Denied | None:
-    """The refusal of a key that is banned. Addresses were asked at the edge."""
-    for line, value in zip(lines, values, strict=True):
-        if line.guard.penalty is not None and line.guard.penalty.by == "key":
-            denied = bans.refused_key(line.scope, value)
-            if denied is not None:
-                return denied
-    return None
-
-
-def _strike(bans: Bans, exchange: Exchange, verdict: Verdict, lines: Sequence[Line], values: Sequence[str]) -> None:
-    for entry in verdict.refusing:
-        penalty = lines[entry].guard.penalty
-        if penalty is not None:
-            bans.strike(exchange, lines[entry].scope, penalty, values[entry])
-
-
 def _refuse(exchange: Exchange, verdict: Verdict) -> Denied:
-    if limit_exceeded.receivers:
-        _tell(exchange, verdict, enforced=True)
+    announce(exchange, verdict, enforced=True)
     return refused(verdict)
 
 
@@ -252,52 +240,53 @@ def _report(line: Line, limits: Limits, endpoint: str) -> Check:
                 verdict.violated,
                 exchange.route,
             )
-            _tell(exchange, verdict, enforced=False)
+            announce(exchange, verdict, enforced=False)
 
     return check
 
 
-def _tell(exchange: Exchange, verdict: Verdict, *, enforced: bool) -> None:
-    app = getattr(exchange.owner, "app", None)
-    if app is not None:
-        emit(
-            limit_exceeded,
-            app,
-            exchange=exchange,
-            quota=verdict.violated,
-            scope=verdict.scope,
-            principal=exchange.principal,
-            enforced=enforced,
-        )
+def _settle_later(
+    exchange: Exchange,
+    charged: Settling,
+    asked: Asked,
+    keys: Sequence[str],
+    costs: Sequence[int],
+    strikes: Strikes | None,
+) -> None:
+    def found(entry: int, cost: int) -> None:
+        charged.settle(cost, entry)
+        if strikes is not None:
+            strikes.found(*asked[entry], keys[entry], cost)
 
-
-def _settle_later(exchange: Exchange, charged: Settling, lines: Sequence[Line], costs: Sequence[int]) -> None:
-    failing = [entry for entry, line in enumerate(lines) if line.count == "failures"]
+    failing = [entry for entry, (line, _, _) in enumerate(asked) if line.count == "failures"]
     if failing:
+        noted: set[int] = set()
 
         def at_status(status: int) -> None:
             # Refused for its number is not failed: nobody would come out of it again.
             failed = status >= 400 and status != 429
             for entry in failing:
-                charged.settle(costs[entry] if failed else 0, entry)
+                if failed and entry not in noted:
+                    noted.add(entry)
+                    found(entry, costs[entry])
+                else:
+                    charged.settle(costs[entry] if failed else 0, entry)
 
         exchange.at_status += (at_status,)
-    for entry, line in enumerate(lines):
+    for entry, (line, _, _) in enumerate(asked):
         if callable(line.count):
-            after_this_request(_judge(charged, entry, line.count, costs[entry]))
+            after_this_request(_judge(functools.partial(found, entry), line.count, costs[entry]))
 
 
-def _judge(charged: Settling, entry: int, count: Callable[[Any], bool | int], cost: int) -> Callable[[Any], Any]:
+def _judge(found: Callable[[int], None], count: Callable[[Any], bool | int], cost: int) -> Callable[[Any], Any]:
     def judge(response: Any) -> Any:
         try:
             said = count(response)
-            if isinstance(said, bool):
-                said = cost if said else 0
-            if not isinstance(said, int) or said < 0:
-                raise ValueError(f"limit(count=...) returns True, False or a cost of at least 0, not {said!r}")
-            charged.settle(said, entry)
+            said = (cost if said else 0) if isinstance(said, bool) else whole(said, "what limit(count=...) returns")
         except Exception:
             current_app.logger.exception("What a request has cost cannot be told; it stays charged as it was.")
+            said = cost
+        found(said)
         return response
 
     return judge

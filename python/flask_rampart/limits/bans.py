@@ -82,8 +82,8 @@ class Bans:
         left = self.book.banned_token(token) if token else 0.0
         return self.refusal(left) if left else None
 
-    def strike(self, exchange: Exchange, scope: str, penalty: Penalty, key: str) -> None:
-        """Counts a refusal by a limit; bans if it is one too many."""
+    def strike(self, exchange: Exchange, scope: str, penalty: Penalty, key: str, quota: str) -> None:
+        """Counts a refusal by a limit of this *quota*; bans if it is one too many."""
         address = keys.address(exchange)
         if penalty.by != "key" and not self._may_be_banned(address):
             return
@@ -97,12 +97,13 @@ class Bans:
             return
         seconds, level = struck
         _logger.warning(
-            "Banned for %d s, for the %d. time, by %s: %s was exceeded too often (request %s).",
+            "Banned by %s for %d s (ban number %d): %s was exceeded too often, at last by request %s to %s.",
+            penalty.by,
             seconds,
             level,
-            penalty.by,
-            scope,
+            quota,
             exchange.id,
+            exchange.route or "no route",
         )
         app = getattr(exchange.owner, "app", None)
         if app is not None and banned.receivers:

@@ -25,6 +25,7 @@ from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
 from .leased import LeasedSet
+from .penalties import Penalty
 from .remote import SCHEMES, Remote
 from .remote.address import without_lease
 from .told import refused
@@ -276,6 +277,21 @@ def application_limits(settings: Settings, limits: Limits) -> Counting | None:
     if settings.limits is None:
         return None
     return limits.set_of([("application", quotas_of(settings.limits), "address")])
+
+
+def application_penalty(settings: Settings) -> Penalty | None:
+    """When refusals by the application-wide limits ban.
+
+    :raises ConfigError: if it cannot be meant.
+    """
+    if settings.limits_ban is None:
+        return None
+    if settings.limits is None:
+        raise ConfigError("RAMPART_LIMITS_BAN is for who exceeds RAMPART_LIMITS, which is not set.")
+    penalty = Penalty.read(settings.limits_ban)
+    if penalty.by == "key":
+        raise ConfigError("RAMPART_LIMITS_BAN: RAMPART_LIMITS counts addresses; ban by address or by network.")
+    return penalty
 
 
 def quotas_of(text: str) -> list[Quota]:

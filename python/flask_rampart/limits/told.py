@@ -1,4 +1,4 @@
-"""What a client is told of limits: 429 with ``Retry-After``, and which quota it was."""
+"""What is told of limits: to the client 429 with ``Retry-After``, and which quota it was; to who listens, a signal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 
 from .._native import Verdict
 from ..errors import Denied
+from ..exchange import Exchange
+from ..signals import emit, limit_exceeded
 
 
 def refused(verdict: Verdict) -> Denied:
@@ -19,6 +21,22 @@ def refused(verdict: Verdict) -> Denied:
         return Denied.of("limit.too_costly", violated, members=_violated(violated))
     return Denied.of(
         "limit.exceeded", violated, headers=(("Retry-After", str(verdict.retry_after)),), members=_violated(violated)
+    )
+
+
+def announce(exchange: Exchange, verdict: Verdict, *, enforced: bool) -> None:
+    """Tells who listens that a limit refused, or in report mode would have."""
+    app = getattr(exchange.owner, "app", None)
+    if app is None or not limit_exceeded.receivers:
+        return
+    emit(
+        limit_exceeded,
+        app,
+        exchange=exchange,
+        quota=verdict.violated,
+        scope=verdict.scope,
+        principal=exchange.principal,
+        enforced=enforced,
     )
 
 
