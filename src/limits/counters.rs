@@ -72,6 +72,10 @@ impl Moment {
     }
 }
 
+/// The end of a counter that shall end now: over by every clock. The present is not, since the clock is read before the table, and another worker
+/// may have read it a microsecond earlier.
+pub(crate) const OVER: u64 = 1;
+
 /// Whether a counter with this instant may be forgotten: it is full, or no limit can have written it.
 pub(crate) fn is_over(tat: u64, now: u64) -> bool {
     tat <= now || tat > now + LONGEST + FOREIGN

@@ -15,7 +15,7 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::SECOND;
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, OVER, Place};
 use super::gcra::instant;
 use super::key::{CounterKey, Places};
 use super::shm::presence::{COUNTS, NUMBERS, Owner};
@@ -53,7 +53,7 @@ pub(crate) fn acquire(
 /// Gives a place back.
 pub(crate) fn release(store: &Store, lease: &Lease, now: HostTime) {
     let now = instant(now);
-    store.counters().adjust(&lease.counter, now, Place::Slot, &|word| (word == lease.word).then_some(now));
+    store.counters().adjust(&lease.counter, now, Place::Slot, &|word| (word == lease.word).then_some(OVER));
 }
 
 /// How many places are free, of the first few: more than that are not told.
@@ -117,7 +117,7 @@ fn reclaim(store: &Store, seen: &[(CounterKey, u64)], now: u64) -> bool {
             }
         };
         if !lives {
-            store.counters().adjust(counter, now, Place::Slot, &|held| (held == *word).then_some(now));
+            store.counters().adjust(counter, now, Place::Slot, &|held| (held == *word).then_some(OVER));
             any = true;
         }
     }

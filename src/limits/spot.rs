@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::AddressKey;
-use super::counters::{Counters as _, Place};
+use super::counters::{Counters as _, OVER, Place};
 use super::gcra::{self, Outcome, instant};
 use super::key::{CounterKey, LimitKey, Places};
 use super::leases;
@@ -178,7 +178,7 @@ impl Spot {
     /// Forgets what was charged here.
     pub fn clear(&self, store: &Store, now: HostTime) {
         let (counters, at) = (store.counters(), instant(now));
-        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(at));
+        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(OVER));
         match self {
             Self::Rate(key) | Self::Fixed(key, _) => forget(key),
             Self::Sliding(keys, _) => keys.iter().for_each(forget),
