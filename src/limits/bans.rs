@@ -6,8 +6,11 @@
 //!    Who dies before that has banned nobody; then the number must be reached once more.
 //! 3. A **ban** is one instant. The later end wins, so nothing shortens it but [`Bans::lift`].
 //! 4. **Growing**: how often it happened is remembered for four times as long as the last ban, and for a day at least; each doubles.
-//! 5. All of it is a token's own or is not kept: a flood of tokens never bans a stranger. Where there is no room, nobody is banned,
-//!    and the limits themselves go on refusing.
+//! 5. All of it is a token's own or is not kept: a flood of tokens never bans a stranger. Strikes leave half of the store to bans, so that
+//!    many strikers do not keep out the bans of those who were struck before. Where there is no room, nobody is banned, and the
+//!    limits themselves go on refusing.
+//!
+//! The store should have nothing else in it: counters of limits cost a caller nothing, while a strike costs it what the limit admits.
 //!
 //! Whether anybody is banned at all is one word, so a host where nobody is pays for one look.
 
@@ -125,7 +128,8 @@ impl Bans {
             let until = before.map_or(((at + penalty.within) >> HALF) + 1, |word| word >> HALF);
             Ok((count, until << HALF | u64::from(count)))
         };
-        let (count, _) = self.store.counters().measure_and_replace(&counter, moment(at), &count).ok()?;
+        let modest = Moment::modest(at, LONGEST / 2);
+        let (count, _) = self.store.counters().measure_and_replace(&counter, modest, &count).ok()?;
         if count % penalty.after.max(1) != 0 {
             return None;
         }

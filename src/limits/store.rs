@@ -1,6 +1,7 @@
 //! Where counters are kept: shared by the host, or in one process.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::error::ConfigError;
@@ -17,6 +18,22 @@ use super::shm::table::Table;
 
 /// A store of counters. Its capacity never changes.
 pub struct Store(Kind);
+
+/// The stores of a set of limits. What is in progress has one of its own, lest a flood of keys of other limits leave it no room.
+#[derive(Clone)]
+pub struct Stores {
+    /// Of rates and windows.
+    pub counters: Arc<Store>,
+    /// Of what is in progress.
+    pub places: Arc<Store>,
+}
+
+impl From<Arc<Store>> for Stores {
+    /// One for all.
+    fn from(store: Arc<Store>) -> Self {
+        Self { counters: store.clone(), places: store }
+    }
+}
 
 enum Kind {
     Shared(SharedTable),

@@ -97,6 +97,7 @@ class Limits:
                 "it out."
             )
         self._store: LimitStore | None = None
+        self._places: LimitStore | None = None
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
@@ -114,8 +115,20 @@ class Limits:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
             self._store = self._open()
-            _stores.add(self)
         return self._store
+
+    @property
+    def places(self) -> LimitStore:
+        """What is in progress on this host: apart, as a flood of callers may fill the store."""
+        if self._places is None:
+            self._places = self.table("places")
+            _stores.add(self)
+        return self._places
+
+    def forget_parent(self) -> None:
+        """To be called in a forked child."""
+        if self._places is not None:
+            self._places.forget_parent()
 
     @property
     def remote(self) -> Remote | None:
@@ -213,14 +226,18 @@ class Limits:
         return self._native(self.store, entries)
 
     def _native(self, store: LimitStore, entries: Sequence[Entry]) -> LimitSet:
+        has_places = any(quota.rule == "concurrent" for _, quotas, _ in entries for quota in quotas)
+        places = self.places if has_places and store is self._store else None
+        prefix = self._settings.ipv6_prefix
         try:
-            return LimitSet(store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
+            return LimitSet(store, list(entries), ipv6_prefix=prefix, windows=calendar.window, places=places)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
     def _book(self) -> BanBook:
         seed = None if self.remote is None else self._seed()
-        return BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+        # Apart, as a flood of callers may fill the store.
+        return BanBook(self.table("bans"), ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
 
     def _names(self) -> LimitStore:
         """What names counters for other hosts too. Nothing is counted in it."""
@@ -318,7 +335,7 @@ def _lease(text: str) -> float:
 
 def _renew() -> None:
     for limits in list(_stores):
-        limits.store.forget_parent()
+        limits.forget_parent()
 
 
 _stores: weakref.WeakSet[Limits] = weakref.WeakSet()

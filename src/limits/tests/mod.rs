@@ -6,6 +6,7 @@ mod bans;
 mod check;
 mod fields;
 mod file;
+mod floods;
 mod leases;
 mod local;
 mod quota;
