@@ -49,7 +49,7 @@ class Line:
         self.read = read
         self.kind = "address" if guard.by == "address" else "text"
         #: Whether what is left of it is nobody's secret: it is not told how many others have come.
-        self.told = "global" not in keys.parts(guard.by)
+        self.told = keys.is_own(guard.by)
         self.quota = guard.quota
         self.cost = guard.cost
         self.count = guard.count
@@ -87,7 +87,8 @@ class Line:
             raise TypeError(f"{self.guard!r}: a cost must be a whole number, not {type(cost).__name__}")
         if cost < 0:
             raise ValueError(f"{self.guard!r}: a cost is at least 0: less would refill the quota")
-        return cost
+        # What is known only afterwards takes one meanwhile: else whoever has spent all would be admitted for ever.
+        return max(cost, 1) if callable(self.count) else cost
 
 
 def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) -> Check | None:
