@@ -20,6 +20,7 @@ from .._native import BanBook, Clock, LimitSet, LimitStore, Quota, Verdict
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
+from ..locks import Lock
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -87,6 +88,8 @@ class Limits:
         self._testing = testing
         self._secret = secret
         self._server = server
+        # What is opened is opened once: two stores in memory would each admit the quota.
+        self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
@@ -104,18 +107,21 @@ class Limits:
     def store(self) -> LimitStore:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
-            self._store = self._open()
-            _stores.add(self)
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
+                    _stores.add(self)
         return self._store
 
     @property
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server = self._settings.limit_store if self._server is None else self._server
-            self._remote = Remote(
-                server, prefix=f"{self._settings.store_prefix}:limits", timeout=self._settings.limit_store_timeout
-            )
+            with self._lock:
+                if self._remote is None:
+                    server = self._settings.limit_store if self._server is None else self._server
+                    prefix = f"{self._settings.store_prefix}:limits"
+                    self._remote = Remote(server, prefix=prefix, timeout=self._settings.limit_store_timeout)
         return self._remote
 
     def is_own(self) -> bool:
