@@ -158,6 +158,8 @@ def serving(
                 *("--graceful-timeout", "3", "--no-control-socket", *arguments, "served:app"),
             ],
             cwd=folder,
+            # Where counters of this host are, if the app's are elsewhere.
+            env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
