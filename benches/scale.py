@@ -4,10 +4,10 @@
     python benches/scale.py --part real     one of both
     python benches/scale.py --plot FILE     where the plot goes; its ending chooses svg or png
 
-The simulation (``simulated.py``) runs the shipped script on a model of a server, and the shipped batches on a model of each
-host, under one clock: nothing is approximated but the network, which takes no time. The real part (``leasing.py``) has
-processes, a Redis on this machine, and the wall's clock. Exit code 1, if more is admitted than the stated bound, or, with
-``--strict``, if another target is missed.
+The simulation (``simulated.py``) runs the shipped script on a model of a server, and the shipped batches on a model of
+each host, under one clock: nothing is approximated but the network, which takes no time. The real part
+(``leasing.py``) has processes, a Redis on this machine, and the wall's clock. Exit code 1, if more is admitted than the
+stated bound, or, with ``--strict``, if another target is missed.
 """
 
 from __future__ import annotations

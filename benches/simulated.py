@@ -1,4 +1,4 @@
-"""Many hosts under one clock: the shipped script on a model of a server, the shipped batches on a model of each host."""
+"""Many hosts under one clock: the shipped script on a model of a server, the shipped batches on each host's memory."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota,
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
+from ..locks import Lock
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -96,8 +97,10 @@ class Limits:
                 "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
                 "it out."
             )
+        # What is opened is opened once: two stores in memory would each admit the quota.
+        self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
-        self._places: LimitStore | None = None
+        self._tables: dict[str, LimitStore] = {}
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
@@ -114,37 +117,40 @@ class Limits:
     def store(self) -> LimitStore:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
-            self._store = self._open()
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
         return self._store
 
-    @property
-    def places(self) -> LimitStore:
-        """What is in progress on this host: apart, as a flood of callers may fill the store."""
-        if self._places is None:
-            self._places = self.table("places")
-            _stores.add(self)
-        return self._places
+    def _apart(self, purpose: str) -> LimitStore:
+        """A table of its own, opened once: a flood of callers may fill the store."""
+        with self._lock:
+            if purpose not in self._tables:
+                self._tables[purpose] = self.table(purpose)
+                _stores.add(self)
+            return self._tables[purpose]
 
     def forget_parent(self) -> None:
         """To be called in a forked child."""
-        if self._places is not None:
-            self._places.forget_parent()
+        for table in list(self._tables.values()):
+            table.forget_parent()
 
     @property
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server, lease = self._server, self._settings.limit_lease
-            if server is None:
-                server, written = without_lease(self._settings.limit_store or "")
-                lease = lease if written is None else _lease(written)
-            self._remote = Remote(
-                server,
-                prefix=f"{self._settings.store_prefix}:limits",
-                timeout=self._settings.limit_store_timeout,
-                lease=lease,
-            )
+            with self._lock:
+                if self._remote is None:
+                    self._remote = self._connect()
         return self._remote
+
+    def _connect(self) -> Remote:
+        server, lease = self._server, self._settings.limit_lease
+        if server is None:
+            server, written = without_lease(self._settings.limit_store or "")
+            lease = lease if written is None else _lease(written)
+        prefix = f"{self._settings.store_prefix}:limits"
+        return Remote(server, prefix=prefix, timeout=self._settings.limit_store_timeout, lease=lease)
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""
@@ -227,7 +233,7 @@ class Limits:
 
     def _native(self, store: LimitStore, entries: Sequence[Entry]) -> LimitSet:
         has_places = any(quota.rule == "concurrent" for _, quotas, _ in entries for quota in quotas)
-        places = self.places if has_places and store is self._store else None
+        places = self._apart("places") if has_places and store is self._store else None
         prefix = self._settings.ipv6_prefix
         try:
             return LimitSet(store, list(entries), ipv6_prefix=prefix, windows=calendar.window, places=places)
@@ -236,8 +242,7 @@ class Limits:
 
     def _book(self) -> BanBook:
         seed = None if self.remote is None else self._seed()
-        # Apart, as a flood of callers may fill the store.
-        return BanBook(self.table("bans"), ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+        return BanBook(self._apart("bans"), ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
 
     def _names(self) -> LimitStore:
         """What names counters for other hosts too. Nothing is counted in it."""
