@@ -220,7 +220,7 @@ class Limits:
         on_error = tuple(on_error or ("local",) * len(entries))
         if "local" in on_error:
             # Opened now, and not in an outage.
-            self.store  # noqa: B018
+            self._native(self.store, entries)
         local = functools.partial(self._local, tuple(entries))
         naming = self._native(self._names(), entries)
         shared = RemoteSet(remote, naming, local, on_error)

@@ -9,6 +9,7 @@ mod file;
 mod floods;
 mod leases;
 mod local;
+mod presence;
 mod quota;
 mod window;
 
