@@ -4,6 +4,7 @@
 mod address;
 mod bans;
 mod check;
+mod extremes;
 mod fields;
 mod file;
 mod floods;
@@ -11,6 +12,7 @@ mod leases;
 mod local;
 mod presence;
 mod quota;
+mod settling;
 mod window;
 
 use std::num::NonZeroU32;
