@@ -50,7 +50,7 @@ fn no_time_and_no_cost_overflows() {
                     limits.end(&mut held.remove(0), now);
                 }
                 limits.peek(&[key], &[cost()][..], now).unwrap();
-                if host % 7 == 0 {
+                if host.is_multiple_of(7) {
                     limits.clear(&[key], now).unwrap();
                 }
             }
