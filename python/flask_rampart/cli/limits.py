@@ -16,7 +16,7 @@ from flask import current_app
 from ..guards import EXTENSION, AppState
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits import duration as read_duration
-from ..limits.keys import meant, parts, shown
+from ..limits.keys import claimed, meant, parts, shown
 from ..limits.remote import RemoteAway
 from .telling import print_table, works_on
 
@@ -175,7 +175,7 @@ def _key(row: Row, address: str | None, principal: str | None, issuer: str, valu
     if callable(by):
         return f"key:{value}"
     if by.startswith("claim:"):
-        return f"{by}:{meant(f'{len(issuer)}:{issuer}:{meant(value)}')}"
+        return f"{by}:{claimed(issuer, value)}"
     return f"{by}:{meant(value)}"
 
 

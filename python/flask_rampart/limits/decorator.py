@@ -90,7 +90,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.quota = quota
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
-        self.by = by
+        self.by = keys.plain(by)
         self.cost = self._checked_cost(cost)
         self.count = count
         self.scope = scope
@@ -103,7 +103,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.penalty = None if ban is None else Penalty.read(ban)
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
-        self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+        self.stage = Stage.ARRIVAL if keys.at_arrival(self.by) else Stage.QUOTA
 
     @property
     def __name__(self) -> str:
