@@ -22,7 +22,7 @@ from .errors import ConfigError
 from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, Reservation, Watch, application_limits, application_penalty, reserving
+from .limits import Limits, Reservation, Watch, application_limits, application_penalty, reserving, unlimited
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -191,6 +191,11 @@ class Rampart:
         """
         if not guards or not all(isinstance(guard, Guard) for guard in guards):
             raise ConfigError("protect(target, require(...), limit(...)) takes one guard or more.")
+        if any(isinstance(guard, unlimited) for guard in guards):
+            raise ConfigError(
+                "protect(target, unlimited()) would lift nothing: @unlimited is said above the view that it is about. "
+                "To leave out all of a blueprint, put the limit on the other blueprints instead of on the app."
+            )
         if isinstance(target, Flask):
             state = _state(target)
             if state.sealed:

@@ -16,6 +16,7 @@ from flask import current_app
 from ..guards import EXTENSION, AppState
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits import duration as read_duration
+from ..limits.asking import lifted_for
 from ..limits.keys import claimed, meant, parts, shown
 from ..limits.remote import RemoteAway
 from .telling import print_table, works_on
@@ -147,16 +148,26 @@ def _rows(service: Limits) -> Iterator[Row]:
     if state.settings.limits is not None:
         yield Row("(all)", "", None, "application", state.settings.limits)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if rule.endpoint not in app.view_functions:
+            continue  # a rule for url_for alone (build_only)
         found: dict[tuple[limit, str], list[str]] = {}
-        for method in sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}):
+        for method in sorted(rule.methods or ()):
             for guard, place in state.guards_of(rule.endpoint, method):
-                if isinstance(guard, limit) and (guard.methods is None or method in guard.methods):
+                if not isinstance(guard, limit) or not _is_told(guard, method):
+                    continue
+                if method not in lifted_for(guard, state, rule.endpoint):
                     found.setdefault((guard, place), []).append(method)
         for (guard, place), methods in found.items():
             # A quota that a function says, or one for each method, is known only in a request.
             plain = isinstance(guard.quota, str) and not guard.per_method
             scope = service.scope(guard, rule.endpoint, place, 0, seated=True) if plain else ""
             yield Row(rule.rule, ",".join(methods), guard, scope, guard.text)
+
+
+def _is_told(guard: limit, method: str) -> bool:
+    """Whether a method is listed: what Flask adds by itself only if it was named."""
+    is_named = guard.methods is not None and method in guard.methods
+    return is_named or (method not in ("HEAD", "OPTIONS") and guard.counted_as(method) is not None)
 
 
 def _key(row: Row, address: str | None, principal: str | None, issuer: str, value: str | None) -> str | None:

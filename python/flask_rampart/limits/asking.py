@@ -36,13 +36,27 @@ if TYPE_CHECKING:
     from .decorator import limit
 
 UNLIMITED = "unlimited"
+OTHER = "*"
+"""All methods that nobody has named: what a peer makes up has no counters of its own."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _CHOICES = 256
 
 
 class Line:
-    """One limit of a view, ready to be asked."""
+    """One limit of a view, ready to be asked.
 
-    def __init__(self, guard: limit, scope: str, read: keys.Reader) -> None:
+    :param methods: what the methods are called; any other word is one.
+    :param lifted: those for which the view is ``unlimited``.
+    """
+
+    def __init__(
+        self,
+        guard: limit,
+        scope: str,
+        read: keys.Reader,
+        methods: frozenset[str] = METHODS,
+        lifted: frozenset[str] = frozenset(),
+    ) -> None:
         self.guard = guard
         self.scope = scope
         self.read = read
@@ -52,19 +66,26 @@ class Line:
         self.quota = guard.quota
         self.cost = guard.cost
         self.count = guard.count
+        self._methods = methods if guard.methods is None else methods | guard.methods
+        self._lifted = lifted
         self.plain = (
             isinstance(guard.quota, str)
             and not callable(guard.cost)
             and guard.methods is None
             and not guard.per_method
             and guard.unless is None
+            and not lifted
         )
 
     def chosen(self, exchange: Exchange) -> tuple[str, str] | None:
         """The quota that counts this request, and the scope; None if it is not counted."""
         guard = self.guard
-        method = exchange.environ.get("REQUEST_METHOD", "")
-        if guard.methods is not None and method not in guard.methods:
+        # As Flask takes it, whichever letters the peer wrote.
+        method = exchange.environ.get("REQUEST_METHOD", "GET").upper()
+        if method not in self._methods:
+            method = OTHER
+        counted = None if method in self._lifted else guard.counted_as(method)
+        if counted is None:
             return None
         if guard.unless is not None and _exempt(guard.unless, exchange):
             return None
@@ -77,7 +98,7 @@ class Line:
                 )
             if quota == UNLIMITED:
                 return None
-        return quota, f"{self.scope}:{method}" if guard.per_method else self.scope
+        return quota, f"{self.scope}:{counted}" if guard.per_method else self.scope
 
     def price(self) -> int:
         """What this request costs."""
@@ -100,12 +121,15 @@ def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) ->
     """One check for all limits of a stage that stand on one view."""
     limits: Limits = state.services[Limits]
     seated = endpoint in state.app.view_functions
+    methods = METHODS | (_served(state, endpoint) if seated else frozenset())
     lines = []
     for nth, (guard, place) in enumerate(guards):
-        if seated and _lifted(guard, state, endpoint):
+        lifted = lifted_for(guard, state, endpoint) if seated else frozenset()
+        if methods | {OTHER} <= lifted:
             continue
         scope = limits.scope(guard, endpoint, place, nth, seated=seated)
-        lines.append(Line(guard, scope, keys.reader(guard.by, state.settings.ipv6_prefix, limits)))
+        read = keys.reader(guard.by, state.settings.ipv6_prefix, limits)
+        lines.append(Line(guard, scope, read, methods, lifted))
     checks = [_check([line for line in lines if line.guard.mode == "enforce"], limits, endpoint)]
     checks += [_report(line, limits, endpoint) for line in lines if line.guard.mode == "report"]
     kept = [check for check in checks if check is not None]
@@ -301,17 +325,29 @@ def _exempt(unless: Any, exchange: Exchange) -> bool:
     return keys.address(exchange) in unless
 
 
-def _lifted(guard: limit, state: AppState, endpoint: str) -> bool:
-    """Whether the view is ``unlimited``, and the limit not its own."""
-    view = state.app.view_functions[endpoint]
-    methods = {method for rule in state.app.url_map.iter_rules(endpoint) for method in rule.methods or ()}
-    own = {found for method in methods or {"GET"} for found, _ in declared_on(view, method)}
-    if guard in own or not any(found.name == UNLIMITED for found in own):
-        return False
-    path = endpoint.split(".")[:-1]
+def lifted_for(guard: limit, state: AppState, endpoint: str) -> frozenset[str]:
+    """The methods for which a view is ``unlimited``, of a limit that is its app's or blueprint's and not its own."""
     outer = set(state.app_guards)
+    path = endpoint.split(".")[:-1]
     for length in range(1, len(path) + 1):
         blueprint = state.app.blueprints.get(".".join(path[:length]))
         if blueprint is not None:
             outer.update(guards_of_blueprint(blueprint))
-    return guard in outer
+    if guard not in outer:
+        return frozenset()
+    view = state.app.view_functions[endpoint]
+    served = _served(state, endpoint)
+
+    def is_lifted(method: str) -> bool:
+        own = {found for found, _ in declared_on(view, method)}
+        return guard not in own and any(found.name == UNLIMITED for found in own)
+
+    lifted = {method for method in METHODS | served | {OTHER} if is_lifted(method)}
+    # What Flask answers by itself goes with what the view answers.
+    if served - {"OPTIONS"} and served - {"OPTIONS"} <= lifted:
+        lifted.add("OPTIONS")
+    return frozenset(lifted)
+
+
+def _served(state: AppState, endpoint: str) -> frozenset[str]:
+    return frozenset(method for rule in state.app.url_map.iter_rules(endpoint) for method in rule.methods or ())
