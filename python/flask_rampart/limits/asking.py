@@ -6,7 +6,7 @@ In order:
 2. where one depends on the request (a quota or cost from a function, ``methods``, ``unless``), those that count it
    are chosen first;
    the sets of limits that come of it are remembered, 256 at most;
-3. a limit in ``report`` mode is asked by itself, and refuses nobody;
+3. a limit in ``report`` mode is asked by itself, and refuses nobody, also when it fails;
 4. what counts failures, or a cost that is known only afterwards, is taken now and settled when the answer leaves.
 
 A function that returns what cannot be meant (a negative cost, a quota that cannot be read, None) refuses the request
@@ -155,7 +155,7 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     counting = _set(tuple(known), limits, endpoint) if known else None
     plain = all(line.plain and line.count == "all" for line in lines)
     if counting is None or not plain or counting.has_places:
-        return _chosen(lines, limits, endpoint)
+        return _chosen(lines, limits, endpoint, _refuse)
     policy = counting.policy
     ask = counting.check
     costs = tuple(line.price() for line in lines)
@@ -190,7 +190,12 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     return check
 
 
-def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
+def _chosen(
+    lines: Sequence[Line],
+    limits: Limits,
+    endpoint: str,
+    refuse: Callable[[Exchange, Verdict], Denied | None],
+) -> Check:
     make = functools.lru_cache(maxsize=_CHOICES)(lambda choice: _set(choice, limits, endpoint))
     strikes = Strikes(limits) if any(line.guard.penalty for line in lines) else None
 
@@ -220,7 +225,7 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         if not verdict.admitted:
             if strikes is not None:
                 strikes.strike(exchange, verdict, choice, values, costs)
-            return _refuse(exchange, verdict)
+            return refuse(exchange, verdict)
         if charged is not None:
             if counting.has_places:
                 exchange.at_end += (charged.end,)
@@ -246,27 +251,36 @@ def _refuse(exchange: Exchange, verdict: Verdict) -> Denied:
 
 
 def _report(line: Line, limits: Limits, endpoint: str) -> Check:
-    ask = _chosen([line], limits, endpoint)
+    ask = _chosen([line], limits, endpoint, _would_refuse)
     if isinstance(line.quota, str):
         _set(((line, line.quota, line.scope),), limits, endpoint)
 
     def check(exchange: Exchange) -> None:
         before = exchange.limits
-        denied = ask(exchange)
-        said = exchange.limits[len(before) :]
-        # What refuses nobody promises nothing either.
-        exchange.limits = before
-        if denied is not None and said:
-            verdict = said[-1][0]
+        try:
+            ask(exchange)
+        except Denied as denied:
             current_app.logger.warning(
-                "A limit in report mode would have refused the request %s: %s at %s.",
-                exchange.id,
-                verdict.violated,
-                exchange.route,
+                "A limit in report mode did not count the request %s: %s.", exchange.id, denied.problem.code
             )
-            announce(exchange, verdict, enforced=False)
+        except Exception:
+            # What refuses nobody refuses nobody when it fails either.
+            current_app.logger.exception("A limit in report mode failed at the request %s.", exchange.id)
+        finally:
+            # Nor does it promise anything.
+            exchange.limits = before
 
     return check
+
+
+def _would_refuse(exchange: Exchange, verdict: Verdict) -> None:
+    current_app.logger.warning(
+        "A limit in report mode would have refused the request %s: %s at %s.",
+        exchange.id,
+        verdict.violated,
+        exchange.route,
+    )
+    announce(exchange, verdict, enforced=False)
 
 
 def _settle_later(

@@ -149,13 +149,15 @@ class Limits:
             are declared there share, even one that is made anew in each request.
         """
         by = keys.shown(guard.by)
+        # What only reports takes nothing from what enforces.
+        mode = "" if guard.mode == "enforce" else f"{guard.mode}:"
         if guard.scope is not None:
-            return f"shared:{guard.scope}"
+            return f"{mode}shared:{guard.scope}"
         if not seated:
-            return f"place:{endpoint}:{by}:{nth}"
+            return f"{mode}place:{endpoint}:{by}:{nth}"
         key = (guard, endpoint)
         if key not in self._scopes:
-            name = f"view:{endpoint}:{place}:{by}"
+            name = f"{mode}view:{endpoint}:{place}:{by}"
             # Two guards alike on one view each count, so they need a name each.
             number = 0
             while f"{name}:{number}" in self._taken:
