@@ -84,6 +84,16 @@ def test_what_costs_more_than_there_can_ever_be_is_not_told_to_come_back(make_ap
 # Failures alone.
 
 
+def test_what_could_never_pass_is_no_strike(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(limit("10/hour", cost=lambda: int(request.args["cost"]), ban="1 hour after 2")(lambda: "ok"))
+    assert codes(app, 5, "/?cost=11") == [400] * 5
+    assert codes(app, 1, "/?cost=10") == [200]
+    # What was tried too often is.
+    answers = [app.test_client().get("/?cost=1").json["code"] for _ in range(3)]
+    assert answers == ["limit.exceeded", "limit.exceeded", "limit.banned"]
+
+
 def test_what_succeeds_is_given_back_and_what_fails_is_not(make_app: App) -> None:
     app = make_app()
     app.get("/")(limit("3/hour", count="failures")(lambda: ("", int(request.args["status"]))))

@@ -21,6 +21,7 @@ from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota,
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
+from ..locks import Lock
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -96,7 +97,10 @@ class Limits:
                 "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
                 "it out."
             )
+        #: For what is made when it is first needed: two first requests that come at once get one and the same.
+        self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
+        self._ban_book: BanBook | None = None
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
@@ -113,25 +117,32 @@ class Limits:
     def store(self) -> LimitStore:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
-            self._store = self._open()
-            _stores.add(self)
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
+                    _stores.add(self)
         return self._store
 
     @property
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server, lease = self._server, self._settings.limit_lease
-            if server is None:
-                server, written = without_lease(self._settings.limit_store or "")
-                lease = lease if written is None else _lease(written)
-            self._remote = Remote(
-                server,
-                prefix=f"{self._settings.store_prefix}:limits",
-                timeout=self._settings.limit_store_timeout,
-                lease=lease,
-            )
+            with self._lock:
+                if self._remote is None:
+                    self._remote = self._connect()
         return self._remote
+
+    def _connect(self) -> Remote:
+        server, lease = self._server, self._settings.limit_lease
+        if server is None:
+            server, written = without_lease(self._settings.limit_store or "")
+            lease = lease if written is None else _lease(written)
+        return Remote(
+            server,
+            prefix=f"{self._settings.store_prefix}:limits",
+            timeout=self._settings.limit_store_timeout,
+            lease=lease,
+        )
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""
@@ -156,15 +167,16 @@ class Limits:
         if not seated:
             return f"{mode}place:{endpoint}:{by}:{nth}"
         key = (guard, endpoint)
-        if key not in self._scopes:
-            name = f"{mode}view:{endpoint}:{place}:{by}"
-            # Two guards alike on one view each count, so they need a name each.
-            number = 0
-            while f"{name}:{number}" in self._taken:
-                number += 1
-            self._taken.add(f"{name}:{number}")
-            self._scopes[key] = f"{name}:{number}"
-        return self._scopes[key]
+        with self._lock:
+            if key not in self._scopes:
+                name = f"{mode}view:{endpoint}:{place}:{by}"
+                # Two guards alike on one view each count, so they need a name each.
+                number = 0
+                while f"{name}:{number}" in self._taken:
+                    number += 1
+                self._taken.add(f"{name}:{number}")
+                self._scopes[key] = f"{name}:{number}"
+            return self._scopes[key]
 
     def table(self, purpose: str) -> LimitStore:
         """A table of its own for *purpose*, of the same kind and size as the one for limits."""
@@ -221,13 +233,18 @@ class Limits:
             raise ConfigError(str(error)) from None
 
     def _book(self) -> BanBook:
-        seed = None if self.remote is None else self._seed()
-        return BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+        with self._lock:
+            if self._ban_book is None:
+                seed = None if self.remote is None else self._seed()
+                self._ban_book = BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+            return self._ban_book
 
     def _names(self) -> LimitStore:
         """What names counters for other hosts too. Nothing is counted in it."""
         if self._naming is None:
-            self._naming = LimitStore.local(self._clock, keys=1, seed=self._seed())
+            with self._lock:
+                if self._naming is None:
+                    self._naming = LimitStore.local(self._clock, keys=1, seed=self._seed())
         return self._naming
 
     def _seed(self) -> bytes:
@@ -275,10 +292,20 @@ class Limits:
 
 
 def application_limits(settings: Settings, limits: Limits) -> Counting | None:
-    """The application-wide limits, per address, that the edge asks before Flask."""
+    """The application-wide limits, per address, that the edge asks before Flask.
+
+    :raises ConfigError: if they cannot be meant.
+    """
     if settings.limits is None:
         return None
-    return limits.set_of([("application", quotas_of(settings.limits), "address")])
+    quotas = quotas_of(settings.limits)
+    for quota in quotas:
+        if quota.rule == "concurrent":
+            raise ConfigError(
+                f"RAMPART_LIMITS: {quota.text!r} is about what is in progress, which is counted above a view: "
+                f"@limit({quota.text!r}), or for all of them rampart.protect(app, limit({quota.text!r}))."
+            )
+    return limits.set_of([("application", quotas, "address")])
 
 
 def application_penalty(settings: Settings) -> Penalty | None:

@@ -48,7 +48,9 @@ class Strikes:
     def strike(
         self, exchange: Exchange, verdict: Verdict, asked: Asked, keys: Sequence[str], costs: Sequence[int]
     ) -> None:
-        """Counts a refusal, if it is one of those that ban."""
+        """Counts a refusal, if it is one of those that ban. What could never pass was not tried too often."""
+        if not verdict.payable:
+            return
         for entry in verdict.refusing:
             line, quota, scope = asked[entry]
             penalty = line.guard.penalty
