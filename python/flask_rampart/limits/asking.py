@@ -7,7 +7,8 @@ In order:
    are chosen first;
    the sets of limits that come of it are remembered, 256 at most;
 3. a limit in ``report`` mode is asked by itself, and refuses nobody, also when it fails;
-4. what counts failures, or a cost that is known only afterwards, is taken now and settled when the answer leaves.
+4. the quota that an API key has of its own is asked with the limits that stand at its stage: all or nothing;
+5. what counts failures, or a cost that is known only afterwards, is taken now and settled when the answer leaves.
 
 A function that returns what cannot be meant (a negative cost, a quota that cannot be read, None) refuses the request
 with ``guard.failed``:
@@ -26,9 +27,9 @@ from .._native import Verdict
 from ..declarations import declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
-from ..guards import AppState, Check, guards_of_blueprint
+from ..guards import AppState, Check, Stage, guards_of_blueprint
 from . import keys
-from .counters import Counting, Limits, Settling, quotas_of
+from .counters import OWN_SCOPE, Counting, Limits, Settling, quotas_of
 from .striking import Asked, Strikes
 from .told import announce, refused
 
@@ -66,6 +67,8 @@ class Line:
         self.quota = guard.quota
         self.cost = guard.cost
         self.count = guard.count
+        self.penalty = guard.penalty
+        self.on_store_error = guard.on_store_error
         self._methods = methods if guard.methods is None else methods | guard.methods
         self._lifted = lifted
         self.plain = (
@@ -105,6 +108,28 @@ class Line:
         return whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
 
 
+class OwnQuota:
+    """The quota that the caller's API key has of its own, asked together with the limits of a view."""
+
+    kind = "text"
+    told = True
+    count = "all"
+    penalty = None
+    on_store_error = "local"
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def read(self, exchange: Exchange) -> str:
+        """The key that it counts by."""
+        own = self._limits.own_quota(exchange)
+        return "" if own is None else own[0]
+
+    def price(self) -> int:
+        """What a request costs."""
+        return 1
+
+
 def whole(number: Any, what: str) -> int:
     """A number of cells: also ``4.0``, which JSON Schema calls an integer.
 
@@ -130,7 +155,8 @@ def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) ->
         scope = limits.scope(guard, endpoint, place, nth, seated=seated)
         read = keys.reader(guard.by, state.settings.ipv6_prefix, limits)
         lines.append(Line(guard, scope, read, methods, lifted))
-    checks = [_check([line for line in lines if line.guard.mode == "enforce"], limits, endpoint)]
+    metered = limits.has_terms and guards[0][0].stage is Stage.QUOTA
+    checks = [_check([line for line in lines if line.guard.mode == "enforce"], limits, endpoint, metered)]
     checks += [_report(line, limits, endpoint) for line in lines if line.guard.mode == "report"]
     kept = [check for check in checks if check is not None]
     return kept[0] if len(kept) == 1 else _all(kept)
@@ -147,20 +173,21 @@ def _all(checks: Sequence[Check]) -> Check:
     return check
 
 
-def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None:
+def _check(lines: Sequence[Line], limits: Limits, endpoint: str, metered: bool) -> Check | None:
     if not lines:
         return None
     # Whatever can be known now is refused now, not at some request.
     known = [(line, line.quota, line.scope) for line in lines if isinstance(line.quota, str)]
     counting = _set(tuple(known), limits, endpoint) if known else None
     plain = all(line.plain and line.count == "all" for line in lines)
+    chosen = _chosen(lines, limits, endpoint, _refuse, metered=metered)
     if counting is None or not plain or counting.has_places:
-        return _chosen(lines, limits, endpoint, _refuse)
+        return chosen
     policy = counting.policy
     ask = counting.check
     costs = tuple(line.price() for line in lines)
     told = all(line.told for line in lines)
-    strikes = Strikes(limits) if any(line.guard.penalty for line in lines) else None
+    strikes = Strikes(limits) if any(line.penalty for line in lines) else None
     if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and strikes is None:
         # The usual case, without the tuple of calls.
         def check_address(exchange: Exchange) -> Denied | None:
@@ -173,6 +200,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     cost: int | tuple[int, ...] = 1 if set(costs) == {1} else costs
 
     def check(exchange: Exchange) -> Denied | None:
+        if metered and limits.own_quota(exchange) is not None:
+            return chosen(exchange)
         values = tuple([read(exchange) for read in readers])
         if strikes is not None:
             denied = strikes.banned(known, values)
@@ -195,18 +224,24 @@ def _chosen(
     limits: Limits,
     endpoint: str,
     refuse: Callable[[Exchange, Verdict], Denied | None],
+    *,
+    metered: bool = False,
 ) -> Check:
     make = functools.lru_cache(maxsize=_CHOICES)(lambda choice: _set(choice, limits, endpoint))
-    strikes = Strikes(limits) if any(line.guard.penalty for line in lines) else None
+    own_quota = OwnQuota(limits)
+    strikes = Strikes(limits) if any(line.penalty for line in lines) else None
 
     def check(exchange: Exchange) -> Denied | None:
-        choice = []
+        choice: list[tuple[Line | OwnQuota, str, str]] = []
         for line in lines:
             chosen = line.chosen(exchange)
             if chosen is not None:
                 choice.append((line, *chosen))
         if not choice:
             return None
+        own = limits.own_quota(exchange) if metered else None
+        if own is not None:
+            choice.append((own_quota, own[1], OWN_SCOPE))
         counting = make(tuple(choice))
         asked = [line for line, _, _ in choice]
         values = tuple([line.read(exchange) for line in asked])
@@ -226,6 +261,8 @@ def _chosen(
             if strikes is not None:
                 strikes.strike(exchange, verdict, choice, values, costs)
             return refuse(exchange, verdict)
+        if own is not None:
+            exchange.metered = True
         if charged is not None:
             if counting.has_places:
                 exchange.at_end += (charged.end,)
@@ -235,12 +272,12 @@ def _chosen(
     return check
 
 
-def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: str) -> Counting:
+def _set(choice: tuple[tuple[Line | OwnQuota, str, str], ...], limits: Limits, endpoint: str) -> Counting:
     entries = [(scope, quotas_of(quota), line.kind) for line, quota, scope in choice]
     if not entries:
         raise ConfigError(f"{endpoint}: a set without limits would limit nothing.")
     try:
-        return limits.set_of(entries, [line.guard.on_store_error for line, _, _ in choice])
+        return limits.set_of(entries, [line.on_store_error for line, _, _ in choice])
     except ConfigError as error:
         raise ConfigError(f"{endpoint}: {error}") from None
 
@@ -310,10 +347,21 @@ def _settle_later(
                 else:
                     charged.settle(costs[entry] if failed else 0, entry)
 
-        exchange.at_status += (at_status,)
+        if exchange.sees_answer:
+            exchange.at_status += (at_status,)
+        else:
+            after_this_request(_tell(at_status))
     for entry, (line, _, _) in enumerate(asked):
         if callable(line.count):
             after_this_request(_judge(functools.partial(found, entry), line.count, costs[entry]))
+
+
+def _tell(at_status: Callable[[int], None]) -> Callable[[Any], Any]:
+    def tell(response: Any) -> Any:
+        at_status(response.status_code)
+        return response
+
+    return tell
 
 
 def _judge(found: Callable[[int], None], count: Callable[[Any], bool | int], cost: int) -> Callable[[Any], Any]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Entry = tuple[str, Sequence[Quota], str]
 """A scope, its quotas, and what the key is: ``"address"`` or ``"text"``."""
+OWN_SCOPE = "api_key"
+"""The scope of the quotas that API keys have of their own."""
 
 
 class Settling(Protocol):
@@ -111,7 +113,7 @@ class Limits:
         #: Who is refused at once.
         self.bans = Bans(settings, self._book, lambda: self.remote)
         #: Of an API key: what names its line, and its own quota. Handed over at start-up.
-        self.terms: Callable[[str], tuple[str, str | None]] = lambda key_id: (key_id, None)
+        self.terms: Callable[[str], tuple[str, str | None]] = _no_terms
 
     @property
     def store(self) -> LimitStore:
@@ -178,22 +180,37 @@ class Limits:
                 self._scopes[key] = f"{name}:{number}"
             return self._scopes[key]
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether there are API keys, which may have quotas of their own."""
+        return self.terms is not _no_terms
+
     def table(self, purpose: str) -> LimitStore:
         """A table of its own for *purpose*, of the same kind and size as the one for limits."""
         return self._open(purpose)
 
-    def meter(self, exchange: Exchange) -> Denied | None:
-        """Charges a request to the quota that its API key has of its own, if it has one."""
+    def own_quota(self, exchange: Exchange) -> tuple[str, str] | None:
+        """The line of the caller's API key and the quota that it has of its own; None if it has none, or if this
+        request was charged to it."""
         who = exchange.principal
-        if who is None or origin_of(who) != "api_key" or who.token_id is None:
+        if who is None or exchange.metered or origin_of(who) != "api_key" or who.token_id is None:
             return None
         line, quota = self.terms(who.token_id)
-        if quota is None:
+        return None if quota is None else (line, quota)
+
+    def meter(self, exchange: Exchange) -> Denied | None:
+        """Charges a request to the quota that its API key has of its own, if no limit of the view has."""
+        own = self.own_quota(exchange)
+        if own is None:
             return None
+        line, quota = own
         limit_set = self._of_quota(quota)
         verdict = limit_set.check((line,))
         exchange.limits += ((verdict, limit_set.policy),)
-        return None if verdict.admitted else refused(verdict)
+        if not verdict.admitted:
+            return refused(verdict)
+        exchange.metered = True
+        return None
 
     def set_of(self, entries: Sequence[Entry], on_error: Sequence[str] = ()) -> Counting:
         """Limits that are checked in one call.
@@ -270,7 +287,7 @@ class Limits:
         return self.set_of([(scope, quotas_of(quota), kind)])
 
     def _set_of_key(self, quota: str) -> Counting:
-        return self.set_of([("api_key", quotas_of(quota), "text")])
+        return self.set_of([(OWN_SCOPE, quotas_of(quota), "text")])
 
     def _open(self, purpose: str = "limits") -> LimitStore:
         url = self._settings.limit_store
@@ -332,6 +349,10 @@ def quotas_of(text: str) -> list[Quota]:
         return Quota.parse(text)
     except ValueError as error:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+
+
+def _no_terms(key_id: str) -> tuple[str, str | None]:
+    return key_id, None
 
 
 def _lease(text: str) -> float:
