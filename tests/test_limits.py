@@ -285,6 +285,17 @@ def test_a_guard_declared_anew_in_each_request_still_limits(make_app: App) -> No
     assert statuses(app, 5) == [200, 200, 429, 429, 429]
 
 
+def test_another_plan_begins_afresh_and_the_old_one_is_found_as_it_was(make_app: App) -> None:
+    app = make_app()
+    plans = ["1/hour"]
+    app.get("/")(limit(lambda: plans[0])(lambda: "ok"))
+    assert statuses(app, 2) == [200, 429]
+    plans[0] = "2/hour"
+    assert statuses(app, 3) == [200, 200, 429]
+    plans[0] = "1/hour"
+    assert statuses(app, 1) == [429]
+
+
 @pytest.mark.parametrize("what", ["store", "remote", "bans", "names"])
 def test_first_requests_at_once_have_one_place_to_count_in(
     make_app: App, monkeypatch: pytest.MonkeyPatch, what: str
