@@ -99,7 +99,7 @@ class Limits:
                 "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
                 "it out."
             )
-        #: For what is made when it is first needed: two first requests that come at once get one and the same.
+        # What is opened is opened once: two stores in memory would each admit the quota.
         self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
         self._ban_book: BanBook | None = None
@@ -139,12 +139,8 @@ class Limits:
         if server is None:
             server, written = without_lease(self._settings.limit_store or "")
             lease = lease if written is None else _lease(written)
-        return Remote(
-            server,
-            prefix=f"{self._settings.store_prefix}:limits",
-            timeout=self._settings.limit_store_timeout,
-            lease=lease,
-        )
+        prefix = f"{self._settings.store_prefix}:limits"
+        return Remote(server, prefix=prefix, timeout=self._settings.limit_store_timeout, lease=lease)
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""
