@@ -149,7 +149,7 @@ class RampartMiddleware:
         # Nobody can be banned before there are counters.
         if bans is not None and bans.ask is not None:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
-            if left:
+            if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, of a length that is a number below a billion.

@@ -151,7 +151,7 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
     def check(exchange: Exchange) -> Denied | None:
         values = tuple([read(exchange) for read in readers])
         if strikes is not None:
-            denied = strikes.banned(known, values)
+            denied = strikes.banned(exchange, known, values)
             if denied is not None:
                 return denied
         verdict = ask(values, cost)
@@ -182,7 +182,7 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         asked = [line for line, _, _ in choice]
         values = tuple([line.read(exchange) for line in asked])
         if strikes is not None:
-            denied = strikes.banned(choice, values)
+            denied = strikes.banned(exchange, choice, values)
             if denied is not None:
                 return denied
         costs = tuple([line.price() for line in asked])

@@ -8,9 +8,8 @@
 3. All workers of the host see it at the next request. Where counters are in a Redis, other hosts see it with the next
    limit that
    they ask there.
-4. Nobody is banned whose address cannot be read (strangers share it), nor a proxy of ``RAMPART_TRUSTED_PROXIES``, nor
-   who is in
-   ``RAMPART_BAN_EXEMPT``.
+4. Nobody is banned whose address cannot be read (strangers share it). A proxy of ``RAMPART_TRUSTED_PROXIES``, and who
+   is in ``RAMPART_BAN_EXEMPT``, is neither struck nor refused by any ban, also not by one of a neighbour's.
 
 Addresses and names are kept as keyed hashes. A ban is refused with 429 ``limit.banned`` and ``Retry-After``.
 
@@ -76,18 +75,33 @@ class Bans:
         wait = max(1, math.ceil(seconds))
         return Denied.of("limit.banned", "banned", headers=(("Retry-After", str(wait)),))
 
-    def refused_key(self, scope: str, key: str) -> Denied | None:
+    def exempts(self, exchange: Exchange) -> bool:
+        """Whether a request is refused by no ban, whoever brought that about.
+
+        Asked where a ban refuses, too: who is exempt may have neighbours that are not.
+        """
+        address = keys.address(exchange)
+        if address in self._proxies:
+            if not self._told_of_proxy:
+                self._told_of_proxy = True
+                _logger.warning(
+                    "A request came from a proxy of RAMPART_TRUSTED_PROXIES itself, so it is not banned. If clients "
+                    "come through it, put werkzeug's ProxyFix around the app."
+                )
+            return True
+        return address in self._exempt
+
+    def refused_key(self, exchange: Exchange, scope: str, key: str) -> Denied | None:
         """The refusal of a limit's key, if that is banned."""
         token = self.book.token("key", f"{len(scope)}:{scope}:{key}")
         left = self.book.banned_token(token) if token else 0.0
-        return self.refusal(left) if left else None
+        return self.refusal(left) if left and not self.exempts(exchange) else None
 
     def strike(self, exchange: Exchange, scope: str, penalty: Penalty, key: str, quota: str) -> None:
         """Counts a refusal by a limit of this *quota*; bans if it is one too many."""
-        address = keys.address(exchange)
-        if penalty.by != "key" and not self._may_be_banned(address):
+        if self.exempts(exchange):
             return
-        text = f"{len(scope)}:{scope}:{key}" if penalty.by == "key" else address
+        text = f"{len(scope)}:{scope}:{key}" if penalty.by == "key" else keys.address(exchange)
         kind: _Kind = penalty.by  # type: ignore[assignment]
         token = self.book.token(kind, text)
         if token is None:
@@ -170,14 +184,3 @@ class Bans:
                 self.book.ban(token, seconds)
             else:
                 self.book.lift(token)
-
-    def _may_be_banned(self, address: str) -> bool:
-        if address in self._proxies:
-            if not self._told_of_proxy:
-                self._told_of_proxy = True
-                _logger.warning(
-                    "A request came from a proxy of RAMPART_TRUSTED_PROXIES itself, so it is not banned. If clients "
-                    "come through it, put werkzeug's ProxyFix around the app."
-                )
-            return False
-        return address not in self._exempt

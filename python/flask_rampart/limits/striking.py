@@ -36,11 +36,11 @@ class Strikes:
         self._limits = limits
         self._found = functools.lru_cache(maxsize=_CHOICES)(self._set)
 
-    def banned(self, asked: Asked, keys: Sequence[str]) -> Denied | None:
+    def banned(self, exchange: Exchange, asked: Asked, keys: Sequence[str]) -> Denied | None:
         """The refusal of a key that is banned. Addresses were asked at the edge."""
         for (line, _, scope), key in zip(asked, keys, strict=True):
             if line.guard.penalty is not None and line.guard.penalty.by == "key":
-                denied = self._limits.bans.refused_key(scope, key)
+                denied = self._limits.bans.refused_key(exchange, scope, key)
                 if denied is not None:
                     return denied
         return None
