@@ -241,6 +241,28 @@ def test_a_key_is_banned_where_it_struck_wherever_it_comes_from(make_app: App, t
     assert look(app).status_code == 200
 
 
+@pytest.mark.parametrize("by", ["address", ("address",)])
+def test_a_key_that_is_an_address_is_banned_in_all_its_spellings(make_app: App, clock: Clock, by: Any) -> None:
+    app = make_app()
+    app.post("/login")(limit("2/second", by=by, ban="1 hour after 3 by key")(lambda: "ok"))
+    knock(app, 6, "2001:db8::1")
+    clock.advance(5)
+    assert knock(app, 1, "2001:db8::2")[0].json["code"] == "limit.banned"
+    assert knock(app, 1, "2001:db8:0:1::2")[0].status_code == 200
+
+
+@pytest.mark.parametrize("quota", ["60/minute burst 1", lambda: "60/minute burst 1"])
+def test_the_refusal_that_bans_says_how_long(make_app: App, quota: Any) -> None:
+    app = make_app()
+    app.post("/login")(limit(quota, ban="1 hour after 2")(lambda: "ok"))
+    assert [answer.headers.get("Retry-After") for answer in knock(app, 4)] == [None, "1", "3600", "3600"]
+
+
+def test_the_refusal_that_bans_a_scanner_says_how_long(make_app: App) -> None:
+    app = make_app(RAMPART_LIMITS="60/minute burst 1", RAMPART_LIMITS_BAN="1 hour after 2")
+    assert [answer.headers.get("Retry-After") for answer in knock(app, 4)] == [None, "1", "3600", "3600"]
+
+
 def test_a_header_that_anybody_can_write_bans_nobody_else(login: App) -> None:
     # fastapi-guard (CVE-2025-46814): a forged X-Forwarded-For banned, or freed, whom it named.
     app = login()
@@ -286,13 +308,14 @@ def test_strikes_of_many_processes_are_counted_exactly(tmp_path: Path) -> None:
         import sys
         from flask_rampart._native import BanBook, Clock, LimitStore
         book = BanBook(LimitStore.shared(sys.argv[1], "t", Clock.system()))
-        print(sum(book.strike("login", "0" * 32, 1000, 600.0, 0.0, 0.0) is not None for _ in range(1000)))
+        print(sum(book.strike("login", "0" * 32, 4001, 600.0, 900.0, 900.0) is not None for _ in range(1000)))
     """
     words = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "shared")]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     bans = [int(process.communicate(timeout=60)[0]) for process in processes]
-    # A ban of no length: each thousandth strike bans, and counting goes on.
-    assert sum(bans) == 4
+    assert sum(bans) == 0
+    book = BanBook(LimitStore.shared(str(tmp_path / "shared"), "t", Clock.system()))
+    assert book.strike("login", "0" * 32, 4001, 600.0, 900.0, 900.0) == (900.0, 1)
 
 
 def test_all_workers_see_a_ban_and_its_end_at_once(tmp_path: Path, clock: Clock) -> None:
@@ -367,7 +390,11 @@ def test_a_penalty_says_what_it_means(text: str, penalty: Penalty) -> None:
         ("15 minutes after 3 groving", "Did you mean growing"),
         ("15 minutes after 3 growing to 1 minute", "less than it begins"),
         ("15 minutes after 3 by adress", "Did you mean address"),
-        ("99 weeks after 3 by key by key", "left over"),
+        (
+            "99 weeks after 3 by key by key",
+            "'by' is left over where it stands: the order is after, in, growing, to, by",
+        ),
+        ("1 hour after 3 by key growing", "'growing' is left over where it stands: the order is after, in"),
         ("9999 weeks after 3", "ten years"),
     ],
 )

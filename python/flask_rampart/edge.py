@@ -195,9 +195,9 @@ class RampartMiddleware:
     def _over(self, exchange: Exchange, verdict: Verdict) -> Denied:
         announce(exchange, verdict, enforced=True)
         penalty = self.policy.penalty
-        if penalty is not None and self._bans is not None:
-            self._bans.strike(exchange, "application", penalty, "", verdict.violated or "")
-        return refused(verdict)
+        if penalty is None or self._bans is None:
+            return refused(verdict)
+        return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         limits = self._limits

@@ -159,9 +159,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check | None
             exchange.limits += ((verdict, policy),)
         if verdict.admitted:
             return None
-        if strikes is not None:
-            strikes.strike(exchange, verdict, known, values, costs)
-        return _refuse(exchange, verdict)
+        banned = strikes.strike(exchange, verdict, known, values, costs) if strikes is not None else 0.0
+        return _refuse(exchange, verdict, banned)
 
     return check
 
@@ -194,9 +193,8 @@ def _chosen(lines: Sequence[Line], limits: Limits, endpoint: str) -> Check:
         if not verdict.admitted or asked[verdict.entry].told:
             exchange.limits += ((verdict, counting.policy),)
         if not verdict.admitted:
-            if strikes is not None:
-                strikes.strike(exchange, verdict, choice, values, costs)
-            return _refuse(exchange, verdict)
+            banned = strikes.strike(exchange, verdict, choice, values, costs) if strikes is not None else 0.0
+            return _refuse(exchange, verdict, banned)
         if charged is not None:
             if counting.has_places:
                 exchange.at_end += (charged.end,)
@@ -216,9 +214,9 @@ def _set(choice: tuple[tuple[Line, str, str], ...], limits: Limits, endpoint: st
         raise ConfigError(f"{endpoint}: {error}") from None
 
 
-def _refuse(exchange: Exchange, verdict: Verdict) -> Denied:
+def _refuse(exchange: Exchange, verdict: Verdict, banned: float = 0.0) -> Denied:
     announce(exchange, verdict, enforced=True)
-    return refused(verdict)
+    return refused(verdict, banned)
 
 
 def _report(line: Line, limits: Limits, endpoint: str) -> Check:

@@ -21,9 +21,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from .._native import BanBook
+from .._native import BanBook, client_key
 from ..config import Settings
 from ..errors import Denied
 from ..signals import banned, emit
@@ -53,8 +53,8 @@ class Bans:
         self._remote = remote
         self._exempt = Networks(settings.ban_exempt)
         self._proxies = Networks(network for network in settings.trusted_proxies if network != "unix")
+        self._ipv6_prefix = settings.ipv6_prefix
         self._told_of_proxy = False
-        self._told_of_room = False
         #: Seconds for which an address is banned. None until there are counters: then nobody can be.
         self.ask: Callable[[str], float] | None = None
         self._book: BanBook | None = None
@@ -91,24 +91,30 @@ class Bans:
             return True
         return address in self._exempt
 
-    def refused_key(self, exchange: Exchange, scope: str, key: str) -> Denied | None:
-        """The refusal of a limit's key, if that is banned."""
-        token = self.book.token("key", f"{len(scope)}:{scope}:{key}")
+    def refused_key(self, exchange: Exchange, scope: str, by: Any, key: str) -> Denied | None:
+        """The refusal of a limit's key, if that is banned.
+
+        :param by: as the limit says.
+        """
+        text = self._key(exchange, scope, by, key)
+        token = self.book.token("key", text) if text else None
         left = self.book.banned_token(token) if token else 0.0
         return self.refusal(left) if left and not self.exempts(exchange) else None
 
-    def strike(self, exchange: Exchange, scope: str, penalty: Penalty, key: str, quota: str) -> None:
-        """Counts a refusal by a limit of this *quota*; bans if it is one too many."""
+    def strike(
+        self, exchange: Exchange, scope: str, penalty: Penalty, quota: str, by: Any = "address", key: str = ""
+    ) -> float:
+        """Counts a refusal by a limit of this *quota*; bans if it is one too many, and says for how many seconds."""
         if self.exempts(exchange):
-            return
-        text = f"{len(scope)}:{scope}:{key}" if penalty.by == "key" else keys.address(exchange)
+            return 0.0
+        text = self._key(exchange, scope, by, key) if penalty.by == "key" else keys.address(exchange)
         kind: _Kind = penalty.by  # type: ignore[assignment]
-        token = self.book.token(kind, text)
+        token = self.book.token(kind, text) if text else None
         if token is None:
-            return
+            return 0.0
         struck = self.book.strike(scope, token, penalty.after, penalty.within, penalty.length, penalty.longest)
         if struck is None:
-            return
+            return 0.0
         seconds, level = struck
         _logger.warning(
             "Banned by %s for %d s (ban number %d): %s was exceeded too often, at last by request %s to %s.",
@@ -132,6 +138,7 @@ class Bans:
                 level=level,
             )
         self._tell(token, seconds)
+        return seconds
 
     def ban(self, kind: _Kind, text: str, seconds: float) -> bool:
         """Bans by hand. False if there is no room, or *text* is no address."""
@@ -160,6 +167,17 @@ class Bans:
         token = self.book.token(kind, text)
         return self.book.banned_token(token) if token else 0.0
 
+    def _key(self, exchange: Exchange, scope: str, by: Any, key: str) -> str:
+        """What bans a limit's key; empty if all share it whose address cannot be read, and nothing else is known."""
+        parts = keys.parts(by)
+        address = client_key(keys.address(exchange), self._ipv6_prefix)
+        if parts == ("address",):
+            # One client in all spellings, as the limit counts it.
+            return key_text(scope, address) if address else ""
+        if not address and all(_is_nobody(part, text) for part, text in zip(parts, _texts(parts, key), strict=True)):
+            return ""
+        return key_text(scope, key)
+
     def _tell(self, token: str, seconds: float) -> None:
         remote = self._remote()
         if remote is None:
@@ -184,3 +202,25 @@ class Bans:
                 self.book.ban(token, seconds)
             else:
                 self.book.lift(token)
+
+
+def key_text(scope: str, key: str) -> str:
+    """What is banned when a limit's key is: it, and at that limit alone."""
+    return f"{len(scope)}:{scope}:{key}"
+
+
+def _is_nobody(part: Any, text: str) -> bool:
+    """Whether a part of a key says nothing of who it is, where the address cannot be read."""
+    return part in ("address", "global") or text == "address:"
+
+
+def _texts(parts: tuple[Any, ...], key: str) -> list[str]:
+    """A key's parts, as ``keys.reader`` puts them together: each with its length."""
+    if len(parts) == 1:
+        return [key]
+    found = []
+    for _ in parts:
+        length, _, rest = key.partition(":")
+        found.append(rest[: int(length)])
+        key = rest[int(length) :]
+    return found

@@ -40,15 +40,16 @@ class Strikes:
         """The refusal of a key that is banned. Addresses were asked at the edge."""
         for (line, _, scope), key in zip(asked, keys, strict=True):
             if line.guard.penalty is not None and line.guard.penalty.by == "key":
-                denied = self._limits.bans.refused_key(exchange, scope, key)
+                denied = self._limits.bans.refused_key(exchange, scope, line.guard.by, key)
                 if denied is not None:
                     return denied
         return None
 
     def strike(
         self, exchange: Exchange, verdict: Verdict, asked: Asked, keys: Sequence[str], costs: Sequence[int]
-    ) -> None:
-        """Counts a refusal, if it is one of those that ban."""
+    ) -> float:
+        """Counts a refusal, if it is one of those that ban. For how many seconds it has banned."""
+        banned = 0.0
         for entry in verdict.refusing:
             line, quota, scope = asked[entry]
             penalty = line.guard.penalty
@@ -56,7 +57,9 @@ class Strikes:
                 continue
             if line.count != "all" and self._has_room(line, quota, scope, keys[entry], costs[entry]):
                 continue
-            self._limits.bans.strike(exchange, scope, penalty, keys[entry], quota)
+            seconds = self._limits.bans.strike(exchange, scope, penalty, quota, line.guard.by, keys[entry])
+            banned = max(banned, seconds)
+        return banned
 
     def found(self, line: Line, quota: str, scope: str, key: str, cost: int) -> None:
         """Notes that a request was found to count."""
