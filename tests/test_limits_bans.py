@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from flask import Flask, request
 
 from flask_rampart import Clock, ConfigError, limit, require, signals
@@ -22,7 +21,6 @@ from flask_rampart._native import BanBook, LimitStore
 from flask_rampart.limits.penalties import Penalty, duration
 
 from .conftest import bearer
-from .servers import Redis
 
 App = Callable[..., Flask]
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -328,27 +326,6 @@ def test_all_workers_see_a_ban_and_its_end_at_once(tmp_path: Path, clock: Clock)
     assert other.lift(token)
     assert one.banned("192.0.2.1") == 0.0
     assert not one.lift(token)
-
-
-def test_other_hosts_see_a_ban_with_the_next_limit_that_they_ask(
-    login: App, redis_server: Redis, tmp_path: Path
-) -> None:
-    redis.Redis.from_url(redis_server.url).flushall()
-    shared = {"RAMPART_LIMIT_STORE": redis_server.url, "SECRET_KEY": "k" * 32, "RAMPART_LIMITS": "1000/hour"}
-    # Under `testing`, each app has host memory of its own, as two hosts have.
-    here, there = login(TESTING=True, **shared), login(TESTING=True, **shared)
-    assert look(there).status_code == 200
-    knock(here, 8)
-    assert look(here).json["code"] == "limit.banned"
-    look(there, "192.0.2.9")
-    assert look(there).json["code"] == "limit.banned"
-    from flask_rampart.limits import Limits
-
-    assert there.extensions["rampart"].services[Limits].bans.lift("address", "192.0.2.1")
-    look(here, "192.0.2.9")
-    assert look(here).status_code == 200
-    for key in redis.Redis.from_url(redis_server.url).scan_iter():
-        assert b"192.0.2" not in key
 
 
 def test_a_ban_is_told_to_the_log_and_to_who_listens_and_names_nobody(

@@ -18,9 +18,10 @@ It trusts ``REMOTE_ADDR``: behind a proxy that nobody tells it of, everybody is 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._native import BanBook, client_key
@@ -29,14 +30,16 @@ from ..errors import Denied
 from ..signals import banned, emit
 from . import keys
 from .networks import Networks
-from .penalties import Penalty
-from .remote import Remote, RemoteAway
+from .penalties import LONGEST, Penalty
+from .remote import Change, Hearing, Remote, RemoteAway
 
 if TYPE_CHECKING:
     from ..exchange import Exchange
 
 _logger = logging.getLogger("flask_rampart")
 _Kind = Literal["address", "network", "key"]
+#: Seconds by which a ban that comes back from the store may last longer for its way: not prolonged for that.
+_ECHO = 1.0
 
 
 class Bans:
@@ -67,7 +70,7 @@ class Bans:
             self.ask = self._book.banned
             remote = self._remote()
             if remote is not None:
-                remote.bans_changed = self._sync
+                remote.bans_changed = Hearing(remote, self._hear, remote.forget_reading).wake
         return self._book
 
     def refusal(self, seconds: float) -> Denied:
@@ -159,7 +162,10 @@ class Bans:
         was = self.book.lift(token)
         remote = self._remote()
         if remote is not None:
-            was = remote.lift(token) or was
+            change, was_there = remote.lift(token)
+            # Other workers of this host need not end it again: it may have begun anew meanwhile.
+            self._is_new(change)
+            was = was or was_there
         return was
 
     def left(self, kind: _Kind, text: str) -> float:
@@ -188,20 +194,23 @@ class Bans:
             # This host has it; the others will have their own reasons.
             return
 
-    def _sync(self) -> None:
-        remote = self._remote()
-        if remote is None:
-            return
-        try:
-            theirs = remote.bans()
-        except RemoteAway:
-            remote.bans_seen = -1
-            return
-        for token, seconds in theirs.items():
-            if seconds > 0:
-                self.book.ban(token, seconds)
-            else:
-                self.book.lift(token)
+    def _hear(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            # Whoever else writes there may have written anything.
+            with contextlib.suppress(ValueError):
+                if change.left < 0:
+                    if self._is_new(change):
+                        self.book.lift(change.token)
+                elif change.left > self.book.banned_token(change.token) + _ECHO:
+                    self.book.ban(change.token, min(change.left, LONGEST))
+
+    def _is_new(self, end: Change) -> bool:
+        """Whether this host has not heard of the end of a ban before."""
+        mark = self.book.token("key", f"end {end.number} of {end.token}")
+        if mark is None or self.book.banned_token(mark):
+            return False
+        self.book.ban(mark, min(-end.left, LONGEST))
+        return True
 
 
 def key_text(scope: str, key: str) -> str:

@@ -14,7 +14,7 @@ from ..config import nearest
 from ..errors import ConfigError
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
-_LONGEST = 10 * 366 * 86400
+LONGEST = 10 * 366 * 86400
 _GROWN = 30 * 86400
 _WORDS = ("after", "in", "growing", "to", "by")
 _BY = ("address", "network", "key")
@@ -106,7 +106,7 @@ class _Words:
         unit = _UNITS.get(word.removesuffix("s"))
         if unit is None:
             raise self.wrong(f"{word or 'nothing'!r} is not a unit of time.{nearest(word, tuple(_UNITS))}".rstrip("."))
-        if count * unit > _LONGEST:
+        if count * unit > LONGEST:
             raise self.wrong("ten years is the longest")
         return count * unit
 
