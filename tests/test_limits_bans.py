@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from flask_rampart import Clock, ConfigError, limit, require, signals
+from flask_rampart import Clock, ConfigError, Rampart, limit, require, signals
 from flask_rampart._native import BanBook, LimitStore
+from flask_rampart.limits import Limits
 from flask_rampart.limits.penalties import Penalty, duration
 
 from .conftest import bearer
@@ -386,3 +387,31 @@ def test_what_refuses_nobody_bans_nobody() -> None:
     with pytest.raises(ConfigError, match="text such as"):
         limit("5/minute", ban=900)  # type: ignore[arg-type]
     assert duration("2 hours") == 2 * HOUR
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_a_worker_that_has_just_begun_refuses_who_is_banned(clock: Clock, tmp_path: Path, protect: bool) -> None:
+    def worker() -> Flask:
+        app = Flask("worker")
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE=f"shm://{tmp_path}/shared")
+        rampart = Rampart(app, clock=clock)
+        app.get("/")(limit("100/hour")(lambda: "ok") if not protect else lambda: "ok")
+        if protect:
+            rampart.protect(app, limit("100/hour"))
+        return app
+
+    first = worker()
+    assert look(first).status_code == 200
+    assert first.extensions["rampart"].services[Limits].bans.ban("address", "192.0.2.1", 600)
+    second = worker()
+    assert look(second).status_code == 429
+    assert look(second, "192.0.2.2").status_code == 200
+
+
+def test_an_app_without_limits_opens_no_table(clock: Clock, tmp_path: Path) -> None:
+    app = Flask("worker")
+    app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE=f"shm://{tmp_path}/shared")
+    Rampart(app, clock=clock)
+    app.get("/")(lambda: "ok")
+    assert look(app).status_code == 200
+    assert not (tmp_path / "shared").exists()

@@ -165,6 +165,18 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
         return admit
 
 
+def is_limited(state: AppState) -> bool:
+    """Whether an app has any limits, of its views or of all."""
+    views = state.app.view_functions
+    return state.settings.limits is not None or any(
+        isinstance(guard, limit)
+        for rule in state.app.url_map.iter_rules()
+        if rule.endpoint in views
+        for method in rule.methods or ()
+        for guard, _ in state.guards_of(rule.endpoint, method)
+    )
+
+
 def _one_of(name: str, value: object, known: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in known:
         raise ConfigError(f"limit({name}={value!r}): one of {', '.join(map(repr, known))}.{nearest(str(value), known)}")
