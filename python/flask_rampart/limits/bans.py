@@ -94,6 +94,10 @@ class Bans:
             return True
         return address in self._exempt
 
+    def is_exempt(self, address: str) -> bool:
+        """Whether an address is refused by no ban."""
+        return address in self._proxies or address in self._exempt
+
     def refused_key(self, exchange: Exchange, scope: str, by: Any, key: str) -> Denied | None:
         """The refusal of a limit's key, if that is banned.
 
@@ -120,10 +124,11 @@ class Bans:
             return 0.0
         seconds, level = struck
         _logger.warning(
-            "Banned by %s for %d s (ban number %d): %s was exceeded too often, at last by request %s to %s.",
+            "Banned by %s for %d s (ban number %d, id %s): %s was exceeded too often, at last by request %s to %s.",
             penalty.by,
             seconds,
             level,
+            token,
             quota,
             exchange.id,
             exchange.route or "no route",
@@ -144,29 +149,46 @@ class Bans:
         return seconds
 
     def ban(self, kind: _Kind, text: str, seconds: float) -> bool:
-        """Bans by hand. False if there is no room, or *text* is no address."""
+        """Bans by hand. False if there is no room, or *text* is no address.
+
+        :raises RemoteAway: if other hosts cannot be told. This one has it all the same.
+        """
         token = self.book.token(kind, text)
         if token is None or not self.book.ban(token, seconds):
             return False
-        self._tell(token, seconds)
+        remote = self._remote()
+        if remote is not None:
+            remote.ban(token, seconds)
         return True
 
     def lift(self, kind: _Kind, text: str) -> bool:
         """Ends a ban. Says whether there was one.
 
-        :raises RemoteAway: if other hosts cannot be told.
+        :raises RemoteAway: if other hosts cannot be told. Here it has ended all the same.
         """
-        token = self.book.token(kind, text)
-        if token is None:
-            return False
-        was = self.book.lift(token)
+        token = self.id_of(kind, text)
+        return False if token is None else self.lift_all([token])
+
+    def id_of(self, kind: _Kind, text: str) -> str | None:
+        """The id of a ban, as the log says it; None for what is no address."""
+        return self.book.token(kind, text)
+
+    def lift_all(self, tokens: Sequence[str]) -> bool:
+        """Ends bans by their ids, whatever is banned. Says whether there was any.
+
+        :raises ValueError: unless each is 32 hexadecimal digits.
+        :raises RemoteAway: if other hosts cannot be told. Here they have ended all the same.
+        """
+        tokens = [token.lower() for token in tokens]
+        were = [self.book.lift(token) for token in tokens]
         remote = self._remote()
         if remote is not None:
-            change, was_there = remote.lift(token)
-            # Other workers of this host need not end it again: it may have begun anew meanwhile.
-            self._is_new(change)
-            was = was or was_there
-        return was
+            for token in tokens:
+                change, was = remote.lift(token)
+                # Other workers of this host need not end it again: it may have begun anew meanwhile.
+                self._is_new(change)
+                were.append(was)
+        return any(were)
 
     def left(self, kind: _Kind, text: str) -> float:
         """Seconds for which it is banned."""
