@@ -3,11 +3,9 @@
 1. Each refusal by a limit that has ``ban=`` is a strike; so many within a time ban. While it is banned, nothing is
    counted.
 2. A ban by address or network is asked at the edge, before Flask, for the whole application; one by key is asked by
-   the limits
-   of that view, before they count.
-3. All workers of the host see it at the next request. Where counters are in a Redis, other hosts see it with the next
-   limit that
-   they ask there.
+   the limits of that view, before they count.
+3. All workers of the host see it at the next request. Where counters are in a Redis, other hosts hear of it within
+   about a second of the next limit that they ask there, outside of requests.
 4. Nobody is banned whose address cannot be read (strangers share it). A proxy of ``RAMPART_TRUSTED_PROXIES``, and who
    is in ``RAMPART_BAN_EXEMPT``, is neither struck nor refused by any ban, also not by one of a neighbour's.
 
