@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -293,3 +296,43 @@ def test_bans_that_are_kept_for_others_are_bounded_and_the_first_to_end_go_first
         changes(server, now, "lift", name, 1000, script=small)
     assert server.zrange(KEYS[2], 0, -1) == [b"2", b"0"]
     assert server.zrange(KEYS[3], 0, -1) == [b"0", b"2"]
+
+
+def test_greenlets_hear_too_and_none_waits_for_it(redis_server: Redis, server: Any) -> None:
+    program = """
+        import sys, time
+        from gevent import monkey; monkey.patch_all()
+        import gevent
+        from flask import Flask
+        from flask_rampart import Rampart
+        from flask_rampart.limits import Limits
+
+        def host():
+            app = Flask("host")
+            app.config.update(RAMPART_LIMIT_STORE=sys.argv[1], RAMPART_LIMITS="1000/hour", SECRET_KEY="k" * 32,
+                              RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE_TIMEOUT=2, TESTING=True)
+            Rampart(app)
+            return app
+
+        here, there = host(), host()
+        here.extensions["rampart"].services[Limits].bans.ban("address", "192.0.2.1", 600)
+
+        def look(address):
+            return there.test_client().get("/", environ_base={"REMOTE_ADDR": address}).status_code
+
+        jobs = [gevent.spawn(look, "198.51.100.1") for _ in range(20)]
+        gevent.joinall(jobs, raise_error=True)
+        end = time.monotonic() + 10
+        while look("192.0.2.1") != 429:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        print({job.value for job in jobs})
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), redis_server.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{404}\n", "")
