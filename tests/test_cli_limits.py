@@ -142,15 +142,15 @@ def test_a_tenant_is_looked_up_to_the_letter(app: Flask, token: Callable[..., st
 def test_an_address_is_banned_and_let_in_again_while_the_workers_run(app: Flask) -> None:
     client = app.test_client()
     assert client.get("/nothing").status_code == 404
-    assert run(app, "ban", "127.0.0.1", "--for", "1 hour") == (
-        0,
-        "127.0.0.1 is refused for 3600 s, from the next request on.\n",
-    )
+    code, said = run(app, "ban", "127.0.0.1", "--for", "1 hour")
+    assert (code, said.partition(";")[0]) == (0, "127.0.0.1 is refused for 3600 s, from the next request on")
     refused = client.get("/nothing")
     assert (refused.json["code"], refused.headers["Retry-After"]) == ("limit.banned", "3600")
     assert "Banned for 3600 s." in run(app, "limits", "--address", "127.0.0.1")[1]
-    assert run(app, "unban", "127.0.0.1") == (0, "127.0.0.1 is banned no more.\n")
-    assert run(app, "unban", "127.0.0.1") == (0, "127.0.0.1 was not banned.\n")
+    assert [run(app, "unban", "127.0.0.1")[1].splitlines()[0].partition(" in /")[0] for _ in range(2)] == [
+        "127.0.0.1 is banned no more.",
+        "127.0.0.1 was not banned",
+    ]
     assert client.get("/nothing").status_code == 404
 
 

@@ -29,6 +29,7 @@ from .counters import Limits as Limits
 from .counters import application_limits as application_limits
 from .counters import application_penalty as application_penalty
 from .counters import quotas_of as quotas_of
+from .decorator import is_limited as is_limited
 from .decorator import limit as limit
 from .decorator import unlimited as unlimited
 from .networks import Networks as Networks

@@ -67,6 +67,7 @@ class Line:
         self.quota = guard.quota
         self.cost = guard.cost
         self.count = guard.count
+        self.by = guard.by
         self.penalty = guard.penalty
         self.on_store_error = guard.on_store_error
         self._methods = methods if guard.methods is None else methods | guard.methods
@@ -113,6 +114,7 @@ class Line:
 class OwnQuota:
     """The quota that the caller's API key has of its own, asked together with the limits of a view."""
 
+    by = "api_key"
     kind = "text"
     told = True
     count = "all"
@@ -206,7 +208,7 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str, metered: bool) 
             return chosen(exchange)
         values = tuple([read(exchange) for read in readers])
         if strikes is not None:
-            denied = strikes.banned(known, values)
+            denied = strikes.banned(exchange, known, values)
             if denied is not None:
                 return denied
         verdict = ask(values, cost)
@@ -214,9 +216,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str, metered: bool) 
             exchange.limits += ((verdict, policy),)
         if verdict.admitted:
             return None
-        if strikes is not None:
-            strikes.strike(exchange, verdict, known, values, costs)
-        return _refuse(exchange, verdict)
+        banned = strikes.strike(exchange, verdict, known, values, costs) if strikes is not None else 0.0
+        return _refuse(exchange, verdict, banned)
 
     return check
 
@@ -225,7 +226,7 @@ def _chosen(
     lines: Sequence[Line],
     limits: Limits,
     endpoint: str,
-    refuse: Callable[[Exchange, Verdict], Denied | None],
+    refuse: Callable[[Exchange, Verdict, float], Denied | None],
     *,
     metered: bool = False,
 ) -> Check:
@@ -248,7 +249,7 @@ def _chosen(
         asked = [line for line, _, _ in choice]
         values = tuple([line.read(exchange) for line in asked])
         if strikes is not None:
-            denied = strikes.banned(choice, values)
+            denied = strikes.banned(exchange, choice, values)
             if denied is not None:
                 return denied
         costs = tuple([line.price() for line in asked])
@@ -260,9 +261,8 @@ def _chosen(
         if not verdict.admitted or asked[verdict.entry].told:
             exchange.limits += ((verdict, counting.policy),)
         if not verdict.admitted:
-            if strikes is not None:
-                strikes.strike(exchange, verdict, choice, values, costs)
-            return refuse(exchange, verdict)
+            banned = strikes.strike(exchange, verdict, choice, values, costs) if strikes is not None else 0.0
+            return refuse(exchange, verdict, banned)
         if own is not None:
             exchange.metered = True
         if charged is not None:
@@ -284,9 +284,9 @@ def _set(choice: tuple[tuple[Line | OwnQuota, str, str], ...], limits: Limits, e
         raise ConfigError(f"{endpoint}: {error}") from None
 
 
-def _refuse(exchange: Exchange, verdict: Verdict) -> Denied:
+def _refuse(exchange: Exchange, verdict: Verdict, banned: float = 0.0) -> Denied:
     announce(exchange, verdict, enforced=True)
-    return refused(verdict)
+    return refused(verdict, banned)
 
 
 def _report(line: Line, limits: Limits, endpoint: str) -> Check:
@@ -312,7 +312,7 @@ def _report(line: Line, limits: Limits, endpoint: str) -> Check:
     return check
 
 
-def _would_refuse(exchange: Exchange, verdict: Verdict) -> None:
+def _would_refuse(exchange: Exchange, verdict: Verdict, banned: float) -> None:
     current_app.logger.warning(
         "A limit in report mode would have refused the request %s: %s at %s.",
         exchange.id,

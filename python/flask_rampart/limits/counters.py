@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import math
 import os
-import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -373,10 +372,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def _private_directory() -> str:
-    """A directory of this user's own, the same for all workers. The native store checks owner and mode."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return str(Path(runtime) / "flask-rampart")
+    """A directory of this user's own, the same for all workers. The native store checks owner and mode.
+
+    No variable of the environment says where: a service's differs from that of a shell, whose commands would work on
+    another table.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - the native store refuses what is not ours there
-    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108 - as above
     return str(base / f"flask-rampart-{os.geteuid()}")

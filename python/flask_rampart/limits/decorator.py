@@ -53,7 +53,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         ``"closed"`` refuses with 503.
     :param ban: such as ``"15 minutes after 3"``: who was refused so often is refused at once, at the edge, for so
         long; see
-        ``docs/bans.md``.
+        ``docs/bans.md``. If it does not say by what, by address where *by* has the address in it, else by key.
     :raises ConfigError: at import, if something here cannot be meant.
 
     The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
@@ -101,7 +101,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.mode = mode
         self.on_store_error = on_store_error
         self.ban = ban
-        self.penalty = None if ban is None else Penalty.read(ban)
+        self.penalty = None if ban is None else _penalty(ban, by)
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
         self.stage = Stage.ARRIVAL if keys.at_arrival(self.by) else Stage.QUOTA
@@ -183,6 +183,18 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
         return admit
 
 
+def is_limited(state: AppState) -> bool:
+    """Whether an app has any limits, of its views or of all."""
+    views = state.app.view_functions
+    return state.settings.limits is not None or any(
+        isinstance(guard, limit)
+        for rule in state.app.url_map.iter_rules()
+        if rule.endpoint in views
+        for method in rule.methods or ()
+        for guard, _ in state.guards_of(rule.endpoint, method)
+    )
+
+
 def _one_of(name: str, value: object, known: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in known:
         raise ConfigError(f"limit({name}={value!r}): one of {', '.join(map(repr, known))}.{nearest(str(value), known)}")
@@ -201,6 +213,17 @@ def _checked_methods(methods: Any) -> frozenset[str] | None:
     if not words:
         raise ConfigError("limit(methods=()) would count nothing. Leave it out to count all.")
     return frozenset(words)
+
+
+def _penalty(ban: str, by: Any) -> Penalty:
+    parts = keys.parts(by)
+    if all(part == "global" for part in parts):
+        raise ConfigError(
+            "limit(by='global', ban=...) would ban whoever comes last, for what all others have spent. "
+            "Leave ban out, or count by address as well."
+        )
+    # Where others can spend what a key has, its own address would be banned for it.
+    return Penalty.read(ban, by="address" if "address" in parts else "key")
 
 
 def _exempt(unless: Any) -> Networks | Callable[[], bool] | None:

@@ -36,21 +36,25 @@ class Strikes:
         self._limits = limits
         self._found = functools.lru_cache(maxsize=_CHOICES)(self._set)
 
-    def banned(self, asked: Asked, keys: Sequence[str]) -> Denied | None:
+    def banned(self, exchange: Exchange, asked: Asked, keys: Sequence[str]) -> Denied | None:
         """The refusal of a key that is banned. Addresses were asked at the edge."""
         for (line, _, scope), key in zip(asked, keys, strict=True):
             if line.penalty is not None and line.penalty.by == "key":
-                denied = self._limits.bans.refused_key(scope, key)
+                denied = self._limits.bans.refused_key(exchange, scope, line.by, key)
                 if denied is not None:
                     return denied
         return None
 
     def strike(
         self, exchange: Exchange, verdict: Verdict, asked: Asked, keys: Sequence[str], costs: Sequence[int]
-    ) -> None:
-        """Counts a refusal, if it is one of those that ban. What could never pass was not tried too often."""
+    ) -> float:
+        """Counts a refusal, if it is one of those that ban: for how many seconds it has banned.
+
+        What could never pass was not tried too often.
+        """
+        banned = 0.0
         if not verdict.payable:
-            return
+            return banned
         for entry in verdict.refusing:
             line, quota, scope = asked[entry]
             penalty = line.penalty
@@ -58,7 +62,9 @@ class Strikes:
                 continue
             if line.count != "all" and self._has_room(line, quota, scope, keys[entry], costs[entry]):
                 continue
-            self._limits.bans.strike(exchange, scope, penalty, keys[entry], quota)
+            seconds = self._limits.bans.strike(exchange, scope, penalty, quota, line.by, keys[entry])
+            banned = max(banned, seconds)
+        return banned
 
     def found(self, line: Line | OwnQuota, quota: str, scope: str, key: str, cost: int) -> None:
         """Notes that a request was found to count."""
