@@ -102,6 +102,7 @@ class Limits:
         self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
         self._ban_book: BanBook | None = None
+        self._tables: dict[str, LimitStore] = {}
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
@@ -121,8 +122,20 @@ class Limits:
             with self._lock:
                 if self._store is None:
                     self._store = self._open()
-                    _stores.add(self)
         return self._store
+
+    def _apart(self, purpose: str) -> LimitStore:
+        """A table of its own, opened once: a flood of callers may fill the store."""
+        with self._lock:
+            if purpose not in self._tables:
+                self._tables[purpose] = self.table(purpose)
+                _stores.add(self)
+            return self._tables[purpose]
+
+    def forget_parent(self) -> None:
+        """To be called in a forked child."""
+        for table in list(self._tables.values()):
+            table.forget_parent()
 
     @property
     def remote(self) -> Remote | None:
@@ -227,7 +240,7 @@ class Limits:
         on_error = tuple(on_error or ("local",) * len(entries))
         if "local" in on_error:
             # Opened now, and not in an outage.
-            self.store  # noqa: B018
+            self._native(self.store, entries)
         local = functools.partial(self._local, tuple(entries))
         naming = self._native(self._names(), entries)
         shared = RemoteSet(remote, naming, local, on_error)
@@ -239,8 +252,11 @@ class Limits:
         return self._native(self.store, entries)
 
     def _native(self, store: LimitStore, entries: Sequence[Entry]) -> LimitSet:
+        has_places = any(quota.rule == "concurrent" for _, quotas, _ in entries for quota in quotas)
+        places = self._apart("places") if has_places and store is self._store else None
+        prefix = self._settings.ipv6_prefix
         try:
-            return LimitSet(store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
+            return LimitSet(store, list(entries), ipv6_prefix=prefix, windows=calendar.window, places=places)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -248,7 +264,7 @@ class Limits:
         with self._lock:
             if self._ban_book is None:
                 seed = None if self.remote is None else self._seed()
-                self._ban_book = BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+                self._ban_book = BanBook(self._apart("bans"), ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
             return self._ban_book
 
     def _names(self) -> LimitStore:
@@ -363,7 +379,7 @@ def _lease(text: str) -> float:
 
 def _renew() -> None:
     for limits in list(_stores):
-        limits.store.forget_parent()
+        limits.forget_parent()
 
 
 _stores: weakref.WeakSet[Limits] = weakref.WeakSet()
