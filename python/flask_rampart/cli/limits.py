@@ -58,6 +58,7 @@ def limits(
 ) -> None:
     rows = list(_rows(service))
     asked = any(word is not None for word in (address, principal, value))
+    away = _away(service) if asked else ""
     table: list[dict[str, Any]] = []
     for row in rows:
         told: dict[str, Any] = {"route": row.route, "methods": row.methods, "limit": row.quota, "by": row.by}
@@ -77,7 +78,8 @@ def limits(
     banned = service.bans.left("address", address) if address else 0.0
     banned = max(banned, service.bans.left("network", address) if address else 0.0)
     if as_json:
-        click.echo(json.dumps({"store": _store(service), "limits": table, "banned": round(banned)}, indent=2))
+        store = (service.store.path or "memory://") if away else _store(service)
+        click.echo(json.dumps({"store": store, "limits": table, "banned": round(banned)}, indent=2))
         return
     columns = ["route", "methods", "limit", "by", *(["left"] if asked else []), *(["ban"] if not asked else [])]
     lines = [[name.upper() for name in columns]]
@@ -90,7 +92,10 @@ def limits(
     print_table(lines)
     if banned:
         click.echo(f"Banned for {round(banned)} s.")
-    click.echo(f"{len(table)} limits; counted in {_store(service)}")
+    if away:
+        click.echo(f"{len(table)} limits; {away}: what this host has counted since.")
+    else:
+        click.echo(f"{len(table)} limits; counted in {_store(service)}")
 
 
 @click.command("ban", help="Refuse an address, or a network of /24 or /48, for a while, everywhere.")
@@ -103,8 +108,11 @@ def ban(service: Limits, address: str, length: str) -> None:
         raise click.ClickException("this app limits nothing, so nothing would ask who is banned: set RAMPART_LIMITS.")
     seconds = read_duration(length)
     kind, text = _banned(address)
-    if not service.bans.ban(kind, text, seconds):
-        raise click.ClickException(f"{address!r} is no address, or there is no room to remember it.")
+    try:
+        if not service.bans.ban(kind, text, seconds):
+            raise click.ClickException(f"{address!r} is no address, or there is no room to remember it.")
+    except RemoteAway as away:
+        raise click.ClickException(f"{away}; this host refuses {address}, others have not heard of it.") from None
     click.echo(f"{address} is refused for {seconds} s, from the next request on.")
 
 
@@ -203,6 +211,16 @@ def _reachable(service: Limits) -> None:
         raise click.ClickException(
             "RAMPART_LIMIT_STORE is memory://: each worker has counters of its own, which no command can reach."
         )
+
+
+def _away(service: Limits) -> str:
+    """Why nothing is known of the counters that all hosts share; empty if they can be asked."""
+    try:
+        if service.remote is not None:
+            service.remote.bans()
+    except RemoteAway as away:
+        return str(away)
+    return ""
 
 
 def _store(service: Limits) -> str:

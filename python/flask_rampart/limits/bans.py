@@ -120,11 +120,16 @@ class Bans:
         self._tell(token, seconds)
 
     def ban(self, kind: _Kind, text: str, seconds: float) -> bool:
-        """Bans by hand. False if there is no room, or *text* is no address."""
+        """Bans by hand. False if there is no room, or *text* is no address.
+
+        :raises RemoteAway: if other hosts cannot be told. This one has it all the same.
+        """
         token = self.book.token(kind, text)
         if token is None or not self.book.ban(token, seconds):
             return False
-        self._tell(token, seconds)
+        remote = self._remote()
+        if remote is not None:
+            remote.ban(token, seconds)
         return True
 
     def lift(self, kind: _Kind, text: str) -> bool:
