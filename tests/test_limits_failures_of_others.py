@@ -86,6 +86,17 @@ def test_a_key_that_names_nobody_counts_by_address(make_app: App, empty: str | N
     assert statuses(app, 1, method="POST", environ_base={"REMOTE_ADDR": "192.0.2.9"}, **carried) == [200]
 
 
+@pytest.mark.parametrize("value", [None, "", " ", [], ["blue"], {"a": 1}, True])
+def test_a_claim_that_names_nobody_counts_by_address_and_not_all_together(
+    make_app: App, token: Sign, value: Any
+) -> None:
+    app = make_app()
+    app.get("/")(require()(limit("2/hour", by="claim:tenant")(lambda: "ok")))
+    who = bearer(token(iss="https://issuer.example", tenant=value))
+    assert statuses(app, 3, headers=who) == [200, 200, 429]
+    assert statuses(app, 1, headers=who, environ_base={"REMOTE_ADDR": "192.0.2.9"}) == [200]
+
+
 @pytest.mark.parametrize("value", [[], {}, ["a"], True, 1.5, {"a": 1}])
 def test_a_field_of_another_type_is_no_way_round(make_app: App, value: Any) -> None:
     app = make_app()
@@ -189,6 +200,31 @@ def test_a_view_that_answers_preflights_itself_is_limited_and_so_is_the_applicat
 
 
 # Counting
+
+
+def test_what_strikes_for_one_limit_does_not_strike_for_another(make_app: App) -> None:
+    # rack-attack#144: two filters shared one counter.
+    app = make_app()
+    app.get("/a")(limit("1/hour", ban="1 hour after 3 by key")(lambda: "ok"))
+    app.get("/b")(limit("1/hour", ban="1 hour after 3 by key")(lambda: "ok"))
+    codes = [
+        (app.test_client().get(path).get_json(silent=True) or {}).get("code")
+        for path in ("/a", "/a", "/a", "/b", "/b", "/b", "/b", "/b", "/a", "/a")
+    ]
+    exceeded, banned = "limit.exceeded", "limit.banned"
+    assert codes == [None, exceeded, exceeded, None, exceeded, exceeded, exceeded, banned, exceeded, banned]
+
+
+def test_two_apps_of_a_host_share_no_quota_and_two_workers_of_one_do(tmp_path: Any) -> None:
+    (tmp_path / "counters").mkdir(mode=0o700)
+    got = []
+    for name in ("shop", "shop", "bank"):
+        app = Flask(name, root_path=str(tmp_path))
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE=f"shm://{tmp_path}/counters")
+        Rampart(app)
+        app.add_url_rule("/", "view", limit("1/year")(lambda: "ok"))
+        got += statuses(app, 1)
+    assert got == [200, 429, 200]
 
 
 def test_what_the_day_refuses_costs_the_hour_nothing_and_the_other_way_round(make_app: App, clock: Clock) -> None:

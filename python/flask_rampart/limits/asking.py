@@ -63,7 +63,10 @@ class Line:
     def chosen(self, exchange: Exchange) -> tuple[str, str] | None:
         """The quota that counts this request, and the scope; None if it is not counted."""
         guard = self.guard
-        method = exchange.environ.get("REQUEST_METHOD", "")
+        # As Flask reads it, which runs a view for "post" too, and its GET for HEAD.
+        method = exchange.environ.get("REQUEST_METHOD", "").upper()
+        if method == "HEAD" and (guard.methods is None or method not in guard.methods):
+            method = "GET"
         if guard.methods is not None and method not in guard.methods:
             return None
         if guard.unless is not None and _exempt(guard.unless, exchange):

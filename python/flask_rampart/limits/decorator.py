@@ -42,7 +42,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         cannot overrun.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
-    :param methods: the methods that are counted; all, if not given.
+    :param methods: the methods that are counted; all, if not given. HEAD counts as the GET that answers it.
     :param per_method: whether each method has counters of its own.
     :param unless: networks (``"10.0.0.0/8"``) that are not limited, or a function without arguments that returns
         whether this request

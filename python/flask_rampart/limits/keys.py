@@ -162,8 +162,9 @@ def _claim(exchange: Exchange, name: str) -> Any:
     value: Any = None if who is None else who.claims
     for step in name.split("."):
         value = value.get(step) if isinstance(value, dict) else None
+    text = meant(value)
     # Two issuers may use one word for two tenants.
-    return None if value is None or who is None else f"{len(who.issuer or '')}:{who.issuer or ''}:{meant(value)}"
+    return None if who is None or not text else f"{len(who.issuer or '')}:{who.issuer or ''}:{text}"
 
 
 def _json(exchange: Exchange, name: str) -> Any:
