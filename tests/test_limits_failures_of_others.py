@@ -140,6 +140,42 @@ def test_writing_a_name_otherwise_makes_no_new_quota(make_app: App) -> None:
     assert [statuses(app, 1, method="POST", json={"email": name})[0] for name in names] == [200, 429, 429, 429, 429]
 
 
+ROTATING = [
+    [f"2001:db8:1:2::{n:x}" for n in range(1, 7)],
+    ["2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:DB8:1:2::1%eth0", "[2001:db8:1:2::7]:443", "2001:0db8:0001:0002::"],
+    ["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201", "0:0:0:0:0:ffff:c000:0201", "64:ff9b::192.0.2.1"],
+    ["192.0.2.1", "192.0.2.1:4711", "[::ffff:192.0.2.1]:4711", " 192.0.2.1 ", "::ffff:192.0.2.1%2"],
+    ["", "unknown", "unix:", "_hidden", "192.0.2.1, 192.0.2.2", "192.0.2.01"],
+]
+
+
+@pytest.mark.parametrize("addresses", ROTATING, ids=lambda addresses: addresses[-1])
+@pytest.mark.parametrize(
+    "by", ["address", ("address",), ("address", "json:email"), ("json:email", "address"), "principal"]
+)
+def test_one_client_is_one_in_every_key_that_has_its_address(make_app: App, addresses: list[str], by: Any) -> None:
+    # express-rate-limit#502, #667; actix-governor#47; AspNetCoreRateLimit#32; caddy-ext#4; Rapid-MLX#589; better-auth#7300.
+    app = make_app()
+    rampart = Rampart()
+
+    @app.post("/reserved")
+    def reserved() -> str:
+        rampart.reserve("3/hour", cost=1, by=by)
+        return "ok"
+
+    app.post("/")(limit("3/hour", by=by)(lambda: "ok"))
+    for path in ("/", "/reserved"):
+        got = [
+            statuses(app, 1, path, "POST", json={"email": "ada"}, environ_base={"REMOTE_ADDR": address})[0]
+            for address in addresses
+        ]
+        assert got == [200] * 3 + [429] * (len(addresses) - 3), path
+    # And another is another.
+    assert statuses(app, 1, method="POST", json={"email": "ada"}, environ_base={"REMOTE_ADDR": "2001:db8:1:3::1"}) == [
+        200
+    ]
+
+
 # When it is asked
 
 

@@ -90,7 +90,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.quota = quota
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
-        self.by = by
+        self.by = keys.alone(by)
         self.count = count
         self.cost = self._checked_cost(cost)
         self.scope = scope

@@ -77,6 +77,12 @@ def is_own(by: Any) -> bool:
     return any(callable(part) or part.partition(":")[0] not in ("global", "json", "form") for part in parts(by))
 
 
+def alone(by: Any) -> Any:
+    """A key of one part, without the tuple around it."""
+    found = parts(by)
+    return found[0] if len(found) == 1 else by
+
+
 def shown(by: Any) -> str:
     """The name of a key, the same in every worker."""
     names = [part if isinstance(part, str) else getattr(part, "__qualname__", "function") for part in parts(by)]
@@ -85,9 +91,14 @@ def shown(by: Any) -> str:
 
 def reader(by: Any, ipv6_prefix: int, limits: Limits) -> Reader:
     """What reads the key from a request."""
-    readers = tuple(_reader(part, ipv6_prefix, limits) for part in parts(by))
-    if len(readers) == 1:
-        return readers[0]
+    if not isinstance(by, (tuple, list)):
+        return _reader(by, ipv6_prefix, limits)
+
+    def client(exchange: Exchange) -> str:
+        # Where it is the whole key, the store does this: one client, however the address is written.
+        return client_key(address(exchange), ipv6_prefix)
+
+    readers = tuple(client if part == "address" else _reader(part, ipv6_prefix, limits) for part in parts(by))
 
     def combined(exchange: Exchange) -> str:
         found = [read(exchange) for read in readers]
