@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import after_this_request, current_app
 
-from .._native import Verdict
+from .._native import Verdict, client_key
 from ..declarations import declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
@@ -42,10 +42,11 @@ _CHOICES = 256
 class Line:
     """One limit of a view, ready to be asked."""
 
-    def __init__(self, guard: limit, scope: str, read: keys.Reader) -> None:
+    def __init__(self, guard: limit, scope: str, read: keys.Reader, ipv6_prefix: int) -> None:
         self.guard = guard
         self.scope = scope
         self.read = read
+        self._ipv6_prefix = ipv6_prefix
         self.kind = "address" if guard.by == "address" else "text"
         #: Whether what is left of it is nobody's secret: it is not told how many others have come.
         self.told = keys.is_own(guard.by)
@@ -82,6 +83,10 @@ class Line:
                 return None
         return quota, f"{self.scope}:{method}" if guard.per_method else self.scope
 
+    def banned_as(self, key: str) -> str:
+        """Whom a ban by key is of: one client, however its address is written. Empty if the address cannot be read."""
+        return client_key(key, self._ipv6_prefix) if self.kind == "address" else key
+
     def price(self) -> int:
         """What this request costs."""
         cost = whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
@@ -110,7 +115,8 @@ def bind(guards: Sequence[tuple[limit, str]], state: AppState, endpoint: str) ->
         if seated and _lifted(guard, state, endpoint):
             continue
         scope = limits.scope(guard, endpoint, place, nth, seated=seated)
-        lines.append(Line(guard, scope, keys.reader(guard.by, state.settings.ipv6_prefix, limits)))
+        prefix = state.settings.ipv6_prefix
+        lines.append(Line(guard, scope, keys.reader(guard.by, prefix, limits), prefix))
     checks = [_check([line for line in lines if line.guard.mode == "enforce"], limits, endpoint)]
     checks += [_report(line, limits, endpoint) for line in lines if line.guard.mode == "report"]
     kept = [check for check in checks if check is not None]

@@ -40,7 +40,8 @@ class Strikes:
         """The refusal of a key that is banned. Addresses were asked at the edge."""
         for (line, _, scope), key in zip(asked, keys, strict=True):
             if line.guard.penalty is not None and line.guard.penalty.by == "key":
-                denied = self._limits.bans.refused_key(scope, key)
+                name = line.banned_as(key)
+                denied = self._limits.bans.refused_key(scope, name) if name else None
                 if denied is not None:
                     return denied
         return None
@@ -56,7 +57,10 @@ class Strikes:
                 continue
             if line.count != "all" and self._has_room(line, quota, scope, keys[entry], costs[entry]):
                 continue
-            self._limits.bans.strike(exchange, scope, penalty, keys[entry], quota)
+            name = line.banned_as(keys[entry])
+            # Whoever has no readable address shares the key with strangers.
+            if name or penalty.by != "key":
+                self._limits.bans.strike(exchange, scope, penalty, name, quota)
 
     def found(self, line: Line, quota: str, scope: str, key: str, cost: int) -> None:
         """Notes that a request was found to count."""
