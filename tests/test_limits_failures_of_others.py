@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, g, request
 
 from flask_rampart import Clock, ConfigError, Rampart, current_principal, limit, require
 from flask_rampart._native import LimitSet, LimitStore, Quota
+from flask_rampart.limits import Limits
 
 from .conftest import bearer
 
@@ -317,6 +318,28 @@ def test_threads_that_meet_at_the_end_of_a_window_admit_no_more_than_there_are(c
 
 def _utc(zone: str, unit: str, every: int, unix: int) -> tuple[int, int, int]:
     return unix, unix + 1, unix + 2
+
+
+def test_a_flood_of_addresses_frees_nobody_and_takes_no_more_room(make_app: App, tmp_path: Any) -> None:
+    # GHSA-g53w-gmp9-9ch3: maps without a bound; then a bound that let a flood push out whoever was refused.
+    (tmp_path / "counters").mkdir(mode=0o700)
+    app = make_app(
+        RAMPART_LIMIT_STORE=f"shm://{tmp_path}/counters", RAMPART_LIMIT_TABLE=1 << 16, RAMPART_LIMITS="3/year"
+    )
+    app.get("/")(lambda: "ok")
+    victim = {"environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
+    assert statuses(app, 4, **victim) == [200] * 3 + [429]
+    size = sum(file.stat().st_size for file in (tmp_path / "counters").iterdir())
+    store = app.extensions["rampart"].services[Limits].store
+    client, admitted = app.test_client(), 0
+    for n in range(3 * store.capacity):
+        address = f"2001:db8:{n >> 16:x}:{n & 0xFFFF:x}::1"
+        admitted += client.get("/", environ_base={"REMOTE_ADDR": address}).status_code == 200
+    assert sum(file.stat().st_size for file in (tmp_path / "counters").iterdir()) == size
+    assert store.used() <= store.capacity
+    assert statuses(app, 2, **victim) == [429, 429]
+    # Each that found a slot, and then so many as 64 shared counters of three have room for.
+    assert admitted <= store.capacity + 64 * 3
 
 
 def test_a_fixed_cost_of_nothing_is_a_mistake_and_no_limit_that_is_off() -> None:

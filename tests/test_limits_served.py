@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -186,8 +187,15 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_makes_room(
         assert kept.read(1) == b"x"
 
 
-def test_what_a_killed_worker_had_in_progress_is_free_at_once(tmp_path: Path) -> None:
-    with serving(tmp_path, STREAM, *THREADS) as served, open_stream(served) as first, open_stream(served) as second:
+@pytest.mark.parametrize("more", [(), ("--preload",)], ids=["", "preload"])
+def test_what_a_killed_worker_had_in_progress_is_free_at_once(tmp_path: Path, more: tuple[str, ...]) -> None:
+    # With --preload and limits of the application's own, the table was opened before the workers were forked.
+    views = 'app.config["RAMPART_LIMITS"] = "90000/hour"\n' + textwrap.dedent(STREAM)
+    with (
+        serving(tmp_path, views, *THREADS, *more) as served,
+        open_stream(served) as first,
+        open_stream(served) as second,
+    ):
         assert (first.status, second.status, status(served)) == (200, 200, 429)
         workers = subprocess.run(
             ["pgrep", "-P", str(served.process.pid)], capture_output=True, text=True, check=True
