@@ -187,6 +187,12 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_makes_room(
         assert kept.read(1) == b"x"
 
 
+def three_of(served: Served) -> list[str]:
+    """The workers' process ids, once there are three."""
+    found = subprocess.run(["pgrep", "-P", str(served.process.pid)], capture_output=True, text=True, check=False)
+    return found.stdout.split() if len(found.stdout.split()) == 3 else []
+
+
 @pytest.mark.parametrize("more", [(), ("--preload",)], ids=["", "preload"])
 def test_what_a_killed_worker_had_in_progress_is_free_at_once(tmp_path: Path, more: tuple[str, ...]) -> None:
     # With --preload and limits of the application's own, the table was opened before the workers were forked.
@@ -197,10 +203,7 @@ def test_what_a_killed_worker_had_in_progress_is_free_at_once(tmp_path: Path, mo
         open_stream(served) as second,
     ):
         assert (first.status, second.status, status(served)) == (200, 200, 429)
-        workers = subprocess.run(
-            ["pgrep", "-P", str(served.process.pid)], capture_output=True, text=True, check=True
-        ).stdout.split()
-        assert len(workers) == 3
+        workers = served.wait(lambda: three_of(served))
         for worker in workers:
             os.kill(int(worker), signal.SIGKILL)
         served.wait(lambda: {served.get("/ready")[2] for _ in range(9)}.isdisjoint({*workers, ""}))
