@@ -3,6 +3,7 @@
 
 mod address;
 mod bans;
+mod batches;
 mod check;
 mod extremes;
 mod fields;
