@@ -1,4 +1,4 @@
-"""Many hosts under one clock: the shipped script on a model of a server, the shipped batches on a model of each host."""
+"""Many hosts under one clock: the shipped script on a model of a server, the shipped batches on each host's memory."""
 
 from __future__ import annotations
 
@@ -78,7 +78,11 @@ class Host:
 
 
 def run(hosts: int, lease: float, load: float, seconds: float) -> dict[str, Any]:
-    """One caller whose requests arrive at random at all hosts, *load* times as many as the quota has cells."""
+    """One caller whose requests arrive at random at all hosts, *load* times as many as the quota has cells.
+
+    A load of 0 is one that surges: for three seconds somewhat less than the quota, so that the burst is there and hosts
+    hold batches, then ten times as many for one.
+    """
     clock = Clock.manual(1_800_000_000.0)
     server = Server(clock)
     naming = LimitSet(LimitStore.local(clock, keys=1, seed=bytes(16)), [("s", Quota.parse(QUOTA), "text")])
@@ -87,7 +91,8 @@ def run(hosts: int, lease: float, load: float, seconds: float) -> dict[str, Any]
     dice = random.Random(f"{hosts} {lease} {load}")
     begin, times, checks = clock.now(), [], 0
     while clock.now() - begin < seconds:
-        clock.advance(dice.expovariate(RATE * load))
+        surging = 10.0 if (clock.now() - begin) % 4 > 3 else 0.5
+        clock.advance(dice.expovariate(RATE * (load or surging)))
         checks += 1
         if dice.choice(crowd).check(taken):
             times.append(clock.now())
@@ -106,12 +111,13 @@ def figures(times: list[float], checks: int, seconds: float, load: float, lease:
     span = 1.0
     allowed = BURST + RATE * span
     worst = max((n - bisect_left(times, times[n - 1] - span) for n in range(1, len(times) + 1)), default=0)
-    # What could have been admitted: the burst, and then what replenishes.
-    possible = min(checks, BURST + RATE * seconds)
+    # When the burst is spent, what replenishes could be admitted.
+    half = (len(times) and times[0]) + seconds / 2
+    later = len(times) - bisect_left(times, half)
     return {
         "over": max(worst / allowed - 1, 0.0),
         "bound": RATE * lease / allowed,
-        "under": max(1 - len(times) / possible, 0.0) if load >= 1 else 0.0,
-        "refused": 1 - len(times) / checks if load < 1 else 0.0,
+        "under": max(1 - later / (RATE * seconds / 2), 0.0) if load >= 1 else 0.0,
+        "refused": 1 - len(times) / checks if 0 < load < 1 else 0.0,
         "admitted": len(times),
     }

@@ -115,6 +115,22 @@ def test_settling_gives_back_and_charges_as_the_native_store_does(
         clock.advance(dice.choice([0, 0, 0.5, 1, 30]))
 
 
+@pytest.mark.parametrize("quotas", QUOTAS)
+def test_whoever_waits_as_long_as_it_says_passes_and_not_a_second_earlier(
+    serve: Callable[[str], Server], clock: Clock, quotas: str
+) -> None:
+    limits = serve(quotas)
+    for _ in range(4):
+        verdict = limits.check("a")[0]
+        while verdict.admitted:
+            verdict = limits.check("a")[0]
+        clock.advance(verdict.retry_after - 1)
+        assert not limits.check("a")[0].admitted, f"a second before the {verdict.retry_after} s are over"
+        clock.advance(1)
+        assert limits.check("a")[0].admitted, f"after {verdict.retry_after} s"
+        clock.advance(0.75)
+
+
 def test_all_admit_and_are_charged_or_nothing_is(serve: Callable[[str], Server]) -> None:
     # Flask-Limiter: four requests that the day refused cost four of the hour.
     limits = serve("100/hour; 2/day")

@@ -4,10 +4,11 @@
 //! 2. A batch lives for a **lease** from before it was asked for. What is left of it then is worth nothing, so in any span of time `s` no more
 //!    is admitted than is charged in `s + lease`: for a rate `burst + (s + lease) / interval`, however many hosts there are. A batch of a window of the
 //!    calendar also ends with it.
-//! 3. **How many** are asked for: what the last batch held, twice as many if it was used up in less than half a lease, no more than are needed if
-//!    it is long ago. The store gives what is needed, and of what is left beyond that a quarter at most.
+//! 3. **How many** are asked for: what the last batch held, twice as many if it was used up in less than a quarter of a lease, no more than are needed
+//!    if it is long ago. The store gives what is needed, and of what is left beyond that a quarter at most.
 //! 4. **All or nothing**: what is held is spent first, and put back if the store does not give the rest.
-//! 5. **A refusal** is remembered until it can change, a lease at most: whoever is over a limit costs no question either.
+//! 5. **A refusal** is remembered until it can change, a lease at most: whoever is over a limit costs no question either. While more is asked for than
+//!    there is, a host asks once in a sixteenth of a lease, and refuses in between: what replenishes meanwhile is there when it asks.
 //! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back.
 //!
 //! Each is a word of this host's table, seen by all workers: the upper 40 bits until when it holds, in units of 2^24 ns (17 ms) and rounded
@@ -60,8 +61,16 @@ pub struct Wanting {
     now: Now,
     questions: Vec<Question>,
     outcomes: Vec<Option<Outcome>>,
-    wants: Vec<u32>,
+    wants: Vec<Want>,
     taken: Vec<Taken>,
+}
+
+/// How many cells are asked for.
+#[derive(Clone, Copy)]
+struct Want {
+    cells: u32,
+    /// Whether there were less than that, the last time.
+    scarce: bool,
 }
 
 /// Cells that were spent of what was held.
@@ -114,7 +123,7 @@ impl Batches {
             batches: self.clone(),
             now,
             outcomes: Vec::with_capacity(questions.len()),
-            wants: vec![0; questions.len()],
+            wants: vec![Want { cells: 0, scarce: false }; questions.len()],
             taken: Vec::with_capacity(questions.len()),
             questions,
         };
@@ -242,12 +251,19 @@ impl Batches {
     }
 
     /// How many cells to ask for.
-    fn want(&self, question: &Question, at: u64) -> u32 {
+    fn want(&self, question: &Question, at: u64) -> Want {
         let size = self.store.counters().read(&self.counter(&self.sizes, question), moment(at));
-        let Some(last) = cells(size, at) else { return question.cost };
+        let Some(last) = cells(size, at) else { return Want { cells: question.cost, scarce: false } };
         let since = (at + 2 * self.lease).saturating_sub(size.unwrap_or(0) & !MOST);
-        let next = if since < self.lease / 2 { last.saturating_mul(2) } else { last };
-        next.max(question.cost).min((MOST as u32).max(question.cost))
+        let (last, scarce) = (last & !SCARCE, last & SCARCE != 0);
+        let next = if since < self.lease / 4 { last.saturating_mul(2) } else { last };
+        Want { cells: next.min(SCARCE - 1).max(question.cost), scarce }
+    }
+
+    fn note_size(&self, question: &Question, size: u32, scarce: bool, at: u64) {
+        let size = size.min(SCARCE - 1) | if scarce { SCARCE } else { 0 };
+        let word = ((at + 2 * self.lease) & !MOST) | u64::from(size);
+        self.write(&self.counter(&self.sizes, question), word, at);
     }
 
     /// Remembers what the store has said of a counter.
@@ -260,20 +276,34 @@ impl Batches {
         self.write(&counter, word, at);
     }
 
-    fn refuse(&self, question: &Question, answer: &Answer, at: u64) {
+    fn refuse(&self, question: &Question, answer: &Answer, want: Want, at: u64) {
         let Some(wait) = answer.wait.map(|micros| micros.saturating_mul(1000).min(LONGEST / 4)) else {
             // What never passes is said to whoever asks so much.
             return;
         };
-        let pause = (self.lease / 16).max(2 * (MOST + 1));
-        let gate = (at + wait.clamp(pause, self.lease)) & !MOST;
+        self.note_size(question, want.cells / 2, true, at);
+        self.shut(question, wait, question.cost, at);
+    }
+
+    /// Refuses what costs so much or more for `wait` nanoseconds, a lease at most and a pause at least.
+    fn shut(&self, question: &Question, wait: u64, least: u32, at: u64) {
+        let opens = (at + wait.clamp(self.pause(question), self.lease)) & !MOST;
         // First the word that the other one needs.
         self.write(&self.counter(&self.until, question), at + wait, at);
-        self.write(
-            &self.counter(&self.gates, question),
-            gate | u64::from(question.cost.max(1)).min(MOST),
-            at,
-        );
+        let least = u64::from(least.max(1)).min(MOST);
+        self.write(&self.counter(&self.gates, question), opens | least, at);
+    }
+
+    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile.
+    fn pause(&self, question: &Question) -> u64 {
+        let pause = (self.lease / 16).max(2 * (MOST + 1));
+        match question.rule {
+            Told::Rate { interval, burst } => {
+                let fill = interval.saturating_mul(u64::from(burst)).saturating_mul(1000) / 16;
+                pause.min(fill / 4)
+            }
+            _ => pause,
+        }
     }
 
     fn write(&self, counter: &CounterKey, word: u64, at: u64) {
@@ -317,7 +347,7 @@ impl Wanting {
     /// What to ask: each question, and how many cells are wanted, at least its cost.
     pub fn lacking(&self) -> impl Iterator<Item = (&Question, u32)> {
         let asked = self.questions.iter().zip(&self.wants).zip(&self.outcomes);
-        asked.filter(|(_, known)| known.is_none()).map(|((question, want), _)| (question, *want))
+        asked.filter(|(_, known)| known.is_none()).map(|((question, want), _)| (question, want.cells))
     }
 
     /// Takes what the store has said of what was lacking: its answer to each, the cells given and a mark to give them back by.
@@ -341,10 +371,11 @@ impl Wanting {
         for (&position, (answer, cells, mark)) in lacking.iter().zip(replies) {
             let Some(question) = self.questions.get(position) else { continue };
             self.batches.note(question, answer, at);
+            let want = self.wants.get(position).copied().unwrap_or(Want { cells: 0, scarce: false });
             if is_admitted {
-                given.extend(self.batches.give(question, *cells, *mark, self.now));
+                given.extend(self.batches.give(question, want, *cells, *mark, self.now));
             } else if answer.wait != Some(0) {
-                self.batches.refuse(question, answer, at);
+                self.batches.refuse(question, answer, want, at);
             }
             let mut said = answer.outcome();
             said.remaining = said.remaining.saturating_add(cells.saturating_sub(question.cost));
@@ -371,13 +402,15 @@ impl Drop for Wanting {
 
 impl Batches {
     /// Keeps what was given beyond what it costs.
-    fn give(&self, question: &Question, cells: u32, mark: u64, now: Now) -> Option<Batch> {
+    fn give(&self, question: &Question, want: Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
         let at = instant(now.host);
-        self.write(
-            &self.counter(&self.sizes, question),
-            ((at + 2 * self.lease) & !MOST) | u64::from(cells).min(MOST),
-            at,
-        );
+        let scarce = want.scarce && cells < want.cells;
+        // What was wanted and not there is wanted again, and not twice as many.
+        let size = if cells < want.cells { cells.max(want.cells / 2) } else { cells };
+        self.note_size(question, size, scarce, at);
+        if scarce {
+            self.shut(question, self.pause(question), 1, at);
+        }
         let rest = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
         let lives = match question.rule {
             Told::Fixed { window, .. } => {
@@ -419,5 +452,7 @@ const PASSES: Outcome = Outcome { admitted: true, ..Outcome::NOTHING };
 const BITS: u32 = 24;
 /// The most that they can say.
 const MOST: u64 = (1 << BITS) - 1;
+/// In the word that says how many were given last: whether more were asked for than there were.
+const SCARCE: u32 = 1 << (BITS - 1);
 const SHORTEST_LEASE: u64 = SECOND / 10;
 const LONGEST_LEASE: u64 = 60 * SECOND;

@@ -48,7 +48,7 @@ class Line:
         self.read = read
         self.kind = "address" if guard.by == "address" else "text"
         #: Whether what is left of it is nobody's secret: it is not told how many others have come.
-        self.told = "global" not in keys.parts(guard.by)
+        self.told = keys.is_own(guard.by)
         self.quota = guard.quota
         self.cost = guard.cost
         self.count = guard.count
@@ -81,7 +81,9 @@ class Line:
 
     def price(self) -> int:
         """What this request costs."""
-        return whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
+        cost = whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
+        # What is known only afterwards takes one meanwhile: else whoever has spent all would be admitted for ever.
+        return max(cost, 1) if callable(self.count) else cost
 
 
 def whole(number: Any, what: str) -> int:

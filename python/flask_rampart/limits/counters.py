@@ -20,6 +20,7 @@ from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota,
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
+from ..locks import Lock
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -95,6 +96,8 @@ class Limits:
                 "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
                 "it out."
             )
+        # What is opened is opened once: two stores in memory would each admit the quota.
+        self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
@@ -112,25 +115,28 @@ class Limits:
     def store(self) -> LimitStore:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
-            self._store = self._open()
-            _stores.add(self)
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
+                    _stores.add(self)
         return self._store
 
     @property
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server, lease = self._server, self._settings.limit_lease
-            if server is None:
-                server, written = without_lease(self._settings.limit_store or "")
-                lease = lease if written is None else _lease(written)
-            self._remote = Remote(
-                server,
-                prefix=f"{self._settings.store_prefix}:limits",
-                timeout=self._settings.limit_store_timeout,
-                lease=lease,
-            )
+            with self._lock:
+                if self._remote is None:
+                    self._remote = self._connect()
         return self._remote
+
+    def _connect(self) -> Remote:
+        server, lease = self._server, self._settings.limit_lease
+        if server is None:
+            server, written = without_lease(self._settings.limit_store or "")
+            lease = lease if written is None else _lease(written)
+        prefix = f"{self._settings.store_prefix}:limits"
+        return Remote(server, prefix=prefix, timeout=self._settings.limit_store_timeout, lease=lease)
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""

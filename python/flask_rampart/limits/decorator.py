@@ -35,7 +35,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         ``"claim:<name>"``, ``"json:<name>"``, ``"form:<name>"``, a function without arguments that returns a text, or
         a tuple
         of these together. An empty key falls back to the address.
-    :param cost: cells that a request takes, at least 0; or a function without arguments that returns them.
+    :param cost: cells that a request takes, at least 1; or a function without arguments that returns them, at least 0.
     :param count: ``"all"``; ``"failures"``: answers below 400 are given back when they leave; or a function of the
         response that
         returns whether it counts, or what it has really cost. Meanwhile the cost is taken, so simultaneous requests
@@ -91,8 +91,8 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
         self.by = by
-        self.cost = self._checked_cost(cost)
         self.count = count
+        self.cost = self._checked_cost(cost)
         self.scope = scope
         self.methods = _checked_methods(methods)
         self.per_method = per_method
@@ -104,6 +104,8 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
         self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+        # A browser asks before each request of another origin: that is not the user's doing.
+        self.meets_preflights = self.methods is not None and "OPTIONS" in self.methods
 
     @property
     def __name__(self) -> str:
@@ -123,6 +125,8 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError(
                 f"limit(cost={cost!r}): a cost is a whole number of at least 0: less would refill the quota."
             )
+        if cost == 0 and not callable(self.count):
+            raise ConfigError("limit(cost=0) would limit nothing. A function may say that one request costs nothing.")
         for quota in self.quotas:
             if cost > quota.burst:
                 raise ConfigError(

@@ -70,6 +70,13 @@ def at_arrival(by: Any) -> bool:
     return all(part in ("address", "global") for part in parts(by))
 
 
+def is_own(by: Any) -> bool:
+    """Whether a key says whose it is. All may count to ``"global"``, and a peer may write anybody's name into a field:
+    whoever asks is then not told what others have done.
+    """
+    return any(callable(part) or part.partition(":")[0] not in ("global", "json", "form") for part in parts(by))
+
+
 def shown(by: Any) -> str:
     """The name of a key, the same in every worker."""
     names = [part if isinstance(part, str) else getattr(part, "__qualname__", "function") for part in parts(by)]

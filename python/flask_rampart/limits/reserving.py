@@ -5,6 +5,7 @@
 gives the rest back, or charges more. A response that is streamed settles at its end, also when the client has gone.
 
 1. An estimate above what a quota can hold counts as all that it holds: the first request of a small quota is served.
+   One of 0 counts as 1: when all is spent, nothing begins.
 2. What is never settled stays charged as it was estimated: also when the worker dies in between.
 3. What turns out to cost more than was estimated is owed, up to as much again as the quota holds.
 4. What comes back late is worth what time has not repaid meanwhile.
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import ConfigError
+from ..guards import raised
 from . import keys
 from .asking import whole
 from .counters import Limits
@@ -144,10 +146,11 @@ def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any,
         raise ConfigError("What is in progress is declared above a view: @limit('20 concurrent').")
     kind = "address" if by == "address" else "text"
     counting = limits.reserving(name, quota, kind)
+    cost = max(cost, 1)
     key = keys.reader(by, state.settings.ipv6_prefix, limits)(exchange)
     verdict, charged = counting.reserve((key,), cost, capped=True)
-    if "global" not in keys.parts(by):
+    if keys.is_own(by):
         exchange.limits += ((verdict, counting.policy),)
     if charged is None:
-        raise exchange.refuse(refused(verdict))
+        raise raised(exchange.refuse(refused(verdict)))
     return Reservation(charged, cost)
