@@ -203,24 +203,29 @@ def test_without_a_secret_nothing_starts(make_app: App) -> None:
         app.extensions["rampart"].seal()
 
 
-def test_a_breaker_lets_one_try_at_a_time_and_waits_longer_each_time() -> None:
+def test_a_breaker_waits_longer_each_time_it_was_tried_in_vain() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    assert [breaker.failed() for _ in range(3)] == [False, False, True]
+    for pause in (0.25, 0.5, 1.0, 1.0):
+        assert breaker.is_open
+        assert breaker.left == pause
+        now[0] += pause
+        assert breaker.left == 0
+        breaker.is_still_away()
+    assert breaker.worked()
+    assert not breaker.is_open
+    assert not breaker.worked()
+
+
+def test_what_fails_after_the_breaker_opened_does_not_put_off_the_next_try() -> None:
     now = [0.0]
     breaker = Breaker(lambda: now[0])
     for _ in range(3):
-        assert breaker.admits()
         breaker.failed()
-    assert breaker.is_open
-    for pause in (0.25, 0.5, 1.0, 1.0):
-        assert not breaker.admits()
-        now[0] += pause
-        assert breaker.admits()
-        assert not breaker.admits()
-        breaker.failed()
-    now[0] += 1.0
-    assert breaker.admits()
-    assert breaker.worked()
-    assert breaker.admits()
-    assert not breaker.worked()
+    now[0] += 0.2
+    assert not breaker.failed()
+    assert breaker.left == pytest.approx(0.05)
 
 
 def test_a_child_of_a_fork_has_connections_of_its_own(redis_server: Redis) -> None:

@@ -139,16 +139,29 @@ def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., An
     assert replicated.role()[0] in ("master", b"master")
 
 
-def test_a_cluster_keeps_an_app_in_one_slot(run: Callable[..., Any]) -> None:
-    found = [port for port in ports(12) if port < 55_000][:3]
-    assert len(found) == 3, "a node's bus is at its port + 10000"
-    for port in found:
-        run(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+@pytest.fixture(name="cluster")
+def cluster_of_six(run: Callable[..., Any]) -> tuple[list[int], dict[int, subprocess.Popen[bytes]]]:
+    """Ports of three masters and of a replica for each, in order, and their processes."""
+    found = [port for port in ports(20) if port < 55_000][:6]
+    assert len(found) == 6, "a node's bus is at its port + 10000"
+    running = {port: run(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000") for port in found}
     nodes = [redis.Redis(port=port) for port in found]
     for at, node in enumerate(nodes):
-        node.execute_command("CLUSTER ADDSLOTS", *range(at, 16384, 3))
+        if at < 3:
+            node.execute_command("CLUSTER ADDSLOTS", *range(at * 5462, min(at * 5462 + 5462, 16384)))
+        node.execute_command("CLUSTER SET-CONFIG-EPOCH", at + 1)
         node.execute_command("CLUSTER MEET", "127.0.0.1", found[0])
+    wait(lambda: all(len(node.execute_command("CLUSTER NODES")) == 6 for node in nodes))
+    for at, node in enumerate(nodes[3:]):
+        node.execute_command("CLUSTER REPLICATE", nodes[at].execute_command("CLUSTER MYID"))
     wait(lambda: all(node.execute_command("CLUSTER INFO").get("cluster_state") == "ok" for node in nodes))
+    wait(lambda: all(node.info("replication")["master_link_status"] == "up" for node in nodes[3:]))
+    return found, running
+
+
+def test_a_cluster_keeps_an_app_in_one_slot(cluster: tuple[list[int], Any]) -> None:
+    found, _ = cluster
+    nodes = [redis.Redis(port=port) for port in found[:3]]
     remote = Remote(f"redis+cluster://127.0.0.1:{found[0]},127.0.0.1:{found[1]}", prefix="t", timeout=0.5)
     reply = remote.ask(["a" * 32, "b" * 32, "c" * 32], [ONE[0], *ONE[1:] * 3])
     assert reply[0] == 1
@@ -157,13 +170,55 @@ def test_a_cluster_keeps_an_app_in_one_slot(run: Callable[..., Any]) -> None:
     # A slot that moved is found again.
     slot = client.keyslot("{t}")
     ids = {port: redis.Redis(port=port).execute_command("CLUSTER MYID") for port in found}
-    owner = slot % 3
+    owner = slot // 5462
     for key in nodes[owner].keys("*"):
         nodes[owner].delete(key)
     for node in nodes:
         node.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[found[(owner + 1) % 3]])
     wait(lambda: remote.ask(["d" * 32], ONE)[0])
     client.close()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_cluster_that_has_lost_a_node_is_used_again_when_its_replica_takes_over(
+    cluster: tuple[list[int], dict[int, subprocess.Popen[bytes]]], own: bool
+) -> None:
+    # redis-py keeps a dead node in its map of slots until another one says MOVED, which a dead one does not.
+    found, running = cluster
+    asked = redis.RedisCluster(port=found[0], host="127.0.0.1", retry=Retry(NoBackoff(), 0))
+    prefix = next(f"t{at}" for at in range(100) if asked.keyslot(f"{{t{at}}}") // 5462 == 0)
+    url = f"redis+cluster://127.0.0.1:{found[0]}"
+    remote = Remote(asked if own else url, prefix=prefix, timeout=0.5)
+    assert admitted(remote, "a", 3) == 3
+    replica = redis.Redis(port=found[3])
+    wait(lambda: replica.keys("*"))
+    running[found[0]].kill()
+    slowest = 0.0
+
+    def is_back() -> bool:
+        nonlocal slowest
+        before = time.monotonic()
+        try:
+            return bool(remote.ask(["b" * 32], ONE)[0])
+        finally:
+            slowest = max(slowest, time.monotonic() - before)
+
+    wait(is_back)
+    assert slowest < 0.5 + 0.3  # machines that run tests stumble
+    # What was replicated still counts.
+    assert admitted(remote, "a") == 2
+    asked.close()
+
+
+def test_a_process_that_begins_while_its_cluster_is_away_is_there_when_it_is_back(run: Callable[..., Any]) -> None:
+    [port] = [port for port in ports(9) if port < 55_000][:1]
+    remote = Remote(f"redis+cluster://127.0.0.1:{port}", prefix="t", timeout=0.5)
+    for _ in range(4):
+        with pytest.raises(RemoteAway):
+            remote.ask(["a" * 32], ONE)
+    run(port, "--cluster-enabled", "yes")
+    redis.Redis(port=port).execute_command("CLUSTER ADDSLOTS", *range(16384))
+    wait(lambda: remote.ask(["a" * 32], ONE)[0])
 
 
 def test_tls_is_checked_by_the_authority_that_is_named(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from .limits import (
     application_penalty,
     is_limited,
     reserving,
+    unlimited,
 )
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
@@ -200,6 +201,11 @@ class Rampart:
         """
         if not guards or not all(isinstance(guard, Guard) for guard in guards):
             raise ConfigError("protect(target, require(...), limit(...)) takes one guard or more.")
+        if any(isinstance(guard, unlimited) for guard in guards):
+            raise ConfigError(
+                "protect(target, unlimited()) would lift nothing: @unlimited is said above the view that it is about. "
+                "To leave out all of a blueprint, put the limit on the other blueprints instead of on the app."
+            )
         if isinstance(target, Flask):
             state = _state(target)
             if state.sealed:

@@ -20,8 +20,9 @@ from ..errors import Denied
 from ..guards import EXTENSION, AppState
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits import duration as read_duration
+from ..limits.asking import lifted_for
 from ..limits.bans import key_text
-from ..limits.keys import meant, parts, shown
+from ..limits.keys import claimed, meant, parts, shown
 from ..limits.remote import RemoteAway
 from .telling import print_table, works_on
 
@@ -45,6 +46,9 @@ class Row(NamedTuple):
 
 def _who(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
+        click.option("--by", help="Of --reserved: its by=, such as claim:tenant, if not who is named."),
+        click.option("--scope", help="Of --reserved: its scope."),
+        click.option("--reserved", metavar="QUOTA", help="Of a budget of rampart.reserve: its quota, as it is there."),
         click.option("--value", help="Of a claim, a field or a function of the app's: what it says."),
         click.option("--issuer", default="", help="Who vouches for the principal; of a claim, too."),
         click.option("--principal", help="A principal's id, such as a token's subject."),
@@ -59,10 +63,19 @@ def _who(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_told
 def limits(
-    service: Limits, address: str | None, principal: str | None, issuer: str, value: str | None, as_json: bool
+    service: Limits,
+    address: str | None,
+    principal: str | None,
+    issuer: str,
+    value: str | None,
+    reserved: str | None,
+    scope: str | None,
+    by: str | None,
+    as_json: bool,
 ) -> None:
-    rows = list(_rows(service))
-    asked = any(word is not None for word in (address, principal, value))
+    named = _named(reserved, scope, by, address, principal, value)
+    rows = list(_rows(service)) if named is None else [named]
+    asked = named is not None or any(word is not None for word in (address, principal, value))
     away = _away(service) if asked else ""
     table: list[dict[str, Any]] = []
     for row in rows:
@@ -94,9 +107,9 @@ def limits(
     if banned:
         click.echo(f"Banned for {round(banned)} s.")
     if away:
-        click.echo(f"{len(table)} limits; {away}: what this host has counted since.")
+        click.echo(f"{_many(len(table))}; {away}: what this host has counted since.")
     else:
-        click.echo(f"{len(table)} limits; counted in {_store(service)}")
+        click.echo(f"{_many(len(table))}; counted in {_store(service)}")
 
 
 @click.command("ban", help="Refuse an address, or a network of /24 or /48, for a while, everywhere.")
@@ -172,20 +185,31 @@ def unban(
 @click.command("reset", help="Forget what a caller has spent.")
 @_who
 @_told
-def reset(service: Limits, address: str | None, principal: str | None, issuer: str, value: str | None) -> None:
-    if address is None and principal is None and value is None:
+def reset(
+    service: Limits,
+    address: str | None,
+    principal: str | None,
+    issuer: str,
+    value: str | None,
+    reserved: str | None,
+    scope: str | None,
+    by: str | None,
+) -> None:
+    named = _named(reserved, scope, by, address, principal, value)
+    if named is None and address is None and principal is None and value is None:
         raise click.UsageError("Say whose: --address, --principal or --value.")
     _reachable(service)
     count = 0
-    for row in _rows(service):
+    for row in _rows(service) if named is None else [named]:
         key = _key(row, address, principal, issuer, value)
         if key is not None and row.scope:
             try:
                 _set(service, row).clear((key,))
             except RemoteAway as away:
-                raise click.ClickException(f"{away}; {count} limits were reset.") from None
+                were = "was" if count == 1 else "were"
+                raise click.ClickException(f"{away}; {_many(count)} {were} reset.") from None
             count += 1
-    click.echo(f"{count} limits reset.")
+    click.echo(f"{_many(count)} reset.")
 
 
 def _rows(service: Limits) -> Iterator[Row]:
@@ -195,16 +219,57 @@ def _rows(service: Limits) -> Iterator[Row]:
     if state.settings.limits is not None:
         yield Row("(all)", "", None, "application", state.settings.limits)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if rule.endpoint not in app.view_functions:
+            continue  # a rule for url_for alone (build_only)
         found: dict[tuple[limit, str], list[str]] = {}
-        for method in sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}):
+        for method in sorted(rule.methods or ()):
             for guard, place in state.guards_of(rule.endpoint, method):
-                if isinstance(guard, limit) and (guard.methods is None or method in guard.methods):
+                if not isinstance(guard, limit) or not _is_told(guard, method):
+                    continue
+                if method not in lifted_for(guard, state, rule.endpoint):
                     found.setdefault((guard, place), []).append(method)
         for (guard, place), methods in found.items():
             # A quota that a function says, or one for each method, is known only in a request.
             plain = isinstance(guard.quota, str) and not guard.per_method
             scope = service.scope(guard, rule.endpoint, place, 0, seated=True) if plain else ""
             yield Row(rule.rule, ",".join(methods), guard, scope, guard.text)
+
+
+def _named(
+    quota: str | None,
+    scope: str | None,
+    by: str | None,
+    address: str | None,
+    principal: str | None,
+    value: str | None,
+) -> Row | None:
+    """The budget that was named. A budget is known only where it is reserved, so nothing lists them."""
+    if quota is None:
+        if scope is not None or by is not None:
+            raise click.UsageError("--scope and --by are of --reserved.")
+        return None
+    if not scope:
+        raise click.UsageError("A budget is found by its scope: rampart.reserve(..., scope='chat') and --scope chat.")
+    who: Any = by
+    if by is None:
+        # A value alone is what a function of the app's returns.
+        who = "address" if address is not None else "principal" if principal is not None else lambda: value
+    row = Row("(reserved)", "", limit(quota, by=who, scope=scope), f"shared:{scope}", quota)
+    if _key(row, address, principal, "", value) is None:
+        raise click.UsageError(
+            "Say whose: --address, --principal or --value; a claim's with --by claim:<name> --value."
+        )
+    return row
+
+
+def _many(count: int) -> str:
+    return f"{count} limit" if count == 1 else f"{count} limits"
+
+
+def _is_told(guard: limit, method: str) -> bool:
+    """Whether a method is listed: what Flask adds by itself only if it was named."""
+    is_named = guard.methods is not None and method in guard.methods
+    return is_named or (method not in ("HEAD", "OPTIONS") and guard.counted_as(method) is not None)
 
 
 def _key(row: Row, address: str | None, principal: str | None, issuer: str, value: str | None) -> str | None:
@@ -223,7 +288,7 @@ def _key(row: Row, address: str | None, principal: str | None, issuer: str, valu
     if callable(by):
         return f"key:{value}"
     if by.startswith("claim:"):
-        return f"{by}:{meant(f'{len(issuer)}:{issuer}:{meant(value)}')}"
+        return f"{by}:{claimed(issuer, value)}"
     return f"{by}:{meant(value)}"
 
 

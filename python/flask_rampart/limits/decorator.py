@@ -42,8 +42,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         cannot overrun.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
-    :param methods: the methods that are counted; all, if not given.
-    :param per_method: whether each method has counters of its own.
+    :param methods: the methods that are counted; all, if not given. ``GET`` counts ``HEAD`` too.
+    :param per_method: whether each method has counters of its own. ``HEAD`` counts as ``GET``, unless *methods* names
+        it.
     :param unless: networks (``"10.0.0.0/8"``) that are not limited, or a function without arguments that returns
         whether this request
         is not.
@@ -90,7 +91,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.quota = quota
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
-        self.by = by
+        self.by = keys.plain(by)
         self.count = count
         self.cost = self._checked_cost(cost)
         self.scope = scope
@@ -103,7 +104,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.penalty = None if ban is None else _penalty(ban, by)
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
-        self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+        self.stage = Stage.ARRIVAL if keys.at_arrival(self.by) else Stage.QUOTA
         # A browser asks before each request of another origin: that is not the user's doing.
         self.meets_preflights = self.methods is not None and "OPTIONS" in self.methods
 
@@ -116,6 +117,17 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 
     def __repr__(self) -> str:
         return f"limit({self.text!r}, by={keys.shown(self.by)!r})"
+
+    def counted_as(self, method: str) -> str | None:
+        """The method as which one is counted; None if it is not.
+
+        ``HEAD`` runs the view of ``GET``, so it counts as that, unless it is named itself.
+        """
+        if self.methods is not None and method in self.methods:
+            return method
+        if method == "HEAD":
+            method = "GET"
+        return method if self.methods is None or method in self.methods else None
 
     def _checked_cost(self, cost: Any) -> int | Callable[[], int]:
         if callable(cost):
@@ -142,8 +154,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
     """Takes a view out of the limits that were put on its blueprint or on the whole app by ``rampart.protect``.
 
-    Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before there is a view: see
-    ``RAMPART_LIMITS_EXEMPT_PATHS``.
+    On a method of a view class it is about that method, and on a view class about that class alone: what is derived
+    from it is limited. Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before
+    there is a view: see ``RAMPART_LIMITS_EXEMPT_PATHS``.
 
     >>> @unlimited
     ... def health():
@@ -152,6 +165,7 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
 
     name = "unlimited"
     stage = Stage.ARRIVAL
+    only_opens = True
 
     def __new__(cls, target: Any = None) -> Any:
         guard = super().__new__(cls)

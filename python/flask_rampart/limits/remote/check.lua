@@ -5,9 +5,10 @@
 --          each how many cells are wanted in advance, its cost among them: it gets its cost, and of what is left beyond that a quarter at most
 --   g  a rate (GCRA)     p1 ticks for a cell, p2 cells of its burst; to settle, p3 what `check` gave as its mark
 --   w  a window of the calendar, as the asking host's clock sees it:
---                        p1 cells, p2 its first second, p3 its end, p4 the end of the next; to settle, p2 the mark
+--                        p1 cells, p2 its first second, p3 its end, p4 the end of the next; to give back, p2 the mark
 --   s  a sliding window  p1 cells, p2 ticks of its period; to settle, p3 the mark
---   c  in progress       p1 how many at once, p2 names this one, p3 for how many milliseconds; to settle, cost -1 ends it, 0 goes on
+--   c  in progress       p1 how many at once, p2 names this one, p3 for how many milliseconds; to settle, cost -1 ends it, 0 goes on,
+--                        also if it was forgotten; what is cleared is still in progress
 -- Returns whether all admit (0 or 1), and for each counter: cells left, microseconds until it is full, microseconds until the same
 -- request would pass (0 if it does, -1 if it never will), and a mark by which it is settled; to take, then for each how many cells it gets. Then
 -- the number of the last change of bans.
@@ -32,7 +33,15 @@ end
 local read, state, write = {}, {}, {}
 
 function read.g(key, p)
-  return { tat = math.max(tonumber(redis.call('GET', key) or '0'), now), interval = p[1], burst = p[2] }
+  local c = { interval = p[1], burst = p[2] }
+  c.tat = math.max(tonumber(redis.call('GET', key) or '0') or 0, now)
+  local most = now + 2 * c.burst * c.interval
+  if c.tat > most then
+    -- More than can be owed: this server's clock has gone back.
+    c.tat = most
+    redis.call('SET', key, whole(most), 'PX', whole(math.ceil((most - now) / 16000) + 1))
+  end
+  return c
 end
 
 -- Whether `cost` passes, and what the counter says with `cost` more charged: cells left, ticks until full, ticks to wait, mark.
@@ -53,14 +62,23 @@ function write.g(key, c, cost)
 end
 
 function read.w(key, p)
-  local c = { limit = p[1], start = p[2], ends = p[3], used = 0 }
-  if unix >= c.ends then
-    c.start, c.ends = p[3], p[4]
+  local start, ends = p[2], p[3]
+  if unix >= ends then
+    start, ends = p[3], p[4]
   end
-  local start, used = string.match(redis.call('GET', key) or '', '^(%d+):(%d+)$')
-  -- A host whose clock is ahead asks for a window that has not begun: until it has, the last one goes on.
-  if start and (tonumber(start) >= c.start or unix < c.start) then
-    c.start, c.used = tonumber(start), tonumber(used)
+  local is_known = start <= unix and unix < ends
+  if not is_known then
+    -- The host's clock is ahead, or behind by more than a window: about now, until somebody knows.
+    local period = math.max(ends - start, 1)
+    start = start + math.floor((unix - start) / period) * period
+    ends = start + period
+  end
+  local c = { limit = p[1], start = start, ends = ends, used = 0 }
+  local began, used, till = string.match(redis.call('GET', key) or '', '^(%d+):(%d+):(%d+)$')
+  began, till = tonumber(began), tonumber(till)
+  -- The window that was begun goes on until it ends, by this server's clock, and unless the host knows of a newer one.
+  if till and unix < till and (began >= start or not is_known) then
+    c.start, c.used, c.ends, c.is_begun = began, tonumber(used), till, true
   end
   return c
 end
@@ -73,19 +91,31 @@ end
 
 function write.w(key, c, cost)
   local used = math.max(math.min(c.used + cost, 2 * c.limit), 0)
-  redis.call('SET', key, whole(c.start) .. ':' .. whole(used), 'EX', whole(math.max(c.ends - unix, 0) + 5))
+  local value = whole(c.start) .. ':' .. whole(used) .. ':' .. whole(c.ends)
+  redis.call('SET', key, value, 'EX', whole(c.ends - unix + 5))
 end
 
 function read.s(key, p)
   local c = { limit = p[1], period = p[2], this = 0, last = 0 }
   c.index = math.floor(now / c.period)
   c.left = c.period - now % c.period
+  c.keep = c.left + c.period
   local index, this, last = string.match(redis.call('GET', key) or '', '^(%d+):(%d+):(%d+)$')
   index = tonumber(index)
-  if index == c.index then
-    c.this, c.last = tonumber(this), tonumber(last)
-  elseif index == c.index - 1 then
+  if not index or index < c.index - 1 then
+    return c
+  end
+  if index == c.index - 1 then
     c.last = tonumber(this)
+    return c
+  end
+  c.this, c.last = tonumber(this), tonumber(last)
+  if index > c.index then
+    -- This server's clock has gone back: the window that had begun is the one that it is now, but no more than the next.
+    c.index, c.keep, c.left = c.index + 1, c.keep + c.period, c.period
+    if index > c.index then
+      write.s(key, c, 0)
+    end
   end
   return c
 end
@@ -110,7 +140,7 @@ end
 function write.s(key, c, cost)
   local this = math.max(math.min(c.this + cost, 2 * c.limit), 0)
   local value = whole(c.index) .. ':' .. whole(this) .. ':' .. whole(c.last)
-  redis.call('SET', key, value, 'PX', whole(math.ceil((c.left + c.period) / 16000) + 1000))
+  redis.call('SET', key, value, 'PX', whole(math.ceil(c.keep / 16000) + 1000))
 end
 
 function read.c(key, p)
@@ -144,7 +174,7 @@ end
 
 function settle.w(key, c, cost, p)
   -- What was charged to a window that is over is not given back to another.
-  if cost > 0 or c.start == p[2] then
+  if cost > 0 or (c.is_begun and c.start == p[2]) then
     write.w(key, c, cost)
   end
 end
@@ -161,13 +191,17 @@ end
 function settle.c(key, c, cost)
   if cost < 0 then
     redis.call('ZREM', key, c.lease)
-  elseif redis.call('ZSCORE', key, c.lease) then
+  else
     write.c(key, c)
   end
 end
 
 if op == 'clear' then
-  redis.call('DEL', unpack(KEYS))
+  for i, key in ipairs(KEYS) do
+    if ARGV[(i - 1) * 6 + 2] ~= 'c' then
+      redis.call('DEL', key)
+    end
+  end
   return { 1, tonumber(redis.call('GET', bans) or '0') }
 end
 

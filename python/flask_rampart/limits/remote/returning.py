@@ -32,13 +32,8 @@ class Returning:
     def __init__(self, give_back: GiveBack, lease: float) -> None:
         self._give_back = give_back
         self._taken: deque[LimitBatch] = deque()
-        self._chore = Chore(
-            "rampart-batches",
-            work=self.return_idle,
-            holds=lambda: bool(self._taken),
-            forget=self._taken.clear,
-            pause=lease / 8,
-        )
+        self._pause = lease / 8
+        self._chore = Chore("rampart-batches", self._work, self._taken.clear)
         _all.add(self)
 
     def note(self, batches: Sequence[LimitBatch]) -> None:
@@ -46,7 +41,8 @@ class Returning:
         loose = [(batch.name, arguments) for batch in batches if (arguments := batch.loose()) is not None]
         if loose:
             self._return(loose)
-        self._chore.add(lambda: self._taken.extend(batches))
+        self._taken.extend(batches)
+        self._chore.want()
 
     def return_idle(self, *, all_of_them: bool = False) -> None:
         """Gives back what is due."""
@@ -69,9 +65,12 @@ class Returning:
             self._return(found)
 
     def end(self) -> None:
-        """Gives back all that is left, if it is this process's."""
-        if self._chore.is_ours():
-            self.return_idle(all_of_them=True)
+        """Gives back all that is left; a child of a fork has nothing of its parent's."""
+        self.return_idle(all_of_them=True)
+
+    def _work(self) -> float | None:
+        self.return_idle()
+        return self._pause if self._taken else None
 
     def _return(self, found: Sequence[tuple[str, Sequence[str]]]) -> None:
         names = [name for name, _ in found]
