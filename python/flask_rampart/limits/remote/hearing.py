@@ -12,7 +12,6 @@ A process that begins reads all of them, for what was banned while no worker of 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -66,18 +65,16 @@ class Hearing:
         self._done = done
         self._is_behind = False
         self._has_failed = False
-        self._chore = Chore(
-            "rampart-bans", work=self._hear, holds=lambda: self._is_behind, forget=lambda: None, pause=_PAUSE
-        )
+        self._chore = Chore("rampart-bans", self._hear)
 
     def wake(self) -> None:
         """There may be something that this process has not seen."""
-        self._chore.add(self._fall_behind)
-
-    def _fall_behind(self) -> None:
         self._is_behind = True
+        self._chore.want()
 
-    def _hear(self) -> None:
+    def _hear(self) -> float | None:
+        if not self._is_behind:
+            return None
         self._is_behind = False
         try:
             while not self._next():
@@ -88,9 +85,10 @@ class Hearing:
                 self._has_failed = True
                 why = str(error) if isinstance(error, RemoteAway) else type(error).__name__
                 _logger.warning("Bans of other hosts cannot be heard of now: %s.", why)
-            threading.Event().wait(_PAUSE_AFTER_FAILURE)
+            return _PAUSE_AFTER_FAILURE
         finally:
             self._done()
+        return _PAUSE
 
     def _next(self) -> bool:
         before = self._remote.bans_seen
