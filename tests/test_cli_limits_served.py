@@ -101,7 +101,7 @@ def test_what_is_limited_is_listed_and_what_is_left_is_told(tmp_path: Path) -> N
             $ flask rampart limits --value blue
             ROUTE METHODS LIMIT BY LEFT
             /data GET 3/year <lambda> 2 of 3
-            1 limits; counted in FOLDER/counters/TABLE
+            1 limit; counted in FOLDER/counters/TABLE
             """,
         )
 
