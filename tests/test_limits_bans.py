@@ -262,6 +262,23 @@ def test_the_refusal_that_bans_a_scanner_says_how_long(make_app: App) -> None:
     assert [answer.headers.get("Retry-After") for answer in knock(app, 4)] == [None, "1", "3600", "3600"]
 
 
+@pytest.mark.parametrize(
+    "addresses", [[f"2001:db8::{n}" for n in range(1, 6)], ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1:9"] * 2]
+)
+def test_a_key_that_is_an_address_is_banned_however_it_is_written(make_app: App, addresses: list[str]) -> None:
+    app = make_app()
+    app.post("/a")(limit("1/hour", ban="1 hour after 2 by key")(lambda: "ok"))
+    codes = [knock(app, 1, address, "/a")[0].get_json(silent=True) for address in addresses]
+    assert [code and code["code"] for code in codes][:4] == [None, *["limit.exceeded"] * 2, "limit.banned"]
+
+
+def test_strangers_without_an_address_are_not_banned_together_by_key_either(make_app: App) -> None:
+    app = make_app()
+    app.post("/a")(limit("1/hour", ban="1 hour after 2 by key")(lambda: "ok"))
+    answers = [knock(app, 1, address, "/a")[0] for address in ("", "unix:", "unknown", "", "")]
+    assert {answer.json["code"] for answer in answers[1:]} == {"limit.exceeded"}
+
+
 def test_a_header_that_anybody_can_write_bans_nobody_else(login: App) -> None:
     # fastapi-guard (CVE-2025-46814): a forged X-Forwarded-For banned, or freed, whom it named.
     app = login()

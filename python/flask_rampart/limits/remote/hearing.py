@@ -78,20 +78,21 @@ class Hearing:
         if not self._is_behind:
             return None
         self._is_behind = False
+        pause = _PAUSE
         try:
             while not self._next():
                 # Requests of this process have the time in between, and the interpreter.
                 time.sleep(_REST)
             self._has_failed = False
         except Exception as error:
+            pause = _PAUSE_AFTER_FAILURE
             if not self._has_failed:
                 self._has_failed = True
                 why = str(error) if isinstance(error, RemoteAway) else type(error).__name__
                 _logger.warning("Bans of other hosts cannot be heard of now: %s.", why)
-            return _PAUSE_AFTER_FAILURE
         finally:
             self._done()
-        return _PAUSE
+        return pause
 
     def _next(self) -> bool:
         before = self._remote.bans_seen
