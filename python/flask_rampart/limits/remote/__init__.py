@@ -168,7 +168,7 @@ class Remote:
                 self._works()
             elif self._breaker.failed():
                 self._client.forget()
-                _logger.warning("%s; limits go by on_store_error until it does.", away)
+                _logger.warning("%s; limits go by on_store_error until it does.", str(away))
                 self._trying.want()
             raise
         self._works()
