@@ -437,6 +437,8 @@ def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys
         {"quota": "often"},
         {"quota": 5},
         {"quota": "1/hour; " * 99},
+        {"quota": "2 concurrent"},
+        {"quota": "9/hour; 2 concurrent"},
         {"scopes": ['a"b']},
         {"scopes": ["a b"]},
         {"roles": [""]},

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask, Response, send_file
+from flask import Flask, Response, request, send_file
 
 from flask_rampart import Clock, ConfigError, Rampart, limit
 from flask_rampart._native import LimitSet, LimitStore, Quota
@@ -162,6 +162,24 @@ def test_what_cannot_be_meant_stops_the_start_up() -> None:
     rampart = Rampart(app)
     with app.test_request_context("/"), pytest.raises(ConfigError, match="above a view"):
         rampart.reserve("5 concurrent", cost=1)
+
+
+@pytest.mark.parametrize("quota", ["2 concurrent", "1000/hour; 2 CONCURRENT"])
+def test_application_limits_of_what_is_in_progress_stop_the_start_up(
+    make_app: App, place: dict[str, str], quota: str
+) -> None:
+    # In memory each request raised; in Redis nobody was ever refused.
+    with pytest.raises(ConfigError, match=r"RAMPART_LIMITS.*above a view.*@limit\('2 concurrent'\)"):
+        make_app(**place, TESTING=True, RAMPART_LIMITS=quota)
+
+
+def test_what_the_cure_says_is_a_cure(make_app: App, place: dict[str, str], clock: Clock) -> None:
+    app = make_app(rampart=False)
+    app.config.update(place, RAMPART_ACCESS_LOG="off", TESTING=True)
+    Rampart(app, clock=clock).protect(app, limit("1 concurrent", by="global"))
+    app.get("/")(lambda: str(app.test_client().get("/").status_code) if request.args else "ok")
+    assert app.test_client().get("/?inside=1").text == "429"
+    assert app.test_client().get("/").status_code == 200
 
 
 @pytest.fixture(name="holder")

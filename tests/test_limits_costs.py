@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_rampart import Clock, ConfigError, limit, require, validate
 
@@ -82,6 +82,16 @@ def test_what_costs_more_than_there_can_ever_be_is_not_told_to_come_back(make_ap
 
 
 # Failures alone.
+
+
+def test_what_could_never_pass_is_no_strike(make_app: App) -> None:
+    app = make_app()
+    app.get("/")(limit("10/hour", cost=lambda: int(request.args["cost"]), ban="1 hour after 2")(lambda: "ok"))
+    assert codes(app, 5, "/?cost=11") == [400] * 5
+    assert codes(app, 1, "/?cost=10") == [200]
+    # What was tried too often is.
+    answers = [app.test_client().get("/?cost=1").json["code"] for _ in range(3)]
+    assert answers == ["limit.exceeded", "limit.exceeded", "limit.banned"]
 
 
 def test_what_succeeds_is_given_back_and_what_fails_is_not(make_app: App) -> None:
@@ -166,6 +176,36 @@ def test_a_server_that_is_given_another_status_counts_the_last_one(make_app: App
         )
         statuses.append(told)
     assert statuses == [["200", "500"], ["200", "500"], ["429", "500"]]
+
+
+@pytest.mark.parametrize("edge", ["full_dispatch_request", "unwrapped", "edge"])
+def test_failures_are_counted_also_where_the_edge_does_not_see_the_answer(quiet: App, edge: str) -> None:
+    app = quiet()
+    inner = Flask.wsgi_app.__get__(app)
+
+    def login() -> Any:
+        if request.args.get("how") == "raise":
+            raise ZeroDivisionError
+        return "ok", int(request.args["status"])
+
+    app.get("/")(limit("2/hour", count="failures")(login))
+
+    def ask(query: str) -> int:
+        if edge == "full_dispatch_request":
+            with app.test_request_context(f"/?{query}"):
+                try:
+                    return app.full_dispatch_request().status_code
+                except ZeroDivisionError:
+                    return 500
+        if edge == "unwrapped":
+            return int(run_wsgi_app(inner, EnvironBuilder(path="/", query_string=query).get_environ())[1][:3])
+        return codes(app, 1, f"/?{query}")[0]
+
+    assert [ask("status=200") for _ in range(4)] == [200] * 4
+    assert ask("status=401") == 401
+    assert [ask("status=200") for _ in range(4)] == [200] * 4
+    assert ask("how=raise") == 500
+    assert ask("status=200") == 429
 
 
 def test_fifty_wrong_passwords_at_once_are_five(make_app: App) -> None:

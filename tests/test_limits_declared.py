@@ -104,6 +104,30 @@ def test_a_limit_on_a_class_is_one_quota_for_its_methods_and_one_each_if_that_is
     assert statuses(app, 3, "/each", "POST") == [200, 200, 429]
 
 
+@pytest.mark.parametrize("how", [{"methods": ["GET", "POST"]}, {"per_method": True}])
+def test_no_way_to_write_a_method_is_a_quota_of_its_own(make_app: App, how: dict[str, Any]) -> None:
+    # Flask runs the view of POST for "post" and "pOsT", where the server lets these pass.
+    app = make_app()
+    app.route("/", methods=["GET", "POST", "DELETE"])(limit("2/hour", **how)(lambda: "ok"))
+
+    def ask(*methods: str) -> list[int]:
+        client = app.test_client()
+        return [client.get("/", environ_overrides={"REQUEST_METHOD": method}).status_code for method in methods]
+
+    assert ask("POST", "post", "pOsT", "Post", "POST") == [200, 200, 429, 429, 429]
+    assert ask("DELETE", "delete", "DELETE") == ([200] * 3 if "methods" in how else [200, 200, 429])
+
+
+@pytest.mark.parametrize("how", [{"methods": ["GET"]}, {"per_method": True}, {}])
+def test_head_is_counted_as_the_get_that_answers_it(make_app: App, how: dict[str, Any]) -> None:
+    app = make_app()
+    runs = []
+    app.get("/")(limit("2/hour", **how)(lambda: runs.append(1) or "ok"))
+    got = [statuses(app, 1, "/", method)[0] for method in ("HEAD", "GET", "HEAD", "GET", "HEAD")]
+    assert got == [200, 200, 429, 429, 429]
+    assert len(runs) == 2
+
+
 def test_a_blueprint_s_limit_holds_for_what_is_nested_in_it_and_one_view_may_be_taken_out(make_app: App) -> None:
     app = make_app(rampart=False)
     app.config.update(RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off")
@@ -119,6 +143,24 @@ def test_a_blueprint_s_limit_holds_for_what_is_nested_in_it_and_one_view_may_be_
     assert statuses(app, 2, "/a") == statuses(app, 2, "/b") == [200, 429]
     assert statuses(app, 5, "/open") == [200] * 5
     assert statuses(app, 3, "/own") == [200, 200, 429]
+
+
+def test_a_blueprint_may_be_nested_as_deep_as_one_likes(make_app: App) -> None:
+    # GHSA-f2vm-w8gq-h378: below eight levels nothing was checked.
+    app = make_app(rampart=False)
+    app.config.update(RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off")
+    rampart = Rampart(app)
+    outermost = Blueprint("b0", __name__)
+    rampart.protect(outermost, limit("1/hour"))
+    last = outermost
+    for depth in range(1, 13):
+        inner = Blueprint(f"b{depth}", __name__)
+        last.register_blueprint(inner, url_prefix=f"/{depth}")
+        last = inner
+    last.get("/deep", endpoint="deep")(lambda: "ok")
+    app.register_blueprint(outermost)
+    path = "/" + "/".join(map(str, range(1, 13))) + "/deep"
+    assert statuses(app, 3, path) == [200, 429, 429]
 
 
 # Quotas that depend on the request

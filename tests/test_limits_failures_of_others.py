@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, g, request
 
 from flask_rampart import Clock, ConfigError, Rampart, current_principal, limit, require
 from flask_rampart._native import LimitSet, LimitStore, Quota
+from flask_rampart.limits import Limits
 
 from .conftest import bearer
 
@@ -86,6 +87,17 @@ def test_a_key_that_names_nobody_counts_by_address(make_app: App, empty: str | N
     assert statuses(app, 1, method="POST", environ_base={"REMOTE_ADDR": "192.0.2.9"}, **carried) == [200]
 
 
+@pytest.mark.parametrize("value", [None, "", " ", [], ["blue"], {"a": 1}, True])
+def test_a_claim_that_names_nobody_counts_by_address_and_not_all_together(
+    make_app: App, token: Sign, value: Any
+) -> None:
+    app = make_app()
+    app.get("/")(require()(limit("2/hour", by="claim:tenant")(lambda: "ok")))
+    who = bearer(token(iss="https://issuer.example", tenant=value))
+    assert statuses(app, 3, headers=who) == [200, 200, 429]
+    assert statuses(app, 1, headers=who, environ_base={"REMOTE_ADDR": "192.0.2.9"}) == [200]
+
+
 @pytest.mark.parametrize("value", [[], {}, ["a"], True, 1.5, {"a": 1}])
 def test_a_field_of_another_type_is_no_way_round(make_app: App, value: Any) -> None:
     app = make_app()
@@ -127,6 +139,42 @@ def test_writing_a_name_otherwise_makes_no_new_quota(make_app: App) -> None:
     app.post("/")(limit("1/hour", by="json:email")(lambda: "ok"))
     names = ["ada@example.com", "ADA@example.com", " ada@example.com\n", "\uff41da@example.com", "ada@EXAMPLE.COM"]
     assert [statuses(app, 1, method="POST", json={"email": name})[0] for name in names] == [200, 429, 429, 429, 429]
+
+
+ROTATING = [
+    [f"2001:db8:1:2::{n:x}" for n in range(1, 7)],
+    ["2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:DB8:1:2::1%eth0", "[2001:db8:1:2::7]:443", "2001:0db8:0001:0002::"],
+    ["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201", "0:0:0:0:0:ffff:c000:0201", "64:ff9b::192.0.2.1"],
+    ["192.0.2.1", "192.0.2.1:4711", "[::ffff:192.0.2.1]:4711", " 192.0.2.1 ", "::ffff:192.0.2.1%2"],
+    ["", "unknown", "unix:", "_hidden", "192.0.2.1, 192.0.2.2", "192.0.2.01"],
+]
+
+
+@pytest.mark.parametrize("addresses", ROTATING, ids=lambda addresses: addresses[-1])
+@pytest.mark.parametrize(
+    "by", ["address", ("address",), ("address", "json:email"), ("json:email", "address"), "principal"]
+)
+def test_one_client_is_one_in_every_key_that_has_its_address(make_app: App, addresses: list[str], by: Any) -> None:
+    # express-rate-limit#502, #667; actix-governor#47; AspNetCoreRateLimit#32; caddy-ext#4; Rapid-MLX#589; better-auth#7300.
+    app = make_app()
+    rampart = Rampart()
+
+    @app.post("/reserved")
+    def reserved() -> str:
+        rampart.reserve("3/hour", cost=1, by=by)
+        return "ok"
+
+    app.post("/")(limit("3/hour", by=by)(lambda: "ok"))
+    for path in ("/", "/reserved"):
+        got = [
+            statuses(app, 1, path, "POST", json={"email": "ada"}, environ_base={"REMOTE_ADDR": address})[0]
+            for address in addresses
+        ]
+        assert got == [200] * 3 + [429] * (len(addresses) - 3), path
+    # And another is another.
+    assert statuses(app, 1, method="POST", json={"email": "ada"}, environ_base={"REMOTE_ADDR": "2001:db8:1:3::1"}) == [
+        200
+    ]
 
 
 # When it is asked
@@ -191,6 +239,31 @@ def test_a_view_that_answers_preflights_itself_is_limited_and_so_is_the_applicat
 # Counting
 
 
+def test_what_strikes_for_one_limit_does_not_strike_for_another(make_app: App) -> None:
+    # rack-attack#144: two filters shared one counter.
+    app = make_app()
+    app.get("/a")(limit("1/hour", ban="1 hour after 3 by key")(lambda: "ok"))
+    app.get("/b")(limit("1/hour", ban="1 hour after 3 by key")(lambda: "ok"))
+    codes = [
+        (app.test_client().get(path).get_json(silent=True) or {}).get("code")
+        for path in ("/a", "/a", "/a", "/b", "/b", "/b", "/b", "/b", "/a", "/a")
+    ]
+    exceeded, banned = "limit.exceeded", "limit.banned"
+    assert codes == [None, exceeded, exceeded, None, exceeded, exceeded, exceeded, banned, exceeded, banned]
+
+
+def test_two_apps_of_a_host_share_no_quota_and_two_workers_of_one_do(tmp_path: Any) -> None:
+    (tmp_path / "counters").mkdir(mode=0o700)
+    got = []
+    for name in ("shop", "shop", "bank"):
+        app = Flask(name, root_path=str(tmp_path))
+        app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE=f"shm://{tmp_path}/counters")
+        Rampart(app)
+        app.add_url_rule("/", "view", limit("1/year")(lambda: "ok"))
+        got += statuses(app, 1)
+    assert got == [200, 429, 200]
+
+
 def test_what_the_day_refuses_costs_the_hour_nothing_and_the_other_way_round(make_app: App, clock: Clock) -> None:
     # Flask-Limiter: "100/hour;2/day", and four requests that the day refused cost four of the hour.
     app = make_app()
@@ -245,6 +318,28 @@ def test_threads_that_meet_at_the_end_of_a_window_admit_no_more_than_there_are(c
 
 def _utc(zone: str, unit: str, every: int, unix: int) -> tuple[int, int, int]:
     return unix, unix + 1, unix + 2
+
+
+def test_a_flood_of_addresses_frees_nobody_and_takes_no_more_room(make_app: App, tmp_path: Any) -> None:
+    # GHSA-g53w-gmp9-9ch3: maps without a bound; then a bound that let a flood push out whoever was refused.
+    (tmp_path / "counters").mkdir(mode=0o700)
+    app = make_app(
+        RAMPART_LIMIT_STORE=f"shm://{tmp_path}/counters", RAMPART_LIMIT_TABLE=1 << 16, RAMPART_LIMITS="3/year"
+    )
+    app.get("/")(lambda: "ok")
+    victim = {"environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
+    assert statuses(app, 4, **victim) == [200] * 3 + [429]
+    size = sum(file.stat().st_size for file in (tmp_path / "counters").iterdir())
+    store = app.extensions["rampart"].services[Limits].store
+    client, admitted = app.test_client(), 0
+    for n in range(3 * store.capacity):
+        address = f"2001:db8:{n >> 16:x}:{n & 0xFFFF:x}::1"
+        admitted += client.get("/", environ_base={"REMOTE_ADDR": address}).status_code == 200
+    assert sum(file.stat().st_size for file in (tmp_path / "counters").iterdir()) == size
+    assert store.used() <= store.capacity
+    assert statuses(app, 2, **victim) == [429, 429]
+    # Each that found a slot, and then so many as 64 shared counters of three have room for.
+    assert admitted <= store.capacity + 64 * 3
 
 
 def test_a_fixed_cost_of_nothing_is_a_mistake_and_no_limit_that_is_off() -> None:

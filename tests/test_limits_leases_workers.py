@@ -98,7 +98,10 @@ WORKER = """
     import sys, time
     from flask import Flask
     from flask_rampart import Rampart, limit
+    from flask_rampart.limits import counters
 
+    # A host has a table of its own.
+    counters._private_directory = lambda: sys.argv[3]
     app = Flask("leases")
     app.config.update(RAMPART_LIMIT_STORE=sys.argv[1], RAMPART_LIMIT_STORE_TIMEOUT=2, SECRET_KEY="s",
                       RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_TABLE=1 << 20)
@@ -117,10 +120,9 @@ class Worker:
     """A process that serves as many requests as it is told to."""
 
     def __init__(self, url: str, quota: str, folder: Path) -> None:
-        words = [sys.executable, "-c", textwrap.dedent(WORKER), url, quota]
-        environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+        words = [sys.executable, "-c", textwrap.dedent(WORKER), url, quota, str(folder)]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
         self.done = 0
 
     def ask(self, count: int) -> None:

@@ -139,6 +139,42 @@ def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., An
     assert replicated.role()[0] in ("master", b"master")
 
 
+def test_while_a_master_falls_no_request_fails_and_the_next_one_is_used(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    first, second, watch = ports(3)
+    master = run(first)
+    run(second, "--replicaof", "127.0.0.1", str(first))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel down-after-milliseconds main 300\n"
+        "sentinel failover-timeout main 2000\n"
+    )
+    run(watch, str(config), "--sentinel")
+    wait(lambda: redis.Redis(port=watch).sentinel_master("main")["num-slaves"] == 1)
+    app = Named("failover")
+    app.config.update(SECRET_KEY="k" * 32, RAMPART_ACCESS_LOG="off", TESTING=True, RAMPART_LIMIT_STORE_TIMEOUT=0.5)
+    app.config["RAMPART_LIMIT_STORE"] = f"redis+sentinel://127.0.0.1:{watch}/main"
+    Rampart(app)
+    app.get("/")(limit("5/year")(lambda: "ok"))
+    app.get("/other")(limit("9000/year")(lambda: "ok"))
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [200] * 3
+    heir = redis.Redis(port=second)
+    wait(lambda: heir.keys("*"))
+    master.kill()
+    seen = []
+
+    def is_used() -> bool:
+        seen.append(client.get("/other").status_code)
+        return heir.role()[0] in ("master", b"master") and len(heir.keys("*")) == 2
+
+    wait(is_used)
+    assert set(seen) == {200}
+    # What was replicated still counts.
+    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+
+
 @pytest.fixture(name="cluster")
 def cluster_of_six(run: Callable[..., Any]) -> tuple[list[int], dict[int, subprocess.Popen[bytes]]]:
     """Ports of three masters and of a replica for each, in order, and their processes."""

@@ -433,9 +433,16 @@ def _owner(value: Any) -> str:
 
 def _quota(value: Any) -> str:
     try:
-        return "; ".join(quota.text for quota in Quota.parse(_text("quota", value)))
+        quotas = Quota.parse(_text("quota", value))
     except ValueError as error:
         raise ValueError(f"a key's quota cannot be read: {error}") from None
+    for quota in quotas:
+        if quota.rule == "concurrent":
+            raise ValueError(
+                f"a key's quota cannot be {quota.text!r}: it counts what a key has begun, not what is in progress. Put "
+                f"@limit({quota.text!r}, by='api_key') above the views"
+            )
+    return "; ".join(quota.text for quota in quotas)
 
 
 def _scopes(given: str | Iterable[str]) -> list[str]:

@@ -149,7 +149,7 @@ class RampartMiddleware:
         # Nobody can be banned before there are counters.
         if bans is not None and bans.ask is not None:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
-            if left:
+            if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, of a length that is a number below a billion.
@@ -195,9 +195,9 @@ class RampartMiddleware:
     def _over(self, exchange: Exchange, verdict: Verdict) -> Denied:
         announce(exchange, verdict, enforced=True)
         penalty = self.policy.penalty
-        if penalty is not None and self._bans is not None:
-            self._bans.strike(exchange, "application", penalty, "", verdict.violated or "")
-        return refused(verdict)
+        if penalty is None or self._bans is None:
+            return refused(verdict)
+        return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         limits = self._limits

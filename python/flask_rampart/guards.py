@@ -77,6 +77,8 @@ class Guard:
     opens: ClassVar[bool] = False
     #: Whether it does nothing but open: then a subclass of a view class does not inherit it.
     only_opens: ClassVar[bool] = False
+    #: Whether it comes after the others of its stage, which may have done its work.
+    comes_last: ClassVar[bool] = False
     #: Whether it is asked about a browser's preflights too, where Flask answers these by itself.
     meets_preflights: bool = True
     #: Guards that are declared with this one, for what must happen at another stage.
@@ -157,7 +159,7 @@ class AppState:
             # gets another.
             del request.environ[ENVIRON_KEY]
         else:
-            exchange = Exchange(self, request.environ)
+            exchange = self._without_edge(request.environ)
         exchange.request = weakref.ref(request)
         state[_EXCHANGE] = exchange
         return exchange
@@ -166,9 +168,14 @@ class AppState:
         """For a request of another app's: somebody pushed this app's context while that one was under way."""
         others: dict[AppState, Exchange] = state.setdefault(_EXCHANGE + "s", {})
         if self not in others:
-            others[self] = Exchange(self, first.environ)
+            others[self] = self._without_edge(first.environ)
             others[self].request = first.request
         return others[self]
+
+    def _without_edge(self, environ: dict[str, Any]) -> Exchange:
+        exchange = Exchange(self, environ)
+        exchange.sees_answer = False
+        return exchange
 
     def hook(self) -> Response | None:
         """Runs all guards of the matched view. First in ``before_request``."""
@@ -317,7 +324,7 @@ class AppState:
         preflight: list[Check] = []
         if view is not None and self.settings.default == "deny" and not any(g.opens for g, _ in found):
             rest.append(_undeclared)
-        for (stage, kind), group in sorted(groups.items(), key=lambda item: item[0][0]):
+        for (stage, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1].comes_last)):
             check = kind.bind(group, self, endpoint)
             if check is None and not kind.opens:
                 raise ConfigError(f"{kind.__name__}.bind returned no check, so it would guard nothing.")

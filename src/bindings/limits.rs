@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 use crate::limits::Seed;
 use crate::limits::address::{AddressKey, Prefix};
 use crate::limits::remote::{Answer, Question, Told};
-use crate::limits::{self, Almanac, Costs, Entry, Kind, Limits, Now, Window};
+use crate::limits::{self, Almanac, Costs, Entry, Kind, Limits, Now, Stores, Window};
 
 use super::almanac::PyAlmanac;
 use super::clock::Clock;
@@ -197,6 +197,7 @@ impl LimitStore {
 /// :param ipv6_prefix: leading bits of an IPv6 address that make a client, 32 to 128.
 /// :param windows: ``(zone, unit, every, unix) -> (start, end, next_end)``, in seconds since 1970: which window of the calendar
 ///     the second *unix* is in. Needed for quotas that are ``fixed``.
+/// :param places: the store of what is in progress, if not *store*: one of its own, since a flood of keys may fill *store*.
 /// :raises ValueError: if there is no entry, an entry has no quota, or something in it cannot be meant.
 ///
 /// >>> clock = Clock.manual(1_800_000_000.0)
@@ -212,18 +213,21 @@ pub struct LimitSet {
 #[pymethods]
 impl LimitSet {
     #[new]
-    #[pyo3(signature = (store, entries, *, ipv6_prefix=64, windows=None))]
+    #[pyo3(signature = (store, entries, *, ipv6_prefix=64, windows=None, places=None))]
     fn new(
         py: Python<'_>,
         store: Bound<'_, LimitStore>,
         entries: Vec<(String, Vec<Quota>, String)>,
         ipv6_prefix: u32,
         windows: Option<Py<PyAny>>,
+        places: Option<Bound<'_, LimitStore>>,
     ) -> PyResult<Self> {
         let store = store.get();
+        let places = places.map_or_else(|| store.store.clone(), |places| places.get().store.clone());
+        let stores = Stores { counters: store.store.clone(), places };
         let almanac = windows.map(|windows| Arc::new(PyAlmanac::new(windows)) as Arc<dyn Almanac>);
         let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let limits = Limits::new(store.store.clone(), entries, Prefix::new(ipv6_prefix)?, almanac)?;
+        let limits = Limits::new(stores, entries, Prefix::new(ipv6_prefix)?, almanac)?;
         Ok(Self { limits: Arc::new(limits), clock: store.clock.clone_ref(py) })
     }
 

@@ -31,7 +31,7 @@ use super::leases::{self, Lease};
 use super::quota::{Quota, Rule};
 use super::remote::{self, Answer, Question};
 use super::spot::{self, Key, Now, Spot};
-use super::store::Store;
+use super::store::{Store, Stores};
 use super::window::Almanac;
 
 /// How a key's text becomes the key.
@@ -56,7 +56,7 @@ pub struct Entry {
 
 /// Limits that are checked together, with all that does not depend on the request computed.
 pub struct Limits {
-    store: Arc<Store>,
+    stores: Stores,
     prefix: Prefix,
     almanac: Option<Arc<dyn Almanac>>,
     entries: Vec<(Kind, Range<usize>)>,
@@ -151,14 +151,14 @@ impl Verdict {
 }
 
 impl Limits {
-    /// Prepares limits on a store. Quotas in windows of the calendar need an `almanac`.
+    /// Prepares limits on a store, or on one for counters and one for what is in progress. Quotas in windows of the calendar need an `almanac`.
     pub fn new(
-        store: Arc<Store>,
+        stores: impl Into<Stores>,
         entries: Vec<Entry>,
         prefix: Prefix,
         almanac: Option<Arc<dyn Almanac>>,
     ) -> Result<Self, ConfigError> {
-        let seed = store.seed();
+        let stores = stores.into();
         let mut limits: Vec<Limit> = Vec::new();
         let mut ranges = Vec::new();
         let mut seen: Vec<(Kind, String, u32, u32, u64, Rule)> = Vec::new();
@@ -185,7 +185,11 @@ impl Limits {
                     Kind::Address => 1,
                     Kind::Text => 2,
                 };
-                let key = LimitKey::new(seed, &entry.scope, &quota, kind);
+                let store = match quota.rule() {
+                    Rule::Concurrent => &stores.places,
+                    _ => &stores.counters,
+                };
+                let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind);
                 let name = unused_name(&limits, quota.text());
                 limits.push(Limit { scope: entry.scope.clone(), quota, key, name });
             }
@@ -199,7 +203,7 @@ impl Limits {
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
         let has_places = limits.iter().any(|limit| *limit.quota.rule() == Rule::Concurrent);
-        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy, has_windows, has_places })
+        Ok(Self { stores, prefix, almanac, entries: ranges, limits, policy, has_windows, has_places })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
@@ -221,7 +225,7 @@ impl Limits {
             let kind = self.entries.first().map_or(Kind::Text, |entry| entry.0);
             let spot = self.spot(limit, self.key(kind, key.as_ref()), now)?;
             self.counted(costs)?;
-            let outcome = spot.charge(&self.store, &limit.quota, costs.of(0), now.host)?;
+            let outcome = spot.charge(&self.stores, &limit.quota, costs.of(0), now.host)?;
             return Ok(verdict(&[outcome]));
         }
         let mut charges = self.charges(keys, costs, now)?;
@@ -275,7 +279,7 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
         let now = now.into();
-        let store = &self.store;
+        let store = &self.stores;
         let Reservation { keys, charges } = reservation;
         for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
             let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
@@ -301,7 +305,7 @@ impl Limits {
     pub fn clear<K: AsRef<[u8]>>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
         let now = now.into();
         for charge in self.charges(keys, Costs::Same(0), now)? {
-            charge.spot.clear(&self.store, now.host);
+            charge.spot.clear(&self.stores, now.host);
         }
         Ok(())
     }
@@ -311,7 +315,7 @@ impl Limits {
         let now = now.into();
         for charge in &mut reservation.charges {
             if let Some(lease) = charge.lease.take() {
-                leases::release(&self.store, &lease, now.host);
+                leases::release(&self.stores.places, &lease, now.host);
             }
         }
     }
@@ -409,7 +413,7 @@ impl Limits {
 
     /// The store that the counters are in.
     pub fn store(&self) -> &Arc<Store> {
-        &self.store
+        &self.stores.counters
     }
 
     /// Charges all, or none.
@@ -424,7 +428,7 @@ impl Limits {
         for nth in 0..charges.len() {
             let Some(charge) = charges.get_mut(nth) else { continue };
             let Some(limit) = self.limits.get(charge.limit) else { continue };
-            let charged = charge.spot.charge(&self.store, &limit.quota, charge.cost, now);
+            let charged = charge.spot.charge(&self.stores, &limit.quota, charge.cost, now);
             if let Ok(outcome) = &charged
                 && outcome.admitted
             {
@@ -447,16 +451,16 @@ impl Limits {
 
     fn take_back(&self, charge: &mut Charge, now: HostTime) {
         if let Some(lease) = charge.lease.take() {
-            leases::release(&self.store, &lease, now);
+            leases::release(&self.stores.places, &lease, now);
         }
         if let (Some(limit), Some(cost)) = (self.limits.get(charge.limit), NonZeroU32::new(charge.cost)) {
-            charge.spot.give_back(&self.store, &limit.quota, cost, now, charge.place, charge.paid);
+            charge.spot.give_back(&self.stores, &limit.quota, cost, now, charge.place, charge.paid);
         }
     }
 
     fn peek_all(&self, charges: &[Charge], now: HostTime) -> Vec<Outcome> {
         let look = |charge: &Charge| match self.limits.get(charge.limit) {
-            Some(limit) => charge.spot.peek(&self.store, &limit.quota, charge.cost, now),
+            Some(limit) => charge.spot.peek(&self.stores, &limit.quota, charge.cost, now),
             None => Outcome::NOTHING,
         };
         charges.iter().map(look).collect()

@@ -38,16 +38,23 @@ pub(crate) struct Moment {
     pub fill: u64,
     /// Whether a key without a counter may be charged to one that it shares with others.
     pub spills: bool,
+    /// Whether half of the room is left to others: where a counter can be made, but only in the first lanes of a bucket.
+    pub modest: bool,
 }
 
 impl Moment {
     pub fn new(now: u64, fill: u64) -> Self {
-        Self { now, fill, spills: true }
+        Self { now, fill, spills: true, modest: false }
     }
 
     /// For what must be the key's own or nothing: where no counter is to be had, `decide` is shown an empty one.
     pub fn alone(now: u64, fill: u64) -> Self {
-        Self { now, fill, spills: false }
+        Self { spills: false, ..Self::new(now, fill) }
+    }
+
+    /// As [`alone`](Self::alone), for what others of the store go before.
+    pub fn modest(now: u64, fill: u64) -> Self {
+        Self { modest: true, ..Self::alone(now, fill) }
     }
 
     /// No honest instant is later: a cost that was known only afterwards can owe as much again as the counter holds.
@@ -71,6 +78,10 @@ impl Moment {
         tat > self.deepest() + FOREIGN
     }
 }
+
+/// The end of a counter that shall end now: over by every clock. The present is not, since the clock is read before the table, and another worker
+/// may have read it a microsecond earlier.
+pub(crate) const OVER: u64 = 1;
 
 /// Whether a counter with this instant may be forgotten: it is full, or no limit can have written it.
 pub(crate) fn is_over(tat: u64, now: u64) -> bool {

@@ -43,7 +43,7 @@ pub use check::{Costs, Entry, Kind, Limits, Reservation, Verdict};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
 pub use spot::Now;
-pub use store::Store;
+pub use store::{Store, Stores};
 pub use window::{Almanac, Window};
 
 /// Nanoseconds in a second.

@@ -9,12 +9,12 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::AddressKey;
-use super::counters::{Counters as _, Place};
+use super::counters::{Counters as _, OVER, Place};
 use super::gcra::{self, Outcome, instant};
 use super::key::{CounterKey, LimitKey, Places};
 use super::leases;
 use super::quota::{Quota, Rule, Span};
-use super::store::Store;
+use super::store::{Store, Stores};
 use super::window::{self, Almanac, Tally, Window};
 use super::{LONGEST, SECOND};
 
@@ -112,16 +112,16 @@ impl Spot {
     #[inline]
     pub fn charge(
         &self,
-        store: &Store,
+        stores: &Stores,
         quota: &Quota,
         cost: u32,
         now: HostTime,
     ) -> Result<Outcome, ConfigError> {
+        let Some(cells) = NonZeroU32::new(cost) else { return Ok(self.peek(stores, quota, cost, now)) };
         if let Self::Concurrent(places) = self {
-            return begin(store, places, quota, now);
+            return begin(&stores.places, places, quota, now);
         }
-        let Some(cells) = NonZeroU32::new(cost) else { return Ok(self.peek(store, quota, cost, now)) };
-        let counters = &store.counters();
+        let counters = &stores.counters.counters();
         Ok(match self {
             Self::Rate(key) => gcra::charge(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
@@ -136,9 +136,9 @@ impl Spot {
     }
 
     /// What [`charge`](Self::charge) would say, charging nothing.
-    pub fn peek(&self, store: &Store, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
+    pub fn peek(&self, stores: &Stores, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
         let cells = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
-        let counters = &store.counters();
+        let counters = &stores.counters.counters();
         let outcome = match self {
             Self::Rate(key) => gcra::peek(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
@@ -148,7 +148,7 @@ impl Spot {
                 let outcome = window::peek_sliding(counters, [this, last], *tally, cost, instant(now));
                 bounded(quota, cost, outcome)
             }
-            Self::Concurrent(places) => progress(leases::free(store, places, quota.count(), now)),
+            Self::Concurrent(places) => progress(leases::free(&stores.places, places, quota.count(), now)),
         };
         if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
     }
@@ -156,14 +156,14 @@ impl Spot {
     /// Gives back `cells` of what was charged here.
     pub fn give_back(
         &self,
-        store: &Store,
+        stores: &Stores,
         quota: &Quota,
         cells: NonZeroU32,
         now: HostTime,
         place: Place,
         paid: u64,
     ) {
-        let counters = &store.counters();
+        let counters = &stores.counters.counters();
         match self {
             Self::Rate(key) => gcra::refund(counters, key, quota, cells, now, place, paid),
             Self::Fixed(key, _) | Self::Sliding([key, _], _) => {
@@ -176,9 +176,9 @@ impl Spot {
     }
 
     /// Forgets what was charged here.
-    pub fn clear(&self, store: &Store, now: HostTime) {
-        let (counters, at) = (store.counters(), instant(now));
-        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(at));
+    pub fn clear(&self, stores: &Stores, now: HostTime) {
+        let (counters, at) = (stores.counters.counters(), instant(now));
+        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(OVER));
         match self {
             Self::Rate(key) | Self::Fixed(key, _) => forget(key),
             Self::Sliding(keys, _) => keys.iter().for_each(forget),
@@ -187,8 +187,8 @@ impl Spot {
     }
 
     /// Charges `cells` more, whether they are there or not.
-    pub fn overdraw(&self, store: &Store, quota: &Quota, cells: NonZeroU32, now: HostTime) {
-        let (counters, at) = (&store.counters(), instant(now));
+    pub fn overdraw(&self, stores: &Stores, quota: &Quota, cells: NonZeroU32, now: HostTime) {
+        let (counters, at) = (&stores.counters.counters(), instant(now));
         match self {
             Self::Rate(key) => gcra::overdraw(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {

@@ -42,8 +42,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         cannot overrun.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
-    :param methods: the methods that are counted; all, if not given.
-    :param per_method: whether each method has counters of its own.
+    :param methods: the methods that are counted; all, if not given. ``GET`` counts ``HEAD`` too.
+    :param per_method: whether each method has counters of its own. ``HEAD`` counts as ``GET``, unless *methods* names
+        it.
     :param unless: networks (``"10.0.0.0/8"``) that are not limited, or a function without arguments that returns
         whether this request
         is not.
@@ -52,7 +53,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         ``"closed"`` refuses with 503.
     :param ban: such as ``"15 minutes after 3"``: who was refused so often is refused at once, at the edge, for so
         long; see
-        ``docs/bans.md``.
+        ``docs/bans.md``. If it does not say by what, by address where *by* has the address in it, else by key.
     :raises ConfigError: at import, if something here cannot be meant.
 
     The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
@@ -90,7 +91,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.quota = quota
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
-        self.by = by
+        self.by = keys.plain(by)
         self.count = count
         self.cost = self._checked_cost(cost)
         self.scope = scope
@@ -100,10 +101,10 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.mode = mode
         self.on_store_error = on_store_error
         self.ban = ban
-        self.penalty = None if ban is None else Penalty.read(ban)
+        self.penalty = None if ban is None else _penalty(ban, by)
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
-        self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+        self.stage = Stage.ARRIVAL if keys.at_arrival(self.by) else Stage.QUOTA
         # A browser asks before each request of another origin: that is not the user's doing.
         self.meets_preflights = self.methods is not None and "OPTIONS" in self.methods
 
@@ -116,6 +117,17 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 
     def __repr__(self) -> str:
         return f"limit({self.text!r}, by={keys.shown(self.by)!r})"
+
+    def counted_as(self, method: str) -> str | None:
+        """The method as which one is counted; None if it is not.
+
+        ``HEAD`` runs the view of ``GET``, so it counts as that, unless it is named itself.
+        """
+        if self.methods is not None and method in self.methods:
+            return method
+        if method == "HEAD":
+            method = "GET"
+        return method if self.methods is None or method in self.methods else None
 
     def _checked_cost(self, cost: Any) -> int | Callable[[], int]:
         if callable(cost):
@@ -142,8 +154,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
     """Takes a view out of the limits that were put on its blueprint or on the whole app by ``rampart.protect``.
 
-    Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before there is a view: see
-    ``RAMPART_LIMITS_EXEMPT_PATHS``.
+    On a method of a view class it is about that method, and on a view class about that class alone: what is derived
+    from it is limited. Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before
+    there is a view: see ``RAMPART_LIMITS_EXEMPT_PATHS``.
 
     >>> @unlimited
     ... def health():
@@ -152,6 +165,7 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
 
     name = "unlimited"
     stage = Stage.ARRIVAL
+    only_opens = True
 
     def __new__(cls, target: Any = None) -> Any:
         guard = super().__new__(cls)
@@ -167,6 +181,18 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
             return None
 
         return admit
+
+
+def is_limited(state: AppState) -> bool:
+    """Whether an app has any limits, of its views or of all."""
+    views = state.app.view_functions
+    return state.settings.limits is not None or any(
+        isinstance(guard, limit)
+        for rule in state.app.url_map.iter_rules()
+        if rule.endpoint in views
+        for method in rule.methods or ()
+        for guard, _ in state.guards_of(rule.endpoint, method)
+    )
 
 
 def _one_of(name: str, value: object, known: Sequence[str]) -> None:
@@ -187,6 +213,17 @@ def _checked_methods(methods: Any) -> frozenset[str] | None:
     if not words:
         raise ConfigError("limit(methods=()) would count nothing. Leave it out to count all.")
     return frozenset(words)
+
+
+def _penalty(ban: str, by: Any) -> Penalty:
+    parts = keys.parts(by)
+    if all(part == "global" for part in parts):
+        raise ConfigError(
+            "limit(by='global', ban=...) would ban whoever comes last, for what all others have spent. "
+            "Leave ban out, or count by address as well."
+        )
+    # Where others can spend what a key has, its own address would be banned for it.
+    return Penalty.read(ban, by="address" if "address" in parts else "key")
 
 
 def _exempt(unless: Any) -> Networks | Callable[[], bool] | None:

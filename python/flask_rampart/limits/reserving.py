@@ -141,6 +141,7 @@ def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any,
         raise ConfigError('Write rampart.reserve("10000/minute", cost=estimate).')
     limits: Limits = state.services[Limits]
     keys.check(by)
+    by = keys.plain(by)
     name = f"shared:{scope}" if scope else f"reserve:{exchange.route or ''}:{keys.shown(by)}"
     if "concurrent" in quota.lower():
         raise ConfigError("What is in progress is declared above a view: @limit('20 concurrent').")

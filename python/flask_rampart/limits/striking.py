@@ -21,9 +21,9 @@ from ..exchange import Exchange
 from .counters import Counting, Limits, quotas_of
 
 if TYPE_CHECKING:
-    from .asking import Line
+    from .asking import Line, OwnQuota
 
-Asked = Sequence["tuple[Line, str, str]"]
+Asked = Sequence["tuple[Line | OwnQuota, str, str]"]
 """The lines that count a request, each with its quota and its scope."""
 
 _CHOICES = 256
@@ -36,38 +36,46 @@ class Strikes:
         self._limits = limits
         self._found = functools.lru_cache(maxsize=_CHOICES)(self._set)
 
-    def banned(self, asked: Asked, keys: Sequence[str]) -> Denied | None:
+    def banned(self, exchange: Exchange, asked: Asked, keys: Sequence[str]) -> Denied | None:
         """The refusal of a key that is banned. Addresses were asked at the edge."""
         for (line, _, scope), key in zip(asked, keys, strict=True):
-            if line.guard.penalty is not None and line.guard.penalty.by == "key":
-                denied = self._limits.bans.refused_key(scope, key)
+            if line.penalty is not None and line.penalty.by == "key":
+                denied = self._limits.bans.refused_key(exchange, scope, line.by, key)
                 if denied is not None:
                     return denied
         return None
 
     def strike(
         self, exchange: Exchange, verdict: Verdict, asked: Asked, keys: Sequence[str], costs: Sequence[int]
-    ) -> None:
-        """Counts a refusal, if it is one of those that ban."""
+    ) -> float:
+        """Counts a refusal, if it is one of those that ban: for how many seconds it has banned.
+
+        What could never pass was not tried too often.
+        """
+        banned = 0.0
+        if not verdict.payable:
+            return banned
         for entry in verdict.refusing:
             line, quota, scope = asked[entry]
-            penalty = line.guard.penalty
+            penalty = line.penalty
             if penalty is None:
                 continue
             if line.count != "all" and self._has_room(line, quota, scope, keys[entry], costs[entry]):
                 continue
-            self._limits.bans.strike(exchange, scope, penalty, keys[entry], quota)
+            seconds = self._limits.bans.strike(exchange, scope, penalty, quota, line.by, keys[entry])
+            banned = max(banned, seconds)
+        return banned
 
-    def found(self, line: Line, quota: str, scope: str, key: str, cost: int) -> None:
+    def found(self, line: Line | OwnQuota, quota: str, scope: str, key: str, cost: int) -> None:
         """Notes that a request was found to count."""
-        if line.guard.penalty is None or cost == 0:
+        if line.penalty is None or cost == 0:
             return
         # Where it does not pass any more, all is spent as well; where it cannot be counted, nobody is banned for it.
         with contextlib.suppress(Denied):
-            self._found(quota, scope, line.kind, line.guard.on_store_error).reserve((key,), cost, capped=True)
+            self._found(quota, scope, line.kind, line.on_store_error).reserve((key,), cost, capped=True)
 
-    def _has_room(self, line: Line, quota: str, scope: str, key: str, cost: int) -> bool:
-        found = self._found(quota, scope, line.kind, line.guard.on_store_error)
+    def _has_room(self, line: Line | OwnQuota, quota: str, scope: str, key: str, cost: int) -> bool:
+        found = self._found(quota, scope, line.kind, line.on_store_error)
         try:
             return found.peek((key,), max(cost, 1)).admitted
         except Denied:

@@ -29,10 +29,14 @@ from .breaker import Breaker
 from .chore import Chore
 from .client import Client, Script
 from .client import RemoteAway as RemoteAway
+from .hearing import PAGE, PATIENCE, Page
+from .hearing import Change as Change
+from .hearing import Hearing as Hearing
 from .renewing import LEASE_MS as LEASE_MS
 from .renewing import Lease, Renewing
 from .returning import Returning
 
+_TOLD_MS = 7 * 86_400_000
 _logger = logging.getLogger("flask_rampart")
 
 
@@ -68,10 +72,14 @@ class Remote:
         self.lease = lease
         #: What this process has taken in advance.
         self.batches = Returning(self._give_back, lease or 1.0)
-        #: Which change of bans the last answer knew.
+        #: Which change of bans this process has seen.
         self.bans_seen = 0
-        #: Called when another host has banned somebody, or ended a ban.
+        #: Called when an answer tells of another.
         self.bans_changed: Callable[[], None] = lambda: None
+        self._reading: Client | None = None
+        self._read_from: Callable[[], Client] = lambda: Client(
+            source(server, f"{{{prefix}}}", PATIENCE), PATIENCE, clock
+        )
 
     @property
     def name(self) -> str:
@@ -98,7 +106,6 @@ class Remote:
         reply = self._run(self._script, keys, words, numbers=numbers, twice=twice)
         seen = reply.pop()
         if seen != self.bans_seen:
-            self.bans_seen = seen
             self.bans_changed()
         return reply
 
@@ -109,26 +116,38 @@ class Remote:
         """
         self._change("ban", token, str(max(1, int(seconds * 1000))))
 
-    def lift(self, token: str) -> bool:
-        """Tells all hosts that a ban has ended. Says whether there was one.
+    def lift(self, token: str) -> tuple[Change, bool]:
+        """Tells all hosts that a ban has ended, also where the store has not heard of it. Says whether it had.
 
         :raises RemoteAway: if there is no answer in time.
         """
-        return bool(self._change("lift", token)[1])
+        number, was, told = self._change("lift", token, str(_TOLD_MS))
+        return Change(token, number, -told / 1000), bool(was)
 
-    def bans(self) -> dict[str, float]:
-        """What is banned, and for how many seconds; the 10,000 that last longest. What is not banned any more has less
-        than 0.
+    def bans(self, seen: int = 0) -> Page:
+        """The first changes of bans after the one that was *seen*; asked beside the breaker, with more patience.
 
         :raises RemoteAway: if there is no answer in time.
         """
-        _, *rows = self._change("list")
-        names = (row.decode() if isinstance(row, bytes) else str(row) for row in rows[::2])
-        return {name: left / 1000 for name, left in zip(names, rows[1::2], strict=True)}
+        if self._reading is None:
+            self._reading = self._read_from()
+        last, now, *rows = self._reading.ask(self._bans, self._ban_keys(), [b"list", b"%d" % seen, b"%d" % PAGE])
+        names = (row.decode("ascii", "replace") if isinstance(row, bytes) else str(row) for row in rows[::3])
+        changes = [
+            Change(name, number, left / 1000) for name, number, left in zip(names, rows[1::3], rows[2::3], strict=True)
+        ]
+        return Page(changes, now, last)
+
+    def forget_reading(self) -> None:
+        """Closes what :meth:`bans` has opened."""
+        if self._reading is not None:
+            self._reading.forget()
 
     def _change(self, *arguments: str) -> list[Any]:
-        keys = [self._front + name for name in (b"bans", b"bans:changes", b"bans:lifted")]
-        return self._run(self._bans, keys, [argument.encode() for argument in arguments])
+        return self._run(self._bans, self._ban_keys(), [argument.encode() for argument in arguments])
+
+    def _ban_keys(self) -> list[bytes]:
+        return [self._front + name for name in (b"bans", b"bans:changes", b"bans:lifted", b"bans:log")]
 
     def _renew(self, leases: Sequence[Lease]) -> bool:
         return self._settle([name for _, name in leases], [_of_lease(lease, 0) for lease in leases])
@@ -155,6 +174,7 @@ class Remote:
     def close(self) -> None:
         """Closes the connections that are not in use."""
         self._client.forget()
+        self.forget_reading()
 
     def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes], **how: Any) -> list[Any]:
         if self._breaker.is_open:
