@@ -63,6 +63,8 @@ class Remote:
             raise ConfigError(f"{prefix!r} cannot begin the names of keys: no braces, no spaces.")
         self._front = f"{{{prefix}}}:".encode()
         self._client = Client(source(server, f"{{{prefix}}}", timeout), timeout, clock)
+        # Whoever is collected closes what it leaves.
+        weakref.finalize(self, self._client.forget).atexit = False
         self._breaker = Breaker(clock)
         self._script = _script("check.lua")
         self._bans = _script("bans.lua")
