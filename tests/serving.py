@@ -22,9 +22,12 @@ import pytest
 _PATIENCE = 30.0
 _BEGIN = """
 from __future__ import annotations
-import os, time
+import os, pathlib, time
 from flask import Flask, Response, request
 from flask_rampart import Rampart, limit
+from flask_rampart.limits import counters
+# Where counters of this host are, if the app's are elsewhere.
+counters._private_directory = lambda: str(pathlib.Path(__file__).parent / "own")
 app = Flask("served")
 app.config.update(RAMPART_ACCESS_LOG="off", SECRET_KEY="k" * 32)
 app.config.update({settings})
@@ -158,8 +161,6 @@ def serving(
                 *("--graceful-timeout", "3", "--no-control-socket", *arguments, "served:app"),
             ],
             cwd=folder,
-            # Where counters of this host are, if the app's are elsewhere.
-            env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

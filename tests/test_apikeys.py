@@ -439,6 +439,7 @@ def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys
         {"quota": "1/hour; " * 99},
         {"quota": "2 concurrent"},
         {"quota": "9/hour; 2 concurrent"},
+        {"quota": "5/day fixed Mars/Phobos"},
         {"scopes": ['a"b']},
         {"scopes": ["a b"]},
         {"roles": [""]},

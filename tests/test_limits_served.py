@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
-import subprocess
 import tempfile
 import textwrap
 import threading
@@ -189,8 +189,8 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_makes_room(
 
 def three_of(served: Served) -> list[str]:
     """The workers' process ids, once there are three."""
-    found = subprocess.run(["pgrep", "-P", str(served.process.pid)], capture_output=True, text=True, check=False)
-    return found.stdout.split() if len(found.stdout.split()) == 3 else []
+    found = re.findall(r"Booting worker with pid: (\d+)", served.said())
+    return found if len(found) == 3 else []
 
 
 @pytest.mark.parametrize("more", [(), ("--preload",)], ids=["", "preload"])

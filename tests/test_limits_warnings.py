@@ -157,5 +157,5 @@ def test_a_quota_in_report_mode_says_so_each_time_and_a_ban_once(
     app.get("/")(limit("1/hour", mode="report")(limit("3/hour", ban="1 hour after 2")(lambda: "ok")))
     ask(app, 9)
     assert said(caplog, "would have refused") == 2
-    assert said(caplog, "Banned for 3600 s") == 1
+    assert said(caplog, "Banned by address for 3600 s") == 1
     assert "192.0.2.1" not in caplog.text

@@ -9,8 +9,7 @@
 //! A refusal names the limit with the longest wait, so whoever waits that long passes them all.
 //!
 //! What a request costs may be known only when it is over. Then it is charged an estimate before ([`Limits::reserve`]), and the difference
-//! afterwards ([`Limits::settle`]): what is given back is no more than what time has not repaid meanwhile; what is charged
-//! in addition is charged whether it is there or not, and owed.
+//! afterwards ([`Limits::settle`], by the rules of `reservation`).
 //!
 //! It has no idea of "skip": an empty key is a key, and an address that cannot be read is counted with all others of
 //! its kind.
@@ -23,13 +22,13 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::Prefix;
-use super::counters::Place;
 use super::fields;
 use super::gcra::Outcome;
 use super::key::LimitKey;
-use super::leases::{self, Lease};
+use super::leases;
 use super::quota::{Quota, Rule};
 use super::remote::{self, Answer, Question};
+use super::reservation::{Charge, Reservation};
 use super::spot::{self, Key, Now, Spot};
 use super::store::{Store, Stores};
 use super::window::Almanac;
@@ -126,23 +125,6 @@ impl<'c> From<&'c [u32]> for Costs<'c> {
     }
 }
 
-/// What an admitted request was charged, under each limit.
-pub struct Reservation {
-    keys: Vec<Vec<u8>>,
-    charges: Vec<Charge>,
-}
-
-#[derive(Clone)]
-struct Charge {
-    entry: usize,
-    limit: usize,
-    spot: Spot,
-    cost: u32,
-    place: Place,
-    paid: u64,
-    lease: Option<Lease>,
-}
-
 impl Verdict {
     /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
     pub fn retry_after(&self) -> u64 {
@@ -189,7 +171,7 @@ impl Limits {
                     Rule::Concurrent => &stores.places,
                     _ => &stores.counters,
                 };
-                let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind);
+                let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind).striped(store.stripes());
                 let name = unused_name(&limits, quota.text());
                 limits.push(Limit { scope: entry.scope.clone(), quota, key, name });
             }
@@ -279,29 +261,17 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
         let now = now.into();
-        let store = &self.stores;
         let Reservation { keys, charges } = reservation;
         for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
             let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
-            if let Some(less) = charge.cost.checked_sub(actual).and_then(NonZeroU32::new) {
-                charge.spot.give_back(store, &limit.quota, less, now.host, charge.place, charge.paid);
-                // What was owed for it is owed no more.
-                charge.paid =
-                    charge.paid.saturating_sub(u64::from(less.get()).saturating_mul(limit.quota.interval()));
-            } else if let Some(more) = actual.checked_sub(charge.cost).and_then(NonZeroU32::new) {
-                let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
-                // Now, and not when it was reserved: in a window that is over, it would cost nothing.
-                let spot = self.spot(limit, self.key(kind, key), now)?;
-                spot.overdraw(store, &limit.quota, more, now.host);
-                charge.paid =
-                    charge.paid.saturating_add(u64::from(more.get()).saturating_mul(limit.quota.interval()));
-            }
-            charge.cost = actual;
+            let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
+            let spot = || self.spot(limit, self.key(kind, key), now);
+            charge.settle(&self.stores, &limit.quota, actual, now.host, spot)?;
         }
         Ok(())
     }
 
-    /// Forgets what these keys have spent. What is in progress goes on, and what was charged to overflow counters stays there.
+    /// Forgets what these keys have spent, and the overflow counters that they share with others. What is in progress goes on.
     pub fn clear<K: AsRef<[u8]>>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
         let now = now.into();
         for charge in self.charges(keys, Costs::Same(0), now)? {
@@ -432,7 +402,7 @@ impl Limits {
             if let Ok(outcome) = &charged
                 && outcome.admitted
             {
-                (charge.place, charge.paid, charge.lease) = (outcome.place, outcome.paid, outcome.lease);
+                charge.charged(&limit.quota, outcome);
                 outcomes.push(*outcome);
                 continue;
             }
@@ -453,8 +423,8 @@ impl Limits {
         if let Some(lease) = charge.lease.take() {
             leases::release(&self.stores.places, &lease, now);
         }
-        if let (Some(limit), Some(cost)) = (self.limits.get(charge.limit), NonZeroU32::new(charge.cost)) {
-            charge.spot.give_back(&self.stores, &limit.quota, cost, now, charge.place, charge.paid);
+        if let Some(limit) = self.limits.get(charge.limit) {
+            charge.take_back(&self.stores, &limit.quota, now);
         }
     }
 
@@ -481,8 +451,7 @@ impl Limits {
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let spot = self.spot(limit, key, now)?;
-                let (place, cost) = (Place::Slot, costs.of(entry));
-                charges.push(Charge { entry, limit: at, spot, cost, place, paid: 0, lease: None });
+                charges.push(Charge::new(entry, at, spot, costs.of(entry)));
             }
         }
         Ok(charges)

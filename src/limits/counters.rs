@@ -40,11 +40,13 @@ pub(crate) struct Moment {
     pub spills: bool,
     /// Whether half of the room is left to others: where a counter can be made, but only in the first lanes of a bucket.
     pub modest: bool,
+    /// Nanoseconds that a counter is kept longer than it counts. One that is shared with other keys is not.
+    pub spare: u64,
 }
 
 impl Moment {
     pub fn new(now: u64, fill: u64) -> Self {
-        Self { now, fill, spills: true, modest: false }
+        Self { now, fill, spills: true, modest: false, spare: 0 }
     }
 
     /// For what must be the key's own or nothing: where no counter is to be had, `decide` is shown an empty one.
@@ -60,6 +62,15 @@ impl Moment {
     /// No honest instant is later: a cost that was known only afterwards can owe as much again as the counter holds.
     pub fn deepest(&self) -> u64 {
         self.now + self.fill.saturating_mul(2).min(LONGEST)
+    }
+
+    /// What is to be stored in a counter that is shared with other keys, where `before` was, for what is `next` in one of the key's own.
+    pub fn shared(&self, before: u64, next: u64) -> u64 {
+        if self.spare == 0 {
+            return next;
+        }
+        let until = (next >> 32).saturating_sub(self.spare >> 32).max(before >> 32);
+        until << 32 | next & u64::from(u32::MAX)
     }
 
     /// The instant of an empty counter.

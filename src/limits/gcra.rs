@@ -19,6 +19,7 @@ use super::counters::{Counters, Moment, Place};
 use super::key::CounterKey;
 use super::leases::Lease;
 use super::quota::Quota;
+use super::reservation::Piece;
 use super::{LATEST, LONGEST};
 
 /// What one limit says.
@@ -36,7 +37,7 @@ pub(crate) struct Outcome {
     pub place: Place,
     /// Whether it will never pass: the cost is above what the limit can hold.
     pub never: bool,
-    /// Nanoseconds since boot at which time will have repaid the charge and all before it. Of a rate alone.
+    /// Nanoseconds since boot at which time will have repaid the charge and all before it; of a window, at which it may be forgotten.
     pub paid: u64,
     /// What was taken, of a limit on what is in progress.
     pub lease: Option<Lease>,
@@ -87,38 +88,44 @@ pub(crate) fn peek<C: Counters>(
     outcome
 }
 
-/// Gives `cost` cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
+/// Gives `back` nanoseconds' worth of cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
 ///
-/// Otherwise a charge that is held until the counter is full again and then given back would be admitted twice.
+/// Otherwise a charge that is held until the counter is full again and then given back would be admitted twice. Of several charges that are held, each
+/// knows of those before it alone, not of what is given back of them: so in an instant a burst and all but one of another are admitted at worst.
 pub(crate) fn refund<C: Counters>(
     counters: &C,
     key: &CounterKey,
-    quota: &Quota,
-    cost: NonZeroU32,
+    back: u64,
     now: HostTime,
     place: Place,
     paid: u64,
 ) {
     let now = instant(now);
-    let owed = u64::from(cost.get().min(quota.burst())) * quota.interval();
-    let by = owed.min(paid.saturating_sub(now));
+    let by = back.min(paid.saturating_sub(now));
     counters.adjust(key, now, place, &|tat| Some(tat.saturating_sub(by).max(now)));
 }
 
-/// Charges `cost` cells, whether they are there or not. Who overdraws can owe as much as the counter holds.
+/// Charges `cells`, whether they are there or not; says what was added. Who overdraws can owe as much as the counter holds.
 pub(crate) fn overdraw<C: Counters>(
     counters: &C,
     key: &CounterKey,
     quota: &Quota,
-    cost: NonZeroU32,
+    cells: u32,
     now: HostTime,
-) {
+) -> Piece {
     let moment = Moment::new(instant(now), quota.fill());
-    let by = u128::from(cost.get()) * u128::from(quota.interval());
+    let by = u128::from(cells) * u128::from(quota.interval());
     let by = u64::try_from(by).unwrap_or(LONGEST).min(LONGEST);
-    let next = |tat: Option<u64>| (tat.unwrap_or(0).max(moment.now) + by).min(moment.deepest());
-    // It refuses nothing.
-    let _ = counters.measure_and_replace(key, moment, &|tat| Ok::<_, ()>(((), next(tat))));
+    let raise = |tat: Option<u64>| {
+        let seen = tat.unwrap_or(0).max(moment.now);
+        let next = (seen + by).min(moment.deepest());
+        // Lower than what is there, if our clock was read long before.
+        if next > seen { Ok(((next - seen, next), next)) } else { Err(()) }
+    };
+    match counters.measure_and_replace(key, moment, &raise) {
+        Ok(((added, paid), place)) => Piece { cells, added, place, paid },
+        Err(()) => Piece::NOTHING,
+    }
 }
 
 fn decide<S: StateStore<Key = CounterKey>>(

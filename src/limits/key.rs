@@ -38,6 +38,8 @@ impl Seed {
 pub(crate) struct LimitKey {
     hasher: SipHasher24,
     tag: u64,
+    /// Overflow counters for the limit.
+    stripes: u64,
 }
 
 impl LimitKey {
@@ -66,7 +68,12 @@ impl LimitKey {
             }
         }
         let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag }
+        Self { hasher, tag, stripes: STRIPES }
+    }
+
+    /// With so many overflow counters. All processes that share a table must say the same.
+    pub fn striped(self, stripes: u32) -> Self {
+        Self { stripes: u64::from(stripes).max(1), ..self }
     }
 
     /// For what is no quota: words that are named for a purpose.
@@ -76,7 +83,7 @@ impl LimitKey {
         hasher.write(&(purpose.len() as u64).to_le_bytes());
         hasher.write(purpose.as_bytes());
         let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag }
+        Self { hasher, tag, stripes: STRIPES }
     }
 
     pub fn counter(&self, key: &[u8]) -> CounterKey {
@@ -91,7 +98,7 @@ impl LimitKey {
         let mut hasher = self.hasher;
         hasher.write(&(key.len() as u64).to_le_bytes());
         hasher.write(key);
-        Places(Self { hasher, tag: self.tag })
+        Places(Self { hasher, ..*self })
     }
 
     /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
@@ -113,7 +120,7 @@ impl LimitKey {
 
     fn named(&self, hasher: &SipHasher24) -> CounterKey {
         let (a, b) = hasher.finish128().as_u64();
-        let stripe = a % STRIPES;
+        let stripe = a % self.stripes;
         CounterKey {
             // Zero means "nobody".
             name: (a & !GENERATION).max(GENERATION + 1),
@@ -159,5 +166,5 @@ impl CounterKey {
 /// The bits of a slot's name that count how often it was renamed.
 pub(crate) const GENERATION: u64 = 0xFFFF;
 
-/// Overflow counters for each limit.
+/// Overflow counters for each limit, at least.
 const STRIPES: u64 = 64;

@@ -81,6 +81,10 @@ impl LocalCounters {
         self.keys
     }
 
+    pub(crate) fn stripes(&self) -> u32 {
+        self.overflow_shape.stripes()
+    }
+
     pub(crate) fn seed(&self) -> Seed {
         self.seed
     }

@@ -34,14 +34,16 @@ mod leases;
 pub mod local;
 pub mod quota;
 pub mod remote;
+mod reservation;
 pub mod shm;
 pub mod spot;
 pub mod store;
 pub mod window;
 
-pub use check::{Costs, Entry, Kind, Limits, Reservation, Verdict};
+pub use check::{Costs, Entry, Kind, Limits, Verdict};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
+pub use reservation::Reservation;
 pub use spot::Now;
 pub use store::{Store, Stores};
 pub use window::{Almanac, Window};

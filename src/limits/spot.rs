@@ -14,6 +14,7 @@ use super::gcra::{self, Outcome, instant};
 use super::key::{CounterKey, LimitKey, Places};
 use super::leases;
 use super::quota::{Quota, Rule, Span};
+use super::reservation::Piece;
 use super::store::{Store, Stores};
 use super::window::{self, Almanac, Tally, Window};
 use super::{LONGEST, SECOND};
@@ -104,7 +105,7 @@ pub(crate) fn window(
 
 fn tally(quota: &Quota, window: Window, now: Now) -> Tally {
     let left = window.end.saturating_mul(SECOND).saturating_sub(now.unix).clamp(1, LONGEST);
-    Tally { limit: quota.count(), left, period: quota.period() }
+    Tally::fixed(quota.count(), quota.period(), left)
 }
 
 impl Spot {
@@ -153,32 +154,37 @@ impl Spot {
         if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
     }
 
-    /// Gives back `cells` of what was charged here.
-    pub fn give_back(
-        &self,
-        stores: &Stores,
-        quota: &Quota,
-        cells: NonZeroU32,
-        now: HostTime,
-        place: Place,
-        paid: u64,
-    ) {
-        let counters = &stores.counters.counters();
+    /// Gives back `cells` of a piece that was charged here, as far as they were added and time has not repaid them.
+    pub fn give_back(&self, stores: &Stores, quota: &Quota, piece: &mut Piece, cells: u32, now: HostTime) {
+        let back = piece.less(cells, self.unit(quota));
+        if back == 0 {
+            return;
+        }
+        let (counters, at) = (&stores.counters.counters(), instant(now));
         match self {
-            Self::Rate(key) => gcra::refund(counters, key, quota, cells, now, place, paid),
+            Self::Rate(key) => {
+                gcra::refund(counters, key, back, now, piece.place, piece.paid);
+                // What was owed for it is owed no more.
+                piece.paid = piece.paid.saturating_sub(back);
+            }
+            // An overflow counter may have been forgotten by then, and begun anew by others.
+            _ if piece.place == Place::Spill && at >= piece.paid => {}
             Self::Fixed(key, _) | Self::Sliding([key, _], _) => {
-                let back = |word| Some(window::give_back(word, cells.get()));
-                counters.adjust(key, instant(now), place, &back);
+                counters.adjust(key, at, piece.place, &|word| Some(window::give_back(word, back)));
             }
             // It is no number: it ends.
             Self::Concurrent(_) => {}
         }
     }
 
-    /// Forgets what was charged here.
+    /// Forgets what was charged here, also in the overflow counter that is shared with others.
     pub fn clear(&self, stores: &Stores, now: HostTime) {
         let (counters, at) = (stores.counters.counters(), instant(now));
-        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(OVER));
+        let forget = |key: &CounterKey| {
+            for place in [Place::Slot, Place::Spill] {
+                counters.adjust(key, at, place, &|_| Some(OVER));
+            }
+        };
         match self {
             Self::Rate(key) | Self::Fixed(key, _) => forget(key),
             Self::Sliding(keys, _) => keys.iter().for_each(forget),
@@ -186,18 +192,39 @@ impl Spot {
         }
     }
 
-    /// Charges `cells` more, whether they are there or not.
-    pub fn overdraw(&self, stores: &Stores, quota: &Quota, cells: NonZeroU32, now: HostTime) {
-        let (counters, at) = (&stores.counters.counters(), instant(now));
-        match self {
+    /// Charges `cells` more, whether they are there or not; says what was added.
+    pub fn overdraw(&self, stores: &Stores, quota: &Quota, cells: u32, now: HostTime) -> Piece {
+        let counters = &stores.counters.counters();
+        let piece = match self {
             Self::Rate(key) => gcra::overdraw(counters, key, quota, cells, now),
-            Self::Fixed(key, tally) => {
-                window::overdraw(counters, key, *tally, tally.left, cells.get(), at);
+            Self::Fixed(key, tally) | Self::Sliding([key, _], tally) => {
+                window::overdraw(counters, key, *tally, cells, instant(now))
             }
-            Self::Sliding([key, _], tally) => {
-                window::overdraw(counters, key, *tally, tally.left + tally.period, cells.get(), at);
-            }
-            Self::Concurrent(_) => {}
+            Self::Concurrent(_) => Piece::NOTHING,
+        };
+        Piece { cells, ..piece }
+    }
+
+    /// What a counter is raised by for a cell: nanoseconds of a rate, one of a window.
+    pub fn unit(&self, quota: &Quota) -> u64 {
+        match self {
+            Self::Rate(_) => quota.interval(),
+            Self::Fixed(..) | Self::Sliding(..) => 1,
+            Self::Concurrent(_) => 0,
+        }
+    }
+
+    pub fn is_rate(&self) -> bool {
+        matches!(self, Self::Rate(_))
+    }
+
+    /// Whether it is the same counter.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rate(one), Self::Rate(other))
+            | (Self::Fixed(one, _), Self::Fixed(other, _))
+            | (Self::Sliding([one, _], _), Self::Sliding([other, _], _)) => one == other,
+            _ => false,
         }
     }
 }

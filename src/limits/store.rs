@@ -108,6 +108,14 @@ impl Store {
         }
     }
 
+    /// Into how many overflow counters the keys of a limit are dealt.
+    pub(crate) fn stripes(&self) -> u32 {
+        match &self.0 {
+            Kind::Shared(table) => table.shape().stripes(),
+            Kind::Local(counters) => counters.stripes(),
+        }
+    }
+
     /// What keys are hashed with.
     pub fn seed(&self) -> Seed {
         match &self.0 {

@@ -400,17 +400,15 @@ def lifted_for(guard: limit, state: AppState, endpoint: str) -> frozenset[str]:
     if guard not in outer:
         return frozenset()
     view = state.app.view_functions[endpoint]
-    served = _served(state, endpoint)
+    served = _served(state, endpoint) or METHODS | {OTHER}
 
     def is_lifted(method: str) -> bool:
         own = {found for found, _ in declared_on(view, method)}
         return guard not in own and any(found.name == UNLIMITED for found in own)
 
-    lifted = {method for method in METHODS | served | {OTHER} if is_lifted(method)}
+    lifted = frozenset(method for method in served if is_lifted(method))
     # What Flask answers by itself goes with what the view answers.
-    if served - {"OPTIONS"} and served - {"OPTIONS"} <= lifted:
-        lifted.add("OPTIONS")
-    return frozenset(lifted)
+    return METHODS | served | {OTHER} if (served - {"OPTIONS"} or served) <= lifted else lifted
 
 
 def _served(state: AppState, endpoint: str) -> frozenset[str]:

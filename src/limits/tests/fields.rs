@@ -8,6 +8,13 @@ fn the_policy_says_burst_and_window() {
 }
 
 #[test]
+fn the_policy_of_what_is_in_progress_has_a_unit_and_no_window() {
+    let bench = Bench::on(local(1000), &["20 concurrent; 60/minute"]);
+    let policy = r#""20 concurrent";q=20;qu="concurrent-requests", "60/minute";q=60;w=60"#;
+    assert_eq!(bench.limits.policy(), policy);
+}
+
+#[test]
 fn the_window_is_whole_seconds_of_the_quota_as_written() {
     for (text, window) in
         [("7/minute", 60), ("100/second", 1), ("1000/second burst 1", 1), ("1/3 seconds burst 2", 6)]

@@ -1,5 +1,6 @@
 //! What a flood of keys does to others, and what it does not.
 
+use super::window::bench;
 use super::*;
 use crate::limits::bans::{Bans, Penalty, What};
 use crate::limits::{Limits, Stores};
@@ -45,6 +46,62 @@ fn strikes_leave_half_of_the_room_to_bans(make: Make) {
     assert_eq!((500..700).filter(by_hand).count(), 200);
 }
 
+fn who_has_a_counter_pays_nothing_for_the_overflow_of_others(make: Make) {
+    for quota in ["5/minute", "5/minute fixed", "5/minute sliding"] {
+        let store = make(200);
+        let mut bench = bench(store.clone(), quota);
+        let mut flood = Bench::on(store, &["1/year"]);
+        bench.now -= bench.now % (60 * SECOND);
+        flood.now = bench.now;
+        let residents: Vec<_> = (0..64).map(|key| format!("resident {key}")).collect();
+        for key in &residents {
+            assert!(bench.check(&[key]).admitted);
+        }
+        for key in 0..8000 {
+            flood.check(&[&key.to_string()]);
+        }
+        for key in 0..2000 {
+            for _ in 0..5 {
+                bench.check(&[&format!("new {key}")]);
+            }
+        }
+        let refused = residents.iter().filter(|key| !bench.check(&[key]).admitted).count();
+        assert_eq!(
+            refused, 0,
+            "{quota}: so many refused of 64 with a counter of their own and one cell of five spent"
+        );
+    }
+}
+
+fn what_is_cleared_is_cleared_in_the_overflow_too(make: Make) {
+    for quota in ["5/day", "5/day fixed", "5/day sliding"] {
+        let store = make(8);
+        let mut bench = bench(store.clone(), quota);
+        let mut flood = Bench::on(store, &["1/minute"]);
+        flood.now = bench.now;
+        for key in 0..8000 {
+            flood.check(&[&key.to_string()]);
+        }
+        let strangers: Vec<_> = (0..1000).map(|key| format!("stranger {key}")).collect();
+        for key in strangers.iter().flat_map(|key| std::iter::repeat_n(key, 5)) {
+            bench.check(&[key]);
+        }
+        // The flood is over and the table is empty; the overflow counters are not.
+        bench.now += 600 * SECOND;
+        for key in &strangers {
+            bench.limits.clear(&[key], HostTime(bench.now)).unwrap();
+            assert!(bench.check(&[key]).admitted, "{quota}");
+        }
+    }
+}
+
+#[test]
+fn a_large_table_deals_strangers_out_among_more_overflow_counters() {
+    let store = file::Scratch::new().open(8 << 20, "boot", 7).unwrap();
+    assert!(store.stripes() > 900, "{}", store.stripes());
+    assert_eq!((local(1).stripes(), shared(8).stripes()), (64, 64));
+}
+
 macro_rules! on_either_store {
     ($($promise:ident)*) => {
         mod in_memory {
@@ -59,4 +116,6 @@ macro_rules! on_either_store {
 on_either_store! {
     what_is_in_progress_has_room_of_its_own
     strikes_leave_half_of_the_room_to_bans
+    who_has_a_counter_pays_nothing_for_the_overflow_of_others
+    what_is_cleared_is_cleared_in_the_overflow_too
 }

@@ -5,6 +5,7 @@ mod address;
 mod bans;
 mod batches;
 mod check;
+mod extremes;
 mod fields;
 mod file;
 mod floods;
@@ -12,6 +13,7 @@ mod leases;
 mod local;
 mod presence;
 mod quota;
+mod settling;
 mod window;
 
 use std::num::NonZeroU32;

@@ -12,14 +12,16 @@ A process that begins reads all of them, for what was banned while no worker of 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from .chore import Chore
 from .client import RemoteAway
 
-PAGE = 500
+PAGE = 200
 PATIENCE = 2.0
+_REST = 0.01
 _PAUSE = 0.1
 _PAUSE_AFTER_FAILURE = 1.0
 _logger = logging.getLogger("flask_rampart")
@@ -79,7 +81,8 @@ class Hearing:
         pause = _PAUSE
         try:
             while not self._next():
-                pass
+                # Requests of this process have the time in between, and the interpreter.
+                time.sleep(_REST)
             self._has_failed = False
         except Exception as error:
             pause = _PAUSE_AFTER_FAILURE
