@@ -196,6 +196,40 @@ def test_an_address_that_cannot_be_meant_stops_the_start_up(url: str, says: str)
         Remote(url, prefix="t")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t:6379",
+        "redis://s3cr3t:pw:6379/0",
+        "redis://ada@db.example:s3cr3t/0",
+        "redis://db.example/s3cr3t?ssl_cert_reqs=",
+        "rediss://:pw@db.example/0?ssl_cert_reqs=s3cr3t",
+        "rediss://db.example/0?s3cr3t=1",
+        "redis://db.example/0?db=s3cr3t",
+        "redis+sentinel://ada:s3cr3t:26379/main",
+        "redis+sentinel://ada:s3cr3t@db.example:26379",
+        "redis+cluster://:s3cr3t:6379",
+        "redis+cluster://:s3cr3t@h:1,h:2/0",
+        "unix://ada:s3cr3t/run/redis.sock?nonsense=1",
+    ],
+)
+def test_an_address_that_is_wrong_tells_no_password(url: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        Remote(url, prefix="t")
+    assert "s3cr3t" not in str(wrong.value)
+    assert "pw" not in str(wrong.value)
+
+
+def test_an_address_is_shown_without_what_may_be_a_password() -> None:
+    shown = {
+        "redis://ada:s3cr3t@db.example:6380/2": "redis://db.example:6380/2",
+        "rediss://[2001:db8::1]:6380": "rediss://[2001:db8::1]:6380",
+        "redis+sentinel://:s3cr3t@s1:26379,s2/main/1": "redis+sentinel://s1:26379,s2/main/1",
+        "unix://ada:s3cr3t@/run/redis.sock?db=1": "unix:///run/redis.sock",
+    }
+    assert {url: Remote(url, prefix="t").name for url in shown} == shown
+
+
 def test_without_a_secret_nothing_starts(make_app: App) -> None:
     app = make_app(RAMPART_LIMIT_STORE=nowhere())
     app.get("/")(limit("3/hour")(lambda: "ok"))

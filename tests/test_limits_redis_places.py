@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import os
 import socket
+import ssl
 import subprocess
+import sys
 import tempfile
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +29,7 @@ from redis.retry import Retry
 
 from flask_rampart import ConfigError, Rampart, limit
 from flask_rampart.limits.remote import Remote, RemoteAway
+from flask_rampart.limits.remote.address import source
 
 from .conftest import Named
 from .servers import Redis, redis_program
@@ -93,6 +100,51 @@ def test_an_app_takes_a_client_instead_of_an_address(redis_server: Redis) -> Non
         app.get("/")(limit("2/hour")(lambda: "ok"))
         assert [app.test_client().get("/").status_code for _ in range(3)] == [200, 200, 429]
         assert [key for key in client.scan_iter() if key.startswith(b"{rampart:limits}:")]
+
+
+def test_apps_with_one_secret_key_count_each_for_itself(redis_server: Redis) -> None:
+    # One SECRET_KEY lets them read each other's sessions; an app that is flooded is no reason to refuse by the other.
+    def statuses(name: str, count: int, **more: str) -> list[int]:
+        app = Named(name)
+        app.config.update(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE=redis_server.url, RAMPART_LIMIT_STORE_TIMEOUT=2)
+        app.config.update(RAMPART_ACCESS_LOG="off", TESTING=True, RAMPART_LIMITS="2/hour", **more)
+        Rampart(app)
+        return [app.test_client().get("/").status_code for _ in range(count)]
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    assert statuses("shop", 2) == [404, 404]
+    assert statuses("shop", 1) == [429]
+    assert statuses("blog", 1) == [404]
+    # Unless they are given one of their own for it.
+    assert statuses("shop", 2, RAMPART_LIMIT_SECRET="s" * 32) == [404, 404]
+    assert statuses("blog", 1, RAMPART_LIMIT_SECRET="s" * 32) == [429]
+
+
+def test_an_app_that_is_run_by_its_file_is_the_one_that_a_server_imports(redis_server: Redis, tmp_path: Path) -> None:
+    program = """
+        import os
+        from flask import Flask
+        from flask_rampart import Rampart, limit
+        app = Flask(__name__)
+        app.config.update(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE=os.environ["URL"], RAMPART_ACCESS_LOG="off",
+                          RAMPART_LIMIT_STORE_TIMEOUT=5, TESTING=True)
+        Rampart(app)
+        app.get("/")(limit("1/hour")(lambda: "ok"))
+        print(app.test_client().get("/").status_code)
+    """
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    (tmp_path / "shop.py").write_text(textwrap.dedent(program))
+    (tmp_path / "blog.py").write_text(textwrap.dedent(program))
+    said = []
+    for words in (["shop.py"], ["-c", "import shop"], ["blog.py"]):
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60,
+            env={**os.environ, "URL": redis_server.url},
+        )  # fmt: skip
+        said.append(done.stdout.strip())
+    assert said == ["200", "429", "200"]
 
 
 def test_a_client_that_waits_long_and_tries_again_does_neither_for_us() -> None:
@@ -265,16 +317,45 @@ def test_tls_is_checked_by_the_authority_that_is_named(run: Callable[..., Any], 
     front = Tls(outer, inner, key, certificate)
     try:
         url = f"rediss://127.0.0.1:{outer}/0"
-        assert admitted(Remote(f"{url}?ssl_ca_certs={certificate}", prefix="t", timeout=2), "a") == 5
-        with pytest.raises(RemoteAway, match="answer"):
-            Remote(url, prefix="t", timeout=2).ask(["a" * 32], ONE)
+        trusted = f"ssl_ca_certs={certificate}"
+        # A certificate of somebody else's, from an authority that is trusted.
+        other = url.replace("127.0.0.1", "localhost")
+        for right in (f"{url}?{trusted}", f"{other}?{trusted}&ssl_check_hostname=false", f"{other}?ssl_cert_reqs=none"):
+            with contextlib.closing(Remote(right, prefix="t", timeout=2)) as remote:
+                assert remote.ask(["a" * 32], ONE)[0] == 1
+        for wrong in (url, f"{other}?{trusted}"):
+            with pytest.raises(RemoteAway, match="answer"):
+                Remote(wrong, prefix="t", timeout=2).ask(["a" * 32], ONE)
     finally:
         front.close()
 
 
+@pytest.mark.parametrize("url", ["rediss://h/0", "rediss+sentinel://h/main", "rediss+cluster://h:1"])
+def test_the_name_of_a_server_is_checked_by_whatever_redis_py(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Before redis-py 6, TLS took any certificate of an authority that is trusted, for any host.
+    told = []
+
+    class Connection(redis.SSLConnection):
+        def __init__(self, **kwargs: Any) -> None:
+            told.append(kwargs.get("ssl_check_hostname"))
+            super().__init__(**kwargs)
+
+    monkeypatch.setattr(redis.connection, "SSLConnection", Connection)
+    monkeypatch.setattr(redis.sentinel, "SentinelManagedSSLConnection", type("S", (Connection,), {"__init__": managed}))
+    made = source(url, "{t}", 0.1).make
+    with contextlib.suppress(redis.ConnectionError):
+        made()
+    assert told
+    assert set(told) == {True}
+
+
+def managed(self: Any, *, connection_pool: Any, **kwargs: Any) -> None:
+    super(type(self), self).__init__(**kwargs)
+
+
 def certified(key_file: Path, certificate_file: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis.example")])
     now = datetime.datetime.now(datetime.timezone.utc)
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     made = made.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
@@ -291,9 +372,6 @@ class Tls:
     """Ends TLS in front of a server that was built without it."""
 
     def __init__(self, port: int, behind: int, key: Path, certificate: Path) -> None:
-        import ssl
-        import threading
-
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._behind = behind
@@ -308,12 +386,12 @@ class Tls:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
-                try:
-                    with self._context.wrap_socket(peer, server_side=True) as secure:
-                        self._talk(secure)
-                except OSError:
-                    continue
+            self._threads.append(threading.Thread(target=self._begin, args=(peer,)))
+            self._threads[-1].start()
+
+    def _begin(self, peer: socket.socket) -> None:
+        with peer, contextlib.suppress(OSError), self._context.wrap_socket(peer, server_side=True) as secure:
+            self._talk(secure)
 
     def _talk(self, secure: Any) -> None:
         with socket.create_connection(("127.0.0.1", self._behind)) as server:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import math
 import os
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -284,7 +285,10 @@ class Limits:
                 "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts."
             )
         key = secret.encode() if isinstance(secret, str) else secret
-        return hmac.digest(key, b"flask-rampart limits", "sha256")[:16]
+        # Apps may have a SECRET_KEY in common, and each counts for itself. Who gives them one RAMPART_LIMIT_SECRET has
+        # them count together.
+        name = "" if self._settings.limit_secret else f" of {_same_on_all_hosts(self._name)}"
+        return hmac.digest(key, f"flask-rampart limits{name}".encode(), "sha256")[:16]
 
     def _is_elsewhere(self) -> bool:
         url = self._settings.limit_store
@@ -375,6 +379,14 @@ def _lease(text: str) -> float:
     if not 0.1 <= seconds <= 60:
         raise ConfigError(f"RAMPART_LIMIT_STORE: lease={text[:20]!r} is seconds, 0.1 to 60, such as lease=1.")
     return seconds
+
+
+def _same_on_all_hosts(name: str) -> str:
+    """An app's name without its place; that of its file where it is run by it, as Flask names it too."""
+    imported = name.partition("\0")[0]
+    if imported == "__main__":
+        return Path(getattr(sys.modules["__main__"], "__file__", None) or imported).stem
+    return imported
 
 
 def _renew() -> None:

@@ -63,6 +63,8 @@ class Remote:
             raise ConfigError(f"{prefix!r} cannot begin the names of keys: no braces, no spaces.")
         self._front = f"{{{prefix}}}:".encode()
         self._client = Client(source(server, f"{{{prefix}}}", timeout), timeout, clock)
+        # Whoever is collected closes what it leaves.
+        weakref.finalize(self, self._client.forget).atexit = False
         self._breaker = Breaker(clock)
         self._script = _script("check.lua")
         self._bans = _script("bans.lua")
@@ -188,7 +190,7 @@ class Remote:
                 self._works()
             elif self._breaker.failed():
                 self._client.forget()
-                _logger.warning("%s; limits go by on_store_error until it does.", away)
+                _logger.warning("%s; limits go by on_store_error until it does.", str(away))
                 self._trying.want()
             raise
         self._works()

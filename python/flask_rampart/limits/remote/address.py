@@ -100,6 +100,9 @@ def source(server: Any, key: str, timeout: float) -> Source:
             return _of_sentinels(redis, server, name, transport == "rediss", options)
         if kind == "cluster":
             return _of_nodes(redis, server, name, key, transport == "rediss", options)
+        path = urlsplit(server).path.strip("/")
+        if transport != "unix" and path and not path.isdigit():
+            raise _Unreadable("behind the host is the number of a database: redis://host:6379/0")
         # Read for its mistakes alone; the connections are ours.
         pool = redis.ConnectionPool.from_url(server, **_lean(redis, options))
         kwargs = {**pool.connection_kwargs, **options}
@@ -144,7 +147,7 @@ class _Unreadable(ValueError):
 
 def _checks_name(kwargs: dict[str, Any]) -> bool:
     """Whether TLS is to check the server's name: older clients of redis-py do not, unless they are told to."""
-    if str(kwargs.get("ssl_cert_reqs")).lower() == "none":
+    if str(kwargs.get("ssl_cert_reqs", "required")).lower() == "none":
         return False
     return str(kwargs.get("ssl_check_hostname", True)).lower() not in _NO
 
