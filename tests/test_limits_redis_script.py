@@ -317,7 +317,7 @@ def test_what_is_settled_several_times_is_so_as_in_the_native_store(
         ours, charged = limits.reserve(("a",), 3)
         theirs, expected = server.native.reserve(("a",), 3)
         assert ours.admitted == theirs.admitted
-        for actual in dice.sample([0, 1, 2, 4, 6], 3):
+        for actual in dice.sample([0, 1, 2, 4, 6, 1000], 3):
             clock.advance(dice.choice([0, 0.5, 1, 10]))
             if charged is not None and expected is not None:
                 charged.settle(actual)
@@ -345,3 +345,28 @@ def test_what_was_given_back_in_part_is_worth_no_more_than_time_has_left_of_the_
         # Time has repaid it.
         charged.settle(0)
         assert store.peek(("a",)).remaining == 80
+
+
+@pytest.mark.parametrize("quotas", ["100/day", "100/day fixed", "100/day sliding"])
+def test_settling_too_much_and_then_the_truth_leaves_what_others_spent(
+    serve: Callable[[str], Server], quotas: str
+) -> None:
+    server = serve(quotas)
+    remote: Any = Asked(server)
+    limits = RemoteSet(remote, server.naming, lambda: server.native, ["local"])
+    for store in (limits, server.native):
+        assert store.check(("a",), 80).admitted
+        _, charged = store.reserve(("a",), 5)
+        assert charged is not None
+        for said in (1000, 10, 5000, 7, 0, 300, 10):
+            charged.settle(said)
+        assert store.peek(("a",)).remaining == 10
+
+
+def test_what_costs_nothing_is_never_in_progress(serve: Callable[[str], Server]) -> None:
+    server = serve("1 concurrent")
+    for _ in range(3):
+        assert server.check("a", 0)[0].admitted
+        assert server.native.reserve(("a",), 0)[0].admitted
+    assert server.check("a", 1)[0].admitted
+    assert server.check("a", 0)[0].admitted

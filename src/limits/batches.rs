@@ -26,14 +26,16 @@ use std::sync::Arc;
 use crate::error::ConfigError;
 use crate::time::HostTime;
 
-use super::check::{Costs, Limits, Verdict};
+use super::check::Limits;
 use super::counters::{Counters as _, Moment, Place};
+use super::entries::Costs;
 use super::gcra::{Outcome, instant};
 use super::key::{CounterKey, LimitKey};
 use super::quota::{Quota, Rule};
 use super::remote::{Answer, Question, Told};
 use super::spot::Now;
 use super::store::Store;
+use super::verdict::Verdict;
 use super::{LONGEST, SECOND};
 
 /// What this host holds of counters elsewhere.

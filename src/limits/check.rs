@@ -14,7 +14,6 @@
 //! It has no idea of "skip": an empty key is a key, and an address that cannot be read is counted with all others of
 //! its kind.
 
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,114 +21,28 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::Prefix;
+use super::entries::{Costs, Entry, Kind, Limit, Ranges, prepare};
 use super::fields;
 use super::gcra::Outcome;
-use super::key::LimitKey;
 use super::leases;
 use super::quota::{Quota, Rule};
 use super::remote::{self, Answer, Question};
 use super::reservation::{Charge, Reservation};
 use super::spot::{self, Key, Now, Spot};
 use super::store::{Store, Stores};
+use super::verdict::{Verdict, verdict};
 use super::window::Almanac;
-
-/// How a key's text becomes the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A client's address, in any of its spellings, IPv6 cut to the prefix.
-    Address,
-    /// Any text, byte for byte.
-    Text,
-}
-
-/// Quotas that count by one key.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// What is limited. Entries of any set with the same scope, quota and kind share counters.
-    pub scope: String,
-    /// At least one.
-    pub quotas: Vec<Quota>,
-    /// What the key is.
-    pub kind: Kind,
-}
 
 /// Limits that are checked together, with all that does not depend on the request computed.
 pub struct Limits {
     stores: Stores,
     prefix: Prefix,
     almanac: Option<Arc<dyn Almanac>>,
-    entries: Vec<(Kind, Range<usize>)>,
+    entries: Ranges,
     limits: Vec<Limit>,
     policy: String,
     has_windows: bool,
     has_places: bool,
-}
-
-struct Limit {
-    scope: String,
-    quota: Quota,
-    key: LimitKey,
-    /// What the fields call it.
-    name: String,
-}
-
-/// What a set of limits says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether the request may pass.
-    pub admitted: bool,
-    /// The position of the limit that the rest is about: in a refusal the one with the longest wait, else
-    /// the one with the fewest cells left.
-    pub limit: usize,
-    /// Cells left under it.
-    pub remaining: u32,
-    /// Nanoseconds until its counter is full.
-    pub reset: u64,
-    /// Nanoseconds until the same request would pass, if no other comes; 0 if admitted. One whose cost is above a burst never
-    /// passes: then the time in which that limit's counter becomes full.
-    pub wait: u64,
-    /// Whether the same request will never pass.
-    pub never: bool,
-    /// The limits that refuse it, a bit for each of the first 64.
-    pub refusing: u64,
-}
-
-/// What a request costs: the same under every entry, or to each its own. A cost of 0 is always there.
-#[derive(Clone, Copy)]
-pub enum Costs<'c> {
-    /// Under every entry.
-    Same(u32),
-    /// One for each entry.
-    Each(&'c [u32]),
-}
-
-impl Costs<'_> {
-    fn of(&self, entry: usize) -> u32 {
-        match self {
-            Self::Same(cost) => *cost,
-            // `Limits` has looked at how many there are.
-            Self::Each(costs) => costs.get(entry).copied().unwrap_or(u32::MAX),
-        }
-    }
-}
-
-impl From<NonZeroU32> for Costs<'_> {
-    fn from(cost: NonZeroU32) -> Self {
-        Self::Same(cost.get())
-    }
-}
-
-impl<'c> From<&'c [u32]> for Costs<'c> {
-    fn from(costs: &'c [u32]) -> Self {
-        Self::Each(costs)
-    }
-}
-
-impl Verdict {
-    /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
-    pub fn retry_after(&self) -> u64 {
-        fields::seconds(self.wait)
-    }
 }
 
 impl Limits {
@@ -141,51 +54,11 @@ impl Limits {
         almanac: Option<Arc<dyn Almanac>>,
     ) -> Result<Self, ConfigError> {
         let stores = stores.into();
-        let mut limits: Vec<Limit> = Vec::new();
-        let mut ranges = Vec::new();
-        let mut seen: Vec<(Kind, String, u32, u32, u64, Rule)> = Vec::new();
-        for entry in entries {
-            if entry.quotas.is_empty() {
-                let cure = "Give one such as \"60/minute\"";
-                return Err(ConfigError::new(format!("the limit {:?} has no quota. {cure}", entry.scope)));
-            }
-            let start = limits.len();
-            for quota in entry.quotas {
-                // Not by its text: "1/minute" and "1/60 seconds" are one counter.
-                let rule = quota.rule().clone();
-                let limit =
-                    (entry.kind, entry.scope.clone(), quota.count(), quota.burst(), quota.period(), rule);
-                if seen.contains(&limit) {
-                    return Err(ConfigError::new(format!(
-                        "the limit {:?} has the quota {:?} twice, so each request would count double. Remove one",
-                        entry.scope,
-                        quota.text()
-                    )));
-                }
-                seen.push(limit);
-                let kind = match entry.kind {
-                    Kind::Address => 1,
-                    Kind::Text => 2,
-                };
-                let store = match quota.rule() {
-                    Rule::Concurrent => &stores.places,
-                    _ => &stores.counters,
-                };
-                let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind).striped(store.stripes());
-                let name = unused_name(&limits, quota.text());
-                limits.push(Limit { scope: entry.scope.clone(), quota, key, name });
-            }
-            ranges.push((entry.kind, start..limits.len()));
-        }
-        if limits.is_empty() {
-            return Err(ConfigError::new(
-                "a set without limits would limit nothing. Give at least one entry",
-            ));
-        }
+        let (limits, entries) = prepare(&stores, entries)?;
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
         let has_places = limits.iter().any(|limit| *limit.quota.rule() == Rule::Concurrent);
-        Ok(Self { stores, prefix, almanac, entries: ranges, limits, policy, has_windows, has_places })
+        Ok(Self { stores, prefix, almanac, entries, limits, policy, has_windows, has_places })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
@@ -493,41 +366,4 @@ impl Limits {
     fn spot(&self, limit: &Limit, key: Key<'_>, now: Now) -> Result<Spot, ConfigError> {
         spot::find(&limit.key, &limit.quota, self.almanac.as_deref(), key, now)
     }
-}
-
-/// One verdict of several limits, none of which may be missing.
-fn verdict(outcomes: &[Outcome]) -> Verdict {
-    let admitted = outcomes.iter().all(|outcome| outcome.admitted);
-    let strictest = outcomes.iter().enumerate().max_by_key(|(_, outcome)| {
-        // `max_by_key` takes the last of equals; of equal limits the first is meant, but either is right.
-        if admitted {
-            (false, u64::from(u32::MAX - outcome.remaining), outcome.reset)
-        } else {
-            // One that never passes is what the caller must know of, however long it would wait for another.
-            (outcome.never, outcome.wait, 0)
-        }
-    });
-    match strictest {
-        Some((limit, &Outcome { remaining, reset, wait, .. })) => {
-            let never = outcomes.iter().any(|outcome| outcome.never);
-            let bits = outcomes.iter().take(64).enumerate();
-            let refusing = bits.fold(0, |bits, (at, outcome)| bits | u64::from(!outcome.admitted) << at);
-            Verdict { admitted, limit, remaining, reset, wait, never, refusing }
-        }
-        None => {
-            let wait = super::SECOND;
-            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait, never: false, refusing: 0 }
-        }
-    }
-}
-
-/// The quota's text, numbered if another limit of the set has it: names in the fields are distinct.
-fn unused_name(limits: &[Limit], text: &str) -> String {
-    let mut name = text.to_owned();
-    let mut number = 2;
-    while limits.iter().any(|limit| limit.name == name) {
-        name = format!("{text} #{number}");
-        number += 1;
-    }
-    name
 }

@@ -30,6 +30,7 @@ pub mod bans;
 pub mod batches;
 pub mod check;
 mod counters;
+mod entries;
 pub mod fields;
 mod gcra;
 mod key;
@@ -41,14 +42,17 @@ mod reservation;
 pub mod shm;
 pub mod spot;
 pub mod store;
+mod verdict;
 pub mod window;
 
-pub use check::{Costs, Entry, Kind, Limits, Verdict};
+pub use check::Limits;
+pub use entries::{Costs, Entry, Kind};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
 pub use reservation::Reservation;
 pub use spot::Now;
 pub use store::{Store, Stores};
+pub use verdict::Verdict;
 pub use window::{Almanac, Window};
 
 /// Nanoseconds in a second.

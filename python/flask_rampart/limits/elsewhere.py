@@ -15,7 +15,8 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._native import LimitSet, Verdict
@@ -139,8 +140,41 @@ def _nobody() -> str:
 
 
 def _begun(names: Sequence[str], arguments: Sequence[str], lease: str) -> list[tuple[str, str]]:
-    """The leases of what is in progress."""
-    return [(lease, name) for name, kind in zip(names, arguments[::6], strict=True) if kind == "c"]
+    """The leases of what is in progress: what costs nothing begins nothing."""
+    asked = zip(names, arguments[::6], arguments[1::6], strict=True)
+    return [(lease, name) for name, kind, cost in asked if kind == "c" and cost != "0"]
+
+
+@dataclass(slots=True, eq=False)
+class _Piece:
+    """What was charged to one counter at once: of that, no more comes back than was added, as in the native store."""
+
+    cells: int
+    #: What the counter was raised by: ticks of a rate, cells of a window.
+    added: int
+    #: How it counts, and its mark.
+    told: list[str]
+
+    def back(self, cells: int, unit: int) -> int:
+        """How much comes back for so many cells less."""
+        return self.added - min(self.added, (self.cells - cells) * unit)
+
+    def absorb(self, other: _Piece) -> None:
+        """Adds another piece of the same counter."""
+        self.cells += other.cells
+        self.added += other.added
+
+
+@dataclass(slots=True, eq=False)
+class _Change:
+    """Something to settle."""
+
+    nth: int
+    #: What is given back of, or None for what is charged in addition.
+    piece: _Piece | None
+    cells: int
+    amount: int
+    told: list[str]
 
 
 class _Charged:
@@ -162,8 +196,12 @@ class _Charged:
         self._remote = remote
         self._names = names
         self._arguments = arguments
-        self._costs = [int(cost) for cost in arguments[1::6]]
-        self._marks = marks
+        #: Of each counter what was reserved, and what was charged since.
+        self._pieces: list[list[_Piece]] = []
+        for nth, mark in enumerate(marks):
+            kind, cost, *rule = arguments[nth * 6 : nth * 6 + 6]
+            cells = int(cost)
+            self._pieces.append([_Piece(cells, cells * self._unit(nth), _marked(kind, rule, mark))])
         self._entry_of = entry_of
         self._renew = renew
         self._process = os.getpid()
@@ -195,39 +233,86 @@ class _Charged:
             self._lock.release()
 
     def _settle(self, actual: int, entry: int) -> None:
-        names, arguments, changed = [], [], []
-        fresh: list[str] = []
-        for nth, (name, mark) in enumerate(zip(self._names, self._marks, strict=True)):
-            kind, _, *rule = self._arguments[nth * 6 : nth * 6 + 6]
-            more = actual - self._costs[nth]
-            if self._entry_of[nth] != entry or more == 0 or kind == "c":
-                continue
-            if kind != "w":
-                told = [*rule[:2], str(mark), "0"]
-            elif more < 0:
-                told = [rule[0], str(mark), *rule[2:]]
-            else:
-                # In the window that it is now: in one that is over, it would cost nothing.
-                fresh = fresh or self._renew()[1]
-                told = fresh[nth * 6 + 2 : nth * 6 + 6]
-            names.append(name)
-            arguments += [kind, str(more), *told]
-            changed.append(nth)
-        if not names:
-            return
-        try:
-            self._remote.ask(names, ["settle", *arguments])
-        except RemoteAway as away:
-            # What was perhaps given back is not given back again; what was perhaps charged is charged again.
-            if not away.was_sent:
-                return
-            changed = [nth for nth in changed if actual < self._costs[nth]]
-        for nth in changed:
-            if self._arguments[nth * 6] == "g":
-                # What was owed for it is owed no more, or what is charged now can be given back too.
-                self._marks[nth] += (actual - self._costs[nth]) * int(self._arguments[nth * 6 + 2])
-            self._costs[nth] = actual
+        changes = [
+            change
+            for nth, of in enumerate(self._entry_of)
+            if of == entry and self._arguments[nth * 6] != "c"
+            for change in self._changes(nth, actual)
+        ]
+        asked = [change for change in changes if change.piece is None or change.amount > 0]
+        reply: list[int] = []
+        if asked:
+            names = [self._names[change.nth] for change in asked]
+            arguments = [word for change in asked for word in self._said(change)]
+            try:
+                reply = self._remote.ask(names, ["settle", *arguments])
+            except RemoteAway as away:
+                # What was perhaps given back is not given back again; what was perhaps charged is charged again.
+                if not away.was_sent:
+                    return
+        raised = {
+            id(change): reply[at + 3 : at + 5] for change, at in zip(asked, range(0, len(reply), _STRIDE), strict=False)
+        }
+        for change in changes:
+            if change.piece is not None:
+                self._give_back(change.nth, change.piece, change)
+            elif id(change) in raised:
+                added, mark = raised[id(change)]
+                self._add(change, added, mark)
+
+    def _changes(self, nth: int, actual: int) -> Iterator[_Change]:
+        pieces = self._pieces[nth]
+        more = actual - sum(piece.cells for piece in pieces)
+        if more > 0:
+            # In the window that it is now: in one that is over, it would cost nothing.
+            rule = self._renew()[1] if self._arguments[nth * 6] == "w" else self._arguments
+            yield _Change(nth, None, more, 0, rule[nth * 6 + 2 : nth * 6 + 6])
+        # What was charged last comes back first.
+        for piece in reversed(pieces):
+            cells = min(-more, piece.cells)
+            if cells > 0:
+                more += cells
+                yield _Change(nth, piece, cells, piece.back(cells, self._unit(nth)), piece.told)
+
+    def _said(self, change: _Change) -> list[str]:
+        """Six arguments of the script."""
+        kind = self._arguments[change.nth * 6]
+        if change.piece is None:
+            return [kind, str(change.cells), *change.told]
+        if kind == "g":
+            return [kind, "-1", *change.told[:3], str(change.amount)]
+        return [kind, str(-change.amount), *change.told]
+
+    def _give_back(self, nth: int, piece: _Piece, change: _Change) -> None:
+        piece.cells -= change.cells
+        piece.added -= change.amount
+        if self._arguments[nth * 6] == "g":
+            # What was owed for it is owed no more.
+            piece.told = [*piece.told[:2], str(int(piece.told[2]) - change.amount), "0"]
+        if piece.cells == 0 and piece is not self._pieces[nth][0]:
+            self._pieces[nth].remove(piece)
+
+    def _add(self, change: _Change, added: int, mark: int) -> None:
+        kind, pieces = self._arguments[change.nth * 6], self._pieces[change.nth]
+        piece = _Piece(change.cells, added, _marked(kind, change.told, mark))
+        last = pieces[-1]
+        if len(pieces) > 1 and (last.told == piece.told or (kind == "g" and len(pieces) > _MOST_PIECES)):
+            # By the mark of the earlier one: rather too little comes back than too much.
+            last.absorb(piece)
+        else:
+            pieces.append(piece)
+
+    def _unit(self, nth: int) -> int:
+        """What a counter is raised by for a cell."""
+        return int(self._arguments[nth * 6 + 2]) if self._arguments[nth * 6] == "g" else 1
 
 
+def _marked(kind: str, rule: Sequence[str], mark: int) -> list[str]:
+    """How a counter counts, with the mark of what was charged."""
+    return [rule[0], str(mark), *rule[2:]] if kind == "w" else [*rule[:2], str(mark), "0"]
+
+
+_MOST_PIECES = 32
+"""Of a rate. Then the next ones are added to the last."""
 _LONGEST = 5.0
 """Seconds: longer than any settlement takes."""

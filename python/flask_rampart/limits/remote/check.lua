@@ -3,14 +3,15 @@
 -- KEYS[i]  a counter; the last one counts the changes of bans
 -- ARGV[1]  "check", "take", "peek", "settle" or "clear"; then for each counter six arguments: kind, cost, p1 to p4; then, to take, for
 --          each how many cells are wanted in advance, its cost among them: it gets its cost, and of what is left beyond that a quarter at most
---   g  a rate (GCRA)     p1 ticks for a cell, p2 cells of its burst; to settle, p3 what `check` gave as its mark
+--   g  a rate (GCRA)     p1 ticks for a cell, p2 cells of its burst; to give back, p3 the mark, p4 ticks, if they are not those of the cost
 --   w  a window of the calendar, as the asking host's clock sees it:
 --                        p1 cells, p2 its first second, p3 its end, p4 the end of the next; to give back, p2 the mark
---   s  a sliding window  p1 cells, p2 ticks of its period; to settle, p3 the mark
+--   s  a sliding window  p1 cells, p2 ticks of its period; to give back, p3 the mark
 --   c  in progress       p1 how many at once, p2 names this one, p3 for how many milliseconds; to settle, cost -1 ends it, 0 goes on,
 --                        also if it was forgotten; what is cleared is still in progress
 -- Returns whether all admit (0 or 1), and for each counter: cells left, microseconds until it is full, microseconds until the same
--- request would pass (0 if it does, -1 if it never will), and a mark by which it is settled; to take, then for each how many cells it gets. Then
+-- request would pass (0 if it does, -1 if it never will; to settle, by how many ticks or cells the counter was raised), and a mark by which it is given
+-- back; to take, then for each how many cells it gets. Then
 -- the number of the last change of bans.
 --
 -- Time is this server's, in ticks of 1/16 microsecond since 1760000000: whole numbers that a double holds exactly until 2043.
@@ -53,7 +54,7 @@ function state.g(c, cost)
 end
 
 function write.g(key, c, cost)
-  local tat = math.min(c.tat + cost * c.interval, now + 2 * c.burst * c.interval)
+  local tat = math.max(math.min(c.tat + cost * c.interval, now + 2 * c.burst * c.interval), c.tat)
   if tat <= now then
     redis.call('DEL', key)
   else
@@ -159,17 +160,19 @@ function write.c(key, c)
   redis.call('PEXPIRE', key, whole(c.ttl))
 end
 
--- What was charged becomes what it has cost: `cost` is the difference. It refuses nothing.
+-- What was charged becomes what it has cost: `cost` is the difference. It refuses nothing, and returns by how much it has raised the counter.
 local settle = {}
 
 function settle.g(key, c, cost, p)
   if cost < 0 then
     -- No more than time has not repaid since.
-    local back = math.min(-cost * c.interval, math.max(p[3] - now, 0))
+    local back = math.min(p[4] > 0 and p[4] or -cost * c.interval, math.max(p[3] - now, 0))
     c.tat = math.max(c.tat - back, now)
     cost = 0
   end
+  local before = c.tat
   write.g(key, c, cost)
+  return read.g(key, p).tat - before
 end
 
 function settle.w(key, c, cost, p)
@@ -177,6 +180,7 @@ function settle.w(key, c, cost, p)
   if cost > 0 or (c.is_begun and c.start == p[2]) then
     write.w(key, c, cost)
   end
+  return math.min(math.max(2 * c.limit - c.used, 0), cost)
 end
 
 function settle.s(key, c, cost, p)
@@ -186,6 +190,7 @@ function settle.s(key, c, cost, p)
     c.last = math.max(c.last + cost, 0)
     write.s(key, c, 0)
   end
+  return math.min(math.max(2 * c.limit - c.this, 0), cost)
 end
 
 function settle.c(key, c, cost)
@@ -205,7 +210,7 @@ if op == 'clear' then
   return { 1, tonumber(redis.call('GET', bans) or '0') }
 end
 
-local counters, costs, kinds, admits = {}, {}, {}, 1
+local counters, costs, kinds, added, admits = {}, {}, {}, {}, 1
 for i, key in ipairs(KEYS) do
   local at = (i - 1) * 6 + 2
   local kind, cost = ARGV[at], tonumber(ARGV[at + 1])
@@ -214,11 +219,15 @@ for i, key in ipairs(KEYS) do
     p[n] = kind == 'c' and n == 2 and ARGV[at + 1 + n] or tonumber(ARGV[at + 1 + n])
   end
   local c = read[kind](key, p)
+  if kind == 'c' and op ~= 'settle' then
+    -- One is begun, or none.
+    cost = math.min(cost, 1)
+  end
   if op == 'settle' then
-    settle[kind](key, c, cost, p)
+    added[i] = settle[kind](key, c, cost, p)
     c = read[kind](key, p)
     cost = 0
-  elseif (cost > 0 or kind == 'c') and state[kind](c, kind == 'c' and 1 or cost) > 0 then
+  elseif cost > 0 and state[kind](c, cost) > 0 then
     admits = 0
   end
   counters[i], costs[i], kinds[i] = c, cost, kind
@@ -226,7 +235,7 @@ end
 
 local reply, taken = { admits }, {}
 for i, key in ipairs(KEYS) do
-  local c, cost, kind = counters[i], kinds[i] == 'c' and 1 or costs[i], kinds[i]
+  local c, cost, kind = counters[i], costs[i], kinds[i]
   local charged = 0
   if op == 'take' and admits == 1 then
     local _, left = state[kind](c, cost)
@@ -242,7 +251,7 @@ for i, key in ipairs(KEYS) do
       write[kind](key, c, cost)
     end
   end
-  local wait = 0
+  local wait = added[i] or 0
   if op ~= 'settle' and cost > 0 then
     wait = to_micros((state[kind](c, cost)))
     if kind ~= 'c' and cost > (c.burst or c.limit) then

@@ -1,0 +1,60 @@
+//! What limits say together: one verdict, which names the limit that a caller should know of.
+//!
+//! In a refusal that is the one with the longest wait, so whoever waits that long passes them all; else the one that has least left.
+
+use super::fields;
+use super::gcra::Outcome;
+
+/// What a set of limits says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the request may pass.
+    pub admitted: bool,
+    /// The position of the limit that the rest is about: in a refusal the one with the longest wait, else
+    /// the one with the fewest cells left.
+    pub limit: usize,
+    /// Cells left under it.
+    pub remaining: u32,
+    /// Nanoseconds until its counter is full.
+    pub reset: u64,
+    /// Nanoseconds until the same request would pass, if no other comes; 0 if admitted. One whose cost is above a burst never
+    /// passes: then the time in which that limit's counter becomes full.
+    pub wait: u64,
+    /// Whether the same request will never pass.
+    pub never: bool,
+    /// The limits that refuse it, a bit for each of the first 64.
+    pub refusing: u64,
+}
+
+impl Verdict {
+    /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
+    pub fn retry_after(&self) -> u64 {
+        fields::seconds(self.wait)
+    }
+}
+
+/// One verdict of several limits, none of which may be missing.
+pub(super) fn verdict(outcomes: &[Outcome]) -> Verdict {
+    let admitted = outcomes.iter().all(|outcome| outcome.admitted);
+    let strictest = outcomes.iter().enumerate().max_by_key(|(_, outcome)| {
+        // `max_by_key` takes the last of equals; of equal limits the first is meant, but either is right.
+        if admitted {
+            (false, u64::from(u32::MAX - outcome.remaining), outcome.reset)
+        } else {
+            // One that never passes is what the caller must know of, however long it would wait for another.
+            (outcome.never, outcome.wait, 0)
+        }
+    });
+    match strictest {
+        Some((limit, &Outcome { remaining, reset, wait, .. })) => {
+            let never = outcomes.iter().any(|outcome| outcome.never);
+            let bits = outcomes.iter().take(64).enumerate();
+            let refusing = bits.fold(0, |bits, (at, outcome)| bits | u64::from(!outcome.admitted) << at);
+            Verdict { admitted, limit, remaining, reset, wait, never, refusing }
+        }
+        None => {
+            let wait = super::SECOND;
+            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait, never: false, refusing: 0 }
+        }
+    }
+}
