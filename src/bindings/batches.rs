@@ -7,8 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::limits::Limits;
 use crate::limits::batches::{self, Spent};
-use crate::limits::{Costs, Limits};
 
 use super::clock::Clock;
 use super::errors::guarded;
