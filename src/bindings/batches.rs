@@ -10,9 +10,11 @@ use pyo3::types::PyTuple;
 use crate::limits::Limits;
 use crate::limits::batches::{self, Spent};
 
+use super::asked::{Charged, with_keys};
 use super::clock::Clock;
 use super::errors::guarded;
-use super::limits::{Charged, LimitSet, LimitStore, Verdict, answer_of, arguments_of, now, with_keys};
+use super::limits::{LimitSet, Verdict, answer_of, arguments_of, now};
+use super::stores::LimitStore;
 
 /// A set of limits whose counters are elsewhere, and of which this host's *store* holds batches.
 ///

@@ -1,24 +1,21 @@
-//! Rate limits for Python: quotas, the store of counters, and sets of limits checked in one call.
+//! Rate limits for Python: quotas, and sets of limits checked in one call.
 
-use std::borrow::Cow;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString, PyTuple};
-use ring::rand::{SecureRandom, SystemRandom};
+use pyo3::types::{PyString, PyTuple};
 
 use crate::error::ConfigError;
-use crate::limits::Seed;
 use crate::limits::address::{AddressKey, Prefix};
 use crate::limits::remote::{Answer, Question, Told};
-use crate::limits::{self, Almanac, Costs, Entry, Kind, Limits, Now, Stores, Window};
+use crate::limits::{self, Almanac, Entry, Kind, Limits, Now, Stores, Window};
 
 use super::almanac::PyAlmanac;
+use super::asked::{Charged, with_keys};
 use super::clock::Clock;
 use super::errors::guarded;
 use super::reservations::Reservation;
+use super::stores::LimitStore;
 
 /// How many cells a key may spend: *count* per *period*, at most *burst* at once (GCRA, ITU-T I.371).
 ///
@@ -90,102 +87,6 @@ impl Quota {
 
     fn __repr__(&self) -> String {
         format!("Quota({:?})", self.0.text())
-    }
-}
-
-/// Where counters are kept: in a file that all workers of the host map, or in the memory of this process.
-///
-/// A store never holds more than its capacity and never forgets a counter that is not full. When it is full of them,
-/// further keys share overflow counters, which are stricter.
-///
-/// >>> store = LimitStore.local(Clock.manual(1_800_000_000.0), keys=1000)
-/// >>> store.kind, store.capacity, store.used()
-/// ('memory', 1000, 0)
-#[pyclass(frozen, module = "flask_rampart._native")]
-pub struct LimitStore {
-    store: Arc<limits::Store>,
-    clock: Py<Clock>,
-}
-
-#[pymethods]
-impl LimitStore {
-    /// The counters in *directory*/*name*, shared by every process that opens them: exact for the host, kept
-    /// over restarts, void after a reboot.
-    ///
-    /// :param directory: an absolute path to a local directory of the user's own, mode 0700; created so if
-    ///     missing. Best under ``/dev/shm`` or ``/run``.
-    /// :param bytes: size of the table, 16.5 to a counter; allocated at once. While other workers use the file,
-    ///     its present size is kept.
-    /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
-    ///     allocated; the message says the cure.
-    #[staticmethod]
-    #[pyo3(signature = (directory, name, clock, *, bytes=8_388_608))]
-    fn shared(
-        py: Python<'_>,
-        directory: PathBuf,
-        name: &str,
-        clock: Bound<'_, Clock>,
-        bytes: u64,
-    ) -> PyResult<Self> {
-        let boot = boot_id(clock.get())?;
-        let seed = random_seed()?;
-        // Waits for other processes that open the same file, and allocates it.
-        let store = py.detach(|| limits::Store::shared(&directory, name, bytes, &boot, seed))?;
-        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
-    }
-
-    /// Counters of this process alone: each worker counts for itself.
-    ///
-    /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
-    /// :param seed: 16 bytes that the names of counters are hashed with; random, if not given.
-    /// :raises ValueError: unless *keys* is between 1 and 2**28, and *seed* of 16 bytes.
-    #[staticmethod]
-    #[pyo3(signature = (clock, *, keys=262_144, seed=None))]
-    fn local(clock: Bound<'_, Clock>, keys: u32, seed: Option<Vec<u8>>) -> PyResult<Self> {
-        let seed = match seed {
-            None => random_seed()?,
-            Some(bytes) => seed_of(bytes)?,
-        };
-        let store = limits::Store::local(keys, seed)?;
-        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
-    }
-
-    /// To be called in a forked child: it does not keep alive what is in progress in its parent.
-    fn forget_parent(&self) {
-        self.store.forget_parent();
-    }
-
-    /// ``"shm"`` or ``"memory"``.
-    #[getter]
-    fn kind(&self) -> &'static str {
-        if self.store.path().is_some() { "shm" } else { "memory" }
-    }
-
-    /// The shared file, or None.
-    #[getter]
-    fn path(&self) -> Option<Cow<'_, str>> {
-        self.store.path().map(|path| path.to_string_lossy())
-    }
-
-    /// How many counters have a place of their own.
-    #[getter]
-    fn capacity(&self) -> usize {
-        self.store.capacity()
-    }
-
-    /// How many counters are not full. Looks at every one, which takes milliseconds: for status, not for requests.
-    fn used(&self, py: Python<'_>) -> usize {
-        let now = self.clock.get().host();
-        py.detach(|| self.store.used(now))
-    }
-
-    /// A name for *data* in 32 hexadecimal digits that does not tell it, the same in all workers: for logs.
-    fn keyed(&self, data: &[u8]) -> String {
-        format!("{:032x}", self.store.seed().keyed(data))
-    }
-
-    fn __repr__(&self) -> String {
-        format!("LimitStore({:?}, capacity={})", self.kind(), self.capacity())
     }
 }
 
@@ -473,66 +374,6 @@ pub(super) fn answer_of(left: i64, reset: i64, wait: i64) -> Answer {
     }
 }
 
-/// A number of cells, at least 0. What is above 2**32 - 1 is above every burst, so it may as well be that.
-#[derive(Clone, Copy)]
-pub(super) struct Cost(pub u32);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if object.is_instance_of::<PyBool>() {
-            return Err(PyTypeError::new_err("a cost is a whole number of cells, not True or False"));
-        }
-        let cells = match object.extract::<i64>() {
-            Ok(cells) => cells,
-            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-                if object.lt(0)? {
-                    i64::MIN
-                } else {
-                    i64::MAX
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        let cells = u32::try_from(cells.min(i64::from(u32::MAX)));
-        cells
-            .map(Self)
-            .map_err(|_| PyValueError::new_err("a cost is at least 0: less would refill the quota"))
-    }
-}
-
-/// One cost for all entries, or a tuple of one for each.
-pub(super) enum Charged {
-    Same(Cost),
-    Each(Vec<u32>),
-}
-
-impl Charged {
-    pub(super) const ONE: Self = Self::Same(Cost(1));
-
-    pub(super) fn costs(&self) -> Costs<'_> {
-        match self {
-            Self::Same(cost) => Costs::Same(cost.0),
-            Self::Each(costs) => Costs::Each(costs),
-        }
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Charged {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        match object.cast::<PyTuple>() {
-            Ok(costs) => {
-                let costs = costs.iter().map(|cost| Ok(cost.extract::<Cost>()?.0));
-                costs.collect::<PyResult<_>>().map(Self::Each)
-            }
-            Err(_) => object.extract().map(Self::Same),
-        }
-    }
-}
-
 fn entry((scope, quotas, kind): (String, Vec<Quota>, String)) -> Result<Entry, ConfigError> {
     let kind = match kind.as_str() {
         "address" => Kind::Address,
@@ -544,64 +385,6 @@ fn entry((scope, quotas, kind): (String, Vec<Quota>, String)) -> Result<Entry, C
         }
     };
     Ok(Entry { scope, quotas: quotas.into_iter().map(|quota| quota.0).collect(), kind })
-}
-
-/// Lends the keys as bytes; one key without allocating.
-pub(super) fn with_keys<T>(
-    keys: &Bound<'_, PyTuple>,
-    call: impl FnOnce(&[Cow<'_, [u8]>]) -> Result<T, ConfigError>,
-) -> PyResult<T> {
-    if keys.len() == 1 {
-        let item = keys.get_item(0)?;
-        return Ok(call(&[key_bytes(item.cast::<PyString>()?)?])?);
-    }
-    let items = keys.iter().map(|item| Ok(item.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
-    let bytes = items.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
-    Ok(call(&bytes)?)
-}
-
-/// A key's bytes. A lone surrogate, which JSON can smuggle into a user name, is no reason to fail: it is
-/// a key of its own.
-fn key_bytes<'a>(key: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
-    match key.to_cow() {
-        Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
-        Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
-        Err(_) => {
-            let bytes = key.call_method1("encode", ("utf-8", "surrogatepass"))?;
-            Ok(Cow::Owned(bytes.extract::<Vec<u8>>()?))
-        }
-    }
-}
-
-/// Names this boot, so that counters of an earlier one, whose clock began anew, are not believed.
-fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
-    if clock.is_manual() {
-        return Ok(b"a manual clock".to_vec());
-    }
-    std::fs::read("/proc/sys/kernel/random/boot_id").map_err(|error| {
-        PyValueError::new_err(format!(
-            "this system does not name its boots ({error}), so counters cannot be shared safely. Use the store in memory or Redis"
-        ))
-    })
-}
-
-impl LimitStore {
-    pub(super) fn parts(&self, py: Python<'_>) -> (Arc<limits::Store>, Py<Clock>) {
-        (self.store.clone(), self.clock.clone_ref(py))
-    }
-}
-
-pub(super) fn seed_of(bytes: Vec<u8>) -> PyResult<Seed> {
-    let bytes = bytes.try_into().map_err(|_| PyValueError::new_err("a seed has 16 bytes"))?;
-    Ok(Seed::new(bytes))
-}
-
-fn random_seed() -> PyResult<Seed> {
-    let mut seed = [0; 16];
-    SystemRandom::new()
-        .fill(&mut seed)
-        .map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
-    Ok(Seed::new(seed))
 }
 
 /// What a client's address counts as: one text for all the ways in which it can be written and varied.

@@ -11,6 +11,7 @@ mod access_log;
 mod almanac;
 mod answer;
 mod apikeys;
+mod asked;
 mod bans;
 mod batches;
 mod clock;
@@ -24,6 +25,7 @@ mod proofs;
 mod redaction;
 mod reservations;
 mod revoked;
+mod stores;
 mod tokens;
 mod validation;
 mod verified;
@@ -51,7 +53,7 @@ mod _native {
     #[pymodule_export]
     use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
-    use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
+    use super::limits::{LimitSet, Quota, Verdict, client_key};
     #[pymodule_export]
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
@@ -60,6 +62,8 @@ mod _native {
     use super::reservations::Reservation;
     #[pymodule_export]
     use super::revoked::{PyRevoked, revocation_mark};
+    #[pymodule_export]
+    use super::stores::LimitStore;
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifier, TokenRejected};
     #[pymodule_export]

@@ -7,9 +7,10 @@ use pyo3::prelude::*;
 
 use crate::limits::{self, Limits};
 
+use super::asked::Cost;
 use super::clock::Clock;
 use super::errors::guarded;
-use super::limits::{Cost, now};
+use super::limits::now;
 
 /// What :meth:`LimitSet.reserve` has charged. What is never settled stays charged as it was reserved.
 ///
