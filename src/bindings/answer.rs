@@ -279,7 +279,7 @@ impl Answer {
     ) -> PyResult<()> {
         let tells = &self.answers.get().tells;
         if tells.draft {
-            sent.append((intern!(py, "RateLimit"), verdict.fields()))?;
+            sent.append((intern!(py, "RateLimit"), verdict.fields(py)))?;
             sent.append((intern!(py, "RateLimit-Policy"), policy))?;
         }
         if let Some(clock) = &tells.legacy {

@@ -1,13 +1,10 @@
 //! What Python asks limits with: keys, and what a request costs.
 
-use std::borrow::Cow;
-
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 
-use crate::error::ConfigError;
-use crate::limits::Costs;
+use crate::limits::{Costs, KeyText};
 
 /// A number of cells, at least 0. What is above 2**32 - 1 is above every burst, so it may as well be that.
 #[derive(Clone, Copy)]
@@ -69,29 +66,72 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Charged {
     }
 }
 
-/// Lends the keys as bytes; one key without allocating.
-pub(super) fn with_keys<T>(
-    keys: &Bound<'_, PyTuple>,
-    call: impl FnOnce(&[Cow<'_, [u8]>]) -> Result<T, ConfigError>,
-) -> PyResult<T> {
-    if keys.len() == 1 {
-        let item = keys.get_item(0)?;
-        return Ok(call(&[key_bytes(item.cast::<PyString>()?)?])?);
+/// A key that is lent.
+#[derive(Clone, Copy)]
+pub(super) enum Lent<'k> {
+    Text(&'k str),
+    Bytes(&'k [u8]),
+}
+
+impl KeyText for Lent<'_> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
     }
-    let items = keys.iter().map(|item| Ok(item.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
-    let bytes = items.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
-    Ok(call(&bytes)?)
+
+    #[inline]
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bytes(_) => None,
+        }
+    }
+}
+
+/// Lends the keys, few of them without allocating. A set with one entry may be given its key as it is.
+#[inline(always)]
+pub(super) fn with_keys<T>(
+    keys: &Bound<'_, PyAny>,
+    call: impl FnOnce(&[Lent<'_>]) -> PyResult<T>,
+) -> PyResult<T> {
+    if let Ok(key) = keys.cast::<PyString>() {
+        return match key.to_str() {
+            Ok(text) => call(&[Lent::Text(text)]),
+            Err(_) => call(&[Lent::Bytes(&encoded(key)?)]),
+        };
+    }
+    let keys = keys.cast::<PyTuple>()?;
+    if keys.len() > FEW {
+        return with_many(keys, call);
+    }
+    let mut items = [const { None }; FEW];
+    for (item, key) in items.iter_mut().zip(keys.iter_borrowed()) {
+        *item = Some(key.cast::<PyString>()?);
+    }
+    let mut lent = [Lent::Text(""); FEW];
+    for (lent, item) in lent.iter_mut().zip(items.iter().flatten()) {
+        match item.to_str() {
+            Ok(text) => *lent = Lent::Text(text),
+            Err(_) => return with_many(keys, call),
+        }
+    }
+    call(lent.get(..keys.len()).unwrap_or_default())
+}
+
+fn with_many<T>(keys: &Bound<'_, PyTuple>, call: impl FnOnce(&[Lent<'_>]) -> PyResult<T>) -> PyResult<T> {
+    let bytes = keys.iter().map(|key| encoded(key.cast::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
+    let lend = |bytes| std::str::from_utf8(bytes).map_or(Lent::Bytes(bytes), Lent::Text);
+    call(&bytes.iter().map(|bytes| lend(bytes)).collect::<Vec<_>>())
 }
 
 /// A key's bytes. A lone surrogate, which JSON can smuggle into a user name, is no reason to fail: it is
 /// a key of its own.
-fn key_bytes<'a>(key: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
-    match key.to_cow() {
-        Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
-        Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
-        Err(_) => {
-            let bytes = key.call_method1("encode", ("utf-8", "surrogatepass"))?;
-            Ok(Cow::Owned(bytes.extract::<Vec<u8>>()?))
-        }
-    }
+fn encoded(key: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    key.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
 }
+
+/// Keys that are lent without allocating.
+const FEW: usize = 4;

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::IntoPyObjectExt as _;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
-use crate::limits::Limits;
 use crate::limits::batches::{self, Spent};
 
 use super::asked::{Charged, with_keys};
@@ -36,7 +34,7 @@ use super::stores::LimitStore;
 /// (True, None)
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct LimitBatches {
-    limits: Arc<Limits>,
+    naming: Py<LimitSet>,
     batches: Arc<batches::Batches>,
     clock: Py<Clock>,
 }
@@ -48,7 +46,7 @@ impl LimitBatches {
         let (store, clock) = store.get().parts(naming.py());
         let nanos = if lease.is_finite() { (lease.clamp(0.0, 1e6) * 1e9).round() as u64 } else { 0 };
         let batches = Arc::new(batches::Batches::new(store, nanos)?);
-        Ok(Self { limits: naming.get().limits(), batches, clock })
+        Ok(Self { naming: naming.clone().unbind(), batches, clock })
     }
 
     /// Spends *cost* cells under every limit, if this host holds them all, and gives the verdict; also a refusal that it remembers. Otherwise
@@ -56,12 +54,13 @@ impl LimitBatches {
     ///
     /// :raises ValueError: as :meth:`LimitSet.check`.
     #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
-    fn spend(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Py<PyAny>> {
-        let now = now(&self.limits, self.clock.bind(py).get());
+    fn spend(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Charged) -> PyResult<Py<PyAny>> {
+        let limits = self.naming.get().limits();
+        let now = now(limits, self.clock.bind(py).get());
         guarded(|| {
-            let spent = with_keys(keys, |keys| self.batches.spend(&self.limits, keys, cost.costs(), now))?;
+            let spent = with_keys(keys, |keys| Ok(self.batches.spend(limits, keys, cost.costs(), now)?))?;
             match spent {
-                Spent::Told(verdict) => Verdict::of(verdict, self.limits.clone()).into_py_any(py),
+                Spent::Told(verdict) => Verdict::of(verdict, self.naming.clone_ref(py)).into_py_any(py),
                 Spent::Wanting(wanting) => LimitWanting::of(wanting, self, py).into_py_any(py),
             }
         })
@@ -70,9 +69,10 @@ impl LimitBatches {
     /// Forgets what this host knows of *keys*.
     ///
     /// :raises ValueError: if *keys* are too few or too many.
-    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| with_keys(keys, |keys| self.batches.clear(&self.limits, keys, now)))
+    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let limits = self.naming.get().limits();
+        let now = now(limits, self.clock.bind(py).get());
+        guarded(|| with_keys(keys, |keys| Ok(self.batches.clear(limits, keys, now)?)))
     }
 }
 
@@ -81,7 +81,7 @@ impl LimitBatches {
 pub struct LimitWanting {
     wanting: Mutex<Option<batches::Wanting>>,
     batches: Arc<batches::Batches>,
-    limits: Arc<Limits>,
+    naming: Py<LimitSet>,
     clock: Py<Clock>,
     #[pyo3(get)]
     names: Vec<String>,
@@ -97,8 +97,8 @@ impl LimitWanting {
             arguments.extend(arguments_of(&question.rule, question.cost.to_string(), "0", 0));
         }
         arguments.extend(wanting.lacking().map(|(_, want)| want.to_string()));
-        let (batches, limits, clock) = (of.batches.clone(), of.limits.clone(), of.clock.clone_ref(py));
-        Self { wanting: Mutex::new(Some(wanting)), batches, limits, clock, names, arguments }
+        let (batches, naming, clock) = (of.batches.clone(), of.naming.clone_ref(py), of.clock.clone_ref(py));
+        Self { wanting: Mutex::new(Some(wanting)), batches, naming, clock, names, arguments }
     }
 
     fn take(&self) -> Option<batches::Wanting> {
@@ -134,10 +134,10 @@ impl LimitWanting {
             .collect();
         let wanting = self.take().ok_or_else(|| PyValueError::new_err("it was answered before"))?;
         guarded(|| {
-            let (verdict, given) = wanting.answered(&self.limits, &replies, now)?;
+            let (verdict, given) = wanting.answered(self.naming.get().limits(), &replies, now)?;
             let hold =
                 |batch| LimitBatch { batch, batches: self.batches.clone(), clock: self.clock.clone_ref(py) };
-            Ok((Verdict::of(verdict, self.limits.clone()), given.into_iter().map(hold).collect()))
+            Ok((Verdict::of(verdict, self.naming.clone_ref(py)), given.into_iter().map(hold).collect()))
         })
     }
 

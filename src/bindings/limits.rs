@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::PyString;
 
 use crate::error::ConfigError;
 use crate::limits::address::{AddressKey, Prefix};
@@ -134,23 +134,44 @@ impl LimitSet {
 
     /// Charges *cost* cells under every limit, if all have them; otherwise charges nothing.
     ///
-    /// :param keys: one key for each entry, in order. An empty key is a key like any other.
+    /// :param keys: one key for each entry, in order; where there is one entry, the key will do. An empty key is a key like any other.
     /// :param cost: at least 0, or a tuple of such, one for each entry. A cost above a quota's burst is always refused; what costs 0
     ///     is always admitted.
     /// :raises ValueError: if a cost is negative, or *keys* or costs are too few or too many.
     #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
-    fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
-        let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.costs(), now))?)))
+    fn check<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        cost: Charged,
+    ) -> PyResult<Bound<'py, Verdict>> {
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
+        guarded(|| {
+            with_keys(keys, |keys| {
+                limits.check_then(keys, cost.costs(), now, |verdict| {
+                    Bound::new(slf.py(), Verdict { verdict, set: slf.clone().unbind() })
+                })?
+            })
+        })
     }
 
     /// What :meth:`check` would say. Charges nothing.
     ///
     /// :raises ValueError: as :meth:`check`.
     #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
-    fn peek(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
-        let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.peek(keys, cost.costs(), now))?)))
+    fn peek<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        cost: Charged,
+    ) -> PyResult<Bound<'py, Verdict>> {
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
+        guarded(|| {
+            with_keys(keys, |keys| {
+                let verdict = limits.peek(keys, cost.costs(), now)?;
+                Bound::new(slf.py(), Verdict { verdict, set: slf.clone().unbind() })
+            })
+        })
     }
 
     /// As :meth:`check`, for a cost that is known only afterwards: charges an estimate, which is to be settled.
@@ -160,28 +181,28 @@ impl LimitSet {
     /// :raises ValueError: as :meth:`check`.
     #[pyo3(signature = (keys, cost=Charged::ONE, *, capped=false), text_signature = "($self, keys, cost=1, *, capped=False)")]
     fn reserve(
-        &self,
-        py: Python<'_>,
-        keys: &Bound<'_, PyTuple>,
+        slf: &Bound<'_, Self>,
+        keys: &Bound<'_, PyAny>,
         cost: Charged,
         capped: bool,
     ) -> PyResult<(Verdict, Option<Reservation>)> {
-        let now = now(&self.limits, self.clock.bind(py).get());
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
         guarded(|| {
             let (verdict, charged) =
-                with_keys(keys, |keys| self.limits.reserve(keys, cost.costs(), capped, now))?;
-            let reservation = charged
-                .map(|charged| Reservation::new(self.limits.clone(), self.clock.clone_ref(py), charged));
-            Ok((self.verdict(verdict), reservation))
+                with_keys(keys, |keys| Ok(limits.reserve(keys, cost.costs(), capped, now)?))?;
+            let reservation =
+                charged.map(|charged| Reservation::new(limits.clone(), clock.clone_ref(slf.py()), charged));
+            Ok((Verdict { verdict, set: slf.clone().unbind() }, reservation))
         })
     }
 
     /// Forgets what *keys* have spent. What is in progress goes on.
     ///
     /// :raises ValueError: if *keys* are too few or too many.
-    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
+    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| with_keys(keys, |keys| self.limits.clear(keys, now)))
+        guarded(|| with_keys(keys, |keys| Ok(self.limits.clear(keys, now)?)))
     }
 
     /// What a store elsewhere is to be asked: the name of each limit's counter, and six arguments for each: its kind, its cost and
@@ -193,13 +214,13 @@ impl LimitSet {
     fn questions<'py>(
         &self,
         py: Python<'py>,
-        keys: &Bound<'py, PyTuple>,
+        keys: &Bound<'py, PyAny>,
         cost: Charged,
         lease: &str,
         lease_ms: u64,
     ) -> PyResult<(Vec<String>, Vec<String>)> {
         let now = now(&self.limits, self.clock.bind(py).get());
-        let questions = with_keys(keys, |keys| self.limits.questions(keys, cost.costs(), now))?;
+        let questions = with_keys(keys, |keys| Ok(self.limits.questions(keys, cost.costs(), now)?))?;
         let names = questions.iter().map(|question| format!("{:032x}", question.name)).collect();
         let mut arguments = Vec::with_capacity(questions.len() * 6);
         for Question { cost, rule, .. } in &questions {
@@ -212,9 +233,10 @@ impl LimitSet {
     /// until the same request would pass (0 if it does, -1 if it never will).
     ///
     /// :raises ValueError: unless there is an answer for each limit.
-    fn answered(&self, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
+    fn answered(slf: &Bound<'_, Self>, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
         let answers = answers.into_iter().map(|(left, reset, wait)| answer_of(left, reset, wait));
-        Ok(self.verdict(self.limits.answered(&answers.collect::<Vec<_>>())?))
+        let verdict = slf.get().limits.answered(&answers.collect::<Vec<_>>())?;
+        Ok(Verdict { verdict, set: slf.clone().unbind() })
     }
 
     /// Whether any limit is about what is in progress: then ask by :meth:`reserve`, and ``end`` it.
@@ -237,12 +259,8 @@ impl LimitSet {
 }
 
 impl LimitSet {
-    pub(super) fn limits(&self) -> Arc<Limits> {
-        self.limits.clone()
-    }
-
-    fn verdict(&self, verdict: limits::Verdict) -> Verdict {
-        Verdict { verdict, limits: self.limits.clone() }
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 
@@ -250,7 +268,7 @@ impl LimitSet {
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Verdict {
     verdict: limits::Verdict,
-    limits: Arc<Limits>,
+    set: Py<LimitSet>,
 }
 
 #[pymethods]
@@ -282,13 +300,13 @@ impl Verdict {
     /// The entry of the set that the rest is about: the one that must be waited for longest, else the one that has fewest left.
     #[getter]
     fn entry(&self) -> usize {
-        self.limits.entry_of(self.verdict.limit).unwrap_or(0)
+        self.limits().entry_of(self.verdict.limit).unwrap_or(0)
     }
 
     /// The entries of the set that refuse, in order.
     #[getter]
     fn refusing(&self) -> Vec<usize> {
-        self.limits.refusing(&self.verdict)
+        self.limits().refusing(&self.verdict)
     }
 
     /// The scope of the limit that refused, or None.
@@ -306,19 +324,19 @@ impl Verdict {
     /// The most that limit can hold.
     #[getter]
     pub(super) fn limit(&self) -> u32 {
-        self.limits.limit(self.verdict.limit).map_or(0, |(_, quota)| quota.burst())
+        self.limits().limit(self.verdict.limit).map_or(0, |(_, quota)| quota.burst())
     }
 
     /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
     #[getter]
     pub(super) fn reset(&self) -> u64 {
-        self.limits.reset(&self.verdict)
+        self.limits().reset(&self.verdict)
     }
 
     /// The value of the ``RateLimit`` field for that limit, such as ``"60/minute burst 20";r=19;t=1``.
     #[getter]
-    pub(super) fn fields(&self) -> String {
-        self.limits.field(&self.verdict)
+    pub(super) fn fields<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.limits().field_then(&self.verdict, |field| PyString::new(py, field))
     }
 
     fn __bool__(&self) -> bool {
@@ -332,12 +350,16 @@ impl Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(verdict: limits::Verdict, limits: Arc<Limits>) -> Self {
-        Self { verdict, limits }
+    pub(super) fn of(verdict: limits::Verdict, set: Py<LimitSet>) -> Self {
+        Self { verdict, set }
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.set.get().limits
     }
 
     fn violation(&self) -> Option<(&str, &limits::Quota)> {
-        if self.verdict.admitted { None } else { self.limits.limit(self.verdict.limit) }
+        if self.verdict.admitted { None } else { self.limits().limit(self.verdict.limit) }
     }
 }
 

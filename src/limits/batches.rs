@@ -29,6 +29,7 @@ use crate::time::HostTime;
 use super::check::Limits;
 use super::counters::{Counters as _, Moment, Place};
 use super::entries::Costs;
+use super::entries::KeyText;
 use super::gcra::{Outcome, instant};
 use super::key::{CounterKey, LimitKey};
 use super::quota::{Quota, Rule};
@@ -112,7 +113,7 @@ impl Batches {
     }
 
     /// Spends what it costs under every limit, if all of it is here; says a refusal that is remembered; or says what to ask.
-    pub fn spend<K: AsRef<[u8]>>(
+    pub fn spend<K: KeyText>(
         self: &Arc<Self>,
         limits: &Limits,
         keys: &[K],
@@ -178,7 +179,7 @@ impl Batches {
     }
 
     /// Forgets what is known of these keys: what they hold, and that they were refused.
-    pub fn clear<K: AsRef<[u8]>>(&self, limits: &Limits, keys: &[K], now: Now) -> Result<(), ConfigError> {
+    pub fn clear<K: KeyText>(&self, limits: &Limits, keys: &[K], now: Now) -> Result<(), ConfigError> {
         let at = instant(now.host);
         for question in limits.questions(keys, Costs::Same(0), now)? {
             for key in [&self.held, &self.sizes, &self.told, &self.gates, &self.until] {

@@ -14,6 +14,7 @@
 //! It has no idea of "skip": an empty key is a key, and an address that cannot be read is counted with all others of
 //! its kind.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,11 +22,13 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::Prefix;
-use super::entries::{Costs, Entry, Kind, Limit, Ranges, prepare};
+use super::entries::{Costs, Entry, KeyText, Kind, Limit, Ranges, prepare};
 use super::fields;
 use super::gcra::Outcome;
+use super::key::CounterKey;
 use super::leases;
 use super::quota::{Quota, Rule};
+use super::rates::{self, Rate};
 use super::remote::{self, Answer, Question};
 use super::reservation::{Charge, Reservation};
 use super::spot::{self, Key, Now, Spot};
@@ -43,6 +46,8 @@ pub struct Limits {
     policy: String,
     has_windows: bool,
     has_places: bool,
+    /// Whether they are rates alone, and few.
+    is_plain: bool,
 }
 
 impl Limits {
@@ -58,19 +63,41 @@ impl Limits {
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
         let has_places = limits.iter().any(|limit| *limit.quota.rule() == Rule::Concurrent);
-        Ok(Self { stores, prefix, almanac, entries, limits, policy, has_windows, has_places })
+        let is_plain =
+            limits.len() <= rates::FEW && limits.iter().all(|limit| *limit.quota.rule() == Rule::Rate);
+        Ok(Self { stores, prefix, almanac, entries, limits, policy, has_windows, has_places, is_plain })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
     ///
     /// `keys` has one key for each entry, in order. A cost above the burst of a limit is always refused.
-    pub fn check<'c, K: AsRef<[u8]>>(
+    pub fn check<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
         now: impl Into<Now>,
     ) -> Result<Verdict, ConfigError> {
-        let (costs, now) = (costs.into(), now.into());
+        self.check_then(keys, costs.into(), now.into(), |verdict| verdict)
+    }
+
+    /// [`check`](Self::check), of which `then` makes something else: to carry the verdict about costs as much as finding its counter.
+    #[inline(always)]
+    pub fn check_then<K: KeyText, T>(
+        &self,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+        then: impl FnOnce(Verdict) -> T,
+    ) -> Result<T, ConfigError> {
+        self.as_many(keys)?;
+        self.counted(costs)?;
+        if self.is_plain && !costs.has_nothing() {
+            return Ok(then(self.check_rates(keys, costs, now.host)));
+        }
+        self.check_any(keys, costs, now).map(then)
+    }
+
+    fn check_any<K: KeyText>(&self, keys: &[K], costs: Costs<'_>, now: Now) -> Result<Verdict, ConfigError> {
         if self.has_places {
             return Err(ConfigError::new(
                 "what is in progress must be reserved, so that it can end: ask by `reserve`",
@@ -78,10 +105,9 @@ impl Limits {
         }
         if let ([limit], [key]) = (self.limits.as_slice(), keys) {
             let kind = self.entries.first().map_or(Kind::Text, |entry| entry.0);
-            let spot = self.spot(limit, self.key(kind, key.as_ref()), now)?;
-            self.counted(costs)?;
+            let spot = self.spot(limit, self.key(kind, key), now)?;
             let outcome = spot.charge(&self.stores, &limit.quota, costs.of(0), now.host)?;
-            return Ok(verdict(&[outcome]));
+            return Ok(Verdict::alone(&outcome));
         }
         let mut charges = self.charges(keys, costs, now)?;
         self.charge(&mut charges, now.host)
@@ -91,7 +117,7 @@ impl Limits {
     ///
     /// With `capped`, what costs more than a limit can hold costs all that it holds: an estimate that is too high is no reason
     /// for refusing a request for ever.
-    pub fn reserve<'c, K: AsRef<[u8]>>(
+    pub fn reserve<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
@@ -107,12 +133,12 @@ impl Limits {
             }
         }
         let verdict = self.charge(&mut charges, now.host)?;
-        let keys = || keys.iter().map(|key| key.as_ref().to_vec()).collect();
+        let keys = || keys.iter().map(|key| key.bytes().to_vec()).collect();
         Ok((verdict, verdict.admitted.then(|| Reservation { keys: keys(), charges })))
     }
 
     /// What [`check`](Self::check) would say. Charges nothing.
-    pub fn peek<'c, K: AsRef<[u8]>>(
+    pub fn peek<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
@@ -138,14 +164,14 @@ impl Limits {
         for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
             let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
             let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
-            let spot = || self.spot(limit, self.key(kind, key), now);
+            let spot = || self.spot(limit, self.key(kind, key.as_slice()), now);
             charge.settle(&self.stores, &limit.quota, actual, now.host, spot)?;
         }
         Ok(())
     }
 
     /// Forgets what these keys have spent, and the overflow counters that they share with others. What is in progress goes on.
-    pub fn clear<K: AsRef<[u8]>>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
+    pub fn clear<K: KeyText>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
         let now = now.into();
         for charge in self.charges(keys, Costs::Same(0), now)? {
             charge.spot.clear(&self.stores, now.host);
@@ -175,8 +201,13 @@ impl Limits {
 
     /// The value of `RateLimit` that goes with a verdict of this set.
     pub fn field(&self, verdict: &Verdict) -> String {
-        let name = self.limits.get(verdict.limit).map_or("", |limit| limit.name.as_str());
-        fields::state(name, verdict.remaining, self.reset(verdict))
+        self.field_then(verdict, str::to_owned)
+    }
+
+    /// [`field`](Self::field), lent to `then`.
+    pub fn field_then<T>(&self, verdict: &Verdict, then: impl FnOnce(&str) -> T) -> T {
+        let name = self.limits.get(verdict.limit).map_or("\"\"", |limit| limit.written.as_str());
+        fields::state(name, verdict.remaining, self.reset(verdict), then)
     }
 
     /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
@@ -200,7 +231,7 @@ impl Limits {
     /// For a store elsewhere: each limit's counter, as 128 bits that name nobody, and what it must be asked.
     ///
     /// The store hashes by a seed that all hosts have.
-    pub fn questions<K: AsRef<[u8]>>(
+    pub fn questions<K: KeyText>(
         &self,
         keys: &[K],
         costs: Costs<'_>,
@@ -210,7 +241,7 @@ impl Limits {
         self.as_many(keys)?;
         let mut questions = Vec::with_capacity(self.limits.len());
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
-            let key = self.key(*kind, key.as_ref());
+            let key = self.key(*kind, key);
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let name = limit.key.name(key.bytes());
@@ -257,6 +288,23 @@ impl Limits {
     /// The store that the counters are in.
     pub fn store(&self) -> &Arc<Store> {
         &self.stores.counters
+    }
+
+    /// [`check`](Self::check) for few rates and nothing else, all of which cost something.
+    #[inline(always)]
+    fn check_rates<K: KeyText>(&self, keys: &[K], costs: Costs<'_>, now: HostTime) -> Verdict {
+        let Some(Limit { quota, .. }) = self.limits.first() else { return verdict(&[]) };
+        let mut rates = [Rate { quota, counter: CounterKey::NOBODY, cost: NonZeroU32::MIN }; rates::FEW];
+        let mut free = rates.iter_mut();
+        for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
+            let cost = NonZeroU32::new(costs.of(entry)).unwrap_or(NonZeroU32::MIN);
+            let key = self.key(*kind, key);
+            for Limit { quota, key: limit, .. } in self.limits.get(range.clone()).unwrap_or_default() {
+                let Some(rate) = free.next() else { break };
+                *rate = Rate { quota, counter: limit.counter_of(|hasher| key.feed(hasher)), cost };
+            }
+        }
+        rates::charge(&self.stores.counters, rates.get(..self.limits.len()).unwrap_or_default(), now)
     }
 
     /// Charges all, or none.
@@ -310,7 +358,7 @@ impl Limits {
     }
 
     /// What is to be charged, and where.
-    fn charges<K: AsRef<[u8]>>(
+    fn charges<K: KeyText>(
         &self,
         keys: &[K],
         costs: Costs<'_>,
@@ -320,7 +368,7 @@ impl Limits {
         self.counted(costs)?;
         let mut charges = Vec::with_capacity(self.limits.len());
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
-            let key = self.key(*kind, key.as_ref());
+            let key = self.key(*kind, key);
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let spot = self.spot(limit, key, now)?;
@@ -352,13 +400,11 @@ impl Limits {
         }
     }
 
-    #[inline]
-    fn key<'k>(&self, kind: Kind, key: &'k [u8]) -> Key<'k> {
+    #[inline(always)]
+    fn key<'k, K: KeyText + ?Sized>(&self, kind: Kind, key: &'k K) -> Key<'k> {
         match kind {
-            Kind::Text => Key::Text(key),
-            Kind::Address => {
-                Key::Address(std::str::from_utf8(key).ok().and_then(|text| self.prefix.key(text)))
-            }
+            Kind::Text => Key::Text(key.bytes()),
+            Kind::Address => Key::Address(key.text().and_then(|text| self.prefix.key(text))),
         }
     }
 

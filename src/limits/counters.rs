@@ -4,6 +4,7 @@
 //! knows no quota. Both stores read an instant by the rules of [`Moment`].
 
 use super::key::CounterKey;
+use super::shm::layout::Slot;
 use super::{LONGEST, SECOND};
 
 /// A store of counters.
@@ -21,6 +22,16 @@ pub(crate) trait Counters {
 
     /// The counter's instant, if the key has one or would inherit one. Changes nothing.
     fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64>;
+
+    /// As [`read`](Self::read), and where it was seen, if the key has a counter that may be replaced as it is.
+    fn look(&self, key: &CounterKey, moment: Moment) -> (Option<u64>, Option<Sighting>) {
+        (self.read(key, moment), None)
+    }
+
+    /// Replaces the instant that was seen, if it is still there and still the key's. It must not refuse.
+    fn replace(&self, _seen: Sighting, _next: u64) -> bool {
+        false
+    }
 
     /// Replaces the word of a live counter by what `change` makes of it; by nothing if that is nothing.
     ///
@@ -97,6 +108,14 @@ pub(crate) const OVER: u64 = 1;
 /// Whether a counter with this instant may be forgotten: it is full, or no limit can have written it.
 pub(crate) fn is_over(tat: u64, now: u64) -> bool {
     tat <= now || tat > now + LONGEST + FOREIGN
+}
+
+/// Where a counter was seen, and as what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sighting {
+    pub slot: Slot,
+    pub name: u64,
+    pub tat: u64,
 }
 
 /// Where a charge was made.

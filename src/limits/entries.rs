@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::error::ConfigError;
 
+use super::fields;
 use super::key::LimitKey;
 use super::quota::{Quota, Rule};
 use super::store::Stores;
@@ -16,6 +17,58 @@ pub enum Kind {
     Address,
     /// Any text, byte for byte.
     Text,
+}
+
+/// A key as it is given: text, or bytes that may be none.
+pub trait KeyText {
+    /// Byte for byte.
+    fn bytes(&self) -> &[u8];
+    /// None if it is no text.
+    fn text(&self) -> Option<&str>;
+}
+
+impl KeyText for str {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    #[inline]
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl KeyText for String {
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl KeyText for [u8] {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self).ok()
+    }
+}
+
+impl<K: KeyText + ?Sized> KeyText for &K {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        (*self).bytes()
+    }
+
+    #[inline]
+    fn text(&self) -> Option<&str> {
+        (*self).text()
+    }
 }
 
 /// Quotas that count by one key.
@@ -39,6 +92,14 @@ pub enum Costs<'c> {
 }
 
 impl Costs<'_> {
+    /// Whether it costs nothing under an entry.
+    pub(super) fn has_nothing(&self) -> bool {
+        match self {
+            Self::Same(cost) => *cost == 0,
+            Self::Each(costs) => costs.contains(&0),
+        }
+    }
+
     pub(super) fn of(&self, entry: usize) -> u32 {
         match self {
             Self::Same(cost) => *cost,
@@ -67,6 +128,8 @@ pub(super) struct Limit {
     pub key: LimitKey,
     /// What the fields call it.
     pub name: String,
+    /// The same, as they write it.
+    pub written: String,
 }
 
 /// Of each entry what its key is, and which limits are its own.
@@ -105,7 +168,8 @@ pub(super) fn prepare(stores: &Stores, entries: Vec<Entry>) -> Result<(Vec<Limit
             };
             let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind).striped(store.stripes());
             let name = unused_name(&limits, quota.text());
-            limits.push(Limit { scope: entry.scope.clone(), quota, key, name });
+            let written = fields::string(&name);
+            limits.push(Limit { scope: entry.scope.clone(), quota, key, name, written });
         }
         ranges.push((entry.kind, start..limits.len()));
     }

@@ -15,7 +15,7 @@ use governor::{NotUntil, RateLimiter};
 
 use crate::time::HostTime;
 
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, Place, Sighting};
 use super::key::CounterKey;
 use super::leases::Lease;
 use super::quota::Quota;
@@ -58,6 +58,7 @@ impl Outcome {
 }
 
 /// Charges `cost` cells if they are there; otherwise changes nothing.
+#[inline(always)]
 pub(crate) fn charge<C: Counters>(
     counters: &C,
     key: &CounterKey,
@@ -71,6 +72,7 @@ pub(crate) fn charge<C: Counters>(
 }
 
 /// What [`charge`] would say, charging nothing.
+#[inline(always)]
 pub(crate) fn peek<C: Counters>(
     counters: &C,
     key: &CounterKey,
@@ -86,6 +88,22 @@ pub(crate) fn peek<C: Counters>(
         (outcome.remaining, outcome.reset) = left(quota, seen.before.get(), moment.now);
     }
     outcome
+}
+
+/// What [`charge`] would say, and where it would: charging nothing.
+#[inline(always)]
+pub(crate) fn look<C: Counters>(
+    counters: &C,
+    key: &CounterKey,
+    quota: &Quota,
+    cost: NonZeroU32,
+    now: HostTime,
+) -> (Outcome, Option<Sighting>) {
+    let moment = Moment::new(instant(now), quota.fill());
+    let (seen, at) = (Seen::default(), Cell::new(None));
+    let outcome =
+        decide(Looking { counters, moment, seen: &seen, at: &at }, key, quota, cost, moment.now, &seen);
+    (outcome, at.get())
 }
 
 /// Gives `back` nanoseconds' worth of cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
@@ -128,6 +146,7 @@ pub(crate) fn overdraw<C: Counters>(
     }
 }
 
+#[inline(always)]
 fn decide<S: StateStore<Key = CounterKey>>(
     store: S,
     key: &CounterKey,
@@ -158,6 +177,7 @@ fn decide<S: StateStore<Key = CounterKey>>(
 }
 
 /// Cells left and nanoseconds until full, of a counter whose theoretical arrival time is `tat`.
+#[inline(always)]
 fn left(quota: &Quota, tat: u64, now: u64) -> (u32, u64) {
     let reset = tat.saturating_sub(now);
     ((quota.fill().saturating_sub(reset) / quota.interval()) as u32, reset)
@@ -253,6 +273,27 @@ impl<C: Counters> StateStore for Peeking<'_, C> {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let tat = self.counters.read(key, self.moment);
+        self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
+    }
+}
+
+struct Looking<'c, C> {
+    counters: &'c C,
+    moment: Moment,
+    seen: &'c Seen,
+    at: &'c Cell<Option<Sighting>>,
+}
+
+impl<C: Counters> StateStore for Looking<'_, C> {
+    type Key = CounterKey;
+
+    #[inline]
+    fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (tat, at) = self.counters.look(key, self.moment);
+        self.at.set(at);
         self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
     }
 }

@@ -87,37 +87,41 @@ impl LimitKey {
     }
 
     pub fn counter(&self, key: &[u8]) -> CounterKey {
+        self.named(&self.hashing(key))
+    }
+
+    /// The same of a key that says what is hashed of it, its length first.
+    #[inline(always)]
+    pub fn counter_of(&self, feed: impl FnOnce(&mut SipHasher24)) -> CounterKey {
         let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
+        feed(&mut hasher);
         self.named(&hasher)
     }
 
     /// The places of a key, of which each is a counter.
     pub fn places(&self, key: &[u8]) -> Places {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        Places(Self { hasher, ..*self })
+        Places(Self { hasher: self.hashing(key), ..*self })
     }
 
     /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
     pub fn name(&self, key: &[u8]) -> u128 {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        hasher.finish128().as_u128()
+        self.hashing(key).finish128().as_u128()
     }
 
     /// One of several counters of a key: of a window, or of a place.
     pub fn counter_at(&self, key: &[u8], index: u64) -> CounterKey {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        hasher.write(&index.to_le_bytes());
+        let mut hasher = self.hashing(key);
+        hasher.write_u64(index.to_le());
         self.named(&hasher)
     }
 
+    fn hashing(&self, key: &[u8]) -> SipHasher24 {
+        let mut hasher = self.hasher;
+        feed(&mut hasher, key);
+        hasher
+    }
+
+    #[inline(always)]
     fn named(&self, hasher: &SipHasher24) -> CounterKey {
         let (a, b) = hasher.finish128().as_u64();
         let stripe = a % self.stripes;
@@ -131,6 +135,13 @@ impl LimitKey {
     }
 }
 
+/// Hashes a key, its length first.
+#[inline]
+pub(crate) fn feed(hasher: &mut SipHasher24, key: &[u8]) {
+    hasher.write_u64((key.len() as u64).to_le());
+    hasher.write(key);
+}
+
 /// A limit and a key, hashed once: what remains is the number of a place.
 #[derive(Clone)]
 pub(crate) struct Places(LimitKey);
@@ -138,7 +149,7 @@ pub(crate) struct Places(LimitKey);
 impl Places {
     pub fn at(&self, index: u64) -> CounterKey {
         let mut hasher = self.0.hasher;
-        hasher.write(&index.to_le_bytes());
+        hasher.write_u64(index.to_le());
         self.0.named(&hasher)
     }
 }
@@ -157,6 +168,9 @@ pub(crate) struct CounterKey {
 }
 
 impl CounterKey {
+    /// No key's.
+    pub const NOBODY: Self = Self { name: GENERATION + 1, first: 0, second: 0, spill: 1 };
+
     /// 64 bits of the hash in one word: as a hash table's key they need no further hash.
     pub fn fingerprint(&self) -> u64 {
         self.name | (u64::from(self.first) & GENERATION)

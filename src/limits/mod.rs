@@ -37,6 +37,7 @@ mod key;
 mod leases;
 pub mod local;
 pub mod quota;
+mod rates;
 pub mod remote;
 mod reservation;
 pub mod shm;
@@ -46,7 +47,7 @@ mod verdict;
 pub mod window;
 
 pub use check::Limits;
-pub use entries::{Costs, Entry, Kind};
+pub use entries::{Costs, Entry, KeyText, Kind};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
 pub use reservation::Reservation;

@@ -3,7 +3,10 @@
 //! A rate has one counter for a key, whose arithmetic is in `gcra`; a window has one for each window, whose arithmetic
 //! is in `window`. What checks several limits together (`check`) need not know which is which.
 
+use std::hash::Hasher as _;
 use std::num::NonZeroU32;
+
+use siphasher::sip128::SipHasher24;
 
 use crate::error::ConfigError;
 use crate::time::HostTime;
@@ -11,7 +14,7 @@ use crate::time::HostTime;
 use super::address::AddressKey;
 use super::counters::{Counters as _, OVER, Place};
 use super::gcra::{self, Outcome, instant};
-use super::key::{CounterKey, LimitKey, Places};
+use super::key::{self, CounterKey, LimitKey, Places};
 use super::leases;
 use super::quota::{Quota, Rule, Span};
 use super::reservation::Piece;
@@ -50,6 +53,19 @@ impl Key<'_> {
             Self::Address(address) => address.as_ref().map_or(&[], |address| address.as_bytes()),
         }
     }
+
+    /// Hashes the [`bytes`](Self::bytes), their length first.
+    #[inline(always)]
+    pub fn feed(&self, hasher: &mut SipHasher24) {
+        match self {
+            // As words, the same bytes cost half.
+            Self::Address(Some(AddressKey::V4(octets))) => {
+                hasher.write_u64(4_u64.to_le());
+                hasher.write_u32(u32::from_ne_bytes(*octets));
+            }
+            key => key::feed(hasher, key.bytes()),
+        }
+    }
 }
 
 /// The counters of one limit for one key.
@@ -73,7 +89,7 @@ pub(crate) fn find(
     now: Now,
 ) -> Result<Spot, ConfigError> {
     match quota.rule() {
-        Rule::Rate => Ok(Spot::Rate(limit.counter(key.bytes()))),
+        Rule::Rate => Ok(Spot::Rate(limit.counter_of(|hasher| key.feed(hasher)))),
         Rule::Concurrent => Ok(Spot::Concurrent(limit.places(key.bytes()))),
         Rule::Fixed(span) => {
             let window = window(quota, span, almanac, now)?;

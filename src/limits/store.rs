@@ -8,7 +8,7 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::LATEST;
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, Place, Sighting};
 use super::key::{CounterKey, Seed};
 use super::local::LocalCounters;
 use super::shm::file::SharedTable;
@@ -164,6 +164,22 @@ impl Counters for Held<'_> {
         match self {
             Self::Shared(table) => table.read(key, moment),
             Self::Local(counters) => counters.read(key, moment),
+        }
+    }
+
+    #[inline]
+    fn look(&self, key: &CounterKey, moment: Moment) -> (Option<u64>, Option<Sighting>) {
+        match self {
+            Self::Shared(table) => table.look(key, moment),
+            Self::Local(counters) => counters.look(key, moment),
+        }
+    }
+
+    #[inline]
+    fn replace(&self, seen: Sighting, next: u64) -> bool {
+        match self {
+            Self::Shared(table) => table.replace(seen, next),
+            Self::Local(counters) => counters.replace(seen, next),
         }
     }
 

@@ -27,6 +27,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Of the only limit of a set.
+    #[inline(always)]
+    pub(super) fn alone(outcome: &Outcome) -> Self {
+        let &Outcome { admitted, remaining, reset, wait, never, .. } = outcome;
+        Self { admitted, limit: 0, remaining, reset, wait, never, refusing: u64::from(!admitted) }
+    }
+
     /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
     pub fn retry_after(&self) -> u64 {
         fields::seconds(self.wait)
@@ -36,13 +43,13 @@ impl Verdict {
 /// One verdict of several limits, none of which may be missing.
 pub(super) fn verdict(outcomes: &[Outcome]) -> Verdict {
     let admitted = outcomes.iter().all(|outcome| outcome.admitted);
-    let strictest = outcomes.iter().enumerate().max_by_key(|(_, outcome)| {
-        // `max_by_key` takes the last of equals; of equal limits the first is meant, but either is right.
+    // `max_by` takes the last of equals; of equal limits the first is meant, but either is right.
+    let strictest = outcomes.iter().enumerate().max_by(|(_, one), (_, other)| {
         if admitted {
-            (false, u64::from(u32::MAX - outcome.remaining), outcome.reset)
+            other.remaining.cmp(&one.remaining).then(one.reset.cmp(&other.reset))
         } else {
             // One that never passes is what the caller must know of, however long it would wait for another.
-            (outcome.never, outcome.wait, 0)
+            one.never.cmp(&other.never).then(one.wait.cmp(&other.wait))
         }
     });
     match strictest {

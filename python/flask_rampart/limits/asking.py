@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import after_this_request, current_app
 
-from .._native import Verdict
+from .._native import LimitSet, Verdict
 from ..declarations import declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
@@ -192,12 +192,14 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str, metered: bool) 
     costs = tuple(line.price() for line in lines)
     told = all(line.told for line in lines)
     strikes = Strikes(limits) if any(line.penalty for line in lines) else None
-    if len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and strikes is None:
-        # The usual case, without the tuple of calls.
+    is_usual = len(lines) == 1 and told and costs == (1,) and lines[0].guard.by == "address" and strikes is None
+    if is_usual and isinstance(counting, LimitSet):
+        ask_one = counting.check
+
         def check_address(exchange: Exchange) -> Denied | None:
-            verdict = ask((exchange.environ.get("REMOTE_ADDR") or "",))
+            verdict = ask_one(exchange.environ.get("REMOTE_ADDR") or "")
             exchange.limits += ((verdict, policy),)
-            return None if verdict.admitted else _refuse(exchange, verdict)
+            return None if verdict else _refuse(exchange, verdict)
 
         return check_address
     readers = tuple(line.read for line in lines)

@@ -171,7 +171,7 @@ fn without_room_nothing_is_held_and_all_of_it_is_loose(make: Make) {
         Limits::new(store.clone(), vec![entry("other", "1/day", Kind::Text)], Prefix::default(), None)
             .unwrap();
     for key in 0..2_000_u32 {
-        other.check(&[key.to_le_bytes()], NonZeroU32::MIN, HostTime(1_000 * SECOND)).unwrap();
+        other.check(&[key.to_le_bytes().as_slice()], NonZeroU32::MIN, HostTime(1_000 * SECOND)).unwrap();
     }
     let host = Host::on(store, "100/minute");
     let (verdict, given) = host.ask(1, 6);
