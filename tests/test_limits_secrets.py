@@ -194,7 +194,7 @@ def test_what_is_logged_of_limits_and_bans_names_nobody(
         more = ask_everything(app, rampart, token)
         for _ in range(3):
             app.test_client().get("/tried", environ_base={"REMOTE_ADDR": "198.51.100.1"})
-    assert "for 3600 s (ban number 1)" in caplog.text
+    assert "for 3600 s (ban number 1, id" in caplog.text
     assert "would have refused" in caplog.text
     assert found(caplog.text.encode(), more) == []
 
