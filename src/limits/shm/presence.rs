@@ -83,16 +83,12 @@ impl Presence {
 
     /// Whether the process lives.
     pub fn lives(&self, owner: Owner, now: u64) -> bool {
-        let own = self.own.load(Ordering::Acquire);
-        if own >> 32 == u64::from(std::process::id()) && unpack(own) == owner {
-            return true;
-        }
         let Some(seen) = self.seen.get(owner.number as usize) else { return true };
         let (known, at) = (seen.load(Ordering::Relaxed), now >> STAMP_SHIFT);
         if known >> STAMP_BITS == u64::from(owner.taken) && at.abs_diff(known & STAMPS) < BELIEVED {
             return true;
         }
-        if self.is_dead(owner) {
+        if !self.is_own(owner) && self.is_dead(owner) {
             return false;
         }
         seen.store(u64::from(owner.taken) << STAMP_BITS | at & STAMPS, Ordering::Relaxed);
@@ -107,6 +103,11 @@ impl Presence {
         if let Ok(mut held) = self.held.try_lock() {
             held.clear();
         }
+    }
+
+    fn is_own(&self, owner: Owner) -> bool {
+        let own = self.own.load(Ordering::Acquire);
+        unpack(own) == owner && own >> 32 == u64::from(std::process::id())
     }
 
     fn is_dead(&self, owner: Owner) -> bool {
