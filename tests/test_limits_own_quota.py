@@ -43,7 +43,8 @@ def the_keys(app: Flask) -> ApiKeys:
 
 
 def ask(app: Flask, key: str, path: str = "/") -> int:
-    return app.test_client().get(path, headers={"X-API-Key": key}).status_code
+    with app.test_client().get(path, headers={"X-API-Key": key}) as response:
+        return response.status_code
 
 
 ORDERS: list[Callable[[Any, Any], Any]] = [

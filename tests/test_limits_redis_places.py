@@ -227,6 +227,27 @@ def test_while_a_master_falls_no_request_fails_and_the_next_one_is_used(
     assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
 
 
+def test_a_master_that_has_become_a_replica_is_left_for_the_new_one(run: Callable[..., Any], tmp_path: Path) -> None:
+    # It lives, and answers all that only reads.
+    first, second, watch = ports(3)
+    run(first)
+    run(second, "--replicaof", "127.0.0.1", str(first))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel failover-timeout main 5000\n")
+    run(watch, str(config), "--sentinel")
+    sentinel: Any = redis.Redis(port=watch)
+    wait(lambda: sentinel.sentinel_master("main")["num-slaves"] == 1)
+    remote = Remote(f"redis+sentinel://127.0.0.1:{watch}/main", prefix="t", timeout=0.5)
+    assert admitted(remote, "a", 3) == 3
+    replicated: Any = redis.Redis(port=second)
+    wait(lambda: replicated.keys("*"))
+    wait(lambda: sentinel.execute_command("SENTINEL FAILOVER main"))
+    wait(lambda: redis.Redis(port=first).role()[0] in ("slave", b"slave"))
+    wait(lambda: remote.ask(["b" * 32], ONE)[0])
+    assert admitted(remote, "a") == 2
+    assert replicated.role()[0] in ("master", b"master")
+
+
 @pytest.fixture(name="cluster")
 def cluster_of_six(run: Callable[..., Any]) -> tuple[list[int], dict[int, subprocess.Popen[bytes]]]:
     """Ports of three masters and of a replica for each, in order, and their processes."""

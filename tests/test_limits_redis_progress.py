@@ -79,7 +79,7 @@ def test_what_began_without_an_answer_is_ended_when_the_server_wakes(shared: App
 
 
 def test_what_ends_while_the_server_is_away_has_ended_when_it_is_back(shared: App, own: Redis) -> None:
-    limits = limits_of(shared(), "1 concurrent")
+    limits = limits_of(shared(RAMPART_LIMIT_STORE_TIMEOUT=1), "1 concurrent")
     _, held = limits.reserve(("a",))
     own.process.send_signal(signal.SIGSTOP)
     held.end()
@@ -91,7 +91,7 @@ def test_what_ends_while_the_server_is_away_has_ended_when_it_is_back(shared: Ap
 
 
 def test_a_server_that_forgot_it_is_told_again_of_what_is_in_progress(shared: App, own: Redis) -> None:
-    app = shared()
+    app = shared(RAMPART_LIMIT_STORE_TIMEOUT=1)
     limits = limits_of(app)
     held = [limits.reserve(("a",))[1] for _ in range(2)]
     own.stop()
@@ -109,7 +109,7 @@ def test_a_server_that_forgot_it_is_told_again_of_what_is_in_progress(shared: Ap
 
 
 def test_it_goes_on_when_its_key_is_reset(shared: App) -> None:
-    limits = limits_of(shared())
+    limits = limits_of(shared(RAMPART_LIMIT_STORE_TIMEOUT=5))
     held = [limits.reserve(("a",))[1] for _ in range(2)]
     limits.clear(("a",))
     verdict, more = limits.reserve(("a",))
@@ -157,7 +157,7 @@ def test_of_two_together_the_open_one_is_not_counted_and_the_local_one_is(make_a
 def test_a_thread_that_cannot_start_is_started_by_who_comes_next(
     shared: App, own: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = shared()
+    app = shared(RAMPART_LIMIT_STORE_TIMEOUT=5)
     app.post("/")(limit("2 concurrent")(lambda: "ok"))
     app.post("/first")(limit("9/day")(lambda: "ok"))
     client = app.test_client()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -201,3 +204,25 @@ def test_a_check_whose_connection_breaks_is_asked_again_and_counts_twice_at_most
     assert limits.check(("a",)).admitted
     between.loses = False
     assert left(limits) in (998, 997)
+
+
+def test_greenlets_settle_too(own: Redis) -> None:
+    program = """
+        from gevent import monkey; monkey.patch_all()
+        import gevent, sys
+        from flask import Flask
+        from flask_rampart import Rampart
+        from flask_rampart.limits import Limits, quotas_of
+        app = Flask("greenlets")
+        app.config.update(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE=sys.argv[1], RAMPART_LIMIT_STORE_TIMEOUT=5,
+                          TESTING=True)
+        Rampart(app)
+        limits = app.extensions["rampart"].services[Limits].set_of([("s", quotas_of("1000/day fixed"), "text")])
+        def spend():
+            for _ in range(5):
+                limits.reserve(("a",), 10)[1].settle(7)
+        gevent.joinall([gevent.spawn(spend) for _ in range(10)], raise_error=True)
+        print(limits.peek(("a",)).remaining)
+    """
+    run = [sys.executable, "-c", textwrap.dedent(program), own.url]
+    assert subprocess.run(run, capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "650"
