@@ -45,6 +45,7 @@ def app_of_a_host(make_app: App, redis_server: Redis, server: Any) -> App:
         app = make_app(
             SECRET_KEY="k" * 32,
             RAMPART_LIMIT_STORE=redis_server.url,
+            RAMPART_LIMIT_STORE_TIMEOUT=2,
             RAMPART_LIMITS="1000/hour",
             TESTING=True,
             **more,

@@ -31,6 +31,7 @@ def an_app(make_app: Make, request: pytest.FixtureRequest, tmp_path: Path) -> It
         server: Redis = request.getfixturevalue("redis_server")
         redis.Redis.from_url(server.url).flushall()
         settings["RAMPART_LIMIT_STORE"] = server.url + ("?lease=1" if request.param == "leases" else "")
+        settings["RAMPART_LIMIT_STORE_TIMEOUT"] = 2
     app = make_app(RAMPART_API_KEYS=True, RAMPART_STORE="memory://", SECRET_KEY="k" * 32, TESTING=True, **settings)
     with app.app_context():
         yield app
