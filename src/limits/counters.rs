@@ -22,6 +22,9 @@ pub(crate) trait Counters {
     /// The counter's instant, if the key has one or would inherit one. Changes nothing.
     fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64>;
 
+    /// Whether the key has a counter of its own.
+    fn has(&self, key: &CounterKey) -> bool;
+
     /// Replaces the word of a live counter by what `change` makes of it; by nothing if that is nothing.
     ///
     /// `change` may be asked several times; only its last answer counts. It must not give a word that is over at `now`, unless the

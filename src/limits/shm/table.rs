@@ -78,6 +78,10 @@ impl<W: Words + ?Sized, const LANES: usize> Counters for Table<'_, W, LANES> {
         None
     }
 
+    fn has(&self, key: &CounterKey) -> bool {
+        self.is_named(key)
+    }
+
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         if place == Place::Spill {
             self.unspill(key, now, change);
