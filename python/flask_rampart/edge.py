@@ -195,7 +195,8 @@ class RampartMiddleware:
     def _over(self, exchange: Exchange, verdict: Verdict) -> Denied:
         announce(exchange, verdict, enforced=True)
         penalty = self.policy.penalty
-        if penalty is None or self._bans is None:
+        # In a flood who shares a counter is refused for what others have spent.
+        if penalty is None or self._bans is None or not verdict.striking:
             return refused(verdict)
         return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 

@@ -309,6 +309,12 @@ impl Verdict {
         self.limits().refusing(&self.verdict)
     }
 
+    /// Those of them that refuse for what the key itself has spent, and not since it shares a counter with others in a flood.
+    #[getter]
+    fn striking(&self) -> Vec<usize> {
+        self.limits().striking(&self.verdict)
+    }
+
     /// The scope of the limit that refused, or None.
     #[getter]
     fn scope(&self) -> Option<&str> {

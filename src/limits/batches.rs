@@ -27,7 +27,7 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::check::Limits;
-use super::counters::{Counters as _, Moment, Place};
+use super::counters::{Counters as _, Moment, OVER, Place};
 use super::entries::Costs;
 use super::entries::KeyText;
 use super::gcra::{Outcome, instant};
@@ -184,7 +184,7 @@ impl Batches {
         for question in limits.questions(keys, Costs::Same(0), now)? {
             for key in [&self.held, &self.sizes, &self.told, &self.gates, &self.until] {
                 let counter = self.counter(key, &question);
-                self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(at));
+                self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(OVER));
             }
         }
         Ok(())

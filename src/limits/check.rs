@@ -222,8 +222,16 @@ impl Limits {
 
     /// The entries that refuse, in order.
     pub fn refusing(&self, verdict: &Verdict) -> Vec<usize> {
-        let refuses =
-            |range: &Range<usize>| range.clone().any(|at| at < 64 && verdict.refusing >> at & 1 == 1);
+        self.entries_of(verdict.refusing)
+    }
+
+    /// Those that refuse for what the key itself has spent. In a flood others are refused as well, for whom there is no room.
+    pub fn striking(&self, verdict: &Verdict) -> Vec<usize> {
+        self.entries_of(verdict.refusing & !verdict.shared)
+    }
+
+    fn entries_of(&self, bits: u64) -> Vec<usize> {
+        let refuses = |range: &Range<usize>| range.clone().any(|at| at < 64 && bits >> at & 1 == 1);
         let entries = self.entries.iter().enumerate();
         entries.filter(|(_, (_, range))| refuses(range)).map(|(entry, _)| entry).collect()
     }

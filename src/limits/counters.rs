@@ -33,6 +33,9 @@ pub(crate) trait Counters {
         false
     }
 
+    /// Whether the key has a counter of its own.
+    fn has(&self, key: &CounterKey) -> bool;
+
     /// Replaces the word of a live counter by what `change` makes of it; by nothing if that is nothing.
     ///
     /// `change` may be asked several times; only its last answer counts. It must not give a word that is over at `now`, unless the

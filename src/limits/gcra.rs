@@ -41,6 +41,8 @@ pub(crate) struct Outcome {
     pub paid: u64,
     /// What was taken, of a limit on what is in progress.
     pub lease: Option<Lease>,
+    /// Whether it was refused by a counter that the key shares with others.
+    pub shared: bool,
 }
 
 impl Outcome {
@@ -54,6 +56,7 @@ impl Outcome {
         never: false,
         paid: 0,
         lease: None,
+        shared: false,
     };
 }
 

@@ -169,6 +169,10 @@ impl Counters for LocalCounters {
         }
     }
 
+    fn has(&self, key: &CounterKey) -> bool {
+        self.counters.contains_key(&key.fingerprint())
+    }
+
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         if place == Place::Spill {
             self.overflow().adjust(key, now, place, change);

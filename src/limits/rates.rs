@@ -33,7 +33,13 @@ pub(crate) struct Rate<'l> {
 pub(crate) fn charge(store: &Store, rates: &[Rate<'_>], now: HostTime) -> Verdict {
     let counters = &store.counters();
     match rates {
-        [rate] => Verdict::alone(&rate.charge(counters, now)),
+        [rate] => {
+            let outcome = rate.charge(counters, now);
+            if outcome.admitted {
+                return Verdict::alone(&outcome);
+            }
+            Verdict::alone(&rate.blamed(counters, outcome))
+        }
         rates => several(counters, rates, now),
     }
 }
@@ -48,7 +54,7 @@ fn several(counters: &Held<'_>, rates: &[Rate<'_>], now: HostTime) -> Verdict {
         passes &= outcome.admitted;
     }
     if !passes {
-        return verdict(outcomes);
+        return refusal(counters, rates, outcomes);
     }
     for (nth, (rate, seen)) in rates.iter().zip(seen).enumerate() {
         let Some(outcome) = outcomes.get_mut(nth) else { break };
@@ -65,7 +71,15 @@ fn several(counters: &Held<'_>, rates: &[Rate<'_>], now: HostTime) -> Verdict {
             gcra::refund(counters, &rate.counter, added, now, place, paid);
             *outcome = rate.peek(counters, now);
         }
-        break;
+        return refusal(counters, rates, outcomes);
+    }
+    verdict(outcomes)
+}
+
+#[cold]
+fn refusal(counters: &Held<'_>, rates: &[Rate<'_>], outcomes: &mut [Outcome]) -> Verdict {
+    for (rate, outcome) in rates.iter().zip(&mut *outcomes) {
+        *outcome = rate.blamed(counters, *outcome);
     }
     verdict(outcomes)
 }
@@ -74,6 +88,13 @@ impl Rate<'_> {
     #[inline(always)]
     fn charge(&self, counters: &Held<'_>, now: HostTime) -> Outcome {
         gcra::charge(counters, &self.counter, self.quota, self.cost, now)
+    }
+
+    /// A refusal, with whether the key has a counter of its own that says so.
+    #[cold]
+    fn blamed(&self, counters: &Held<'_>, outcome: Outcome) -> Outcome {
+        let is_refusal = !outcome.admitted && !outcome.never;
+        Outcome { shared: is_refusal && !counters.has(&self.counter), ..outcome }
     }
 
     fn peek(&self, counters: &Held<'_>, now: HostTime) -> Outcome {

@@ -139,7 +139,7 @@ impl Spot {
             return begin(&stores.places, places, quota, now);
         }
         let counters = &stores.counters.counters();
-        Ok(match self {
+        let outcome = match self {
             Self::Rate(key) => gcra::charge(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
                 bounded(quota, cost, window::charge_fixed(counters, key, *tally, cost, instant(now)))
@@ -149,7 +149,8 @@ impl Spot {
                 bounded(quota, cost, outcome)
             }
             Self::Concurrent(_) => Outcome::NOTHING,
-        })
+        };
+        Ok(self.blamed(stores, outcome))
     }
 
     /// What [`charge`](Self::charge) would say, charging nothing.
@@ -167,7 +168,24 @@ impl Spot {
             }
             Self::Concurrent(places) => progress(leases::free(&stores.places, places, quota.count(), now)),
         };
-        if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
+        if cost == 0 {
+            return Outcome { admitted: true, wait: 0, ..outcome };
+        }
+        self.blamed(stores, outcome)
+    }
+
+    /// A refusal, with whether the key has a counter of its own that says so.
+    fn blamed(&self, stores: &Stores, outcome: Outcome) -> Outcome {
+        if outcome.admitted || outcome.never {
+            return outcome;
+        }
+        let counters = stores.counters.counters();
+        let shared = match self {
+            Self::Rate(key) | Self::Fixed(key, _) => !counters.has(key),
+            Self::Sliding(keys, _) => !keys.iter().any(|key| counters.has(key)),
+            Self::Concurrent(_) => false,
+        };
+        Outcome { shared, ..outcome }
     }
 
     /// Gives back `cells` of a piece that was charged here, as far as they were added and time has not repaid them.

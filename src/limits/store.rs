@@ -183,6 +183,13 @@ impl Counters for Held<'_> {
         }
     }
 
+    fn has(&self, key: &CounterKey) -> bool {
+        match self {
+            Self::Shared(table) => table.has(key),
+            Self::Local(counters) => counters.has(key),
+        }
+    }
+
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         match self {
             Self::Shared(table) => table.adjust(key, now, place, change),

@@ -24,14 +24,17 @@ pub struct Verdict {
     pub never: bool,
     /// The limits that refuse it, a bit for each of the first 64.
     pub refusing: u64,
+    /// Those of them whose counter the key shares with others, as there was no room for one of its own: what they refuse is not its doing.
+    pub shared: u64,
 }
 
 impl Verdict {
     /// Of the only limit of a set.
     #[inline(always)]
     pub(super) fn alone(outcome: &Outcome) -> Self {
-        let &Outcome { admitted, remaining, reset, wait, never, .. } = outcome;
-        Self { admitted, limit: 0, remaining, reset, wait, never, refusing: u64::from(!admitted) }
+        let &Outcome { admitted, remaining, reset, wait, never, shared, .. } = outcome;
+        let (refusing, shared) = (u64::from(!admitted), u64::from(!admitted && shared));
+        Self { admitted, limit: 0, remaining, reset, wait, never, refusing, shared }
     }
 
     /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
@@ -55,13 +58,18 @@ pub(super) fn verdict(outcomes: &[Outcome]) -> Verdict {
     match strictest {
         Some((limit, &Outcome { remaining, reset, wait, .. })) => {
             let never = outcomes.iter().any(|outcome| outcome.never);
-            let bits = outcomes.iter().take(64).enumerate();
-            let refusing = bits.fold(0, |bits, (at, outcome)| bits | u64::from(!outcome.admitted) << at);
-            Verdict { admitted, limit, remaining, reset, wait, never, refusing }
+            let bits = |of: fn(&Outcome) -> bool| {
+                let outcomes = outcomes.iter().take(64).enumerate();
+                outcomes.fold(0, |bits, (at, outcome)| bits | u64::from(of(outcome)) << at)
+            };
+            let refusing = bits(|outcome| !outcome.admitted);
+            let shared = bits(|outcome| !outcome.admitted && outcome.shared);
+            Verdict { admitted, limit, remaining, reset, wait, never, refusing, shared }
         }
         None => {
+            let Outcome { remaining, reset, never, .. } = Outcome::NOTHING;
             let wait = super::SECOND;
-            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait, never: false, refusing: 0 }
+            Verdict { admitted: false, limit: 0, remaining, reset, wait, never, refusing: 0, shared: 0 }
         }
     }
 }

@@ -5,6 +5,8 @@
    for that alone has done nothing yet: nine people behind one address who sign in at once are no attack. So what was
    *found* to count is counted once more by itself, and a refusal strikes when that, too, is spent.
 
+3. In a flood of callers, who has no counter of its own is refused for what others have spent: no strike either.
+
 It refuses nobody: the limits and :mod:`bans` do.
 """
 
@@ -55,7 +57,7 @@ class Strikes:
         banned = 0.0
         if not verdict.payable:
             return banned
-        for entry in verdict.refusing:
+        for entry in verdict.striking:
             line, quota, scope = asked[entry]
             penalty = line.penalty
             if penalty is None:
@@ -77,7 +79,7 @@ class Strikes:
     def _has_room(self, line: Line | OwnQuota, quota: str, scope: str, key: str, cost: int) -> bool:
         found = self._found(quota, scope, line.kind, line.on_store_error)
         try:
-            return found.peek((key,), max(cost, 1)).admitted
+            return not found.peek((key,), max(cost, 1)).striking
         except Denied:
             # Nobody can say, so nobody is banned.
             return True

@@ -98,6 +98,10 @@ impl<W: Words + ?Sized, const LANES: usize> Counters for Table<'_, W, LANES> {
         self.words.load(slot.name) == name && matches!(self.swap(slot, name, tat, next), Swapped::Yes)
     }
 
+    fn has(&self, key: &CounterKey) -> bool {
+        self.is_named(key)
+    }
+
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
         if place == Place::Spill {
             self.unspill(key, now, change);

@@ -73,6 +73,27 @@ fn who_has_a_counter_pays_nothing_for_the_overflow_of_others(make: Make) {
     }
 }
 
+fn who_is_refused_for_what_others_spent_is_not_to_blame(make: Make) {
+    for quota in ["5/day", "5/day fixed", "5/day sliding"] {
+        let bench = bench(make(200), quota);
+        let spend = |key: &str| {
+            (0..5).for_each(|_| _ = bench.check(&[key]));
+            bench.check(&[key])
+        };
+        assert_eq!(bench.limits.striking(&spend("resident")), [0], "{quota}");
+        for key in 0..8000 {
+            bench.check(&[&key.to_string()]);
+        }
+        let strangers = (0..200).map(|key| spend(&format!("stranger {key}")));
+        let refused: Vec<_> = strangers.filter(|verdict| !verdict.admitted).collect();
+        let blamed = refused.iter().filter(|verdict| !bench.limits.striking(verdict).is_empty()).count();
+        assert!(refused.len() > 150 && blamed == 0, "{quota}: {blamed} of {}", refused.len());
+        assert!(refused.iter().all(|verdict| bench.limits.refusing(verdict) == [0]));
+        assert_eq!(bench.limits.striking(&bench.check(&["resident"])), [0], "{quota}");
+        assert_eq!(bench.limits.striking(&bench.peek(&["resident"])), [0], "{quota}");
+    }
+}
+
 fn what_is_cleared_is_cleared_in_the_overflow_too(make: Make) {
     for quota in ["5/day", "5/day fixed", "5/day sliding"] {
         let store = make(8);
@@ -118,4 +139,5 @@ on_either_store! {
     strikes_leave_half_of_the_room_to_bans
     who_has_a_counter_pays_nothing_for_the_overflow_of_others
     what_is_cleared_is_cleared_in_the_overflow_too
+    who_is_refused_for_what_others_spent_is_not_to_blame
 }
