@@ -105,12 +105,6 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: Fla
     assert wrong.headers["WWW-Authenticate"]
 
 
-def test_the_eleventh_login_of_a_minute_is_refused(client: FlaskClient) -> None:
-    # Bodies that are refused cost no password hash, and count all the same.
-    statuses = [client.post("/login", json={}).status_code for _ in range(11)]
-    assert statuses == [422] * 10 + [429]
-
-
 def test_predict_wants_its_scope(client: FlaskClient) -> None:
     assert got(client.post("/predict", json=TICKET)) == (401, "auth.missing")
     assert got(client.post("/predict", json=TICKET, headers=bearer(scope="read"))) == (403, "auth.scope")

@@ -69,26 +69,36 @@ def test_keys_rotate_while_requests_run_and_no_good_token_is_refused(app: Flask,
     stop = threading.Event()
     current = [token_of(old, iss=server.url)]
     refused: list[str] = []
+    passes = [0] * 6
     assert code(app, current[0]) == "ok"
 
-    def call() -> None:
+    def call(caller: int) -> None:
         while not stop.is_set():
             for token in list(current):
                 found = code(app, token)
                 if found != "ok":
                     refused.append(found)
+            passes[caller] += 1
+
+    def all_pass() -> None:
+        """Whatever a caller took from the list before now, it has used."""
+        before = list(passes)
+        deadline = time.monotonic() + 30
+        while any(now < then + 2 for now, then in zip(passes, before, strict=True)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(call) for _ in range(6)]
+        running = [pool.submit(call, caller) for caller in range(6)]
         for n in range(1, 6):
             new = new_key(str(n))
             server.documents["/keys"] = jwks(old, new)
             clock.advance(31)
             current.append(token_of(new, iss=server.url))
-            time.sleep(0.1)
+            all_pass()
             # Both keys are published while both are in use; then the older one goes.
             current.pop(0)
-            time.sleep(0.05)
+            all_pass()
             old = new
         stop.set()
         for each in running:

@@ -18,6 +18,7 @@ import pytest
 from flask import Flask, request
 
 from flask_rampart import Clock, ConfigError, limit, require
+from flask_rampart.limits import Limits, counters
 
 from .conftest import bearer
 
@@ -282,6 +283,50 @@ def test_a_guard_declared_anew_in_each_request_still_limits(make_app: App) -> No
         return inner()
 
     assert statuses(app, 5) == [200, 200, 429, 429, 429]
+
+
+def test_another_plan_begins_afresh_and_the_old_one_is_found_as_it_was(make_app: App) -> None:
+    app = make_app()
+    plans = ["1/hour"]
+    app.get("/")(limit(lambda: plans[0])(lambda: "ok"))
+    assert statuses(app, 2) == [200, 429]
+    plans[0] = "2/hour"
+    assert statuses(app, 3) == [200, 200, 429]
+    plans[0] = "1/hour"
+    assert statuses(app, 1) == [429]
+
+
+@pytest.mark.parametrize("what", ["store", "remote", "bans", "names"])
+def test_first_requests_at_once_have_one_place_to_count_in(
+    make_app: App, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    # Each of two would count by itself, or ban by itself, and the one that was made first be forgotten.
+    app = make_app(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE="redis://127.0.0.1:1/0", TESTING=True)
+    limits = app.extensions["rampart"].services[Limits]
+    places: dict[str, Callable[[], Any]] = {
+        "store": lambda: limits.store,
+        "remote": lambda: limits.remote,
+        "bans": lambda: limits.bans.book,
+        "names": limits._names,
+    }
+
+    def slowly(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, **more: Any) -> Any:
+            time.sleep(0.05)
+            return make(*args, **more)
+
+        return made
+
+    for name in ("LimitStore", "BanBook", "Remote"):
+        kind = getattr(counters, name)
+        double = slowly(kind)
+        for factory in ("local", "shared"):
+            if hasattr(kind, factory):
+                setattr(double, factory, slowly(getattr(kind, factory)))
+        monkeypatch.setattr(counters, name, double)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: places[what](), range(4)))
+    assert len({id(each) for each in found}) == 1
 
 
 def test_one_quota_in_two_spellings_is_a_mistake(make_app: App) -> None:

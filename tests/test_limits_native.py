@@ -98,7 +98,7 @@ def test_keys_are_as_many_as_entries(clock: Clock, keys: tuple[str, ...]) -> Non
             call(keys)
 
 
-@pytest.mark.parametrize("keys", [(None,), (b"a",), (1,), "a", ["a"]])
+@pytest.mark.parametrize("keys", [(None,), (b"a",), (1,), b"a", ["a"]])
 def test_a_key_that_is_no_text_is_an_error_and_no_way_round(clock: Clock, keys: object) -> None:
     with pytest.raises(TypeError):
         limits(LimitStore.local(clock), "10/hour").check(keys)  # type: ignore[arg-type]

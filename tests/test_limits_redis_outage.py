@@ -196,6 +196,40 @@ def test_an_address_that_cannot_be_meant_stops_the_start_up(url: str, says: str)
         Remote(url, prefix="t")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t:6379",
+        "redis://s3cr3t:pw:6379/0",
+        "redis://ada@db.example:s3cr3t/0",
+        "redis://db.example/s3cr3t?ssl_cert_reqs=",
+        "rediss://:pw@db.example/0?ssl_cert_reqs=s3cr3t",
+        "rediss://db.example/0?s3cr3t=1",
+        "redis://db.example/0?db=s3cr3t",
+        "redis+sentinel://ada:s3cr3t:26379/main",
+        "redis+sentinel://ada:s3cr3t@db.example:26379",
+        "redis+cluster://:s3cr3t:6379",
+        "redis+cluster://:s3cr3t@h:1,h:2/0",
+        "unix://ada:s3cr3t/run/redis.sock?nonsense=1",
+    ],
+)
+def test_an_address_that_is_wrong_tells_no_password(url: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        Remote(url, prefix="t")
+    assert "s3cr3t" not in str(wrong.value)
+    assert "pw" not in str(wrong.value)
+
+
+def test_an_address_is_shown_without_what_may_be_a_password() -> None:
+    shown = {
+        "redis://ada:s3cr3t@db.example:6380/2": "redis://db.example:6380/2",
+        "rediss://[2001:db8::1]:6380": "rediss://[2001:db8::1]:6380",
+        "redis+sentinel://:s3cr3t@s1:26379,s2/main/1": "redis+sentinel://s1:26379,s2/main/1",
+        "unix://ada:s3cr3t@/run/redis.sock?db=1": "unix:///run/redis.sock",
+    }
+    assert {url: Remote(url, prefix="t").name for url in shown} == shown
+
+
 def test_without_a_secret_nothing_starts(make_app: App) -> None:
     app = make_app(RAMPART_LIMIT_STORE=nowhere())
     app.get("/")(limit("3/hour")(lambda: "ok"))
@@ -203,24 +237,29 @@ def test_without_a_secret_nothing_starts(make_app: App) -> None:
         app.extensions["rampart"].seal()
 
 
-def test_a_breaker_lets_one_try_at_a_time_and_waits_longer_each_time() -> None:
+def test_a_breaker_waits_longer_each_time_it_was_tried_in_vain() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    assert [breaker.failed() for _ in range(3)] == [False, False, True]
+    for pause in (0.25, 0.5, 1.0, 1.0):
+        assert breaker.is_open
+        assert breaker.left == pause
+        now[0] += pause
+        assert breaker.left == 0
+        breaker.is_still_away()
+    assert breaker.worked()
+    assert not breaker.is_open
+    assert not breaker.worked()
+
+
+def test_what_fails_after_the_breaker_opened_does_not_put_off_the_next_try() -> None:
     now = [0.0]
     breaker = Breaker(lambda: now[0])
     for _ in range(3):
-        assert breaker.admits()
         breaker.failed()
-    assert breaker.is_open
-    for pause in (0.25, 0.5, 1.0, 1.0):
-        assert not breaker.admits()
-        now[0] += pause
-        assert breaker.admits()
-        assert not breaker.admits()
-        breaker.failed()
-    now[0] += 1.0
-    assert breaker.admits()
-    assert breaker.worked()
-    assert breaker.admits()
-    assert not breaker.worked()
+    now[0] += 0.2
+    assert not breaker.failed()
+    assert breaker.left == pytest.approx(0.05)
 
 
 def test_a_child_of_a_fork_has_connections_of_its_own(redis_server: Redis) -> None:

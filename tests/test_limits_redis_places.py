@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import os
 import socket
+import ssl
 import subprocess
+import sys
 import tempfile
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +29,7 @@ from redis.retry import Retry
 
 from flask_rampart import ConfigError, Rampart, limit
 from flask_rampart.limits.remote import Remote, RemoteAway
+from flask_rampart.limits.remote.address import source
 
 from .conftest import Named
 from .servers import Redis, redis_program
@@ -95,6 +102,51 @@ def test_an_app_takes_a_client_instead_of_an_address(redis_server: Redis) -> Non
         assert [key for key in client.scan_iter() if key.startswith(b"{rampart:limits}:")]
 
 
+def test_apps_with_one_secret_key_count_each_for_itself(redis_server: Redis) -> None:
+    # One SECRET_KEY lets them read each other's sessions; an app that is flooded is no reason to refuse by the other.
+    def statuses(name: str, count: int, **more: str) -> list[int]:
+        app = Named(name)
+        app.config.update(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE=redis_server.url, RAMPART_LIMIT_STORE_TIMEOUT=2)
+        app.config.update(RAMPART_ACCESS_LOG="off", TESTING=True, RAMPART_LIMITS="2/hour", **more)
+        Rampart(app)
+        return [app.test_client().get("/").status_code for _ in range(count)]
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    assert statuses("shop", 2) == [404, 404]
+    assert statuses("shop", 1) == [429]
+    assert statuses("blog", 1) == [404]
+    # Unless they are given one of their own for it.
+    assert statuses("shop", 2, RAMPART_LIMIT_SECRET="s" * 32) == [404, 404]
+    assert statuses("blog", 1, RAMPART_LIMIT_SECRET="s" * 32) == [429]
+
+
+def test_an_app_that_is_run_by_its_file_is_the_one_that_a_server_imports(redis_server: Redis, tmp_path: Path) -> None:
+    program = """
+        import os
+        from flask import Flask
+        from flask_rampart import Rampart, limit
+        app = Flask(__name__)
+        app.config.update(SECRET_KEY="k" * 32, RAMPART_LIMIT_STORE=os.environ["URL"], RAMPART_ACCESS_LOG="off",
+                          RAMPART_LIMIT_STORE_TIMEOUT=5, TESTING=True)
+        Rampart(app)
+        app.get("/")(limit("1/hour")(lambda: "ok"))
+        print(app.test_client().get("/").status_code)
+    """
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    (tmp_path / "shop.py").write_text(textwrap.dedent(program))
+    (tmp_path / "blog.py").write_text(textwrap.dedent(program))
+    said = []
+    for words in (["shop.py"], ["-c", "import shop"], ["blog.py"]):
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60,
+            env={**os.environ, "URL": redis_server.url},
+        )  # fmt: skip
+        said.append(done.stdout.strip())
+    assert said == ["200", "429", "200"]
+
+
 def test_a_client_that_waits_long_and_tries_again_does_neither_for_us() -> None:
     # redis-py's own defaults: 5 s, and several tries.
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -139,16 +191,86 @@ def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., An
     assert replicated.role()[0] in ("master", b"master")
 
 
-def test_a_cluster_keeps_an_app_in_one_slot(run: Callable[..., Any]) -> None:
-    found = [port for port in ports(12) if port < 55_000][:3]
-    assert len(found) == 3, "a node's bus is at its port + 10000"
-    for port in found:
-        run(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+def test_while_a_master_falls_no_request_fails_and_the_next_one_is_used(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    first, second, watch = ports(3)
+    master = run(first)
+    run(second, "--replicaof", "127.0.0.1", str(first))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel down-after-milliseconds main 300\n"
+        "sentinel failover-timeout main 2000\n"
+    )
+    run(watch, str(config), "--sentinel")
+    wait(lambda: redis.Redis(port=watch).sentinel_master("main")["num-slaves"] == 1)
+    app = Named("failover")
+    app.config.update(SECRET_KEY="k" * 32, RAMPART_ACCESS_LOG="off", TESTING=True, RAMPART_LIMIT_STORE_TIMEOUT=0.5)
+    app.config["RAMPART_LIMIT_STORE"] = f"redis+sentinel://127.0.0.1:{watch}/main"
+    Rampart(app)
+    app.get("/")(limit("5/year")(lambda: "ok"))
+    app.get("/other")(limit("9000/year")(lambda: "ok"))
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [200] * 3
+    heir = redis.Redis(port=second)
+    wait(lambda: heir.keys("*"))
+    master.kill()
+    seen = []
+
+    def is_used() -> bool:
+        seen.append(client.get("/other").status_code)
+        return heir.role()[0] in ("master", b"master") and len(heir.keys("*")) == 2
+
+    wait(is_used)
+    assert set(seen) == {200}
+    # What was replicated still counts.
+    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_master_that_has_become_a_replica_is_left_for_the_new_one(run: Callable[..., Any], tmp_path: Path) -> None:
+    # It lives, and answers all that only reads.
+    first, second, watch = ports(3)
+    run(first)
+    run(second, "--replicaof", "127.0.0.1", str(first))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel failover-timeout main 5000\n")
+    run(watch, str(config), "--sentinel")
+    sentinel: Any = redis.Redis(port=watch)
+    wait(lambda: sentinel.sentinel_master("main")["num-slaves"] == 1)
+    remote = Remote(f"redis+sentinel://127.0.0.1:{watch}/main", prefix="t", timeout=0.5)
+    assert admitted(remote, "a", 3) == 3
+    replicated: Any = redis.Redis(port=second)
+    wait(lambda: replicated.keys("*"))
+    wait(lambda: sentinel.execute_command("SENTINEL FAILOVER main"))
+    wait(lambda: redis.Redis(port=first).role()[0] in ("slave", b"slave"))
+    wait(lambda: remote.ask(["b" * 32], ONE)[0])
+    assert admitted(remote, "a") == 2
+    assert replicated.role()[0] in ("master", b"master")
+
+
+@pytest.fixture(name="cluster")
+def cluster_of_six(run: Callable[..., Any]) -> tuple[list[int], dict[int, subprocess.Popen[bytes]]]:
+    """Ports of three masters and of a replica for each, in order, and their processes."""
+    found = [port for port in ports(20) if port < 55_000][:6]
+    assert len(found) == 6, "a node's bus is at its port + 10000"
+    running = {port: run(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000") for port in found}
     nodes = [redis.Redis(port=port) for port in found]
     for at, node in enumerate(nodes):
-        node.execute_command("CLUSTER ADDSLOTS", *range(at, 16384, 3))
+        if at < 3:
+            node.execute_command("CLUSTER ADDSLOTS", *range(at * 5462, min(at * 5462 + 5462, 16384)))
+        node.execute_command("CLUSTER SET-CONFIG-EPOCH", at + 1)
         node.execute_command("CLUSTER MEET", "127.0.0.1", found[0])
+    wait(lambda: all(len(node.execute_command("CLUSTER NODES")) == 6 for node in nodes))
+    for at, node in enumerate(nodes[3:]):
+        node.execute_command("CLUSTER REPLICATE", nodes[at].execute_command("CLUSTER MYID"))
     wait(lambda: all(node.execute_command("CLUSTER INFO").get("cluster_state") == "ok" for node in nodes))
+    wait(lambda: all(node.info("replication")["master_link_status"] == "up" for node in nodes[3:]))
+    return found, running
+
+
+def test_a_cluster_keeps_an_app_in_one_slot(cluster: tuple[list[int], Any]) -> None:
+    found, _ = cluster
+    nodes = [redis.Redis(port=port) for port in found[:3]]
     remote = Remote(f"redis+cluster://127.0.0.1:{found[0]},127.0.0.1:{found[1]}", prefix="t", timeout=0.5)
     reply = remote.ask(["a" * 32, "b" * 32, "c" * 32], [ONE[0], *ONE[1:] * 3])
     assert reply[0] == 1
@@ -157,13 +279,55 @@ def test_a_cluster_keeps_an_app_in_one_slot(run: Callable[..., Any]) -> None:
     # A slot that moved is found again.
     slot = client.keyslot("{t}")
     ids = {port: redis.Redis(port=port).execute_command("CLUSTER MYID") for port in found}
-    owner = slot % 3
+    owner = slot // 5462
     for key in nodes[owner].keys("*"):
         nodes[owner].delete(key)
     for node in nodes:
         node.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[found[(owner + 1) % 3]])
     wait(lambda: remote.ask(["d" * 32], ONE)[0])
     client.close()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_cluster_that_has_lost_a_node_is_used_again_when_its_replica_takes_over(
+    cluster: tuple[list[int], dict[int, subprocess.Popen[bytes]]], own: bool
+) -> None:
+    # redis-py keeps a dead node in its map of slots until another one says MOVED, which a dead one does not.
+    found, running = cluster
+    asked = redis.RedisCluster(port=found[0], host="127.0.0.1", retry=Retry(NoBackoff(), 0))
+    prefix = next(f"t{at}" for at in range(100) if asked.keyslot(f"{{t{at}}}") // 5462 == 0)
+    url = f"redis+cluster://127.0.0.1:{found[0]}"
+    remote = Remote(asked if own else url, prefix=prefix, timeout=0.5)
+    assert admitted(remote, "a", 3) == 3
+    replica = redis.Redis(port=found[3])
+    wait(lambda: replica.keys("*"))
+    running[found[0]].kill()
+    slowest = 0.0
+
+    def is_back() -> bool:
+        nonlocal slowest
+        before = time.monotonic()
+        try:
+            return bool(remote.ask(["b" * 32], ONE)[0])
+        finally:
+            slowest = max(slowest, time.monotonic() - before)
+
+    wait(is_back)
+    assert slowest < 0.5 + 0.3  # machines that run tests stumble
+    # What was replicated still counts.
+    assert admitted(remote, "a") == 2
+    asked.close()
+
+
+def test_a_process_that_begins_while_its_cluster_is_away_is_there_when_it_is_back(run: Callable[..., Any]) -> None:
+    [port] = [port for port in ports(9) if port < 55_000][:1]
+    remote = Remote(f"redis+cluster://127.0.0.1:{port}", prefix="t", timeout=0.5)
+    for _ in range(4):
+        with pytest.raises(RemoteAway):
+            remote.ask(["a" * 32], ONE)
+    run(port, "--cluster-enabled", "yes")
+    redis.Redis(port=port).execute_command("CLUSTER ADDSLOTS", *range(16384))
+    wait(lambda: remote.ask(["a" * 32], ONE)[0])
 
 
 def test_tls_is_checked_by_the_authority_that_is_named(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -174,16 +338,45 @@ def test_tls_is_checked_by_the_authority_that_is_named(run: Callable[..., Any], 
     front = Tls(outer, inner, key, certificate)
     try:
         url = f"rediss://127.0.0.1:{outer}/0"
-        assert admitted(Remote(f"{url}?ssl_ca_certs={certificate}", prefix="t", timeout=2), "a") == 5
-        with pytest.raises(RemoteAway, match="answer"):
-            Remote(url, prefix="t", timeout=2).ask(["a" * 32], ONE)
+        trusted = f"ssl_ca_certs={certificate}"
+        # A certificate of somebody else's, from an authority that is trusted.
+        other = url.replace("127.0.0.1", "localhost")
+        for right in (f"{url}?{trusted}", f"{other}?{trusted}&ssl_check_hostname=false", f"{other}?ssl_cert_reqs=none"):
+            with contextlib.closing(Remote(right, prefix="t", timeout=2)) as remote:
+                assert remote.ask(["a" * 32], ONE)[0] == 1
+        for wrong in (url, f"{other}?{trusted}"):
+            with pytest.raises(RemoteAway, match="answer"):
+                Remote(wrong, prefix="t", timeout=2).ask(["a" * 32], ONE)
     finally:
         front.close()
 
 
+@pytest.mark.parametrize("url", ["rediss://h/0", "rediss+sentinel://h/main", "rediss+cluster://h:1"])
+def test_the_name_of_a_server_is_checked_by_whatever_redis_py(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Before redis-py 6, TLS took any certificate of an authority that is trusted, for any host.
+    told = []
+
+    class Connection(redis.SSLConnection):
+        def __init__(self, **kwargs: Any) -> None:
+            told.append(kwargs.get("ssl_check_hostname"))
+            super().__init__(**kwargs)
+
+    monkeypatch.setattr(redis.connection, "SSLConnection", Connection)
+    monkeypatch.setattr(redis.sentinel, "SentinelManagedSSLConnection", type("S", (Connection,), {"__init__": managed}))
+    made = source(url, "{t}", 0.1).make
+    with contextlib.suppress(redis.ConnectionError):
+        made()
+    assert told
+    assert set(told) == {True}
+
+
+def managed(self: Any, *, connection_pool: Any, **kwargs: Any) -> None:
+    super(type(self), self).__init__(**kwargs)
+
+
 def certified(key_file: Path, certificate_file: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis.example")])
     now = datetime.datetime.now(datetime.timezone.utc)
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     made = made.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
@@ -200,9 +393,6 @@ class Tls:
     """Ends TLS in front of a server that was built without it."""
 
     def __init__(self, port: int, behind: int, key: Path, certificate: Path) -> None:
-        import ssl
-        import threading
-
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._behind = behind
@@ -217,12 +407,12 @@ class Tls:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
-                try:
-                    with self._context.wrap_socket(peer, server_side=True) as secure:
-                        self._talk(secure)
-                except OSError:
-                    continue
+            self._threads.append(threading.Thread(target=self._begin, args=(peer,)))
+            self._threads[-1].start()
+
+    def _begin(self, peer: socket.socket) -> None:
+        with peer, contextlib.suppress(OSError), self._context.wrap_socket(peer, server_side=True) as secure:
+            self._talk(secure)
 
     def _talk(self, secure: Any) -> None:
         with socket.create_connection(("127.0.0.1", self._behind)) as server:

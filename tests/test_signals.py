@@ -101,6 +101,8 @@ def test_every_signal_is_there() -> None:
         "api_key_created",
         "api_key_rotated",
         "api_key_revoked",
+        "limit_exceeded",
+        "banned",
     }
 
 
@@ -123,7 +125,7 @@ def test_each_outcome_has_its_signals_once(app: Flask, ears: Ears, token: Sign) 
     assert ears.names == ["principal_authenticated", "access_denied", "request_refused"]
     get("/limit")
     get("/limit")
-    assert ears.names == ["request_refused"]
+    assert ears.names == ["limit_exceeded", "request_refused"]
     post("/body", json=[])
     assert ears.names == ["request_refused"]
     post("/json", data='{"a":1,"a":2}', content_type="application/json")

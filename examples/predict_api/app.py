@@ -1,5 +1,5 @@
-"""The API: sign in and out, have tickets classified, look at the figures. Each view says who may call it,
-how often, and with what; Flask-Rampart sees to it.
+"""The API: sign in and out, have tickets classified and replies drafted, look at the figures. Each view says who may
+call it, how often, and with what; Flask-Rampart sees to it.
 
     gunicorn --workers 4 "examples.predict_api.app:create_app()"
 
@@ -28,6 +28,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 
 from examples.predict_api.accounts import Accounts
 from examples.predict_api.classifier import Classifier
+from examples.predict_api.writer import write
 from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
 
 # What the environment may set, and how it is read; a test or a script hands the same names to create_app().
@@ -43,6 +44,10 @@ FROM_ENVIRONMENT: Mapping[str, Callable[[str], Any]] = {
 
 # Who signs our tokens.
 ISSUER = "https://predict.example"
+
+# What the drafts of one caller may come to, and how long one of them gets unless the caller says so.
+WORDS = "100/minute"
+DRAFT = 40
 
 # One extension object for all apps that create_app() makes: it keeps nothing of any of them.
 rampart = Rampart()
@@ -75,8 +80,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Programs come with a key of their own. Keys, logins and what was revoked are in RAMPART_STORE: an
         # SQLite file in the app's instance folder, for all workers, unless it is set to another place.
         RAMPART_API_KEYS=True,
-        # For each address, whatever it asks for: also what does not exist. Bursts are for page loads.
-        RAMPART_LIMITS="1000/hour; 200/second burst 400",
+        # For each address, whatever it asks for, also what does not exist: who tries a list of paths to see what
+        # is there is stopped before Flask.
+        RAMPART_LIMITS="1000/hour; 20/second burst 100",
         # No ticket needs more. Larger bodies are refused before they are read.
         RAMPART_MAX_BODY=256 * 1024,
         # Where one JSON line for each request goes. A path works as well.
@@ -116,7 +122,9 @@ def health() -> Response:
 
 @api.post("/login")
 @public
-@limit("10/minute", by="address")  # guessing passwords takes years
+# Guessing passwords takes years: five wrong ones a minute, and who goes on is shut out of the whole API. Who signs in
+# has made no mistake, and is not counted.
+@limit("5/minute", count="failures", ban="15 minutes after 3")
 @validate(body="schemas/login.json")
 def login() -> Response:
     """Exchanges an address and a password for a short token, and one to renew it with."""
@@ -176,6 +184,20 @@ def predict() -> Response:
     )
 
 
+@api.post("/draft")
+@require(scopes="predict")
+@validate(body="schemas/draft.json")
+def draft() -> Response:
+    """Drafts a reply to a ticket, streamed word by word as server-sent events."""
+    # How many words it will be is known when it is written. All that it may be is charged before the first, so that
+    # drafts under way together cannot spend more than there is; what was not written comes back at the end, also
+    # when the end is that the caller has gone. (int, because 40.0 is an integer too, for JSON Schema.)
+    budget = rampart.reserve(WORDS, cost=int(validated.body.get("max_words", DRAFT)))
+    label = service().classifier.classify(validated.body["text"]).label
+    events = (f"data: {word}\n\n" for word in write(label, budget.reserved))
+    return Response(budget.stream(events, cost=lambda event: 1), mimetype="text/event-stream")
+
+
 @api.get("/admin/stats")
 @require(roles="admin")
 def stats() -> Response:
@@ -192,6 +214,13 @@ def models() -> Response:
     """Which model answers, for whoever has a token or a key."""
     classifier = service().classifier
     return jsonify(models=[{"version": classifier.version, "labels": classifier.labels}])
+
+
+@api.after_app_request
+def seen(response: Response) -> Response:
+    """Marks what Flask has seen. What is refused before it has no mark: that is how the demo tells."""
+    response.headers["Server-Timing"] = "flask"
+    return response
 
 
 def problem(status: int, code: str, detail: str) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -48,6 +49,16 @@ class Answer:
             return ""
         return str(self.document.get("code", ""))
 
+    @property
+    def by_flask(self) -> bool:
+        """Whether Flask has seen the request: the API marks what it has."""
+        return "Server-Timing" in self.headers
+
+    def left(self, quota: str) -> int:
+        """What there is left of a quota, as the answer tells; -1 if it does not tell of that one."""
+        told = re.fullmatch(rf'"{re.escape(quota)}";r=(\d+);t=\d+', self.headers.get("RateLimit") or "")
+        return int(told[1]) if told else -1
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -67,6 +78,7 @@ class Client:
         chunks: Iterable[bytes] | None = None,
         declared: int | None = None,
         connected: Callable[[], object] = lambda: None,
+        reading: Callable[[http.client.HTTPResponse], bytes] = http.client.HTTPResponse.read,
     ) -> Answer:
         """Sends one request and reads the answer.
 
@@ -74,6 +86,7 @@ class Client:
         :param chunks: the body in pieces, without saying beforehand how long it is (``chunked``).
         :param declared: a ``Content-Length`` that is not the body's.
         :param connected: is called when there is a connection, and nothing has been sent yet.
+        :param reading: reads as much of the answer's body as is wanted; then the client hangs up.
         :raises OSError: if no answer came.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15, source_address=(self.address, 0))
@@ -96,9 +109,9 @@ class Client:
                     connection.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                 if chunks is not None:
                     connection.send(b"0\r\n\r\n")
-            response = connection.getresponse()
-            content = response.read()
-            return Answer(response.status, response.headers, content, started, perf_counter() - started)
+            with connection.getresponse() as response:
+                content = reading(response)
+                return Answer(response.status, response.headers, content, started, perf_counter() - started)
         finally:
             connection.close()
 
@@ -117,7 +130,7 @@ def bearer(token: str | None) -> list[Header]:
     return [] if token is None else [("Authorization", f"Bearer {token}")]
 
 
-def at_once(count: int, send: Callable[[], Answer]) -> list[Answer]:
-    """Does the same *count* times, all at the same time."""
-    with ThreadPoolExecutor(count) as pool:
+def at_once(count: int, send: Callable[[], Answer], most: int = 50) -> list[Answer]:
+    """Does the same *count* times, all at the same time; of more than *most*, so many at a time."""
+    with ThreadPoolExecutor(min(count, most)) as pool:
         return [future.result() for future in [pool.submit(send) for _ in range(count)]]

@@ -23,8 +23,9 @@ from examples.predict_api.client import at_once
 from examples.predict_api.scene import TICKET, Scene
 from examples.predict_api.server import WORKERS, Person, Server, ServerError
 
-# Lines of the app that were written with a secret in them, by what stands before the secret.
-APP_LINES = ("sign-in accepted for", "sign-in refused for", "?password=", "client_secret=")
+# Lines of the app that were written with a secret in them, by what stands before the secret; and the one that says
+# that somebody is banned, and not who.
+APP_LINES = ("sign-in accepted for", "sign-in refused for", "Banned for", "?password=", "client_secret=")
 
 
 def main() -> int:
@@ -66,7 +67,10 @@ def perform(server: Server) -> bool:
     scene = Scene(server)
     # Each worker has answered before: what is measured is the usual request, not a worker's first.
     at_once(8 * WORKERS, lambda: server.client.post("/predict", TICKET))
-    acts = [(title, [run(scene, attempt) for attempt in attempts]) for title, attempts in SCRIPT]
+    acts = []
+    for number, (title, attempts) in enumerate(SCRIPT):
+        scene.enter(number)
+        acts.append((title, [run(scene, attempt) for attempt in attempts]))
     results = [result for _, group in acts for result in group]
 
     ids = [answer.request_id for result in results for answer in result.answers]
@@ -127,6 +131,9 @@ def serve(server: Server) -> None:
     print("Then, with the access_token that you get:")
     print(
         f"""  curl {here}/predict -H "Authorization: Bearer $TOKEN" {json_type} -d '{{"text": "my parcel is late"}}'"""
+    )
+    print(
+        f"""  curl -N {here}/draft -H "Authorization: Bearer $TOKEN" {json_type} -d '{{"text": "my parcel is late"}}'"""
     )
     print(f"""  curl {here}/admin/stats -H "Authorization: Bearer $TOKEN" """.rstrip())
     print("and with the refresh_token, once, for the next pair:")

@@ -20,7 +20,7 @@ from examples.predict_api.logs import MICROSECONDS, REQUEST_ID
 WIDTH = 98
 TRIED, GOT, WHY = 32, 23, 29
 _MICROS = 7
-_UNTOLD = {REQUEST_ID, "time", "client", "bytes", "complete"}
+_UNTOLD = {REQUEST_ID, "time", "client", "bytes"}
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -96,6 +96,8 @@ def verdict(good: bool, text: str) -> None:
 
 
 def _told(name: str, line: Mapping[str, Any]) -> bool:
+    if name == "complete":
+        return line[name] is False  # told of an answer that was cut off
     if name in _UNTOLD or (name == "target" and line[name] == line.get("route")):
         return False
     return line[name] not in (None, "", [], {})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPResponse
 from threading import Barrier
 
 from examples.predict_api import forge
@@ -15,6 +17,8 @@ from examples.predict_api.server import OVERLAP, WORKERS, Person, Server
 
 TICKET = {"text": "I was charged twice for the invoice of May"}
 GUESSER = "127.0.0.66"
+BOTNET = "127.0.0.67"
+SCANNER = "127.0.0.68"
 JSON = ("Content-Type", "application/json")
 
 
@@ -32,8 +36,10 @@ class Scene:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.client = server.client
-        # Guessing has an address of its own, so that nobody else's sign-in is refused for it.
+        # Whoever is to be refused for their address has one of their own.
         self.guesser = Client(server.port, GUESSER)
+        self.botnet = Client(server.port, BOTNET)
+        self.scanner = Client(server.port, SCANNER)
         self.secrets: dict[str, str] = {
             "Ada's password": server.ada.password,
             "Grace's password": server.grace.password,
@@ -49,6 +55,10 @@ class Scene:
         self.api_key_id = ""
         self.service = ""
         self._renewed = 0.0
+
+    def enter(self, act: int) -> None:
+        """Begins an act: each comes from an address of its own, so that none spends the quota of another's."""
+        self.client = Client(self.server.port, f"127.0.0.{10 + act}")
 
     def secret(self, name: str, value: str) -> str:
         """Notes something that must not be found in a log, and returns it."""
@@ -103,8 +113,15 @@ class Scene:
         """Has a ticket classified, with an API key."""
         return self.client.send("POST", "/predict", [("X-API-Key", key), JSON, *more], b'{"text": "late parcel"}')
 
-    def by_all_workers(self, *headers: Header) -> list[Answer]:
-        """Asks for the models until each worker has answered.
+    def draft(
+        self, token: str, reading: Callable[[HTTPResponse], bytes] = HTTPResponse.read, **others: object
+    ) -> Answer:
+        """Has a reply drafted to a ticket."""
+        body = json.dumps({**TICKET, **others}).encode()
+        return self.client.send("POST", "/draft", [*bearer(token), JSON], body, reading=reading)
+
+    def by_all_workers(self, *headers: Header, path: str = "/models", client: Client | None = None) -> list[Answer]:
+        """Asks for the models, or another path, until each worker has answered.
 
         A worker serves one connection at a time, so as many that are open and silent are with one worker each.
 
@@ -119,7 +136,7 @@ class Scene:
                 wait(5)
                 time.sleep(0.03)
 
-            send = partial(self.client.send, "GET", "/models", headers, connected=connected)
+            send = partial((client or self.client).send, "GET", path, headers, connected=connected)
             # 503 says that nobody could tell yet, and to come again: an issuer's keys were on their way.
             answers += [answer for answer in at_once(WORKERS, send) if answer.status != 503]
             if len(self.server.workers([answer.request_id for answer in answers])) >= WORKERS:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from blinker import NamedSignal
 from flask import Flask, current_app, has_request_context
@@ -433,9 +434,26 @@ def _owner(value: Any) -> str:
 
 def _quota(value: Any) -> str:
     try:
-        return "; ".join(quota.text for quota in Quota.parse(_text("quota", value)))
+        quotas = Quota.parse(_text("quota", value))
     except ValueError as error:
         raise ValueError(f"a key's quota cannot be read: {error}") from None
+    for quota in quotas:
+        if quota.rule == "concurrent":
+            raise ValueError(
+                f"a key's quota cannot be {quota.text!r}: it counts what a key has begun, not what is in progress. Put "
+                f"@limit({quota.text!r}, by='api_key') above the views"
+            )
+        if quota.zone is not None and not _is_zone(quota.zone):
+            raise ValueError(f"a key's quota cannot be {quota.text!r}: this system knows no time zone {quota.zone!r}")
+    return "; ".join(quota.text for quota in quotas)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _scopes(given: str | Iterable[str]) -> list[str]:

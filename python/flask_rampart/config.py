@@ -159,6 +159,10 @@ class Settings:
     limits: str | None = None
     """Limits on the whole application, per address, such as ``"1000/hour; 20/second burst 40"``."""
 
+    limits_ban: str | None = None
+    """When who exceeds ``RAMPART_LIMITS`` is banned, such as ``"15 minutes after 10 in 1 minute"``: scanners, who
+    otherwise go on at the rate of the quota. See ``docs/bans.md``."""
+
     limits_exempt_paths: tuple[str, ...] = ()
     """Paths that ``RAMPART_LIMITS`` does not count, such as ``"/health"``; each exactly as it is written."""
 
@@ -172,6 +176,10 @@ class Settings:
 
     limit_store_timeout: float = 0.05
     """Seconds that a request waits at most for a ``RAMPART_LIMIT_STORE`` that is elsewhere."""
+
+    limit_lease: float | None = None
+    """Seconds for which a host takes quota from such a store in advance, 0.1 to 60; the same as ``?lease=`` in its
+    address. Not set: each request asks. See ``docs/limits-leases.md``."""
 
     limit_secret: str | None = field(default=None, repr=False)
     """What callers are hashed with before their counters leave this host: the same text on all hosts. Not set:
@@ -503,10 +511,12 @@ _READERS: dict[str, Reader] = {
     "store": _address,
     "store_prefix": _text,
     "limits": _quotas,
+    "limits_ban": _text,
     "limits_exempt_paths": _paths,
     "limits_exempt_networks": _only_networks,
     "limit_store": _address,
     "limit_store_timeout": _fraction(0.001, 10, "seconds"),
+    "limit_lease": _fraction(0.1, 60, "seconds"),
     "limit_secret": _secret,
     "ban_exempt": _only_networks,
     "limit_headers": _choice("draft", "legacy", "both", "off"),

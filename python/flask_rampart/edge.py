@@ -23,12 +23,23 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._native import Answer, Answers, Clock, HeaderPolicy
+from ._native import Answer, Answers, Clock, HeaderPolicy, Verdict
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .headers import header_policy
-from .limits import Bans, Counting, Limits, Networks, Watch, application_limits, refused
+from .limits import (
+    Bans,
+    Counting,
+    Limits,
+    Networks,
+    Penalty,
+    Watch,
+    announce,
+    application_limits,
+    application_penalty,
+    refused,
+)
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -49,6 +60,7 @@ class EdgePolicy:
         limit_headers: str = "draft",
         watch: Watch | None = None,
         bans: Bans | None = None,
+        penalty: Penalty | None = None,
         owner: object = None,
         before_first: Callable[[], None] | None = None,
     ) -> None:
@@ -60,6 +72,8 @@ class EdgePolicy:
         self.limit_headers = limit_headers
         self.watch = watch
         self.bans = bans
+        #: When refusals by ``limits`` ban.
+        self.penalty = penalty
         self.owner = owner
         #: Called before the first request, or by each of the first ones that come at once.
         self.before_first = before_first
@@ -83,6 +97,7 @@ class EdgePolicy:
             access_log=AccessLog(settings, redactor_of(settings), clock),
             limits=application_limits(settings, limits),
             bans=limits.bans,
+            penalty=application_penalty(settings),
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
         )
@@ -134,7 +149,7 @@ class RampartMiddleware:
         # Nobody can be banned before there are counters.
         if bans is not None and bans.ask is not None:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
-            if left:
+            if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, of a length that is a number below a billion.
@@ -177,6 +192,14 @@ class RampartMiddleware:
         if watch.is_over:
             self._watch = None
 
+    def _over(self, exchange: Exchange, verdict: Verdict) -> Denied:
+        announce(exchange, verdict, enforced=True)
+        penalty = self.policy.penalty
+        # In a flood who shares a counter is refused for what others have spent.
+        if penalty is None or self._bans is None or not verdict.striking:
+            return refused(verdict)
+        return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
+
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
         limits = self._limits
         if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
@@ -184,7 +207,7 @@ class RampartMiddleware:
             verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
             exchange.limits = ((verdict, limits.policy),)
             if not verdict.admitted:
-                return refused(verdict)
+                return self._over(exchange, verdict)
         declared = environ.get("CONTENT_LENGTH")
         if declared:
             # Digits and nothing else (RFC 9110 section 8.6).

@@ -147,11 +147,15 @@ class Exchange:
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
     at_status: tuple[Callable[[int], None], ...] = ()
     """Called with the answer's status, before it leaves; again if the server is given another one."""
+    sees_answer: bool = True
+    """Whether the edge sees the answer. If not, nobody calls what is in ``at_status``."""
     at_end: tuple[Callable[[], None], ...] = ()
     """Called once, when the answer has been sent, or the client has gone."""
     user: tuple[Principal, Any] | None = None
     """The app's own user, or the refusal if there is none, and the principal that it was loaded for, once somebody
     asked for it."""
+    metered: bool = False
+    """Whether the quota that the credential has of its own was charged."""
     telling: bool = False
     """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
     body: Any = NOT_CHECKED

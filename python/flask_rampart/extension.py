@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import weakref
@@ -22,7 +23,16 @@ from .errors import ConfigError
 from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, Reservation, Watch, application_limits, reserving
+from .limits import (
+    Limits,
+    Reservation,
+    Watch,
+    application_limits,
+    application_penalty,
+    is_limited,
+    reserving,
+    unlimited,
+)
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -162,9 +172,10 @@ class Rampart:
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
             bans=limits.bans,
+            penalty=application_penalty(settings),
             watch=Watch(app.logger, limits.is_own, limits.has_addresses),
             owner=state,
-            before_first=state.lead,
+            before_first=lambda: _lead(state, limits),
         )
         app.request_class = request_class = hardened(app.request_class, bounds, state)
         # What werkzeug reads by itself (forms, get_data) has the same bound.
@@ -190,6 +201,11 @@ class Rampart:
         """
         if not guards or not all(isinstance(guard, Guard) for guard in guards):
             raise ConfigError("protect(target, require(...), limit(...)) takes one guard or more.")
+        if any(isinstance(guard, unlimited) for guard in guards):
+            raise ConfigError(
+                "protect(target, unlimited()) would lift nothing: @unlimited is said above the view that it is about. "
+                "To leave out all of a blueprint, put the limit on the other blueprints instead of on the app."
+            )
         if isinstance(target, Flask):
             state = _state(target)
             if state.sealed:
@@ -426,6 +442,16 @@ def _has_place(app: Flask, path: str) -> None:
 _JWKS = "rampart_jwks"
 _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
+
+
+def _lead(state: AppState, limits: Limits) -> None:
+    """Before the first request."""
+    state.lead()
+    # What is wrong is told where the guards are bound, a moment later.
+    with contextlib.suppress(ConfigError):
+        if is_limited(state):
+            # A worker that has just begun refuses who is banned with its first request.
+            limits.bans.book  # noqa: B018
 
 
 def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:

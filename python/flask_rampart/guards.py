@@ -7,7 +7,8 @@ first request, and run once for each request, in the order of its :class:`Stage`
    (or raises it, where the app has an error handler for it);
 2. the wrapper around the view runs those of its guards that have not run yet, and *raises*: whoever
    called it must not go on;
-3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``.
+3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``; a browser's preflight, which no user
+   of the app has asked for, also skips what says so (``Guard.meets_preflights``).
 
 Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read; an app with
 guarded views that has no extension answers 503; a guard of which nothing is known to have run, runs.
@@ -22,7 +23,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from flask import Flask, current_app, request, request_started
+from flask import Flask, after_this_request, current_app, request, request_started
 from werkzeug.exceptions import HTTPException
 
 from . import declarations
@@ -76,6 +77,10 @@ class Guard:
     opens: ClassVar[bool] = False
     #: Whether it does nothing but open: then a subclass of a view class does not inherit it.
     only_opens: ClassVar[bool] = False
+    #: Whether it comes after the others of its stage, which may have done its work.
+    comes_last: ClassVar[bool] = False
+    #: Whether it is asked about a browser's preflights too, where Flask answers these by itself.
+    meets_preflights: bool = True
     #: Guards that are declared with this one, for what must happen at another stage.
     companions: tuple[Guard, ...] = ()
     #: Where it was first declared, ``module.qualname``: the same in every worker.
@@ -100,13 +105,22 @@ class Guard:
 class Plan:
     """The guards of one view, bound and in order."""
 
-    __slots__ = ("arrival", "checks", "guards", "view")
+    __slots__ = ("arrival", "checks", "guards", "preflight", "view")
 
-    def __init__(self, view: Any, guards: frozenset[Guard], arrival: Sequence[Check], rest: Sequence[Check]):
+    def __init__(
+        self,
+        view: Any,
+        guards: frozenset[Guard],
+        arrival: Sequence[Check],
+        rest: Sequence[Check],
+        preflight: Sequence[Check],
+    ):
         self.view = view
         self.guards = guards
         #: What runs even where Flask answers OPTIONS by itself.
         self.arrival = tuple(arrival)
+        #: What of it runs for a browser's preflight.
+        self.preflight = tuple(preflight)
         self.checks = (*arrival, *rest)
 
 
@@ -145,7 +159,7 @@ class AppState:
             # gets another.
             del request.environ[ENVIRON_KEY]
         else:
-            exchange = Exchange(self, request.environ)
+            exchange = self._without_edge(request.environ)
         exchange.request = weakref.ref(request)
         state[_EXCHANGE] = exchange
         return exchange
@@ -154,9 +168,14 @@ class AppState:
         """For a request of another app's: somebody pushed this app's context while that one was under way."""
         others: dict[AppState, Exchange] = state.setdefault(_EXCHANGE + "s", {})
         if self not in others:
-            others[self] = Exchange(self, first.environ)
+            others[self] = self._without_edge(first.environ)
             others[self].request = first.request
         return others[self]
+
+    def _without_edge(self, environ: dict[str, Any]) -> Exchange:
+        exchange = Exchange(self, environ)
+        exchange.sees_answer = False
+        return exchange
 
     def hook(self) -> Response | None:
         """Runs all guards of the matched view. First in ``before_request``."""
@@ -177,7 +196,7 @@ class AppState:
         if plan.guards and plan.guards <= exchange.ran:
             return None
         if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            denied = _run(exchange, plan.arrival)
+            denied = _run(exchange, plan.preflight if _is_preflight(exchange) else plan.arrival)
             if denied is None:
                 return None
         else:
@@ -187,7 +206,7 @@ class AppState:
                 return None
         exchange.refuse(denied)
         if _wanted(app, denied, this.blueprints):
-            raise denied
+            raise raised(denied)
         # Raising costs more than most views: an answer that nobody wants to change is returned.
         if any(app.after_request_funcs.values()):
             return denied.to_response(app.response_class)
@@ -208,7 +227,7 @@ class AppState:
                 self._extra[missing] = plan
         denied = _run(exchange, plan.checks)
         if denied is not None:
-            raise exchange.refuse(denied)
+            raise raised(exchange.refuse(denied))
         exchange.ran |= plan.guards
 
     def lead(self) -> None:
@@ -302,15 +321,20 @@ class AppState:
             groups.setdefault((guard.stage, type(guard)), []).append((guard, place))
         arrival: list[Check] = []
         rest: list[Check] = []
+        preflight: list[Check] = []
         if view is not None and self.settings.default == "deny" and not any(g.opens for g, _ in found):
             rest.append(_undeclared)
-        for (stage, kind), group in sorted(groups.items(), key=lambda item: item[0][0]):
+        for (stage, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1].comes_last)):
             check = kind.bind(group, self, endpoint)
             if check is None and not kind.opens:
                 raise ConfigError(f"{kind.__name__}.bind returned no check, so it would guard nothing.")
             if check is not None:
                 (arrival if stage is Stage.ARRIVAL else rest).append(check)
-        return Plan(view, frozenset(guard for guard, _ in found), arrival, rest)
+            met = [(guard, place) for guard, place in group if guard.meets_preflights]
+            if stage is Stage.ARRIVAL and met:
+                check = kind.bind(met, self, endpoint) if len(met) < len(group) else check
+                preflight += [check] if check is not None else []
+        return Plan(view, frozenset(guard for guard, _ in found), arrival, rest, preflight)
 
 
 def current_exchange() -> Exchange:
@@ -368,6 +392,32 @@ def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
         current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
         return Denied.of("guard.failed", reason=type(error).__name__)
     return None
+
+
+def _is_preflight(exchange: Exchange) -> bool:
+    # What makes one, of OPTIONS (Fetch, "CORS-preflight request").
+    environ = exchange.environ
+    return "HTTP_ORIGIN" in environ and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+
+
+def raised(denied: Denied) -> Denied:
+    """A refusal that is about to be raised: its headers are sent whoever words the answer.
+
+    An error handler of the app's may give another body, and know nothing of ``Retry-After`` or ``WWW-Authenticate``.
+    What it sets itself stays; if it gives another status, nothing is added.
+    """
+    if denied.extra_headers:
+
+        def add(response: Response) -> Response:
+            if response.status_code == denied.problem.status:
+                missing = {name.lower() for name, _ in denied.extra_headers if name not in response.headers}
+                for name, value in denied.extra_headers:
+                    if name.lower() in missing:
+                        response.headers.add(name, value)
+            return response
+
+        after_this_request(add)
+    return denied
 
 
 def unreadable(exchange: Exchange, error: StoreError) -> Denied:

@@ -279,7 +279,7 @@ impl Answer {
     ) -> PyResult<()> {
         let tells = &self.answers.get().tells;
         if tells.draft {
-            sent.append((intern!(py, "RateLimit"), verdict.fields()))?;
+            sent.append((intern!(py, "RateLimit"), verdict.fields(py)))?;
             sent.append((intern!(py, "RateLimit-Policy"), policy))?;
         }
         if let Some(clock) = &tells.legacy {
@@ -336,13 +336,14 @@ impl Answer {
         }
         if !own.rate_limit {
             let limits = exchange.getattr(intern!(py, "limits"))?.cast_into::<PyTuple>()?;
-            // The phase that has the least left is what the client should go by.
+            // The phase that refused is what the client should go by, else the one that has the least left.
             let mut tightest: Option<(Bound<'py, Verdict>, Bound<'py, PyAny>)> = None;
             for said in limits.iter() {
                 let said = said.cast_into::<PyTuple>()?;
                 let verdict = said.get_item(0)?.cast_into::<Verdict>()?;
-                let least = tightest.as_ref().map(|(least, _)| least.get().remaining());
-                if least.is_none_or(|least| verdict.get().remaining() < least) {
+                let rank = |verdict: &Verdict| (verdict.admitted(), verdict.remaining());
+                let least = tightest.as_ref().map(|(least, _)| rank(least.get()));
+                if least.is_none_or(|least| rank(verdict.get()) < least) {
                     tightest = Some((verdict, said.get_item(1)?));
                 }
             }

@@ -8,7 +8,7 @@ use crate::limits::bans::{Bans, Penalty, What};
 
 use super::clock::Clock;
 use super::errors::guarded;
-use super::limits::{LimitStore, seed_of};
+use super::stores::{LimitStore, seed_of};
 
 /// Who is banned, in a store of counters: for all workers at once.
 ///

@@ -1,24 +1,21 @@
-//! Rate limits for Python: quotas, the store of counters, and sets of limits checked in one call.
+//! Rate limits for Python: quotas, and sets of limits checked in one call.
 
-use std::borrow::Cow;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString, PyTuple};
-use ring::rand::{SecureRandom, SystemRandom};
+use pyo3::types::PyString;
 
 use crate::error::ConfigError;
-use crate::limits::Seed;
 use crate::limits::address::{AddressKey, Prefix};
 use crate::limits::remote::{Answer, Question, Told};
-use crate::limits::{self, Almanac, Costs, Entry, Kind, Limits, Now, Window};
+use crate::limits::{self, Almanac, Entry, Kind, Limits, Now, Stores, Window};
 
 use super::almanac::PyAlmanac;
+use super::asked::{Charged, with_keys};
 use super::clock::Clock;
 use super::errors::guarded;
 use super::reservations::Reservation;
+use super::stores::LimitStore;
 
 /// How many cells a key may spend: *count* per *period*, at most *burst* at once (GCRA, ITU-T I.371).
 ///
@@ -93,102 +90,6 @@ impl Quota {
     }
 }
 
-/// Where counters are kept: in a file that all workers of the host map, or in the memory of this process.
-///
-/// A store never holds more than its capacity and never forgets a counter that is not full. When it is full of them,
-/// further keys share overflow counters, which are stricter.
-///
-/// >>> store = LimitStore.local(Clock.manual(1_800_000_000.0), keys=1000)
-/// >>> store.kind, store.capacity, store.used()
-/// ('memory', 1000, 0)
-#[pyclass(frozen, module = "flask_rampart._native")]
-pub struct LimitStore {
-    store: Arc<limits::Store>,
-    clock: Py<Clock>,
-}
-
-#[pymethods]
-impl LimitStore {
-    /// The counters in *directory*/*name*, shared by every process that opens them: exact for the host, kept
-    /// over restarts, void after a reboot.
-    ///
-    /// :param directory: an absolute path to a local directory of the user's own, mode 0700; created so if
-    ///     missing. Best under ``/dev/shm`` or ``/run``.
-    /// :param bytes: size of the table, 16.5 to a counter; allocated at once. While other workers use the file,
-    ///     its present size is kept.
-    /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
-    ///     allocated; the message says the cure.
-    #[staticmethod]
-    #[pyo3(signature = (directory, name, clock, *, bytes=8_388_608))]
-    fn shared(
-        py: Python<'_>,
-        directory: PathBuf,
-        name: &str,
-        clock: Bound<'_, Clock>,
-        bytes: u64,
-    ) -> PyResult<Self> {
-        let boot = boot_id(clock.get())?;
-        let seed = random_seed()?;
-        // Waits for other processes that open the same file, and allocates it.
-        let store = py.detach(|| limits::Store::shared(&directory, name, bytes, &boot, seed))?;
-        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
-    }
-
-    /// Counters of this process alone: each worker counts for itself.
-    ///
-    /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
-    /// :param seed: 16 bytes that the names of counters are hashed with; random, if not given.
-    /// :raises ValueError: unless *keys* is between 1 and 2**28, and *seed* of 16 bytes.
-    #[staticmethod]
-    #[pyo3(signature = (clock, *, keys=262_144, seed=None))]
-    fn local(clock: Bound<'_, Clock>, keys: u32, seed: Option<Vec<u8>>) -> PyResult<Self> {
-        let seed = match seed {
-            None => random_seed()?,
-            Some(bytes) => seed_of(bytes)?,
-        };
-        let store = limits::Store::local(keys, seed)?;
-        Ok(Self { store: Arc::new(store), clock: clock.unbind() })
-    }
-
-    /// To be called in a forked child: it does not keep alive what is in progress in its parent.
-    fn forget_parent(&self) {
-        self.store.forget_parent();
-    }
-
-    /// ``"shm"`` or ``"memory"``.
-    #[getter]
-    fn kind(&self) -> &'static str {
-        if self.store.path().is_some() { "shm" } else { "memory" }
-    }
-
-    /// The shared file, or None.
-    #[getter]
-    fn path(&self) -> Option<Cow<'_, str>> {
-        self.store.path().map(|path| path.to_string_lossy())
-    }
-
-    /// How many counters have a place of their own.
-    #[getter]
-    fn capacity(&self) -> usize {
-        self.store.capacity()
-    }
-
-    /// How many counters are not full. Looks at every one, which takes milliseconds: for status, not for requests.
-    fn used(&self, py: Python<'_>) -> usize {
-        let now = self.clock.get().host();
-        py.detach(|| self.store.used(now))
-    }
-
-    /// A name for *data* in 32 hexadecimal digits that does not tell it, the same in all workers: for logs.
-    fn keyed(&self, data: &[u8]) -> String {
-        format!("{:032x}", self.store.seed().keyed(data))
-    }
-
-    fn __repr__(&self) -> String {
-        format!("LimitStore({:?}, capacity={})", self.kind(), self.capacity())
-    }
-}
-
 /// Limits that are checked in one call: all admit and are charged, or none is charged.
 ///
 /// :param entries: ``(scope, quotas, kind)`` each, with one key in a check. Limits with the same scope, quota and
@@ -197,6 +98,7 @@ impl LimitStore {
 /// :param ipv6_prefix: leading bits of an IPv6 address that make a client, 32 to 128.
 /// :param windows: ``(zone, unit, every, unix) -> (start, end, next_end)``, in seconds since 1970: which window of the calendar
 ///     the second *unix* is in. Needed for quotas that are ``fixed``.
+/// :param places: the store of what is in progress, if not *store*: one of its own, since a flood of keys may fill *store*.
 /// :raises ValueError: if there is no entry, an entry has no quota, or something in it cannot be meant.
 ///
 /// >>> clock = Clock.manual(1_800_000_000.0)
@@ -212,40 +114,64 @@ pub struct LimitSet {
 #[pymethods]
 impl LimitSet {
     #[new]
-    #[pyo3(signature = (store, entries, *, ipv6_prefix=64, windows=None))]
+    #[pyo3(signature = (store, entries, *, ipv6_prefix=64, windows=None, places=None))]
     fn new(
         py: Python<'_>,
         store: Bound<'_, LimitStore>,
         entries: Vec<(String, Vec<Quota>, String)>,
         ipv6_prefix: u32,
         windows: Option<Py<PyAny>>,
+        places: Option<Bound<'_, LimitStore>>,
     ) -> PyResult<Self> {
         let store = store.get();
+        let places = places.map_or_else(|| store.store.clone(), |places| places.get().store.clone());
+        let stores = Stores { counters: store.store.clone(), places };
         let almanac = windows.map(|windows| Arc::new(PyAlmanac::new(windows)) as Arc<dyn Almanac>);
         let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let limits = Limits::new(store.store.clone(), entries, Prefix::new(ipv6_prefix)?, almanac)?;
+        let limits = Limits::new(stores, entries, Prefix::new(ipv6_prefix)?, almanac)?;
         Ok(Self { limits: Arc::new(limits), clock: store.clock.clone_ref(py) })
     }
 
     /// Charges *cost* cells under every limit, if all have them; otherwise charges nothing.
     ///
-    /// :param keys: one key for each entry, in order. An empty key is a key like any other.
+    /// :param keys: one key for each entry, in order; where there is one entry, the key will do. An empty key is a key like any other.
     /// :param cost: at least 0, or a tuple of such, one for each entry. A cost above a quota's burst is always refused; what costs 0
     ///     is always admitted.
     /// :raises ValueError: if a cost is negative, or *keys* or costs are too few or too many.
     #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
-    fn check(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
-        let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.check(keys, cost.costs(), now))?)))
+    fn check<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        cost: Charged,
+    ) -> PyResult<Bound<'py, Verdict>> {
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
+        guarded(|| {
+            with_keys(keys, |keys| {
+                limits.check_then(keys, cost.costs(), now, |verdict| {
+                    Bound::new(slf.py(), Verdict { verdict, set: slf.clone().unbind() })
+                })?
+            })
+        })
     }
 
     /// What :meth:`check` would say. Charges nothing.
     ///
     /// :raises ValueError: as :meth:`check`.
     #[pyo3(signature = (keys, cost=Charged::ONE), text_signature = "($self, keys, cost=1)")]
-    fn peek(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>, cost: Charged) -> PyResult<Verdict> {
-        let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| Ok(self.verdict(with_keys(keys, |keys| self.limits.peek(keys, cost.costs(), now))?)))
+    fn peek<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        cost: Charged,
+    ) -> PyResult<Bound<'py, Verdict>> {
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
+        guarded(|| {
+            with_keys(keys, |keys| {
+                let verdict = limits.peek(keys, cost.costs(), now)?;
+                Bound::new(slf.py(), Verdict { verdict, set: slf.clone().unbind() })
+            })
+        })
     }
 
     /// As :meth:`check`, for a cost that is known only afterwards: charges an estimate, which is to be settled.
@@ -255,28 +181,28 @@ impl LimitSet {
     /// :raises ValueError: as :meth:`check`.
     #[pyo3(signature = (keys, cost=Charged::ONE, *, capped=false), text_signature = "($self, keys, cost=1, *, capped=False)")]
     fn reserve(
-        &self,
-        py: Python<'_>,
-        keys: &Bound<'_, PyTuple>,
+        slf: &Bound<'_, Self>,
+        keys: &Bound<'_, PyAny>,
         cost: Charged,
         capped: bool,
     ) -> PyResult<(Verdict, Option<Reservation>)> {
-        let now = now(&self.limits, self.clock.bind(py).get());
+        let Self { limits, clock } = slf.get();
+        let now = now(limits, clock.get());
         guarded(|| {
             let (verdict, charged) =
-                with_keys(keys, |keys| self.limits.reserve(keys, cost.costs(), capped, now))?;
-            let reservation = charged
-                .map(|charged| Reservation::new(self.limits.clone(), self.clock.clone_ref(py), charged));
-            Ok((self.verdict(verdict), reservation))
+                with_keys(keys, |keys| Ok(limits.reserve(keys, cost.costs(), capped, now)?))?;
+            let reservation =
+                charged.map(|charged| Reservation::new(limits.clone(), clock.clone_ref(slf.py()), charged));
+            Ok((Verdict { verdict, set: slf.clone().unbind() }, reservation))
         })
     }
 
     /// Forgets what *keys* have spent. What is in progress goes on.
     ///
     /// :raises ValueError: if *keys* are too few or too many.
-    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
+    fn clear(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         let now = now(&self.limits, self.clock.bind(py).get());
-        guarded(|| with_keys(keys, |keys| self.limits.clear(keys, now)))
+        guarded(|| with_keys(keys, |keys| Ok(self.limits.clear(keys, now)?)))
     }
 
     /// What a store elsewhere is to be asked: the name of each limit's counter, and six arguments for each: its kind, its cost and
@@ -288,33 +214,17 @@ impl LimitSet {
     fn questions<'py>(
         &self,
         py: Python<'py>,
-        keys: &Bound<'py, PyTuple>,
+        keys: &Bound<'py, PyAny>,
         cost: Charged,
         lease: &str,
         lease_ms: u64,
     ) -> PyResult<(Vec<String>, Vec<String>)> {
         let now = now(&self.limits, self.clock.bind(py).get());
-        let questions = with_keys(keys, |keys| self.limits.questions(keys, cost.costs(), now))?;
+        let questions = with_keys(keys, |keys| Ok(self.limits.questions(keys, cost.costs(), now)?))?;
         let names = questions.iter().map(|question| format!("{:032x}", question.name)).collect();
         let mut arguments = Vec::with_capacity(questions.len() * 6);
         for Question { cost, rule, .. } in &questions {
-            let zero = || "0".to_owned();
-            let (kind, counted) = match rule {
-                Told::Rate { interval, burst } => {
-                    ("g", [interval.to_string(), burst.to_string(), zero(), zero()])
-                }
-                Told::Fixed { limit, window: Window { start, end, next_end } } => {
-                    ("w", [limit.to_string(), start.to_string(), end.to_string(), next_end.to_string()])
-                }
-                Told::Sliding { limit, period } => {
-                    ("s", [limit.to_string(), period.to_string(), zero(), zero()])
-                }
-                Told::Concurrent { limit } => {
-                    ("c", [limit.to_string(), lease.to_owned(), lease_ms.to_string(), zero()])
-                }
-            };
-            arguments.extend([kind.to_owned(), cost.to_string()]);
-            arguments.extend(counted);
+            arguments.extend(arguments_of(rule, cost.to_string(), lease, lease_ms));
         }
         Ok((names, arguments))
     }
@@ -323,14 +233,10 @@ impl LimitSet {
     /// until the same request would pass (0 if it does, -1 if it never will).
     ///
     /// :raises ValueError: unless there is an answer for each limit.
-    fn answered(&self, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
-        let whole = |number: i64| u64::try_from(number).unwrap_or(0);
-        let answers = answers.into_iter().map(|(remaining, reset, wait)| Answer {
-            remaining: u32::try_from(whole(remaining)).unwrap_or(u32::MAX),
-            reset: whole(reset),
-            wait: u64::try_from(wait).ok(),
-        });
-        Ok(self.verdict(self.limits.answered(&answers.collect::<Vec<_>>())?))
+    fn answered(slf: &Bound<'_, Self>, answers: Vec<(i64, i64, i64)>) -> PyResult<Verdict> {
+        let answers = answers.into_iter().map(|(left, reset, wait)| answer_of(left, reset, wait));
+        let verdict = slf.get().limits.answered(&answers.collect::<Vec<_>>())?;
+        Ok(Verdict { verdict, set: slf.clone().unbind() })
     }
 
     /// Whether any limit is about what is in progress: then ask by :meth:`reserve`, and ``end`` it.
@@ -353,8 +259,8 @@ impl LimitSet {
 }
 
 impl LimitSet {
-    fn verdict(&self, verdict: limits::Verdict) -> Verdict {
-        Verdict { verdict, limits: self.limits.clone() }
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 
@@ -362,14 +268,14 @@ impl LimitSet {
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Verdict {
     verdict: limits::Verdict,
-    limits: Arc<Limits>,
+    set: Py<LimitSet>,
 }
 
 #[pymethods]
 impl Verdict {
     /// Whether the request may pass.
     #[getter]
-    fn admitted(&self) -> bool {
+    pub(super) fn admitted(&self) -> bool {
         self.verdict.admitted
     }
 
@@ -394,13 +300,19 @@ impl Verdict {
     /// The entry of the set that the rest is about: the one that must be waited for longest, else the one that has fewest left.
     #[getter]
     fn entry(&self) -> usize {
-        self.limits.entry_of(self.verdict.limit).unwrap_or(0)
+        self.limits().entry_of(self.verdict.limit).unwrap_or(0)
     }
 
     /// The entries of the set that refuse, in order.
     #[getter]
     fn refusing(&self) -> Vec<usize> {
-        self.limits.refusing(&self.verdict)
+        self.limits().refusing(&self.verdict)
+    }
+
+    /// Those of them that refuse for what the key itself has spent, and not since it shares a counter with others in a flood.
+    #[getter]
+    fn striking(&self) -> Vec<usize> {
+        self.limits().striking(&self.verdict)
     }
 
     /// The scope of the limit that refused, or None.
@@ -418,19 +330,19 @@ impl Verdict {
     /// The most that limit can hold.
     #[getter]
     pub(super) fn limit(&self) -> u32 {
-        self.limits.limit(self.verdict.limit).map_or(0, |(_, quota)| quota.burst())
+        self.limits().limit(self.verdict.limit).map_or(0, |(_, quota)| quota.burst())
     }
 
     /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
     #[getter]
     pub(super) fn reset(&self) -> u64 {
-        self.limits.reset(&self.verdict)
+        self.limits().reset(&self.verdict)
     }
 
     /// The value of the ``RateLimit`` field for that limit, such as ``"60/minute burst 20";r=19;t=1``.
     #[getter]
-    pub(super) fn fields(&self) -> String {
-        self.limits.field(&self.verdict)
+    pub(super) fn fields<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.limits().field_then(&self.verdict, |field| PyString::new(py, field))
     }
 
     fn __bool__(&self) -> bool {
@@ -444,8 +356,16 @@ impl Verdict {
 }
 
 impl Verdict {
+    pub(super) fn of(verdict: limits::Verdict, set: Py<LimitSet>) -> Self {
+        Self { verdict, set }
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.set.get().limits
+    }
+
     fn violation(&self) -> Option<(&str, &limits::Quota)> {
-        if self.verdict.admitted { None } else { self.limits.limit(self.verdict.limit) }
+        if self.verdict.admitted { None } else { self.limits().limit(self.verdict.limit) }
     }
 }
 
@@ -456,63 +376,29 @@ pub(super) fn now(limits: &Limits, clock: &Clock) -> Now {
     Now { host, unix }
 }
 
-/// A number of cells, at least 0. What is above 2**32 - 1 is above every burst, so it may as well be that.
-#[derive(Clone, Copy)]
-pub(super) struct Cost(pub u32);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Cost {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if object.is_instance_of::<PyBool>() {
-            return Err(PyTypeError::new_err("a cost is a whole number of cells, not True or False"));
+/// Six arguments of the script for one limit.
+pub(super) fn arguments_of(rule: &Told, cost: String, lease: &str, lease_ms: u64) -> [String; 6] {
+    let zero = || "0".to_owned();
+    let (kind, [p1, p2, p3, p4]) = match rule {
+        Told::Rate { interval, burst } => ("g", [interval.to_string(), burst.to_string(), zero(), zero()]),
+        Told::Fixed { limit, window: Window { start, end, next_end } } => {
+            ("w", [limit.to_string(), start.to_string(), end.to_string(), next_end.to_string()])
         }
-        let cells = match object.extract::<i64>() {
-            Ok(cells) => cells,
-            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-                if object.lt(0)? {
-                    i64::MIN
-                } else {
-                    i64::MAX
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        let cells = u32::try_from(cells.min(i64::from(u32::MAX)));
-        cells
-            .map(Self)
-            .map_err(|_| PyValueError::new_err("a cost is at least 0: less would refill the quota"))
-    }
+        Told::Sliding { limit, period } => ("s", [limit.to_string(), period.to_string(), zero(), zero()]),
+        Told::Concurrent { limit } => {
+            ("c", [limit.to_string(), lease.to_owned(), lease_ms.to_string(), zero()])
+        }
+    };
+    [kind.to_owned(), cost, p1, p2, p3, p4]
 }
 
-/// One cost for all entries, or a tuple of one for each.
-enum Charged {
-    Same(Cost),
-    Each(Vec<u32>),
-}
-
-impl Charged {
-    const ONE: Self = Self::Same(Cost(1));
-
-    fn costs(&self) -> Costs<'_> {
-        match self {
-            Self::Same(cost) => Costs::Same(cost.0),
-            Self::Each(costs) => Costs::Each(costs),
-        }
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Charged {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        match object.cast::<PyTuple>() {
-            Ok(costs) => {
-                let costs = costs.iter().map(|cost| Ok(cost.extract::<Cost>()?.0));
-                costs.collect::<PyResult<_>>().map(Self::Each)
-            }
-            Err(_) => object.extract().map(Self::Same),
-        }
+/// What the script says of one limit.
+pub(super) fn answer_of(left: i64, reset: i64, wait: i64) -> Answer {
+    let whole = |number: i64| u64::try_from(number).unwrap_or(0);
+    Answer {
+        remaining: u32::try_from(whole(left)).unwrap_or(u32::MAX),
+        reset: whole(reset),
+        wait: u64::try_from(wait).ok(),
     }
 }
 
@@ -527,64 +413,6 @@ fn entry((scope, quotas, kind): (String, Vec<Quota>, String)) -> Result<Entry, C
         }
     };
     Ok(Entry { scope, quotas: quotas.into_iter().map(|quota| quota.0).collect(), kind })
-}
-
-/// Lends the keys as bytes; one key without allocating.
-fn with_keys<T>(
-    keys: &Bound<'_, PyTuple>,
-    call: impl FnOnce(&[Cow<'_, [u8]>]) -> Result<T, ConfigError>,
-) -> PyResult<T> {
-    if keys.len() == 1 {
-        let item = keys.get_item(0)?;
-        return Ok(call(&[key_bytes(item.cast::<PyString>()?)?])?);
-    }
-    let items = keys.iter().map(|item| Ok(item.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
-    let bytes = items.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
-    Ok(call(&bytes)?)
-}
-
-/// A key's bytes. A lone surrogate, which JSON can smuggle into a user name, is no reason to fail: it is
-/// a key of its own.
-fn key_bytes<'a>(key: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
-    match key.to_cow() {
-        Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
-        Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
-        Err(_) => {
-            let bytes = key.call_method1("encode", ("utf-8", "surrogatepass"))?;
-            Ok(Cow::Owned(bytes.extract::<Vec<u8>>()?))
-        }
-    }
-}
-
-/// Names this boot, so that counters of an earlier one, whose clock began anew, are not believed.
-fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
-    if clock.is_manual() {
-        return Ok(b"a manual clock".to_vec());
-    }
-    std::fs::read("/proc/sys/kernel/random/boot_id").map_err(|error| {
-        PyValueError::new_err(format!(
-            "this system does not name its boots ({error}), so counters cannot be shared safely. Use the store in memory or Redis"
-        ))
-    })
-}
-
-impl LimitStore {
-    pub(super) fn parts(&self, py: Python<'_>) -> (Arc<limits::Store>, Py<Clock>) {
-        (self.store.clone(), self.clock.clone_ref(py))
-    }
-}
-
-pub(super) fn seed_of(bytes: Vec<u8>) -> PyResult<Seed> {
-    let bytes = bytes.try_into().map_err(|_| PyValueError::new_err("a seed has 16 bytes"))?;
-    Ok(Seed::new(bytes))
-}
-
-fn random_seed() -> PyResult<Seed> {
-    let mut seed = [0; 16];
-    SystemRandom::new()
-        .fill(&mut seed)
-        .map_err(|_| PyValueError::new_err("the system has no random bytes"))?;
-    Ok(Seed::new(seed))
 }
 
 /// What a client's address counts as: one text for all the ways in which it can be written and varied.

@@ -11,7 +11,9 @@ mod access_log;
 mod almanac;
 mod answer;
 mod apikeys;
+mod asked;
 mod bans;
+mod batches;
 mod clock;
 mod credentials;
 pub(crate) mod errors;
@@ -23,6 +25,7 @@ mod proofs;
 mod redaction;
 mod reservations;
 mod revoked;
+mod stores;
 mod tokens;
 mod validation;
 mod verified;
@@ -40,6 +43,8 @@ mod _native {
     #[pymodule_export]
     use super::bans::BanBook;
     #[pymodule_export]
+    use super::batches::{LimitBatch, LimitBatches, LimitWanting};
+    #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]
     use super::credentials::carries;
@@ -48,7 +53,7 @@ mod _native {
     #[pymodule_export]
     use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
-    use super::limits::{LimitSet, LimitStore, Quota, Verdict, client_key};
+    use super::limits::{LimitSet, Quota, Verdict, client_key};
     #[pymodule_export]
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
@@ -57,6 +62,8 @@ mod _native {
     use super::reservations::Reservation;
     #[pymodule_export]
     use super::revoked::{PyRevoked, revocation_mark};
+    #[pymodule_export]
+    use super::stores::LimitStore;
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifier, TokenRejected};
     #[pymodule_export]

@@ -7,9 +7,10 @@ use pyo3::prelude::*;
 
 use crate::limits::{self, Limits};
 
+use super::asked::Cost;
 use super::clock::Clock;
 use super::errors::guarded;
-use super::limits::{Cost, now};
+use super::limits::now;
 
 /// What :meth:`LimitSet.reserve` has charged. What is never settled stays charged as it was reserved.
 ///
@@ -48,6 +49,8 @@ impl Reservation {
 impl Reservation {
     /// Makes the charge what it has really cost: gives the rest back, or charges more, whether it is there or not.
     ///
+    /// In a forked child it does nothing: what was charged is the parent's to settle.
+    ///
     /// :param actual: cells, at least 0. Settling anew replaces what was said before.
     /// :param entry: which entry of the set this is about.
     /// :raises ValueError: if *actual* is negative, or there is no such entry.
@@ -55,6 +58,9 @@ impl Reservation {
     fn settle(&self, py: Python<'_>, actual: Cost, entry: usize) -> PyResult<()> {
         if entry >= self.limits.entries() {
             return Err(PyValueError::new_err("there is no such entry in this set"));
+        }
+        if self.process != std::process::id() {
+            return Ok(());
         }
         let now = now(&self.limits, self.clock.bind(py).get());
         guarded(|| {

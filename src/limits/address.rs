@@ -30,7 +30,15 @@ impl Prefix {
 
     /// A client's address as a key: 4 bytes, or 16 with all beyond the prefix zero. None if it is not an address: the caller
     /// must then count by something else, and not stop counting.
+    #[inline]
     pub fn key(&self, text: &str) -> Option<AddressKey> {
+        match text.parse::<Ipv4Addr>() {
+            Ok(address) => Some(AddressKey::V4(address.octets())),
+            Err(_) => self.other(text),
+        }
+    }
+
+    fn other(&self, text: &str) -> Option<AddressKey> {
         let text = text.trim_ascii();
         if let Ok(address) = text.parse::<Ipv4Addr>() {
             return Some(AddressKey::V4(address.octets()));

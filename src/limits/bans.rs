@@ -1,12 +1,16 @@
 //! Who is banned, for how long, and why: so many strikes within a time.
 //!
 //! 1. Whatever can be banned has a **token**, 128 bits of a keyed hash: no address and no name is kept. Hosts that share bans share the seed.
-//! 2. A **strike** raises a count that begins with the first one and is forgotten when its time is over. The one that reaches the number bans,
-//!    and begins anew: of workers that strike at once, exactly one bans.
+//! 2. A **strike** raises a count that begins with the first one and is forgotten when its time is over. The one that reaches the number bans, if
+//!    nobody has meanwhile: of workers that strike at once, exactly one does. Only when the ban is there for all to see, the count ends.
+//!    Who dies before that has banned nobody; then the number must be reached once more.
 //! 3. A **ban** is one instant. The later end wins, so nothing shortens it but [`Bans::lift`].
 //! 4. **Growing**: how often it happened is remembered for four times as long as the last ban, and for a day at least; each doubles.
-//! 5. All of it is a token's own or is not kept: a flood of tokens never bans a stranger. Where there is no room, nobody is banned,
-//!    and the limits themselves go on refusing.
+//! 5. All of it is a token's own or is not kept: a flood of tokens never bans a stranger. Strikes leave half of the store to bans, so that
+//!    many strikers do not keep out the bans of those who were struck before. Where there is no room, nobody is banned, and the
+//!    limits themselves go on refusing.
+//!
+//! The store should have nothing else in it: counters of limits cost a caller nothing, while a strike costs it what the limit admits.
 //!
 //! Whether anybody is banned at all is one word, so a host where nobody is pays for one look.
 
@@ -18,7 +22,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use crate::time::HostTime;
 
 use super::address::{AddressKey, Prefix};
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, OVER, Place};
 use super::gcra::instant;
 use super::key::{LimitKey, Seed};
 use super::store::Store;
@@ -121,19 +125,17 @@ impl Bans {
                 return Err(());
             }
             let count = before.map_or(0, |word| word as u32).saturating_add(1);
-            if count >= penalty.after {
-                return Ok((count, at));
-            }
             let until = before.map_or(((at + penalty.within) >> HALF) + 1, |word| word >> HALF);
             Ok((count, until << HALF | u64::from(count)))
         };
-        let (count, _) = self.store.counters().measure_and_replace(&counter, moment(at), &count).ok()?;
-        if count < penalty.after {
+        let modest = Moment::modest(at, LONGEST / 2);
+        let (count, _) = self.store.counters().measure_and_replace(&counter, modest, &count).ok()?;
+        if count % penalty.after.max(1) != 0 {
             return None;
         }
-        let level = self.raise(token, penalty, at);
-        let length = grown(penalty, level);
-        self.ban(token, length, now).then_some(Ban { length, level })
+        let ban = self.begin(token, penalty, at)?;
+        self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(OVER));
+        Some(ban)
     }
 
     /// Bans a token for so many nanoseconds, or for longer if it is already. False if there is no room to remember it.
@@ -151,9 +153,26 @@ impl Bans {
         let was = self.left(token, now) > 0;
         for key in [&self.until, &self.levels] {
             let counter = key.counter(&token.to_le_bytes());
-            self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(at));
+            self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(OVER));
         }
         was
+    }
+
+    /// Bans a token that nobody has banned meanwhile. What it has been banned before is raised by who wins, so only once.
+    fn begin(&self, token: u128, penalty: &Penalty, at: u64) -> Option<Ban> {
+        let level = self.next_level(token, penalty, at);
+        let length = grown(penalty, level);
+        let until = at + length.clamp(1, LONGEST / 4);
+        if !self.raise_to(&self.any, b"", until, at) {
+            return None;
+        }
+        let counter = self.until.counter(&token.to_le_bytes());
+        // Without room it looks as if there were one until the end of time.
+        let free =
+            |word: Option<u64>| if word.is_some_and(|word| word > at) { Err(()) } else { Ok(((), until)) };
+        self.store.counters().measure_and_replace(&counter, moment(at), &free).ok()?;
+        self.remember(token, penalty, level, at);
+        Some(Ban { length, level })
     }
 
     fn any(&self, now: HostTime) -> bool {
@@ -179,18 +198,31 @@ impl Bans {
         }
     }
 
-    fn raise(&self, token: u128, penalty: &Penalty, at: u64) -> u32 {
+    fn next_level(&self, token: u128, penalty: &Penalty, at: u64) -> u32 {
         if penalty.longest <= penalty.length {
             return 1;
         }
-        let counter = self.levels.counter(&token.to_le_bytes());
-        let next = |word: Option<u64>| -> Result<(u32, u64), ()> {
-            let before = word.filter(|&word| word > at && word <= at + LONGEST / 4);
-            let level = before.map_or(0, |word| word as u32 & MOST_LEVELS).saturating_add(1).min(MOST_LEVELS);
-            let keep = grown(penalty, level).saturating_mul(4).clamp(DAY, LONGEST / 8);
-            Ok((level, (((at + keep) >> HALF) + 1) << HALF | u64::from(level)))
+        let word = self.store.counters().read(&self.levels.counter(&token.to_le_bytes()), moment(at));
+        let before = word.filter(|&word| word > at && word <= at + LONGEST / 4);
+        before.map_or(0, |word| word as u32 & MOST_LEVELS).saturating_add(1).min(MOST_LEVELS)
+    }
+
+    fn remember(&self, token: u128, penalty: &Penalty, level: u32, at: u64) {
+        if penalty.longest <= penalty.length {
+            return;
+        }
+        let keep = grown(penalty, level).saturating_mul(4).clamp(DAY, LONGEST / 8);
+        let word = (((at + keep) >> HALF) + 1) << HALF | u64::from(level);
+        // Without room it is not remembered.
+        let set = |old: Option<u64>| match old {
+            Some(old) if old > at + LONGEST / 4 => Err(()),
+            _ => Ok(((), word)),
         };
-        self.store.counters().measure_and_replace(&counter, moment(at), &next).map_or(1, |(level, _)| level)
+        let _ = self.store.counters().measure_and_replace(
+            &self.levels.counter(&token.to_le_bytes()),
+            moment(at),
+            &set,
+        );
     }
 
     fn hash(&self, what: What, bytes: &[u8]) -> u128 {

@@ -9,8 +9,7 @@
 //! A refusal names the limit with the longest wait, so whoever waits that long passes them all.
 //!
 //! What a request costs may be known only when it is over. Then it is charged an estimate before ([`Limits::reserve`]), and the difference
-//! afterwards ([`Limits::settle`]): what is given back is no more than what time has not repaid meanwhile; what is charged
-//! in addition is charged whether it is there or not, and owed.
+//! afterwards ([`Limits::settle`], by the rules of `reservation`).
 //!
 //! It has no idea of "skip": an empty key is a key, and an address that cannot be read is counted with all others of
 //! its kind.
@@ -23,195 +22,82 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::Prefix;
-use super::counters::Place;
+use super::entries::{Costs, Entry, KeyText, Kind, Limit, Ranges, prepare};
 use super::fields;
 use super::gcra::Outcome;
-use super::key::LimitKey;
-use super::leases::{self, Lease};
+use super::key::CounterKey;
+use super::leases;
 use super::quota::{Quota, Rule};
+use super::rates::{self, Rate};
 use super::remote::{self, Answer, Question};
+use super::reservation::{Charge, Reservation};
 use super::spot::{self, Key, Now, Spot};
-use super::store::Store;
+use super::store::{Store, Stores};
+use super::verdict::{Verdict, verdict};
 use super::window::Almanac;
-
-/// How a key's text becomes the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A client's address, in any of its spellings, IPv6 cut to the prefix.
-    Address,
-    /// Any text, byte for byte.
-    Text,
-}
-
-/// Quotas that count by one key.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// What is limited. Entries of any set with the same scope, quota and kind share counters.
-    pub scope: String,
-    /// At least one.
-    pub quotas: Vec<Quota>,
-    /// What the key is.
-    pub kind: Kind,
-}
 
 /// Limits that are checked together, with all that does not depend on the request computed.
 pub struct Limits {
-    store: Arc<Store>,
+    stores: Stores,
     prefix: Prefix,
     almanac: Option<Arc<dyn Almanac>>,
-    entries: Vec<(Kind, Range<usize>)>,
+    entries: Ranges,
     limits: Vec<Limit>,
     policy: String,
     has_windows: bool,
     has_places: bool,
-}
-
-struct Limit {
-    scope: String,
-    quota: Quota,
-    key: LimitKey,
-    /// What the fields call it.
-    name: String,
-}
-
-/// What a set of limits says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether the request may pass.
-    pub admitted: bool,
-    /// The position of the limit that the rest is about: in a refusal the one with the longest wait, else
-    /// the one with the fewest cells left.
-    pub limit: usize,
-    /// Cells left under it.
-    pub remaining: u32,
-    /// Nanoseconds until its counter is full.
-    pub reset: u64,
-    /// Nanoseconds until the same request would pass, if no other comes; 0 if admitted. One whose cost is above a burst never
-    /// passes: then the time in which that limit's counter becomes full.
-    pub wait: u64,
-    /// Whether the same request will never pass.
-    pub never: bool,
-    /// The limits that refuse it, a bit for each of the first 64.
-    pub refusing: u64,
-}
-
-/// What a request costs: the same under every entry, or to each its own. A cost of 0 is always there.
-#[derive(Clone, Copy)]
-pub enum Costs<'c> {
-    /// Under every entry.
-    Same(u32),
-    /// One for each entry.
-    Each(&'c [u32]),
-}
-
-impl Costs<'_> {
-    fn of(&self, entry: usize) -> u32 {
-        match self {
-            Self::Same(cost) => *cost,
-            // `Limits` has looked at how many there are.
-            Self::Each(costs) => costs.get(entry).copied().unwrap_or(u32::MAX),
-        }
-    }
-}
-
-impl From<NonZeroU32> for Costs<'_> {
-    fn from(cost: NonZeroU32) -> Self {
-        Self::Same(cost.get())
-    }
-}
-
-impl<'c> From<&'c [u32]> for Costs<'c> {
-    fn from(costs: &'c [u32]) -> Self {
-        Self::Each(costs)
-    }
-}
-
-/// What an admitted request was charged, under each limit.
-pub struct Reservation {
-    keys: Vec<Vec<u8>>,
-    charges: Vec<Charge>,
-}
-
-#[derive(Clone)]
-struct Charge {
-    entry: usize,
-    limit: usize,
-    spot: Spot,
-    cost: u32,
-    place: Place,
-    paid: u64,
-    lease: Option<Lease>,
-}
-
-impl Verdict {
-    /// Seconds for `Retry-After`, rounded up; 0 if admitted, else at least 1.
-    pub fn retry_after(&self) -> u64 {
-        fields::seconds(self.wait)
-    }
+    /// Whether they are rates alone, and few.
+    is_plain: bool,
 }
 
 impl Limits {
-    /// Prepares limits on a store. Quotas in windows of the calendar need an `almanac`.
+    /// Prepares limits on a store, or on one for counters and one for what is in progress. Quotas in windows of the calendar need an `almanac`.
     pub fn new(
-        store: Arc<Store>,
+        stores: impl Into<Stores>,
         entries: Vec<Entry>,
         prefix: Prefix,
         almanac: Option<Arc<dyn Almanac>>,
     ) -> Result<Self, ConfigError> {
-        let seed = store.seed();
-        let mut limits: Vec<Limit> = Vec::new();
-        let mut ranges = Vec::new();
-        let mut seen: Vec<(Kind, String, u32, u32, u64, Rule)> = Vec::new();
-        for entry in entries {
-            if entry.quotas.is_empty() {
-                let cure = "Give one such as \"60/minute\"";
-                return Err(ConfigError::new(format!("the limit {:?} has no quota. {cure}", entry.scope)));
-            }
-            let start = limits.len();
-            for quota in entry.quotas {
-                // Not by its text: "1/minute" and "1/60 seconds" are one counter.
-                let rule = quota.rule().clone();
-                let limit =
-                    (entry.kind, entry.scope.clone(), quota.count(), quota.burst(), quota.period(), rule);
-                if seen.contains(&limit) {
-                    return Err(ConfigError::new(format!(
-                        "the limit {:?} has the quota {:?} twice, so each request would count double. Remove one",
-                        entry.scope,
-                        quota.text()
-                    )));
-                }
-                seen.push(limit);
-                let kind = match entry.kind {
-                    Kind::Address => 1,
-                    Kind::Text => 2,
-                };
-                let key = LimitKey::new(seed, &entry.scope, &quota, kind);
-                let name = unused_name(&limits, quota.text());
-                limits.push(Limit { scope: entry.scope.clone(), quota, key, name });
-            }
-            ranges.push((entry.kind, start..limits.len()));
-        }
-        if limits.is_empty() {
-            return Err(ConfigError::new(
-                "a set without limits would limit nothing. Give at least one entry",
-            ));
-        }
+        let stores = stores.into();
+        let (limits, entries) = prepare(&stores, entries)?;
         let policy = fields::policy(limits.iter().map(|limit| (limit.name.as_str(), &limit.quota)));
         let has_windows = limits.iter().any(|limit| matches!(limit.quota.rule(), Rule::Fixed(_)));
         let has_places = limits.iter().any(|limit| *limit.quota.rule() == Rule::Concurrent);
-        Ok(Self { store, prefix, almanac, entries: ranges, limits, policy, has_windows, has_places })
+        let is_plain =
+            limits.len() <= rates::FEW && limits.iter().all(|limit| *limit.quota.rule() == Rule::Rate);
+        Ok(Self { stores, prefix, almanac, entries, limits, policy, has_windows, has_places, is_plain })
     }
 
     /// Charges what it costs under every limit, if all have it; otherwise charges nothing.
     ///
     /// `keys` has one key for each entry, in order. A cost above the burst of a limit is always refused.
-    pub fn check<'c, K: AsRef<[u8]>>(
+    pub fn check<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
         now: impl Into<Now>,
     ) -> Result<Verdict, ConfigError> {
-        let (costs, now) = (costs.into(), now.into());
+        self.check_then(keys, costs.into(), now.into(), |verdict| verdict)
+    }
+
+    /// [`check`](Self::check), of which `then` makes something else: to carry the verdict about costs as much as finding its counter.
+    #[inline(always)]
+    pub fn check_then<K: KeyText, T>(
+        &self,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+        then: impl FnOnce(Verdict) -> T,
+    ) -> Result<T, ConfigError> {
+        self.as_many(keys)?;
+        self.counted(costs)?;
+        if self.is_plain && !costs.has_nothing() {
+            return Ok(then(self.check_rates(keys, costs, now.host)));
+        }
+        self.check_any(keys, costs, now).map(then)
+    }
+
+    fn check_any<K: KeyText>(&self, keys: &[K], costs: Costs<'_>, now: Now) -> Result<Verdict, ConfigError> {
         if self.has_places {
             return Err(ConfigError::new(
                 "what is in progress must be reserved, so that it can end: ask by `reserve`",
@@ -219,10 +105,9 @@ impl Limits {
         }
         if let ([limit], [key]) = (self.limits.as_slice(), keys) {
             let kind = self.entries.first().map_or(Kind::Text, |entry| entry.0);
-            let spot = self.spot(limit, self.key(kind, key.as_ref()), now)?;
-            self.counted(costs)?;
-            let outcome = spot.charge(&self.store, &limit.quota, costs.of(0), now.host)?;
-            return Ok(verdict(&[outcome]));
+            let spot = self.spot(limit, self.key(kind, key), now)?;
+            let outcome = spot.charge(&self.stores, &limit.quota, costs.of(0), now.host)?;
+            return Ok(Verdict::alone(&outcome));
         }
         let mut charges = self.charges(keys, costs, now)?;
         self.charge(&mut charges, now.host)
@@ -232,7 +117,7 @@ impl Limits {
     ///
     /// With `capped`, what costs more than a limit can hold costs all that it holds: an estimate that is too high is no reason
     /// for refusing a request for ever.
-    pub fn reserve<'c, K: AsRef<[u8]>>(
+    pub fn reserve<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
@@ -248,12 +133,12 @@ impl Limits {
             }
         }
         let verdict = self.charge(&mut charges, now.host)?;
-        let keys = || keys.iter().map(|key| key.as_ref().to_vec()).collect();
+        let keys = || keys.iter().map(|key| key.bytes().to_vec()).collect();
         Ok((verdict, verdict.admitted.then(|| Reservation { keys: keys(), charges })))
     }
 
     /// What [`check`](Self::check) would say. Charges nothing.
-    pub fn peek<'c, K: AsRef<[u8]>>(
+    pub fn peek<'c, K: KeyText>(
         &self,
         keys: &[K],
         costs: impl Into<Costs<'c>>,
@@ -275,33 +160,21 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
         let now = now.into();
-        let store = &self.store;
         let Reservation { keys, charges } = reservation;
         for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
             let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
-            if let Some(less) = charge.cost.checked_sub(actual).and_then(NonZeroU32::new) {
-                charge.spot.give_back(store, &limit.quota, less, now.host, charge.place, charge.paid);
-                // What was owed for it is owed no more.
-                charge.paid =
-                    charge.paid.saturating_sub(u64::from(less.get()).saturating_mul(limit.quota.interval()));
-            } else if let Some(more) = actual.checked_sub(charge.cost).and_then(NonZeroU32::new) {
-                let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
-                // Now, and not when it was reserved: in a window that is over, it would cost nothing.
-                let spot = self.spot(limit, self.key(kind, key), now)?;
-                spot.overdraw(store, &limit.quota, more, now.host);
-                charge.paid =
-                    charge.paid.saturating_add(u64::from(more.get()).saturating_mul(limit.quota.interval()));
-            }
-            charge.cost = actual;
+            let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
+            let spot = || self.spot(limit, self.key(kind, key.as_slice()), now);
+            charge.settle(&self.stores, &limit.quota, actual, now.host, spot)?;
         }
         Ok(())
     }
 
-    /// Forgets what these keys have spent. What is in progress goes on, and what was charged to overflow counters stays there.
-    pub fn clear<K: AsRef<[u8]>>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
+    /// Forgets what these keys have spent, and the overflow counters that they share with others. What is in progress goes on.
+    pub fn clear<K: KeyText>(&self, keys: &[K], now: impl Into<Now>) -> Result<(), ConfigError> {
         let now = now.into();
         for charge in self.charges(keys, Costs::Same(0), now)? {
-            charge.spot.clear(&self.store, now.host);
+            charge.spot.clear(&self.stores, now.host);
         }
         Ok(())
     }
@@ -311,7 +184,7 @@ impl Limits {
         let now = now.into();
         for charge in &mut reservation.charges {
             if let Some(lease) = charge.lease.take() {
-                leases::release(&self.store, &lease, now.host);
+                leases::release(&self.stores.places, &lease, now.host);
             }
         }
     }
@@ -328,8 +201,13 @@ impl Limits {
 
     /// The value of `RateLimit` that goes with a verdict of this set.
     pub fn field(&self, verdict: &Verdict) -> String {
-        let name = self.limits.get(verdict.limit).map_or("", |limit| limit.name.as_str());
-        fields::state(name, verdict.remaining, self.reset(verdict))
+        self.field_then(verdict, str::to_owned)
+    }
+
+    /// [`field`](Self::field), lent to `then`.
+    pub fn field_then<T>(&self, verdict: &Verdict, then: impl FnOnce(&str) -> T) -> T {
+        let name = self.limits.get(verdict.limit).map_or("\"\"", |limit| limit.written.as_str());
+        fields::state(name, verdict.remaining, self.reset(verdict), then)
     }
 
     /// Seconds until its counter is full, rounded up; in a refusal, until the request would pass.
@@ -344,8 +222,16 @@ impl Limits {
 
     /// The entries that refuse, in order.
     pub fn refusing(&self, verdict: &Verdict) -> Vec<usize> {
-        let refuses =
-            |range: &Range<usize>| range.clone().any(|at| at < 64 && verdict.refusing >> at & 1 == 1);
+        self.entries_of(verdict.refusing)
+    }
+
+    /// Those that refuse for what the key itself has spent. In a flood others are refused as well, for whom there is no room.
+    pub fn striking(&self, verdict: &Verdict) -> Vec<usize> {
+        self.entries_of(verdict.refusing & !verdict.shared)
+    }
+
+    fn entries_of(&self, bits: u64) -> Vec<usize> {
+        let refuses = |range: &Range<usize>| range.clone().any(|at| at < 64 && bits >> at & 1 == 1);
         let entries = self.entries.iter().enumerate();
         entries.filter(|(_, (_, range))| refuses(range)).map(|(entry, _)| entry).collect()
     }
@@ -353,7 +239,7 @@ impl Limits {
     /// For a store elsewhere: each limit's counter, as 128 bits that name nobody, and what it must be asked.
     ///
     /// The store hashes by a seed that all hosts have.
-    pub fn questions<K: AsRef<[u8]>>(
+    pub fn questions<K: KeyText>(
         &self,
         keys: &[K],
         costs: Costs<'_>,
@@ -363,7 +249,7 @@ impl Limits {
         self.as_many(keys)?;
         let mut questions = Vec::with_capacity(self.limits.len());
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
-            let key = self.key(*kind, key.as_ref());
+            let key = self.key(*kind, key);
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let name = limit.key.name(key.bytes());
@@ -380,6 +266,11 @@ impl Limits {
             return Err(ConfigError::new("the store has not answered for each limit"));
         }
         Ok(verdict(&answers.iter().map(Answer::outcome).collect::<Vec<_>>()))
+    }
+
+    /// One verdict of what each limit says, in order.
+    pub(super) fn said(&self, outcomes: &[Outcome]) -> Verdict {
+        verdict(outcomes)
     }
 
     /// How many entries it was made of.
@@ -404,7 +295,24 @@ impl Limits {
 
     /// The store that the counters are in.
     pub fn store(&self) -> &Arc<Store> {
-        &self.store
+        &self.stores.counters
+    }
+
+    /// [`check`](Self::check) for few rates and nothing else, all of which cost something.
+    #[inline(always)]
+    fn check_rates<K: KeyText>(&self, keys: &[K], costs: Costs<'_>, now: HostTime) -> Verdict {
+        let Some(Limit { quota, .. }) = self.limits.first() else { return verdict(&[]) };
+        let mut rates = [Rate { quota, counter: CounterKey::NOBODY, cost: NonZeroU32::MIN }; rates::FEW];
+        let mut free = rates.iter_mut();
+        for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
+            let cost = NonZeroU32::new(costs.of(entry)).unwrap_or(NonZeroU32::MIN);
+            let key = self.key(*kind, key);
+            for Limit { quota, key: limit, .. } in self.limits.get(range.clone()).unwrap_or_default() {
+                let Some(rate) = free.next() else { break };
+                *rate = Rate { quota, counter: limit.counter_of(|hasher| key.feed(hasher)), cost };
+            }
+        }
+        rates::charge(&self.stores.counters, rates.get(..self.limits.len()).unwrap_or_default(), now)
     }
 
     /// Charges all, or none.
@@ -419,11 +327,11 @@ impl Limits {
         for nth in 0..charges.len() {
             let Some(charge) = charges.get_mut(nth) else { continue };
             let Some(limit) = self.limits.get(charge.limit) else { continue };
-            let charged = charge.spot.charge(&self.store, &limit.quota, charge.cost, now);
+            let charged = charge.spot.charge(&self.stores, &limit.quota, charge.cost, now);
             if let Ok(outcome) = &charged
                 && outcome.admitted
             {
-                (charge.place, charge.paid, charge.lease) = (outcome.place, outcome.paid, outcome.lease);
+                charge.charged(&limit.quota, outcome);
                 outcomes.push(*outcome);
                 continue;
             }
@@ -442,23 +350,23 @@ impl Limits {
 
     fn take_back(&self, charge: &mut Charge, now: HostTime) {
         if let Some(lease) = charge.lease.take() {
-            leases::release(&self.store, &lease, now);
+            leases::release(&self.stores.places, &lease, now);
         }
-        if let (Some(limit), Some(cost)) = (self.limits.get(charge.limit), NonZeroU32::new(charge.cost)) {
-            charge.spot.give_back(&self.store, &limit.quota, cost, now, charge.place, charge.paid);
+        if let Some(limit) = self.limits.get(charge.limit) {
+            charge.take_back(&self.stores, &limit.quota, now);
         }
     }
 
     fn peek_all(&self, charges: &[Charge], now: HostTime) -> Vec<Outcome> {
         let look = |charge: &Charge| match self.limits.get(charge.limit) {
-            Some(limit) => charge.spot.peek(&self.store, &limit.quota, charge.cost, now),
+            Some(limit) => charge.spot.peek(&self.stores, &limit.quota, charge.cost, now),
             None => Outcome::NOTHING,
         };
         charges.iter().map(look).collect()
     }
 
     /// What is to be charged, and where.
-    fn charges<K: AsRef<[u8]>>(
+    fn charges<K: KeyText>(
         &self,
         keys: &[K],
         costs: Costs<'_>,
@@ -468,12 +376,11 @@ impl Limits {
         self.counted(costs)?;
         let mut charges = Vec::with_capacity(self.limits.len());
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
-            let key = self.key(*kind, key.as_ref());
+            let key = self.key(*kind, key);
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
                 let spot = self.spot(limit, key, now)?;
-                let (place, cost) = (Place::Slot, costs.of(entry));
-                charges.push(Charge { entry, limit: at, spot, cost, place, paid: 0, lease: None });
+                charges.push(Charge::new(entry, at, spot, costs.of(entry)));
             }
         }
         Ok(charges)
@@ -501,13 +408,11 @@ impl Limits {
         }
     }
 
-    #[inline]
-    fn key<'k>(&self, kind: Kind, key: &'k [u8]) -> Key<'k> {
+    #[inline(always)]
+    fn key<'k, K: KeyText + ?Sized>(&self, kind: Kind, key: &'k K) -> Key<'k> {
         match kind {
-            Kind::Text => Key::Text(key),
-            Kind::Address => {
-                Key::Address(std::str::from_utf8(key).ok().and_then(|text| self.prefix.key(text)))
-            }
+            Kind::Text => Key::Text(key.bytes()),
+            Kind::Address => Key::Address(key.text().and_then(|text| self.prefix.key(text))),
         }
     }
 
@@ -515,41 +420,4 @@ impl Limits {
     fn spot(&self, limit: &Limit, key: Key<'_>, now: Now) -> Result<Spot, ConfigError> {
         spot::find(&limit.key, &limit.quota, self.almanac.as_deref(), key, now)
     }
-}
-
-/// One verdict of several limits, none of which may be missing.
-fn verdict(outcomes: &[Outcome]) -> Verdict {
-    let admitted = outcomes.iter().all(|outcome| outcome.admitted);
-    let strictest = outcomes.iter().enumerate().max_by_key(|(_, outcome)| {
-        // `max_by_key` takes the last of equals; of equal limits the first is meant, but either is right.
-        if admitted {
-            (false, u64::from(u32::MAX - outcome.remaining), outcome.reset)
-        } else {
-            // One that never passes is what the caller must know of, however long it would wait for another.
-            (outcome.never, outcome.wait, 0)
-        }
-    });
-    match strictest {
-        Some((limit, &Outcome { remaining, reset, wait, .. })) => {
-            let never = outcomes.iter().any(|outcome| outcome.never);
-            let bits = outcomes.iter().take(64).enumerate();
-            let refusing = bits.fold(0, |bits, (at, outcome)| bits | u64::from(!outcome.admitted) << at);
-            Verdict { admitted, limit, remaining, reset, wait, never, refusing }
-        }
-        None => {
-            let wait = super::SECOND;
-            Verdict { admitted: false, limit: 0, remaining: 0, reset: 0, wait, never: false, refusing: 0 }
-        }
-    }
-}
-
-/// The quota's text, numbered if another limit of the set has it: names in the fields are distinct.
-fn unused_name(limits: &[Limit], text: &str) -> String {
-    let mut name = text.to_owned();
-    let mut number = 2;
-    while limits.iter().any(|limit| limit.name == name) {
-        name = format!("{text} #{number}");
-        number += 1;
-    }
-    name
 }

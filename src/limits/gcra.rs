@@ -15,10 +15,11 @@ use governor::{NotUntil, RateLimiter};
 
 use crate::time::HostTime;
 
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, Place, Sighting};
 use super::key::CounterKey;
 use super::leases::Lease;
 use super::quota::Quota;
+use super::reservation::Piece;
 use super::{LATEST, LONGEST};
 
 /// What one limit says.
@@ -36,10 +37,12 @@ pub(crate) struct Outcome {
     pub place: Place,
     /// Whether it will never pass: the cost is above what the limit can hold.
     pub never: bool,
-    /// Nanoseconds since boot at which time will have repaid the charge and all before it. Of a rate alone.
+    /// Nanoseconds since boot at which time will have repaid the charge and all before it; of a window, at which it may be forgotten.
     pub paid: u64,
     /// What was taken, of a limit on what is in progress.
     pub lease: Option<Lease>,
+    /// Whether it was refused by a counter that the key shares with others.
+    pub shared: bool,
 }
 
 impl Outcome {
@@ -53,10 +56,12 @@ impl Outcome {
         never: false,
         paid: 0,
         lease: None,
+        shared: false,
     };
 }
 
 /// Charges `cost` cells if they are there; otherwise changes nothing.
+#[inline(always)]
 pub(crate) fn charge<C: Counters>(
     counters: &C,
     key: &CounterKey,
@@ -70,6 +75,7 @@ pub(crate) fn charge<C: Counters>(
 }
 
 /// What [`charge`] would say, charging nothing.
+#[inline(always)]
 pub(crate) fn peek<C: Counters>(
     counters: &C,
     key: &CounterKey,
@@ -87,40 +93,63 @@ pub(crate) fn peek<C: Counters>(
     outcome
 }
 
-/// Gives `cost` cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
-///
-/// Otherwise a charge that is held until the counter is full again and then given back would be admitted twice.
-pub(crate) fn refund<C: Counters>(
+/// What [`charge`] would say, and where it would: charging nothing.
+#[inline(always)]
+pub(crate) fn look<C: Counters>(
     counters: &C,
     key: &CounterKey,
     quota: &Quota,
     cost: NonZeroU32,
+    now: HostTime,
+) -> (Outcome, Option<Sighting>) {
+    let moment = Moment::new(instant(now), quota.fill());
+    let (seen, at) = (Seen::default(), Cell::new(None));
+    let outcome =
+        decide(Looking { counters, moment, seen: &seen, at: &at }, key, quota, cost, moment.now, &seen);
+    (outcome, at.get())
+}
+
+/// Gives `back` nanoseconds' worth of cells back to where they were charged, as far as time has not repaid them: at `paid` it has.
+///
+/// Otherwise a charge that is held until the counter is full again and then given back would be admitted twice. Of several charges that are held, each
+/// knows of those before it alone, not of what is given back of them: so in an instant a burst and all but one of another are admitted at worst.
+pub(crate) fn refund<C: Counters>(
+    counters: &C,
+    key: &CounterKey,
+    back: u64,
     now: HostTime,
     place: Place,
     paid: u64,
 ) {
     let now = instant(now);
-    let owed = u64::from(cost.get().min(quota.burst())) * quota.interval();
-    let by = owed.min(paid.saturating_sub(now));
+    let by = back.min(paid.saturating_sub(now));
     counters.adjust(key, now, place, &|tat| Some(tat.saturating_sub(by).max(now)));
 }
 
-/// Charges `cost` cells, whether they are there or not. Who overdraws can owe as much as the counter holds.
+/// Charges `cells`, whether they are there or not; says what was added. Who overdraws can owe as much as the counter holds.
 pub(crate) fn overdraw<C: Counters>(
     counters: &C,
     key: &CounterKey,
     quota: &Quota,
-    cost: NonZeroU32,
+    cells: u32,
     now: HostTime,
-) {
+) -> Piece {
     let moment = Moment::new(instant(now), quota.fill());
-    let by = u128::from(cost.get()) * u128::from(quota.interval());
+    let by = u128::from(cells) * u128::from(quota.interval());
     let by = u64::try_from(by).unwrap_or(LONGEST).min(LONGEST);
-    let next = |tat: Option<u64>| (tat.unwrap_or(0).max(moment.now) + by).min(moment.deepest());
-    // It refuses nothing.
-    let _ = counters.measure_and_replace(key, moment, &|tat| Ok::<_, ()>(((), next(tat))));
+    let raise = |tat: Option<u64>| {
+        let seen = tat.unwrap_or(0).max(moment.now);
+        let next = (seen + by).min(moment.deepest());
+        // Lower than what is there, if our clock was read long before.
+        if next > seen { Ok(((next - seen, next), next)) } else { Err(()) }
+    };
+    match counters.measure_and_replace(key, moment, &raise) {
+        Ok(((added, paid), place)) => Piece { cells, added, place, paid },
+        Err(()) => Piece::NOTHING,
+    }
 }
 
+#[inline(always)]
 fn decide<S: StateStore<Key = CounterKey>>(
     store: S,
     key: &CounterKey,
@@ -151,6 +180,7 @@ fn decide<S: StateStore<Key = CounterKey>>(
 }
 
 /// Cells left and nanoseconds until full, of a counter whose theoretical arrival time is `tat`.
+#[inline(always)]
 fn left(quota: &Quota, tat: u64, now: u64) -> (u32, u64) {
     let reset = tat.saturating_sub(now);
     ((quota.fill().saturating_sub(reset) / quota.interval()) as u32, reset)
@@ -246,6 +276,27 @@ impl<C: Counters> StateStore for Peeking<'_, C> {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let tat = self.counters.read(key, self.moment);
+        self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
+    }
+}
+
+struct Looking<'c, C> {
+    counters: &'c C,
+    moment: Moment,
+    seen: &'c Seen,
+    at: &'c Cell<Option<Sighting>>,
+}
+
+impl<C: Counters> StateStore for Looking<'_, C> {
+    type Key = CounterKey;
+
+    #[inline]
+    fn measure_and_replace<T, F, E>(&self, key: &CounterKey, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (tat, at) = self.counters.look(key, self.moment);
+        self.at.set(at);
         self.seen.note(tat, f(tat.map(Nanos::new))).map(|(value, _)| value)
     }
 }

@@ -38,6 +38,8 @@ impl Seed {
 pub(crate) struct LimitKey {
     hasher: SipHasher24,
     tag: u64,
+    /// Overflow counters for the limit.
+    stripes: u64,
 }
 
 impl LimitKey {
@@ -66,7 +68,12 @@ impl LimitKey {
             }
         }
         let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag }
+        Self { hasher, tag, stripes: STRIPES }
+    }
+
+    /// With so many overflow counters. All processes that share a table must say the same.
+    pub fn striped(self, stripes: u32) -> Self {
+        Self { stripes: u64::from(stripes).max(1), ..self }
     }
 
     /// For what is no quota: words that are named for a purpose.
@@ -76,44 +83,48 @@ impl LimitKey {
         hasher.write(&(purpose.len() as u64).to_le_bytes());
         hasher.write(purpose.as_bytes());
         let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag }
+        Self { hasher, tag, stripes: STRIPES }
     }
 
     pub fn counter(&self, key: &[u8]) -> CounterKey {
+        self.named(&self.hashing(key))
+    }
+
+    /// The same of a key that says what is hashed of it, its length first.
+    #[inline(always)]
+    pub fn counter_of(&self, feed: impl FnOnce(&mut SipHasher24)) -> CounterKey {
         let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
+        feed(&mut hasher);
         self.named(&hasher)
     }
 
     /// The places of a key, of which each is a counter.
     pub fn places(&self, key: &[u8]) -> Places {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        Places(Self { hasher, tag: self.tag })
+        Places(Self { hasher: self.hashing(key), ..*self })
     }
 
     /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
     pub fn name(&self, key: &[u8]) -> u128 {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        hasher.finish128().as_u128()
+        self.hashing(key).finish128().as_u128()
     }
 
     /// One of several counters of a key: of a window, or of a place.
     pub fn counter_at(&self, key: &[u8], index: u64) -> CounterKey {
-        let mut hasher = self.hasher;
-        hasher.write(&(key.len() as u64).to_le_bytes());
-        hasher.write(key);
-        hasher.write(&index.to_le_bytes());
+        let mut hasher = self.hashing(key);
+        hasher.write_u64(index.to_le());
         self.named(&hasher)
     }
 
+    fn hashing(&self, key: &[u8]) -> SipHasher24 {
+        let mut hasher = self.hasher;
+        feed(&mut hasher, key);
+        hasher
+    }
+
+    #[inline(always)]
     fn named(&self, hasher: &SipHasher24) -> CounterKey {
         let (a, b) = hasher.finish128().as_u64();
-        let stripe = a % STRIPES;
+        let stripe = a % self.stripes;
         CounterKey {
             // Zero means "nobody".
             name: (a & !GENERATION).max(GENERATION + 1),
@@ -124,6 +135,13 @@ impl LimitKey {
     }
 }
 
+/// Hashes a key, its length first.
+#[inline]
+pub(crate) fn feed(hasher: &mut SipHasher24, key: &[u8]) {
+    hasher.write_u64((key.len() as u64).to_le());
+    hasher.write(key);
+}
+
 /// A limit and a key, hashed once: what remains is the number of a place.
 #[derive(Clone)]
 pub(crate) struct Places(LimitKey);
@@ -131,7 +149,7 @@ pub(crate) struct Places(LimitKey);
 impl Places {
     pub fn at(&self, index: u64) -> CounterKey {
         let mut hasher = self.0.hasher;
-        hasher.write(&index.to_le_bytes());
+        hasher.write_u64(index.to_le());
         self.0.named(&hasher)
     }
 }
@@ -150,6 +168,9 @@ pub(crate) struct CounterKey {
 }
 
 impl CounterKey {
+    /// No key's.
+    pub const NOBODY: Self = Self { name: GENERATION + 1, first: 0, second: 0, spill: 1 };
+
     /// 64 bits of the hash in one word: as a hash table's key they need no further hash.
     pub fn fingerprint(&self) -> u64 {
         self.name | (u64::from(self.first) & GENERATION)
@@ -159,5 +180,5 @@ impl CounterKey {
 /// The bits of a slot's name that count how often it was renamed.
 pub(crate) const GENERATION: u64 = 0xFFFF;
 
-/// Overflow counters for each limit.
+/// Overflow counters for each limit, at least.
 const STRIPES: u64 = 64;

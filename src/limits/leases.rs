@@ -1,10 +1,11 @@
 //! What is in progress: at most so many at once, each until it ends, or its process does.
 //!
 //! 1. A key with a limit of `N` has `N` places, each a counter of its own. Who comes takes a free one, beginning anywhere.
-//! 2. A place's word looks like an instant, since that is all a table knows: the upper half is when it may be forgotten (a day from now: nothing is in
-//!    progress for longer), the lower half names its process and, by a ticket, this very lease.
+//! 2. A place's word looks like an instant, since that is all a table knows: the upper bits are when it may be forgotten (in a day, in units of 2^40 ns,
+//!    18 minutes: nothing is in progress for longer), the lower 40 bits name its process and, by a ticket, this very lease.
 //! 3. Who ends gives back exactly the word that it took: what was taken from it meanwhile is not its any more.
-//! 4. Only when all are taken, the processes that hold them are looked at: what a dead one held is free at once.
+//! 4. Only when all are taken, the processes that hold them are looked at: what a dead one held is free within a tenth of a second. Who only looks how
+//!    many are free, counts those of the dead as free and leaves them.
 //!
 //! A place is a key's own or there is none: without room in the table a request is refused. The limit holds at every instant,
 //! since a place is one word that is swapped.
@@ -15,10 +16,10 @@ use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::SECOND;
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, OVER, Place};
 use super::gcra::instant;
 use super::key::{CounterKey, Places};
-use super::shm::presence::{COUNTS, NUMBERS, Owner};
+use super::shm::presence::{COUNT_BITS, COUNTS, NUMBERS, Owner};
 use super::store::Store;
 
 /// A place that was taken.
@@ -35,7 +36,8 @@ pub(crate) fn acquire(
     most: u32,
     now: HostTime,
 ) -> Result<Option<Lease>, ConfigError> {
-    let (now, owner) = (instant(now), store.owner()?);
+    let now = instant(now);
+    let owner = store.owner(now)?;
     let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
     let word = word(now, owner, ticket);
     let first = ticket.wrapping_mul(0x9E37_79B1) % most.max(1);
@@ -53,7 +55,7 @@ pub(crate) fn acquire(
 /// Gives a place back.
 pub(crate) fn release(store: &Store, lease: &Lease, now: HostTime) {
     let now = instant(now);
-    store.counters().adjust(&lease.counter, now, Place::Slot, &|word| (word == lease.word).then_some(now));
+    store.counters().adjust(&lease.counter, now, Place::Slot, &|word| (word == lease.word).then_some(OVER));
 }
 
 /// How many places are free, of the first few: more than that are not told.
@@ -72,10 +74,7 @@ pub(crate) fn free(store: &Store, places: &Places, most: u32, now: HostTime) -> 
             _ => free += 1,
         }
     }
-    if free == 0 && reclaim(store, &taken, now) {
-        free = 1;
-    }
-    free
+    if free == 0 { dead(store, &taken, now).count() as u32 } else { free }
 }
 
 fn try_all(
@@ -96,6 +95,8 @@ fn try_all(
         };
         match counters.measure_and_replace(&counter, moment(now), &decide) {
             Ok(_) => return Some(Lease { counter, word }),
+            // Where there is no room for it, nobody holds it.
+            Err(taken) if taken == moment(now).empty() => {}
             Err(taken) => seen.push((counter, taken)),
         }
     }
@@ -104,42 +105,44 @@ fn try_all(
 
 /// Frees what dead processes hold; says whether there was any.
 fn reclaim(store: &Store, seen: &[(CounterKey, u64)], now: u64) -> bool {
-    let mut known: Vec<(Owner, bool)> = Vec::new();
     let mut any = false;
-    for (counter, word) in seen {
-        let owner = owner_of(*word);
-        let lives = match known.iter().find(|(one, _)| *one == owner) {
-            Some((_, lives)) => *lives,
-            None => {
-                let lives = store.lives(owner);
-                known.push((owner, lives));
-                lives
-            }
-        };
-        if !lives {
-            store.counters().adjust(counter, now, Place::Slot, &|held| (held == *word).then_some(now));
-            any = true;
-        }
+    for (counter, word) in dead(store, seen, now) {
+        store.counters().adjust(counter, now, Place::Slot, &|held| (held == *word).then_some(OVER));
+        any = true;
     }
     any
 }
 
+/// Those that dead processes hold.
+fn dead<'s>(
+    store: &'s Store,
+    seen: &'s [(CounterKey, u64)],
+    now: u64,
+) -> impl Iterator<Item = &'s (CounterKey, u64)> {
+    seen.iter().filter(move |(_, word)| !store.lives(owner_of(*word), now))
+}
+
 fn moment(now: u64) -> Moment {
-    Moment::alone(now, LONGEST + 64 * SECOND)
+    // Longer than any word is kept.
+    Moment::alone(now, LONGEST + 3600 * SECOND)
 }
 
 fn word(now: u64, owner: Owner, ticket: u32) -> u64 {
-    let until = ((now + LONGEST) >> 32) + 1;
-    let name = owner.number << 22 | owner.taken << 10 | ticket & 0x3FF;
-    until << 32 | u64::from(name)
+    let until = ((now + LONGEST) >> NAMES) + 1;
+    let owner = u64::from(owner.number) << COUNT_BITS | u64::from(owner.taken);
+    until << NAMES | owner << TICKET_BITS | u64::from(ticket) & ((1 << TICKET_BITS) - 1)
 }
 
 fn owner_of(word: u64) -> Owner {
-    Owner { number: (word >> 22) as u32 & (NUMBERS - 1), taken: (word >> 10) as u32 & (COUNTS - 1) }
+    let owner = word >> TICKET_BITS;
+    Owner { number: (owner >> COUNT_BITS) as u32 & (NUMBERS - 1), taken: owner as u32 & (COUNTS - 1) }
 }
 
 /// Nothing is in progress for longer than a day.
 const LONGEST: u64 = 86_400 * SECOND;
+const TICKET_BITS: u32 = 10;
+/// The bits of a word that name who holds it.
+const NAMES: u32 = 40;
 /// Free places that are counted for the field.
 const TOLD: u32 = 64;
 /// Tells leases of this process apart.

@@ -81,6 +81,10 @@ impl LocalCounters {
         self.keys
     }
 
+    pub(crate) fn stripes(&self) -> u32 {
+        self.overflow_shape.stripes()
+    }
+
     pub(crate) fn seed(&self) -> Seed {
         self.seed
     }
@@ -94,8 +98,10 @@ impl LocalCounters {
     }
 
     /// Makes room if it is scarce: removes those counters that are full of the next few.
-    fn sweep(&self, now: u64) {
-        if self.held.load(Relaxed) < self.keys - self.keys / 8 {
+    fn sweep(&self, moment: Moment) {
+        let Moment { now, modest, .. } = moment;
+        let room = if modest { self.keys.div_ceil(2) } else { self.keys };
+        if self.held.load(Relaxed) < room - room / 8 {
             return;
         }
         let mut names: Vec<u64> = {
@@ -111,9 +117,9 @@ impl LocalCounters {
         self.rota().extend(names);
     }
 
-    /// Takes one of the places, if there is one.
-    fn reserve(&self) -> bool {
-        let one_more = |held| (held < self.keys).then_some(held + 1);
+    /// Takes one of the first `most` places, if there is one.
+    fn reserve(&self, most: usize) -> bool {
+        let one_more = |held| (held < most).then_some(held + 1);
         self.held.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
 
@@ -138,14 +144,14 @@ impl Counters for LocalCounters {
         if let Some(tat) = self.counters.get(&name) {
             return charge(&tat, moment, decide);
         }
-        self.sweep(moment.now);
+        self.sweep(moment);
         // From here on the shard is locked.
         let vacant = match self.counters.entry(name) {
             Entry::Occupied(found) => return charge(found.get(), moment, decide),
             Entry::Vacant(vacant) => vacant,
         };
         let (value, first) = decide(self.overflow().read(key, moment))?;
-        if !self.reserve() {
+        if !self.reserve(if moment.modest { self.keys.div_ceil(2) } else { self.keys }) {
             if !moment.spills {
                 return decide(Some(moment.empty())).map(|(value, _)| (value, Place::Slot));
             }
@@ -161,6 +167,10 @@ impl Counters for LocalCounters {
             Some(tat) => Some(moment.bounded(tat.load(Relaxed))),
             None => self.overflow().read(key, moment),
         }
+    }
+
+    fn has(&self, key: &CounterKey) -> bool {
+        self.counters.contains_key(&key.fingerprint())
     }
 
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {

@@ -5,7 +5,9 @@
 //!    identifies a caller is stored.
 //! 3. The arithmetic is GCRA (ITU-T I.371, the virtual scheduling algorithm) by the crate `governor`
 //!    (`gcra`): one instant per counter, no drip process. In any span of time `s` a key is admitted at most
-//!    `burst + s / interval` cells, and the wait that a refusal reports is exact.
+//!    `burst + s / interval` cells, and the wait that a refusal reports is exact. Where charges are held and given back, the bound is that of what is
+//!    not given back, over any span that begins with a full counter; cells that time has repaid in it may then be spent at one instant,
+//!    so up to `2 * burst - 1`.
 //! 4. Several limits are one decision (`check`): all admit and all are charged, or none is charged.
 //! 5. Counters live in a store of fixed capacity (`counters`): a file mapped by every worker of the host (`shm`), or a
 //!    concurrent map in the memory of one process (`local`). A live counter is never evicted; a key that finds no slot is charged
@@ -18,31 +20,40 @@
 //! - "The host" is one kernel and one file. Containers share a quota if they share the directory. They must
 //!   then share the boot-time clock as well: a time namespace with another offset makes them disagree.
 //! - The directory must be local (tmpfs or disk, not NFS) and not swept while workers live: a worker that starts
-//!   after a sweep finds no file, makes one, and counts apart from those that started before.
+//!   after a sweep finds no file, makes one, and counts apart from those that started before. What sweeps by age leaves it while it is used.
+//! - A wall clock that is set back by more than an hour makes windows of the calendar begin anew.
 //! - Someone with the same user id can truncate the file under a worker, which is then killed by `SIGBUS`. So
 //!   can no one else: the directory and the file are checked to be the user's alone.
 
 pub mod address;
 pub mod bans;
+pub mod batches;
 pub mod check;
 mod counters;
+mod entries;
 pub mod fields;
 mod gcra;
 mod key;
 mod leases;
 pub mod local;
 pub mod quota;
+mod rates;
 pub mod remote;
+mod reservation;
 pub mod shm;
 pub mod spot;
 pub mod store;
+mod verdict;
 pub mod window;
 
-pub use check::{Costs, Entry, Kind, Limits, Reservation, Verdict};
+pub use check::Limits;
+pub use entries::{Costs, Entry, KeyText, Kind};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
+pub use reservation::Reservation;
 pub use spot::Now;
-pub use store::Store;
+pub use store::{Store, Stores};
+pub use verdict::Verdict;
 pub use window::{Almanac, Window};
 
 /// Nanoseconds in a second.

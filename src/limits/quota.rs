@@ -8,7 +8,8 @@
 //!    once, and then one cell each `period / count`. That interval is rounded *up* to whole nanoseconds, so rounding never admits more;
 //! 2. `fixed [<zone>]`: so many in each window of the calendar: `1000/day fixed Europe/Berlin` begins anew at each midnight there. Months and
 //!    years are then those of the calendar; several units make one window where they divide the next larger unit: `6 hours`, not `7 hours`;
-//! 3. `sliding`: so many in any period, by two counters of which the older one counts for the part of it that is still within the period;
+//! 3. `sliding`: about so many in any period, by two counters of which the older one counts for the part of it that is still within the period, as if it had
+//!    been spent evenly. Who spends all of it in its last instant and then as it comes back has `2 * count - 1` in one period, at worst;
 //! 4. instead of a period, `concurrent`: `20 concurrent` are in progress at once at most.
 //!
 //! What cannot be meant is refused, not guessed: zero, numbers over 2^32 - 1, anything after the end.
@@ -39,7 +40,7 @@ pub enum Rule {
     Rate,
     /// In windows of the calendar.
     Fixed(Span),
-    /// In the period that ends now, approximately and never too few.
+    /// In the period that ends now, approximately: less than twice as many.
     Sliding,
     /// While it lasts. It has no period.
     Concurrent,

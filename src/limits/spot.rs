@@ -3,18 +3,22 @@
 //! A rate has one counter for a key, whose arithmetic is in `gcra`; a window has one for each window, whose arithmetic
 //! is in `window`. What checks several limits together (`check`) need not know which is which.
 
+use std::hash::Hasher as _;
 use std::num::NonZeroU32;
+
+use siphasher::sip128::SipHasher24;
 
 use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::address::AddressKey;
-use super::counters::{Counters as _, Place};
+use super::counters::{Counters as _, OVER, Place};
 use super::gcra::{self, Outcome, instant};
-use super::key::{CounterKey, LimitKey, Places};
+use super::key::{self, CounterKey, LimitKey, Places};
 use super::leases;
 use super::quota::{Quota, Rule, Span};
-use super::store::Store;
+use super::reservation::Piece;
+use super::store::{Store, Stores};
 use super::window::{self, Almanac, Tally, Window};
 use super::{LONGEST, SECOND};
 
@@ -49,6 +53,19 @@ impl Key<'_> {
             Self::Address(address) => address.as_ref().map_or(&[], |address| address.as_bytes()),
         }
     }
+
+    /// Hashes the [`bytes`](Self::bytes), their length first.
+    #[inline(always)]
+    pub fn feed(&self, hasher: &mut SipHasher24) {
+        match self {
+            // As words, the same bytes cost half.
+            Self::Address(Some(AddressKey::V4(octets))) => {
+                hasher.write_u64(4_u64.to_le());
+                hasher.write_u32(u32::from_ne_bytes(*octets));
+            }
+            key => key::feed(hasher, key.bytes()),
+        }
+    }
 }
 
 /// The counters of one limit for one key.
@@ -72,7 +89,7 @@ pub(crate) fn find(
     now: Now,
 ) -> Result<Spot, ConfigError> {
     match quota.rule() {
-        Rule::Rate => Ok(Spot::Rate(limit.counter(key.bytes()))),
+        Rule::Rate => Ok(Spot::Rate(limit.counter_of(|hasher| key.feed(hasher)))),
         Rule::Concurrent => Ok(Spot::Concurrent(limit.places(key.bytes()))),
         Rule::Fixed(span) => {
             let window = window(quota, span, almanac, now)?;
@@ -104,7 +121,7 @@ pub(crate) fn window(
 
 fn tally(quota: &Quota, window: Window, now: Now) -> Tally {
     let left = window.end.saturating_mul(SECOND).saturating_sub(now.unix).clamp(1, LONGEST);
-    Tally { limit: quota.count(), left, period: quota.period() }
+    Tally::fixed(quota.count(), quota.period(), left)
 }
 
 impl Spot {
@@ -112,17 +129,17 @@ impl Spot {
     #[inline]
     pub fn charge(
         &self,
-        store: &Store,
+        stores: &Stores,
         quota: &Quota,
         cost: u32,
         now: HostTime,
     ) -> Result<Outcome, ConfigError> {
+        let Some(cells) = NonZeroU32::new(cost) else { return Ok(self.peek(stores, quota, cost, now)) };
         if let Self::Concurrent(places) = self {
-            return begin(store, places, quota, now);
+            return begin(&stores.places, places, quota, now);
         }
-        let Some(cells) = NonZeroU32::new(cost) else { return Ok(self.peek(store, quota, cost, now)) };
-        let counters = &store.counters();
-        Ok(match self {
+        let counters = &stores.counters.counters();
+        let outcome = match self {
             Self::Rate(key) => gcra::charge(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
                 bounded(quota, cost, window::charge_fixed(counters, key, *tally, cost, instant(now)))
@@ -132,13 +149,14 @@ impl Spot {
                 bounded(quota, cost, outcome)
             }
             Self::Concurrent(_) => Outcome::NOTHING,
-        })
+        };
+        Ok(self.blamed(stores, outcome))
     }
 
     /// What [`charge`](Self::charge) would say, charging nothing.
-    pub fn peek(&self, store: &Store, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
+    pub fn peek(&self, stores: &Stores, quota: &Quota, cost: u32, now: HostTime) -> Outcome {
         let cells = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
-        let counters = &store.counters();
+        let counters = &stores.counters.counters();
         let outcome = match self {
             Self::Rate(key) => gcra::peek(counters, key, quota, cells, now),
             Self::Fixed(key, tally) => {
@@ -148,37 +166,59 @@ impl Spot {
                 let outcome = window::peek_sliding(counters, [this, last], *tally, cost, instant(now));
                 bounded(quota, cost, outcome)
             }
-            Self::Concurrent(places) => progress(leases::free(store, places, quota.count(), now)),
+            Self::Concurrent(places) => progress(leases::free(&stores.places, places, quota.count(), now)),
         };
-        if cost == 0 { Outcome { admitted: true, wait: 0, ..outcome } } else { outcome }
+        if cost == 0 {
+            return Outcome { admitted: true, wait: 0, ..outcome };
+        }
+        self.blamed(stores, outcome)
     }
 
-    /// Gives back `cells` of what was charged here.
-    pub fn give_back(
-        &self,
-        store: &Store,
-        quota: &Quota,
-        cells: NonZeroU32,
-        now: HostTime,
-        place: Place,
-        paid: u64,
-    ) {
-        let counters = &store.counters();
+    /// A refusal, with whether the key has a counter of its own that says so.
+    fn blamed(&self, stores: &Stores, outcome: Outcome) -> Outcome {
+        if outcome.admitted || outcome.never {
+            return outcome;
+        }
+        let counters = stores.counters.counters();
+        let shared = match self {
+            Self::Rate(key) | Self::Fixed(key, _) => !counters.has(key),
+            Self::Sliding(keys, _) => !keys.iter().any(|key| counters.has(key)),
+            Self::Concurrent(_) => false,
+        };
+        Outcome { shared, ..outcome }
+    }
+
+    /// Gives back `cells` of a piece that was charged here, as far as they were added and time has not repaid them.
+    pub fn give_back(&self, stores: &Stores, quota: &Quota, piece: &mut Piece, cells: u32, now: HostTime) {
+        let back = piece.less(cells, self.unit(quota));
+        if back == 0 {
+            return;
+        }
+        let (counters, at) = (&stores.counters.counters(), instant(now));
         match self {
-            Self::Rate(key) => gcra::refund(counters, key, quota, cells, now, place, paid),
+            Self::Rate(key) => {
+                gcra::refund(counters, key, back, now, piece.place, piece.paid);
+                // What was owed for it is owed no more.
+                piece.paid = piece.paid.saturating_sub(back);
+            }
+            // An overflow counter may have been forgotten by then, and begun anew by others.
+            _ if piece.place == Place::Spill && at >= piece.paid => {}
             Self::Fixed(key, _) | Self::Sliding([key, _], _) => {
-                let back = |word| Some(window::give_back(word, cells.get()));
-                counters.adjust(key, instant(now), place, &back);
+                counters.adjust(key, at, piece.place, &|word| Some(window::give_back(word, back)));
             }
             // It is no number: it ends.
             Self::Concurrent(_) => {}
         }
     }
 
-    /// Forgets what was charged here.
-    pub fn clear(&self, store: &Store, now: HostTime) {
-        let (counters, at) = (store.counters(), instant(now));
-        let forget = |key: &CounterKey| counters.adjust(key, at, Place::Slot, &|_| Some(at));
+    /// Forgets what was charged here, also in the overflow counter that is shared with others.
+    pub fn clear(&self, stores: &Stores, now: HostTime) {
+        let (counters, at) = (stores.counters.counters(), instant(now));
+        let forget = |key: &CounterKey| {
+            for place in [Place::Slot, Place::Spill] {
+                counters.adjust(key, at, place, &|_| Some(OVER));
+            }
+        };
         match self {
             Self::Rate(key) | Self::Fixed(key, _) => forget(key),
             Self::Sliding(keys, _) => keys.iter().for_each(forget),
@@ -186,18 +226,39 @@ impl Spot {
         }
     }
 
-    /// Charges `cells` more, whether they are there or not.
-    pub fn overdraw(&self, store: &Store, quota: &Quota, cells: NonZeroU32, now: HostTime) {
-        let (counters, at) = (&store.counters(), instant(now));
-        match self {
+    /// Charges `cells` more, whether they are there or not; says what was added.
+    pub fn overdraw(&self, stores: &Stores, quota: &Quota, cells: u32, now: HostTime) -> Piece {
+        let counters = &stores.counters.counters();
+        let piece = match self {
             Self::Rate(key) => gcra::overdraw(counters, key, quota, cells, now),
-            Self::Fixed(key, tally) => {
-                window::overdraw(counters, key, *tally, tally.left, cells.get(), at);
+            Self::Fixed(key, tally) | Self::Sliding([key, _], tally) => {
+                window::overdraw(counters, key, *tally, cells, instant(now))
             }
-            Self::Sliding([key, _], tally) => {
-                window::overdraw(counters, key, *tally, tally.left + tally.period, cells.get(), at);
-            }
-            Self::Concurrent(_) => {}
+            Self::Concurrent(_) => Piece::NOTHING,
+        };
+        Piece { cells, ..piece }
+    }
+
+    /// What a counter is raised by for a cell: nanoseconds of a rate, one of a window.
+    pub fn unit(&self, quota: &Quota) -> u64 {
+        match self {
+            Self::Rate(_) => quota.interval(),
+            Self::Fixed(..) | Self::Sliding(..) => 1,
+            Self::Concurrent(_) => 0,
+        }
+    }
+
+    pub fn is_rate(&self) -> bool {
+        matches!(self, Self::Rate(_))
+    }
+
+    /// Whether it is the same counter.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rate(one), Self::Rate(other))
+            | (Self::Fixed(one, _), Self::Fixed(other, _))
+            | (Self::Sliding([one, _], _), Self::Sliding([other, _], _)) => one == other,
+            _ => false,
         }
     }
 }

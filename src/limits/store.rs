@@ -1,22 +1,39 @@
 //! Where counters are kept: shared by the host, or in one process.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::LATEST;
-use super::counters::{Counters, Moment, Place};
+use super::counters::{Counters, Moment, Place, Sighting};
 use super::key::{CounterKey, Seed};
 use super::local::LocalCounters;
 use super::shm::file::SharedTable;
 use super::shm::layout::LANES;
-use super::shm::presence::Owner;
+use super::shm::presence::{COUNT_BITS, COUNTS, NUMBERS, Owner};
 use super::shm::table::Table;
 
 /// A store of counters. Its capacity never changes.
 pub struct Store(Kind);
+
+/// The stores of a set of limits. What is in progress has one of its own, lest a flood of keys of other limits leave it no room.
+#[derive(Clone)]
+pub struct Stores {
+    /// Of rates and windows.
+    pub counters: Arc<Store>,
+    /// Of what is in progress.
+    pub places: Arc<Store>,
+}
+
+impl From<Arc<Store>> for Stores {
+    /// One for all.
+    fn from(store: Arc<Store>) -> Self {
+        Self { counters: store.clone(), places: store }
+    }
+}
 
 enum Kind {
     Shared(SharedTable),
@@ -68,18 +85,19 @@ impl Store {
     }
 
     /// Who this process is, among those that share the counters.
-    pub(crate) fn owner(&self) -> Result<Owner, ConfigError> {
+    pub(crate) fn owner(&self, now: u64) -> Result<Owner, ConfigError> {
         match &self.0 {
-            Kind::Shared(table) => table.presence().own(),
-            Kind::Local(_) => Ok(Owner { number: 0, taken: 0 }),
+            Kind::Shared(table) => table.presence().own(now),
+            Kind::Local(_) => Ok(this_process()),
         }
     }
 
     /// Whether a process that shares the counters lives.
-    pub(crate) fn lives(&self, owner: Owner) -> bool {
+    pub(crate) fn lives(&self, owner: Owner, now: u64) -> bool {
         match &self.0 {
-            Kind::Shared(table) => table.presence().lives(owner),
-            Kind::Local(_) => true,
+            Kind::Shared(table) => table.presence().lives(owner, now),
+            // What a parent has begun does not end in its forked child, which has a copy of the counters.
+            Kind::Local(_) => owner == this_process(),
         }
     }
 
@@ -87,6 +105,14 @@ impl Store {
     pub fn forget_parent(&self) {
         if let Kind::Shared(table) = &self.0 {
             table.presence().forget();
+        }
+    }
+
+    /// Into how many overflow counters the keys of a limit are dealt.
+    pub(crate) fn stripes(&self) -> u32 {
+        match &self.0 {
+            Kind::Shared(table) => table.shape().stripes(),
+            Kind::Local(counters) => counters.stripes(),
         }
     }
 
@@ -105,6 +131,12 @@ impl Store {
             Kind::Local(counters) => Held::Local(counters),
         }
     }
+}
+
+/// Of counters that no other process shares.
+fn this_process() -> Owner {
+    let pid = std::process::id();
+    Owner { number: pid >> COUNT_BITS & (NUMBERS - 1), taken: pid & (COUNTS - 1) }
 }
 
 /// The counters of either kind of store.
@@ -132,6 +164,29 @@ impl Counters for Held<'_> {
         match self {
             Self::Shared(table) => table.read(key, moment),
             Self::Local(counters) => counters.read(key, moment),
+        }
+    }
+
+    #[inline]
+    fn look(&self, key: &CounterKey, moment: Moment) -> (Option<u64>, Option<Sighting>) {
+        match self {
+            Self::Shared(table) => table.look(key, moment),
+            Self::Local(counters) => counters.look(key, moment),
+        }
+    }
+
+    #[inline]
+    fn replace(&self, seen: Sighting, next: u64) -> bool {
+        match self {
+            Self::Shared(table) => table.replace(seen, next),
+            Self::Local(counters) => counters.replace(seen, next),
+        }
+    }
+
+    fn has(&self, key: &CounterKey) -> bool {
+        match self {
+            Self::Shared(table) => table.has(key),
+            Self::Local(counters) => counters.has(key),
         }
     }
 

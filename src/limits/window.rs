@@ -8,16 +8,19 @@
 //!    workers whose clocks differ by a second still count in the same counters.
 //! 2. **Sliding**: two counters, this window's and the last one's. The last one counts for the part of it that the period still covers, rounded up: the
 //!    estimate assumes that its cells were spent evenly. Windows begin at multiples of the period since boot.
-//! 3. **Overflow**: a counter that is shared with other keys outlives its window for as long as it is charged. Too strict, never too lax.
+//! 3. **A clock that is set back** makes a window longer than it was when the counter was named, so a counter of the calendar is kept for
+//!    its period longer, an hour at most. Set back by more than that, what was spent is forgotten.
+//! 4. **Overflow**: a counter that is shared with other keys outlives its window for as long as it is charged. Too strict, never too lax.
 //!
 //! Where a window of the calendar begins is not decided here: that takes time zones ([`Almanac`]).
 
 use crate::error::ConfigError;
 
-use super::counters::{Counters, Moment};
+use super::counters::{Counters, Moment, OVER};
 use super::gcra::Outcome;
 use super::key::CounterKey;
 use super::quota::Span;
+use super::reservation::Piece;
 use super::{LONGEST, SECOND};
 
 /// A window of the calendar, in seconds since 1970.
@@ -55,17 +58,33 @@ pub(crate) struct Tally {
     pub left: u64,
     /// In nanoseconds. Of a window of the calendar, about.
     pub period: u64,
+    /// Nanoseconds that it counts after the window's end.
+    after: u64,
+    /// Nanoseconds that it is kept beyond that.
+    spare: u64,
 }
 
 impl Tally {
     /// Of the window that ends with the period that `now` is in, counted from boot; and the number of that window.
     pub fn sliding(limit: u32, period: u64, now: u64) -> (Self, u64) {
-        (Self { limit, left: period - now % period, period }, now / period)
+        // It counts through the next window as well.
+        (Self { limit, left: period - now % period, period, after: period, spare: 0 }, now / period)
+    }
+
+    /// Of a window of the calendar that ends in `left` nanoseconds, by a clock that may be set back meanwhile.
+    pub fn fixed(limit: u32, period: u64, left: u64) -> Self {
+        Self { limit, left, period, after: 0, spare: period.min(3600 * SECOND) }
+    }
+
+    /// When it does not count any more.
+    fn over(&self, now: u64) -> u64 {
+        now + self.left + self.after
     }
 
     fn moment(&self, now: u64) -> Moment {
         // Far enough that what a store shows when it gives up is no counter of ours.
-        Moment::new(now, self.period.saturating_mul(4).saturating_add(SLACK).min(LONGEST))
+        let fill = self.period.saturating_mul(4).saturating_add(SLACK).min(LONGEST);
+        Moment { spare: self.spare, ..Moment::new(now, fill) }
     }
 
     fn spent(&self, word: Option<u64>, now: u64) -> u32 {
@@ -78,9 +97,9 @@ impl Tally {
         }
     }
 
-    /// The word for `spent` cells, to be kept for `keep` nanoseconds, or as long as `old` was to be.
-    fn word(&self, spent: u32, now: u64, keep: u64, old: Option<u64>) -> u64 {
-        let until = (((now + keep) >> HALF) + 1).max(old.unwrap_or(0) >> HALF);
+    /// The word for `spent` cells, to be kept as long as it counts, or as long as `old` was to be.
+    fn word(&self, spent: u32, now: u64, old: Option<u64>) -> u64 {
+        let until = (((self.over(now) + self.spare) >> HALF) + 1).max(old.unwrap_or(0) >> HALF);
         until << HALF | u64::from(spent)
     }
 }
@@ -96,12 +115,12 @@ pub(crate) fn charge_fixed<C: Counters>(
     let decide = |word: Option<u64>| {
         let spent = tally.spent(word, now);
         match spent.checked_add(cost).filter(|&sum| sum <= tally.limit) {
-            Some(sum) => Ok((sum, tally.word(sum, now, tally.left, word))),
+            Some(sum) => Ok((sum, tally.word(sum, now, word))),
             None => Err(spent),
         }
     };
     match counters.measure_and_replace(key, tally.moment(now), &decide) {
-        Ok((spent, place)) => Outcome { place, ..fixed(tally, spent, true) },
+        Ok((spent, place)) => Outcome { place, paid: tally.over(now), ..fixed(tally, spent, true) },
         Err(spent) => Outcome { wait: tally.left, ..fixed(tally, spent, false) },
     }
 }
@@ -133,18 +152,19 @@ pub(crate) fn charge_sliding<C: Counters>(
     now: u64,
 ) -> Outcome {
     let [current, last] = keys;
-    let before = tally.spent(counters.read(last, tally.moment(now)), now);
+    let before = last_spent(counters, last, tally, now);
     let decide = |word: Option<u64>| {
         let spent = tally.spent(word, now);
         let sum = spent.checked_add(cost).ok_or(spent)?;
         if weighted(tally, before).saturating_add(u64::from(sum)) > u64::from(tally.limit) {
             return Err(spent);
         }
-        // It counts through the next window as well.
-        Ok((sum, tally.word(sum, now, tally.left + tally.period, word)))
+        Ok((sum, tally.word(sum, now, word)))
     };
     match counters.measure_and_replace(current, tally.moment(now), &decide) {
-        Ok((spent, place)) => Outcome { place, ..sliding(tally, spent, before, cost, true) },
+        Ok((spent, place)) => {
+            Outcome { place, paid: tally.over(now), ..sliding(tally, spent, before, cost, true) }
+        }
         Err(spent) => sliding(tally, spent, before, cost, false),
     }
 }
@@ -157,9 +177,17 @@ pub(crate) fn peek_sliding<C: Counters>(
     cost: u32,
     now: u64,
 ) -> Outcome {
-    let [spent, before] = keys.map(|key| tally.spent(counters.read(key, tally.moment(now)), now));
+    let [current, last] = keys;
+    let spent = tally.spent(counters.read(current, tally.moment(now)), now);
+    let before = last_spent(counters, last, tally, now);
     let sum = weighted(tally, before).saturating_add(u64::from(spent)).saturating_add(u64::from(cost));
     sliding(tally, spent, before, cost, sum <= u64::from(tally.limit))
+}
+
+/// The cells of the last window, of a counter of the key's own. What it has spent in overflow is where it began this window with.
+fn last_spent<C: Counters>(counters: &C, last: &CounterKey, tally: Tally, now: u64) -> u32 {
+    let moment = Moment { spills: false, ..tally.moment(now) };
+    tally.spent(counters.read(last, moment), now)
 }
 
 /// The cells of the last window that count still.
@@ -196,26 +224,31 @@ fn sliding_wait(tally: Tally, spent: u32, before: u32, cost: u32) -> u64 {
     .max(1)
 }
 
-/// Takes `cells` off a counter of a window. None if the window is forgotten.
-pub(crate) fn give_back(word: u64, cells: u32) -> u64 {
-    word - u64::from(cells.min(word as u32))
+/// Takes `cells` off a counter of a window, which ends if none is left.
+pub(crate) fn give_back(word: u64, cells: u64) -> u64 {
+    match u64::from(word as u32).saturating_sub(cells) {
+        0 => OVER,
+        left => word >> HALF << HALF | left,
+    }
 }
 
-/// Spends `cells`, whether they are there or not: up to twice the limit.
+/// Spends `cells`, whether they are there or not, up to twice the limit; says how many.
 pub(crate) fn overdraw<C: Counters>(
     counters: &C,
     key: &CounterKey,
     tally: Tally,
-    keep: u64,
     cells: u32,
     now: u64,
-) {
-    let decide = |word: Option<u64>| {
-        let spent = tally.spent(word, now).saturating_add(cells).min(tally.limit.saturating_mul(2));
-        Ok::<_, ()>(((), tally.word(spent, now, keep, word)))
+) -> Piece {
+    let raise = |word: Option<u64>| {
+        let seen = tally.spent(word, now);
+        let spent = seen.saturating_add(cells).min(tally.limit.saturating_mul(2));
+        if spent > seen { Ok((spent - seen, tally.word(spent, now, word))) } else { Err(()) }
     };
-    // It refuses nothing.
-    let _ = counters.measure_and_replace(key, tally.moment(now), &decide);
+    match counters.measure_and_replace(key, tally.moment(now), &raise) {
+        Ok((added, place)) => Piece { cells, added: added.into(), place, paid: tally.over(now) },
+        Err(()) => Piece::NOTHING,
+    }
 }
 
 const HALF: u32 = 32;

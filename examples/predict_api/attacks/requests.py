@@ -1,4 +1,4 @@
-"""Too much, misshapen, or with secrets where none belong: requests that a good token does not save."""
+"""Misshapen, or with secrets where none belong: requests that a good token does not save."""
 
 from __future__ import annotations
 
@@ -6,19 +6,9 @@ import secrets
 from urllib.parse import urlencode
 
 from examples.predict_api.attempts import Act, Attempt, Send
-from examples.predict_api.client import Answer, at_once, bearer
-from examples.predict_api.judges import exact, not_found
-from examples.predict_api.scene import JSON, TICKET, Scene
-
-
-def _over_quota(scene: Scene) -> list[Answer]:
-    token = scene.mint("u-eager")
-    return at_once(30, lambda: scene.predict(TICKET, token))
-
-
-def _guessing(scene: Scene) -> list[Answer]:
-    guesses = iter([scene.secret(f"guess {number}", secrets.token_urlsafe(9)) for number in range(12)])
-    return at_once(12, lambda: scene.login(scene.server.grace.email, next(guesses), scene.guesser))
+from examples.predict_api.client import Answer, bearer
+from examples.predict_api.judges import not_found
+from examples.predict_api.scene import JSON, Scene
 
 
 def _media_type(scene: Scene) -> Answer:
@@ -74,29 +64,6 @@ def _body(text: bytes) -> Send:
 
 
 LEVELS = 100_000
-
-HOW_OFTEN = Act(
-    "How often",
-    (
-        Attempt(
-            "30 at once, burst 20, 4 workers",
-            429,
-            "limit.exceeded",
-            "one quota for the host",
-            _over_quota,
-            exact(20, 200, 1.0),
-            show=True,
-        ),
-        Attempt(
-            "12 guesses of a password",
-            429,
-            "limit.exceeded",
-            "ten a minute and address",
-            _guessing,
-            exact(10, 401, 1 / 6, "heard"),
-        ),
-    ),
-)
 
 WITH_WHAT = Act(
     "With what",

@@ -1,4 +1,8 @@
-"""Counts the use of a credential that has a quota of its own, between who it is and whether they may."""
+"""Counts the use of a credential that has a quota of its own, between who it is and whether they may.
+
+It comes after the limits of the view, which charge that quota together with themselves: all or nothing. What they have
+charged is not charged here.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ class Meter(Guard):
     name = "require"
     # As the guard that it comes with.
     opens = True
+    comes_last = True
 
     def __init__(self, demand: require) -> None:
         self.demand = demand

@@ -7,8 +7,7 @@
 2. limits by anything that is known of the caller or the body, at ``QUOTA``: after who it is, before whether they may;
 3. the quota of its own that an API key may have, also at ``QUOTA``, wherever ``require`` admits it.
 
-A request that is refused by one of a phase is charged nothing by the others of that phase; the quota that an API key
-has of its own is charged apart.
+A request that is refused by one of a phase is charged nothing by the others of that phase.
 
 - **What** is counted: requests, or what they cost (``cost=``), or those that fail (``count=``). A cost that is known
   only
@@ -28,11 +27,15 @@ from .bans import Bans as Bans
 from .counters import Counting as Counting
 from .counters import Limits as Limits
 from .counters import application_limits as application_limits
+from .counters import application_penalty as application_penalty
 from .counters import quotas_of as quotas_of
+from .decorator import is_limited as is_limited
 from .decorator import limit as limit
 from .decorator import unlimited as unlimited
 from .networks import Networks as Networks
+from .penalties import Penalty as Penalty
 from .penalties import duration as duration
 from .reserving import Reservation as Reservation
+from .told import announce as announce
 from .told import refused as refused
 from .watching import Watch as Watch

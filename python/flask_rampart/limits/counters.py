@@ -9,21 +9,26 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import math
 import os
-import tempfile
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._native import BanBook, Clock, LimitSet, LimitStore, Quota, Verdict
+from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota, Verdict
 from ..config import Settings, nearest, shown
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
+from ..locks import Lock
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
+from .leased import LeasedSet
+from .penalties import Penalty
 from .remote import SCHEMES, Remote
+from .remote.address import without_lease
 from .told import refused
 
 if TYPE_CHECKING:
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
 
 Entry = tuple[str, Sequence[Quota], str]
 """A scope, its quotas, and what the key is: ``"address"`` or ``"text"``."""
+OWN_SCOPE = "api_key"
+"""The scope of the quotas that API keys have of their own."""
 
 
 class Settling(Protocol):
@@ -87,7 +94,16 @@ class Limits:
         self._testing = testing
         self._secret = secret
         self._server = server
+        if settings.limit_lease is not None and not self._is_elsewhere():
+            raise ConfigError(
+                "RAMPART_LIMIT_LEASE is for counters that hosts share: name a Redis in RAMPART_LIMIT_STORE, or leave "
+                "it out."
+            )
+        # What is opened is opened once: two stores in memory would each admit the quota.
+        self._lock = Lock(reentrant=True)
         self._store: LimitStore | None = None
+        self._ban_book: BanBook | None = None
+        self._tables: dict[str, LimitStore] = {}
         self._remote: Remote | None = None
         self._naming: LimitStore | None = None
         self._scopes: dict[tuple[limit, str], str] = {}
@@ -98,25 +114,46 @@ class Limits:
         #: Who is refused at once.
         self.bans = Bans(settings, self._book, lambda: self.remote)
         #: Of an API key: what names its line, and its own quota. Handed over at start-up.
-        self.terms: Callable[[str], tuple[str, str | None]] = lambda key_id: (key_id, None)
+        self.terms: Callable[[str], tuple[str, str | None]] = _no_terms
 
     @property
     def store(self) -> LimitStore:
         """This host's counters, opened when a first limit needs them."""
         if self._store is None:
-            self._store = self._open()
-            _stores.add(self)
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
         return self._store
+
+    def _apart(self, purpose: str) -> LimitStore:
+        """A table of its own, opened once: a flood of callers may fill the store."""
+        with self._lock:
+            if purpose not in self._tables:
+                self._tables[purpose] = self.table(purpose)
+                _stores.add(self)
+            return self._tables[purpose]
+
+    def forget_parent(self) -> None:
+        """To be called in a forked child."""
+        for table in list(self._tables.values()):
+            table.forget_parent()
 
     @property
     def remote(self) -> Remote | None:
         """The counters that all hosts share, if they do."""
         if self._remote is None and self._is_elsewhere():
-            server = self._settings.limit_store if self._server is None else self._server
-            self._remote = Remote(
-                server, prefix=f"{self._settings.store_prefix}:limits", timeout=self._settings.limit_store_timeout
-            )
+            with self._lock:
+                if self._remote is None:
+                    self._remote = self._connect()
         return self._remote
+
+    def _connect(self) -> Remote:
+        server, lease = self._server, self._settings.limit_lease
+        if server is None:
+            server, written = without_lease(self._settings.limit_store or "")
+            lease = lease if written is None else _lease(written)
+        prefix = f"{self._settings.store_prefix}:limits"
+        return Remote(server, prefix=prefix, timeout=self._settings.limit_store_timeout, lease=lease)
 
     def is_own(self) -> bool:
         """Whether counters are this process's alone, and others have theirs."""
@@ -134,37 +171,55 @@ class Limits:
             are declared there share, even one that is made anew in each request.
         """
         by = keys.shown(guard.by)
+        # What only reports takes nothing from what enforces.
+        mode = "" if guard.mode == "enforce" else f"{guard.mode}:"
         if guard.scope is not None:
-            return f"shared:{guard.scope}"
+            return f"{mode}shared:{guard.scope}"
         if not seated:
-            return f"place:{endpoint}:{by}:{nth}"
+            return f"{mode}place:{endpoint}:{by}:{nth}"
         key = (guard, endpoint)
-        if key not in self._scopes:
-            name = f"view:{endpoint}:{place}:{by}"
-            # Two guards alike on one view each count, so they need a name each.
-            number = 0
-            while f"{name}:{number}" in self._taken:
-                number += 1
-            self._taken.add(f"{name}:{number}")
-            self._scopes[key] = f"{name}:{number}"
-        return self._scopes[key]
+        with self._lock:
+            if key not in self._scopes:
+                name = f"{mode}view:{endpoint}:{place}:{by}"
+                # Two guards alike on one view each count, so they need a name each.
+                number = 0
+                while f"{name}:{number}" in self._taken:
+                    number += 1
+                self._taken.add(f"{name}:{number}")
+                self._scopes[key] = f"{name}:{number}"
+            return self._scopes[key]
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether there are API keys, which may have quotas of their own."""
+        return self.terms is not _no_terms
 
     def table(self, purpose: str) -> LimitStore:
         """A table of its own for *purpose*, of the same kind and size as the one for limits."""
         return self._open(purpose)
 
-    def meter(self, exchange: Exchange) -> Denied | None:
-        """Charges a request to the quota that its API key has of its own, if it has one."""
+    def own_quota(self, exchange: Exchange) -> tuple[str, str] | None:
+        """The line of the caller's API key and the quota that it has of its own; None if it has none, or if this
+        request was charged to it."""
         who = exchange.principal
-        if who is None or origin_of(who) != "api_key" or who.token_id is None:
+        if who is None or exchange.metered or origin_of(who) != "api_key" or who.token_id is None:
             return None
         line, quota = self.terms(who.token_id)
-        if quota is None:
+        return None if quota is None else (line, quota)
+
+    def meter(self, exchange: Exchange) -> Denied | None:
+        """Charges a request to the quota that its API key has of its own, if no limit of the view has."""
+        own = self.own_quota(exchange)
+        if own is None:
             return None
+        line, quota = own
         limit_set = self._of_quota(quota)
         verdict = limit_set.check((line,))
         exchange.limits += ((verdict, limit_set.policy),)
-        return None if verdict.admitted else refused(verdict)
+        if not verdict.admitted:
+            return refused(verdict)
+        exchange.metered = True
+        return None
 
     def set_of(self, entries: Sequence[Entry], on_error: Sequence[str] = ()) -> Counting:
         """Limits that are checked in one call.
@@ -186,27 +241,39 @@ class Limits:
         on_error = tuple(on_error or ("local",) * len(entries))
         if "local" in on_error:
             # Opened now, and not in an outage.
-            self.store  # noqa: B018
+            self._native(self.store, entries)
         local = functools.partial(self._local, tuple(entries))
-        return RemoteSet(remote, self._native(self._names(), entries), local, on_error)
+        naming = self._native(self._names(), entries)
+        shared = RemoteSet(remote, naming, local, on_error)
+        if remote.lease is None or naming.has_places:
+            return shared
+        return LeasedSet(remote, shared, LimitBatches(naming, self.store, remote.lease))
 
     def _local(self, entries: Sequence[Entry]) -> Counting:
         return self._native(self.store, entries)
 
     def _native(self, store: LimitStore, entries: Sequence[Entry]) -> LimitSet:
+        has_places = any(quota.rule == "concurrent" for _, quotas, _ in entries for quota in quotas)
+        places = self._apart("places") if has_places and store is self._store else None
+        prefix = self._settings.ipv6_prefix
         try:
-            return LimitSet(store, list(entries), ipv6_prefix=self._settings.ipv6_prefix, windows=calendar.window)
+            return LimitSet(store, list(entries), ipv6_prefix=prefix, windows=calendar.window, places=places)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
     def _book(self) -> BanBook:
-        seed = None if self.remote is None else self._seed()
-        return BanBook(self.store, ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+        with self._lock:
+            if self._ban_book is None:
+                seed = None if self.remote is None else self._seed()
+                self._ban_book = BanBook(self._apart("bans"), ipv6_prefix=self._settings.ipv6_prefix, seed=seed)
+            return self._ban_book
 
     def _names(self) -> LimitStore:
         """What names counters for other hosts too. Nothing is counted in it."""
         if self._naming is None:
-            self._naming = LimitStore.local(self._clock, keys=1, seed=self._seed())
+            with self._lock:
+                if self._naming is None:
+                    self._naming = LimitStore.local(self._clock, keys=1, seed=self._seed())
         return self._naming
 
     def _seed(self) -> bytes:
@@ -218,7 +285,10 @@ class Limits:
                 "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts."
             )
         key = secret.encode() if isinstance(secret, str) else secret
-        return hmac.digest(key, b"flask-rampart limits", "sha256")[:16]
+        # Apps may have a SECRET_KEY in common, and each counts for itself. Who gives them one RAMPART_LIMIT_SECRET has
+        # them count together.
+        name = "" if self._settings.limit_secret else f" of {_same_on_all_hosts(self._name)}"
+        return hmac.digest(key, f"flask-rampart limits{name}".encode(), "sha256")[:16]
 
     def _is_elsewhere(self) -> bool:
         url = self._settings.limit_store
@@ -232,7 +302,7 @@ class Limits:
         return self.set_of([(scope, quotas_of(quota), kind)])
 
     def _set_of_key(self, quota: str) -> Counting:
-        return self.set_of([("api_key", quotas_of(quota), "text")])
+        return self.set_of([(OWN_SCOPE, quotas_of(quota), "text")])
 
     def _open(self, purpose: str = "limits") -> LimitStore:
         url = self._settings.limit_store
@@ -254,10 +324,35 @@ class Limits:
 
 
 def application_limits(settings: Settings, limits: Limits) -> Counting | None:
-    """The application-wide limits, per address, that the edge asks before Flask."""
+    """The application-wide limits, per address, that the edge asks before Flask.
+
+    :raises ConfigError: if they cannot be meant.
+    """
     if settings.limits is None:
         return None
-    return limits.set_of([("application", quotas_of(settings.limits), "address")])
+    quotas = quotas_of(settings.limits)
+    for quota in quotas:
+        if quota.rule == "concurrent":
+            raise ConfigError(
+                f"RAMPART_LIMITS: {quota.text!r} is about what is in progress, which is counted above a view: "
+                f"@limit({quota.text!r}), or for all of them rampart.protect(app, limit({quota.text!r}))."
+            )
+    return limits.set_of([("application", quotas, "address")])
+
+
+def application_penalty(settings: Settings) -> Penalty | None:
+    """When refusals by the application-wide limits ban.
+
+    :raises ConfigError: if it cannot be meant.
+    """
+    if settings.limits_ban is None:
+        return None
+    if settings.limits is None:
+        raise ConfigError("RAMPART_LIMITS_BAN is for who exceeds RAMPART_LIMITS, which is not set.")
+    penalty = Penalty.read(settings.limits_ban)
+    if penalty.by == "key":
+        raise ConfigError("RAMPART_LIMITS_BAN: RAMPART_LIMITS counts addresses; ban by address or by network.")
+    return penalty
 
 
 def quotas_of(text: str) -> list[Quota]:
@@ -271,9 +366,32 @@ def quotas_of(text: str) -> list[Quota]:
         raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
 
 
+def _no_terms(key_id: str) -> tuple[str, str | None]:
+    return key_id, None
+
+
+def _lease(text: str) -> float:
+    """Seconds, as ``lease=`` says."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.1 <= seconds <= 60:
+        raise ConfigError(f"RAMPART_LIMIT_STORE: lease={text[:20]!r} is seconds, 0.1 to 60, such as lease=1.")
+    return seconds
+
+
+def _same_on_all_hosts(name: str) -> str:
+    """An app's name without its place; that of its file where it is run by it, as Flask names it too."""
+    imported = name.partition("\0")[0]
+    if imported == "__main__":
+        return Path(getattr(sys.modules["__main__"], "__file__", None) or imported).stem
+    return imported
+
+
 def _renew() -> None:
     for limits in list(_stores):
-        limits.store.forget_parent()
+        limits.forget_parent()
 
 
 _stores: weakref.WeakSet[Limits] = weakref.WeakSet()
@@ -282,10 +400,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def _private_directory() -> str:
-    """A directory of this user's own, the same for all workers. The native store checks owner and mode."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return str(Path(runtime) / "flask-rampart")
+    """A directory of this user's own, the same for all workers. The native store checks owner and mode.
+
+    No variable of the environment says where: a service's differs from that of a shell, whose commands would work on
+    another table.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - the native store refuses what is not ours there
-    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108 - as above
     return str(base / f"flask-rampart-{os.geteuid()}")

@@ -35,15 +35,16 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         ``"claim:<name>"``, ``"json:<name>"``, ``"form:<name>"``, a function without arguments that returns a text, or
         a tuple
         of these together. An empty key falls back to the address.
-    :param cost: cells that a request takes, at least 0; or a function without arguments that returns them.
+    :param cost: cells that a request takes, at least 1; or a function without arguments that returns them, at least 0.
     :param count: ``"all"``; ``"failures"``: answers below 400 are given back when they leave; or a function of the
         response that
         returns whether it counts, or what it has really cost. Meanwhile the cost is taken, so simultaneous requests
         cannot overrun.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
-    :param methods: the methods that are counted; all, if not given.
-    :param per_method: whether each method has counters of its own.
+    :param methods: the methods that are counted; all, if not given. ``GET`` counts ``HEAD`` too.
+    :param per_method: whether each method has counters of its own. ``HEAD`` counts as ``GET``, unless *methods* names
+        it.
     :param unless: networks (``"10.0.0.0/8"``) that are not limited, or a function without arguments that returns
         whether this request
         is not.
@@ -52,7 +53,7 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         ``"closed"`` refuses with 503.
     :param ban: such as ``"15 minutes after 3"``: who was refused so often is refused at once, at the edge, for so
         long; see
-        ``docs/bans.md``.
+        ``docs/bans.md``. If it does not say by what, by address where *by* has the address in it, else by key.
     :raises ConfigError: at import, if something here cannot be meant.
 
     The client receives 429 with ``Retry-After`` in whole seconds, rounded up, and ``RateLimit`` fields.
@@ -90,9 +91,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.quota = quota
         self.text = quota if isinstance(quota, str) else getattr(quota, "__qualname__", "function")
         self.quotas: list[Quota] = quotas_of(quota) if isinstance(quota, str) else []
-        self.by = by
-        self.cost = self._checked_cost(cost)
+        self.by = keys.plain(by)
         self.count = count
+        self.cost = self._checked_cost(cost)
         self.scope = scope
         self.methods = _checked_methods(methods)
         self.per_method = per_method
@@ -100,10 +101,12 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         self.mode = mode
         self.on_store_error = on_store_error
         self.ban = ban
-        self.penalty = None if ban is None else Penalty.read(ban)
+        self.penalty = None if ban is None else _penalty(ban, by)
         if self.penalty is not None and mode == "report":
             raise ConfigError("limit(mode='report', ban=...): what refuses nobody bans nobody. Leave one of them out.")
-        self.stage = Stage.ARRIVAL if keys.at_arrival(by) else Stage.QUOTA
+        self.stage = Stage.ARRIVAL if keys.at_arrival(self.by) else Stage.QUOTA
+        # A browser asks before each request of another origin: that is not the user's doing.
+        self.meets_preflights = self.methods is not None and "OPTIONS" in self.methods
 
     @property
     def __name__(self) -> str:
@@ -115,6 +118,17 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
     def __repr__(self) -> str:
         return f"limit({self.text!r}, by={keys.shown(self.by)!r})"
 
+    def counted_as(self, method: str) -> str | None:
+        """The method as which one is counted; None if it is not.
+
+        ``HEAD`` runs the view of ``GET``, so it counts as that, unless it is named itself.
+        """
+        if self.methods is not None and method in self.methods:
+            return method
+        if method == "HEAD":
+            method = "GET"
+        return method if self.methods is None or method in self.methods else None
+
     def _checked_cost(self, cost: Any) -> int | Callable[[], int]:
         if callable(cost):
             function: Callable[[], int] = cost
@@ -123,6 +137,8 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError(
                 f"limit(cost={cost!r}): a cost is a whole number of at least 0: less would refill the quota."
             )
+        if cost == 0 and not callable(self.count):
+            raise ConfigError("limit(cost=0) would limit nothing. A function may say that one request costs nothing.")
         for quota in self.quotas:
             if cost > quota.burst:
                 raise ConfigError(
@@ -138,8 +154,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
 class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
     """Takes a view out of the limits that were put on its blueprint or on the whole app by ``rampart.protect``.
 
-    Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before there is a view: see
-    ``RAMPART_LIMITS_EXEMPT_PATHS``.
+    On a method of a view class it is about that method, and on a view class about that class alone: what is derived
+    from it is limited. Limits above the view itself count still, and so does ``RAMPART_LIMITS``, which is asked before
+    there is a view: see ``RAMPART_LIMITS_EXEMPT_PATHS``.
 
     >>> @unlimited
     ... def health():
@@ -148,6 +165,7 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
 
     name = "unlimited"
     stage = Stage.ARRIVAL
+    only_opens = True
 
     def __new__(cls, target: Any = None) -> Any:
         guard = super().__new__(cls)
@@ -163,6 +181,18 @@ class unlimited(Guard):  # noqa: N801 - read as an adjective above a view
             return None
 
         return admit
+
+
+def is_limited(state: AppState) -> bool:
+    """Whether an app has any limits, of its views or of all."""
+    views = state.app.view_functions
+    return state.settings.limits is not None or any(
+        isinstance(guard, limit)
+        for rule in state.app.url_map.iter_rules()
+        if rule.endpoint in views
+        for method in rule.methods or ()
+        for guard, _ in state.guards_of(rule.endpoint, method)
+    )
 
 
 def _one_of(name: str, value: object, known: Sequence[str]) -> None:
@@ -183,6 +213,17 @@ def _checked_methods(methods: Any) -> frozenset[str] | None:
     if not words:
         raise ConfigError("limit(methods=()) would count nothing. Leave it out to count all.")
     return frozenset(words)
+
+
+def _penalty(ban: str, by: Any) -> Penalty:
+    parts = keys.parts(by)
+    if all(part == "global" for part in parts):
+        raise ConfigError(
+            "limit(by='global', ban=...) would ban whoever comes last, for what all others have spent. "
+            "Leave ban out, or count by address as well."
+        )
+    # Where others can spend what a key has, its own address would be banned for it.
+    return Penalty.read(ban, by="address" if "address" in parts else "key")
 
 
 def _exempt(unless: Any) -> Networks | Callable[[], bool] | None:

@@ -6,7 +6,9 @@ In order:
 2. a part that comes out empty falls back to the address, in a name space of its own, so that no key of a peer's making
    can pose as one; an address that cannot be read shares one key with all others of its kind;
 3. what a peer wrote (a field of JSON or of a form) is counted by what it means: case, width and white space at its
-   ends make no other key (``Ada@example.com`` and ``ada@EXAMPLE.com ``).
+   ends make no other key (``Ada@example.com`` and ``ada@EXAMPLE.com ``);
+4. what an issuer wrote (a claim) is counted to the letter: it says one tenant in one way;
+5. a body that cannot be read names nobody, so it counts by the address. Whoever reads it then refuses it.
 
 Keys are hashed with a secret of the store's before they are kept: no identifier stands in memory or in Redis.
 
@@ -15,11 +17,13 @@ It does not decide which address is the client's: that is ``REMOTE_ADDR``, after
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import request
+from werkzeug.exceptions import HTTPException
 
 from .._native import client_key
 from ..config import nearest
@@ -35,7 +39,6 @@ Reader = Callable[[Exchange], str]
 
 NAMES = ("address", "principal", "api_key", "global")
 FIELDS = ("claim", "json", "form")
-_LONGEST_FIELD = 1024
 
 
 def check(by: Any) -> None:
@@ -65,9 +68,22 @@ def parts(by: Any) -> tuple[Any, ...]:
     return (by,)
 
 
+def plain(by: Any) -> Any:
+    """The same *by*: one part alone is that part, several are a tuple."""
+    found = parts(by)
+    return found[0] if len(found) == 1 else found
+
+
 def at_arrival(by: Any) -> bool:
     """Whether the network alone says who it is."""
     return all(part in ("address", "global") for part in parts(by))
+
+
+def is_own(by: Any) -> bool:
+    """Whether a key says whose it is. All may count to ``"global"``, and a peer may write anybody's name into a field:
+    whoever asks is then not told what others have done.
+    """
+    return any(callable(part) or part.partition(":")[0] not in ("global", "json", "form") for part in parts(by))
 
 
 def shown(by: Any) -> str:
@@ -77,7 +93,13 @@ def shown(by: Any) -> str:
 
 
 def reader(by: Any, ipv6_prefix: int, limits: Limits) -> Reader:
-    """What reads the key from a request."""
+    """What reads the key from a request.
+
+    An address alone is read as it is: counters by address know all its spellings.
+    """
+    by = plain(by)
+    if by == "address":
+        return address
     readers = tuple(_reader(part, ipv6_prefix, limits) for part in parts(by))
     if len(readers) == 1:
         return readers[0]
@@ -96,13 +118,14 @@ def address(exchange: Exchange) -> str:
 
 
 def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
-    if by == "address":
-        return address
     if by == "global":
         return lambda exchange: "global"
 
     def fallback(exchange: Exchange) -> str:
         return f"address:{client_key(address(exchange), ipv6_prefix)}"
+
+    if by == "address":
+        return fallback
 
     if by == "principal":
         return lambda exchange: _principal(exchange) or fallback(exchange)
@@ -129,7 +152,7 @@ def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
     read = {"claim": _claim, "json": _json, "form": _form}[kind]
 
     def field(exchange: Exchange) -> str:
-        value = meant(read(exchange, name))
+        value = read(exchange, name)
         return f"{by}:{value}" if value else fallback(exchange)
 
     return field
@@ -150,36 +173,81 @@ def _principal(exchange: Exchange) -> str:
     return f"{space}:{len(issuer)}:{issuer}:{who.id}"
 
 
-def _claim(exchange: Exchange, name: str) -> Any:
+def _claim(exchange: Exchange, name: str) -> str:
     who = exchange.principal
     value: Any = None if who is None else who.claims
     for step in name.split("."):
         value = value.get(step) if isinstance(value, dict) else None
+    return "" if who is None else claimed(who.issuer, value)
+
+
+def claimed(issuer: str | None, value: Any) -> str:
+    """What an issuer says, as a key; empty if it names nobody."""
+    text = _text(value)
     # Two issuers may use one word for two tenants.
-    return None if value is None or who is None else f"{len(who.issuer or '')}:{who.issuer or ''}:{meant(value)}"
+    return f"{len(issuer or '')}:{issuer or ''}:{text}" if text.strip() else ""
 
 
-def _json(exchange: Exchange, name: str) -> Any:
+def _json(exchange: Exchange, name: str) -> str:
+    value: Any
     try:
         value = request.get_json(silent=True)
     except Denied:
-        return None  # whoever reads the body refuses it
+        return ""  # whoever reads the body refuses it
+    except HTTPException as error:
+        _unreadable(error)
+        return ""
     for step in name.split("."):
         value = value.get(step) if isinstance(value, dict) else None
-    return value
+    return meant(value)
 
 
-def _form(exchange: Exchange, name: str) -> Any:
-    return request.form.get(name)
+def _form(exchange: Exchange, name: str) -> str:
+    try:
+        return meant(request.form.get(name))
+    except HTTPException as error:
+        _unreadable(error)
+        return ""
 
 
 def meant(value: Any) -> str:
-    """What a peer wrote, as one key for all ways to write it; empty if it names nobody."""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return ""
-    # A number of many digits is cut like a text: Python refuses to write those of more than 4,300.
-    text = str(value) if isinstance(value, str) or abs(value) < 10**_DIGITS else ""
-    return unicodedata.normalize("NFKC", text[:_LONGEST_FIELD]).casefold().strip()
+    """What a peer wrote, as one key for all ways to write it; empty if it names nobody.
+
+    >>> meant(" ADA@example.com"), meant(["ada"])
+    ('ada@example.com', '')
+    """
+    # First, or white space would push what is meant over the edge of what is looked at.
+    text = _text(value).strip()
+    if len(text) <= _LONGEST_FIELD:
+        text = unicodedata.normalize("NFKC", text)
+    return text.casefold().strip()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # Python refuses to write numbers of more than 4,300 digits.
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_DIGITS
+    return str(value) if is_number else ""
+
+
+def _unreadable(error: HTTPException) -> None:
+    """Half of the body is gone: whoever reads it next is told what was wrong, and not that it is empty."""
+    request.__dict__["stream"] = _Unreadable(error)
+
+
+class _Unreadable(io.RawIOBase):
+    def __init__(self, error: HTTPException) -> None:
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> NoReturn:
+        raise self._error
 
 
 _DIGITS = 300
+#: Characters. Beyond it, a text counts as it is written, but for its case and its ends: no account is named so, and to
+#: put its marks in order takes time that grows with its square.
+_LONGEST_FIELD = 1024

@@ -14,7 +14,7 @@ from ..config import nearest
 from ..errors import ConfigError
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
-_LONGEST = 10 * 366 * 86400
+LONGEST = 10 * 366 * 86400
 _GROWN = 30 * 86400
 _WORDS = ("after", "in", "growing", "to", "by")
 _BY = ("address", "network", "key")
@@ -31,9 +31,10 @@ class Penalty(NamedTuple):
     by: str
 
     @classmethod
-    def read(cls, text: str) -> Penalty:
+    def read(cls, text: str, by: str = "address") -> Penalty:
         """Reads a penalty.
 
+        :param by: what is banned, if *text* does not say.
         :raises ConfigError: if it cannot be read; says what would be right.
 
         >>> Penalty.read("15 minutes after 3")
@@ -49,7 +50,7 @@ class Penalty(NamedTuple):
         longest = length
         if words.take("growing"):
             longest = words.duration() if words.take("to") else max(_GROWN, length)
-        by = words.one_of(_BY) if words.take("by") else "address"
+        by = words.one_of(_BY) if words.take("by") else by
         words.end()
         if longest < length:
             raise words.wrong("it cannot grow to less than it begins with")
@@ -105,7 +106,7 @@ class _Words:
         unit = _UNITS.get(word.removesuffix("s"))
         if unit is None:
             raise self.wrong(f"{word or 'nothing'!r} is not a unit of time.{nearest(word, tuple(_UNITS))}".rstrip("."))
-        if count * unit > _LONGEST:
+        if count * unit > LONGEST:
             raise self.wrong("ten years is the longest")
         return count * unit
 
@@ -120,4 +121,6 @@ class _Words:
     def end(self) -> None:
         if self._at < len(self._words):
             word = self._words[self._at]
+            if word in _WORDS:
+                raise self.wrong(f"{word!r} is left over where it stands: the order is {', '.join(_WORDS)}")
             raise self.wrong(f"{word!r} is left over.{nearest(word, _WORDS)}".rstrip("."))

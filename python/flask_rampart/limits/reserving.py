@@ -5,6 +5,7 @@
 gives the rest back, or charges more. A response that is streamed settles at its end, also when the client has gone.
 
 1. An estimate above what a quota can hold counts as all that it holds: the first request of a small quota is served.
+   One of 0 counts as 1: when all is spent, nothing begins.
 2. What is never settled stays charged as it was estimated: also when the worker dies in between.
 3. What turns out to cost more than was estimated is owed, up to as much again as the quota holds.
 4. What comes back late is worth what time has not repaid meanwhile.
@@ -12,11 +13,13 @@ gives the rest back, or charges more. A response that is streamed settles at its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import ConfigError
+from ..guards import raised
 from . import keys
+from .asking import whole
 from .counters import Limits
 from .told import refused
 
@@ -39,47 +42,42 @@ class Reservation:
         self.reserved = reserved
         #: What is known to be spent so far.
         self.spent = 0
+        self._most = reserved
         self._is_settled = False
 
     def settle(self, actual: int) -> None:
         """Makes the charge what it has really cost; the last word counts.
 
-        :raises ValueError: if *actual* is negative.
+        :raises ValueError: if *actual* is no whole number of at least 0.
         """
-        if isinstance(actual, bool) or not isinstance(actual, int) or actual < 0:
-            raise ValueError(f"what was spent is a whole number of at least 0, not {actual!r}")
+        self.spent = self._most = whole(actual, "what was spent")
         self._is_settled = True
-        self.spent = actual
-        self._charged.settle(actual)
+        self._charged.settle(self.spent)
 
     def refund(self) -> None:
         """Gives all of it back: nothing was spent."""
         self.settle(0)
 
     def add(self, cells: int) -> None:
-        """Notes that so much more was spent. It is settled at the end of the ``with`` block, or by :meth:`settle`."""
-        if isinstance(cells, bool) or not isinstance(cells, int) or cells < 0:
-            raise ValueError(f"what was spent is a whole number of at least 0, not {cells!r}")
-        self.spent += cells
-        if self.spent > self.reserved:
-            # Not only at the end: whoever streams for an hour shall not be ahead of the quota by an hour.
-            self.settle(self.spent)
-        self._is_settled = False
+        """Notes that so much more was spent. It is settled at the end of the ``with`` block, or by :meth:`settle`.
 
-    def stream(self, chunks: Iterable[T], cost: Callable[[T], int]) -> Iterator[T]:
-        """The same *chunks*, each charged *cost* cells as it passes; settled at the end, however it ends."""
-        iterator = iter(chunks)
-        try:
-            for chunk in iterator:
-                self.add(cost(chunk))
-                yield chunk
-        finally:
-            try:
-                close = getattr(iterator, "close", None)
-                if close is not None:
-                    close()
-            finally:
-                self.settle(self.spent)
+        :raises ValueError: if *cells* is no whole number of at least 0.
+        """
+        self.spent += whole(cells, "what was spent")
+        self._is_settled = False
+        if self.spent > self._most:
+            # Not only at the end: whoever streams for an hour shall not be ahead of the quota by an hour. An eighth of
+            # the estimate at a time, since with counters elsewhere each is a round trip.
+            self._most = self.spent + self.reserved // 8
+            self._charged.settle(self._most)
+
+    def stream(self, chunks: Iterable[T], cost: Callable[[T], int]) -> Stream[T]:
+        """The same *chunks*, each charged *cost* cells as it passes; settled at the end, however it ends.
+
+        Give it to the response as it is: the server closes it when the client goes. What is never begun (a ``HEAD``
+        request) has cost nothing.
+        """
+        return Stream(self, chunks, cost)
 
     def __enter__(self) -> Reservation:
         return self
@@ -92,26 +90,68 @@ class Reservation:
             self.settle(self.spent)
 
 
+class Stream(Generic[T]):
+    """Chunks that are charged as they pass. Made by :meth:`Reservation.stream`.
+
+    No generator: one that was never begun does nothing when it is closed.
+    """
+
+    def __init__(self, reservation: Reservation, chunks: Iterable[T], cost: Callable[[T], int]) -> None:
+        self._reservation = reservation
+        self._chunks = iter(chunks)
+        self._cost = cost
+        self._is_over = False
+
+    def __iter__(self) -> Stream[T]:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            chunk = next(self._chunks)
+            self._reservation.add(self._cost(chunk))
+        except BaseException:
+            self.close()
+            raise
+        return chunk
+
+    def close(self) -> None:
+        """Ends the chunks, and settles what has passed. Again harmless."""
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._reservation.settle(self._reservation.spent)
+
+    def __del__(self) -> None:
+        # A response that was replaced by another is not closed.
+        self.close()
+
+
 def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any, scope: str | None) -> Reservation:
     """Charges *cost*, or refuses.
 
     :raises Denied: ``limit.exceeded``.
     """
-    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
-        raise ValueError(f"rampart.reserve(cost={cost!r}): a cost is a whole number of at least 0")
+    cost = whole(cost, "rampart.reserve(cost=...)")
     if not isinstance(quota, str):
         raise ConfigError('Write rampart.reserve("10000/minute", cost=estimate).')
     limits: Limits = state.services[Limits]
     keys.check(by)
+    by = keys.plain(by)
     name = f"shared:{scope}" if scope else f"reserve:{exchange.route or ''}:{keys.shown(by)}"
     if "concurrent" in quota.lower():
         raise ConfigError("What is in progress is declared above a view: @limit('20 concurrent').")
     kind = "address" if by == "address" else "text"
     counting = limits.reserving(name, quota, kind)
+    cost = max(cost, 1)
     key = keys.reader(by, state.settings.ipv6_prefix, limits)(exchange)
     verdict, charged = counting.reserve((key,), cost, capped=True)
-    if "global" not in keys.parts(by):
+    if keys.is_own(by):
         exchange.limits += ((verdict, counting.policy),)
     if charged is None:
-        raise exchange.refuse(refused(verdict))
+        raise raised(exchange.refuse(refused(verdict)))
     return Reservation(charged, cost)

@@ -51,7 +51,7 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
         mut clock: u64,
         decide: &impl Fn(Option<u64>) -> Result<(T, u64), E>,
     ) -> Tried<Result<(T, Place), E>> {
-        let claim = match self.claim(key, moment.now, clock) {
+        let claim = match self.claim(key, moment, clock) {
             Offer::Taken(claim) => claim,
             Offer::Lost => return Tried::Again,
             Offer::None if moment.spills => return self.spill(key, moment, decide),
@@ -99,11 +99,12 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
     }
 
     /// Claims a free slot in the emptier of the two buckets, at a tie in the home bucket.
-    fn claim(&self, key: &CounterKey, now: u64, clock: u64) -> Offer {
+    fn claim(&self, key: &CounterKey, moment: Moment, clock: u64) -> Offer {
+        let (now, lanes) = (moment.now, if moment.modest { LANES / 2 } else { LANES });
         let [home, other] = self.shape.home(key);
-        let room = |bucket| (0..LANES).filter(|&lane| self.offer(bucket, lane, now, clock).is_some()).count();
+        let room = |bucket| (0..lanes).filter(|&lane| self.offer(bucket, lane, now, clock).is_some()).count();
         let order = if room(other) > room(home) { [other, home] } else { [home, other] };
-        let offers = order.into_iter().flat_map(|bucket| (0..LANES).map(move |lane| (bucket, lane)));
+        let offers = order.into_iter().flat_map(|bucket| (0..lanes).map(move |lane| (bucket, lane)));
         let mut answer = Offer::None;
         for (bucket, lane) in offers {
             let Some((slot, seen)) = self.offer(bucket, lane, now, clock) else { continue };

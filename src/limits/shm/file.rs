@@ -76,8 +76,8 @@ impl SharedTable {
             }
             if let Some(header) = read(&file).filter(|found| found.boot == wanted.boot) {
                 let map = Map::new(&file, header.shape).map_err(|error| place.failed("map", error))?;
-                let presence = Presence::new(directory, name);
-                return Ok(Self { map, header, path: place.path().into(), presence, _lock: file });
+                let path = place.path().into();
+                return Ok(Self { map, header, path, presence: Presence::new(place), _lock: file });
             }
             // Left unfinished, or of no use to us: without our lock it may become someone's to initialise.
             drop(file);

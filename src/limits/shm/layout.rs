@@ -73,6 +73,11 @@ impl Shape {
         self.buckets as usize * LANES
     }
 
+    /// So many overflow counters for each limit that 16 limits do not share them.
+    pub fn stripes(&self) -> u32 {
+        self.pairs / 16
+    }
+
     /// The two buckets of a key, home first.
     pub fn home(&self, key: &CounterKey) -> [u32; 2] {
         // The high half of the product is uniform below `buckets`, as the hash is below 2^32.

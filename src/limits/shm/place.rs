@@ -7,6 +7,7 @@
 //! What fails the check stops the start-up with the cure: nothing is repaired that someone else may have made.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -16,7 +17,7 @@ use crate::error::ConfigError;
 
 /// A directory that is ours alone, and a file name in it.
 pub(super) struct Place {
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
     name: String,
     path: PathBuf,
 }
@@ -37,8 +38,24 @@ impl Place {
             )));
         }
         let path = directory.join(name);
-        let directory = open_directory(directory)?;
+        let directory = Arc::new(open_directory(directory)?);
         Ok(Self { directory, name: name.into(), path })
+    }
+
+    /// Another file of the directory: this one's name and a `suffix`.
+    pub fn beside(&self, suffix: &str) -> Self {
+        let name = format!("{}{suffix}", self.name);
+        Self { directory: self.directory.clone(), path: self.path.with_file_name(&name), name }
+    }
+
+    /// Whether the directory was removed.
+    pub fn is_gone(&self) -> bool {
+        rustix::fs::fstat(&self.directory).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
+    /// The same in a directory that is made anew if need be.
+    pub fn anew(&self) -> Result<Self, ConfigError> {
+        Self::new(self.path.parent().unwrap_or(Path::new("/")), &self.name)
     }
 
     pub fn path(&self) -> &Path {
@@ -78,6 +95,12 @@ impl Place {
             }
         }
         Err(self.refused("keeps appearing and vanishing", "See which other program uses this directory"))
+    }
+
+    /// Opens the file to look at it, if it is there. The directory was found to be ours alone.
+    pub fn look(&self) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()).ok()
     }
 
     /// Whether the path still leads to this open file.

@@ -1,7 +1,7 @@
 //! The overflow counters: where a key is charged that finds no slot, because both its buckets are full of
 //! live counters.
 //!
-//! Each limit has 64 of them and its keys are dealt out among them, so they are over-strict: what one key spends, others of its stripe
+//! Each limit has 64 of them or more, a sixteenth of all, and its keys are dealt out among them, so they are over-strict: what one key spends, others of its stripe
 //! miss. Limits do not share, as far as there is room: a pair belongs to a limit and stripe for ever by its tag, which is
 //! set once and found by probing. When eight places in a row have other owners the first is used all the same,
 //! and two limits share it; the stricter then rules.
@@ -31,6 +31,7 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
                 Ok(decided) => decided,
                 Err(refused) => return Tried::Done(Err(refused)),
             };
+            let next = moment.shared(tat, next);
             match self.words.compare_exchange(at, tat, next) {
                 Err(other) => tat = other,
                 // Named now, so it may have been made before it could see this charge.

@@ -14,7 +14,7 @@
 //! refusal. A process that died in the middle of `claim` costs the next
 //! caller of that slot about 2 ms, once.
 
-use crate::limits::counters::{Counters, Moment, Place, is_over};
+use crate::limits::counters::{Counters, Moment, Place, Sighting, is_over};
 use crate::limits::key::{CounterKey, GENERATION};
 
 use super::layout::{CLAIMED, Shape, Slot, claim_is_stale};
@@ -33,6 +33,15 @@ pub(super) enum Tried<T> {
     Done(T),
     /// Another process was in the way, or was seen too late.
     Again,
+}
+
+/// What came of a swap.
+enum Swapped {
+    Yes,
+    /// This was there instead.
+    Other(u64),
+    /// The slot had been given to another key.
+    Gone,
 }
 
 /// What was found under a name.
@@ -65,17 +74,32 @@ impl<W: Words + ?Sized, const LANES: usize> Counters for Table<'_, W, LANES> {
     }
 
     fn read(&self, key: &CounterKey, moment: Moment) -> Option<u64> {
+        self.look(key, moment).0
+    }
+
+    #[inline]
+    fn look(&self, key: &CounterKey, moment: Moment) -> (Option<u64>, Option<Sighting>) {
         let mut clock = moment.now;
         for round in 0..self.patience {
             match self.find(key, clock) {
                 Sight::Live { slot, name, tat } if self.words.load(slot.name) == name => {
-                    return Some(moment.bounded(tat));
+                    let seen = (!moment.is_foreign(tat)).then_some(Sighting { slot, name, tat });
+                    return (Some(moment.bounded(tat)), seen);
                 }
-                Sight::Absent => return self.spilled(key, moment),
+                Sight::Absent => return (self.spilled(key, moment), None),
                 Sight::Live { .. } | Sight::Claimed => clock += self.words.pause(round),
             }
         }
-        None
+        (None, None)
+    }
+
+    #[inline]
+    fn replace(&self, Sighting { slot, name, tat }: Sighting, next: u64) -> bool {
+        self.words.load(slot.name) == name && matches!(self.swap(slot, name, tat, next), Swapped::Yes)
+    }
+
+    fn has(&self, key: &CounterKey) -> bool {
+        self.is_named(key)
     }
 
     fn adjust(&self, key: &CounterKey, now: u64, place: Place, change: &impl Fn(u64) -> Option<u64>) {
@@ -190,15 +214,23 @@ impl<'w, W: Words + ?Sized, const LANES: usize> Table<'w, W, LANES> {
                 Ok(decided) => decided,
                 Err(refused) => return Tried::Done(Err(refused)),
             };
-            match self.words.compare_exchange(slot.tat, tat, next) {
-                Err(other) => tat = other,
-                Ok(_) if self.words.load(slot.name) == name => {
-                    return Tried::Done(Ok((value, Place::Slot)));
-                }
-                Ok(_) => {
-                    let _ = self.words.compare_exchange(slot.tat, next, tat);
-                    return Tried::Again;
-                }
+            match self.swap(slot, name, tat, next) {
+                Swapped::Other(other) => tat = other,
+                Swapped::Yes => return Tried::Done(Ok((value, Place::Slot))),
+                Swapped::Gone => return Tried::Again,
+            }
+        }
+    }
+
+    /// Swaps the instant, and sees that the name is still there. A stranger's gets its instant back.
+    #[inline]
+    fn swap(&self, slot: Slot, name: u64, tat: u64, next: u64) -> Swapped {
+        match self.words.compare_exchange(slot.tat, tat, next) {
+            Err(other) => Swapped::Other(other),
+            Ok(_) if self.words.load(slot.name) == name => Swapped::Yes,
+            Ok(_) => {
+                let _ = self.words.compare_exchange(slot.tat, next, tat);
+                Swapped::Gone
             }
         }
     }

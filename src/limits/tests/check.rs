@@ -128,6 +128,28 @@ fn a_lost_race_gives_back_what_was_charged(make: Make) {
     assert_eq!(Bench::on(store, &["1000000/year"]).peek(&["a"]).remaining, 999_500);
 }
 
+fn few_rates_are_decided_as_any_limits_are(make: Make) {
+    // Few rates are checked apart, without allocating (`rates`); what is reserved never is.
+    let sets: [&[&str]; 3] =
+        [&["7/minute burst 5"], &["5/second; 20/minute burst 8", "100/hour burst 10"], &["3/minute"; 4]];
+    let mut dice = Dice(5);
+    for quotas in sets {
+        let (mut apart, mut alike) = (Bench::on(make(1000), quotas), Bench::on(make(1000), quotas));
+        let mut refusals = 0;
+        for _ in 0..2000 {
+            let keys = vec![["a", "b", "c"][dice.below(3) as usize]; quotas.len()];
+            let cost = NonZeroU32::new(1 + dice.below(12) as u32 / 4).unwrap();
+            let verdict = apart.limits.check(&keys, cost, HostTime(apart.now)).unwrap();
+            let (other, _) = alike.limits.reserve(&keys, cost, false, HostTime(alike.now)).unwrap();
+            assert_eq!(verdict, other, "{quotas:?}");
+            refusals += usize::from(!verdict.admitted);
+            apart.now += dice.below(SECOND * 6);
+            alike.now = apart.now;
+        }
+        assert!((100..1900).contains(&refusals), "{quotas:?}: {refusals}");
+    }
+}
+
 fn peek_charges_nothing_and_says_what_check_would(make: Make) {
     let bench = Bench::on(make(1000), &["3/minute"]);
     assert_eq!(bench.peek(&["a"]).remaining, 3);
@@ -433,6 +455,7 @@ on_either_store! {
     a_refused_request_is_charged_nothing_anywhere
     a_refusal_names_the_limit_with_the_longest_wait
     a_lost_race_gives_back_what_was_charged
+    few_rates_are_decided_as_any_limits_are
     peek_charges_nothing_and_says_what_check_would
     a_cost_is_charged_whole_or_not_at_all
     a_cost_above_the_burst_never_passes

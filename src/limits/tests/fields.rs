@@ -8,6 +8,13 @@ fn the_policy_says_burst_and_window() {
 }
 
 #[test]
+fn the_policy_of_what_is_in_progress_has_a_unit_and_no_window() {
+    let bench = Bench::on(local(1000), &["20 concurrent; 60/minute"]);
+    let policy = r#""20 concurrent";q=20;qu="concurrent-requests", "60/minute";q=60;w=60"#;
+    assert_eq!(bench.limits.policy(), policy);
+}
+
+#[test]
 fn the_window_is_whole_seconds_of_the_quota_as_written() {
     for (text, window) in
         [("7/minute", 60), ("100/second", 1), ("1000/second burst 1", 1), ("1/3 seconds burst 2", 6)]
@@ -36,9 +43,25 @@ fn two_limits_with_one_quota_have_two_names() {
     assert_eq!(bench.limits.policy(), r#""5/minute";q=5;w=60, "5/minute #2";q=5;w=60"#);
 }
 
+fn field(written: &str, remaining: u32, seconds: u64) -> String {
+    fields::state(written, remaining, seconds, str::to_owned)
+}
+
+#[test]
+fn numbers_and_names_of_every_length_are_written_whole() {
+    for name in [r#""""#.to_owned(), fields::string(&"x".repeat(122)), fields::string(&"y".repeat(1000))] {
+        for remaining in [0, 9, 10, 4_294_967_295] {
+            for seconds in [0, 1, 99, 100, u64::MAX] {
+                assert_eq!(field(&name, remaining, seconds), format!("{name};r={remaining};t={seconds}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_name_cannot_leave_its_string() {
-    assert_eq!(fields::state("a\"; evil=1, \\\r\nX: y é", 0, 1), r#""a\"; evil=1, \\??X: y ?";r=0;t=1"#);
+    let name = fields::string("a\"; evil=1, \\\r\nX: y é");
+    assert_eq!(field(&name, 0, 1), r#""a\"; evil=1, \\??X: y ?";r=0;t=1"#);
 }
 
 #[test]

@@ -2,12 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod address;
+mod bans;
+mod batches;
 mod check;
+mod extremes;
 mod fields;
 mod file;
+mod floods;
 mod leases;
 mod local;
+mod presence;
 mod quota;
+mod settling;
 mod window;
 
 use std::num::NonZeroU32;

@@ -2,19 +2,24 @@
 
 use super::*;
 use crate::error::ConfigError;
-use crate::limits::{Almanac, Span, Window};
+use crate::limits::{Almanac, Now, Span, Window};
 
-/// Days of 24 hours, whatever the span.
-struct Days;
+/// Days of 24 hours, minutes and seconds, whatever the zone.
+pub struct Days;
 
 impl Almanac for Days {
-    fn window(&self, _: &Span, unix: u64) -> Result<Window, ConfigError> {
-        let start = unix - unix % DAY;
-        Ok(Window { start, end: start + DAY, next_end: start + 2 * DAY })
+    fn window(&self, span: &Span, unix: u64) -> Result<Window, ConfigError> {
+        let length = match span.unit {
+            "second" => u64::from(span.every),
+            "minute" => 60,
+            _ => DAY,
+        };
+        let start = unix - unix % length;
+        Ok(Window { start, end: start + length, next_end: start + 2 * length })
     }
 }
 
-fn bench(store: Arc<Store>, quotas: &str) -> Bench {
+pub fn bench(store: Arc<Store>, quotas: &str) -> Bench {
     let entries = vec![entry("scope", quotas, Kind::Text)];
     let limits = Limits::new(store, entries, Prefix::default(), Some(Arc::new(Days))).unwrap();
     Bench { limits, now: 1_000 * DAY * SECOND + 5 }
@@ -175,6 +180,46 @@ fn eight_threads_admit_a_window_to_the_cell(make: Make) {
     }
 }
 
+fn a_wall_clock_that_is_set_back_a_minute_does_not_forget_a_day(make: Make) {
+    let bench = bench(make(100), "5/day fixed");
+    let at = |host: u64, unix: u64| Now { host: HostTime(host), unix };
+    let midnight = 1_001 * DAY * SECOND;
+    let check = |host, unix| bench.limits.check(&["a"], NonZeroU32::MIN, at(host, unix)).unwrap().admitted;
+    let host = 7_000 * SECOND;
+    let spent = (0..9).filter(|_| check(host, midnight - SECOND)).count();
+    assert_eq!(spent, 5);
+    // A second before midnight NTP sets it back by 60 seconds; ten seconds later it is 51 seconds before midnight.
+    let again = (0..9).filter(|_| check(host + 10 * SECOND, midnight - 51 * SECOND)).count();
+    assert_eq!(again, 0, "{spent} were admitted that day, and {again} more");
+}
+
+fn less_than_twice_as_many_pass_in_any_hour_of_a_sliding_window(make: Make) {
+    let mut bench = bench(make(100), "100/hour sliding");
+    let hour = 3600 * SECOND;
+    bench.now = 1_000 * hour - 1;
+    let mut in_one_hour = admitted(&bench, 300);
+    // All of it within an hour less a nanosecond.
+    for minute in 1..60 {
+        bench.now = 1_000 * hour + minute * 60 * SECOND;
+        in_one_hour += admitted(&bench, 300);
+    }
+    bench.now = 1_001 * hour - 2;
+    in_one_hour += admitted(&bench, 300);
+    // All at the last instant of a window, and then evenly: the estimate takes the former for evenly spent, too.
+    assert_eq!(in_one_hour, 199, "in one hour under 100/hour sliding");
+}
+
+fn what_was_given_back_wholly_takes_no_room_for_the_rest_of_the_day(make: Make) {
+    for quota in ["5/day fixed", "5/day sliding", "5/day"] {
+        let bench = bench(make(1000), quota);
+        for key in 0..100 {
+            let mut one = bench.reserve(&[&key.to_string()], 1).unwrap();
+            bench.settle(&mut one, 0);
+        }
+        assert_eq!(bench.limits.store().used(HostTime(bench.now)), 0);
+    }
+}
+
 #[test]
 fn an_almanac_that_is_wrong_is_not_believed() {
     struct Wrong(Window);
@@ -192,7 +237,7 @@ fn an_almanac_that_is_wrong_is_not_believed() {
     }
 }
 
-const DAY: u64 = 86_400;
+pub const DAY: u64 = 86_400;
 
 macro_rules! on_either_store {
     ($($promise:ident)*) => {
@@ -217,4 +262,7 @@ on_either_store! {
     a_sliding_window_agrees_with_a_plain_count_of_two_windows
     without_room_windows_are_stricter_and_never_laxer
     eight_threads_admit_a_window_to_the_cell
+    a_wall_clock_that_is_set_back_a_minute_does_not_forget_a_day
+    less_than_twice_as_many_pass_in_any_hour_of_a_sliding_window
+    what_was_given_back_wholly_takes_no_room_for_the_rest_of_the_day
 }

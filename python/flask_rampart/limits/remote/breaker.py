@@ -1,8 +1,6 @@
-"""A circuit breaker: after three failures in a row nobody waits any more, but one who tries now and then.
+"""A circuit breaker: after three failures in a row nobody waits any more.
 
-Without a thread of its own: a request is the one who tries, at most one at a time in a process, 0.25 s after the
-failure, then 0.5 s, then
-each second. So what is back is used again within little more than a second.
+It knows when to try again, 0.25 s after it opened, then 0.5 s, then each second. Who tries is no request.
 """
 
 from __future__ import annotations
@@ -24,44 +22,51 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = Lock()
+        # Reentrant: the collector may run in here, and what it collects may ask too.
+        self._lock = Lock(reentrant=True)
         self._failures = 0
+        self._tries = 0
         self._until = 0.0
-        self._is_trying = False
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody asks but who tries."""
+        """Whether no request asks."""
         return self._failures >= _FAILURES
 
-    def admits(self) -> bool:
-        """Whether the caller may ask; who may must say :meth:`worked` or :meth:`failed`."""
-        if self._failures < _FAILURES:
-            return True
+    @property
+    def left(self) -> float:
+        """Seconds until it is to be tried again."""
+        return max(self._until - self._clock(), 0.0)
+
+    def failed(self) -> bool:
+        """Notes that a request had no answer; says whether this was the one that opens it.
+
+        What was asked before it opened, and fails after, says nothing new.
+        """
         with self._lock:
-            if self._is_trying or self._clock() < self._until:
+            if self.is_open:
                 return False
-            self._is_trying = True
+            self._failures += 1
+            if not self.is_open:
+                return False
+            self._tries = 0
+            self._wait()
             return True
+
+    def is_still_away(self) -> None:
+        """Notes that it was tried again in vain."""
+        with self._lock:
+            self._tries += 1
+            self._wait()
 
     def worked(self) -> bool:
         """Notes an answer; says whether it was the first after an outage."""
         if not self._failures:
             return False
         with self._lock:
-            was_open = self._failures >= _FAILURES
-            self._failures, self._is_trying = 0, False
+            was_open = self.is_open
+            self._failures = 0
         return was_open
 
-    def failed(self) -> bool:
-        """Notes that there was no answer; says whether this was the one that opens it."""
-        with self._lock:
-            self._failures += 1
-            self._is_trying = False
-            pause = _PAUSES[min(max(self._failures - _FAILURES, 0), len(_PAUSES) - 1)]
-            self._until = self._clock() + pause
-            return self._failures == _FAILURES
-
-    def renew(self) -> None:
-        """In a child of a fork: whoever tried is the parent's."""
-        self._is_trying = False
+    def _wait(self) -> None:
+        self._until = self._clock() + _PAUSES[min(self._tries, len(_PAUSES) - 1)]

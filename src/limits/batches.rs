@@ -1,0 +1,461 @@
+//! Spends cells that this host has taken from a store elsewhere in advance, so that most checks ask nobody.
+//!
+//! 1. A **batch** is cells of one counter that are charged there already. Whoever is admitted on their account was counted before: hosts need not agree.
+//! 2. A batch lives for a **lease** from before it was asked for. What is left of it then is worth nothing, so in any span of time `s` no more
+//!    is admitted than is charged in `s + lease`: for a rate `burst + (s + lease) / interval`, however many hosts there are. A batch of a window of the
+//!    calendar also ends with it.
+//! 3. **How many** are asked for: what the last batch held, twice as many if it was used up in less than a quarter of a lease, no more than are needed
+//!    if it is long ago. The store gives what is needed, and of what is left beyond that a quarter at most.
+//! 4. **All or nothing**: what is held is spent first, and put back if the store does not give the rest.
+//! 5. **A refusal** is remembered until it can change, a lease at most: whoever is over a limit costs no question either. While more is asked for than
+//!    there is, a host asks once in a sixteenth of a lease, and refuses in between: what replenishes meanwhile is there when it asks.
+//! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back.
+//!
+//! Each is a word of this host's table, seen by all workers: the upper 40 bits until when it holds, in units of 2^24 ns (17 ms) and rounded
+//! down, the lower 24 how many. Where there is no room for one, the store elsewhere is asked each time.
+//!
+//! It asks nobody itself, and knows no network: `Wanting` says what to ask, and is told.
+//!
+//! # Deployment caveat
+//! What a host holds when it dies is lost to all until time repays it: a batch at most. Clocks of hosts need not agree, but for windows of
+//! the calendar.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::error::ConfigError;
+use crate::time::HostTime;
+
+use super::check::Limits;
+use super::counters::{Counters as _, Moment, OVER, Place};
+use super::entries::Costs;
+use super::entries::KeyText;
+use super::gcra::{Outcome, instant};
+use super::key::{CounterKey, LimitKey};
+use super::quota::{Quota, Rule};
+use super::remote::{Answer, Question, Told};
+use super::spot::Now;
+use super::store::Store;
+use super::verdict::Verdict;
+use super::{LONGEST, SECOND};
+
+/// What this host holds of counters elsewhere.
+pub struct Batches {
+    store: Arc<Store>,
+    lease: u64,
+    held: LimitKey,
+    sizes: LimitKey,
+    told: LimitKey,
+    gates: LimitKey,
+    until: LimitKey,
+}
+
+/// What came of trying to spend.
+pub enum Spent {
+    /// It was decided here.
+    Told(Verdict),
+    /// The store elsewhere has to be asked.
+    Wanting(Wanting),
+}
+
+/// What the store elsewhere has to be asked, since this host does not hold it. Dropped, it puts back what was spent of the rest.
+pub struct Wanting {
+    batches: Arc<Batches>,
+    now: Now,
+    questions: Vec<Question>,
+    outcomes: Vec<Option<Outcome>>,
+    wants: Vec<Want>,
+    taken: Vec<Taken>,
+}
+
+/// How many cells are asked for.
+#[derive(Clone, Copy)]
+struct Want {
+    cells: u32,
+    /// Whether there were less than that, the last time.
+    scarce: bool,
+}
+
+/// Cells that were spent of what was held.
+struct Taken {
+    counter: CounterKey,
+    cells: u32,
+    /// When the batch that they were of ends.
+    end: u64,
+}
+
+/// Cells that were given, as far as this host holds them.
+#[derive(Debug)]
+pub struct Batch {
+    /// The counter elsewhere.
+    pub name: u128,
+    /// How it counts.
+    pub rule: Told,
+    /// By which it is given back.
+    pub mark: u64,
+    /// Cells for which there was no room here: to be given back at once.
+    pub loose: u32,
+    counter: CounterKey,
+    until: u64,
+    due: u64,
+}
+
+impl Batches {
+    /// Holds batches in `store` for `lease` nanoseconds.
+    pub fn new(store: Arc<Store>, lease: u64) -> Result<Self, ConfigError> {
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
+            return Err(ConfigError::new("a lease is between 0.1 and 60 seconds"));
+        }
+        let key = |purpose| LimitKey::of(store.seed(), purpose);
+        let (held, sizes, told) = (key("batch"), key("batch size"), key("told"));
+        let (gates, until) = (key("refused"), key("refused until"));
+        Ok(Self { store, lease, held, sizes, told, gates, until })
+    }
+
+    /// Spends what it costs under every limit, if all of it is here; says a refusal that is remembered; or says what to ask.
+    pub fn spend<K: KeyText>(
+        self: &Arc<Self>,
+        limits: &Limits,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+    ) -> Result<Spent, ConfigError> {
+        let questions = limits.questions(keys, costs, now)?;
+        let at = instant(now.host);
+        let mut wanting = Wanting {
+            batches: self.clone(),
+            now,
+            outcomes: Vec::with_capacity(questions.len()),
+            wants: vec![Want { cells: 0, scarce: false }; questions.len()],
+            taken: Vec::with_capacity(questions.len()),
+            questions,
+        };
+        let mut is_refused = false;
+        let mut is_lacking = false;
+        for (position, question) in wanting.questions.iter().enumerate() {
+            let Some((_, quota)) = limits.limit(position) else { continue };
+            let mine = self.counter(&self.held, question);
+            if let Some((rest, end)) = self.take(&mine, question.cost, at) {
+                wanting.taken.push(Taken { counter: mine, cells: question.cost, end });
+                wanting.outcomes.push(Some(self.outcome(question, quota, rest, now)));
+            } else if let Some(wait) = self.refused(question, at) {
+                is_refused = true;
+                let known = self.outcome(question, quota, 0, now);
+                wanting.outcomes.push(Some(Outcome { admitted: false, wait, ..known }));
+            } else {
+                is_lacking = true;
+                wanting.outcomes.push(None);
+                if let Some(want) = wanting.wants.get_mut(position) {
+                    *want = self.want(question, at);
+                }
+            }
+        }
+        if is_refused {
+            let outcomes: Vec<Outcome> =
+                wanting.outcomes.iter().map(|known| known.unwrap_or(PASSES)).collect();
+            return Ok(Spent::Told(limits.said(&outcomes)));
+        }
+        if is_lacking {
+            return Ok(Spent::Wanting(wanting));
+        }
+        let outcomes: Vec<Outcome> = wanting.outcomes.iter().flatten().copied().collect();
+        wanting.taken.clear();
+        Ok(Spent::Told(limits.said(&outcomes)))
+    }
+
+    /// Takes what is left of a batch, so that it can be given back: how many cells. Nothing, if it is not its lease any more.
+    pub fn take_out(&self, batch: &Batch, now: HostTime) -> u32 {
+        let at = instant(now);
+        let taken = Cell::new(0);
+        self.store.counters().adjust(&batch.counter, at, Place::Slot, &|word| {
+            taken.set(0);
+            // Another's batch may have come to it, which ends no later; one that ends later has replaced it.
+            let held =
+                cells(Some(word), at).filter(|&held| held > 0 && word >> BITS <= batch.until >> BITS)?;
+            taken.set(held);
+            Some(word & !MOST)
+        });
+        taken.get()
+    }
+
+    /// Forgets what is known of these keys: what they hold, and that they were refused.
+    pub fn clear<K: KeyText>(&self, limits: &Limits, keys: &[K], now: Now) -> Result<(), ConfigError> {
+        let at = instant(now.host);
+        for question in limits.questions(keys, Costs::Same(0), now)? {
+            for key in [&self.held, &self.sizes, &self.told, &self.gates, &self.until] {
+                let counter = self.counter(key, &question);
+                self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(OVER));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `cost` cells of what is held; says how many are left, and when they end. A cost of 0 is always there.
+    fn take(&self, counter: &CounterKey, cost: u32, at: u64) -> Option<(u32, u64)> {
+        if cost == 0 {
+            return Some((cells(self.store.counters().read(counter, moment(at)), at).unwrap_or(0), 0));
+        }
+        let spend = |word: Option<u64>| match (word, cells(word, at)) {
+            (Some(word), Some(held)) if held >= cost => {
+                Ok(((held - cost, word & !MOST), word - u64::from(cost)))
+            }
+            _ => Err(()),
+        };
+        self.store.counters().measure_and_replace(counter, moment(at), &spend).ok().map(|(rest, _)| rest)
+    }
+
+    /// Puts back what was taken, if its batch is still the one that is held: it shall not live longer in another.
+    fn put_back(&self, taken: &Taken, at: u64) {
+        self.store.counters().adjust(&taken.counter, at, Place::Slot, &|word| {
+            let held = cells(Some(word), at).filter(|_| word & !MOST == taken.end)?;
+            Some(taken.end | u64::from(held.saturating_add(taken.cells).min(MOST as u32)))
+        });
+    }
+
+    /// Adds to what is held; says how many cells there was no room for. It ends when the older of both does.
+    ///
+    /// What is about to end is not worth ending the new one with it, nor may it live longer: it is let go, and of a window counts as having found no
+    /// room. Of a rate, time repays it.
+    fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> u32 {
+        let given = given.min(MOST as u32);
+        let fresh = (until & !MOST) | u64::from(given);
+        let is_rate = matches!(question.rule, Told::Rate { .. });
+        let add = |word: Option<u64>| -> Result<(u32, u64), ()> {
+            if word.is_some_and(is_given_up(at)) {
+                return Err(());
+            }
+            match (word, cells(word, at)) {
+                (Some(word), Some(held)) if held > 0 && (word & !MOST) > at + self.lease / 2 => {
+                    let sum = held.saturating_add(given).min(MOST as u32);
+                    let end = (word & !MOST).min(until & !MOST);
+                    Ok((held.saturating_add(given) - sum, end | u64::from(sum)))
+                }
+                (_, Some(held)) if !is_rate => Ok((held, fresh)),
+                _ => Ok((0, fresh)),
+            }
+        };
+        let counter = self.counter(&self.held, question);
+        match self.store.counters().measure_and_replace(&counter, moment(at), &add) {
+            Ok((loose, _)) => loose,
+            Err(()) => given,
+        }
+    }
+
+    /// Nanoseconds for which it is known that this cost is refused.
+    fn refused(&self, question: &Question, at: u64) -> Option<u64> {
+        let counters = self.store.counters();
+        let gate = counters.read(&self.counter(&self.gates, question), moment(at));
+        let least = cells(gate, at).filter(|&least| question.cost >= least)?;
+        let opens = gate.map_or(at, |gate| gate & !MOST);
+        // A gate without its other word, for which there was no room, is no ground to refuse.
+        let until =
+            counters.read(&self.counter(&self.until, question), moment(at)).filter(|&until| until > at)?;
+        (least > 0).then(|| until.max(opens) - at)
+    }
+
+    /// How many cells to ask for.
+    fn want(&self, question: &Question, at: u64) -> Want {
+        let size = self.store.counters().read(&self.counter(&self.sizes, question), moment(at));
+        let Some(last) = cells(size, at) else { return Want { cells: question.cost, scarce: false } };
+        let since = (at + 2 * self.lease).saturating_sub(size.unwrap_or(0) & !MOST);
+        let (last, scarce) = (last & !SCARCE, last & SCARCE != 0);
+        let next = if since < self.lease / 4 { last.saturating_mul(2) } else { last };
+        Want { cells: next.min(SCARCE - 1).max(question.cost), scarce }
+    }
+
+    fn note_size(&self, question: &Question, size: u32, scarce: bool, at: u64) {
+        let size = size.min(SCARCE - 1) | if scarce { SCARCE } else { 0 };
+        let word = ((at + 2 * self.lease) & !MOST) | u64::from(size);
+        self.write(&self.counter(&self.sizes, question), word, at);
+    }
+
+    /// Remembers what the store has said of a counter.
+    fn note(&self, question: &Question, answer: &Answer, at: u64) {
+        let counter = self.counter(&self.told, question);
+        let word = match question.rule {
+            Told::Rate { .. } => at + (answer.reset.saturating_mul(1000)).min(LONGEST / 4),
+            _ => ((at + 4 * self.lease) & !MOST) | u64::from(answer.remaining).min(MOST),
+        };
+        self.write(&counter, word, at);
+    }
+
+    fn refuse(&self, question: &Question, answer: &Answer, want: Want, at: u64) {
+        let Some(wait) = answer.wait.map(|micros| micros.saturating_mul(1000).min(LONGEST / 4)) else {
+            // What never passes is said to whoever asks so much.
+            return;
+        };
+        self.note_size(question, want.cells / 2, true, at);
+        self.shut(question, wait, question.cost, at);
+    }
+
+    /// Refuses what costs so much or more for `wait` nanoseconds, a lease at most and a pause at least.
+    fn shut(&self, question: &Question, wait: u64, least: u32, at: u64) {
+        let opens = (at + wait.clamp(self.pause(question), self.lease)) & !MOST;
+        // First the word that the other one needs.
+        self.write(&self.counter(&self.until, question), at + wait, at);
+        let least = u64::from(least.max(1)).min(MOST);
+        self.write(&self.counter(&self.gates, question), opens | least, at);
+    }
+
+    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile.
+    fn pause(&self, question: &Question) -> u64 {
+        let pause = (self.lease / 16).max(2 * (MOST + 1));
+        match question.rule {
+            Told::Rate { interval, burst } => {
+                let fill = interval.saturating_mul(u64::from(burst)).saturating_mul(1000) / 16;
+                pause.min(fill / 4)
+            }
+            _ => pause,
+        }
+    }
+
+    fn write(&self, counter: &CounterKey, word: u64, at: u64) {
+        let set = |old: Option<u64>| if old.is_some_and(is_given_up(at)) { Err(()) } else { Ok(((), word)) };
+        // Without room it is not remembered.
+        let _ = self.store.counters().measure_and_replace(counter, moment(at), &set);
+    }
+
+    /// What a limit says, as far as this host knows.
+    fn outcome(&self, question: &Question, quota: &Quota, held: u32, now: Now) -> Outcome {
+        let at = instant(now.host);
+        let word = self.store.counters().read(&self.counter(&self.told, question), moment(at));
+        let (left, reset) = match (quota.rule(), word) {
+            (Rule::Rate, word) => {
+                let reset = word.filter(|&tat| tat > at && !is_given_up(at)(tat)).map_or(0, |tat| tat - at);
+                ((quota.fill().saturating_sub(reset) / quota.interval().max(1)) as u32, reset)
+            }
+            (_, word) => {
+                let reset = match question.rule {
+                    Told::Fixed { window, .. } => window.end.saturating_mul(SECOND).saturating_sub(now.unix),
+                    _ => quota.period(),
+                };
+                (cells(word, at).unwrap_or(0), reset)
+            }
+        };
+        let remaining = left.saturating_add(held).min(quota.burst());
+        Outcome { remaining, reset, ..PASSES }
+    }
+
+    /// The word of one kind for a counter elsewhere; of a window, one for each.
+    fn counter(&self, key: &LimitKey, question: &Question) -> CounterKey {
+        let name = question.name.to_le_bytes();
+        match question.rule {
+            Told::Fixed { window, .. } => key.counter_at(&name, window.start),
+            _ => key.counter(&name),
+        }
+    }
+}
+
+impl Wanting {
+    /// What to ask: each question, and how many cells are wanted, at least its cost.
+    pub fn lacking(&self) -> impl Iterator<Item = (&Question, u32)> {
+        let asked = self.questions.iter().zip(&self.wants).zip(&self.outcomes);
+        asked.filter(|(_, known)| known.is_none()).map(|((question, want), _)| (question, want.cells))
+    }
+
+    /// Takes what the store has said of what was lacking: its answer to each, the cells given and a mark to give them back by.
+    ///
+    /// Nothing was given to any if one of them has refused.
+    pub fn answered(
+        mut self,
+        limits: &Limits,
+        replies: &[(Answer, u32, u64)],
+        now: HostTime,
+    ) -> Result<(Verdict, Vec<Batch>), ConfigError> {
+        // Later than the store's own answer, so that nobody is told to come back too early.
+        let at = instant(now);
+        let lacking: Vec<usize> =
+            (0..self.outcomes.len()).filter(|&nth| matches!(self.outcomes.get(nth), Some(None))).collect();
+        if lacking.len() != replies.len() {
+            return Err(ConfigError::new("the store has not answered for each limit"));
+        }
+        let is_admitted = replies.iter().all(|(answer, ..)| answer.wait == Some(0));
+        let mut given = Vec::new();
+        for (&position, (answer, cells, mark)) in lacking.iter().zip(replies) {
+            let Some(question) = self.questions.get(position) else { continue };
+            self.batches.note(question, answer, at);
+            let want = self.wants.get(position).copied().unwrap_or(Want { cells: 0, scarce: false });
+            if is_admitted {
+                given.extend(self.batches.give(question, want, *cells, *mark, self.now));
+            } else if answer.wait != Some(0) {
+                self.batches.refuse(question, answer, want, at);
+            }
+            let mut said = answer.outcome();
+            said.remaining = said.remaining.saturating_add(cells.saturating_sub(question.cost));
+            if let Some(outcome) = self.outcomes.get_mut(position) {
+                *outcome = Some(said);
+            }
+        }
+        let outcomes: Vec<Outcome> = self.outcomes.iter().map(|known| known.unwrap_or(PASSES)).collect();
+        if is_admitted {
+            self.taken.clear();
+        }
+        Ok((limits.said(&outcomes), given))
+    }
+}
+
+impl Drop for Wanting {
+    fn drop(&mut self) {
+        let at = instant(self.now.host);
+        for taken in self.taken.drain(..) {
+            self.batches.put_back(&taken, at);
+        }
+    }
+}
+
+impl Batches {
+    /// Keeps what was given beyond what it costs.
+    fn give(&self, question: &Question, want: Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
+        let at = instant(now.host);
+        let scarce = want.scarce && cells < want.cells;
+        // What was wanted and not there is wanted again, and not twice as many.
+        let size = if cells < want.cells { cells.max(want.cells / 2) } else { cells };
+        self.note_size(question, size, scarce, at);
+        if scarce {
+            self.shut(question, self.pause(question), 1, at);
+        }
+        let rest = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
+        let lives = match question.rule {
+            Told::Fixed { window, .. } => {
+                window.end.saturating_mul(SECOND).saturating_sub(now.unix).min(self.lease)
+            }
+            _ => self.lease,
+        };
+        let (counter, until) = (self.counter(&self.held, question), at + lives);
+        let loose = self.deposit(question, rest, until, at);
+        let due = at + lives / 8 * 5;
+        Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, until, due })
+    }
+}
+
+impl Batch {
+    /// Whether what is left of it is idle, and to be given back.
+    pub fn is_due(&self, now: HostTime) -> bool {
+        instant(now) >= self.due
+    }
+}
+
+/// The lower half of a word that holds still.
+fn cells(word: Option<u64>, at: u64) -> Option<u32> {
+    let word = word.filter(|&word| word >> BITS > at >> BITS && !is_given_up(at)(word))?;
+    Some((word & MOST) as u32)
+}
+
+/// Whether it is what a table shows when it gives up.
+fn is_given_up(at: u64) -> impl Fn(u64) -> bool {
+    move |word| word > at + LONGEST / 4 + SECOND
+}
+
+fn moment(at: u64) -> Moment {
+    Moment::alone(at, LONGEST / 2)
+}
+
+const PASSES: Outcome = Outcome { admitted: true, ..Outcome::NOTHING };
+/// Of a word that say how many.
+const BITS: u32 = 24;
+/// The most that they can say.
+const MOST: u64 = (1 << BITS) - 1;
+/// In the word that says how many were given last: whether more were asked for than there were.
+const SCARCE: u32 = 1 << (BITS - 1);
+const SHORTEST_LEASE: u64 = SECOND / 10;
+const LONGEST_LEASE: u64 = 60 * SECOND;
