@@ -18,6 +18,8 @@ import redis
 from .servers import Redis
 from .serving import Served, serving
 
+pytestmark = pytest.mark.servers
+
 VIEWS = """
     app.config["RAMPART_LIMITS"] = "1000/hour fixed"
     Rampart(app)

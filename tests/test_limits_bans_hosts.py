@@ -23,6 +23,8 @@ from flask_rampart.limits.remote import Remote, RemoteAway
 
 from .servers import Redis
 
+pytestmark = pytest.mark.servers
+
 App = Callable[..., Flask]
 SCRIPT = resources.files("flask_rampart.limits.remote").joinpath("bans.lua").read_text("utf-8")
 KEYS = [f"{{rampart:limits}}:{name}" for name in ("bans", "bans:changes", "bans:lifted", "bans:log")]

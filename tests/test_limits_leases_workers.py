@@ -23,6 +23,8 @@ from flask_rampart.limits.remote.address import without_lease
 
 from .servers import Redis, own_redis
 
+pytestmark = pytest.mark.servers
+
 App = Callable[..., Flask]
 
 

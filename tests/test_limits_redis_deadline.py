@@ -28,6 +28,8 @@ from flask_rampart.limits.remote import Remote, RemoteAway
 from .servers import Redis
 from .serving import serving
 
+pytestmark = pytest.mark.servers
+
 App = Callable[..., Flask]
 ONE = ["check", "g", "1", "57600000000", "5", "0", "0"]
 ANSWER = b"*6\r\n:1\r\n:4\r\n:12000000\r\n:0\r\n:640000000000000\r\n:0\r\n"

@@ -28,6 +28,8 @@ from flask_rampart.limits.remote import Remote
 from .conftest import Named
 from .servers import Redis
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(name="own")
 def own_server() -> Iterator[Redis]:

@@ -25,6 +25,8 @@ from flask_rampart.limits.remote.breaker import Breaker
 
 from .servers import Redis
 
+pytestmark = pytest.mark.servers
+
 App = Callable[..., Flask]
 
 

@@ -34,6 +34,8 @@ from flask_rampart.limits.remote.address import source
 from .conftest import Named
 from .servers import Redis, redis_program
 
+pytestmark = pytest.mark.servers
+
 ONE = ["check", "g", "1", "57600000000", "5", "0", "0"]
 
 

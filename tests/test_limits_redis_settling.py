@@ -35,6 +35,7 @@ class Between:
         self.port = self._listener.getsockname()[1]
         self.loses = False
         self.sent = 0
+        self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._serve)]
         self._threads[0].start()
 
@@ -48,6 +49,7 @@ class Between:
             self._threads[-1].start()
 
     def _talk(self, peer: socket.socket) -> None:
+        self._open.append(peer)
         with peer, socket.create_connection(("127.0.0.1", self._behind)) as server, contextlib.suppress(OSError):
             while data := peer.recv(65536):
                 self.sent += 1
@@ -60,6 +62,9 @@ class Between:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for peer in self._open:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 

@@ -24,6 +24,8 @@ from flask_rampart import Rampart, limit
 from .servers import Redis
 from .serving import Served, serving
 
+pytestmark = pytest.mark.servers
+
 THREADS = ("-k", "gthread", "-w", "3", "--threads", "8")
 
 

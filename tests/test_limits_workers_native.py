@@ -24,6 +24,8 @@ import pytest
 
 from flask_rampart._native import Clock, LimitSet, LimitStore, Quota
 
+pytestmark = pytest.mark.servers
+
 WORKERS = 4
 
 
