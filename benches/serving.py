@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 import apps
@@ -65,6 +66,18 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def processor_time(self) -> float:
+        """Seconds that the workers have used so far."""
+        assert self._process is not None
+        pid = self._process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        ticks = 0
+        for worker in workers:
+            # The name, which may hold anything, ends with the last parenthesis.
+            fields = Path(f"/proc/{worker}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def _wait(self) -> None:
         """Until all workers have booted: each has answered a connection, or time enough has passed."""
