@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import material
-from common import ADDRESS, PATH, WSGIApp
+from common import ADDRESS, PATH, WSGIApp, answer, environ
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
@@ -156,10 +156,19 @@ def limited(quota: str = "100/hour") -> Flask:
     return app
 
 
-def hello(status: str = "429 TOO MANY REQUESTS") -> WSGIApp:
-    """The least that a server can be asked to send: what remains is the server's own."""
-    body = b'{"code":"limit.exceeded"}'
+def hello(*, full: bool = False) -> WSGIApp:
+    """The least that a server can be asked to send: what remains is the server's own.
+
+    :param full: the very headers and body that ours refuses with.
+    """
+    status, body = "429 TOO MANY REQUESTS", b'{"code":"limit.exceeded"}'
     headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+    if full:
+        ours = refusing()
+        for _ in range(2):
+            answered, sent, body = answer(ours.wsgi_app, {**environ(b""), "REQUEST_METHOD": "GET", "PATH_INFO": "/"})
+        assert answered == 429
+        headers = list(sent.items())
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response(status, list(headers))

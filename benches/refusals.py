@@ -42,10 +42,12 @@ TARGET = 20.0
 #: Of what the server does with an app that does nothing.
 SHARE = 0.8
 CONNECTIONS = 16
-BARE, EDGE, PEER = "a bare WSGI app that says 429", "ours, RAMPART_LIMITS, at the edge", "Flask-Limiter, application"
+BARE, FULL = "a bare WSGI app that says 429", "the same, with our headers and body"
+EDGE, PEER = "ours, RAMPART_LIMITS, at the edge", "Flask-Limiter, application"
 #: By name: how gunicorn makes it.
 SERVED = {
     BARE: "apps:hello()",
+    FULL: "apps:hello(full=True)",
     EDGE: "apps:refusing()",
     "ours, with the access log": "apps:refusing(log=True)",
     "ours, limit of the view": "apps:refusing(application=False)",
@@ -62,6 +64,7 @@ def made() -> dict[str, WSGIApp]:
     """The same apps in process, by name."""
     built: dict[str, Any] = {
         BARE: apps.hello(),
+        FULL: apps.hello(full=True),
         EDGE: apps.refusing(),
         "ours, with the access log": apps.refusing(log=True),
         "ours, limit of the view": apps.refusing(application=False),
@@ -81,7 +84,7 @@ def in_process(rounds: int) -> list[Row]:
     """Processor time of a refusal, called as a server would."""
     subjects = []
     for name, app in made().items():
-        if name != BARE:
+        if name not in (BARE, FULL):
             answer(app, request())
         got = answer(app, request())
         if got[0] != 429:
@@ -151,7 +154,7 @@ def served(wrk: str, kind: str, rounds: int, seconds: int) -> list[Served]:
         one = Served(kind, name, rate, spent)
         one.share = statistics.median(mine[0] / bare[0] for mine, bare, _ in pairs)
         one.beyond = statistics.median(mine[1] - bare[1] for mine, bare, _ in pairs)
-        if PEER in measured and name not in (PEER, BARE):
+        if PEER in measured and name not in (PEER, BARE, FULL):
             one.faster = statistics.median(mine[0] / peer[0] for mine, _, peer in pairs)
             # Where the machine is too busy to tell ours from nothing, there is no such figure.
             if one.beyond > 0:
