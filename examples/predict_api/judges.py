@@ -51,8 +51,8 @@ def banned(answers: Sequence[Answer]) -> tuple[str, str]:
 
 
 def heard(quota: int, strikes: int) -> Judge:
-    """Of guesses at once, *quota* are heard. Who is refused while these are under way is not struck; who comes after all of
-    them have failed is, and after enough strikes the door is shut."""
+    """Of guesses at once, *quota* are heard. Who is refused while these are under way is not struck; who comes after
+    all of them have failed is, and after enough strikes the door is shut."""
 
     def judge(answers: Sequence[Answer]) -> tuple[str, str]:
         got = [(answer.status, answer.code) for answer in answers]
