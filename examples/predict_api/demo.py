@@ -25,7 +25,7 @@ from examples.predict_api.server import WORKERS, Person, Server, ServerError
 
 # Lines of the app that were written with a secret in them, by what stands before the secret; and the one that says
 # that somebody is banned, and not who.
-APP_LINES = ("sign-in accepted for", "sign-in refused for", "Banned for", "?password=", "client_secret=")
+APP_LINES = ("sign-in accepted for", "sign-in refused for", "Banned by address for", "?password=", "client_secret=")
 
 
 def main() -> int:

@@ -51,7 +51,8 @@ def banned(answers: Sequence[Answer]) -> tuple[str, str]:
 
 
 def heard(quota: int, strikes: int) -> Judge:
-    """Of guesses at once, *quota* are heard. The others are strikes, and after enough of them the door is shut."""
+    """Of guesses at once, *quota* are heard. Who is refused while these are under way is not struck; who comes after
+    all of them have failed is, and after enough strikes the door is shut."""
 
     def judge(answers: Sequence[Answer]) -> tuple[str, str]:
         got = [(answer.status, answer.code) for answer in answers]
@@ -61,7 +62,7 @@ def heard(quota: int, strikes: int) -> Judge:
             return said, "some got something else than 401 or 429"
         if wrong != quota:
             return said, f"{quota} should have been heard"
-        if exceeded < strikes or not shut:
+        if shut and exceeded < strikes:
             return said, f"banned after {exceeded} refusals, and should have been after {strikes}"
         if any(answer.by_flask for answer in answers if answer.code == "limit.banned"):
             return said, "Flask has seen some that were banned"
