@@ -43,11 +43,11 @@ use super::{LONGEST, SECOND};
 pub struct Batches {
     store: Arc<Store>,
     lease: u64,
+    /// Its sibling: what the store has said.
     held: LimitKey,
     sizes: LimitKey,
-    told: LimitKey,
+    /// Its sibling: until when it is refused.
     gates: LimitKey,
-    until: LimitKey,
 }
 
 /// What came of trying to spend.
@@ -63,14 +63,18 @@ pub struct Wanting {
     batches: Arc<Batches>,
     now: Now,
     questions: Vec<Question>,
-    outcomes: Vec<Option<Outcome>>,
-    wants: Vec<Want>,
+    /// What each says. Of what is lacking, nothing yet.
+    outcomes: Vec<Outcome>,
+    /// Which of them are lacking.
+    lacking: Vec<Want>,
     taken: Vec<Taken>,
 }
 
-/// How many cells are asked for.
+/// What is asked for.
 #[derive(Clone, Copy)]
 struct Want {
+    /// By which question.
+    position: usize,
     cells: u32,
     /// Whether there were less than that, the last time.
     scarce: bool,
@@ -107,9 +111,8 @@ impl Batches {
             return Err(ConfigError::new("a lease is between 0.1 and 60 seconds"));
         }
         let key = |purpose| LimitKey::of(store.seed(), purpose);
-        let (held, sizes, told) = (key("batch"), key("batch size"), key("told"));
-        let (gates, until) = (key("refused"), key("refused until"));
-        Ok(Self { store, lease, held, sizes, told, gates, until })
+        let [held, sizes, gates] = ["batch", "batch size", "refused"].map(key);
+        Ok(Self { store, lease, held, sizes, gates })
     }
 
     /// Spends what it costs under every limit, if all of it is here; says a refusal that is remembered; or says what to ask.
@@ -120,47 +123,40 @@ impl Batches {
         costs: Costs<'_>,
         now: Now,
     ) -> Result<Spent, ConfigError> {
-        let questions = limits.questions(keys, costs, now)?;
         let at = instant(now.host);
+        let questions = limits.questions(keys, costs, now)?;
         let mut wanting = Wanting {
             batches: self.clone(),
             now,
             outcomes: Vec::with_capacity(questions.len()),
-            wants: vec![Want { cells: 0, scarce: false }; questions.len()],
+            lacking: Vec::new(),
             taken: Vec::with_capacity(questions.len()),
             questions,
         };
         let mut is_refused = false;
-        let mut is_lacking = false;
         for (position, question) in wanting.questions.iter().enumerate() {
             let Some((_, quota)) = limits.limit(position) else { continue };
             let mine = self.counter(&self.held, question);
-            if let Some((rest, end)) = self.take(&mine, question.cost, at) {
+            let outcome = if let Some((rest, end)) = self.take(&mine, question.cost, at) {
                 wanting.taken.push(Taken { counter: mine, cells: question.cost, end });
-                wanting.outcomes.push(Some(self.outcome(question, quota, rest, now)));
+                self.outcome(question, quota, &mine, rest, now)
             } else if let Some(wait) = self.refused(question, at) {
                 is_refused = true;
-                let known = self.outcome(question, quota, 0, now);
-                wanting.outcomes.push(Some(Outcome { admitted: false, wait, ..known }));
+                Outcome { admitted: false, wait, ..self.outcome(question, quota, &mine, 0, now) }
             } else {
-                is_lacking = true;
-                wanting.outcomes.push(None);
-                if let Some(want) = wanting.wants.get_mut(position) {
-                    *want = self.want(question, at);
-                }
+                wanting.lacking.push(self.want(position, question, at));
+                PASSES
+            };
+            wanting.outcomes.push(outcome);
+        }
+        if !is_refused {
+            if !wanting.lacking.is_empty() {
+                return Ok(Spent::Wanting(wanting));
             }
+            // It is spent: nothing of it is put back.
+            wanting.taken.clear();
         }
-        if is_refused {
-            let outcomes: Vec<Outcome> =
-                wanting.outcomes.iter().map(|known| known.unwrap_or(PASSES)).collect();
-            return Ok(Spent::Told(limits.said(&outcomes)));
-        }
-        if is_lacking {
-            return Ok(Spent::Wanting(wanting));
-        }
-        let outcomes: Vec<Outcome> = wanting.outcomes.iter().flatten().copied().collect();
-        wanting.taken.clear();
-        Ok(Spent::Told(limits.said(&outcomes)))
+        Ok(Spent::Told(limits.said(&wanting.outcomes)))
     }
 
     /// Takes what is left of a batch, so that it can be given back: how many cells. Nothing, if it is not its lease any more.
@@ -182,8 +178,9 @@ impl Batches {
     pub fn clear<K: KeyText>(&self, limits: &Limits, keys: &[K], now: Now) -> Result<(), ConfigError> {
         let at = instant(now.host);
         for question in limits.questions(keys, Costs::Same(0), now)? {
-            for key in [&self.held, &self.sizes, &self.told, &self.gates, &self.until] {
-                let counter = self.counter(key, &question);
+            let [held, sizes, gate] =
+                [&self.held, &self.sizes, &self.gates].map(|key| self.counter(key, &question));
+            for counter in [held, held.sibling(), sizes, gate, gate.sibling()] {
                 self.store.counters().adjust(&counter, at, Place::Slot, &|_| Some(OVER));
             }
         }
@@ -204,11 +201,14 @@ impl Batches {
         self.store.counters().measure_and_replace(counter, moment(at), &spend).ok().map(|(rest, _)| rest)
     }
 
-    /// Puts back what was taken, if its batch is still the one that is held: it shall not live longer in another.
+    /// Puts back what was taken, to whatever is held now: that ends no later then than the batch it was of. Where that is about to end, it is let go.
     fn put_back(&self, taken: &Taken, at: u64) {
         self.store.counters().adjust(&taken.counter, at, Place::Slot, &|word| {
-            let held = cells(Some(word), at).filter(|_| word & !MOST == taken.end)?;
-            Some(taken.end | u64::from(held.saturating_add(taken.cells).min(MOST as u32)))
+            let held = cells(Some(word), at)?;
+            let end = (word & !MOST).min(taken.end);
+            let is_worth_it = held == 0 || end == word & !MOST || end > at + self.lease / 8;
+            let sum = u64::from(held.saturating_add(taken.cells)).min(MOST);
+            (is_worth_it && end > at).then_some(end | sum)
         });
     }
 
@@ -244,23 +244,25 @@ impl Batches {
     /// Nanoseconds for which it is known that this cost is refused.
     fn refused(&self, question: &Question, at: u64) -> Option<u64> {
         let counters = self.store.counters();
-        let gate = counters.read(&self.counter(&self.gates, question), moment(at));
+        let counter = self.counter(&self.gates, question);
+        let gate = counters.read(&counter, moment(at));
         let least = cells(gate, at).filter(|&least| question.cost >= least)?;
         let opens = gate.map_or(at, |gate| gate & !MOST);
         // A gate without its other word, for which there was no room, is no ground to refuse.
-        let until =
-            counters.read(&self.counter(&self.until, question), moment(at)).filter(|&until| until > at)?;
+        let until = counters.read(&counter.sibling(), moment(at)).filter(|&until| until > at)?;
         (least > 0).then(|| until.max(opens) - at)
     }
 
     /// How many cells to ask for.
-    fn want(&self, question: &Question, at: u64) -> Want {
+    fn want(&self, position: usize, question: &Question, at: u64) -> Want {
         let size = self.store.counters().read(&self.counter(&self.sizes, question), moment(at));
-        let Some(last) = cells(size, at) else { return Want { cells: question.cost, scarce: false } };
+        let Some(last) = cells(size, at) else {
+            return Want { position, cells: question.cost, scarce: false };
+        };
         let since = (at + 2 * self.lease).saturating_sub(size.unwrap_or(0) & !MOST);
         let (last, scarce) = (last & !SCARCE, last & SCARCE != 0);
         let next = if since < self.lease / 4 { last.saturating_mul(2) } else { last };
-        Want { cells: next.min(SCARCE - 1).max(question.cost), scarce }
+        Want { position, cells: next.min(SCARCE - 1).max(question.cost), scarce }
     }
 
     fn note_size(&self, question: &Question, size: u32, scarce: bool, at: u64) {
@@ -271,7 +273,7 @@ impl Batches {
 
     /// Remembers what the store has said of a counter.
     fn note(&self, question: &Question, answer: &Answer, at: u64) {
-        let counter = self.counter(&self.told, question);
+        let counter = self.counter(&self.held, question).sibling();
         let word = match question.rule {
             Told::Rate { .. } => at + (answer.reset.saturating_mul(1000)).min(LONGEST / 4),
             _ => ((at + 4 * self.lease) & !MOST) | u64::from(answer.remaining).min(MOST),
@@ -279,7 +281,7 @@ impl Batches {
         self.write(&counter, word, at);
     }
 
-    fn refuse(&self, question: &Question, answer: &Answer, want: Want, at: u64) {
+    fn refuse(&self, question: &Question, answer: &Answer, want: &Want, at: u64) {
         let Some(wait) = answer.wait.map(|micros| micros.saturating_mul(1000).min(LONGEST / 4)) else {
             // What never passes is said to whoever asks so much.
             return;
@@ -291,10 +293,11 @@ impl Batches {
     /// Refuses what costs so much or more for `wait` nanoseconds, a lease at most and a pause at least.
     fn shut(&self, question: &Question, wait: u64, least: u32, at: u64) {
         let opens = (at + wait.clamp(self.pause(question), self.lease)) & !MOST;
+        let gate = self.counter(&self.gates, question);
         // First the word that the other one needs.
-        self.write(&self.counter(&self.until, question), at + wait, at);
+        self.write(&gate.sibling(), at + wait, at);
         let least = u64::from(least.max(1)).min(MOST);
-        self.write(&self.counter(&self.gates, question), opens | least, at);
+        self.write(&gate, opens | least, at);
     }
 
     /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile.
@@ -316,9 +319,16 @@ impl Batches {
     }
 
     /// What a limit says, as far as this host knows.
-    fn outcome(&self, question: &Question, quota: &Quota, held: u32, now: Now) -> Outcome {
+    fn outcome(
+        &self,
+        question: &Question,
+        quota: &Quota,
+        counter: &CounterKey,
+        held: u32,
+        now: Now,
+    ) -> Outcome {
         let at = instant(now.host);
-        let word = self.store.counters().read(&self.counter(&self.told, question), moment(at));
+        let word = self.store.counters().read(&counter.sibling(), moment(at));
         let (left, reset) = match (quota.rule(), word) {
             (Rule::Rate, word) => {
                 let reset = word.filter(|&tat| tat > at && !is_given_up(at)(tat)).map_or(0, |tat| tat - at);
@@ -349,8 +359,7 @@ impl Batches {
 impl Wanting {
     /// What to ask: each question, and how many cells are wanted, at least its cost.
     pub fn lacking(&self) -> impl Iterator<Item = (&Question, u32)> {
-        let asked = self.questions.iter().zip(&self.wants).zip(&self.outcomes);
-        asked.filter(|(_, known)| known.is_none()).map(|((question, want), _)| (question, want.cells))
+        self.lacking.iter().filter_map(|want| Some((self.questions.get(want.position)?, want.cells)))
     }
 
     /// Takes what the store has said of what was lacking: its answer to each, the cells given and a mark to give them back by.
@@ -364,17 +373,14 @@ impl Wanting {
     ) -> Result<(Verdict, Vec<Batch>), ConfigError> {
         // Later than the store's own answer, so that nobody is told to come back too early.
         let at = instant(now);
-        let lacking: Vec<usize> =
-            (0..self.outcomes.len()).filter(|&nth| matches!(self.outcomes.get(nth), Some(None))).collect();
-        if lacking.len() != replies.len() {
+        if self.lacking.len() != replies.len() {
             return Err(ConfigError::new("the store has not answered for each limit"));
         }
         let is_admitted = replies.iter().all(|(answer, ..)| answer.wait == Some(0));
         let mut given = Vec::new();
-        for (&position, (answer, cells, mark)) in lacking.iter().zip(replies) {
-            let Some(question) = self.questions.get(position) else { continue };
+        for (want, (answer, cells, mark)) in self.lacking.iter().zip(replies) {
+            let Some(question) = self.questions.get(want.position) else { continue };
             self.batches.note(question, answer, at);
-            let want = self.wants.get(position).copied().unwrap_or(Want { cells: 0, scarce: false });
             if is_admitted {
                 given.extend(self.batches.give(question, want, *cells, *mark, self.now));
             } else if answer.wait != Some(0) {
@@ -382,15 +388,14 @@ impl Wanting {
             }
             let mut said = answer.outcome();
             said.remaining = said.remaining.saturating_add(cells.saturating_sub(question.cost));
-            if let Some(outcome) = self.outcomes.get_mut(position) {
-                *outcome = Some(said);
+            if let Some(outcome) = self.outcomes.get_mut(want.position) {
+                *outcome = said;
             }
         }
-        let outcomes: Vec<Outcome> = self.outcomes.iter().map(|known| known.unwrap_or(PASSES)).collect();
         if is_admitted {
             self.taken.clear();
         }
-        Ok((limits.said(&outcomes), given))
+        Ok((limits.said(&self.outcomes), given))
     }
 }
 
@@ -405,7 +410,7 @@ impl Drop for Wanting {
 
 impl Batches {
     /// Keeps what was given beyond what it costs.
-    fn give(&self, question: &Question, want: Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
+    fn give(&self, question: &Question, want: &Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
         let at = instant(now.host);
         let scarce = want.scarce && cells < want.cells;
         // What was wanted and not there is wanted again, and not twice as many.

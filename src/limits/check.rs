@@ -307,9 +307,12 @@ impl Limits {
         for (entry, ((kind, range), key)) in self.entries.iter().zip(keys).enumerate() {
             let cost = NonZeroU32::new(costs.of(entry)).unwrap_or(NonZeroU32::MIN);
             let key = self.key(*kind, key);
-            for Limit { quota, key: limit, .. } in self.limits.get(range.clone()).unwrap_or_default() {
+            let limits = self.limits.get(range.clone()).unwrap_or_default();
+            let Some(first) = limits.first() else { continue };
+            let hash = first.key.hash_of(|hasher| key.feed(hasher));
+            for Limit { quota, key: limit, .. } in limits {
                 let Some(rate) = free.next() else { break };
-                *rate = Rate { quota, counter: limit.counter_of(|hasher| key.feed(hasher)), cost };
+                *rate = Rate { quota, counter: limit.of_hash(hash), cost };
             }
         }
         rates::charge(&self.stores.counters, rates.get(..self.limits.len()).unwrap_or_default(), now)

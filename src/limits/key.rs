@@ -36,7 +36,10 @@ impl Seed {
 /// A limit, hashed once: what remains is to hash the key.
 #[derive(Clone)]
 pub(crate) struct LimitKey {
+    /// Of the scope, so that a key is hashed once for all quotas of an entry.
     hasher: SipHasher24,
+    /// Tells its quotas apart: a keyed hash of this one.
+    quota: u64,
     tag: u64,
     /// Overflow counters for the limit.
     stripes: u64,
@@ -49,26 +52,27 @@ impl LimitKey {
         hasher.write(b"counter");
         hasher.write(&(scope.len() as u64).to_le_bytes());
         hasher.write(scope.as_bytes());
-        hasher.write(&quota.count().to_le_bytes());
-        hasher.write(&quota.burst().to_le_bytes());
-        hasher.write(&quota.period().to_le_bytes());
         hasher.write(&[kind]);
+        let mut quotas = hasher;
+        quotas.write(b"quota");
+        quotas.write(&quota.count().to_le_bytes());
+        quotas.write(&quota.burst().to_le_bytes());
+        quotas.write(&quota.period().to_le_bytes());
         match quota.rule() {
-            // As it was before there were others: counters outlive an upgrade.
             Rule::Rate => {}
-            Rule::Sliding => hasher.write(b"sliding"),
-            Rule::Concurrent => hasher.write(b"concurrent"),
+            Rule::Sliding => quotas.write(b"sliding"),
+            Rule::Concurrent => quotas.write(b"concurrent"),
             Rule::Fixed(span) => {
-                hasher.write(b"fixed");
-                hasher.write(&span.every.to_le_bytes());
+                quotas.write(b"fixed");
+                quotas.write(&span.every.to_le_bytes());
                 for part in [span.unit, &span.zone] {
-                    hasher.write(&(part.len() as u64).to_le_bytes());
-                    hasher.write(part.as_bytes());
+                    quotas.write(&(part.len() as u64).to_le_bytes());
+                    quotas.write(part.as_bytes());
                 }
             }
         }
-        let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag, stripes: STRIPES }
+        let (quota, tag) = quotas.finish128().as_u64();
+        Self { hasher, quota, tag, stripes: STRIPES }
     }
 
     /// With so many overflow counters. All processes that share a table must say the same.
@@ -83,19 +87,34 @@ impl LimitKey {
         hasher.write(&(purpose.len() as u64).to_le_bytes());
         hasher.write(purpose.as_bytes());
         let tag = hasher.finish128().as_u64().0;
-        Self { hasher, tag, stripes: STRIPES }
+        Self { hasher, quota: 0, tag, stripes: STRIPES }
     }
 
     pub fn counter(&self, key: &[u8]) -> CounterKey {
         self.named(&self.hashing(key))
     }
 
-    /// The same of a key that says what is hashed of it, its length first.
+    /// Hashes a key that says what is hashed of it, its length first: for [`of_hash`](Self::of_hash) of any limit of the same entry.
     #[inline(always)]
-    pub fn counter_of(&self, feed: impl FnOnce(&mut SipHasher24)) -> CounterKey {
+    pub fn hash_of(&self, feed: impl FnOnce(&mut SipHasher24)) -> KeyHash {
         let mut hasher = self.hasher;
         feed(&mut hasher);
-        self.named(&hasher)
+        let (name, place) = hasher.finish128().as_u64();
+        KeyHash { name, place }
+    }
+
+    /// The counter of a key that was hashed before. All of an entry have the same buckets, so that they are in cache together.
+    #[inline(always)]
+    pub fn of_hash(&self, KeyHash { name, place }: KeyHash) -> CounterKey {
+        let name = name ^ self.quota;
+        let stripe = name % self.stripes;
+        CounterKey {
+            // Zero means "nobody".
+            name: (name & !GENERATION).max(GENERATION + 1),
+            first: place as u32,
+            second: (place >> 32) as u32,
+            spill: self.tag.wrapping_add(stripe.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1,
+        }
     }
 
     /// The places of a key, of which each is a counter.
@@ -105,7 +124,9 @@ impl LimitKey {
 
     /// What a store elsewhere calls the counter: 128 bits that say nothing of the key.
     pub fn name(&self, key: &[u8]) -> u128 {
-        self.hashing(key).finish128().as_u128()
+        let mut hasher = self.hashing(key);
+        hasher.write_u64(self.quota.to_le());
+        hasher.finish128().as_u128()
     }
 
     /// One of several counters of a key: of a window, or of a place.
@@ -121,18 +142,17 @@ impl LimitKey {
         hasher
     }
 
-    #[inline(always)]
     fn named(&self, hasher: &SipHasher24) -> CounterKey {
-        let (a, b) = hasher.finish128().as_u64();
-        let stripe = a % self.stripes;
-        CounterKey {
-            // Zero means "nobody".
-            name: (a & !GENERATION).max(GENERATION + 1),
-            first: b as u32,
-            second: (b >> 32) as u32,
-            spill: self.tag.wrapping_add(stripe.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1,
-        }
+        let (name, place) = hasher.finish128().as_u64();
+        self.of_hash(KeyHash { name, place })
     }
+}
+
+/// A key under the scope of an entry, hashed.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyHash {
+    name: u64,
+    place: u64,
 }
 
 /// Hashes a key, its length first.
@@ -171,6 +191,11 @@ impl CounterKey {
     /// No key's.
     pub const NOBODY: Self = Self { name: GENERATION + 1, first: 0, second: 0, spill: 1 };
 
+    /// The name of another word that belongs to this one: in the same buckets, so that whoever reads both waits for memory once.
+    pub fn sibling(&self) -> Self {
+        Self { name: (self.name ^ SIBLING).max(GENERATION + 1), ..*self }
+    }
+
     /// 64 bits of the hash in one word: as a hash table's key they need no further hash.
     pub fn fingerprint(&self) -> u64 {
         self.name | (u64::from(self.first) & GENERATION)
@@ -179,6 +204,9 @@ impl CounterKey {
 
 /// The bits of a slot's name that count how often it was renamed.
 pub(crate) const GENERATION: u64 = 0xFFFF;
+
+/// Any bits of a name but those that count.
+const SIBLING: u64 = 0x5AC3_96E1_3C78_0000;
 
 /// Overflow counters for each limit, at least.
 const STRIPES: u64 = 64;

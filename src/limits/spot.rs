@@ -89,7 +89,7 @@ pub(crate) fn find(
     now: Now,
 ) -> Result<Spot, ConfigError> {
     match quota.rule() {
-        Rule::Rate => Ok(Spot::Rate(limit.counter_of(|hasher| key.feed(hasher)))),
+        Rule::Rate => Ok(Spot::Rate(limit.of_hash(limit.hash_of(|hasher| key.feed(hasher))))),
         Rule::Concurrent => Ok(Spot::Concurrent(limit.places(key.bytes()))),
         Rule::Fixed(span) => {
             let window = window(quota, span, almanac, now)?;

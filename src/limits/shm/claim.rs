@@ -98,12 +98,14 @@ impl<W: Words + ?Sized, const LANES: usize> Table<'_, W, LANES> {
         self.shape.home(key).into_iter().flat_map(lanes)
     }
 
-    /// Claims a free slot in the emptier of the two buckets, at a tie in the home bucket.
+    /// Claims a free slot in the home bucket while it is half empty, since a key is looked for there first; then in the emptier of the
+    /// two, at a tie in the home bucket.
     fn claim(&self, key: &CounterKey, moment: Moment, clock: u64) -> Offer {
         let (now, lanes) = (moment.now, if moment.modest { LANES / 2 } else { LANES });
         let [home, other] = self.shape.home(key);
         let room = |bucket| (0..lanes).filter(|&lane| self.offer(bucket, lane, now, clock).is_some()).count();
-        let order = if room(other) > room(home) { [other, home] } else { [home, other] };
+        let at_home = room(home);
+        let order = if at_home <= lanes / 2 && room(other) > at_home { [other, home] } else { [home, other] };
         let offers = order.into_iter().flat_map(|bucket| (0..lanes).map(move |lane| (bucket, lane)));
         let mut answer = Offer::None;
         for (bucket, lane) in offers {

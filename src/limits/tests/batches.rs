@@ -81,6 +81,22 @@ fn what_was_taken_is_put_back_unless_it_is_answered(make: Make) {
     assert!(host.is_here(4));
 }
 
+fn what_is_put_back_to_a_newer_batch_ends_it_no_later_than_its_own(make: Make) {
+    for (later, is_here) in [(0, true), (LEASE * 3 / 4, false)] {
+        let store = make(1000);
+        let (host, mut hour) = (Host::on(store.clone(), "100/minute; 50/hour"), Host::on(store, "50/hour"));
+        host.ask(5, 5);
+        hour.ask(1, 2);
+        let Spent::Wanting(on_its_way) = host.spend(1) else { panic!("of the minute, nothing is here") };
+        assert_eq!(on_its_way.lacking().count(), 1);
+        hour.now += LEASE / 4;
+        hour.ask(1, 5);
+        drop(on_its_way);
+        hour.now += later;
+        assert_eq!(hour.is_here(5), is_here);
+    }
+}
+
 fn a_refusal_of_one_spends_none(make: Make) {
     let host = Host::on(make(1000), "100/minute; 50/hour");
     host.ask(1, 5);
@@ -192,6 +208,7 @@ of_either_store!(
     a_batch_ends_with_its_lease,
     what_comes_to_a_batch_ends_no_later_than_it,
     what_was_taken_is_put_back_unless_it_is_answered,
+    what_is_put_back_to_a_newer_batch_ends_it_no_later_than_its_own,
     a_refusal_of_one_spends_none,
     a_refusal_is_remembered_for_a_lease_and_told_to_the_second,
     who_comes_often_wants_more_and_who_comes_seldom_what_it_needs,
