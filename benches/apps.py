@@ -196,7 +196,8 @@ def refusing(quota: str = "1/hour", *, log: bool = False, application: bool = Tr
 
 
 def across_hosts(url: str, timeout: float = 0.05) -> Flask:
-    """An app whose counters are in a Redis, for ``outage.py``. Its answers say how long it took, in ``X-Took``."""
+    """An app whose counters are in a Redis, for ``outage.py``. Its answers say in milliseconds how long it took, in
+    ``X-Took``, and how long of that it waited for a processor that others had, in ``X-Queued``."""
     from flask_rampart import Rampart, limit
 
     # Where this host counts while the Redis is away.
@@ -226,8 +227,9 @@ def across_hosts(url: str, timeout: float = 0.05) -> Flask:
         begun, queued = time.perf_counter(), _queued()
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            took = time.perf_counter() - begun - (_queued() - queued)
-            return start_response(status, [*headers, ("X-Took", f"{took * 1000:.3f}")], exc_info)
+            times = {"X-Took": time.perf_counter() - begun, "X-Queued": _queued() - queued}
+            told = [(name, f"{seconds * 1000:.3f}") for name, seconds in times.items()]
+            return start_response(status, [*headers, *told], exc_info)
 
         return inner(environ, start)
 

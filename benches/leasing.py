@@ -58,12 +58,14 @@ def latency(rate: float, lease: float, seconds: float) -> dict[str, Any]:
 
     It spins until the next one is due: who sleeps wakes with cold caches, which is not what a check costs.
     """
-    with _server() as (url, _):
+    with _server() as (url, _), tempfile.TemporaryDirectory() as folder:
         clock = Clock.system()
+        # Where a host's counters are by default, and what it holds of those elsewhere.
+        store = LimitStore.shared(folder, "bench", clock)
         entries = [("bench", Quota.parse("100000/minute"), "text")]
         checks = {
-            "leased": _leased(url, entries, clock, lease).check,
-            "host": LimitSet(LimitStore.local(clock, keys=64), entries).check,
+            "leased": _leased(url, entries, store, clock, lease).check,
+            "host": LimitSet(store, entries).check,
         }
         costs: dict[str, list[float]] = {name: [] for name in checks}
         at, end = time.perf_counter(), time.perf_counter() + seconds
@@ -85,15 +87,16 @@ def latency(rate: float, lease: float, seconds: float) -> dict[str, Any]:
     return found
 
 
-def _leased(url: str, entries: Any, clock: Clock, lease: float) -> LeasedSet:
+def _leased(url: str, entries: Any, store: LimitStore, clock: Clock, lease: float) -> LeasedSet:
     naming = LimitSet(LimitStore.local(clock, keys=1, seed=bytes(16)), entries)
     remote = Remote(url, prefix="bench", timeout=5, lease=lease)
     shared = RemoteSet(remote, naming, lambda: naming, ("local",))
-    return LeasedSet(remote, shared, LimitBatches(naming, LimitStore.local(clock, keys=64), lease))
+    return LeasedSet(remote, shared, LimitBatches(naming, store, lease))
 
 
 def _work(url: str, quota: str, rate: float, lease: float, ready: Any, seconds: float, told: Any, number: int) -> None:
-    limits = _leased(url, [("bench", Quota.parse(quota), "text")], Clock.system(), lease)
+    clock = Clock.system()
+    limits = _leased(url, [("bench", Quota.parse(quota), "text")], LimitStore.local(clock, keys=64), clock, lease)
     pause = 1 / rate
     admitted, checks = [], 0
     ready.wait(120)

@@ -56,7 +56,9 @@ ORDERS: list[Callable[[Any, Any], Any]] = [
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=["require first", "limit first"])
-@pytest.mark.parametrize("more", [{}, {"methods": ["GET"]}, {"count": lambda response: True}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"methods": ["GET"]}, {"count": lambda response: True}], ids=["all", "methods", "count"]
+)
 def test_what_a_limit_refuses_is_not_charged_to_the_key(
     app: Flask, keys: ApiKeys, order: Callable[[Any, Any], Any], more: dict[str, Any]
 ) -> None:
