@@ -15,7 +15,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 FLOORS: list[set[str]] = [
     {"_native"},
     {"errors", "locks", "waiting"},
-    {"signals"},
+    {"readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
     {"guards"},

@@ -11,10 +11,10 @@ from typing import Any
 
 from flask import Flask
 
-from ..config import nearest
 from ..errors import ConfigError, Denied
 from ..exchange import SCOPE, Exchange, Principal
 from ..guards import AppState, Check, Guard, Stage
+from ..readers import nearest
 from ..refusals import Fields
 from ..signals import emit, principal_authenticated
 from .current import Users
