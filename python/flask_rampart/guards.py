@@ -28,7 +28,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import declarations
 from .config import Settings, snapshot
-from .declarations import declare, declared_on, hidden_over
+from .declarations import declare, declared_around, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .locks import Lock
@@ -38,7 +38,6 @@ from .stores import StoreError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from flask.sansio.blueprints import Blueprint
     from werkzeug.wrappers import Response
 
 T = TypeVar("T")
@@ -307,11 +306,7 @@ class AppState:
         found = dict.fromkeys(self.app_guards, "")
         if endpoint in self.open_endpoints:
             found = {guard: "" for guard in found if guard.stage is Stage.ARRIVAL}
-        path = endpoint.split(".")[:-1]
-        for length in range(1, len(path) + 1):
-            blueprint = app.blueprints.get(".".join(path[:length]))
-            if blueprint is not None:
-                found.update(dict.fromkeys(guards_of_blueprint(blueprint), ""))
+        found.update(dict.fromkeys(declared_around(app, endpoint), ""))
         found.update(declared_on(app.view_functions[endpoint], method))
         return list(found.items())
 
@@ -439,26 +434,6 @@ def _undeclared(exchange: Exchange) -> Denied | None:
     return Denied.of("route.undeclared", reason="declares neither require nor public")
 
 
-_BLUEPRINT = "__rampart_blueprint_guards__"
-
-
-def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
-    """What ``rampart.protect(blueprint, ...)`` put on a blueprint."""
-    guards: tuple[Guard, ...] = blueprint.__dict__.get(_BLUEPRINT, ())
-    return guards
-
-
-def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
-    """Puts guards on every view of a blueprint and of those nested in it."""
-    blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
-    declarations.changed()
-
-
-def expand(guards: Iterable[Guard]) -> tuple[Guard, ...]:
-    """Guards with their companions."""
-    return tuple(every for guard in guards for every in (*guard.companions, guard))
-
-
 def unseen(app: Flask) -> list[str]:
     """What is wrong with where guards were written: each a sentence with the cure."""
     return [
@@ -485,10 +460,7 @@ def _refuse_uninitialised(app: Flask, **_: Any) -> None:
     view = app.view_functions.get(rule.endpoint)
     if seen_at == epoch and (*place, view) in known:
         return
-    blueprints = (app.blueprints.get(name) for name in this.blueprints)
-    if (view is not None and declared_on(view, this.method)) or any(
-        blueprint is not None and guards_of_blueprint(blueprint) for blueprint in blueprints
-    ):
+    if (view is not None and declared_on(view, this.method)) or declared_around(app, rule.endpoint):
         app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
         raise Denied.of("app.uninitialised", reason="no Rampart(app)")
     if seen_at != epoch or len(known) >= _MOST_EXTRA:
