@@ -18,6 +18,7 @@ FLOORS: list[set[str]] = [
     {"readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
+    {"checks"},
     {"guards"},
     {
         "access",

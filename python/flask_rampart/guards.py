@@ -20,19 +20,18 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from flask import Flask, after_this_request, current_app, request, request_started
-from werkzeug.exceptions import HTTPException
+from flask import Flask, current_app, request, request_started
 
 from . import declarations
+from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
 from .declarations import declare, declared_around, declared_on, hidden_over
 from .errors import ConfigError, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .locks import Lock
-from .refusals import response_to
 from .stores import StoreError
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
 T = TypeVar("T")
-Check = Callable[[Exchange], Denied | None]
 EXTENSION = "rampart"
 _EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
@@ -195,21 +193,16 @@ class AppState:
         if plan.guards and plan.guards <= exchange.ran:
             return None
         if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            denied = _run(exchange, plan.preflight if _is_preflight(exchange) else plan.arrival)
+            denied = run(exchange, plan.preflight if is_preflight(exchange) else plan.arrival)
             if denied is None:
                 return None
         else:
-            denied = _run(exchange, plan.checks)
+            denied = run(exchange, plan.checks)
             if denied is None:
                 exchange.ran = exchange.ran | plan.guards if exchange.ran else plan.guards
                 return None
         exchange.refuse(denied)
-        if _wanted(app, denied, this.blueprints):
-            raise raised(denied)
-        # Raising costs more than most views: an answer that nobody wants to change is returned.
-        if any(app.after_request_funcs.values()):
-            return denied.to_response(app.response_class)
-        return response_to(denied, app.response_class)
+        return answer(app, denied, this.blueprints)
 
     def demand(self, exchange: Exchange, guards: tuple[Guard, ...]) -> None:
         """Runs those of *guards* that have not run, and raises a refusal."""
@@ -224,7 +217,7 @@ class AppState:
             plan = self._bind(None, [(guard, "") for guard in missing], endpoint)
             if len(self._extra) < _MOST_EXTRA:  # guards that are declared anew in each request end here
                 self._extra[missing] = plan
-        denied = _run(exchange, plan.checks)
+        denied = run(exchange, plan.checks)
         if denied is not None:
             raise raised(exchange.refuse(denied))
         exchange.ran |= plan.guards
@@ -318,7 +311,7 @@ class AppState:
         rest: list[Check] = []
         preflight: list[Check] = []
         if view is not None and self.settings.default == "deny" and not any(g.opens for g, _ in found):
-            rest.append(_undeclared)
+            rest.append(undeclared)
         for (stage, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1].comes_last)):
             check = kind.bind(group, self, endpoint)
             if check is None and not kind.opens:
@@ -368,70 +361,6 @@ def demand(guards: tuple[Guard, ...]) -> None:
     if not state.sealed:
         state.seal()
     state.demand(state.exchange(this), guards)
-
-
-def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
-    try:
-        for check in checks:
-            denied = check(exchange)
-            if denied is not None:
-                return denied
-    except HTTPException as error:
-        # Raised on purpose, by a callable of the app's or by reading a broken body.
-        if isinstance(error, Denied):
-            return error
-        raise
-    except StoreError as error:
-        return unreadable(exchange, error)
-    except Exception as error:
-        current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
-        return Denied.of("guard.failed", reason=type(error).__name__)
-    return None
-
-
-def _is_preflight(exchange: Exchange) -> bool:
-    # What makes one, of OPTIONS (Fetch, "CORS-preflight request").
-    environ = exchange.environ
-    return "HTTP_ORIGIN" in environ and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-
-
-def raised(denied: Denied) -> Denied:
-    """A refusal that is about to be raised: its headers are sent whoever words the answer.
-
-    An error handler of the app's may give another body, and know nothing of ``Retry-After`` or ``WWW-Authenticate``.
-    What it sets itself stays; if it gives another status, nothing is added.
-    """
-    if denied.extra_headers:
-
-        def add(response: Response) -> Response:
-            if response.status_code == denied.problem.status:
-                missing = {name.lower() for name, _ in denied.extra_headers if name not in response.headers}
-                for name, value in denied.extra_headers:
-                    if name.lower() in missing:
-                        response.headers.add(name, value)
-            return response
-
-        after_this_request(add)
-    return denied
-
-
-def unreadable(exchange: Exchange, error: StoreError) -> Denied:
-    """The refusal of a request for which records were needed and could not be read. Logged."""
-    # Its text names the store and the kind of failure; a traceback would show what was asked.
-    current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
-    return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
-
-
-def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:
-    """Whether the app has an error handler of its own for this refusal."""
-    for by_code in app.error_handler_spec.values():
-        if any(by_code.values()):
-            return app._find_error_handler(denied, blueprints) is not None
-    return False
-
-
-def _undeclared(exchange: Exchange) -> Denied | None:
-    return Denied.of("route.undeclared", reason="declares neither require nor public")
 
 
 def unseen(app: Flask) -> list[str]:

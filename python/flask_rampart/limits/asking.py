@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 from flask import after_this_request, current_app
 
 from .._native import LimitSet, Verdict
+from ..checks import Check
 from ..declarations import declared_around, declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
-from ..guards import AppState, Check, Stage
+from ..guards import AppState, Stage
 from . import keys
 from .counters import OWN_SCOPE, Counting, Limits, Settling, quotas_of
 from .striking import Asked, Strikes

@@ -7,9 +7,10 @@ from ipaddress import ip_network
 from typing import Any
 
 from .._native import Quota
+from ..checks import Check
 from ..errors import ConfigError
 from ..exchange import Exchange
-from ..guards import AppState, Check, Guard, Stage
+from ..guards import AppState, Guard, Stage
 from ..readers import nearest
 from . import keys
 from .asking import bind
