@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
-    {"checks"},
+    {"checks", "uninitialised"},
     {"guards"},
     {
         "access",

@@ -21,7 +21,8 @@ from .config import Settings
 from .declarations import expand, protect_blueprint
 from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
-from .guards import EXTENSION, AppState, Guard, current_exchange
+from .exchange import EXTENSION
+from .guards import AppState, Guard, current_exchange
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import (

@@ -10,8 +10,9 @@ first request, and run once for each request, in the order of its :class:`Stage`
 3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``; a browser's preflight, which no user
    of the app has asked for, also skips what says so (``Guard.meets_preflights``).
 
-Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read; an app with
-guarded views that has no extension answers 503; a guard of which nothing is known to have run, runs.
+Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read (``checks``); an app with
+guarded views that has no extension answers 503 (``uninitialised``); a guard of which nothing is known to have run,
+runs.
 
 A new guard opens neither this file nor any other of the joint's: it is a subclass of :class:`Guard`.
 """
@@ -23,16 +24,17 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from flask import Flask, current_app, request, request_started
+from flask import Flask, current_app, request
 
 from . import declarations
 from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
 from .declarations import declare, declared_around, declared_on, hidden_over
-from .errors import ConfigError, Denied
-from .exchange import ENVIRON_KEY, Exchange
+from .errors import ConfigError
+from .exchange import ENVIRON_KEY, EXTENSION, Exchange
 from .locks import Lock
 from .stores import StoreError
+from .uninitialised import not_initialised
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
 T = TypeVar("T")
-EXTENSION = "rampart"
 _EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
@@ -342,7 +343,7 @@ def current_exchange() -> Exchange:
 
 
 def demand(guards: tuple[Guard, ...]) -> None:
-    """What the wrapper around a view calls before it. Raises :class:`Denied` to refuse."""
+    """What the wrapper around a view calls before it. Raises :class:`errors.Denied` to refuse."""
     try:
         this = request._get_current_object()  # type: ignore[attr-defined]
     except RuntimeError:
@@ -357,7 +358,7 @@ def demand(guards: tuple[Guard, ...]) -> None:
         return
     state = app.extensions.get(EXTENSION)
     if state is None:
-        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
+        raise not_initialised()
     if not state.sealed:
         state.seal()
     state.demand(state.exchange(this), guards)
@@ -370,34 +371,3 @@ def unseen(app: Flask) -> list[str]:
         "do not meet it. Put the route on top, or add functools.wraps to that decorator."
         for place in hidden_over(app.view_functions.values())
     ]
-
-
-#: Views of apps without the extension that were looked at and have no guards, and the epoch at which they were.
-_unguarded: weakref.WeakKeyDictionary[Flask, tuple[int, set[tuple[str, str, Any]]]] = weakref.WeakKeyDictionary()
-
-
-def _refuse_uninitialised(app: Flask, **_: Any) -> None:
-    if EXTENSION in app.extensions:
-        return
-    this = request._get_current_object()  # type: ignore[attr-defined]
-    rule = this.url_rule
-    if rule is None:
-        return
-    epoch = declarations.epoch()
-    seen_at, known = _unguarded.get(app, (epoch, set()))
-    place = (rule.endpoint, this.method)
-    view = app.view_functions.get(rule.endpoint)
-    if seen_at == epoch and (*place, view) in known:
-        return
-    if (view is not None and declared_on(view, this.method)) or declared_around(app, rule.endpoint):
-        app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
-        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
-    if seen_at != epoch or len(known) >= _MOST_EXTRA:
-        known = set()
-    known.add((*place, view))
-    _unguarded[app] = (epoch, known)
-
-
-# The wrapper covers a guard that Flask calls through; this covers one written above the route, and one on a blueprint.
-# Always: whether a function has a route already cannot be seen from the function.
-request_started.connect(_refuse_uninitialised, weak=False)
