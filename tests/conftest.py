@@ -13,6 +13,7 @@ from flask import Flask
 from flask_rampart import Clock, Rampart
 from flask_rampart._native import Key
 
+from .servers import own_server as own_server
 from .servers import place_of as place_of
 from .servers import postgres_server as postgres_server
 from .servers import redis_server as redis_server

@@ -129,10 +129,17 @@ class Postgres:
 @contextmanager
 def own_redis() -> Iterator[Redis]:
     """A Redis of a test's own, to end it."""
-    with tempfile.TemporaryDirectory(prefix="rr") as folder:
+    with tempfile.TemporaryDirectory(prefix="rr", ignore_cleanup_errors=True) as folder:
         server = Redis(Path(folder))
         yield server
         server.stop()
+
+
+@pytest.fixture(name="own")
+def own_server() -> Iterator[Redis]:
+    """A Redis that a test may stop, end or harm."""
+    with own_redis() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

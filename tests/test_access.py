@@ -28,7 +28,7 @@ from flask_rampart import (
 )
 from flask_rampart.access import RoleBook
 from flask_rampart.config import Settings
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION
 
 from .conftest import NOW, bearer
 

@@ -11,7 +11,7 @@ from flask import Flask, abort, request
 from flask.views import MethodView
 
 from flask_rampart import Clock, ConfigError, Denied, Principal, Rampart, require
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION
 
 from .conftest import KEYS, Named, bearer
 

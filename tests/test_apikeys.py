@@ -39,7 +39,7 @@ from flask_rampart import (
 )
 from flask_rampart._native import Redactor
 from flask_rampart.apikeys import KIND, ApiKeys
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION
 from flask_rampart.stores import MemoryStore, Records, SqliteStore
 
 from .conftest import NOW, bearer

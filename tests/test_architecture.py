@@ -15,9 +15,10 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 FLOORS: list[set[str]] = [
     {"_native"},
     {"errors", "locks", "waiting"},
-    {"signals"},
+    {"readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
+    {"checks", "uninitialised"},
     {"guards"},
     {
         "access",

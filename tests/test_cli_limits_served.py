@@ -7,9 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,14 +60,6 @@ def transcript(folder: Path, script: str) -> None:
     for part in textwrap.dedent(script).strip().split("$ ")[1:]:
         words, _, expected = part.partition("\n")
         assert run(folder, words) == expected.strip(), words
-
-
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.stop()
 
 
 def knock(served: Served, count: int) -> list[int]:

@@ -23,8 +23,9 @@ from werkzeug.test import Client
 
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
 from flask_rampart.access import Schemes
+from flask_rampart.checks import Check
 from flask_rampart.exchange import Exchange
-from flask_rampart.guards import AppState, Check, current_exchange, unseen
+from flask_rampart.guards import AppState, current_exchange, unseen
 from flask_rampart.stores import StoreError
 
 from .conftest import bearer

@@ -21,17 +21,11 @@ from flask_rampart.cli import commands
 from flask_rampart.limits.remote import Remote
 from flask_rampart.limits.remote.address import without_lease
 
-from .servers import Redis, own_redis
+from .servers import Redis
 
 pytestmark = pytest.mark.servers
 
 App = Callable[..., Flask]
-
-
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    with own_redis() as server:
-        yield server
 
 
 def app_on(make_app: App, url: str, quota: str = "1000/day fixed", **config: Any) -> Flask:

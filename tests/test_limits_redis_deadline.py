@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
@@ -25,6 +24,7 @@ from flask_rampart import limit
 from flask_rampart.limits import Limits
 from flask_rampart.limits.remote import Remote, RemoteAway
 
+from .listening import Listening
 from .servers import Redis
 from .serving import serving
 
@@ -37,38 +37,14 @@ STUMBLE = 0.25
 """Seconds that a machine which runs many tests may stand still."""
 
 
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    """A server that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
-
-
 @pytest.fixture(name="talking")
 def server_that_says() -> Iterator[Callable[..., int]]:
     """The port of one that answers each request with these bytes, at once or one after each pause."""
-    listeners: list[socket.socket] = []
-    threads: list[threading.Thread] = []
     is_over = threading.Event()
+    with contextlib.ExitStack() as listening:
 
-    def start(says: bytes = b"", pause: float = 0) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def serve() -> None:
-            while True:
-                try:
-                    peer, _ = listener.accept()
-                except OSError:
-                    return
-                threads.append(threading.Thread(target=talk, args=(peer,)))
-                threads[-1].start()
-
-        def talk(peer: socket.socket) -> None:
-            with peer, contextlib.suppress(OSError):
+        def start(says: bytes = b"", pause: float = 0) -> int:
+            def talk(peer: socket.socket) -> None:
                 peer.settimeout(0.1)
                 while not is_over.is_set():
                     with contextlib.suppress(TimeoutError):
@@ -81,17 +57,10 @@ def server_that_says() -> Iterator[Callable[..., int]]:
                         if not pause:
                             peer.sendall(says)
 
-        threads.append(threading.Thread(target=serve))
-        threads[-1].start()
-        return int(listener.getsockname()[1])
+            return listening.enter_context(contextlib.closing(Listening(talk))).port
 
-    yield start
-    is_over.set()
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-    for thread in threads:
-        thread.join()
+        yield start
+        is_over.set()
 
 
 @pytest.fixture(name="full")

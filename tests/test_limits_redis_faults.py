@@ -9,12 +9,9 @@ import contextlib
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,16 +26,6 @@ from .conftest import Named
 from .servers import Redis
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    """A server that a test may harm."""
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
 
 
 def app_of(url: str, timeout: float = 0.1, **config: Any) -> Flask:

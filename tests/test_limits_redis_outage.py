@@ -7,12 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from flask_rampart import ConfigError, Rampart, limit
 from flask_rampart.limits.remote import Remote, RemoteAway
 from flask_rampart.limits.remote.breaker import Breaker
 
+from .listening import Listening
 from .servers import Redis
 
 pytestmark = pytest.mark.servers
@@ -30,54 +29,24 @@ pytestmark = pytest.mark.servers
 App = Callable[..., Flask]
 
 
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    """A server that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.stop()
-
-
 @pytest.fixture(name="hanging")
 def hanging_server() -> Iterator[Callable[..., str]]:
     """Accepts, and says what it is told to say, a byte at a time, or nothing."""
-    listeners: list[socket.socket] = []
-    talking: list[threading.Thread] = []
     is_over = threading.Event()
+    with contextlib.ExitStack() as listening:
 
-    def start(says: bytes = b"", pause: float = 0.01) -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def serve() -> None:
-            while True:
-                try:
-                    peer, _ = listener.accept()
-                except OSError:
-                    return
-                talking.append(threading.Thread(target=talk, args=(peer,)))
-                talking[-1].start()
-
-        def talk(peer: socket.socket) -> None:
-            with peer, contextlib.suppress(OSError):
+        def start(says: bytes = b"", pause: float = 0.01) -> str:
+            def talk(peer: socket.socket) -> None:
                 peer.recv(65536)
                 for at in range(len(says)):
                     time.sleep(pause)
                     peer.sendall(says[at : at + 1])
                 is_over.wait(30)
 
-        talking.append(threading.Thread(target=serve))
-        talking[-1].start()
-        return f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+            return f"redis://127.0.0.1:{listening.enter_context(contextlib.closing(Listening(talk))).port}/0"
 
-    yield start
-    is_over.set()
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-    for thread in talking:
-        thread.join()
+        yield start
+        is_over.set()
 
 
 def serving(make_app: App, url: str, quota: str = "3/hour", **how: Any) -> Flask:

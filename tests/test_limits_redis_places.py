@@ -12,11 +12,10 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import redis
@@ -32,6 +31,7 @@ from flask_rampart.limits.remote import Remote, RemoteAway
 from flask_rampart.limits.remote.address import source
 
 from .conftest import Named
+from .listening import Listening
 from .servers import Redis, redis_program
 
 pytestmark = pytest.mark.servers
@@ -82,6 +82,31 @@ def wait(is_so: Callable[[], Any], seconds: float = 30) -> None:
 
 def admitted(remote: Remote, name: str, tries: int = 8) -> int:
     return sum(remote.ask([name * 32], ONE)[0] for _ in range(tries))
+
+
+class Watched(NamedTuple):
+    """A master and its heir, and the Sentinel that watches them; by their ports."""
+
+    master: int
+    heir: int
+    sentinel: int
+    process: subprocess.Popen[bytes]
+
+
+def watched(run: Callable[..., Any], folder: Path, *options: str) -> Watched:
+    master, heir, sentinel = ports(3)
+    process = run(master)
+    run(heir, "--replicaof", "127.0.0.1", str(master))
+    config = folder / "sentinel.conf"
+    lines = [f"monitor main 127.0.0.1 {master} 1", *options]
+    config.write_text("".join(f"sentinel {line}\n" for line in lines))
+    run(sentinel, str(config), "--sentinel")
+    wait(lambda: redis.Redis(port=sentinel).sentinel_master("main")["num-slaves"] == 1)
+    return Watched(master, heir, sentinel, process)
+
+
+#: For a Sentinel that is to find out soon.
+SOON = ("down-after-milliseconds main 300", "failover-timeout main 2000")
 
 
 @pytest.mark.parametrize(
@@ -171,22 +196,12 @@ def test_a_unix_socket_will_do(redis_server: Redis) -> None:
 
 
 def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., Any], tmp_path: Path) -> None:
-    first, second, watch = ports(3)
-    master = run(first)
-    run(second, "--replicaof", "127.0.0.1", str(first))
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel down-after-milliseconds main 300\n"
-        "sentinel failover-timeout main 2000\n"
-    )
-    run(watch, str(config), "--sentinel")
-    sentinel = redis.Redis(port=watch)
-    wait(lambda: sentinel.sentinel_master("main")["num-slaves"] == 1)
-    remote = Remote(f"redis+sentinel://127.0.0.1:{watch}/main", prefix="t", timeout=0.5)
-    replicated = redis.Redis(port=second)
+    trio = watched(run, tmp_path, *SOON)
+    remote = Remote(f"redis+sentinel://127.0.0.1:{trio.sentinel}/main", prefix="t", timeout=0.5)
+    replicated = redis.Redis(port=trio.heir)
     assert admitted(remote, "a", 3) == 3
     wait(lambda: replicated.keys("*"))
-    master.kill()
+    trio.process.kill()
     wait(lambda: remote.ask(["b" * 32], ONE)[0])
     # What was replicated still counts.
     assert admitted(remote, "a") == 2
@@ -196,31 +211,22 @@ def test_a_sentinel_names_the_master_also_after_a_failover(run: Callable[..., An
 def test_while_a_master_falls_no_request_fails_and_the_next_one_is_used(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    first, second, watch = ports(3)
-    master = run(first)
-    run(second, "--replicaof", "127.0.0.1", str(first))
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel down-after-milliseconds main 300\n"
-        "sentinel failover-timeout main 2000\n"
-    )
-    run(watch, str(config), "--sentinel")
-    wait(lambda: redis.Redis(port=watch).sentinel_master("main")["num-slaves"] == 1)
+    trio = watched(run, tmp_path, *SOON)
     app = Named("failover")
     app.config.update(SECRET_KEY="k" * 32, RAMPART_ACCESS_LOG="off", TESTING=True, RAMPART_LIMIT_STORE_TIMEOUT=0.5)
-    app.config["RAMPART_LIMIT_STORE"] = f"redis+sentinel://127.0.0.1:{watch}/main"
+    app.config["RAMPART_LIMIT_STORE"] = f"redis+sentinel://127.0.0.1:{trio.sentinel}/main"
     Rampart(app)
     app.get("/")(limit("5/year")(lambda: "ok"))
     app.get("/other")(limit("9000/year")(lambda: "ok"))
     client = app.test_client()
     assert [client.get("/").status_code for _ in range(3)] == [200] * 3
-    heir = redis.Redis(port=second)
+    heir = redis.Redis(port=trio.heir)
     # Replication is asynchronous: until the heir has all that was charged.
-    chief = redis.Redis(port=first)
+    chief = redis.Redis(port=trio.master)
     chief.set("mark", 1)
     chief.delete("mark")
     assert chief.wait(1, 10_000) == 1
-    master.kill()
+    trio.process.kill()
     seen = []
 
     def is_used() -> bool:
@@ -235,20 +241,14 @@ def test_while_a_master_falls_no_request_fails_and_the_next_one_is_used(
 
 def test_a_master_that_has_become_a_replica_is_left_for_the_new_one(run: Callable[..., Any], tmp_path: Path) -> None:
     # It lives, and answers all that only reads.
-    first, second, watch = ports(3)
-    run(first)
-    run(second, "--replicaof", "127.0.0.1", str(first))
-    config = tmp_path / "sentinel.conf"
-    config.write_text(f"sentinel monitor main 127.0.0.1 {first} 1\nsentinel failover-timeout main 5000\n")
-    run(watch, str(config), "--sentinel")
-    sentinel: Any = redis.Redis(port=watch)
-    wait(lambda: sentinel.sentinel_master("main")["num-slaves"] == 1)
-    remote = Remote(f"redis+sentinel://127.0.0.1:{watch}/main", prefix="t", timeout=0.5)
+    trio = watched(run, tmp_path, "failover-timeout main 5000")
+    sentinel: Any = redis.Redis(port=trio.sentinel)
+    remote = Remote(f"redis+sentinel://127.0.0.1:{trio.sentinel}/main", prefix="t", timeout=0.5)
     assert admitted(remote, "a", 3) == 3
-    replicated: Any = redis.Redis(port=second)
+    replicated: Any = redis.Redis(port=trio.heir)
     wait(lambda: replicated.keys("*"))
     wait(lambda: sentinel.execute_command("SENTINEL FAILOVER main"))
-    wait(lambda: redis.Redis(port=first).role()[0] in ("slave", b"slave"))
+    wait(lambda: redis.Redis(port=trio.master).role()[0] in ("slave", b"slave"))
     wait(lambda: remote.ask(["b" * 32], ONE)[0])
     assert admitted(remote, "a") == 2
     assert replicated.role()[0] in ("master", b"master")
@@ -395,7 +395,7 @@ def certified(key_file: Path, certificate_file: Path) -> None:
     key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
 
 
-class Tls:
+class Tls(Listening):
     """Ends TLS in front of a server that was built without it."""
 
     def __init__(self, port: int, behind: int, key: Path, certificate: Path) -> None:
@@ -403,32 +403,14 @@ class Tls:
         context.load_cert_chain(certificate, key)
         self._behind = behind
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self._threads = [threading.Thread(target=self._serve)]
-        self._threads[0].start()
+        super().__init__(self._pass_on, port)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            self._threads.append(threading.Thread(target=self._begin, args=(peer,)))
-            self._threads[-1].start()
-
-    def _begin(self, peer: socket.socket) -> None:
-        with peer, contextlib.suppress(OSError), self._context.wrap_socket(peer, server_side=True) as secure:
-            self._talk(secure)
-
-    def _talk(self, secure: Any) -> None:
-        with socket.create_connection(("127.0.0.1", self._behind)) as server:
+    def _pass_on(self, peer: socket.socket) -> None:
+        with (
+            self._context.wrap_socket(peer, server_side=True) as secure,
+            socket.create_connection(("127.0.0.1", self._behind)) as server,
+        ):
             secure.settimeout(5)
             while data := secure.recv(65536):
                 server.sendall(data)
                 secure.sendall(server.recv(65536))
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gc
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,16 +21,6 @@ from flask_rampart.limits.remote.renewing import Lease, Renewing
 from .servers import Redis
 
 App = Callable[..., Flask]
-
-
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    """A server that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
 
 
 @pytest.fixture(name="shared")

@@ -7,12 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,36 +19,23 @@ from flask import Flask
 
 from flask_rampart.limits import Limits, quotas_of
 
+from .listening import Listening
 from .servers import Redis
 
 App = Callable[..., Flask]
 
 
-class Between:
+class Between(Listening):
     """Stands between a client and a server. It can lose an answer: the server did what it was told, and nobody hears."""
 
     def __init__(self, port: int) -> None:
         self._behind = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         self.loses = False
         self.sent = 0
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._serve)]
-        self._threads[0].start()
+        super().__init__(self._pass_on)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            self._threads.append(threading.Thread(target=self._talk, args=(peer,)))
-            self._threads[-1].start()
-
-    def _talk(self, peer: socket.socket) -> None:
-        self._open.append(peer)
-        with peer, socket.create_connection(("127.0.0.1", self._behind)) as server, contextlib.suppress(OSError):
+    def _pass_on(self, peer: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self._behind)) as server:
             while data := peer.recv(65536):
                 self.sent += 1
                 server.sendall(data)
@@ -59,31 +44,11 @@ class Between:
                     return
                 peer.sendall(answer)
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for peer in self._open:
-            with contextlib.suppress(OSError):
-                peer.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-
-
-@pytest.fixture(name="own")
-def own_server() -> Iterator[Redis]:
-    """A server that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
-
 
 @pytest.fixture(name="between")
 def server_behind_another(own: Redis) -> Iterator[Between]:
-    between = Between(own.port)
-    yield between
-    between.close()
+    with contextlib.closing(Between(own.port)) as between:
+        yield between
 
 
 @pytest.fixture(name="limits_in")

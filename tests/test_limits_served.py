@@ -6,7 +6,6 @@ import http.client
 import os
 import re
 import signal
-import tempfile
 import textwrap
 import threading
 import time
@@ -324,15 +323,6 @@ def test_behind_a_proxy_at_a_unix_socket_each_client_has_its_own(tmp_path: Path)
 
 
 # A store that stalls, under greenlets
-
-
-@pytest.fixture(name="own")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    with tempfile.TemporaryDirectory(prefix="rp", ignore_cleanup_errors=True) as folder:
-        server = Redis(Path(folder))
-        yield server
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
 
 
 def test_while_redis_stalls_other_greenlets_go_on_and_it_is_used_again_afterwards(tmp_path: Path, own: Redis) -> None:

@@ -24,8 +24,7 @@ from flask_rampart import (
     signals,
     validate,
 )
-from flask_rampart.exchange import Exchange
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION, Exchange
 
 from .conftest import KEYS, NOW, bearer
 

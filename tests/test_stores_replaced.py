@@ -14,7 +14,7 @@ from flask import Flask
 
 from flask_rampart import Clock, Rampart, StoreError, require
 from flask_rampart.apikeys import ApiKeys
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION
 from flask_rampart.stores import SqliteStore
 
 from .conftest import NOW

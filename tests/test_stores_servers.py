@@ -20,7 +20,7 @@ from flask import Flask
 
 from flask_rampart import Clock, ConfigError, Rampart, StoreError, require
 from flask_rampart.apikeys import ApiKeys
-from flask_rampart.guards import EXTENSION
+from flask_rampart.exchange import EXTENSION
 from flask_rampart.stores import MemoryStore, RedisStore, SqlAlchemyStore, SqliteStore, Store, open_store, sqlalchemy
 from flask_rampart.stores.protocol import MOST_CHANGES
 from flask_rampart.stores.redis import _INSERT, _REPLACE, _content

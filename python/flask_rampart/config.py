@@ -14,15 +14,11 @@ What needs more than a type (keys, quotas, a policy) is checked by the room that
 from __future__ import annotations
 
 import copy
-import difflib
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv6Network, ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
+from . import readers
 from .errors import ConfigError
 
 PREFIX = "RAMPART_"
@@ -246,289 +242,68 @@ def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: copy.deepcopy(value) for key, value in config.items() if key.startswith(PREFIX)}
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """`` Did you mean X?``, or nothing if no known word is close."""
-    folded = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f" Did you mean {folded[close[0]]}?" if close else ""
-
-
 def _nearest(key: str) -> str:
-    return nearest(key.upper(), [PREFIX + name.upper() for name in _READERS])
+    return readers.nearest(key.upper(), [PREFIX + name.upper() for name in _READERS])
 
 
-# Readers: (key, value) -> value, or ConfigError.
-
-Reader = Callable[[str, Any], Any]
-
-
-def shown(value: object) -> str:
-    """*value* as an error may quote it; its type alone where a secret may be in it: in a collection, or in a URL that
-    has a user or a query.
-
-    >>> shown("yes"), shown("redis://:hunter2@host"), shown({"secret": "hunter2"})
-    ("'yes'", 'str', 'dict')
-    """
-    if isinstance(value, str):
-        plain = "@" not in value and not ("://" in value and "?" in value)
-    else:
-        plain = value is None or isinstance(value, (int, float))
-    return repr(value) if plain else type(value).__name__
-
-
-def _wrong(key: str, value: object, wanted: str) -> ConfigError:
-    what = shown(value)
-    kind = type(value).__name__
-    return ConfigError(f"{key} must be {wanted}, not {kind if what == kind else f'{kind} {what}'}.")
-
-
-def _integer(low: int, high: int, unit: str) -> Reader:
-    def read(key: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _wrong(key, value, f"a whole number of {unit} from {low} to {high}")
-        return value
-
-    return read
-
-
-def _seconds(low: int, high: float) -> Reader:
-    whole = _integer(low, int(high), "seconds")
-
-    def read(key: str, value: Any) -> int:
-        total = getattr(value, "total_seconds", None)
-        if callable(total):
-            value = math.floor(total())
-        result: int = whole(key, value)
-        return result
-
-    return read
-
-
-def _fraction(low: float, high: float, unit: str) -> Reader:
-    def read(key: str, value: Any) -> float:
-        total = getattr(value, "total_seconds", None)
-        number = total() if callable(total) else value
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
-            raise _wrong(key, value, f"a number of {unit} from {low} to {high}")
-        return float(number)
-
-    return read
-
-
-def _boolean(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(key, value, "True or False")
-    return value
-
-
-def _choice(*words: str) -> Reader:
-    def read(key: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            hint = nearest(value, words) if isinstance(value, str) else ""
-            raise ConfigError(f"{key} must be one of {', '.join(map(repr, words))}, not {shown(value)}.{hint}")
-        return value
-
-    return read
-
-
-def _words(*known: str) -> Reader:
-    one = _choice(*known)
-
-    def read(key: str, value: Any) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one(key, word) for word in _texts(key, value)))
-
-    return read
-
-
-def _path(key: str, value: Any) -> str:
-    text = _text(key, value)
-    if not text.startswith("/") or not text.isascii() or not text.isprintable() or set(text) & set(" ;?#<>"):
-        raise _wrong(key, value, "a path that begins with /")
-    return text
-
-
-def _paths(key: str, value: Any) -> tuple[str, ...]:
-    return tuple(_path(key, text) for text in _texts(key, value))
-
-
-def _only_networks(key: str, value: Any) -> tuple[str, ...]:
-    networks = _networks(key, value)
-    if "unix" in networks:
-        raise _wrong(key, value, "networks such as '10.0.0.0/8'")
-    return networks
-
-
-def _secret(key: str, value: Any) -> str:
-    # The value is never quoted.
-    if not isinstance(value, str) or len(value) < 16:
-        raise ConfigError(f"{key} must be a text of at least 16 characters, the same on all hosts.")
-    return value
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _wrong(key, value, "a text that is not empty")
-    return value
-
-
-def _address(key: str, value: Any) -> str:
-    # The value is never quoted: a password may be in it.
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{key} must be a text that is not empty, not {type(value).__name__}.")
-    return value
-
-
-def _texts(key: str, value: Any) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else value
-    if not isinstance(values, (list, tuple, set, frozenset)) or not values:
-        raise _wrong(key, value, "a text or a list of texts, not empty")
-    return tuple(_text(key, item) for item in values)
-
-
-def _quotas(key: str, value: Any) -> str:
-    return "; ".join(_texts(key, value))
-
-
-def _keys(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
-    # The value is never quoted: it holds key material.
-    entries = (value,) if isinstance(value, Mapping) else value
-    if not isinstance(entries, (list, tuple)) or not entries:
-        raise ConfigError(f"{key} must be a list of keys, not empty.")
-    if not all(isinstance(entry, Mapping) for entry in entries):
-        raise ConfigError(f"{key}: each key is a JWK as a dict, or a dict with 'alg' and 'secret', 'pem' or 'path'.")
-    return tuple(dict(entry) for entry in entries)
-
-
-def _issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
-    entries = (value,) if isinstance(value, Mapping) else value
-    if not isinstance(entries, (list, tuple)) or not entries:
-        raise ConfigError(f"{key} must be a list of issuers, not empty.")
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, Mapping):
-            raise ConfigError(
-                f"{key}[{index}] must be a dict with 'issuer' and 'audience', not {type(entry).__name__}."
-            )
-    return tuple(dict(entry) for entry in entries)
-
-
-def _resource(key: str, value: Any) -> str:
-    text = _text(key, value)
-    try:
-        parts = urlsplit(text)
-        bare = not (parts.username or parts.fragment or parts.query) and parts.port != 0
-        plain = parts.scheme == "https" and parts.hostname and bare
-    except ValueError:
-        plain = False
-    if not plain or not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {shown(value)}.")
-    return text
-
-
-def _roles(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not value:
-        raise _wrong(key, value, "a dict of roles, not empty")
-    return dict(value)
-
-
-def _client_cert(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not (value in ("off", "server") or _FIELD.fullmatch(value)):
-        hint = nearest(value, ("off", "server", "header:Client-Cert")) if isinstance(value, str) else ""
-        raise ConfigError(
-            f"{key} must be 'off', 'server', or 'header:' and the name of a header field (letters, digits, hyphens), "
-            f"not {shown(value)}.{hint}"
-        )
-    return value
-
-
-_FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-
-
-def _networks(key: str, value: Any) -> tuple[str, ...]:
-    found = []
-    for text in _texts(key, value):
-        if text != "unix":
-            try:
-                network = ip_network(text)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{key}: {shown(text)} is no network such as '10.0.0.0/8', and not 'unix'"
-                    f"{'' if '@' in text else f': {error}'}."
-                ) from None
-            if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
-                raise ConfigError(
-                    f"{key}: {text!r} would match nobody: who connects by IPv4 is known by that address. "
-                    "Write it as IPv4."
-                )
-            if network.prefixlen == 0:
-                raise ConfigError(f"{key}: {text!r} is everybody. Name the addresses of your proxies.")
-        found.append(text)
-    return tuple(found)
-
-
-def _mapping(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(key, value, "a dict")
-    return dict(value)
-
-
-_READERS: dict[str, Reader] = {
-    "default": _choice("open", "deny"),
-    "profile": _choice("api", "html", "mixed"),
-    "csp": _mapping,
-    "jwt_keys": _keys,
-    "jwt_issuer": _text,
-    "jwt_audience": _texts,
-    "jwt_leeway": _seconds(0, 600),
-    "jwt_lifetime": _seconds(1, 366 * 86400),
-    "jwt_refresh_lifetime": _seconds(60, 10 * 366 * 86400),
-    "jwt_family_lifetime": _seconds(60, 10 * 366 * 86400),
-    "jwt_refresh_overlap": _seconds(0, 120),
-    "jwt_revocation": _boolean,
-    "jwt_locations": _words("header", "cookie", "json", "query"),
-    "jwt_cookie_domain": _text,
-    "jwt_cookie_samesite": _choice("Strict", "Lax", "None"),
-    "jwt_cookie_secure": _boolean,
-    "jwt_refresh_path": _path,
-    "jwks_path": _path,
-    "jwt_require_exp": _boolean,
-    "jwt_types": _texts,
-    "jwt_scopes_claim": _texts,
-    "jwt_roles_claim": _texts,
-    "jwt_permissions_claim": _texts,
-    "roles": _roles,
-    "user_loading": _choice("lazy", "eager"),
-    "resource": _resource,
-    "resource_metadata": _mapping,
-    "dpop": _choice("off", "allowed", "required"),
-    "dpop_max_age": _seconds(1, 600),
-    "dpop_nonce": _boolean,
-    "client_cert": _client_cert,
-    "trusted_proxies": _networks,
-    "issuers": _issuers,
-    "api_keys": _boolean,
-    "api_key_prefix": _text,
-    "api_key_environment": _choice("live", "test"),
-    "store": _address,
-    "store_prefix": _text,
-    "limits": _quotas,
-    "limits_ban": _text,
-    "limits_exempt_paths": _paths,
-    "limits_exempt_networks": _only_networks,
-    "limit_store": _address,
-    "limit_store_timeout": _fraction(0.001, 10, "seconds"),
-    "limit_lease": _fraction(0.1, 60, "seconds"),
-    "limit_secret": _secret,
-    "ban_exempt": _only_networks,
-    "limit_headers": _choice("draft", "legacy", "both", "off"),
-    "limit_table": _integer(64 * 1024, 4 * 1024**3, "bytes"),
-    "ipv6_prefix": _integer(32, 128, "bits"),
-    "max_body": _integer(1, 1024**3, "bytes"),
-    "json_max_depth": _integer(1, 255, "levels"),
-    "json_max_keys": _integer(1, 100_000_000, "members"),
-    "json_max_digits": _integer(1, 4300, "characters"),
-    "access_log": _text,
-    "access_log_delay": _fraction(0, 60, "seconds"),
-    "redact": _texts,
+_READERS: dict[str, readers.Reader] = {
+    "default": readers.choice("open", "deny"),
+    "profile": readers.choice("api", "html", "mixed"),
+    "csp": readers.mapping,
+    "jwt_keys": readers.keys,
+    "jwt_issuer": readers.text,
+    "jwt_audience": readers.texts,
+    "jwt_leeway": readers.seconds(0, 600),
+    "jwt_lifetime": readers.seconds(1, 366 * 86400),
+    "jwt_refresh_lifetime": readers.seconds(60, 10 * 366 * 86400),
+    "jwt_family_lifetime": readers.seconds(60, 10 * 366 * 86400),
+    "jwt_refresh_overlap": readers.seconds(0, 120),
+    "jwt_revocation": readers.boolean,
+    "jwt_locations": readers.words("header", "cookie", "json", "query"),
+    "jwt_cookie_domain": readers.text,
+    "jwt_cookie_samesite": readers.choice("Strict", "Lax", "None"),
+    "jwt_cookie_secure": readers.boolean,
+    "jwt_refresh_path": readers.path,
+    "jwks_path": readers.path,
+    "jwt_require_exp": readers.boolean,
+    "jwt_types": readers.texts,
+    "jwt_scopes_claim": readers.texts,
+    "jwt_roles_claim": readers.texts,
+    "jwt_permissions_claim": readers.texts,
+    "roles": readers.roles,
+    "user_loading": readers.choice("lazy", "eager"),
+    "resource": readers.resource,
+    "resource_metadata": readers.mapping,
+    "dpop": readers.choice("off", "allowed", "required"),
+    "dpop_max_age": readers.seconds(1, 600),
+    "dpop_nonce": readers.boolean,
+    "client_cert": readers.client_cert,
+    "trusted_proxies": readers.networks,
+    "issuers": readers.issuers,
+    "api_keys": readers.boolean,
+    "api_key_prefix": readers.text,
+    "api_key_environment": readers.choice("live", "test"),
+    "store": readers.address,
+    "store_prefix": readers.text,
+    "limits": readers.quotas,
+    "limits_ban": readers.text,
+    "limits_exempt_paths": readers.paths,
+    "limits_exempt_networks": readers.only_networks,
+    "limit_store": readers.address,
+    "limit_store_timeout": readers.fraction(0.001, 10, "seconds"),
+    "limit_lease": readers.fraction(0.1, 60, "seconds"),
+    "limit_secret": readers.secret,
+    "ban_exempt": readers.only_networks,
+    "limit_headers": readers.choice("draft", "legacy", "both", "off"),
+    "limit_table": readers.integer(64 * 1024, 4 * 1024**3, "bytes"),
+    "ipv6_prefix": readers.integer(32, 128, "bits"),
+    "max_body": readers.integer(1, 1024**3, "bytes"),
+    "json_max_depth": readers.integer(1, 255, "levels"),
+    "json_max_keys": readers.integer(1, 100_000_000, "members"),
+    "json_max_digits": readers.integer(1, 4300, "characters"),
+    "access_log": readers.text,
+    "access_log_delay": readers.fraction(0, 60, "seconds"),
+    "redact": readers.texts,
 }
 
 if set(_READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover

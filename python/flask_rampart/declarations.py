@@ -14,7 +14,8 @@ decorator above the route: :func:`hidden_over` finds it, to be reported.
 
 Guards are kept in immutable tuples, a new one each time: ``functools.wraps`` and subclasses share
 what they copy, so a list would be shared too. What was declared *above* a function is kept apart
-from the function, in a weak table, so that no copy of its attributes takes it along.
+from the function, in a weak table, so that no copy of its attributes takes it along. What was put on a
+blueprint is kept at the blueprint: its views meet it, and those of the blueprints nested in it.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from flask import Blueprint, Flask
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from flask.sansio.blueprints import Blueprint as AnyBlueprint
+
     from .guards import Guard
 
 T = TypeVar("T")
 Guards = tuple["Guard", ...]
 
 ATTRIBUTE = "__rampart_guards__"
+_BLUEPRINT = "__rampart_blueprint_guards__"
 _DEPTH = 64  # of `__wrapped__`: a chain that is longer, or a circle, is cut
 
 _above: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
@@ -147,6 +151,28 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
     return list(found.items())
 
 
+def protect_blueprint(blueprint: AnyBlueprint, guards: Guards) -> None:
+    """Puts guards on every view of a blueprint and of those nested in it."""
+    blueprint.__dict__[_BLUEPRINT] = (*_of_blueprint(blueprint), *expand(guards))
+    changed()
+
+
+def declared_around(app: Flask, endpoint: str) -> Guards:
+    """The guards of the blueprints that a view is in, the outermost first."""
+    found: list[Guard] = []
+    path = endpoint.split(".")[:-1]
+    for length in range(1, len(path) + 1):
+        blueprint = app.blueprints.get(".".join(path[:length]))
+        if blueprint is not None:
+            found.extend(_of_blueprint(blueprint))
+    return tuple(found)
+
+
+def expand(guards: Iterable[Guard]) -> Guards:
+    """Guards with their companions."""
+    return tuple(every for guard in guards for every in (*guard.companions, guard))
+
+
 def view_class(view: Any) -> type | None:
     """The class behind a view made by ``View.as_view``, also through wrappers."""
     for layer in _layers(view):
@@ -245,6 +271,11 @@ def _of_class(cls: type) -> Guards:
         own: Guards = base.__dict__.get(ATTRIBUTE, ())
         guards.extend(guard for guard in own if base is cls or not guard.only_opens)
     return tuple(guards)
+
+
+def _of_blueprint(blueprint: AnyBlueprint) -> Guards:
+    guards: Guards = blueprint.__dict__.get(_BLUEPRINT, ())
+    return guards
 
 
 def _note_above(target: Any, guard: Guard) -> None:

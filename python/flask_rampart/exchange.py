@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .errors import Denied
     from .refusals import Challenge
 
+EXTENSION = "rampart"
+"""Where an app keeps what is ours, in ``app.extensions``."""
+
 ENVIRON_KEY = "flask_rampart.exchange"
 """Where the edge leaves the exchange for the app that it wraps, which takes it out."""
 

@@ -18,9 +18,11 @@ from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, re
 from .apikeys import ApiKeys
 from .bound import Binding
 from .config import Settings
+from .declarations import expand, protect_blueprint
 from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
-from .guards import EXTENSION, AppState, Guard, current_exchange, expand, protect_blueprint
+from .exchange import EXTENSION
+from .guards import AppState, Guard, current_exchange
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import (

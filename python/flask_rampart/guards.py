@@ -10,8 +10,9 @@ first request, and run once for each request, in the order of its :class:`Stage`
 3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``; a browser's preflight, which no user
    of the app has asked for, also skips what says so (``Guard.meets_preflights``).
 
-Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read; an app with
-guarded views that has no extension answers 503; a guard of which nothing is known to have run, runs.
+Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read (``checks``); an app with
+guarded views that has no extension answers 503 (``uninitialised``); a guard of which nothing is known to have run,
+runs.
 
 A new guard opens neither this file nor any other of the joint's: it is a subclass of :class:`Guard`.
 """
@@ -20,30 +21,27 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from flask import Flask, after_this_request, current_app, request, request_started
-from werkzeug.exceptions import HTTPException
+from flask import Flask, current_app, request
 
 from . import declarations
+from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
-from .declarations import declare, declared_on, hidden_over
-from .errors import ConfigError, Denied
-from .exchange import ENVIRON_KEY, Exchange
+from .declarations import declare, declared_around, declared_on, hidden_over
+from .errors import ConfigError
+from .exchange import ENVIRON_KEY, EXTENSION, Exchange
 from .locks import Lock
-from .refusals import response_to
 from .stores import StoreError
+from .uninitialised import not_initialised
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from flask.sansio.blueprints import Blueprint
     from werkzeug.wrappers import Response
 
 T = TypeVar("T")
-Check = Callable[[Exchange], Denied | None]
-EXTENSION = "rampart"
 _EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
@@ -196,21 +194,16 @@ class AppState:
         if plan.guards and plan.guards <= exchange.ran:
             return None
         if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            denied = _run(exchange, plan.preflight if _is_preflight(exchange) else plan.arrival)
+            denied = run(exchange, plan.preflight if is_preflight(exchange) else plan.arrival)
             if denied is None:
                 return None
         else:
-            denied = _run(exchange, plan.checks)
+            denied = run(exchange, plan.checks)
             if denied is None:
                 exchange.ran = exchange.ran | plan.guards if exchange.ran else plan.guards
                 return None
         exchange.refuse(denied)
-        if _wanted(app, denied, this.blueprints):
-            raise raised(denied)
-        # Raising costs more than most views: an answer that nobody wants to change is returned.
-        if any(app.after_request_funcs.values()):
-            return denied.to_response(app.response_class)
-        return response_to(denied, app.response_class)
+        return answer(app, denied, this.blueprints)
 
     def demand(self, exchange: Exchange, guards: tuple[Guard, ...]) -> None:
         """Runs those of *guards* that have not run, and raises a refusal."""
@@ -225,7 +218,7 @@ class AppState:
             plan = self._bind(None, [(guard, "") for guard in missing], endpoint)
             if len(self._extra) < _MOST_EXTRA:  # guards that are declared anew in each request end here
                 self._extra[missing] = plan
-        denied = _run(exchange, plan.checks)
+        denied = run(exchange, plan.checks)
         if denied is not None:
             raise raised(exchange.refuse(denied))
         exchange.ran |= plan.guards
@@ -307,11 +300,7 @@ class AppState:
         found = dict.fromkeys(self.app_guards, "")
         if endpoint in self.open_endpoints:
             found = {guard: "" for guard in found if guard.stage is Stage.ARRIVAL}
-        path = endpoint.split(".")[:-1]
-        for length in range(1, len(path) + 1):
-            blueprint = app.blueprints.get(".".join(path[:length]))
-            if blueprint is not None:
-                found.update(dict.fromkeys(guards_of_blueprint(blueprint), ""))
+        found.update(dict.fromkeys(declared_around(app, endpoint), ""))
         found.update(declared_on(app.view_functions[endpoint], method))
         return list(found.items())
 
@@ -323,7 +312,7 @@ class AppState:
         rest: list[Check] = []
         preflight: list[Check] = []
         if view is not None and self.settings.default == "deny" and not any(g.opens for g, _ in found):
-            rest.append(_undeclared)
+            rest.append(undeclared)
         for (stage, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1].comes_last)):
             check = kind.bind(group, self, endpoint)
             if check is None and not kind.opens:
@@ -354,7 +343,7 @@ def current_exchange() -> Exchange:
 
 
 def demand(guards: tuple[Guard, ...]) -> None:
-    """What the wrapper around a view calls before it. Raises :class:`Denied` to refuse."""
+    """What the wrapper around a view calls before it. Raises :class:`errors.Denied` to refuse."""
     try:
         this = request._get_current_object()  # type: ignore[attr-defined]
     except RuntimeError:
@@ -369,94 +358,10 @@ def demand(guards: tuple[Guard, ...]) -> None:
         return
     state = app.extensions.get(EXTENSION)
     if state is None:
-        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
+        raise not_initialised()
     if not state.sealed:
         state.seal()
     state.demand(state.exchange(this), guards)
-
-
-def _run(exchange: Exchange, checks: Iterable[Check]) -> Denied | None:
-    try:
-        for check in checks:
-            denied = check(exchange)
-            if denied is not None:
-                return denied
-    except HTTPException as error:
-        # Raised on purpose, by a callable of the app's or by reading a broken body.
-        if isinstance(error, Denied):
-            return error
-        raise
-    except StoreError as error:
-        return unreadable(exchange, error)
-    except Exception as error:
-        current_app.logger.exception("A guard failed; the request is refused (request %s).", exchange.id)
-        return Denied.of("guard.failed", reason=type(error).__name__)
-    return None
-
-
-def _is_preflight(exchange: Exchange) -> bool:
-    # What makes one, of OPTIONS (Fetch, "CORS-preflight request").
-    environ = exchange.environ
-    return "HTTP_ORIGIN" in environ and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-
-
-def raised(denied: Denied) -> Denied:
-    """A refusal that is about to be raised: its headers are sent whoever words the answer.
-
-    An error handler of the app's may give another body, and know nothing of ``Retry-After`` or ``WWW-Authenticate``.
-    What it sets itself stays; if it gives another status, nothing is added.
-    """
-    if denied.extra_headers:
-
-        def add(response: Response) -> Response:
-            if response.status_code == denied.problem.status:
-                missing = {name.lower() for name, _ in denied.extra_headers if name not in response.headers}
-                for name, value in denied.extra_headers:
-                    if name.lower() in missing:
-                        response.headers.add(name, value)
-            return response
-
-        after_this_request(add)
-    return denied
-
-
-def unreadable(exchange: Exchange, error: StoreError) -> Denied:
-    """The refusal of a request for which records were needed and could not be read. Logged."""
-    # Its text names the store and the kind of failure; a traceback would show what was asked.
-    current_app.logger.error("The request %s is refused, since records cannot be read: %s", exchange.id, error)
-    return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
-
-
-def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:
-    """Whether the app has an error handler of its own for this refusal."""
-    for by_code in app.error_handler_spec.values():
-        if any(by_code.values()):
-            return app._find_error_handler(denied, blueprints) is not None
-    return False
-
-
-def _undeclared(exchange: Exchange) -> Denied | None:
-    return Denied.of("route.undeclared", reason="declares neither require nor public")
-
-
-_BLUEPRINT = "__rampart_blueprint_guards__"
-
-
-def guards_of_blueprint(blueprint: Blueprint) -> tuple[Guard, ...]:
-    """What ``rampart.protect(blueprint, ...)`` put on a blueprint."""
-    guards: tuple[Guard, ...] = blueprint.__dict__.get(_BLUEPRINT, ())
-    return guards
-
-
-def protect_blueprint(blueprint: Blueprint, guards: tuple[Guard, ...]) -> None:
-    """Puts guards on every view of a blueprint and of those nested in it."""
-    blueprint.__dict__[_BLUEPRINT] = (*guards_of_blueprint(blueprint), *expand(guards))
-    declarations.changed()
-
-
-def expand(guards: Iterable[Guard]) -> tuple[Guard, ...]:
-    """Guards with their companions."""
-    return tuple(every for guard in guards for every in (*guard.companions, guard))
 
 
 def unseen(app: Flask) -> list[str]:
@@ -466,37 +371,3 @@ def unseen(app: Flask) -> list[str]:
         "do not meet it. Put the route on top, or add functools.wraps to that decorator."
         for place in hidden_over(app.view_functions.values())
     ]
-
-
-#: Views of apps without the extension that were looked at and have no guards, and the epoch at which they were.
-_unguarded: weakref.WeakKeyDictionary[Flask, tuple[int, set[tuple[str, str, Any]]]] = weakref.WeakKeyDictionary()
-
-
-def _refuse_uninitialised(app: Flask, **_: Any) -> None:
-    if EXTENSION in app.extensions:
-        return
-    this = request._get_current_object()  # type: ignore[attr-defined]
-    rule = this.url_rule
-    if rule is None:
-        return
-    epoch = declarations.epoch()
-    seen_at, known = _unguarded.get(app, (epoch, set()))
-    place = (rule.endpoint, this.method)
-    view = app.view_functions.get(rule.endpoint)
-    if seen_at == epoch and (*place, view) in known:
-        return
-    blueprints = (app.blueprints.get(name) for name in this.blueprints)
-    if (view is not None and declared_on(view, this.method)) or any(
-        blueprint is not None and guards_of_blueprint(blueprint) for blueprint in blueprints
-    ):
-        app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
-        raise Denied.of("app.uninitialised", reason="no Rampart(app)")
-    if seen_at != epoch or len(known) >= _MOST_EXTRA:
-        known = set()
-    known.add((*place, view))
-    _unguarded[app] = (epoch, known)
-
-
-# The wrapper covers a guard that Flask calls through; this covers one written above the route, and one on a blueprint.
-# Always: whether a function has a route already cannot be seen from the function.
-request_started.connect(_refuse_uninitialised, weak=False)

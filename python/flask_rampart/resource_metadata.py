@@ -24,9 +24,10 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response
 
-from .config import Settings, nearest, shown
+from .config import Settings
 from .errors import ConfigError
 from .exchange import SCOPE
+from .readers import nearest, shown
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LIFETIME = 3600

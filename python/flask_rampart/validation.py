@@ -25,10 +25,11 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.utils import cached_property
 
 from ._native import JsonBounds, JsonRejected, Schema, SchemaRejected, parse_json
+from .checks import Check
 from .config import Settings
 from .errors import ConfigError, Denied
 from .exchange import NOT_CHECKED, Exchange
-from .guards import AppState, Check, Guard, Stage, current_exchange
+from .guards import AppState, Guard, Stage, current_exchange
 
 if TYPE_CHECKING:
     from _typeshed import StrPath

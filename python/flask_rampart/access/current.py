@@ -8,9 +8,10 @@ from typing import Any, cast
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
+from ..checks import unreadable
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal, Scheme
-from ..guards import AppState, current_exchange, unreadable
+from ..guards import AppState, current_exchange
 from ..stores import StoreError
 from ..waiting import settle
 from .roles import RoleBook

@@ -11,10 +11,11 @@ from typing import Any
 
 from flask import Flask
 
-from ..config import nearest
+from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import SCOPE, Exchange, Principal
-from ..guards import AppState, Check, Guard, Stage
+from ..guards import AppState, Guard, Stage
+from ..readers import nearest
 from ..refusals import Fields
 from ..signals import emit, principal_authenticated
 from .current import Users

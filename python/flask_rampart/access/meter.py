@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..checks import Check
 from ..errors import Denied
 from ..exchange import Exchange, origin_of
-from ..guards import AppState, Check, Guard, Stage
+from ..guards import AppState, Guard, Stage
 from .schemes import Schemes
 
 if TYPE_CHECKING:

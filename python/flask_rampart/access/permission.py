@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._native import Clock
-from ..config import nearest
+from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal, origin_of
-from ..guards import AppState, Check, Guard, Stage
+from ..guards import AppState, Guard, Stage
+from ..readers import nearest
 from .freshness import Freshness
 from .policies import Policies
 from .roles import RoleBook

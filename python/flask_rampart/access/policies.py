@@ -18,10 +18,11 @@ from typing import Any, NoReturn, TypeVar
 from flask import current_app
 from werkzeug.exceptions import HTTPException
 
-from ..config import nearest
+from ..checks import unreadable
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
-from ..guards import AppState, current_exchange, unreadable
+from ..guards import AppState, current_exchange
+from ..readers import nearest
 from ..stores import StoreError
 from ..waiting import settle
 from .schemes import Schemes

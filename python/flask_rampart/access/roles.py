@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..config import Settings, nearest
+from ..config import Settings
 from ..errors import ConfigError
 from ..exchange import Principal, origin_of
+from ..readers import nearest
 
 _FIELDS = ("includes", "permissions")
 _REMEMBERED = 4096

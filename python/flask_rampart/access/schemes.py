@@ -21,9 +21,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import BUILT_IN, Exchange, Principal, Renamed, Scheme
-from ..guards import Check
 from ..refusals import Challenge
 from ..waiting import settle
 from .identity import Identity

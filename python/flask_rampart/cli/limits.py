@@ -17,7 +17,8 @@ from flask import current_app
 
 from .._native import client_key
 from ..errors import Denied
-from ..guards import EXTENSION, AppState
+from ..exchange import EXTENSION
+from ..guards import AppState
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits import duration as read_duration
 from ..limits.asking import lifted_for

@@ -7,7 +7,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..errors import ConfigError
-from ..guards import EXTENSION, unseen
+from ..exchange import EXTENSION
+from ..guards import unseen
 
 _AUTOMATIC = {"HEAD", "OPTIONS"}
 

@@ -11,7 +11,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..errors import RampartError
-from ..guards import EXTENSION, AppState
+from ..exchange import EXTENSION
+from ..guards import AppState
 
 
 def works_on(kind: type[Any], otherwise: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._native import Clock, Key, KeySet, Revoked, Verifier
-from ..config import Settings, nearest
+from ..config import Settings
 from ..errors import ConfigError
+from ..readers import nearest
 from .transport import FetchFailed, Target
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")

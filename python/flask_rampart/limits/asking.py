@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 from flask import after_this_request, current_app
 
 from .._native import LimitSet, Verdict
-from ..declarations import declared_on
+from ..checks import Check
+from ..declarations import declared_around, declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
-from ..guards import AppState, Check, Stage, guards_of_blueprint
+from ..guards import AppState, Stage
 from . import keys
 from .counters import OWN_SCOPE, Counting, Limits, Settling, quotas_of
 from .striking import Asked, Strikes
@@ -394,13 +395,7 @@ def _exempt(unless: Any, exchange: Exchange) -> bool:
 
 def lifted_for(guard: limit, state: AppState, endpoint: str) -> frozenset[str]:
     """The methods for which a view is ``unlimited``, of a limit that is its app's or blueprint's and not its own."""
-    outer = set(state.app_guards)
-    path = endpoint.split(".")[:-1]
-    for length in range(1, len(path) + 1):
-        blueprint = state.app.blueprints.get(".".join(path[:length]))
-        if blueprint is not None:
-            outer.update(guards_of_blueprint(blueprint))
-    if guard not in outer:
+    if guard not in (*state.app_guards, *declared_around(state.app, endpoint)):
         return frozenset()
     view = state.app.view_functions[endpoint]
     served = _served(state, endpoint) or METHODS | {OTHER}

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._native import BanBook, Clock, LimitBatches, LimitSet, LimitStore, Quota, Verdict
-from ..config import Settings, nearest, shown
+from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from ..locks import Lock
+from ..readers import nearest, shown
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 from typing import Any
 
 from .._native import Quota
-from ..config import nearest
+from ..checks import Check
 from ..errors import ConfigError
 from ..exchange import Exchange
-from ..guards import AppState, Check, Guard, Stage
+from ..guards import AppState, Guard, Stage
+from ..readers import nearest
 from . import keys
 from .asking import bind
 from .counters import quotas_of

@@ -26,9 +26,9 @@ from flask import request
 from werkzeug.exceptions import HTTPException
 
 from .._native import client_key
-from ..config import nearest
 from ..errors import ConfigError, Denied
 from ..exchange import BUILT_IN, Exchange, origin_of
+from ..readers import nearest
 
 if TYPE_CHECKING:
     from .counters import Limits

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..config import nearest
 from ..errors import ConfigError
+from ..readers import nearest
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
 LONGEST = 10 * 366 * 86400

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..checks import raised
 from ..errors import ConfigError
-from ..guards import raised
 from . import keys
 from .asking import whole
 from .counters import Limits

@@ -19,9 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import Settings, nearest
+from ..config import Settings
 from ..errors import ConfigError
 from ..locks import Lock
+from ..readers import nearest
 from .memory import MemoryStore
 from .protocol import Changes as Changes
 from .protocol import Record as Record

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from flask import Flask
 
 from .._native import Clock
+from ..exchange import EXTENSION
 from ..extension import Rampart
-from ..guards import EXTENSION
 from .state import under_test
 
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from flask import Flask
 
 from ..errors import ConfigError
-from ..guards import EXTENSION, AppState
+from ..exchange import EXTENSION
+from ..guards import AppState
 
 Words = str | Iterable[str]
 Duration = float | timedelta

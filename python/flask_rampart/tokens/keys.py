@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .._native import Key
-from ..config import nearest
 from ..errors import ConfigError
+from ..readers import nearest
 
 ALGORITHMS = (
     "HS256",

@@ -196,24 +196,17 @@ fn without_room_nothing_is_held_and_all_of_it_is_loose(make: Make) {
     assert!(!host.is_here(1));
 }
 
-macro_rules! of_either_store {
-    ($($name:ident),* $(,)?) => {
-        mod in_shared_memory { $(#[test] fn $name() { super::$name(super::shared) })* }
-        mod in_this_process { $(#[test] fn $name() { super::$name(super::local) })* }
-    };
+on_either_store! {
+    what_was_given_can_be_spent_once
+    a_batch_ends_with_its_lease
+    what_comes_to_a_batch_ends_no_later_than_it
+    what_was_taken_is_put_back_unless_it_is_answered
+    what_is_put_back_to_a_newer_batch_ends_it_no_later_than_its_own
+    a_refusal_of_one_spends_none
+    a_refusal_is_remembered_for_a_lease_and_told_to_the_second
+    who_comes_often_wants_more_and_who_comes_seldom_what_it_needs
+    where_there_is_less_than_is_wanted_it_is_asked_now_and_then
+    what_is_idle_is_taken_out_once_and_a_newer_batch_is_left_alone
+    threads_spend_what_was_given_and_no_more
+    without_room_nothing_is_held_and_all_of_it_is_loose
 }
-
-of_either_store!(
-    what_was_given_can_be_spent_once,
-    a_batch_ends_with_its_lease,
-    what_comes_to_a_batch_ends_no_later_than_it,
-    what_was_taken_is_put_back_unless_it_is_answered,
-    what_is_put_back_to_a_newer_batch_ends_it_no_later_than_its_own,
-    a_refusal_of_one_spends_none,
-    a_refusal_is_remembered_for_a_lease_and_told_to_the_second,
-    who_comes_often_wants_more_and_who_comes_seldom_what_it_needs,
-    where_there_is_less_than_is_wanted_it_is_asked_now_and_then,
-    what_is_idle_is_taken_out_once_and_a_newer_batch_is_left_alone,
-    threads_spend_what_was_given_and_no_more,
-    without_room_nothing_is_held_and_all_of_it_is_loose,
-);

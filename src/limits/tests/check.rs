@@ -435,18 +435,6 @@ fn threads_that_hammer_new_keys_agree_on_each(make: Make) {
     assert_eq!(admitted, 2000 * 5);
 }
 
-/// Runs each of these on a store of each kind. One left out is dead code, which the compiler reports.
-macro_rules! on_either_store {
-    ($($promise:ident)*) => {
-        mod memory {
-            $(#[test] fn $promise() { super::$promise(super::local); })*
-        }
-        mod shared {
-            $(#[test] fn $promise() { super::$promise(super::shared); })*
-        }
-    };
-}
-
 on_either_store! {
     the_burst_passes_at_once_and_not_one_more
     the_wait_it_reports_is_exactly_when_the_next_request_passes

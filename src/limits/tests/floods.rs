@@ -123,17 +123,6 @@ fn a_large_table_deals_strangers_out_among_more_overflow_counters() {
     assert_eq!((local(1).stripes(), shared(8).stripes()), (64, 64));
 }
 
-macro_rules! on_either_store {
-    ($($promise:ident)*) => {
-        mod in_memory {
-            $(#[test] fn $promise() { super::$promise(super::local); })*
-        }
-        mod shared {
-            $(#[test] fn $promise() { super::$promise(super::super::shared); })*
-        }
-    };
-}
-
 on_either_store! {
     what_is_in_progress_has_room_of_its_own
     strikes_leave_half_of_the_room_to_bans

@@ -152,17 +152,6 @@ fn of_several_limits_too_the_places_of_the_dead_are_free() {
 
 const NOW: HostTime = HostTime(1_000_000 * super::SECOND);
 
-macro_rules! on_either_store {
-    ($($promise:ident)*) => {
-        mod in_memory {
-            $(#[test] fn $promise() { super::$promise(super::local); })*
-        }
-        mod shared {
-            $(#[test] fn $promise() { super::$promise(super::super::shared); })*
-        }
-    };
-}
-
 on_either_store! {
     so_many_at_once_and_each_that_ends_makes_room
     what_another_limit_refuses_is_not_in_progress

@@ -1,6 +1,18 @@
 //! What the room promises, room by room: a clock is advanced, never slept on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+/// Runs each of these on a store of each kind. One left out is dead code, which the compiler reports.
+macro_rules! on_either_store {
+    ($($promise:ident)*) => {
+        mod in_memory {
+            $(#[test] fn $promise() { super::$promise(super::super::local); })*
+        }
+        mod in_shared_memory {
+            $(#[test] fn $promise() { super::$promise(super::super::shared); })*
+        }
+    };
+}
+
 mod address;
 mod bans;
 mod batches;

@@ -183,17 +183,6 @@ fn a_late_refund_to_an_overflow_counter_gives_nothing_of_the_next_window() {
     assert_eq!(again, 0, "{today} were admitted today, and that again");
 }
 
-macro_rules! on_either_store {
-    ($($promise:ident)*) => {
-        mod in_memory {
-            $(#[test] fn $promise() { super::$promise(super::local); })*
-        }
-        mod shared {
-            $(#[test] fn $promise() { super::$promise(super::super::shared); })*
-        }
-    };
-}
-
 on_either_store! {
     refunds_of_what_was_held_admit_less_than_two_bursts_at_one_instant
     settling_too_much_and_then_the_truth_leaves_what_others_spent_of_a_window

@@ -239,17 +239,6 @@ fn an_almanac_that_is_wrong_is_not_believed() {
 
 pub const DAY: u64 = 86_400;
 
-macro_rules! on_either_store {
-    ($($promise:ident)*) => {
-        mod in_memory {
-            $(#[test] fn $promise() { super::$promise(super::local); })*
-        }
-        mod shared {
-            $(#[test] fn $promise() { super::$promise(super::super::shared); })*
-        }
-    };
-}
-
 on_either_store! {
     a_daily_quota_begins_anew_at_midnight_and_not_before
     what_is_not_spent_of_a_window_is_not_saved_up

@@ -1,0 +1,268 @@
+"""Readers: what one setting's value may be, and how what it may not be is refused.
+
+A reader takes the name of a setting and the value that it was given, and returns the value that the app runs by, or
+raises :class:`ConfigError`. Rules, in order:
+
+1. a value of the wrong type is refused, also where Python would take it, as it takes True for 1;
+2. so is one that is empty or out of range (an empty :func:`mapping` is for its room to judge), and a network that
+   would match nobody or everybody;
+3. the refusal names the setting and what would be right, with the nearest word where there are few;
+4. it quotes the value as :func:`shown` does, and nothing of one that is a secret.
+
+Which setting is read by which reader stands in ``config``. No file is opened, and no key, quota or policy is parsed:
+that is for the rooms.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+Reader = Callable[[str, Any], Any]
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`` Did you mean X?``, or nothing if no known word is close."""
+    folded = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f" Did you mean {folded[close[0]]}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """*value* as an error may quote it; its type alone where a secret may be in it: in a collection, or in a URL that
+    has a user or a query.
+
+    >>> shown("yes"), shown("redis://:hunter2@host"), shown({"secret": "hunter2"})
+    ("'yes'", 'str', 'dict')
+    """
+    if isinstance(value, str):
+        plain = "@" not in value and not ("://" in value and "?" in value)
+    else:
+        plain = value is None or isinstance(value, (int, float))
+    return repr(value) if plain else type(value).__name__
+
+
+def integer(low: int, high: int, unit: str) -> Reader:
+    """A whole number of *unit* from *low* to *high*."""
+
+    def read(key: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _wrong(key, value, f"a whole number of {unit} from {low} to {high}")
+        return value
+
+    return read
+
+
+def seconds(low: int, high: float) -> Reader:
+    """Whole seconds from *low* to *high*, or a ``timedelta``, rounded down."""
+    whole = integer(low, int(high), "seconds")
+
+    def read(key: str, value: Any) -> int:
+        total = getattr(value, "total_seconds", None)
+        if callable(total):
+            value = math.floor(total())
+        result: int = whole(key, value)
+        return result
+
+    return read
+
+
+def fraction(low: float, high: float, unit: str) -> Reader:
+    """A number of *unit* from *low* to *high*, or a ``timedelta``."""
+
+    def read(key: str, value: Any) -> float:
+        total = getattr(value, "total_seconds", None)
+        number = total() if callable(total) else value
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
+            raise _wrong(key, value, f"a number of {unit} from {low} to {high}")
+        return float(number)
+
+    return read
+
+
+def boolean(key: str, value: Any) -> bool:
+    """True or False, and nothing that Python takes for one of them."""
+    if not isinstance(value, bool):
+        raise _wrong(key, value, "True or False")
+    return value
+
+
+def choice(*known: str) -> Reader:
+    """One of the words that are *known*."""
+
+    def read(key: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in known:
+            hint = nearest(value, known) if isinstance(value, str) else ""
+            raise ConfigError(f"{key} must be one of {', '.join(map(repr, known))}, not {shown(value)}.{hint}")
+        return value
+
+    return read
+
+
+def words(*known: str) -> Reader:
+    """Some of the words that are *known*, each once, in their order."""
+    one = choice(*known)
+
+    def read(key: str, value: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one(key, word) for word in texts(key, value)))
+
+    return read
+
+
+def path(key: str, value: Any) -> str:
+    """The path of a URL on this host."""
+    found = text(key, value)
+    if not found.startswith("/") or not found.isascii() or not found.isprintable() or set(found) & set(" ;?#<>"):
+        raise _wrong(key, value, "a path that begins with /")
+    return found
+
+
+def paths(key: str, value: Any) -> tuple[str, ...]:
+    """One path or more."""
+    return tuple(path(key, item) for item in texts(key, value))
+
+
+def secret(key: str, value: Any) -> str:
+    """A secret that all hosts share."""
+    # The value is never quoted.
+    if not isinstance(value, str) or len(value) < 16:
+        raise ConfigError(f"{key} must be a text of at least 16 characters, the same on all hosts.")
+    return value
+
+
+def text(key: str, value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, value, "a text that is not empty")
+    return value
+
+
+def address(key: str, value: Any) -> str:
+    """Where a store is."""
+    # The value is never quoted: a password may be in it.
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{key} must be a text that is not empty, not {type(value).__name__}.")
+    return value
+
+
+def texts(key: str, value: Any) -> tuple[str, ...]:
+    """One text or more; a single one may stand without a list."""
+    values = (value,) if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple, set, frozenset)) or not values:
+        raise _wrong(key, value, "a text or a list of texts, not empty")
+    return tuple(text(key, item) for item in values)
+
+
+def quotas(key: str, value: Any) -> str:
+    """Quotas as one text, from one text or several."""
+    return "; ".join(texts(key, value))
+
+
+def keys(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Keys as dicts; a single one may stand without a list."""
+    # The value is never quoted: it holds key material.
+    entries = (value,) if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)) or not entries:
+        raise ConfigError(f"{key} must be a list of keys, not empty.")
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise ConfigError(f"{key}: each key is a JWK as a dict, or a dict with 'alg' and 'secret', 'pem' or 'path'.")
+    return tuple(dict(entry) for entry in entries)
+
+
+def issuers(key: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Issuers as dicts; a single one may stand without a list."""
+    entries = (value,) if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)) or not entries:
+        raise ConfigError(f"{key} must be a list of issuers, not empty.")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise ConfigError(
+                f"{key}[{index}] must be a dict with 'issuer' and 'audience', not {type(entry).__name__}."
+            )
+    return tuple(dict(entry) for entry in entries)
+
+
+def resource(key: str, value: Any) -> str:
+    """A resource identifier (RFC 9728 section 1.2), without a query too."""
+    url = text(key, value)
+    try:
+        parts = urlsplit(url)
+        bare = not (parts.username or parts.fragment or parts.query) and parts.port != 0
+        plain = parts.scheme == "https" and parts.hostname and bare
+    except ValueError:
+        plain = False
+    if not plain or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError(f"{key} must be an https URL without query and fragment (RFC 9728), not {shown(value)}.")
+    return url
+
+
+def roles(key: str, value: Any) -> Mapping[str, Any]:
+    """Roles as a dict that is not empty."""
+    if not isinstance(value, Mapping) or not value:
+        raise _wrong(key, value, "a dict of roles, not empty")
+    return dict(value)
+
+
+def client_cert(key: str, value: Any) -> str:
+    """Where the certificate of a client is: ``off``, ``server``, or the name of a header field."""
+    if not isinstance(value, str) or not (value in ("off", "server") or _FIELD.fullmatch(value)):
+        hint = nearest(value, ("off", "server", "header:Client-Cert")) if isinstance(value, str) else ""
+        raise ConfigError(
+            f"{key} must be 'off', 'server', or 'header:' and the name of a header field (letters, digits, hyphens), "
+            f"not {shown(value)}.{hint}"
+        )
+    return value
+
+
+def networks(key: str, value: Any) -> tuple[str, ...]:
+    """Networks of IP addresses, and ``"unix"``."""
+    found = []
+    for item in texts(key, value):
+        if item != "unix":
+            try:
+                network = ip_network(item)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{key}: {shown(item)} is no network such as '10.0.0.0/8', and not 'unix'"
+                    f"{'' if '@' in item else f': {error}'}."
+                ) from None
+            if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+                raise ConfigError(
+                    f"{key}: {item!r} would match nobody: who connects by IPv4 is known by that address. "
+                    "Write it as IPv4."
+                )
+            if network.prefixlen == 0:
+                raise ConfigError(f"{key}: {item!r} is everybody. Name the addresses of your proxies.")
+        found.append(item)
+    return tuple(found)
+
+
+def only_networks(key: str, value: Any) -> tuple[str, ...]:
+    """Networks, without ``"unix"``."""
+    found = networks(key, value)
+    if "unix" in found:
+        raise _wrong(key, value, "networks such as '10.0.0.0/8'")
+    return found
+
+
+def mapping(key: str, value: Any) -> Mapping[str, Any]:
+    """A dict."""
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a dict")
+    return dict(value)
+
+
+def _wrong(key: str, value: object, wanted: str) -> ConfigError:
+    what = shown(value)
+    kind = type(value).__name__
+    return ConfigError(f"{key} must be {wanted}, not {kind if what == kind else f'{kind} {what}'}.")
+
+
+_FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
