@@ -338,6 +338,7 @@ def test_greenlets_have_the_same_deadlines(talking: Callable[..., int]) -> None:
 def test_workers_go_on_while_it_is_away_and_use_it_again(tmp_path: Path, own: Redis, how: tuple[str, ...]) -> None:
     views = f"""
         app.config["RAMPART_LIMIT_STORE"] = {own.url!r}
+        app.config["RAMPART_LIMIT_STORE_TIMEOUT"] = {STUMBLE}
         rampart = Rampart(app)
 
         @app.get("/")
