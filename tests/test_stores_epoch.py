@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import os
 import signal
@@ -59,6 +60,7 @@ class Worker:
         if self.process == 0:
             os.close(asked)
             os.close(answers)
+            faulthandler.disable()  # one of them is to die of a signal, and that is no news
             try:
                 self._serve(place.open(), asks, answered)
             finally:
