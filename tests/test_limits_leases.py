@@ -333,3 +333,36 @@ def test_most_in_counts(clock: Clock) -> None:
     assert most_in([], 1) == 0
     assert most_in([0.0, 0.5, 1.0, 1.1, 3.0], 1) == 3
     assert most_in([1.0, 1.0, 1.0], 0) == 3
+
+
+def lacking(host: Host, cost: int = 1) -> Any:
+    """What a thread is about to ask."""
+    said = host.batches.spend(("ada",), cost)
+    assert not isinstance(said, Verdict)
+    return said
+
+
+def answer(host: Host, wanting: Any) -> Verdict:
+    """The answer to it."""
+    op, *arguments = wanting.arguments
+    verdict, taken = wanting.answered(host.shared.call(op, wanting.names, arguments))
+    host.taken += taken
+    return verdict
+
+
+@pytest.mark.parametrize("quota", ["1000/day", "1000/day fixed", "1000/day sliding"])
+def test_what_threads_have_taken_at_once_is_given_back_to_the_last_cell(
+    serve: Callable[[str], Shared], clock: Clock, quota: str
+) -> None:
+    shared = serve(quota)
+    host = Host(shared)
+    for _ in range(15):
+        assert host.check()
+    # Eight threads ask before one is answered: all that they get is held as one batch.
+    threads = [lacking(host) for _ in range(8)]
+    assert all(answer(host, thread) for thread in threads)
+    assert shared.left() <= 1000 - 15 - 8 * 8
+    for _ in range(7):
+        clock.advance(0.1)
+        host.give_back()
+    assert shared.left() == 1000 - 15 - 8

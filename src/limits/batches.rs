@@ -96,6 +96,8 @@ pub struct Batch {
     /// Cells for which there was no room here: to be given back at once.
     pub loose: u32,
     counter: CounterKey,
+    /// How many came of it to what is held.
+    given: u32,
     until: u64,
     due: u64,
 }
@@ -164,16 +166,19 @@ impl Batches {
     }
 
     /// Takes what is left of a batch, so that it can be given back: how many cells. Nothing, if it is not its lease any more.
+    ///
+    /// Of a rate no more than came of it: by its mark, no more of what came later would be given back than time has not repaid to it.
     pub fn take_out(&self, batch: &Batch, now: HostTime) -> u32 {
         let at = instant(now);
+        let most = if matches!(batch.rule, Told::Rate { .. }) { batch.given } else { MOST as u32 };
         let taken = Cell::new(0);
         self.store.counters().adjust(&batch.counter, at, Place::Slot, &|word| {
             taken.set(0);
             // Another's batch may have come to it, which ends no later; one that ends later has replaced it.
             let held =
                 cells(Some(word), at).filter(|&held| held > 0 && word >> BITS <= batch.until >> BITS)?;
-            taken.set(held);
-            Some(word & !MOST)
+            taken.set(held.min(most));
+            Some(word - u64::from(held.min(most)))
         });
         taken.get()
     }
@@ -212,15 +217,15 @@ impl Batches {
         });
     }
 
-    /// Adds to what is held; says how many cells there was no room for. It ends when the older of both does.
+    /// Adds to what is held; says how many cells there was no room for, and the end. It ends when the older of both does.
     ///
     /// What is about to end is not worth ending the new one with it, nor may it live longer: it is let go, and of a window counts as having found no
     /// room. Of a rate, time repays it.
-    fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> u32 {
+    fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> (u32, u64) {
         let given = given.min(MOST as u32);
         let fresh = (until & !MOST) | u64::from(given);
         let is_rate = matches!(question.rule, Told::Rate { .. });
-        let add = |word: Option<u64>| -> Result<(u32, u64), ()> {
+        let add = |word: Option<u64>| -> Result<((u32, u64), u64), ()> {
             if word.is_some_and(is_given_up(at)) {
                 return Err(());
             }
@@ -228,16 +233,16 @@ impl Batches {
                 (Some(word), Some(held)) if held > 0 && (word & !MOST) > at + self.lease / 2 => {
                     let sum = held.saturating_add(given).min(MOST as u32);
                     let end = (word & !MOST).min(until & !MOST);
-                    Ok((held.saturating_add(given) - sum, end | u64::from(sum)))
+                    Ok(((held.saturating_add(given) - sum, end), end | u64::from(sum)))
                 }
-                (_, Some(held)) if !is_rate => Ok((held, fresh)),
-                _ => Ok((0, fresh)),
+                (_, Some(held)) if !is_rate => Ok(((held, until), fresh)),
+                _ => Ok(((0, until), fresh)),
             }
         };
         let counter = self.counter(&self.held, question);
         match self.store.counters().measure_and_replace(&counter, moment(at), &add) {
-            Ok((loose, _)) => loose,
-            Err(()) => given,
+            Ok((told, _)) => told,
+            Err(()) => (given, until),
         }
     }
 
@@ -422,9 +427,11 @@ impl Batches {
             _ => self.lease,
         };
         let (counter, until) = (self.counter(&self.held, question), at + lives);
-        let loose = self.deposit(question, rest, until, at);
-        let due = at + lives / 8 * 5;
-        Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, until, due })
+        let (loose, end) = self.deposit(question, rest, until, at);
+        // What ends with an older one is due with it.
+        let due = (at + lives / 8 * 5).min((end + MOST).saturating_sub(lives / 8 * 3));
+        let given = rest.saturating_sub(loose);
+        Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, given, until, due })
     }
 }
 

@@ -47,14 +47,15 @@ class Returning:
     def return_idle(self, *, all_of_them: bool = False) -> None:
         """Gives back what is due."""
         found = []
-        while self._taken:
-            batch = self._taken[0]
-            if not (all_of_them or batch.is_due):
-                break
+        # All of them once: what came to an older batch is due with it, before others that were taken earlier.
+        for _ in range(len(self._taken)):
             try:
-                self._taken.popleft()
+                batch = self._taken.popleft()
             except IndexError:  # another thread was faster
                 break
+            if not (all_of_them or batch.is_due):
+                self._taken.append(batch)
+                continue
             arguments = batch.idle()
             if arguments is not None:
                 found.append((batch.name, arguments))
