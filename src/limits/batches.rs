@@ -412,6 +412,14 @@ impl Batches {
     /// Keeps what was given beyond what it costs.
     fn give(&self, question: &Question, want: Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
         let at = instant(now.host);
+        let is_elsewhere = matches!(question.rule, Told::Fixed { window, .. } if mark != window.start);
+        if is_elsewhere {
+            // The store is in another window already, or still: what is spent here is not of it. The cost was, since it was asked now.
+            self.note_size(question, 0, false, at);
+            let loose = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
+            let (name, rule, counter) = (question.name, question.rule, self.counter(&self.held, question));
+            return Some(Batch { name, rule, mark, loose, counter, given: 0, until: 0, due: at });
+        }
         let scarce = want.scarce && cells < want.cells;
         // What was wanted and not there is wanted again, and not twice as many.
         let size = if cells < want.cells { cells.max(want.cells / 2) } else { cells };
