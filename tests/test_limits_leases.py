@@ -389,3 +389,16 @@ def test_what_the_server_took_of_another_window_is_given_back_to_it_at_once(
         host.check()
     host.give_back()
     assert shared.left() == 1000 - used - 21, "and so is what it asks for until they agree"
+
+
+@pytest.mark.parametrize("lease", [1.0, 5.0, 60.0])
+def test_a_period_that_is_shorter_than_the_lease_is_spent_all_the_same(
+    serve: Callable[[str], Shared], clock: Clock, lease: float
+) -> None:
+    host = Host(serve("10/second sliding"), lease)
+    admitted = 0
+    for _ in range(3000):
+        clock.advance(0.01)
+        admitted += bool(host.check())
+        host.give_back()
+    assert admitted > 30 * 10 * 0.8

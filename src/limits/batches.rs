@@ -302,7 +302,8 @@ impl Batches {
         self.write(&self.counter(&self.gates, question), opens | least, at);
     }
 
-    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile.
+    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile; of a period, a small
+    /// part of it.
     fn pause(&self, question: &Question) -> u64 {
         let pause = (self.lease / 16).max(2 * (MOST + 1));
         match question.rule {
@@ -310,6 +311,7 @@ impl Batches {
                 let fill = interval.saturating_mul(u64::from(burst)).saturating_mul(1000) / 16;
                 pause.min(fill / 4)
             }
+            Told::Sliding { period, .. } => pause.min(period.saturating_mul(1000) / 16 / 16),
             _ => pause,
         }
     }
