@@ -402,3 +402,27 @@ def test_a_period_that_is_shorter_than_the_lease_is_spent_all_the_same(
         admitted += bool(host.check())
         host.give_back()
     assert admitted > 30 * 10 * 0.8
+
+
+@pytest.mark.parametrize("quota", ["100/day", "100/day fixed", "100/day sliding"])
+def test_whoever_costs_what_is_left_is_not_refused_after_somebody_who_cost_more(
+    serve: Callable[[str], Shared], quota: str
+) -> None:
+    host = Host(serve(quota))
+    for _ in range(10):
+        assert host.check(cost=9)
+    assert not host.check(cost=20)
+    assert [bool(host.check()) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
+def test_what_others_give_back_to_a_window_is_there_at_once(serve: Callable[[str], Shared], clock: Clock) -> None:
+    shared = serve("100/day fixed")
+    greedy, other = Host(shared), Host(shared)
+    while not isinstance(greedy.batches.spend(("ada",)), Verdict) or shared.left():
+        greedy.check()
+    assert not other.check()
+    clock.advance(0.7)
+    greedy.give_back()
+    clock.advance(0.4)
+    left = shared.left()
+    assert [bool(other.check()) for _ in range(left + 1)] == [True] * left + [False]

@@ -289,7 +289,8 @@ impl Batches {
             // What never passes is said to whoever asks so much.
             return;
         };
-        self.note_size(question, want.cells / 2, true, at);
+        // Who wants less may find what is left.
+        self.note_size(question, want.cells / 2, answer.remaining == 0, at);
         self.shut(question, wait, question.cost, at);
     }
 
@@ -426,7 +427,8 @@ impl Batches {
         // What was wanted and not there is wanted again, and not twice as many.
         let size = if cells < want.cells { cells.max(want.cells / 2) } else { cells };
         self.note_size(question, size, scarce, at);
-        if scarce {
+        if scarce && !matches!(question.rule, Told::Fixed { .. }) {
+            // In a window of the calendar nothing replenishes: there it takes few questions to find the end.
             self.shut(question, self.pause(question), 1, at);
         }
         let rest = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
