@@ -426,3 +426,20 @@ def test_what_others_give_back_to_a_window_is_there_at_once(serve: Callable[[str
     clock.advance(0.4)
     left = shared.left()
     assert [bool(other.check()) for _ in range(left + 1)] == [True] * left + [False]
+
+
+def test_what_a_refused_request_took_is_put_back_to_the_batch_that_came_meanwhile(
+    serve: Callable[[str], Shared], clock: Clock
+) -> None:
+    host = Host(serve("100/day fixed; 50/day fixed"))
+
+    def give(wanting: Any, first: int) -> None:
+        start = int(wanting.arguments[4])
+        assert wanting.answered([1, *[9, 1000, 0, start] * 2, first, 1])[0]
+
+    give(lacking(host), 4)
+    asking = lacking(host, cost=3)
+    clock.advance(0.1)
+    give(lacking(host), 5)
+    asking.put_back()
+    assert len(lacking(host, cost=7).names) == 1, "of the first limit it holds three and four"

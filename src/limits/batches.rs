@@ -79,6 +79,8 @@ struct Want {
 /// Cells that were spent of what was held.
 struct Taken {
     counter: CounterKey,
+    /// Whether they are of a window of the calendar, in which all are worth the same until it ends.
+    is_of_window: bool,
     cells: u32,
     /// When the batch that they were of ends.
     end: u64,
@@ -138,7 +140,8 @@ impl Batches {
             let Some((_, quota)) = limits.limit(position) else { continue };
             let mine = self.counter(&self.held, question);
             if let Some((rest, end)) = self.take(&mine, question.cost, at) {
-                wanting.taken.push(Taken { counter: mine, cells: question.cost, end });
+                let is_of_window = matches!(question.rule, Told::Fixed { .. });
+                wanting.taken.push(Taken { counter: mine, is_of_window, cells: question.cost, end });
                 wanting.outcomes.push(Some(self.outcome(question, quota, rest, now)));
             } else if let Some(wait) = self.refused(question, at) {
                 is_refused = true;
@@ -209,11 +212,12 @@ impl Batches {
         self.store.counters().measure_and_replace(counter, moment(at), &spend).ok().map(|(rest, _)| rest)
     }
 
-    /// Puts back what was taken, if its batch is still the one that is held: it shall not live longer in another.
+    /// Puts back what was taken, if it does not live longer in the batch that is held now; of a window of the calendar it may.
     fn put_back(&self, taken: &Taken, at: u64) {
         self.store.counters().adjust(&taken.counter, at, Place::Slot, &|word| {
-            let held = cells(Some(word), at).filter(|_| word & !MOST == taken.end)?;
-            Some(taken.end | u64::from(held.saturating_add(taken.cells).min(MOST as u32)))
+            let end = word & !MOST;
+            let held = cells(Some(word), at).filter(|_| taken.is_of_window || end <= taken.end)?;
+            Some(end | u64::from(held.saturating_add(taken.cells).min(MOST as u32)))
         });
     }
 
