@@ -419,9 +419,8 @@ impl Batches {
     /// Keeps what was given beyond what it costs.
     fn give(&self, question: &Question, want: Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
         let at = instant(now.host);
-        let is_elsewhere = matches!(question.rule, Told::Fixed { window, .. } if mark != window.start);
-        if is_elsewhere {
-            // The store is in another window already, or still: what is spent here is not of it. The cost was, since it was asked now.
+        if matches!(question.rule, Told::Fixed { window, .. } if mark == window.end) {
+            // The store is in the next window already, and what is held of this one is about to end.
             self.note_size(question, 0, false, at);
             let loose = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
             let (name, rule, counter) = (question.name, question.rule, self.counter(&self.held, question));
