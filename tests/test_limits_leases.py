@@ -454,3 +454,21 @@ def test_what_a_refused_request_took_is_put_back_to_the_batch_that_came_meanwhil
     give(lacking(host), 5)
     asking.put_back()
     assert len(lacking(host, cost=7).names) == 1, "of the first limit it holds three and four"
+
+
+@pytest.mark.parametrize("quota", ["1000/day fixed", "1000/day sliding", "1000/day"])
+@pytest.mark.parametrize("lease", [0.1, 1.0, 30.0])
+def test_what_is_idle_comes_back_also_when_who_gives_it_back_is_late(
+    serve: Callable[[str], Shared], clock: Clock, quota: str, lease: float
+) -> None:
+    shared = serve(quota)
+    host = Host(shared, lease)
+    for _ in range(40):
+        assert host.check()
+    assert shared.left() < 960
+    clock.advance(1.1 * lease)
+    asked = shared.asked
+    assert lacking(host).names, "nobody may spend it any more"
+    host.give_back()
+    assert shared.left() == 960
+    assert shared.asked > asked

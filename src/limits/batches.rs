@@ -9,7 +9,8 @@
 //! 4. **All or nothing**: what is held is spent first, and put back if the store does not give the rest.
 //! 5. **A refusal** is remembered until it can change, a lease at most: whoever is over a limit costs no question either. While more is asked for than
 //!    there is, a host asks once in a sixteenth of a lease, and refuses in between: what replenishes meanwhile is there when it asks.
-//! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back.
+//! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back; half a lease later at most, since whoever does
+//!    that may be held up.
 //!
 //! Each is a word of this host's table, seen by all workers: the upper 40 bits until when it holds, in units of 2^24 ns (17 ms) and rounded
 //! down, the lower 24 how many. Where there is no room for one, the store elsewhere is asked each time.
@@ -201,9 +202,10 @@ impl Batches {
     /// Takes `cost` cells of what is held; says how many are left, and when they end. A cost of 0 is always there.
     fn take(&self, counter: &CounterKey, cost: u32, at: u64) -> Option<(u32, u64)> {
         if cost == 0 {
-            return Some((cells(self.store.counters().read(counter, moment(at)), at).unwrap_or(0), 0));
+            let word = self.store.counters().read(counter, moment(at));
+            return Some((cells(word, at + self.after()).unwrap_or(0), 0));
         }
-        let spend = |word: Option<u64>| match (word, cells(word, at)) {
+        let spend = |word: Option<u64>| match (word, cells(word, at + self.after())) {
             (Some(word), Some(held)) if held >= cost => {
                 Ok(((held - cost, word & !MOST), word - u64::from(cost)))
             }
@@ -227,16 +229,19 @@ impl Batches {
     /// room. Of a rate, time repays it.
     fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> (u32, u64) {
         let given = given.min(MOST as u32);
-        let fresh = (until & !MOST) | u64::from(given);
+        let until = (until & !MOST) + self.after();
+        let fresh = until | u64::from(given);
         let is_rate = matches!(question.rule, Told::Rate { .. });
         let add = |word: Option<u64>| -> Result<((u32, u64), u64), ()> {
             if word.is_some_and(is_given_up(at)) {
                 return Err(());
             }
             match (word, cells(word, at)) {
-                (Some(word), Some(held)) if held > 0 && (word & !MOST) > at + self.lease / 2 => {
+                (Some(word), Some(held))
+                    if held > 0 && (word & !MOST) > at + self.after() + self.lease / 2 =>
+                {
                     let sum = held.saturating_add(given).min(MOST as u32);
-                    let end = (word & !MOST).min(until & !MOST);
+                    let end = (word & !MOST).min(until);
                     Ok(((held.saturating_add(given) - sum, end), end | u64::from(sum)))
                 }
                 (_, Some(held)) if !is_rate => Ok(((held, until), fresh)),
@@ -245,9 +250,14 @@ impl Batches {
         };
         let counter = self.counter(&self.held, question);
         match self.store.counters().measure_and_replace(&counter, moment(at), &add) {
-            Ok((told, _)) => told,
-            Err(()) => (given, until),
+            Ok(((loose, end), _)) => (loose, end - self.after()),
+            Err(()) => (given, until - self.after()),
         }
+    }
+
+    /// How long what is left of a batch can be given back when nobody may spend it any more: whoever does that may come late.
+    fn after(&self) -> u64 {
+        self.lease / 2 & !MOST
     }
 
     /// Nanoseconds for which it is known that this cost is refused.
@@ -441,11 +451,11 @@ impl Batches {
             }
             _ => self.lease,
         };
-        let (counter, until) = (self.counter(&self.held, question), at + lives);
-        let (loose, end) = self.deposit(question, rest, until, at);
+        let counter = self.counter(&self.held, question);
+        let (loose, end) = self.deposit(question, rest, at + lives, at);
         // What ends with an older one is due with it.
         let due = (at + lives / 8 * 5).min((end + MOST).saturating_sub(lives / 8 * 3));
-        let given = rest.saturating_sub(loose);
+        let (given, until) = (rest.saturating_sub(loose), at + lives + self.after());
         Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, given, until, due })
     }
 }
