@@ -472,3 +472,14 @@ def test_what_is_idle_comes_back_also_when_who_gives_it_back_is_late(
     host.give_back()
     assert shared.left() == 960
     assert shared.asked > asked
+
+
+@pytest.mark.parametrize("quota", ["20/year", "1000/day", "100/day fixed", "100/hour sliding"])
+def test_a_crowd_of_callers_who_come_once_leaves_nothing_in_the_table(
+    serve: Callable[[str], Shared], clock: Clock, quota: str
+) -> None:
+    host = Host(serve(quota))
+    for key in range(200):
+        assert host.check(str(key))
+    clock.advance(2.1)
+    assert host.store.used() == 0

@@ -395,8 +395,11 @@ impl Wanting {
         let mut given = Vec::new();
         for (&position, (answer, cells, mark)) in lacking.iter().zip(replies) {
             let Some(question) = self.questions.get(position) else { continue };
-            self.batches.note(question, answer, at);
             let want = self.wants.get(position).copied().unwrap_or(Want { cells: 0, scarce: false });
+            // Of who has come once nothing is said from memory: a crowd of those shall not fill the table.
+            if !is_admitted || *cells > question.cost || want.scarce {
+                self.batches.note(question, answer, at);
+            }
             if is_admitted {
                 given.extend(self.batches.give(question, want, *cells, *mark, self.now));
             } else if answer.wait != Some(0) {
