@@ -1,7 +1,7 @@
 """Gives back what this host has taken in advance and not spent.
 
 1. What is left of a batch when five eighths of its lease are over is given back, by the process that took it, many in
-   one call.
+   one call; a batch that was added to an older one goes with it.
 2. So is all that is left when the process ends in good order.
 3. What a killed process took is spent by the other workers of the host until its lease is over. What is left then is
    lost until time repays it: to a window of the calendar, until its end.
