@@ -345,6 +345,7 @@ def lacking(host: Host, cost: int = 1) -> Any:
 def answer(host: Host, wanting: Any) -> Verdict:
     """The answer to it."""
     op, *arguments = wanting.arguments
+    verdict: Verdict
     verdict, taken = wanting.answered(host.shared.call(op, wanting.names, arguments))
     host.taken += taken
     return verdict

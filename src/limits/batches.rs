@@ -257,7 +257,7 @@ impl Batches {
 
     /// How long what is left of a batch can be given back when nobody may spend it any more: whoever does that may come late.
     fn after(&self) -> u64 {
-        self.lease / 2 & !MOST
+        (self.lease / 2) & !MOST
     }
 
     /// Nanoseconds for which it is known that this cost is refused.
