@@ -333,3 +333,154 @@ def test_most_in_counts(clock: Clock) -> None:
     assert most_in([], 1) == 0
     assert most_in([0.0, 0.5, 1.0, 1.1, 3.0], 1) == 3
     assert most_in([1.0, 1.0, 1.0], 0) == 3
+
+
+def lacking(host: Host, cost: int = 1) -> Any:
+    """What a thread is about to ask."""
+    said = host.batches.spend(("ada",), cost)
+    assert not isinstance(said, Verdict)
+    return said
+
+
+def answer(host: Host, wanting: Any) -> Verdict:
+    """The answer to it."""
+    op, *arguments = wanting.arguments
+    verdict: Verdict
+    verdict, taken = wanting.answered(host.shared.call(op, wanting.names, arguments))
+    host.taken += taken
+    return verdict
+
+
+@pytest.mark.parametrize("quota", ["1000/day", "1000/day fixed", "1000/day sliding"])
+def test_what_threads_have_taken_at_once_is_given_back_to_the_last_cell(
+    serve: Callable[[str], Shared], clock: Clock, quota: str
+) -> None:
+    shared = serve(quota)
+    host = Host(shared)
+    for _ in range(15):
+        assert host.check()
+    # Eight threads ask before one is answered: all that they get is held as one batch.
+    threads = [lacking(host) for _ in range(8)]
+    assert all(answer(host, thread) for thread in threads)
+    assert shared.left() <= 1000 - 15 - 8 * 8
+    for _ in range(7):
+        clock.advance(0.1)
+        host.give_back()
+    assert shared.left() == 1000 - 15 - 8
+
+
+def test_what_the_server_took_of_another_window_is_given_back_to_it_at_once(
+    serve: Callable[[str], Shared], clock: Clock
+) -> None:
+    shared = serve("1000/10 seconds fixed")
+    host = Host(shared)
+    clock.advance(9.9 - clock.now() % 10)
+    for _ in range(63):
+        assert host.check()
+    asking = lacking(host)
+    assert int(asking.arguments[-1]) == 64
+    # When it arrives, the server is in the next window.
+    shared.ahead = 0.2
+    assert answer(host, asking)
+    host.give_back()
+    assert shared.left() == 999
+
+
+def test_until_a_host_is_in_the_server_s_window_it_takes_nothing_in_advance(
+    serve: Callable[[str], Shared], clock: Clock
+) -> None:
+    shared = serve("1000/10 seconds fixed")
+    host = Host(shared)
+    shared.ahead = 0.2
+    clock.advance(9.9 - clock.now() % 10)
+    for spent in range(1, 30):
+        assert host.check()
+        assert shared.left() == 1000 - spent
+    clock.advance(0.2)
+    asked = shared.asked
+    for _ in range(30):
+        assert host.check()
+    assert shared.asked < asked + 10
+
+
+@pytest.mark.parametrize("lease", [1.0, 5.0, 60.0])
+def test_a_period_that_is_shorter_than_the_lease_is_spent_all_the_same(
+    serve: Callable[[str], Shared], clock: Clock, lease: float
+) -> None:
+    host = Host(serve("10/second sliding"), lease)
+    admitted = 0
+    for _ in range(3000):
+        clock.advance(0.01)
+        admitted += bool(host.check())
+        host.give_back()
+    assert admitted > 30 * 10 * 0.8
+
+
+@pytest.mark.parametrize("quota", ["100/day", "100/day fixed", "100/day sliding"])
+def test_whoever_costs_what_is_left_is_not_refused_after_somebody_who_cost_more(
+    serve: Callable[[str], Shared], quota: str
+) -> None:
+    host = Host(serve(quota))
+    for _ in range(10):
+        assert host.check(cost=9)
+    assert not host.check(cost=20)
+    assert [bool(host.check()) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
+def test_what_others_give_back_to_a_window_is_there_at_once(serve: Callable[[str], Shared], clock: Clock) -> None:
+    shared = serve("100/day fixed")
+    greedy, other = Host(shared), Host(shared)
+    while not isinstance(greedy.batches.spend(("ada",)), Verdict) or shared.left():
+        greedy.check()
+    assert not other.check()
+    clock.advance(0.7)
+    greedy.give_back()
+    clock.advance(0.4)
+    left = shared.left()
+    assert [bool(other.check()) for _ in range(left + 1)] == [True] * left + [False]
+
+
+def test_what_a_refused_request_took_is_put_back_to_the_batch_that_came_meanwhile(
+    serve: Callable[[str], Shared], clock: Clock
+) -> None:
+    host = Host(serve("100/day fixed; 50/day fixed"))
+
+    def give(wanting: Any, first: int) -> None:
+        start = int(wanting.arguments[4])
+        assert wanting.answered([1, *[9, 1000, 0, start] * 2, first, 1])[0]
+
+    give(lacking(host), 4)
+    asking = lacking(host, cost=3)
+    clock.advance(0.1)
+    give(lacking(host), 5)
+    asking.put_back()
+    assert len(lacking(host, cost=7).names) == 1, "of the first limit it holds three and four"
+
+
+@pytest.mark.parametrize("quota", ["1000/day fixed", "1000/day sliding", "1000/day"])
+@pytest.mark.parametrize("lease", [0.1, 1.0, 30.0])
+def test_what_is_idle_comes_back_also_when_who_gives_it_back_is_late(
+    serve: Callable[[str], Shared], clock: Clock, quota: str, lease: float
+) -> None:
+    shared = serve(quota)
+    host = Host(shared, lease)
+    for _ in range(40):
+        assert host.check()
+    assert shared.left() < 960
+    clock.advance(1.1 * lease)
+    asked = shared.asked
+    assert lacking(host).names, "nobody may spend it any more"
+    host.give_back()
+    assert shared.left() == 960
+    assert shared.asked > asked
+
+
+@pytest.mark.parametrize("quota", ["20/year", "1000/day", "100/day fixed", "100/hour sliding"])
+def test_a_crowd_of_callers_who_come_once_leaves_nothing_in_the_table(
+    serve: Callable[[str], Shared], clock: Clock, quota: str
+) -> None:
+    host = Host(serve(quota))
+    for key in range(200):
+        assert host.check(str(key))
+    clock.advance(2.1)
+    assert host.store.used() == 0

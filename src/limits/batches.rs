@@ -9,7 +9,8 @@
 //! 4. **All or nothing**: what is held is spent first, and put back if the store does not give the rest.
 //! 5. **A refusal** is remembered until it can change, a lease at most: whoever is over a limit costs no question either. While more is asked for than
 //!    there is, a host asks once in a sixteenth of a lease, and refuses in between: what replenishes meanwhile is there when it asks.
-//! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back.
+//! 6. What is **idle** is taken out when five eighths of its lease are over, to be given back; half a lease later at most, since whoever does
+//!    that may be held up.
 //!
 //! Each is a word of this host's table, seen by all workers: the upper 40 bits until when it holds, in units of 2^24 ns (17 ms) and rounded
 //! down, the lower 24 how many. Where there is no room for one, the store elsewhere is asked each time.
@@ -83,6 +84,8 @@ struct Want {
 /// Cells that were spent of what was held.
 struct Taken {
     counter: CounterKey,
+    /// Whether they are of a window of the calendar, in which all are worth the same until it ends.
+    is_of_window: bool,
     cells: u32,
     /// When the batch that they were of ends.
     end: u64,
@@ -100,6 +103,8 @@ pub struct Batch {
     /// Cells for which there was no room here: to be given back at once.
     pub loose: u32,
     counter: CounterKey,
+    /// How many came of it to what is held.
+    given: u32,
     until: u64,
     due: u64,
 }
@@ -138,7 +143,8 @@ impl Batches {
             let Some((_, quota)) = limits.limit(position) else { continue };
             let mine = self.counter(&self.held, question);
             let outcome = if let Some((rest, end)) = self.take(&mine, question.cost, at) {
-                wanting.taken.push(Taken { counter: mine, cells: question.cost, end });
+                let is_of_window = matches!(question.rule, Told::Fixed { .. });
+                wanting.taken.push(Taken { counter: mine, is_of_window, cells: question.cost, end });
                 self.outcome(question, quota, &mine, rest, now)
             } else if let Some(wait) = self.refused(question, at) {
                 is_refused = true;
@@ -160,16 +166,19 @@ impl Batches {
     }
 
     /// Takes what is left of a batch, so that it can be given back: how many cells. Nothing, if it is not its lease any more.
+    ///
+    /// Of a rate no more than came of it: by its mark, no more of what came later would be given back than time has not repaid to it.
     pub fn take_out(&self, batch: &Batch, now: HostTime) -> u32 {
         let at = instant(now);
+        let most = if matches!(batch.rule, Told::Rate { .. }) { batch.given } else { MOST as u32 };
         let taken = Cell::new(0);
         self.store.counters().adjust(&batch.counter, at, Place::Slot, &|word| {
             taken.set(0);
             // Another's batch may have come to it, which ends no later; one that ends later has replaced it.
             let held =
                 cells(Some(word), at).filter(|&held| held > 0 && word >> BITS <= batch.until >> BITS)?;
-            taken.set(held);
-            Some(word & !MOST)
+            taken.set(held.min(most));
+            Some(word - u64::from(held.min(most)))
         });
         taken.get()
     }
@@ -190,9 +199,10 @@ impl Batches {
     /// Takes `cost` cells of what is held; says how many are left, and when they end. A cost of 0 is always there.
     fn take(&self, counter: &CounterKey, cost: u32, at: u64) -> Option<(u32, u64)> {
         if cost == 0 {
-            return Some((cells(self.store.counters().read(counter, moment(at)), at).unwrap_or(0), 0));
+            let word = self.store.counters().read(counter, moment(at));
+            return Some((cells(word, at + self.after()).unwrap_or(0), 0));
         }
-        let spend = |word: Option<u64>| match (word, cells(word, at)) {
+        let spend = |word: Option<u64>| match (word, cells(word, at + self.after())) {
             (Some(word), Some(held)) if held >= cost => {
                 Ok(((held - cost, word & !MOST), word - u64::from(cost)))
             }
@@ -201,44 +211,54 @@ impl Batches {
         self.store.counters().measure_and_replace(counter, moment(at), &spend).ok().map(|(rest, _)| rest)
     }
 
-    /// Puts back what was taken, to whatever is held now: that ends no later then than the batch it was of. Where that is about to end, it is let go.
+    /// Puts back what was taken, to whatever is held now: of a rate that ends no later then than the batch it was of. Where that is about to
+    /// end, it is let go; time repays it.
     fn put_back(&self, taken: &Taken, at: u64) {
         self.store.counters().adjust(&taken.counter, at, Place::Slot, &|word| {
             let held = cells(Some(word), at)?;
-            let end = (word & !MOST).min(taken.end);
-            let is_worth_it = held == 0 || end == word & !MOST || end > at + self.lease / 8;
+            let newer = word & !MOST;
+            let end = if taken.is_of_window { newer } else { newer.min(taken.end) };
+            let is_worth_it = end == newer || held == 0 || end > at + self.after() + self.lease / 8;
             let sum = u64::from(held.saturating_add(taken.cells)).min(MOST);
             (is_worth_it && end > at).then_some(end | sum)
         });
     }
 
-    /// Adds to what is held; says how many cells there was no room for. It ends when the older of both does.
+    /// Adds to what is held; says how many cells there was no room for, and the end. It ends when the older of both does.
     ///
     /// What is about to end is not worth ending the new one with it, nor may it live longer: it is let go, and of a window counts as having found no
     /// room. Of a rate, time repays it.
-    fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> u32 {
+    fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> (u32, u64) {
         let given = given.min(MOST as u32);
-        let fresh = (until & !MOST) | u64::from(given);
+        let until = (until & !MOST) + self.after();
+        let fresh = until | u64::from(given);
         let is_rate = matches!(question.rule, Told::Rate { .. });
-        let add = |word: Option<u64>| -> Result<(u32, u64), ()> {
+        let add = |word: Option<u64>| -> Result<((u32, u64), u64), ()> {
             if word.is_some_and(is_given_up(at)) {
                 return Err(());
             }
             match (word, cells(word, at)) {
-                (Some(word), Some(held)) if held > 0 && (word & !MOST) > at + self.lease / 2 => {
+                (Some(word), Some(held))
+                    if held > 0 && (word & !MOST) > at + self.after() + self.lease / 2 =>
+                {
                     let sum = held.saturating_add(given).min(MOST as u32);
-                    let end = (word & !MOST).min(until & !MOST);
-                    Ok((held.saturating_add(given) - sum, end | u64::from(sum)))
+                    let end = (word & !MOST).min(until);
+                    Ok(((held.saturating_add(given) - sum, end), end | u64::from(sum)))
                 }
-                (_, Some(held)) if !is_rate => Ok((held, fresh)),
-                _ => Ok((0, fresh)),
+                (_, Some(held)) if !is_rate => Ok(((held, until), fresh)),
+                _ => Ok(((0, until), fresh)),
             }
         };
         let counter = self.counter(&self.held, question);
         match self.store.counters().measure_and_replace(&counter, moment(at), &add) {
-            Ok((loose, _)) => loose,
-            Err(()) => given,
+            Ok(((loose, end), _)) => (loose, end - self.after()),
+            Err(()) => (given, until - self.after()),
         }
+    }
+
+    /// How long what is left of a batch can be given back when nobody may spend it any more: whoever does that may come late.
+    fn after(&self) -> u64 {
+        (self.lease / 2) & !MOST
     }
 
     /// Nanoseconds for which it is known that this cost is refused.
@@ -286,7 +306,8 @@ impl Batches {
             // What never passes is said to whoever asks so much.
             return;
         };
-        self.note_size(question, want.cells / 2, true, at);
+        // Who wants less may find what is left.
+        self.note_size(question, want.cells / 2, answer.remaining == 0, at);
         self.shut(question, wait, question.cost, at);
     }
 
@@ -300,7 +321,8 @@ impl Batches {
         self.write(&gate, opens | least, at);
     }
 
-    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile.
+    /// How long not to ask when there is less than is asked for: of a rate, not so long that it would be full meanwhile; of a period, a small
+    /// part of it.
     fn pause(&self, question: &Question) -> u64 {
         let pause = (self.lease / 16).max(2 * (MOST + 1));
         match question.rule {
@@ -308,6 +330,7 @@ impl Batches {
                 let fill = interval.saturating_mul(u64::from(burst)).saturating_mul(1000) / 16;
                 pause.min(fill / 4)
             }
+            Told::Sliding { period, .. } => pause.min(period.saturating_mul(1000) / 16 / 16),
             _ => pause,
         }
     }
@@ -380,7 +403,10 @@ impl Wanting {
         let mut given = Vec::new();
         for (want, (answer, cells, mark)) in self.lacking.iter().zip(replies) {
             let Some(question) = self.questions.get(want.position) else { continue };
-            self.batches.note(question, answer, at);
+            // Of who has come once nothing is said from memory: a crowd of those shall not fill the table.
+            if !is_admitted || *cells > question.cost || want.scarce {
+                self.batches.note(question, answer, at);
+            }
             if is_admitted {
                 given.extend(self.batches.give(question, want, *cells, *mark, self.now));
             } else if answer.wait != Some(0) {
@@ -412,11 +438,19 @@ impl Batches {
     /// Keeps what was given beyond what it costs.
     fn give(&self, question: &Question, want: &Want, cells: u32, mark: u64, now: Now) -> Option<Batch> {
         let at = instant(now.host);
+        if matches!(question.rule, Told::Fixed { window, .. } if mark == window.end) {
+            // The store is in the next window already, and what is held of this one is about to end.
+            self.note_size(question, 0, false, at);
+            let loose = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
+            let (name, rule, counter) = (question.name, question.rule, self.counter(&self.held, question));
+            return Some(Batch { name, rule, mark, loose, counter, given: 0, until: 0, due: at });
+        }
         let scarce = want.scarce && cells < want.cells;
         // What was wanted and not there is wanted again, and not twice as many.
         let size = if cells < want.cells { cells.max(want.cells / 2) } else { cells };
         self.note_size(question, size, scarce, at);
-        if scarce {
+        if scarce && !matches!(question.rule, Told::Fixed { .. }) {
+            // In a window of the calendar nothing replenishes: there it takes few questions to find the end.
             self.shut(question, self.pause(question), 1, at);
         }
         let rest = cells.checked_sub(question.cost).filter(|&rest| rest > 0)?;
@@ -426,10 +460,12 @@ impl Batches {
             }
             _ => self.lease,
         };
-        let (counter, until) = (self.counter(&self.held, question), at + lives);
-        let loose = self.deposit(question, rest, until, at);
-        let due = at + lives / 8 * 5;
-        Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, until, due })
+        let counter = self.counter(&self.held, question);
+        let (loose, end) = self.deposit(question, rest, at + lives, at);
+        // What ends with an older one is due with it.
+        let due = (at + lives / 8 * 5).min((end + MOST).saturating_sub(lives / 8 * 3));
+        let (given, until) = (rest.saturating_sub(loose), at + lives + self.after());
+        Some(Batch { name: question.name, rule: question.rule, mark, loose, counter, given, until, due })
     }
 }
 

@@ -1,7 +1,7 @@
 """Gives back what this host has taken in advance and not spent.
 
 1. What is left of a batch when five eighths of its lease are over is given back, by the process that took it, many in
-   one call.
+   one call; a batch that was added to an older one goes with it.
 2. So is all that is left when the process ends in good order.
 3. What a killed process took is spent by the other workers of the host until its lease is over. What is left then is
    lost until time repays it: to a window of the calendar, until its end.
@@ -47,14 +47,15 @@ class Returning:
     def return_idle(self, *, all_of_them: bool = False) -> None:
         """Gives back what is due."""
         found = []
-        while self._taken:
-            batch = self._taken[0]
-            if not (all_of_them or batch.is_due):
-                break
+        # All of them once: what came to an older batch is due with it, before others that were taken earlier.
+        for _ in range(len(self._taken)):
             try:
-                self._taken.popleft()
+                batch = self._taken.popleft()
             except IndexError:  # another thread was faster
                 break
+            if not (all_of_them or batch.is_due):
+                self._taken.append(batch)
+                continue
             arguments = batch.idle()
             if arguments is not None:
                 found.append((batch.name, arguments))
