@@ -154,7 +154,9 @@ end
 
 function read.c(key, p)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now_ms))
-  return { limit = p[1], lease = p[2], ttl = tonumber(p[3]), held = redis.call('ZCARD', key) }
+  -- Those of others: what is asked twice, since its connection broke before the answer, is in progress once.
+  local others = redis.call('ZCARD', key) - (redis.call('ZSCORE', key, p[2]) and 1 or 0)
+  return { limit = p[1], lease = p[2], ttl = tonumber(p[3]), held = others }
 end
 
 function state.c(c, cost)
