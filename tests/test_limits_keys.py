@@ -121,6 +121,16 @@ def test_who_is_named_is_named_after_what_is_composed(make_app: App) -> None:
     assert meant(unicodedata.normalize("NFD", "Zoë")) == meant("zoë") == "zoë"
 
 
+@pytest.mark.parametrize("spelling", [b"7.0", b"7e0", b"0.7e1", b"700E-2", b'"7"', b"7.00000000000000000001"])
+def test_a_number_is_one_key_however_it_is_written(make_app: App, spelling: bytes) -> None:
+    # With a point in it, it named nobody: the guesses at one account were counted by each address.
+    app = by(make_app, "json:account")
+    assert post(app, json={"account": 7}) == [200]
+    for at in range(2, 4):
+        body = b'{"account": %b}' % spelling
+        assert post(app, data=body, content_type="application/json", address=f"192.0.2.{at}") == [429]
+
+
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, True, None, "", " \t", 1.5])
 def test_what_names_nobody_counts_by_the_address(make_app: App, value: Any) -> None:
     app = by(make_app, "json:email")

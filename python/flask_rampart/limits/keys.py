@@ -226,6 +226,9 @@ def meant(value: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        # 7.0 and 7e0 are 7: to JSON Schema, and to whoever looks it up.
+        value = int(value)
     # Python refuses to write numbers of more than 4,300 digits.
     is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_DIGITS
     return str(value) if is_number else ""
