@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -315,6 +316,24 @@ def test_a_client_that_leaves_a_real_server_pays_for_what_was_made(tmp_path: Pat
         served.wait(lambda: remaining() > 100_000)
         # Between what was read and what may have been on its way.
         assert 900_000 < remaining() < 999_000
+
+
+def test_a_stream_of_what_is_no_chunks_is_an_error_and_leaves_no_other_behind(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, rampart = make()
+    behind: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", behind.append)
+
+    @app.get("/")
+    def view() -> str:
+        budget = rampart.reserve("100/year", cost=60, by="address")
+        with pytest.raises(TypeError):
+            budget.stream(5, cost=len)  # type: ignore[arg-type]
+        return "ok"
+
+    assert ask(app).status_code == 200
+    assert behind == []
 
 
 def test_a_request_that_takes_longer_than_its_window_settles_without_a_fault(make: Make) -> None:

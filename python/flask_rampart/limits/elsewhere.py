@@ -223,7 +223,10 @@ class _Charged:
             self._remote.leases.abandon(self._begun)
 
     def settle(self, actual: int, entry: int = 0) -> None:
-        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was."""
+        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was. A forked child has a
+        copy, which is the parent's to settle."""
+        if self._process != os.getpid():
+            return
         # One thread at a time. Not for ever: the collector may settle in the middle of it.
         if not self._lock.acquire(timeout=_LONGEST):
             return
@@ -231,6 +234,12 @@ class _Charged:
             self._settle(actual, entry)
         finally:
             self._lock.release()
+
+    def settle_later(self, actual: int, entry: int = 0) -> None:
+        """As :meth:`settle`, when the store is next asked, by a thread that may wait. Takes no lock and does no network,
+        for the collector."""
+        if self._process == os.getpid():
+            self._remote.settle_later(functools.partial(self.settle, actual, entry))
 
     def _settle(self, actual: int, entry: int) -> None:
         changes = [

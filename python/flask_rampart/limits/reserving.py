@@ -54,6 +54,12 @@ class Reservation:
         self._is_settled = True
         self._charged.settle(self.spent)
 
+    def settle_later(self) -> None:
+        """Settles what was spent so far, for the collector: with counters elsewhere, when they are next asked."""
+        self._is_settled = True
+        later = getattr(self._charged, "settle_later", self._charged.settle)
+        later(self.spent)
+
     def refund(self) -> None:
         """Gives all of it back: nothing was spent."""
         self.settle(0)
@@ -97,8 +103,9 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, reservation: Reservation, chunks: Iterable[T], cost: Callable[[T], int]) -> None:
-        self._reservation = reservation
+        self._is_over = True
         self._chunks = iter(chunks)
+        self._reservation = reservation
         self._cost = cost
         self._is_over = False
 
@@ -116,6 +123,9 @@ class Stream(Generic[T]):
 
     def close(self) -> None:
         """Ends the chunks, and settles what has passed. Again harmless."""
+        self._end(lambda: self._reservation.settle(self._reservation.spent))
+
+    def _end(self, settle: Callable[[], None]) -> None:
         if self._is_over:
             return
         self._is_over = True
@@ -124,11 +134,12 @@ class Stream(Generic[T]):
             if close is not None:
                 close()
         finally:
-            self._reservation.settle(self._reservation.spent)
+            settle()
 
     def __del__(self) -> None:
-        # A response that was replaced by another is not closed.
-        self.close()
+        # A response that was replaced by another is not closed. From the collector, in the middle of anything: without
+        # network.
+        self._end(lambda: self._reservation.settle_later())
 
 
 def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any, scope: str | None) -> Reservation:
