@@ -222,7 +222,7 @@ def test_a_child_of_a_fork_settles_nothing_of_its_parent_s(limits_in: Callable[.
     child = os.fork()
     if child == 0:
         charged.settle(0)
-        charged.settle_later(0)
+        charged.later(lambda: charged.settle(0))
         limits.peek(("b",))
         os._exit(0)
     os.waitpid(child, 0)
@@ -251,6 +251,19 @@ def test_the_collector_waits_for_no_server_where_a_stream_was_dropped(
     end = time.monotonic() + 8
     while left(limits) != 990:
         assert time.monotonic() < end, "it was not settled"
+        time.sleep(0.02)
+
+
+def test_what_is_settled_by_hand_is_the_last_word_also_where_a_stream_was_dropped(
+    limits_in: Callable[..., Any], own: Redis
+) -> None:
+    limits = limits_in(own.port)
+    _, charged = limits.reserve(("a",), 100)
+    budget = Reservation(charged, 100)
+    budget.stream(iter(["x"]), len)  # and nobody has it
+    budget.settle(50)
+    for _ in range(10):
+        assert left(limits) == 950
         time.sleep(0.02)
 
 

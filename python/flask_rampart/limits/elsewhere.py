@@ -235,11 +235,11 @@ class _Charged:
         finally:
             self._lock.release()
 
-    def settle_later(self, actual: int, entry: int = 0) -> None:
-        """As :meth:`settle`, when the store is next asked, by a thread that may wait. Takes no lock and does no network,
-        for the collector."""
+    def later(self, settle: Callable[[], None]) -> None:
+        """Has this called when the store is next asked, by a thread that may wait. Takes no lock and does no network, for
+        the collector."""
         if self._process == os.getpid():
-            self._remote.settle_later(functools.partial(self.settle, actual, entry))
+            self._remote.settle_later(settle)
 
     def _settle(self, actual: int, entry: int) -> None:
         changes = [
