@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -334,6 +336,41 @@ def test_a_stream_of_what_is_no_chunks_is_an_error_and_leaves_no_other_behind(
 
     assert ask(app).status_code == 200
     assert behind == []
+
+
+def test_threads_that_settle_at_once_when_a_window_has_ended_wait_for_no_one_for_ever() -> None:
+    # Where the next window ends, Python says: a lock that was held meanwhile had the one that held it wait for the
+    # interpreter, and the one that had the interpreter wait for the lock.
+    program = """
+        import gc, threading, time
+        from flask_rampart._native import Clock, LimitSet, LimitStore, Quota
+        from flask_rampart.limits import calendar
+
+        clock = Clock.manual(1_800_000_000.0)
+        again = []
+
+        def windows(*span):
+            time.sleep(0.1)
+            while again:
+                again.pop().settle(4)  # as the collector may
+            return calendar.window(*span)
+
+        quotas = Quota.parse("10/second fixed")
+        limits = LimitSet(LimitStore.local(clock), [("s", quotas, "text")], windows=windows)
+        _, charged = limits.reserve(("a",), 1)
+        clock.advance(2)
+        again.append(charged)
+        threads = [threading.Thread(target=charged.settle, args=(cost,)) for cost in (3, 3, 3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        charged.settle(6)
+        print(limits.peek(("a",)).remaining)
+    """
+    run = [sys.executable, "-c", textwrap.dedent(program)]
+    # One cell was of the window before.
+    assert subprocess.run(run, capture_output=True, text=True, check=True, timeout=20).stdout.split() == ["5"]
 
 
 def test_a_request_that_takes_longer_than_its_window_settles_without_a_fault(make: Make) -> None:
