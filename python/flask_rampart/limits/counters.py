@@ -363,7 +363,8 @@ def quotas_of(text: str) -> list[Quota]:
     try:
         return Quota.parse(text)
     except ValueError as error:
-        raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+        # It begins with "the quota", as it was given.
+        raise ConfigError(f"{str(error)[:1].upper()}{str(error)[1:]}") from None
 
 
 def _no_terms(key_id: str) -> tuple[str, str | None]:
