@@ -373,6 +373,23 @@ def test_threads_that_settle_at_once_when_a_window_has_ended_wait_for_no_one_for
     assert subprocess.run(run, capture_output=True, text=True, check=True, timeout=20).stdout.split() == ["5"]
 
 
+@pytest.mark.parametrize("quota", QUOTAS)
+def test_a_cost_of_thousands_of_digits_is_owed_like_any_other(make: Make, quota: str) -> None:
+    # Python writes no number that long, and a store elsewhere is told it in digits.
+    app, rampart = make()
+
+    @app.get("/")
+    def view() -> str:
+        budget = rampart.reserve(quota, cost=1, by="address")
+        budget.settle(10**5000)
+        if request.args:
+            budget.settle(1)
+        return "ok"
+
+    assert [ask(app, then=1).status_code for _ in range(2)] == [200, 200]
+    assert [ask(app).status_code for _ in range(2)] == [200, 429]
+
+
 def test_a_request_that_takes_longer_than_its_window_settles_without_a_fault(make: Make) -> None:
     # flask-limiter#17: the key had expired when the request was over, and the answer was 500.
     app, rampart = make()

@@ -242,6 +242,7 @@ class _Charged:
             self._remote.settle_later(settle)
 
     def _settle(self, actual: int, entry: int) -> None:
+        actual = min(actual, _MOST_CELLS)
         changes = [
             change
             for nth, of in enumerate(self._entry_of)
@@ -321,6 +322,8 @@ def _marked(kind: str, rule: Sequence[str], mark: int) -> list[str]:
     return [rule[0], str(mark), *rule[2:]] if kind == "w" else [*rule[:2], str(mark), "0"]
 
 
+_MOST_CELLS = 2**32 - 1
+"""As in the native store: above every quota."""
 _MOST_PIECES = 32
 """Of a rate. Then the next ones are added to the last."""
 _LONGEST = 5.0
