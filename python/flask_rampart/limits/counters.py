@@ -239,8 +239,8 @@ class Limits:
         if remote is None:
             return self._native(self.store, entries)
         on_error = tuple(on_error or ("local",) * len(entries))
-        if "local" in on_error:
-            # Opened now, and not in an outage.
+        if "closed" not in on_error:
+            # Also what is "open" is asked for at no cost there. Opened now, and not in an outage.
             self._native(self.store, entries)
         local = functools.partial(self._local, tuple(entries))
         naming = self._native(self._names(), entries)
