@@ -102,6 +102,36 @@ def test_what_means_the_same_is_one_key(make_app: App, spelling: str) -> None:
     assert post(app, json={"email": spelling}) == [429]
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "ada\0@x",
+        "ada\x1c@x",
+        "ada\u200b@x",
+        "\ufeffada@x",
+        "a\xadda@x",
+        "ada@x\u200e ",
+        "ada@x\U000e0101",
+        "ada@x" + "\u2060" * 2000,
+    ],
+    ids=ascii,
+)
+def test_characters_that_are_not_shown_make_no_other_key(make_app: App, spelling: str) -> None:
+    # MySQL's collations find ada's account by each of them.
+    app = by(make_app, "json:email")
+    assert post(app, json={"email": "ada@x"}) == [200]
+    assert post(app, json={"email": spelling}, address="192.0.2.2") == [429]
+
+
+def test_every_character_that_is_not_shown_is_left_out_and_no_other() -> None:
+    spaces = [chr(at) for at in range(0x110000) if chr(at).isspace()]
+    unseen = [chr(at) for at in range(0x110000) if unicodedata.category(chr(at)) in ("Cc", "Cf")]
+    assert [ascii(one) for one in unseen if one not in spaces and meant(f"a{one}b") != "ab"] == []
+    shown = [chr(at) for at in range(0x30000) if unicodedata.category(chr(at))[0] in "LNPSZ"]
+    fillers = "\u115f\u1160\u3164\uffa0"
+    assert [ascii(one) for one in shown if one not in fillers and meant(f"a{one}b") == "ab"] == []
+
+
 def test_long_texts_that_begin_alike_are_two_keys(make_app: App) -> None:
     app = by(make_app, "json:email")
     assert post(app, json={"email": "a" * 5000 + "1"}) == [200]
