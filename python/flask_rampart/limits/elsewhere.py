@@ -223,8 +223,8 @@ class _Charged:
             self._remote.leases.abandon(self._begun)
 
     def settle(self, actual: int, entry: int = 0) -> None:
-        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was. A forked child has a
-        copy, which is the parent's to settle."""
+        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was. A forked child has
+        a copy, which is the parent's to settle."""
         if self._process != os.getpid():
             return
         # One thread at a time. Not for ever: the collector may settle in the middle of it.
@@ -236,8 +236,8 @@ class _Charged:
             self._lock.release()
 
     def later(self, settle: Callable[[], None]) -> None:
-        """Has this called when the store is next asked, by a thread that may wait. Takes no lock and does no network, for
-        the collector."""
+        """Has this called when the store is next asked, by a thread that may wait. Takes no lock and does no network,
+        for the collector."""
         if self._process == os.getpid():
             self._remote.settle_later(settle)
 
