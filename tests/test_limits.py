@@ -437,3 +437,23 @@ def test_four_workers_share_one_quota_also_when_one_is_killed(workers: tuple[int
             break
         time.sleep(0.02)
     assert noted == second.count(429)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("7/7 minutes fixed", "7 minutes do not divide an hour, so"),
+        ("7/7 hours fixed", "7 hours do not divide a day, so"),
+        ("5/fortnight", '"fortnight" is not a unit'),
+    ],
+)
+def test_a_quota_that_cannot_be_read_is_said_so_once(text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        limit(text)
+    assert str(told.value).startswith(f'The quota "{text}" cannot be read: {says}')
+
+
+def test_a_quota_that_is_no_text_to_be_read_is_not_quoted_whole() -> None:
+    with pytest.raises(ConfigError) as told:
+        limit("x" * 2000)
+    assert len(str(told.value)) < 200

@@ -432,3 +432,14 @@ def test_an_app_without_limits_opens_no_table(clock: Clock, tmp_path: Path) -> N
     app.get("/")(lambda: "ok")
     assert look(app).status_code == 200
     assert not (tmp_path / "shared").exists()
+
+
+def test_a_key_that_is_no_unicode_is_banned_like_any_other(make_app: App) -> None:
+    # Such a text is half of a character, as some servers and file names make them.
+    app = make_app()
+    app.post("/")(limit("1/hour", by=lambda: "\ud800", ban="1 hour after 1")(lambda: "ok"))
+    app.post("/other")(limit("1/hour", by=lambda: "\ud801", ban="1 hour after 1")(lambda: "ok"))
+    client = app.test_client()
+    assert [client.post("/").status_code for _ in range(3)] == [200, 429, 429]
+    assert client.post("/").json["code"] == "limit.banned"
+    assert client.post("/other").status_code == 200

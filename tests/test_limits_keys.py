@@ -102,6 +102,36 @@ def test_what_means_the_same_is_one_key(make_app: App, spelling: str) -> None:
     assert post(app, json={"email": spelling}) == [429]
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "ada\0@x",
+        "ada\x1c@x",
+        "ada\u200b@x",
+        "\ufeffada@x",
+        "a\xadda@x",
+        "ada@x\u200e ",
+        "ada@x\U000e0101",
+        "ada@x" + "\u2060" * 2000,
+    ],
+    ids=ascii,
+)
+def test_characters_that_are_not_shown_make_no_other_key(make_app: App, spelling: str) -> None:
+    # MySQL's collations find ada's account by each of them.
+    app = by(make_app, "json:email")
+    assert post(app, json={"email": "ada@x"}) == [200]
+    assert post(app, json={"email": spelling}, address="192.0.2.2") == [429]
+
+
+def test_every_character_that_is_not_shown_is_left_out_and_no_other() -> None:
+    spaces = [chr(at) for at in range(0x110000) if chr(at).isspace()]
+    unseen = [chr(at) for at in range(0x110000) if unicodedata.category(chr(at)) in ("Cc", "Cf")]
+    assert [ascii(one) for one in unseen if one not in spaces and meant(f"a{one}b") != "ab"] == []
+    shown = [chr(at) for at in range(0x30000) if unicodedata.category(chr(at))[0] in "LNPSZ"]
+    fillers = "\u115f\u1160\u3164\uffa0"
+    assert [ascii(one) for one in shown if one not in fillers and meant(f"a{one}b") == "ab"] == []
+
+
 def test_long_texts_that_begin_alike_are_two_keys(make_app: App) -> None:
     app = by(make_app, "json:email")
     assert post(app, json={"email": "a" * 5000 + "1"}) == [200]
@@ -119,6 +149,16 @@ def test_a_text_that_takes_long_to_put_in_order_takes_no_time() -> None:
 
 def test_who_is_named_is_named_after_what_is_composed(make_app: App) -> None:
     assert meant(unicodedata.normalize("NFD", "Zoë")) == meant("zoë") == "zoë"
+
+
+@pytest.mark.parametrize("spelling", [b"7.0", b"7e0", b"0.7e1", b"700E-2", b'"7"', b"7.00000000000000000001"])
+def test_a_number_is_one_key_however_it_is_written(make_app: App, spelling: bytes) -> None:
+    # With a point in it, it named nobody: the guesses at one account were counted by each address.
+    app = by(make_app, "json:account")
+    assert post(app, json={"account": 7}) == [200]
+    for at in range(2, 4):
+        body = b'{"account": %b}' % spelling
+        assert post(app, data=body, content_type="application/json", address=f"192.0.2.{at}") == [429]
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, True, None, "", " \t", 1.5])

@@ -19,7 +19,7 @@ import redis
 from flask import Flask, Response
 
 from flask_rampart import Rampart, limit
-from flask_rampart.limits import Limits
+from flask_rampart.limits import Limits, quotas_of
 from flask_rampart.limits.remote import Remote
 
 from .conftest import Named
@@ -218,6 +218,39 @@ def test_a_key_that_somebody_else_has_written_over_is_an_outage_and_no_error(own
     client.delete(key)
     until_back(app)
     assert statuses(app, 5) == [200] * 4 + [429]
+
+
+@pytest.mark.parametrize("number", ["no number", "", "nan", "-inf", "1e300", "-5", "1.5", None])
+def test_whatever_stands_where_changes_of_bans_are_numbered_limits_are_counted_there(
+    own: Redis, number: str | None
+) -> None:
+    # One that was no number was left out of the answer, which was none then: an outage, with all of it charged.
+    app = app_of(own.url)
+    client = redis.Redis.from_url(own.url)
+    name = "{rampart:limits}:bans:changes"
+    if number is None:
+        client.lpush(name, "x")
+    else:
+        client.set(name, number)
+    assert statuses(app, 6) == [200] * 4 + [429] * 2
+    assert not remote_of(app).away
+    assert left(app) == 99
+    # On this host alone the next ones would have passed.
+    assert statuses(app_of(own.url), 1) == [429]
+    limits: Limits = app.extensions["rampart"].services[Limits]
+    limits.set_of([("s", quotas_of("3/year"), "text")]).clear(("a",))
+    client.close()
+
+
+def test_a_counter_that_is_not_a_number_refuses_nobody_and_is_no_outage(own: Redis) -> None:
+    app = app_of(own.url)
+    assert statuses(app, 4) == [200] * 4
+    client = redis.Redis.from_url(own.url)
+    (key,) = client.keys("*")
+    client.set(key, "nan")
+    assert statuses(app, 6) == [200] * 4 + [429] * 2
+    assert not remote_of(app).away
+    client.close()
 
 
 def test_closed_refuses_and_open_admits_in_the_middle_of_an_outage_too(own: Redis) -> None:

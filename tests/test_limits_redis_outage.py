@@ -18,6 +18,7 @@ import redis
 from flask import Flask
 
 from flask_rampart import ConfigError, Rampart, limit
+from flask_rampart.limits import Limits
 from flask_rampart.limits.remote import Remote, RemoteAway
 from flask_rampart.limits.remote.breaker import Breaker
 
@@ -84,6 +85,14 @@ def test_open_admits_and_closed_refuses_with_503(make_app: App) -> None:
         refused = app.test_client().get("/")
         assert (refused.status_code, refused.json["code"]) == (503, "store.unavailable")
         assert refused.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("how", ["local", "open"])
+def test_what_an_outage_needs_on_this_host_is_opened_before_it(make_app: App, how: str) -> None:
+    # Else what cannot be opened refuses, of all times, then.
+    app = serving(make_app, nowhere(), on_store_error=how)
+    app.extensions["rampart"].seal()
+    assert app.extensions["rampart"].services[Limits]._store is not None
 
 
 def test_of_limits_together_each_goes_by_its_own_word(make_app: App) -> None:

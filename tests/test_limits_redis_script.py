@@ -191,6 +191,18 @@ def test_in_progress_are_so_many_at_once_and_each_ends(serve: Callable[[str], Se
     assert [ask("check", lease) for lease in "ef"] == [1, 0]
 
 
+def test_what_is_asked_twice_is_in_progress_once(serve: Callable[[str], Server]) -> None:
+    # The server did what it was told, and the connection broke: it is asked again, and nobody would end the first.
+    limits = serve("1 concurrent")
+
+    def ask(op: str, lease: str) -> list[int]:
+        names, arguments = limits.naming.questions(("a",), lease=lease, lease_ms=60_000)
+        return limits.call(op, names, arguments)
+
+    assert [ask("check", lease)[:2] for lease in "aab"] == [[1, 0], [1, 0], [0, 0]]
+    assert ask("peek", "0")[0] == 0
+
+
 def test_what_is_cleared_is_forgotten(serve: Callable[[str], Server]) -> None:
     limits = serve("1/hour; 1/day fixed")
     assert limits.check("a")[0].admitted

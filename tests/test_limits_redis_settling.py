@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import redis
 from flask import Flask
 
 from flask_rampart.limits import Limits, quotas_of
+from flask_rampart.limits.reserving import Reservation
 
 from .listening import Listening
 from .servers import Redis
@@ -174,6 +177,59 @@ def test_a_check_whose_connection_breaks_is_asked_again_and_counts_twice_at_most
     assert limits.check(("a",)).admitted
     between.loses = False
     assert left(limits) in (998, 997)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_a_fork_settles_nothing_of_its_parent_s(limits_in: Callable[..., Any], own: Redis) -> None:
+    limits = limits_in(own.port)
+    limits.check(("a",), 300)
+    _, charged = limits.reserve(("a",), 100)
+    child = os.fork()
+    if child == 0:
+        charged.settle(0)
+        charged.later(lambda: charged.settle(0))
+        limits.peek(("b",))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert left(limits) == 600
+    charged.settle(0)
+    # Given back by both, there would have been as much again.
+    assert left(limits) == 700
+
+
+def test_the_collector_waits_for_no_server_where_a_stream_was_dropped(
+    limits_in: Callable[..., Any], own: Redis
+) -> None:
+    limits = limits_in(own.port)
+    _, charged = limits.reserve(("a",), 100)
+    chunks = iter(["x" * 10, "x" * 10])
+    cycle: list[Any] = [Reservation(charged, 100).stream(chunks, len)]
+    assert len(next(cycle[0])) == 10
+    cycle.append(cycle)
+    del charged
+    own.process.send_signal(signal.SIGSTOP)
+    before = time.monotonic()
+    del cycle
+    gc.collect()
+    assert time.monotonic() - before < 1
+    own.process.send_signal(signal.SIGCONT)
+    end = time.monotonic() + 8
+    while left(limits) != 990:
+        assert time.monotonic() < end, "it was not settled"
+        time.sleep(0.02)
+
+
+def test_what_is_settled_by_hand_is_the_last_word_also_where_a_stream_was_dropped(
+    limits_in: Callable[..., Any], own: Redis
+) -> None:
+    limits = limits_in(own.port)
+    _, charged = limits.reserve(("a",), 100)
+    budget = Reservation(charged, 100)
+    budget.stream(iter(["x"]), len)  # and nobody has it
+    budget.settle(50)
+    for _ in range(10):
+        assert left(limits) == 950
+        time.sleep(0.02)
 
 
 def test_greenlets_settle_too(own: Redis) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,6 +318,76 @@ def test_a_client_that_leaves_a_real_server_pays_for_what_was_made(tmp_path: Pat
         served.wait(lambda: remaining() > 100_000)
         # Between what was read and what may have been on its way.
         assert 900_000 < remaining() < 999_000
+
+
+def test_a_stream_of_what_is_no_chunks_is_an_error_and_leaves_no_other_behind(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, rampart = make()
+    behind: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", behind.append)
+
+    @app.get("/")
+    def view() -> str:
+        budget = rampart.reserve("100/year", cost=60, by="address")
+        with pytest.raises(TypeError):
+            budget.stream(5, cost=len)  # type: ignore[arg-type]
+        return "ok"
+
+    assert ask(app).status_code == 200
+    assert behind == []
+
+
+def test_threads_that_settle_at_once_when_a_window_has_ended_wait_for_no_one_for_ever() -> None:
+    # Where the next window ends, Python says: a lock that was held meanwhile had the one that held it wait for the
+    # interpreter, and the one that had the interpreter wait for the lock.
+    program = """
+        import gc, threading, time
+        from flask_rampart._native import Clock, LimitSet, LimitStore, Quota
+        from flask_rampart.limits import calendar
+
+        clock = Clock.manual(1_800_000_000.0)
+        again = []
+
+        def windows(*span):
+            time.sleep(0.1)
+            while again:
+                again.pop().settle(4)  # as the collector may
+            return calendar.window(*span)
+
+        quotas = Quota.parse("10/second fixed")
+        limits = LimitSet(LimitStore.local(clock), [("s", quotas, "text")], windows=windows)
+        _, charged = limits.reserve(("a",), 1)
+        clock.advance(2)
+        again.append(charged)
+        threads = [threading.Thread(target=charged.settle, args=(cost,)) for cost in (3, 3, 3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        charged.settle(6)
+        print(limits.peek(("a",)).remaining)
+    """
+    run = [sys.executable, "-c", textwrap.dedent(program)]
+    # One cell was of the window before.
+    assert subprocess.run(run, capture_output=True, text=True, check=True, timeout=20).stdout.split() == ["5"]
+
+
+@pytest.mark.parametrize("quota", QUOTAS)
+def test_a_cost_of_thousands_of_digits_is_owed_like_any_other(make: Make, quota: str) -> None:
+    # Python writes no number that long, and a store elsewhere is told it in digits.
+    app, rampart = make()
+
+    @app.get("/")
+    def view() -> str:
+        budget = rampart.reserve(quota, cost=1, by="address")
+        budget.settle(10**5000)
+        if request.args:
+            budget.settle(1)
+        return "ok"
+
+    assert [ask(app, then=1).status_code for _ in range(2)] == [200, 200]
+    assert [ask(app).status_code for _ in range(2)] == [200, 429]
 
 
 def test_a_request_that_takes_longer_than_its_window_settles_without_a_fault(make: Make) -> None:

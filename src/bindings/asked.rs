@@ -129,7 +129,7 @@ fn with_many<T>(keys: &Bound<'_, PyTuple>, call: impl FnOnce(&[Lent<'_>]) -> PyR
 
 /// A key's bytes. A lone surrogate, which JSON can smuggle into a user name, is no reason to fail: it is
 /// a key of its own.
-fn encoded(key: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+pub(super) fn encoded(key: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     key.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
 }
 

@@ -2,10 +2,12 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::limits::address::Prefix;
 use crate::limits::bans::{Bans, Penalty, What};
 
+use super::asked::encoded;
 use super::clock::Clock;
 use super::errors::guarded;
 use super::stores::{LimitStore, seed_of};
@@ -39,8 +41,8 @@ impl BanBook {
     }
 
     /// Seconds for which an address, or the network that it is in, is banned; 0.0 if it is not.
-    fn banned(&self, address: &str) -> f64 {
-        seconds(self.bans.address_banned(address, self.clock.get().host()))
+    fn banned(&self, address: &Bound<'_, PyString>) -> f64 {
+        seconds(self.bans.address_banned(&address.to_string_lossy(), self.clock.get().host()))
     }
 
     /// Seconds for which what has this token is banned; 0.0 if it is not.
@@ -53,14 +55,14 @@ impl BanBook {
     /// The token of an ``"address"``, of the ``"network"`` that it is in, or of a ``"key"``; None for what is no address.
     ///
     /// :raises ValueError: for another *what*.
-    fn token(&self, what: &str, text: &str) -> PyResult<Option<String>> {
+    fn token(&self, what: &str, text: &Bound<'_, PyString>) -> PyResult<Option<String>> {
         let what = match what {
             "address" => What::Address,
             "network" => What::Network,
             "key" => What::Key,
             _ => return Err(PyValueError::new_err("an \"address\", a \"network\" or a \"key\" has a token")),
         };
-        Ok(self.bans.token(what, text.as_bytes()).map(|token| format!("{token:032x}")))
+        Ok(self.bans.token(what, &encoded(text)?).map(|token| format!("{token:032x}")))
     }
 
     /// Counts a strike. While it is banned, nothing is counted.

@@ -1,6 +1,6 @@
 //! What an admitted request was charged, for Python: to be settled when it is known what it cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -24,7 +24,7 @@ use super::limits::now;
 pub struct Reservation {
     limits: Arc<Limits>,
     clock: Py<Clock>,
-    /// Settling reads what was charged and then charges the difference: one thread at a time.
+    /// Settling reads what was charged and then charges the difference: one thread at a time. No Python runs while it is locked.
     charged: Mutex<limits::Reservation>,
     /// The process that it is in progress in: a forked child has a copy, whose end is not its.
     process: u32,
@@ -40,8 +40,11 @@ impl Reservation {
             return;
         }
         let now = now(&self.limits, self.clock.get());
-        let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
-        self.limits.end(&mut charged, now);
+        self.limits.end(&mut self.charged(), now);
+    }
+
+    fn charged(&self) -> MutexGuard<'_, limits::Reservation> {
+        self.charged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,8 +67,11 @@ impl Reservation {
         }
         let now = now(&self.limits, self.clock.bind(py).get());
         guarded(|| {
-            let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(self.limits.settle(&mut charged, entry, actual.0, now)?)
+            let key = self.charged().key(entry).to_vec();
+            // The almanac runs Python, which may run another thread that settles this, or the collector.
+            let spots = self.limits.spots(&key, entry, now)?;
+            self.limits.settle_at(&mut self.charged(), entry, actual.0, spots, now);
+            Ok(())
         })
     }
 

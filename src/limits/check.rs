@@ -50,6 +50,10 @@ pub struct Limits {
     is_plain: bool,
 }
 
+/// Where the key of one entry is counted at an instant, under each of its limits.
+#[derive(Default)]
+pub struct Spots(Vec<(usize, Spot)>);
+
 impl Limits {
     /// Prepares limits on a store, or on one for counters and one for what is in progress. Quotas in windows of the calendar need an `almanac`.
     pub fn new(
@@ -160,14 +164,37 @@ impl Limits {
         now: impl Into<Now>,
     ) -> Result<(), ConfigError> {
         let now = now.into();
-        let Reservation { keys, charges } = reservation;
-        for charge in charges.iter_mut().filter(|charge| charge.entry == entry) {
-            let (Some(limit), Some(key)) = (self.limits.get(charge.limit), keys.get(entry)) else { continue };
-            let kind = self.entries.get(entry).map_or(Kind::Text, |entry| entry.0);
-            let spot = || self.spot(limit, self.key(kind, key.as_slice()), now);
-            charge.settle(&self.stores, &limit.quota, actual, now.host, spot)?;
-        }
+        let spots = self.spots(reservation.key(entry), entry, now)?;
+        self.settle_at(reservation, entry, actual, spots, now);
         Ok(())
+    }
+
+    /// Where an entry's key is counted now. This asks the almanac; [`settle_at`](Self::settle_at) does not, so it may be called where
+    /// nothing may be waited for.
+    pub fn spots(&self, key: &[u8], entry: usize, now: Now) -> Result<Spots, ConfigError> {
+        let Some((kind, range)) = self.entries.get(entry) else { return Ok(Spots::default()) };
+        let limits = range.clone().filter_map(|at| Some((at, self.limits.get(at)?)));
+        let spot = |(at, limit)| Ok((at, self.spot(limit, self.key(*kind, key), now)?));
+        Ok(Spots(limits.map(spot).collect::<Result<_, ConfigError>>()?))
+    }
+
+    /// As [`settle`](Self::settle); what is more is charged at `spots`.
+    pub fn settle_at(
+        &self,
+        reservation: &mut Reservation,
+        entry: usize,
+        actual: u32,
+        spots: Spots,
+        now: impl Into<Now>,
+    ) {
+        let now = now.into();
+        for (at, spot) in spots.0 {
+            let Some(limit) = self.limits.get(at) else { continue };
+            let mut charges = reservation.charges.iter_mut();
+            if let Some(charge) = charges.find(|charge| charge.entry == entry && charge.limit == at) {
+                charge.settle(&self.stores, &limit.quota, actual, now.host, spot);
+            }
+        }
     }
 
     /// Forgets what these keys have spent, and the overflow counters that they share with others. What is in progress goes on.

@@ -46,7 +46,7 @@ pub mod store;
 mod verdict;
 pub mod window;
 
-pub use check::Limits;
+pub use check::{Limits, Spots};
 pub use entries::{Costs, Entry, KeyText, Kind};
 pub use key::Seed;
 pub use quota::{Quota, Rule, Span};

@@ -214,15 +214,16 @@ impl Quota {
 impl Span {
     fn new(unit: &'static str, every: u32, zone: &str) -> Result<Self, String> {
         let (within, larger) = match unit {
-            "second" => (60, "minute"),
-            "minute" => (60, "hour"),
-            "hour" => (24, "day"),
-            "month" => (12, "year"),
-            _ => (1, unit),
+            "second" => (60, "a minute"),
+            "minute" => (60, "an hour"),
+            "hour" => (24, "a day"),
+            "month" => (12, "a year"),
+            "day" => (1, "a day"),
+            _ => (1, "a year"),
         };
         if within % every != 0 {
             return Err(format!(
-                "{every} {unit}s do not divide a {larger}, so no window of the calendar is that long. Write \"sliding\" \
+                "{every} {unit}s do not divide {larger}, so no window of the calendar is that long. Write \"sliding\" \
                  instead of \"fixed\", or another number"
             ));
         }

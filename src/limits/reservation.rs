@@ -6,7 +6,6 @@
 //!    was really **added**, and no more than that ever comes back.
 //! 3. What is given back comes off the latest piece first, and only as far as time has not repaid it meanwhile.
 
-use crate::error::ConfigError;
 use crate::time::HostTime;
 
 use super::counters::Place;
@@ -20,6 +19,13 @@ use super::store::Stores;
 pub struct Reservation {
     pub(super) keys: Vec<Vec<u8>>,
     pub(super) charges: Vec<Charge>,
+}
+
+impl Reservation {
+    /// The key of an entry.
+    pub fn key(&self, entry: usize) -> &[u8] {
+        self.keys.get(entry).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// What was charged under one limit.
@@ -77,24 +83,15 @@ impl Charge {
         self.spot.give_back(stores, quota, &mut self.reserved, cells, now);
     }
 
-    /// Makes it `actual` cells. More are charged where `spot` says, which is where the key is counted now.
-    pub fn settle(
-        &mut self,
-        stores: &Stores,
-        quota: &Quota,
-        actual: u32,
-        now: HostTime,
-        spot: impl FnOnce() -> Result<Spot, ConfigError>,
-    ) -> Result<(), ConfigError> {
+    /// Makes it `actual` cells. More are charged at `spot`, which is where the key is counted now.
+    pub fn settle(&mut self, stores: &Stores, quota: &Quota, actual: u32, now: HostTime, spot: Spot) {
         if let Some(less) = self.cost.checked_sub(actual) {
             self.give_back(stores, quota, less, now);
         } else {
-            let spot = spot()?;
             let piece = spot.overdraw(stores, quota, actual - self.cost, now);
             self.remember(spot, piece);
         }
         self.cost = actual;
-        Ok(())
     }
 
     fn give_back(&mut self, stores: &Stores, quota: &Quota, mut less: u32, now: HostTime) {

@@ -240,8 +240,8 @@ class Limits:
         if remote is None:
             return self._native(self.store, entries)
         on_error = tuple(on_error or ("local",) * len(entries))
-        if "local" in on_error:
-            # Opened now, and not in an outage.
+        if "closed" not in on_error:
+            # Also what is "open" is asked for at no cost there. Opened now, and not in an outage.
             self._native(self.store, entries)
         local = functools.partial(self._local, tuple(entries))
         naming = self._native(self._names(), entries)
@@ -364,7 +364,8 @@ def quotas_of(text: str) -> list[Quota]:
     try:
         return Quota.parse(text)
     except ValueError as error:
-        raise ConfigError(f"The quota {text!r} cannot be read: {error}") from None
+        # It begins with "the quota", as it was given.
+        raise ConfigError(f"{str(error)[:1].upper()}{str(error)[1:]}") from None
 
 
 def _no_terms(key_id: str) -> tuple[str, str | None]:

@@ -223,7 +223,10 @@ class _Charged:
             self._remote.leases.abandon(self._begun)
 
     def settle(self, actual: int, entry: int = 0) -> None:
-        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was."""
+        """Makes an entry's charge what it has really cost; if the store is away, it stays as it was. A forked child has
+        a copy, which is the parent's to settle."""
+        if self._process != os.getpid():
+            return
         # One thread at a time. Not for ever: the collector may settle in the middle of it.
         if not self._lock.acquire(timeout=_LONGEST):
             return
@@ -232,7 +235,14 @@ class _Charged:
         finally:
             self._lock.release()
 
+    def later(self, settle: Callable[[], None]) -> None:
+        """Has this called when the store is next asked, by a thread that may wait. Takes no lock and does no network,
+        for the collector."""
+        if self._process == os.getpid():
+            self._remote.settle_later(settle)
+
     def _settle(self, actual: int, entry: int) -> None:
+        actual = min(actual, _MOST_CELLS)
         changes = [
             change
             for nth, of in enumerate(self._entry_of)
@@ -312,6 +322,8 @@ def _marked(kind: str, rule: Sequence[str], mark: int) -> list[str]:
     return [rule[0], str(mark), *rule[2:]] if kind == "w" else [*rule[:2], str(mark), "0"]
 
 
+_MOST_CELLS = 2**32 - 1
+"""As in the native store: above every quota."""
 _MOST_PIECES = 32
 """Of a rate. Then the next ones are added to the last."""
 _LONGEST = 5.0

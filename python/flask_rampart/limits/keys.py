@@ -5,8 +5,8 @@ In order:
 1. an address, a principal, an API key, a claim, a field of the body, a function's text, or several of them together;
 2. a part that comes out empty falls back to the address, in a name space of its own, so that no key of a peer's making
    can pose as one; an address that cannot be read shares one key with all others of its kind;
-3. what a peer wrote (a field of JSON or of a form) is counted by what it means: case, width and white space at its
-   ends make no other key (``Ada@example.com`` and ``ada@EXAMPLE.com ``);
+3. what a peer wrote (a field of JSON or of a form) is counted by what it means: case, width, white space at its
+   ends and characters that are not shown make no other key (``Ada@example.com`` and ``ada@EXAMPLE.com ``);
 4. what an issuer wrote (a claim) is counted to the letter: it says one tenant in one way;
 5. a body that cannot be read names nobody, so it counts by the address. Whoever reads it then refuses it.
 
@@ -18,6 +18,7 @@ It does not decide which address is the client's: that is ``REMOTE_ADDR``, after
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -213,11 +214,11 @@ def _form(exchange: Exchange, name: str) -> str:
 def meant(value: Any) -> str:
     """What a peer wrote, as one key for all ways to write it; empty if it names nobody.
 
-    >>> meant(" ADA@example.com"), meant(["ada"])
-    ('ada@example.com', '')
+    >>> meant(" ADA@example.com"), meant("a\\u200bda\\0"), meant(["ada"])
+    ('ada@example.com', 'ada', '')
     """
-    # First, or white space would push what is meant over the edge of what is looked at.
-    text = _text(value).strip()
+    # First, or what nobody sees would push what is meant over the edge of what is looked at.
+    text = _UNSEEN.sub("", _text(value)).strip()
     if len(text) <= _LONGEST_FIELD:
         text = unicodedata.normalize("NFKC", text)
     return text.casefold().strip()
@@ -226,6 +227,9 @@ def meant(value: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        # 7.0 and 7e0 are 7: to JSON Schema, and to whoever looks it up.
+        value = int(value)
     # Python refuses to write numbers of more than 4,300 digits.
     is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_DIGITS
     return str(value) if is_number else ""
@@ -247,6 +251,15 @@ class _Unreadable(io.RawIOBase):
         raise self._error
 
 
+#: Control and format characters, and what else is not shown (Unicode's Cc, Cf and Default_Ignorable_Code_Point):
+#: databases compare without them (MySQL's collations do), so each would be another key for one account. White space is
+#: not among them.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f"
+    "\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]+"
+)
 _DIGITS = 300
 #: Characters. Beyond it, a text counts as it is written, but for its case and its ends: no account is named so, and to
 #: put its marks in order takes time that grows with its square.

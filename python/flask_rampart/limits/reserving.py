@@ -13,6 +13,7 @@ gives the rest back, or charges more. A response that is streamed settles at its
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -36,8 +37,10 @@ T = TypeVar("T")
 class Reservation:
     """What was charged for something that is under way. Made by ``rampart.reserve``."""
 
-    def __init__(self, charged: Settling, reserved: int) -> None:
+    def __init__(self, charged: Settling, reserved: int, exchange: Exchange | None = None) -> None:
         self._charged = charged
+        # The exchange will hold the stream, and that holds this.
+        self._exchange = None if exchange is None or not exchange.sees_answer else weakref.ref(exchange)
         #: What was estimated.
         self.reserved = reserved
         #: What is known to be spent so far.
@@ -77,7 +80,25 @@ class Reservation:
         Give it to the response as it is: the server closes it when the client goes. What is never begun (a ``HEAD``
         request) has cost nothing.
         """
-        return Stream(self, chunks, cost)
+        stream = Stream(self, chunks, cost)
+        exchange = None if self._exchange is None else self._exchange()
+        if exchange is not None:
+            # Nobody closes what werkzeug leaves out of an answer to HEAD, or what was replaced by another response.
+            exchange.at_end += (self.settle_spent,)
+        return stream
+
+    def settle_spent(self) -> None:
+        """Settles what was spent so far, if that is not so already."""
+        if not self._is_settled:
+            self.settle(self.spent)
+
+    def settle_spent_later(self) -> None:
+        """The same for the collector: with counters elsewhere, when they are next asked."""
+        later = getattr(self._charged, "later", None)
+        if later is None:
+            self.settle_spent()
+        else:
+            later(self.settle_spent)
 
     def __enter__(self) -> Reservation:
         return self
@@ -97,8 +118,9 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, reservation: Reservation, chunks: Iterable[T], cost: Callable[[T], int]) -> None:
-        self._reservation = reservation
+        self._is_over = True
         self._chunks = iter(chunks)
+        self._reservation = reservation
         self._cost = cost
         self._is_over = False
 
@@ -116,6 +138,9 @@ class Stream(Generic[T]):
 
     def close(self) -> None:
         """Ends the chunks, and settles what has passed. Again harmless."""
+        self._end(lambda: self._reservation.settle(self._reservation.spent))
+
+    def _end(self, settle: Callable[[], None]) -> None:
         if self._is_over:
             return
         self._is_over = True
@@ -124,11 +149,12 @@ class Stream(Generic[T]):
             if close is not None:
                 close()
         finally:
-            self._reservation.settle(self._reservation.spent)
+            settle()
 
     def __del__(self) -> None:
-        # A response that was replaced by another is not closed.
-        self.close()
+        # From the collector, in the middle of anything: without network.
+        if not self._is_over:
+            self._end(self._reservation.settle_spent_later)
 
 
 def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any, scope: str | None) -> Reservation:
@@ -154,4 +180,4 @@ def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any,
         exchange.limits += ((verdict, counting.policy),)
     if charged is None:
         raise raised(exchange.refuse(refused(verdict)))
-    return Reservation(charged, cost)
+    return Reservation(charged, cost, exchange)

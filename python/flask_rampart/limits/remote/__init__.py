@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
@@ -74,6 +75,8 @@ class Remote:
         self.lease = lease
         #: What this process has taken in advance.
         self.batches = Returning(self._give_back, lease or 1.0)
+        self._late: deque[Callable[[], None]] = deque()
+        self._settling = _settling(self._late)
         #: Which change of bans this process has seen.
         self.bans_seen = 0
         #: Called when an answer tells of another.
@@ -105,6 +108,8 @@ class Remote:
         # What is given back twice would admit more; a request that is counted twice admits less, once.
         twice = op != "settle" or set(arguments[1::6]) == {"c"}
         words = [argument.encode() for argument in arguments]
+        if self._late:
+            self._settling.want()
         reply = self._run(self._script, keys, words, numbers=numbers, twice=twice)
         seen = reply.pop()
         if seen != self.bans_seen:
@@ -173,6 +178,11 @@ class Remote:
         if not self._end(leases):
             self.leases.end_later(leases)
 
+    def settle_later(self, settle: Callable[[], None]) -> None:
+        """Has it called when somebody asks next, on a thread of its own. Takes no lock and starts no thread, for the
+        collector, which may call it in the middle of anything."""
+        self._late.append(settle)
+
     def close(self) -> None:
         """Closes the connections that are not in use."""
         self._client.forget()
@@ -233,6 +243,16 @@ def _trying(remote: Remote) -> Chore:
         return None if found is None else found._try()
 
     return Chore("rampart-store", work)
+
+
+def _settling(late: deque[Callable[[], None]]) -> Chore:
+    """The thread that settles what the collector has found."""
+
+    def work() -> None:
+        while late:
+            late.popleft()()
+
+    return Chore("rampart-settling", work, late.clear)
 
 
 def _script(name: str) -> Script:

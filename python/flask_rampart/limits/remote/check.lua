@@ -31,11 +31,19 @@ local function to_micros(ticks)
   return math.ceil(ticks / 16)
 end
 
+-- The number of the last change of bans; 0 for whatever else is there. What is charged by now shall not fail for it.
+local function changed()
+  local number = tonumber(redis.pcall('GET', bans) or '0') or 0
+  return number >= 0 and number < 2 ^ 52 and math.floor(number) or 0
+end
+
 local read, state, write = {}, {}, {}
 
 function read.g(key, p)
   local c = { interval = p[1], burst = p[2] }
-  c.tat = math.max(tonumber(redis.call('GET', key) or '0') or 0, now)
+  local tat = tonumber(redis.call('GET', key) or '0')
+  -- What is no number, or "nan", is not ours.
+  c.tat = tat and tat > now and tat or now
   local most = now + 2 * c.burst * c.interval
   if c.tat > most then
     -- More than can be owed: this server's clock has gone back.
@@ -146,7 +154,9 @@ end
 
 function read.c(key, p)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now_ms))
-  return { limit = p[1], lease = p[2], ttl = tonumber(p[3]), held = redis.call('ZCARD', key) }
+  -- Those of others: what is asked twice, since its connection broke before the answer, is in progress once.
+  local others = redis.call('ZCARD', key) - (redis.call('ZSCORE', key, p[2]) and 1 or 0)
+  return { limit = p[1], lease = p[2], ttl = tonumber(p[3]), held = others }
 end
 
 function state.c(c, cost)
@@ -207,7 +217,7 @@ if op == 'clear' then
       redis.call('DEL', key)
     end
   end
-  return { 1, tonumber(redis.call('GET', bans) or '0') }
+  return { 1, changed() }
 end
 
 local counters, costs, kinds, added, admits = {}, {}, {}, {}, 1
@@ -269,5 +279,5 @@ if op == 'take' then
     reply[#reply + 1] = taken[i] or 0
   end
 end
-reply[#reply + 1] = tonumber(redis.call('GET', bans) or '0')
+reply[#reply + 1] = changed()
 return reply
