@@ -129,6 +129,13 @@ impl Batches {
         now: Now,
     ) -> Result<Spent, ConfigError> {
         let at = instant(now.host);
+        // What most requests meet: one limit, of which there is enough.
+        if let Some((question, quota)) = limits.lone_question(keys, costs, now)? {
+            let mine = self.counter(&self.held, &question);
+            if let Some((rest, _)) = self.take(&mine, question.cost, at) {
+                return Ok(Spent::Told(Verdict::alone(&self.outcome(&question, quota, &mine, rest, now))));
+            }
+        }
         let questions = limits.questions(keys, costs, now)?;
         let mut wanting = Wanting {
             batches: self.clone(),

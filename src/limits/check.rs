@@ -279,12 +279,41 @@ impl Limits {
             let key = self.key(*kind, key);
             for at in range.clone() {
                 let Some(limit) = self.limits.get(at) else { continue };
-                let name = limit.key.name(key.bytes());
-                let rule = remote::rule(&limit.quota, self.almanac.as_deref(), now)?;
-                questions.push(Question { entry, name, cost: costs.of(entry), rule });
+                questions.push(self.question(entry, limit, key, costs.of(entry), now)?);
             }
         }
         Ok(questions)
+    }
+
+    /// The question of a set that has one limit alone, without allocating; None if it has several.
+    pub(super) fn lone_question<K: KeyText>(
+        &self,
+        keys: &[K],
+        costs: Costs<'_>,
+        now: Now,
+    ) -> Result<Option<(Question, &Quota)>, ConfigError> {
+        self.counted(costs)?;
+        self.as_many(keys)?;
+        let ([limit], [key], [(kind, _)]) = (self.limits.as_slice(), keys, self.entries.as_slice()) else {
+            return Ok(None);
+        };
+        let question = self.question(0, limit, self.key(*kind, key), costs.of(0), now)?;
+        Ok(Some((question, &limit.quota)))
+    }
+
+    fn question(
+        &self,
+        entry: usize,
+        limit: &Limit,
+        key: Key<'_>,
+        cost: u32,
+        now: Now,
+    ) -> Result<Question, ConfigError> {
+        let rule = match limit.told {
+            Some(rule) => rule,
+            None => remote::rule(&limit.quota, self.almanac.as_deref(), now)?,
+        };
+        Ok(Question { entry, name: limit.key.name(key.bytes()), cost, rule })
     }
 
     /// The verdict of a store elsewhere, which answered each question.

@@ -8,6 +8,7 @@ use crate::error::ConfigError;
 use super::fields;
 use super::key::LimitKey;
 use super::quota::{Quota, Rule};
+use super::remote::{self, Told};
 use super::store::Stores;
 
 /// How a key's text becomes the key.
@@ -126,6 +127,8 @@ pub(super) struct Limit {
     pub scope: String,
     pub quota: Quota,
     pub key: LimitKey,
+    /// How it counts elsewhere, unless that depends on when it is asked.
+    pub told: Option<Told>,
     /// What the fields call it.
     pub name: String,
     /// The same, as they write it.
@@ -169,7 +172,8 @@ pub(super) fn prepare(stores: &Stores, entries: Vec<Entry>) -> Result<(Vec<Limit
             let key = LimitKey::new(store.seed(), &entry.scope, &quota, kind).striped(store.stripes());
             let name = unused_name(&limits, quota.text());
             let written = fields::string(&name);
-            limits.push(Limit { scope: entry.scope.clone(), quota, key, name, written });
+            let told = remote::timeless(&quota);
+            limits.push(Limit { scope: entry.scope.clone(), quota, key, told, name, written });
         }
         ranges.push((entry.kind, start..limits.len()));
     }

@@ -82,17 +82,26 @@ impl Answer {
 
 /// Says a quota's rule in the store's units.
 pub(crate) fn rule(quota: &Quota, almanac: Option<&dyn Almanac>, now: Now) -> Result<Told, ConfigError> {
-    Ok(match quota.rule() {
-        Rule::Rate => Told::Rate {
+    match (timeless(quota), quota.rule()) {
+        (Some(told), _) => Ok(told),
+        (None, Rule::Fixed(span)) => {
+            Ok(Told::Fixed { limit: quota.count(), window: super::spot::window(quota, span, almanac, now)? })
+        }
+        (None, _) => Err(ConfigError::new("a quota is a rate, a window or a number in progress")),
+    }
+}
+
+/// The same of a quota that says it at any time.
+pub(crate) fn timeless(quota: &Quota) -> Option<Told> {
+    match quota.rule() {
+        Rule::Rate => Some(Told::Rate {
             interval: ticks(quota.period()).div_ceil(u128::from(quota.count())) as u64,
             burst: quota.burst(),
-        },
-        Rule::Sliding => Told::Sliding { limit: quota.count(), period: ticks(quota.period()) as u64 },
-        Rule::Concurrent => Told::Concurrent { limit: quota.count() },
-        Rule::Fixed(span) => {
-            Told::Fixed { limit: quota.count(), window: super::spot::window(quota, span, almanac, now)? }
-        }
-    })
+        }),
+        Rule::Sliding => Some(Told::Sliding { limit: quota.count(), period: ticks(quota.period()) as u64 }),
+        Rule::Concurrent => Some(Told::Concurrent { limit: quota.count() }),
+        Rule::Fixed(_) => None,
+    }
 }
 
 fn ticks(nanos: u64) -> u128 {
