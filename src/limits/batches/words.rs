@@ -45,7 +45,7 @@ impl Batches {
 
     /// Adds to what is held; says how many cells there was no room for, and the end. It ends when the older of both does.
     ///
-    /// What is about to end is not worth ending the new one with it, nor may it live longer: it is let go, and of a window counts as having found no
+    /// What is idle by then is not worth ending the new one with it, nor may it live longer: it is let go, and of a window counts as having found no
     /// room. Of a rate, time repays it.
     pub(super) fn deposit(&self, question: &Question, given: u32, until: u64, at: u64) -> (u32, u64) {
         let given = given.min(MOST as u32);
@@ -58,7 +58,7 @@ impl Batches {
             }
             match (word, cells(word, at)) {
                 (Some(word), Some(held))
-                    if held > 0 && (word & !MOST) > at + self.after() + self.lease / 2 =>
+                    if held > 0 && (word & !MOST) > at + self.after() + self.lease / 8 * 3 =>
                 {
                     let sum = held.saturating_add(given).min(MOST as u32);
                     let end = (word & !MOST).min(until);
