@@ -6,6 +6,8 @@ Nothing lists who is banned: only keyed hashes are kept.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
@@ -17,10 +19,10 @@ from .._native import client_key
 from ..guards import EXTENSION, AppState
 from ..limits import Limits, limit
 from ..limits import duration as read_duration
+from ..limits.asking import scope_of
 from ..limits.bans import key_text
-from ..limits.keys import parts
 from ..limits.remote import RemoteAway
-from .callers import key_of
+from .callers import Caller, names_caller
 from .limits import on_limits, reachable, rows, store_of
 
 _NETWORKS = {4: 24, 6: 48}
@@ -49,51 +51,47 @@ def ban(service: Limits, address: str, length: str) -> None:
 
 @click.command("unban", help="End bans: of an address or network, by the key that was banned, or by a ban's id.")
 @click.argument("address", required=False)
-@click.option("--principal", help="A principal's id, such as a token's subject.")
-@click.option("--issuer", default="", help="Who vouches for the principal; of a claim, too.")
-@click.option("--value", help="Of a claim, a field or a function of the app's: what it says.")
 @click.option("--id", "ban_id", help="As the log says it: 32 hexadecimal digits.")
 @on_limits
-def unban(
-    service: Limits,
-    address: str | None,
-    principal: str | None,
-    issuer: str,
-    value: str | None,
-    ban_id: str | None,
-) -> None:
-    named = [word for word in (address, principal, value, ban_id) if word is not None]
-    if len(named) != 1:
-        raise click.UsageError("Say whose: an address or network, --principal, --value or --id.")
+@names_caller
+def unban(service: Limits, caller: Caller, ban_id: str | None) -> None:
+    if bool(caller) == (ban_id is not None):
+        raise click.UsageError("Say whose: an address or network, --principal, --value or --api-key; or --id.")
     reachable(service)
     bans = service.bans
+    if ban_id is not None:
+        _lift(service, [ban_id], ban_id)
+        _warn_of_no_worker(service)
+        return
+    who = " with ".join(caller.said)
     kind: Literal["address", "network", "key"] = "key"
     text = ""
-    if address is not None:
-        kind, text = _banned(address)
-    if kind == "address" and _network_of(text) is None:
-        raise click.ClickException(f"{address!r} is no address.")
-    ids: list[str | None] = [ban_id] if ban_id is not None else []
-    if ban_id is None:
-        found = _banned_keys(service, text if kind == "address" else "", principal, issuer, value)
-        ids = [bans.id_of("key", key_text(scope, key)) for scope, key in found]
+    if caller.address is not None:
+        kind, text = _banned(caller.address)
+        if kind == "address" and _network_of(text) is None:
+            raise click.ClickException(f"{caller.address!r} is no address.")
+        caller = replace(caller, address=text if kind == "address" else None)
+    ids = [bans.id_of("key", key_text(scope, key)) for scope, key in _banned_keys(service, caller)]
     if kind != "key":
         ids.append(bans.id_of(kind, text))
     if not ids:
-        raise click.ClickException("no limit bans by such a key alone; if the log says the ban's id: --id.")
-    try:
-        was = bans.lift_all([one for one in ids if one is not None])
-    except RemoteAway as away:
-        raise click.ClickException(f"{away}; this host has ended it, others have not heard of it.") from None
-    if was:
-        click.echo(f"{named[0]} is banned no more.")
-    else:
-        click.echo(f"{named[0]} was not banned in {store_of(service)}")
+        raise click.ClickException(
+            "no limit bans by such a key; name all parts of one by several. If the log says the ban's id: --id."
+        )
+    _lift(service, [one for one in ids if one is not None], who)
     network = _network_of(text) if kind == "address" else None
     left = bans.left("network", text) if network is not None else 0.0
     if left:
         click.echo(f"Its network is, for {round(left)} s: flask rampart unban {network}")
     _warn_of_no_worker(service)
+
+
+def _lift(service: Limits, ids: Sequence[str], who: str) -> None:
+    try:
+        was = service.bans.lift_all(ids)
+    except RemoteAway as away:
+        raise click.ClickException(f"{away}; this host has ended it, others have not heard of it.") from None
+    click.echo(f"{who} is banned no more." if was else f"{who} was not banned in {store_of(service)}")
 
 
 def _banned(address: str) -> tuple[Literal["address", "network"], str]:
@@ -120,28 +118,30 @@ def _network_of(address: str) -> IPv4Network | IPv6Network | None:
     return ip_network((found, _NETWORKS[found.version]), strict=False)
 
 
-def _banned_keys(
-    service: Limits, address: str, principal: str | None, issuer: str, value: str | None
-) -> list[tuple[str, str]]:
-    """Of each limit that bans by such a key, the scope and the key."""
+def _banned_keys(service: Limits, caller: Caller) -> list[tuple[str, str]]:
+    """Of each limit that bans by a key of who was named, the scope and the key."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state: AppState = app.extensions[EXTENSION]
     state.seal()
-    client = client_key(address, state.settings.ipv6_prefix)
+    address = caller.address
+    # Whoever has one of the parts alone is met by what bans that, and who has none has an address for it.
+    callers = [caller] if address is None else [caller, Caller(address=address)]
     found: dict[tuple[str, str], None] = {}
     for rule in app.url_map.iter_rules():
         for method in sorted(rule.methods or ()) if rule.endpoint in app.view_functions else ():
             for guard, place in state.guards_of(rule.endpoint, method):
                 if not isinstance(guard, limit) or guard.penalty is None or guard.penalty.by != "key":
                     continue
-                if client:
-                    # Who has no such key has an address for it.
-                    key: str | None = client if guard.by == "address" else f"address:{client}"
-                else:
-                    key = key_of(guard.by, None, principal, issuer, value)
-                if key is not None and len(parts(guard.by)) == 1:
-                    scope = service.scope(guard, rule.endpoint, place, 0, seated=True)
-                    found[f"{scope}:{method}" if guard.per_method else scope, key] = None
+                counted = guard.counted_as(method)
+                if counted is None:
+                    continue
+                for one in callers:
+                    key = one.key(guard.by, address)
+                    if key is not None and guard.by == "address":
+                        key = client_key(key, state.settings.ipv6_prefix)
+                    if key is not None:
+                        scope = service.scope(guard, rule.endpoint, place, 0, seated=True)
+                        found[scope_of(guard, scope, counted), key] = None
     return list(found)
 
 

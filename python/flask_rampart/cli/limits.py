@@ -6,7 +6,8 @@ They work on the counters that the workers use, while these run. Nothing lists c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any, NamedTuple
 
 import click
@@ -18,7 +19,7 @@ from ..limits import Counting, Limits, limit, quotas_of
 from ..limits.asking import lifted_for
 from ..limits.keys import shown
 from ..limits.remote import RemoteAway
-from .callers import key_of, who_options
+from .callers import Caller, names_caller
 from .telling import print_table, works_on
 
 on_limits = works_on(Limits, "this app has no Rampart(app)")
@@ -42,40 +43,53 @@ class Row(NamedTuple):
         return shown(self.key)
 
 
+def _who(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that is given whom its options name, and a budget if they name one."""
+
+    @wraps(command)
+    def named(
+        service: Limits, caller: Caller, *, quota: str | None, scope: str | None, by: tuple[str, ...], **more: Any
+    ) -> None:
+        command(service, caller, _budget(caller, quota, scope, by), **more)
+
+    for option in (
+        click.option(
+            "--by",
+            multiple=True,
+            help="Of --reserved: its by=, such as claim:tenant, if not who is named; of a tuple, each in its order.",
+        ),
+        click.option("--scope", help="Of --reserved: its scope."),
+        click.option(
+            "--reserved",
+            "quota",
+            metavar="QUOTA",
+            help="Of a budget of rampart.reserve: its quota, as it is there.",
+        ),
+    ):
+        named = option(named)
+    return click.option("--address", help="A client's address.")(names_caller(named))
+
+
 @click.command("limits", help="List every route's limits; with a caller, what is left to it.")
-@who_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @on_limits
-def limits(
-    service: Limits,
-    address: str | None,
-    principal: str | None,
-    issuer: str,
-    value: str | None,
-    reserved: str | None,
-    scope: str | None,
-    by: str | None,
-    as_json: bool,
-) -> None:
-    named = _named(reserved, scope, by, address, principal, value)
-    found = list(rows(service)) if named is None else [named]
-    asked = named is not None or any(word is not None for word in (address, principal, value))
+@_who
+def limits(service: Limits, caller: Caller, budget: Row | None, as_json: bool) -> None:
+    asked = budget is not None or bool(caller)
     away = _away(service) if asked else ""
     table: list[dict[str, Any]] = []
-    for row in found:
+    found = _counting(service, caller, budget) if asked else ((row, "") for row in rows(service))
+    for row, key in found:
         told: dict[str, Any] = {"route": row.route, "methods": row.methods, "limit": row.quota, "by": row.by}
         if row.guard is not None and row.guard.mode == "report":
             told["mode"] = "report"
         if row.guard is not None and row.guard.penalty is not None:
             told["ban"] = row.guard.ban
         if asked:
-            key = key_of(row.key, address, principal, issuer, value)
-            if key is None or not row.scope:
-                continue
             told.update(_left(service, row, key))
         table.append(told)
-    banned = service.bans.left("address", address) if address else 0.0
-    banned = max(banned, service.bans.left("network", address) if address else 0.0)
+    address = caller.address
+    banned = max(service.bans.left("address", address), service.bans.left("network", address)) if address else 0.0
     if as_json:
         store = (service.store.path or "memory://") if away else store_of(service)
         click.echo(json.dumps({"store": store, "limits": table, "banned": round(banned)}, indent=2))
@@ -97,32 +111,20 @@ def limits(
 
 
 @click.command("reset", help="Forget what a caller has spent.")
-@who_options
 @on_limits
-def reset(
-    service: Limits,
-    address: str | None,
-    principal: str | None,
-    issuer: str,
-    value: str | None,
-    reserved: str | None,
-    scope: str | None,
-    by: str | None,
-) -> None:
-    named = _named(reserved, scope, by, address, principal, value)
-    if named is None and address is None and principal is None and value is None:
-        raise click.UsageError("Say whose: --address, --principal or --value.")
+@_who
+def reset(service: Limits, caller: Caller, budget: Row | None) -> None:
+    if budget is None and not caller:
+        raise click.UsageError("Say whose: --address, --principal, --value or --api-key.")
     reachable(service)
     count = 0
-    for row in rows(service) if named is None else [named]:
-        key = key_of(row.key, address, principal, issuer, value)
-        if key is not None and row.scope:
-            try:
-                _set(service, row).clear((key,))
-            except RemoteAway as away:
-                were = "was" if count == 1 else "were"
-                raise click.ClickException(f"{away}; {_many(count)} {were} reset.") from None
-            count += 1
+    for row, key in _counting(service, caller, budget):
+        try:
+            _set(service, row).clear((key,))
+        except RemoteAway as away:
+            were = "was" if count == 1 else "were"
+            raise click.ClickException(f"{away}; {_many(count)} {were} reset.") from None
+        count += 1
     click.echo(f"{_many(count)} reset.")
 
 
@@ -149,31 +151,45 @@ def rows(service: Limits) -> Iterator[Row]:
             yield Row(rule.rule, ",".join(methods), guard, scope, guard.text)
 
 
-def _named(
-    quota: str | None,
-    scope: str | None,
-    by: str | None,
-    address: str | None,
-    principal: str | None,
-    value: str | None,
-) -> Row | None:
+def _counting(service: Limits, caller: Caller, budget: Row | None) -> Iterator[tuple[Row, str]]:
+    """What counts who was named, and by which key."""
+    for row in rows(service) if budget is None else [budget]:
+        key = caller.key(row.key)
+        if key is not None and row.scope:
+            yield row, key
+
+
+def _budget(caller: Caller, quota: str | None, scope: str | None, by: tuple[str, ...]) -> Row | None:
     """The budget that was named. A budget is known only where it is reserved, so nothing lists them."""
     if quota is None:
-        if scope is not None or by is not None:
+        if scope is not None or by:
             raise click.UsageError("--scope and --by are of --reserved.")
         return None
     if not scope:
         raise click.UsageError("A budget is found by its scope: rampart.reserve(..., scope='chat') and --scope chat.")
-    who: Any = by
-    if by is None:
-        # A value alone is what a function of the app's returns.
-        who = "address" if address is not None else "principal" if principal is not None else lambda: value
-    row = Row("(reserved)", "", limit(quota, by=who, scope=scope), f"shared:{scope}", quota)
-    if key_of(row.key, address, principal, "", value) is None:
+    row = Row("(reserved)", "", limit(quota, by=by or _by(caller), scope=scope), f"shared:{scope}", quota)
+    if caller.key(row.key) is None:
         raise click.UsageError(
-            "Say whose: --address, --principal or --value; a claim's with --by claim:<name> --value."
+            "Say whose: --address, --principal, --value or --api-key; a claim's with --by claim:<name> --value, and "
+            "all parts of a tuple."
         )
     return row
+
+
+def _by(caller: Caller) -> Any:
+    """By what a budget counts, if only who is meant was said."""
+    if len(caller.said) > 1:
+        raise click.UsageError("That names several: say with --by which of them the budget counts by, each in order.")
+    if caller.principal is not None:
+        return "principal"
+    if caller.api_key is not None:
+        return "api_key"
+    # A value alone is what a function of the app's returns.
+    return _function if caller.values else "address"
+
+
+def _function() -> str:
+    raise AssertionError("not asked: what it returns was said")
 
 
 def _many(count: int) -> str:
@@ -187,7 +203,7 @@ def _is_told(guard: limit, method: str) -> bool:
 
 
 def _set(service: Limits, row: Row) -> Counting:
-    kind = "address" if row.by == "address" else "text"
+    kind = "address" if row.key == "address" else "text"
     on_error = "local" if row.guard is None else row.guard.on_store_error
     return service.set_of([(row.scope, quotas_of(row.quota), kind)], [on_error])
 
