@@ -153,3 +153,31 @@ def test_a_budget_by_several_parts_is_found_by_its_parts_in_their_order(
         code, said = run(app, "limits", *words)
         assert code == 2
         assert says in " ".join(said.split())
+
+
+# Methods
+
+
+@pytest.mark.parametrize("methods", [None, ["GET", "POST"], ["HEAD", "GET", "POST"]])
+def test_each_method_that_counts_by_itself_has_a_row(app: Flask, methods: list[str] | None) -> None:
+    each = limit("3/year", per_method=True, methods=methods)
+    app.route("/", methods=["GET", "POST"])(each(lambda: "ok"))
+    client = app.test_client()
+    for method in ("GET", "HEAD", "POST"):
+        client.open("/", method=method)
+    apart = methods is not None and "HEAD" in methods
+    spent = {"GET /": 2, "HEAD /": 2, "POST /": 2} if apart else {"GET /": 1, "POST /": 2}
+    assert left(app, "--address", "127.0.0.1") == spent
+    # A quota for each, and not one for all.
+    assert [client.post("/").status_code for _ in range(3)] == [200, 200, 429]
+    assert left(app, "--address", "127.0.0.1") == {**spent, "POST /": 0}
+    assert run(app, "reset", "--address", "127.0.0.1") == (0, f"{len(spent)} limits reset.\n")
+    assert set(left(app, "--address", "127.0.0.1").values()) == {3}
+    assert client.post("/").status_code == 200
+
+
+def test_methods_of_one_quota_that_a_function_says_are_listed_each_and_not_looked_up(app: Flask) -> None:
+    app.route("/", methods=["GET", "POST"])(limit(lambda: "3/year", per_method=True)(lambda: "ok"))
+    assert set(left(app, "--address", "127.0.0.1")) == set()
+    listed = json.loads(run(app, "limits", "--json")[1])["limits"]
+    assert [row["methods"] for row in listed] == ["GET", "POST"]

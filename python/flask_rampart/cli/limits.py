@@ -16,7 +16,7 @@ from flask import current_app
 from ..errors import Denied
 from ..guards import EXTENSION, AppState
 from ..limits import Counting, Limits, limit, quotas_of
-from ..limits.asking import lifted_for
+from ..limits.asking import lifted_for, scope_of
 from ..limits.keys import shown
 from ..limits.remote import RemoteAway
 from .callers import Caller, names_caller
@@ -26,7 +26,10 @@ on_limits = works_on(Limits, "this app has no Rampart(app)")
 
 
 class Row(NamedTuple):
-    """One limit of one route."""
+    """One limit of one route.
+
+    :param scope: what its counters are called; empty if only a request says which quota it is.
+    """
 
     route: str
     methods: str
@@ -137,17 +140,19 @@ def rows(service: Limits) -> Iterator[Row]:
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         if rule.endpoint not in app.view_functions:
             continue  # a rule for url_for alone (build_only)
-        found: dict[tuple[limit, str], list[str]] = {}
+        found: dict[tuple[limit, str, str], list[str]] = {}
         for method in sorted(rule.methods or ()):
             for guard, place in state.guards_of(rule.endpoint, method):
                 if not isinstance(guard, limit) or not _is_told(guard, method):
                     continue
                 if method not in lifted_for(guard, state, rule.endpoint):
-                    found.setdefault((guard, place), []).append(method)
-        for (guard, place), methods in found.items():
-            # A quota that a function says, or one for each method, is known only in a request.
-            plain = isinstance(guard.quota, str) and not guard.per_method
-            scope = service.scope(guard, rule.endpoint, place, 0, seated=True) if plain else ""
+                    # Counters for each method are rows for each.
+                    apart = (guard.counted_as(method) or "") if guard.per_method else ""
+                    found.setdefault((guard, place, apart), []).append(method)
+        for (guard, place, apart), methods in found.items():
+            scope = scope_of(guard, service.scope(guard, rule.endpoint, place, 0, seated=True), apart)
+            if not isinstance(guard.quota, str):
+                scope = ""  # known only in a request
             yield Row(rule.rule, ",".join(methods), guard, scope, guard.text)
 
 
