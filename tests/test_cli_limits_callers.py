@@ -12,6 +12,7 @@ import redis
 from flask import Flask
 
 from flask_rampart import Clock, Rampart, limit, require
+from flask_rampart.apikeys import ApiKeys
 from flask_rampart.cli import commands
 
 from .conftest import KEYS, Named, bearer
@@ -23,14 +24,13 @@ def plan_of() -> str:
     return "pro"
 
 
-@pytest.fixture(params=["shm", "redis", "leases"], name="app")
+@pytest.fixture(params=["shm", "redis"], name="app")
 def an_app(make_app: Callable[..., Flask], request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
     (tmp_path / "counters").mkdir(mode=0o700)
     url = f"shm://{tmp_path}/counters"
     if request.param != "shm":
         url = request.getfixturevalue("redis_server").url
         redis.Redis.from_url(url).flushall()
-        url += "?lease=1" if request.param == "leases" else ""
     return make_app(
         RAMPART_LIMIT_STORE=url,
         RAMPART_LIMIT_STORE_TIMEOUT=2,
@@ -181,3 +181,78 @@ def test_methods_of_one_quota_that_a_function_says_are_listed_each_and_not_looke
     assert set(left(app, "--address", "127.0.0.1")) == set()
     listed = json.loads(run(app, "limits", "--json")[1])["limits"]
     assert [row["methods"] for row in listed] == ["GET", "POST"]
+
+
+# API keys
+
+
+@pytest.fixture(name="api_keys")
+def the_api_keys(app: Flask) -> ApiKeys:
+    service: ApiKeys = app.extensions["rampart"].services[ApiKeys]
+    return service
+
+
+def ask(app: Flask, key: str, path: str = "/") -> int:
+    return app.test_client().get(path, headers={"X-API-Key": key}).status_code
+
+
+def test_what_is_left_to_an_api_key_of_its_own_quota_is_told_and_given_back(app: Flask, api_keys: ApiKeys) -> None:
+    app.get("/")(require()(limit("9/year", by="api_key")(lambda: "ok")))
+    app.get("/free")(require()(lambda: "ok"))
+    with app.app_context():
+        ours, others = (api_keys.create("ci", owner="ada", quota="3/year") for _ in range(2))
+    assert [ask(app, ours.key), ask(app, ours.key, "/free"), ask(app, others.key)] == [200] * 3
+    assert left(app, "--api-key", ours.id) == {"GET /": 8, "(the key's own)": 1}
+    assert left(app, "--api-key", others.id) == {"GET /": 8, "(the key's own)": 2}
+    assert [ask(app, ours.key, "/free") for _ in range(2)] == [200, 429]
+    assert run(app, "reset", "--api-key", ours.id) == (0, "2 limits reset.\n")
+    assert left(app, "--api-key", ours.id) == {"GET /": 9, "(the key's own)": 3}
+    assert left(app, "--api-key", others.id) == {"GET /": 8, "(the key's own)": 2}
+    assert ask(app, ours.key, "/free") == 200
+
+
+def test_a_key_that_was_rotated_has_what_its_line_has_left(app: Flask, api_keys: ApiKeys) -> None:
+    app.get("/")(require()(limit("9/year", by=("api_key", "address"))(lambda: "ok")))
+    with app.app_context():
+        old = api_keys.create("ci", quota="3/year")
+        assert ask(app, old.key) == 200
+        new = api_keys.rotate(old.id, overlap=60)
+    assert ask(app, new.key) == 200
+    for key in (old, new):
+        assert left(app, "--api-key", key.id, "--address", "127.0.0.1") == {"GET /": 7, "(the key's own)": 1}
+
+
+def test_a_key_that_speaks_for_nobody_is_its_own_principal(app: Flask, api_keys: ApiKeys, token: Sign) -> None:
+    app.get("/")(require()(limit("9/year", by="principal")(lambda: "ok")))
+    with app.app_context():
+        nobodys, adas = api_keys.create("ci"), api_keys.create("ci", owner="ada")
+    assert [ask(app, nobodys.key), ask(app, adas.key)] == [200, 200]
+    assert left(app, "--api-key", nobodys.id) == {"GET /": 8}
+    # Ada has other keys, and logs in.
+    assert left(app, "--api-key", adas.id) == {}
+    assert app.test_client().get("/", headers=bearer(token(sub="ada"))).status_code == 200
+    assert left(app, "--principal", "ada") == {"GET /": 7}
+
+
+def test_a_key_itself_is_no_id_and_is_not_repeated(app: Flask, api_keys: ApiKeys) -> None:
+    with app.app_context():
+        key = api_keys.create("ci", quota="3/year").key
+    for command in ("limits", "reset", "unban"):
+        code, said = run(app, command, "--api-key", key)
+        assert code == 1
+        assert "an id is the 12 characters that the list shows" in said
+        assert key[-12:] not in said
+
+
+def test_an_api_key_is_let_in_again_by_its_id(app: Flask, api_keys: ApiKeys) -> None:
+    app.get("/")(require()(limit("1/year", by="api_key", ban="1 hour after 2")(lambda: "ok")))
+    with app.app_context():
+        new = api_keys.create("ci")
+
+    def code() -> str:
+        return str(app.test_client().get("/", headers={"X-API-Key": new.key}).json["code"])  # type: ignore[index]
+
+    assert ask(app, new.key) == 200
+    assert [code() for _ in range(3)] == ["limit.exceeded", "limit.exceeded", "limit.banned"]
+    assert run(app, "unban", "--api-key", new.id)[1].startswith(f"{new.id} is banned no more.\n")
+    assert code() == "limit.exceeded"

@@ -17,6 +17,7 @@ from ..errors import Denied
 from ..guards import EXTENSION, AppState
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits.asking import lifted_for, scope_of
+from ..limits.counters import OWN_SCOPE
 from ..limits.keys import shown
 from ..limits.remote import RemoteAway
 from .callers import Caller, names_caller
@@ -162,6 +163,10 @@ def _counting(service: Limits, caller: Caller, budget: Row | None) -> Iterator[t
         key = caller.key(row.key)
         if key is not None and row.scope:
             yield row, key
+    api_key = caller.api_key
+    if budget is None and api_key is not None and api_key.quota is not None:
+        own = limit(api_key.quota, by="api_key")
+        yield Row("(the key's own)", "", own, OWN_SCOPE, api_key.quota), api_key.line
 
 
 def _budget(caller: Caller, quota: str | None, scope: str | None, by: tuple[str, ...]) -> Row | None:
