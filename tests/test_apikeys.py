@@ -424,6 +424,14 @@ def test_keys_are_listed_by_owner_and_what_is_long_over_is_dropped(keys: ApiKeys
     assert sorted(info.name for info in keys.list()) == ["a", "c", "d"]
 
 
+def test_one_key_is_looked_up_by_its_id_and_not_by_itself(keys: ApiKeys) -> None:
+    new = keys.create("ci", owner="ada", quota="9/hour")
+    assert keys.info(new.id) == new.info
+    for other in (new.key, "nobody", ""):
+        with pytest.raises(LookupError, match="an id is the 12 characters"):
+            keys.info(other)
+
+
 @pytest.mark.parametrize(
     "given",
     [

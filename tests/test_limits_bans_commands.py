@@ -35,7 +35,8 @@ def an_app(make_app: App, tmp_path: Path) -> Flask:
     app.get("/mine")(require(optional=True)(limit("1/hour", by="principal", ban="1 hour after 2")(lambda: "ok")))
     app.post("/login")(limit("1/hour", by="json:email", per_method=True, ban="1 hour after 2")(lambda: "ok"))
     app.get("/here")(limit(lambda: "1/hour", ban="1 hour after 2 by key")(lambda: "ok"))
-    app.post("/both")(limit("1/hour", by=("principal", "json:email"), ban="1 hour after 2")(lambda: "ok"))
+    both = limit("1/hour", by=("principal", "json:email"), ban="1 hour after 2")
+    app.post("/both")(require(optional=True)(both(lambda: "ok")))
     return app
 
 
@@ -83,6 +84,44 @@ def test_whatever_is_banned_is_let_in_again_by_the_id_that_the_log_says(
     assert code_of(app, "POST", "/both", json={"email": "ada@x"}) == "limit.exceeded"
 
 
+def test_what_is_banned_by_several_parts_is_let_in_again_by_all_of_them(app: Flask, token: Callable[..., str]) -> None:
+    body, headers = {"email": "ada@x"}, bearer(token(sub="ada"))
+    assert code_of(app, "POST", "/both", 4, json=body, headers=headers) == "limit.banned"
+    for words in (["--principal", "ada"], ["--value", "ada@x"], ["--principal", "bob", "--value", "ada@x"]):
+        assert "was not banned in" in run(app, "unban", *words)[1]
+    assert code_of(app, "POST", "/both", json=body, headers=headers) == "limit.banned"
+    code, said, _ = run(app, "unban", "--principal", "ada", "--value", "json:email=ADA@x ")
+    assert (code, said) == (0, "ada with json:email=ADA@x  is banned no more.\n")
+    assert code_of(app, "POST", "/both", json=body, headers=headers) == "limit.exceeded"
+
+
+@pytest.mark.parametrize(("body", "words"), [({"email": "ada@x"}, ["--value", "ada@x"]), (None, [])])
+def test_whose_address_stands_for_a_part_that_is_missing_is_let_in_again_by_it(
+    app: Flask, body: Any, words: list[str]
+) -> None:
+    # Nobody is logged in: the address stands for the principal, and without an email for that too.
+    app.post("/all")(
+        limit("1/hour", by=("address", "principal", "json:email"), ban="1 hour after 2 by key")(lambda: "ok")
+    )
+    assert code_of(app, "POST", "/all", 4, json=body) == "limit.banned"
+    assert "was not banned" in run(app, "unban", "192.0.2.2", *words)[1]
+    assert "is banned no more" in run(app, "unban", "::ffff:192.0.2.1", *words)[1]
+    assert code_of(app, "POST", "/all", json=body) == "limit.exceeded"
+
+
+def test_who_is_named_in_two_ways_is_let_in_again_by_each(app: Flask, token: Callable[..., str]) -> None:
+    headers = bearer(token(sub="ada"))
+    assert code_of(app, "GET", "/here", 4) == "limit.banned"
+    assert code_of(app, "GET", "/mine", 4) == "limit.banned"  # nobody: by the address
+    assert code_of(app, "GET", "/mine", 4, headers=headers) == "limit.banned"
+    assert run(app, "ban", "192.0.2.1", "--for", "1 hour")[0] == 0
+    assert run(app, "unban", "192.0.2.1", "--principal", "ada")[1] == "192.0.2.1 with ada is banned no more.\n"
+    said = [
+        code_of(app, "GET", path, headers=more) for path, more in (("/here", {}), ("/mine", {}), ("/mine", headers))
+    ]
+    assert said == ["limit.exceeded"] * 3
+
+
 def test_whose_network_is_banned_is_told(app: Flask) -> None:
     run(app, "ban", "192.0.2.0/24", "--for", "10 minutes")
     code, said, _ = run(app, "unban", "::ffff:192.0.2.1")
@@ -97,7 +136,9 @@ def test_whose_network_is_banned_is_told(app: Flask) -> None:
     ("words", "says"),
     [
         (["unban"], "Say whose"),
-        (["unban", "192.0.2.1", "--principal", "ada"], "Say whose"),
+        (["unban", "192.0.2.1", "--id", "0" * 32], "Say whose"),
+        (["unban", "--value", "ada@x", "--value", "acme"], "say of what each is"),
+        (["unban", "--api-key", "nobody"], "this app takes no API keys"),
         (["unban", "nobody"], "'nobody' is no address"),
         (["unban", "--id", "nobody"], "32 hexadecimal digits"),
         (["ban", "198.51.100.7", "--for", "1 hour"], "no ban refuses 198.51.100.7"),
@@ -113,7 +154,7 @@ def test_where_no_limit_bans_by_such_a_key_that_is_told(make_app: App, tmp_path:
     app = make_app(RAMPART_LIMIT_STORE=f"shm://{tmp_path}/counters", RAMPART_LIMITS="9/hour")
     code, _, said = run(app, "unban", "--principal", "ada")
     assert code == 1
-    assert "no limit bans by such a key alone" in said
+    assert "no limit bans by such a key; name all parts" in said
 
 
 @contextmanager

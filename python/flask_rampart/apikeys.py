@@ -221,6 +221,13 @@ class ApiKeys:
                 return True
         raise RampartError(f"{key_id} is being changed by others without end; it is not revoked")
 
+    def info(self, key_id: str) -> KeyInfo:
+        """What is known of one key, but for when it was last used.
+
+        :raises LookupError: if there is no such key.
+        """
+        return _info(self._read(key_id)[0])
+
     def list(self, owner: str | None = None) -> list[KeyInfo]:
         """All keys, or those of *owner*, oldest first. Keys over 90 days past their end are dropped in time."""
         store = self._records.store

@@ -1,11 +1,12 @@
-"""The command line: ``flask rampart ...``, one command for each file."""
+"""The command line: ``flask rampart ...``, the commands of one topic in each file."""
 
 from __future__ import annotations
 
 import click
 
+from .bans import ban, unban
 from .keys import keys
-from .limits import ban, limits, reset, unban
+from .limits import limits, reset
 from .logins import jwks, logins
 from .routes import routes
 

@@ -103,13 +103,22 @@ class Line:
                 )
             if quota == UNLIMITED:
                 return None
-        return quota, f"{self.scope}:{counted}" if guard.per_method else self.scope
+        return quota, scope_of(guard, self.scope, counted)
 
     def price(self) -> int:
         """What this request costs."""
         cost = whole(self.cost(), f"{self.guard!r}: a cost") if callable(self.cost) else self.cost
         # What is known only afterwards takes one meanwhile: else whoever has spent all would be admitted for ever.
         return max(cost, 1) if callable(self.count) else cost
+
+
+def scope_of(guard: limit, scope: str, counted: str) -> str:
+    """What a limit's counters are called.
+
+    :param scope: what they are called for all methods.
+    :param counted: the method as which a request is counted.
+    """
+    return f"{scope}:{counted}" if guard.per_method else scope
 
 
 class OwnQuota:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import request
@@ -106,11 +106,60 @@ def reader(by: Any, ipv6_prefix: int, limits: Limits) -> Reader:
         return readers[0]
 
     def combined(exchange: Exchange) -> str:
-        found = [read(exchange) for read in readers]
-        # Each with its length: no two parts together read as two others.
-        return "".join(f"{len(part)}:{part}" for part in found)
+        return joined([read(exchange) for read in readers])
 
     return combined
+
+
+def joined(texts: Sequence[str]) -> str:
+    """One key of the keys of several parts; that of one part alone is itself."""
+    if len(texts) == 1:
+        return texts[0]
+    # Each with its length: no two parts together read as two others.
+    return "".join(f"{len(text)}:{text}" for text in texts)
+
+
+def of_address(address: str, ipv6_prefix: int) -> str:
+    """The key of an address that is one part of several, or stands for one that came out empty."""
+    return f"address:{client_key(address, ipv6_prefix)}"
+
+
+def of_api_key(line: str) -> str:
+    """The key of an API key.
+
+    :param line: the id of the first key of its line.
+    """
+    return f"api_key:{line}"
+
+
+def of_principal(origin: str, issuer: str | None, name: str) -> str:
+    """The key of a principal.
+
+    :param origin: the kind of its credential.
+    """
+    if origin == "api_key" and name.startswith("key:"):
+        # It is nobody's: whoever is named so by a token does not share its quota.
+        return f"api_key:{name}"
+    issuer = issuer or ""
+    # With its length, so that no issuer and id together read as another pair.
+    # Whom a scheme of the app's names is not known to be whom a token names so.
+    space = "principal" if origin in BUILT_IN else f"scheme:{origin}"
+    return f"{space}:{len(issuer)}:{issuer}:{name}"
+
+
+def of_value(part: str | KeyFunction, value: str, issuer: str | None = None) -> str:
+    """The key of a claim, a field or a function that says *value*; empty if that names nobody.
+
+    >>> of_value("json:email", " ADA@example.com"), of_value("claim:tenant", "aB3", "us")
+    ('json:email:ada@example.com', 'claim:tenant:2:us:aB3')
+    """
+    if callable(part):
+        return f"key:{value}" if value.strip() else ""
+    return _of_field(part, claimed(issuer, value) if part.startswith("claim:") else meant(value))
+
+
+def _of_field(part: str, text: str) -> str:
+    return f"{part}:{text}" if text else ""
 
 
 def address(exchange: Exchange) -> str:
@@ -123,7 +172,7 @@ def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
         return lambda exchange: "global"
 
     def fallback(exchange: Exchange) -> str:
-        return f"address:{client_key(address(exchange), ipv6_prefix)}"
+        return of_address(address(exchange), ipv6_prefix)
 
     if by == "address":
         return fallback
@@ -136,7 +185,7 @@ def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
             who = exchange.principal
             if who is None or origin_of(who) != "api_key" or not who.token_id:
                 return fallback(exchange)
-            return f"api_key:{limits.terms(who.token_id)[0]}"
+            return of_api_key(limits.terms(who.token_id)[0])
 
         return api_key
     if callable(by):
@@ -146,15 +195,14 @@ def _reader(by: str | KeyFunction, ipv6_prefix: int, limits: Limits) -> Reader:
             value = function()
             if value is not None and not isinstance(value, str):
                 raise TypeError(f"limit(by=...) must return a text, not {type(value).__name__}")
-            return f"key:{value}" if value and value.strip() else fallback(exchange)
+            return of_value(function, value or "") or fallback(exchange)
 
         return key
     kind, _, name = by.partition(":")
     read = {"claim": _claim, "json": _json, "form": _form}[kind]
 
     def field(exchange: Exchange) -> str:
-        value = read(exchange, name)
-        return f"{by}:{value}" if value else fallback(exchange)
+        return _of_field(by, read(exchange, name)) or fallback(exchange)
 
     return field
 
@@ -163,15 +211,7 @@ def _principal(exchange: Exchange) -> str:
     who = exchange.principal
     if who is None:
         return ""
-    origin = origin_of(who)
-    if origin == "api_key" and who.id.startswith("key:"):
-        # It is nobody's: whoever is named so by a token does not share its quota.
-        return f"api_key:{who.id}"
-    issuer = who.issuer or ""
-    # With its length, so that no issuer and id together read as another pair.
-    # Whom a scheme of the app's names is not known to be whom a token names so.
-    space = "principal" if origin in BUILT_IN else f"scheme:{origin}"
-    return f"{space}:{len(issuer)}:{issuer}:{who.id}"
+    return of_principal(origin_of(who), who.issuer, who.id)
 
 
 def _claim(exchange: Exchange, name: str) -> str:
