@@ -222,9 +222,7 @@ def main() -> int:
             if row.group == group
         ]
     print(table(("", "", "", "target", ""), lines))
-    print(
-        "\nIn the app: without what a thread waited for a processor. At the client: all, and this process's lateness."
-    )
+    print("\nAt the client: what it took in the app, all that comes between, and this process's lateness.")
     # Times are also those of a busy machine; what is answered and counted is not.
     wrong = any(row.met is False for row in rows if row.unit in ("requests", "admitted"))
     return 1 if wrong else conclude(arguments, about, rows)

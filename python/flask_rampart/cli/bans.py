@@ -16,7 +16,8 @@ import click
 from flask import current_app
 
 from .._native import client_key
-from ..guards import EXTENSION, AppState
+from ..exchange import EXTENSION
+from ..guards import AppState
 from ..limits import Limits, limit
 from ..limits import duration as read_duration
 from ..limits.asking import scope_of

@@ -19,7 +19,8 @@ import click
 from flask import current_app
 
 from ..apikeys import UNOWNED, ApiKeys, KeyInfo
-from ..guards import EXTENSION, AppState
+from ..exchange import EXTENSION
+from ..guards import AppState
 from ..limits import keys
 
 _NAMED = re.compile(r"(claim|json|form|function):[^=]+=")
