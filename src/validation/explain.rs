@@ -177,7 +177,7 @@ fn unescape(segment: &str) -> Cow<'_, str> {
     }
 }
 
-fn push_segment(pointer: &mut String, name: &str) {
+pub(super) fn push_segment(pointer: &mut String, name: &str) {
     pointer.push('/');
     for character in name.chars() {
         match character {

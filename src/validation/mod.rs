@@ -11,7 +11,9 @@
 //! body is refused then ([`lint`]), as are references that leave the document, unknown formats and
 //! patterns that only a backtracking engine can match.
 //!
-//! It does not fetch references, coerce types, fill in defaults or build messages: a rejection is a
+//! What is text in a request is read as the types that a schema names, and then judged like a body: [`parts`].
+//!
+//! It does not fetch references, change what a body says or build messages: a rejection is a
 //! list of (JSON Pointer, keyword) that holds nothing the peer sent ([`explain`]).
 //!
 //! Sources: RFC 8259 (JSON), RFC 6901 (JSON Pointer), JSON Schema drafts as named, CWE-400, CWE-674.
@@ -24,6 +26,7 @@ mod form;
 pub mod lint;
 mod multiple;
 pub mod parser;
+pub mod parts;
 pub mod rejection;
 mod scanner;
 pub mod schema;
@@ -33,5 +36,6 @@ pub mod value;
 pub use bounds::Bounds;
 pub use explain::{Broken, Explanation};
 pub use parser::{Builder, Parsed, parse, weight};
+pub use parts::{Parts, Place, Read, Unknown};
 pub use rejection::{JsonRejection, Reason};
 pub use schema::Schema;

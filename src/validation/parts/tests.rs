@@ -1,0 +1,178 @@
+//! What a part is read as.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+use crate::validation::value::ValueBuilder;
+
+fn read(schema: Value, place: Place, unknown: Unknown, query: &str) -> (Value, Vec<(String, String)>) {
+    let parts = Parts::of(&schema, place, unknown).unwrap();
+    let read =
+        parts.query(query.as_bytes(), &Bounds::default(), &mut ValueBuilder::default()).unwrap().unwrap();
+    (read.value, read.broken.into_iter().map(|one| (one.pointer, one.rule)).collect())
+}
+
+fn query(properties: Value, query: &str) -> Value {
+    read(json!({ "properties": properties }), Place::Query, Unknown::Reject, query).0
+}
+
+fn broken(properties: Value, query: &str) -> Vec<(String, String)> {
+    read(json!({ "properties": properties }), Place::Query, Unknown::Reject, query).1
+}
+
+fn one(pointer: &str, rule: &str) -> Vec<(String, String)> {
+    vec![(pointer.to_owned(), rule.to_owned())]
+}
+
+#[test]
+fn a_text_becomes_what_its_schema_names_and_json_would_write_so() {
+    for (kind, text, value) in [
+        ("integer", "12", json!(12)),
+        ("integer", "-0", json!(0)),
+        ("integer", "1.0", json!("1.0")),
+        ("integer", "1e3", json!("1e3")),
+        ("integer", "+1", json!(" 1")),
+        ("integer", "%2B1", json!("+1")),
+        ("integer", "01", json!("01")),
+        ("integer", "1_0", json!("1_0")),
+        ("integer", "%D9%A3", json!("\u{663}")),
+        ("integer", "0x10", json!("0x10")),
+        ("integer", "", json!("")),
+        ("integer", "-", json!("-")),
+        ("number", "1e3", json!(1000.0)),
+        ("number", "-1.5", json!(-1.5)),
+        ("number", "1e999", json!("1e999")),
+        ("number", "NaN", json!("NaN")),
+        ("number", "Infinity", json!("Infinity")),
+        ("number", "%201", json!(" 1")),
+        ("boolean", "true", json!(true)),
+        ("boolean", "False", json!("False")),
+        ("boolean", "1", json!("1")),
+        ("null", "", json!(null)),
+        ("string", "12", json!("12")),
+        ("string", "true", json!("true")),
+    ] {
+        assert_eq!(
+            query(json!({"a": {"type": kind}}), &format!("a={text}")),
+            json!({"a": value}),
+            "{kind} {text}"
+        );
+    }
+}
+
+#[test]
+fn of_several_types_the_first_that_it_can_be_is_meant() {
+    let both = json!({"a": {"type": ["string", "null", "integer"]}});
+    assert_eq!(query(both.clone(), "a=12"), json!({"a": 12}));
+    assert_eq!(query(both.clone(), "a=x"), json!({"a": "x"}));
+    assert_eq!(query(both, "a="), json!({"a": ""}));
+    assert_eq!(
+        query(json!({"a": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}), "a="),
+        json!({"a": null})
+    );
+    assert_eq!(query(json!({"a": {"enum": [1, 2]}}), "a=2"), json!({"a": 2}));
+    assert_eq!(query(json!({"a": {}}), "a=2"), json!({"a": "2"}));
+}
+
+#[test]
+fn references_within_the_document_are_followed_and_circles_end() {
+    let schema = json!({
+        "$defs": {"n~/%": {"type": "integer"}, "loop": {"$ref": "#/$defs/loop"}},
+        "properties": {"a": {"$ref": "#/$defs/n~0~1%25"}, "b": {"$ref": "#/$defs/loop"}},
+    });
+    let (value, broken) = read(schema, Place::Query, Unknown::Reject, "a=1&b=2");
+    assert_eq!((value, broken), (json!({"a": 1, "b": "2"}), vec![]));
+}
+
+#[test]
+fn a_name_that_comes_twice_is_a_list_or_refused() {
+    // CWE-235: parameter pollution.
+    assert_eq!(broken(json!({"a": {"type": "string"}}), "a=1&a=2"), one("/a", "repeated"));
+    assert_eq!(broken(json!({"a": {"type": "string"}}), "a=1&%61=2"), one("/a", "repeated"));
+    let list = json!({"a": {"type": "array", "items": {"type": "integer"}}});
+    assert_eq!(query(list.clone(), "a=1&a=2&a=x"), json!({"a": [1, 2, "x"]}));
+    assert_eq!(query(list.clone(), "a=1"), json!({"a": [1]}));
+    assert_eq!(query(list, ""), json!({}));
+}
+
+#[test]
+fn lists_are_cut_as_openapi_writes_them() {
+    for (style, text, value) in [
+        (json!({"x-explode": false}), "a=1,2", json!([1, 2])),
+        (json!({"x-style": "pipeDelimited"}), "a=1|2", json!([1, 2])),
+        (json!({"x-style": "spaceDelimited"}), "a=1%202+3", json!([1, 2, 3])),
+    ] {
+        let mut property = json!({"type": "array", "items": {"type": "integer"}});
+        property.as_object_mut().unwrap().extend(style.as_object().unwrap().clone());
+        assert_eq!(query(json!({"a": property.clone()}), text), json!({"a": value}));
+        assert_eq!(broken(json!({"a": property}), &format!("{text}&{text}")), one("/a", "repeated"));
+    }
+    let list = json!({"properties": {"X-Ids": {"type": "array", "items": {"type": "integer"}}}});
+    assert_eq!(read(list, Place::Headers, Unknown::Strip, "x-ids=1, 2\t,3").0, json!({"X-Ids": [1, 2, 3]}));
+}
+
+#[test]
+fn an_object_is_read_one_level_deep() {
+    let filter = json!({"filter": {"type": "object", "properties": {"size": {"type": "integer"}}}});
+    assert_eq!(
+        query(filter.clone(), "filter[size]=2&filter[color]=3"),
+        json!({"filter": {"size": 2, "color": "3"}})
+    );
+    assert_eq!(broken(filter.clone(), "filter[size]=2&filter[size]=3"), one("/filter", "repeated"));
+    assert_eq!(broken(filter.clone(), "filter=2"), one("/filter", "type"));
+    assert_eq!(broken(filter.clone(), "filter[a][b]=2"), one("", "additionalProperties"));
+    assert_eq!(broken(filter, "other[a]=2"), one("", "additionalProperties"));
+}
+
+#[test]
+fn what_the_schema_does_not_know_is_refused_let_through_or_left_out() {
+    let schema = json!({"properties": {"a": {"type": "integer"}}});
+    let read = |unknown| read(schema.clone(), Place::Query, unknown, "a=1&b=2&c");
+    assert_eq!(read(Unknown::Reject), (json!({"a": 1}), one("", "additionalProperties")));
+    assert_eq!(read(Unknown::Ignore), (json!({"a": 1, "b": "2", "c": ""}), vec![]));
+    assert_eq!(read(Unknown::Strip), (json!({"a": 1}), vec![]));
+    let open = json!({"properties": {"a": {}}, "additionalProperties": {"type": "string"}});
+    assert_eq!(super::tests::read(open, Place::Query, Unknown::Reject, "b=2"), (json!({"b": "2"}), vec![]));
+}
+
+#[test]
+fn what_is_absent_gets_its_default_and_never_the_same_one() {
+    let schema =
+        json!({"a": {"default": {"b": [1, 2.5, null, true, "x"]}}, "c": {"type": "integer", "default": 7}});
+    assert_eq!(query(schema.clone(), ""), json!({"a": {"b": [1, 2.5, null, true, "x"]}, "c": 7}));
+    assert_eq!(query(schema, "c=1"), json!({"a": {"b": [1, 2.5, null, true, "x"]}, "c": 1}));
+}
+
+#[test]
+fn a_query_that_cannot_be_taken_apart_is_none() {
+    let parts = Parts::of(&json!({"properties": {"a": {}}}), Place::Query, Unknown::Reject).unwrap();
+    for query in ["a=%", "a=%4", "a=%zz", "%=1", "a=%ff", "a=%c3", "a=%ed%a0%80", "a=%+1"] {
+        let read = parts.query(query.as_bytes(), &Bounds::default(), &mut ValueBuilder::default()).unwrap();
+        assert!(read.is_none(), "{query}");
+    }
+    assert!(parts.query(b"a=\xff", &Bounds::default(), &mut ValueBuilder::default()).unwrap().is_none());
+    let many = "a&".repeat(10_001);
+    assert!(
+        parts.query(many.as_bytes(), &Bounds::default(), &mut ValueBuilder::default()).unwrap().is_none()
+    );
+}
+
+#[test]
+fn what_cannot_be_read_there_is_told_at_registration() {
+    for (schema, place) in [
+        (json!({}), Place::Query),
+        (json!(true), Place::Query),
+        (json!({"properties": {"a": {"type": "object"}}}), Place::Headers),
+        (json!({"properties": {"a": {"type": "array", "x-style": "matrix"}}}), Place::Path),
+        (json!({"properties": {"a": {"type": "array", "x-explode": 1}}}), Place::Query),
+        (
+            json!({"properties": {"a": {"type": "array"}, "b": {"type": "string", "x-explode": true}}}),
+            Place::Query,
+        ),
+        (json!({"properties": {"A": {}, "a": {}}}), Place::Headers),
+    ] {
+        assert!(Parts::of(&schema, place, Unknown::Reject).is_err(), "{schema}");
+    }
+}
