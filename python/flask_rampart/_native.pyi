@@ -423,6 +423,20 @@ class Schema:
     def check_value(self, value: Any) -> None: ...
 
 @final
+class Parts:
+    def __new__(
+        cls,
+        schema: str,
+        bounds: JsonBounds,
+        place: Literal["query", "path", "headers", "cookies", "form"],
+        unknown: Literal["reject", "ignore", "strip"],
+    ) -> Parts: ...
+    @property
+    def names(self) -> list[str]: ...
+    def query(self, query: str) -> dict[str, Any] | list[tuple[str, str]] | None: ...
+    def pairs(self, pairs: list[tuple[str, str]]) -> dict[str, Any] | list[tuple[str, str]]: ...
+
+@final
 class Redactor:
     def __new__(cls, *, names: Sequence[str] | None = None) -> Redactor: ...
     @property

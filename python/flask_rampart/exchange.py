@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import urandom
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .signals import access_denied, authentication_failed, emit_refusal, request_refused
@@ -163,6 +164,8 @@ class Exchange:
     """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
     body: Any = NOT_CHECKED
     """The checked body, once a guard has set it."""
+    parts: Mapping[str, Any] = MappingProxyType({})
+    """The checked parts that are text, by name, once a guard has set them."""
 
     def __init__(self, owner: object, environ: dict[str, Any]) -> None:
         #: 128 random bits as hex; names the request in the answer and in every log line.

@@ -21,6 +21,7 @@ mod headers;
 mod json;
 mod keysets;
 mod limits;
+mod parts;
 mod proofs;
 mod redaction;
 mod reservations;
@@ -54,6 +55,8 @@ mod _native {
     use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
     use super::limits::{LimitSet, Quota, Verdict, client_key};
+    #[pymodule_export]
+    use super::parts::PyParts;
     #[pymodule_export]
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]

@@ -2,7 +2,7 @@
 
 use jsonschema::json::{Pyo3, inspect};
 use pyo3::Borrowed;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -162,13 +162,44 @@ impl PySchema {
 }
 
 impl PySchema {
-    fn hold(&self, value: &Bound<'_, PyAny>, weight: usize, holding: bool) -> PyResult<()> {
+    /// With what it was made of.
+    pub(super) fn with_value(
+        py: Python<'_>,
+        schema: &str,
+        bounds: &PyBounds,
+    ) -> PyResult<(Self, serde_json::Value)> {
+        let made = Self::new(py, schema, bounds)?;
+        let value = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok((made, value))
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Why *value* is not what the schema says; None if it is.
+    pub(super) fn broken(
+        &self,
+        value: &Bound<'_, PyAny>,
+        weight: usize,
+        holding: bool,
+    ) -> PyResult<Option<Explanation>> {
         let node = shorten(value.as_borrowed());
         if inspect(node, holding, || self.schema.is_valid(node))? {
-            return Ok(());
+            return Ok(None);
         }
-        let explanation = inspect(node, holding, || self.schema.explain(&node, weight))?;
-        Err(reject_schema(value.py(), explanation))
+        inspect(node, holding, || self.schema.explain(&node, weight)).map(Some)
+    }
+
+    fn hold(&self, value: &Bound<'_, PyAny>, weight: usize, holding: bool) -> PyResult<()> {
+        match self.broken(value, weight, holding)? {
+            None => Ok(()),
+            Some(explanation) => Err(reject_schema(value.py(), explanation)),
+        }
     }
 }
 

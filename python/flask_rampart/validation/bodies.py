@@ -1,22 +1,16 @@
-"""Validation: with what.
+"""Bodies: what is read of one, and how JSON in it is bounded.
 
-A body reaches a guarded view when, in this order:
+1. Nobody has read it before us: half a body is refused, never taken for an empty one.
+2. It is well-formed, bounded JSON: UTF-8, no member twice, no NaN, no lone surrogate, within ``RAMPART_MAX_BODY`` and
+   ``RAMPART_JSON_*``.
 
-1. nobody has read it before us: half a body is refused, never taken for an empty one;
-2. its media type is JSON (RFC 6839 ``+json`` included), or the answer is 415;
-3. it is well-formed, bounded JSON: UTF-8, no member twice, no NaN, no lone surrogate, within
-   ``RAMPART_MAX_BODY`` and ``RAMPART_JSON_*``;
-4. it has the shape of the JSON Schema, drafts 4 to 2020-12; formats are asserted, ``$ref`` never leaves
-   the document, patterns are matched in linear time.
-
-``request.get_json()`` of any view gives the same bounded parse. The errors name the place (a JSON Pointer,
-RFC 6901) and the rule, never the value.
+``request.get_json()`` of any view gives the same bounded parse.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,87 +18,14 @@ from flask import Flask, Request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.utils import cached_property
 
-from ._native import JsonBounds, JsonRejected, Schema, SchemaRejected, parse_json
-from .checks import Check
-from .config import Settings
-from .errors import ConfigError, Denied
-from .exchange import NOT_CHECKED, Exchange
-from .guards import AppState, Guard, Stage, current_exchange
+from .._native import JsonBounds, JsonRejected, Schema, parse_json
+from ..config import Settings
+from ..errors import ConfigError, Denied
+from ..exchange import NOT_CHECKED, Exchange
+from ..guards import AppState
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
-
-
-class validate(Guard):  # noqa: N801 - read as a verb above a view
-    """Lets only bodies through that have the shape of a schema; the view reads ``validated.body``.
-
-    :param body: a JSON Schema: a dict (or True), or the path of a file, relative to the app's folder.
-    :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
-        references, patterns that need backtracking, recursion that branches.
-
-    The client receives 400, 413, 415 or 422; a 422 lists ``errors``, each with ``pointer`` and ``rule``.
-
-    >>> validate(body={"type": "object", "required": ["text"]})
-    validate(body={...})
-    """
-
-    stage = Stage.PAYLOAD
-    name = "validate"
-
-    def __init__(self, *, body: Mapping[str, Any] | StrPath) -> None:
-        if not isinstance(body, (Mapping, str, Path)):
-            raise ConfigError(
-                f"validate(body=...) takes a JSON Schema as a dict, or a path, not {type(body).__name__}."
-            )
-        self.body = body
-
-    def __repr__(self) -> str:
-        return f"validate(body={self.body!r})" if isinstance(self.body, (str, Path)) else "validate(body={...})"
-
-    @classmethod
-    def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
-        bounds: Bounds = state.services[Bounds]
-        first, *others = (bounds.schema(guard.body) for guard, _ in guards)
-        max_bytes = bounds.max_bytes
-
-        def check(exchange: Exchange) -> Denied | None:
-            request = exchange.request()
-            # The usual spelling needs no parsing.
-            if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
-                return Denied.of("body.media_type", reason="not JSON")
-            body = first.judge(read_body(request, max_bytes))
-            if isinstance(body, _REJECTIONS):
-                return _rejected(body) if isinstance(body, JsonRejected) else _misshapen(body)
-            try:
-                for schema in others:
-                    schema.check_value(body)
-            except JsonRejected as rejected:
-                return _rejected(rejected)
-            except SchemaRejected as rejected:
-                return _misshapen(rejected)
-            exchange.body = body
-            return None
-
-        return check
-
-
-class Validated:
-    """What was checked of the current request."""
-
-    @property
-    def body(self) -> Any:
-        """The body, as Python objects.
-
-        :raises RuntimeError: if the view has no ``@validate(body=...)``.
-        """
-        body = current_exchange().body
-        if body is NOT_CHECKED:
-            raise RuntimeError("validated.body: this view does not have @validate(body=...).")
-        return body
-
-
-validated = Validated()
-"""The checked parts of the current request, such as ``validated.body``."""
 
 
 class Bounds:
@@ -127,21 +48,27 @@ class Bounds:
 
         :raises ConfigError: says what is wrong with it, and where.
         """
-        if isinstance(given, Mapping):
-            where, text = "validate(body={...})", json.dumps(given)
-        else:
-            path = Path(self._root) / given
-            where = f"validate(body={str(given)!r})"
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"{where}: {path} cannot be read: {error}.") from None
+        where, text = self.text("body", given)
         if text not in self._compiled:
             try:
                 self._compiled[text] = Schema(text, self.json)
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
         return self._compiled[text]
+
+    def text(self, part: str, given: Mapping[str, Any] | StrPath) -> tuple[str, str]:
+        """Where a schema was given, and its text.
+
+        :raises ConfigError: if it is in a file that cannot be read.
+        """
+        if isinstance(given, Mapping):
+            return f"validate({part}={{...}})", json.dumps(given)
+        path = Path(self._root) / given
+        where = f"validate({part}={str(given)!r})"
+        try:
+            return where, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}: {path} cannot be read: {error}.") from None
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:
@@ -190,16 +117,9 @@ def _length(declared: str) -> int:
     return int(declared)
 
 
-def _rejected(rejected: JsonRejected) -> Denied:
+def rejected_json(rejected: JsonRejected) -> Denied:
+    """The refusal of a body that is no JSON, or beyond a bound."""
     return Denied.of(rejected.code, reason=f"at byte {rejected.offset}")
-
-
-def _misshapen(rejected: SchemaRejected) -> Denied:
-    first = rejected.errors[0] if rejected.errors else ("", "")
-    return Denied.of("body.invalid", f"{first[1]} at {first[0]!r}", members=rejected.document)
-
-
-_REJECTIONS = (JsonRejected, SchemaRejected)
 
 
 def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> type[Request]:
@@ -236,7 +156,7 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
                 value = parse_json(read_body(self, bounds.max_bytes), bounds.json)
             except JsonRejected as rejected:
                 if not (silent and rejected.syntax):
-                    _refuse(exchange, _rejected(rejected))
+                    _refuse(exchange, rejected_json(rejected))
                 if cache:
                     self._cached_json = (self._cached_json[0], None)
                 return None
