@@ -16,6 +16,7 @@
 //! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`redaction`]: what of this text may be remembered?
+//! - [`sanitize`]: what of this text may go on, and where?
 //! - [`tokens`]: may this bearer token be trusted now?
 //! - [`validation`]: does this body have the shape that was promised?
 //!
@@ -31,6 +32,7 @@ pub mod error;
 pub mod headers;
 pub mod limits;
 pub mod redaction;
+pub mod sanitize;
 pub mod secret;
 pub mod time;
 pub mod tokens;

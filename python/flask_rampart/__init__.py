@@ -1,7 +1,8 @@
 """Flask-Rampart: secures a Flask API in process.
 
 Who may call (``require``, ``public``), how often (``limit``), with what (``validate``), and for every answer
-secure headers, a redacted access log and problems by RFC 9457. Rust decides; this package speaks Flask.
+secure headers, a redacted access log and problems by RFC 9457. ``clean_html`` and its kin clean what a peer
+wrote, for the place where it goes. Rust decides; this package speaks Flask.
 
 Start with :class:`Rampart`.
 """
@@ -42,6 +43,12 @@ from .limits import Reservation as Reservation
 from .limits import limit as limit
 from .limits import unlimited as unlimited
 from .redaction import RedactingFormatter as RedactingFormatter
+from .sanitize import HtmlPolicy as HtmlPolicy
+from .sanitize import clean_html as clean_html
+from .sanitize import clean_text as clean_text
+from .sanitize import csv_cell as csv_cell
+from .sanitize import safe_filename as safe_filename
+from .sanitize import safe_redirect as safe_redirect
 from .stores import StoreError as StoreError
 from .validation import validate as validate
 from .validation import validated as validated

@@ -26,6 +26,7 @@ mod proofs;
 mod redaction;
 mod reservations;
 mod revoked;
+mod sanitize;
 mod stores;
 mod tokens;
 mod validation;
@@ -65,6 +66,8 @@ mod _native {
     use super::reservations::Reservation;
     #[pymodule_export]
     use super::revoked::{PyRevoked, revocation_mark};
+    #[pymodule_export]
+    use super::sanitize::{PyHtmlPolicy, clean_text, csv_text, is_safe_redirect, safe_filename};
     #[pymodule_export]
     use super::stores::LimitStore;
     #[pymodule_export]

@@ -1,0 +1,101 @@
+//! The classes of characters that the room asks about, as sets of ranges.
+//!
+//! Unicode's own tables, from `regex-syntax`: nothing here is typed off by hand but the scripts' names.
+
+use std::sync::LazyLock;
+
+use regex_syntax::hir::{Class, HirKind};
+
+/// A set of characters, in ascending ranges that do not touch.
+pub(super) struct Set(Vec<(char, char)>);
+
+impl Set {
+    pub(super) fn has(&self, c: char) -> bool {
+        let after = self.0.partition_point(|(start, _)| *start <= c);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, end)| c <= *end)
+    }
+
+    /// The set that a bracketed class of `regex` describes; empty if it is none, which a test excludes.
+    fn of(class: &str) -> Self {
+        let hir = regex_syntax::Parser::new().parse(class).map(|hir| hir.into_kind());
+        Self(match hir {
+            Ok(HirKind::Class(Class::Unicode(class))) => {
+                class.iter().map(|range| (range.start(), range.end())).collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+}
+
+pub(super) struct Classes {
+    /// What has no shape of its own: controls, bidi controls, zero-width characters, joiners, variation selectors,
+    /// tags, interlinear annotation, non-characters. (UAX #44 `Default_Ignorable_Code_Point`, and what it leaves out.)
+    pub(super) unseen: Set,
+    /// Marks, which stand on the letter before them.
+    pub(super) mark: Set,
+    /// Pictures: what emoji sequences are built of (UTS #51 ED-15a).
+    pub(super) picture: Set,
+    /// Skin tones (UTS #51 ED-11).
+    pub(super) modifier: Set,
+    /// Han, whose variants are told apart by selectors (UTS #37).
+    pub(super) ideograph: Set,
+    /// Letters of scripts whose letters join, so that ZWNJ and ZWJ part and join them (Unicode §9.2, §14).
+    pub(super) cursive: Set,
+    /// Letters of scripts with conjuncts, so that ZWNJ and ZWJ choose their form (Unicode §12.1, §16).
+    pub(super) indic: Set,
+    /// Mongolian, which has variation selectors of its own (Unicode §13.5).
+    pub(super) mongolian: Set,
+}
+
+pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
+    unseen: Set::of(r"[\p{Default_Ignorable_Code_Point}\x{FFF9}-\x{FFFB}\p{Cc}\p{Noncharacter_Code_Point}]"),
+    mark: Set::of(r"[\p{M}]"),
+    picture: Set::of(r"[\p{Extended_Pictographic}]"),
+    modifier: Set::of(r"[\p{Emoji_Modifier}]"),
+    ideograph: Set::of(r"[\p{Unified_Ideograph}]"),
+    cursive: Set::of(
+        r"[[\p{Arabic}\p{Syriac}\p{Mandaic}\p{Nko}\p{Phags_Pa}\p{Adlam}\p{Manichaean}\p{Psalter_Pahlavi}\p{Hanifi_Rohingya}\p{Sogdian}\p{Mongolian}]&&[\p{L}\p{M}]]",
+    ),
+    indic: Set::of(
+        r"[[\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Gujarati}\p{Oriya}\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Sinhala}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Balinese}\p{Javanese}\p{Sundanese}\p{Chakma}\p{Grantha}\p{Newa}\p{Tirhuta}]&&[\p{L}\p{M}]]",
+    ),
+    mongolian: Set::of(r"[\p{Mongolian}&&\p{L}]"),
+});
+
+/// What is not seen, in any place.
+pub(super) fn is_unseen(c: char) -> bool {
+    // Printable ASCII is most of most texts.
+    !(' '..='~').contains(&c) && CLASSES.unseen.has(c)
+}
+
+/// Where a line ends: UAX #14's mandatory breaks.
+pub(super) fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\x0b' | '\x0c' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_set_is_empty() {
+        let all = &*CLASSES;
+        for set in [&all.unseen, &all.mark, &all.picture, &all.modifier, &all.ideograph] {
+            assert!(!set.0.is_empty());
+        }
+        for set in [&all.cursive, &all.indic, &all.mongolian] {
+            assert!(!set.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_in_its_class() {
+        let unseen = "\0\x1b\x7f\u{80}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{202e}\u{2060}\u{2064}\u{2066}\u{206f}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{1d173}\u{1fffe}\u{e0001}\u{e0041}\u{e01ef}\u{10ffff}";
+        for c in unseen.chars() {
+            assert!(is_unseen(c), "{c:?}");
+        }
+        for c in "a ~\u{a0}\u{3000}é字\u{600}\u{6dd}\u{1f600}\u{2800}".chars() {
+            assert!(!is_unseen(c), "{c:?}");
+        }
+    }
+}
