@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,6 +196,99 @@ def test_what_is_no_form_or_too_large_or_cut_off_is_refused(forms: Flask) -> Non
     assert (cut.status_code, cut.json["code"]) == (400, "body.incomplete")
 
 
+def test_what_is_too_much_to_explain_is_refused_all_the_same(make_app: Make) -> None:
+    app = make_app()
+    either = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    schema = {"properties": {"id": either, "tag": {"type": "array"}}, "required": ["id"]}
+    ran: list[str] = []
+    for path, unknown in (("/", "reject"), ("/strip", "strip")):
+        app.get(path, endpoint=path)(validate(query=schema, unknown=unknown)(lambda: ran.append("view") or "ok"))
+    app.post("/form")(validate(form=schema)(lambda: ran.append("view") or "ok"))
+    client = app.test_client(use_cookies=False)
+    for path in ("/?id=evil" + "&tag" * 1001, "/strip?id=evil" + "&z" * 1001, "/?id=" + "x" * 65_000):
+        assert client.get(path).status_code == 422
+    assert client.post("/form", data={"id": "evil", "tag": ["x"] * 1001}).status_code == 422
+    app = make_app()
+    app.get("/")(validate(cookies=schema)(lambda: ran.append("view") or "ok"))
+    answer = app.test_client(use_cookies=False).get("/", headers={"Cookie": "id=evil" + "; a=1" * 1001})
+    assert answer.status_code == 422
+    assert ran == []
+
+
+BROKEN_FORMS = {
+    "no UTF-8": ("application/x-www-form-urlencoded", b"name=\xff"),
+    "no UTF-8, escaped": ("application/x-www-form-urlencoded", b"name=%ff"),
+    "an escape that is none": ("application/x-www-form-urlencoded", b"name=%zz"),
+    "no boundary": ("multipart/form-data", b"--x\r\n"),
+    "no part": ("multipart/form-data; boundary=x", b"garbage"),
+    "cut off": ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda'),
+    "a part without a name": (
+        "multipart/form-data; boundary=x",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--",
+    ),
+    "a value that is no UTF-8": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\xff\r\n--x--',
+    ),
+    "a name that is no UTF-8": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n1\r\n--x--',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_FORMS)
+def test_a_form_that_cannot_be_taken_apart_is_never_taken_for_an_empty_one(make_app: Make, case: str) -> None:
+    app = make_app()
+    schema = {"properties": {"name": {"type": "string"}, "admin": {"type": "boolean", "default": False}}}
+    app.post("/")(validate(form=schema)(lambda: jsonify(validated.form)))
+    kind, body = BROKEN_FORMS[case]
+    answer = app.test_client().post("/", data=body, content_type=kind)
+    assert (answer.status_code, answer.json["code"]) == (400, "request.malformed")
+
+
+def test_a_form_that_somebody_read_before_is_refused(make_app: Make) -> None:
+    app = make_app()
+    app.post("/")(validate(form={"properties": {"name": {}}})(lambda: jsonify(validated.form)))
+    app.url_value_preprocessor(lambda endpoint, values: request.get_data(cache=False) and None)
+    assert app.test_client().post("/", data={"name": "Ada"}).json["code"] == "body.consumed"
+
+
+def test_a_view_reads_the_same_form_from_the_request(forms: Flask) -> None:
+    forms.post("/both")(validate(form=FORM)(lambda: jsonify(validated.form["name"], request.form["name"])))
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        assert forms.test_client().post("/both", data={"name": "Ada"}, content_type=kind).json == ["Ada", "Ada"]
+
+
+def test_what_is_in_the_path_is_always_checked(make_app: Make) -> None:
+    app = make_app(TESTING=True)
+    app.get("/t/<int:n>/<uuid:u>/<float:f>")(
+        validate(
+            path={
+                "properties": {
+                    "n": {"type": "integer", "maximum": 9},
+                    "u": {"type": "string", "format": "uuid"},
+                    "f": {"type": "number"},
+                }
+            }
+        )(lambda n, u, f: jsonify(validated.path))
+    )
+    client = app.test_client()
+    name = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    assert client.get(f"/t/7/{name}/1.5").json == {"n": 7, "u": name, "f": 1.5}
+    assert told(client.get(f"/t/10/{name}/1.5")) == [("path", "/n", "maximum")]
+
+    app = make_app(TESTING=True)
+    app.get("/t/<user>")(validate(path={"properties": {"user": {"type": "integer"}}})(lambda **_: "ok"))
+    app.url_value_preprocessor(lambda endpoint, values: (values or {}).pop("user", None) and None)
+    assert told(app.test_client().get("/t/evil")) == [("path", "/user", "required")]
+
+    app = make_app(TESTING=True)
+    app.get("/t/<userid>")(validate(path={"properties": {"user": {"type": "integer"}}})(lambda userid: userid))
+    with pytest.raises(ConfigError, match=r"takes 'userid' out of the path, not 'user'"):
+        app.test_client().get("/t/evil")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -203,6 +296,7 @@ def test_what_is_no_form_or_too_large_or_cut_off_is_refused(forms: Flask) -> Non
         (lambda: validate(query=["a"]), "a dict, or a path, not list"),  # type: ignore[arg-type]
         (lambda: validate(body={}, form={}), "a body is one of both"),
         (lambda: validate(query={}, unknown="drop"), "'reject', 'ignore', 'strip'"),  # type: ignore[arg-type]
+        (lambda: validate(body={}, unknown="strip"), "none of these is given"),
     ],
 )
 def test_a_declaration_that_cannot_be_meant_is_refused_where_it_stands(wrong: Callable[[], Any], says: str) -> None:
@@ -219,6 +313,8 @@ def test_a_declaration_that_cannot_be_meant_is_refused_where_it_stands(wrong: Ca
         ({"path": {"properties": {"a": {"type": "array", "x-style": "matrix"}}}}, "are not read there"),
         ({"query": {"properties": {"a": {"type": "strin"}}}}, "cannot be used"),
         ({"query": {"properties": {"a": {"pattern": "(?=a)"}}}}, "linear time"),
+        ({"query": {"properties": {"a": {"type": "integer", "default": "1"}}}}, 'the default of "/a" is not what'),
+        ({"query": {"properties": {"a": {"minimum": 1}}}}, "a rule for numbers and no type"),
     ],
 )
 def test_a_schema_that_cannot_be_used_stops_the_start(make_app: Make, given: dict[str, Any], says: str) -> None:

@@ -52,7 +52,18 @@ impl PyParts {
         };
         guarded(|| {
             let (schema, value) = PySchema::with_value(py, schema, bounds)?;
-            Ok(Self { parts: Parts::of(&value, place, unknown)?, schema })
+            let made = Self { parts: Parts::of(&value, place, unknown)?, schema };
+            let mut builder = PyBuilder::new(py, Some(made.schema.names()));
+            let empty = made.parts.pairs(std::iter::empty(), made.schema.bounds(), &mut builder)?;
+            let explanation = made.schema.broken(&empty.value, empty.weight, false)?;
+            let broken = explanation.map(|explanation| explanation.broken).unwrap_or_default();
+            match broken.iter().find(|one| !one.pointer.is_empty() && one.rule != "required") {
+                Some(one) => Err(PyValueError::new_err(format!(
+                    "the default of {:?} is not what its schema says ({})",
+                    one.pointer, one.rule
+                ))),
+                None => Ok(made),
+            }
         })
     }
 
@@ -100,6 +111,10 @@ impl PyParts {
         let others: Vec<Broken> =
             others.filter(|one| broken.iter().all(|read| read.pointer != one.pointer)).collect();
         broken.extend(others);
+        if broken.is_empty() {
+            // Where to say why would cost too much: what is wrong is wrong all the same.
+            broken.push(Broken { pointer: String::new(), rule: "schema".to_owned() });
+        }
         let told: Vec<_> = broken.into_iter().map(|one| (one.pointer, one.rule)).collect();
         told.into_bound_py_any(py)
     }

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use super::errors::guarded;
 use super::json::{Names, PyBuilder, measure};
 use crate::validation::parser::ParseError;
+use crate::validation::value::parse_value;
 use crate::validation::{Bounds, Explanation, JsonRejection, Parsed, Schema, parse};
 
 pyo3::create_exception!(
@@ -169,8 +170,10 @@ impl PySchema {
         bounds: &PyBounds,
     ) -> PyResult<(Self, serde_json::Value)> {
         let made = Self::new(py, schema, bounds)?;
-        let value = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok((made, value))
+        let all = Bounds::new(schema.len().max(1), Bounds::DEEPEST, usize::MAX >> 1, Bounds::LONGEST_NUMBER)?;
+        let parsed = parse_value(schema.as_bytes(), &all)
+            .map_err(|rejection| PyValueError::new_err(rejection.to_string()))?;
+        Ok((made, parsed.value))
     }
 
     pub(super) fn names(&self) -> &Names {

@@ -56,6 +56,8 @@ pub enum Unknown {
 pub struct Parts {
     place: Place,
     unknown: Unknown,
+    /// Whether the schema says itself what becomes of other names.
+    speaks: bool,
     members: Vec<Member>,
     /// By name; of headers in small letters.
     known: HashMap<String, usize>,
@@ -87,17 +89,16 @@ impl Parts {
     /// # Errors
     /// A [`ConfigError`] for a schema that names no members, or a style that is not read there.
     pub fn of(schema: &Value, place: Place, unknown: Unknown) -> Result<Self, ConfigError> {
-        let (members, speaks) = members(schema, place)?;
-        let key =
-            |name: &str| if place == Place::Headers { name.to_ascii_lowercase() } else { name.to_owned() };
+        let (members, speaks) = members(schema, place, unknown == Unknown::Strip)?;
+        let key = |name: &str| if place == Place::Headers { field(name) } else { name.to_owned() };
         let known: HashMap<_, _> =
             members.iter().enumerate().map(|(at, member)| (key(&member.name), at)).collect();
         if known.len() < members.len() {
-            return Err(ConfigError::new("two headers of the schema differ in nothing but capitals"));
+            return Err(ConfigError::new(
+                "two headers of the schema are one: capitals and the kind of hyphen tell nothing apart",
+            ));
         }
-        // What the schema itself says of other names goes before.
-        let unknown = if speaks && unknown == Unknown::Reject { Unknown::Ignore } else { unknown };
-        Ok(Self { place, unknown, members, known })
+        Ok(Self { place, unknown, speaks, members, known })
     }
 
     /// The names that the schema knows, in its order.
@@ -141,7 +142,7 @@ impl Parts {
         let (mut values, mut length) = (1, 0);
         for (name, text) in pairs {
             values += 1;
-            length += text.len();
+            length += name.len() + text.len();
             match self.find(&name) {
                 Some((at, inner)) => {
                     let Some(found) = found.get_mut(at) else { continue };
@@ -151,8 +152,8 @@ impl Parts {
                     }
                 }
                 None => match self.unknown {
-                    Unknown::Reject => note(&mut broken, "", "additionalProperties"),
-                    Unknown::Ignore => others.push((name, text)),
+                    Unknown::Reject if !self.speaks => note(&mut broken, "", "additionalProperties"),
+                    Unknown::Reject | Unknown::Ignore => others.push((name, text)),
                     Unknown::Strip => {}
                 },
             }
@@ -167,6 +168,7 @@ impl Parts {
                 },
                 (Found::One(text), Shape::One(kinds)) => scalar(&text, *kinds, bounds, builder)?,
                 (Found::One(text), Shape::List(kinds, Some(separator))) => {
+                    values += text.matches(*separator).count();
                     let items = text.split(*separator).map(|item| self.trimmed(item));
                     list(items, *kinds, bounds, builder)?
                 }
@@ -176,7 +178,15 @@ impl Parts {
                 (Found::Many(texts), Shape::List(kinds, None)) => {
                     list(texts.iter().map(|text| &**text), *kinds, bounds, builder)?
                 }
-                (Found::Members(pairs), Shape::Object(kinds)) => {
+                (Found::Members(mut pairs), Shape::Object(kinds, speaks)) => {
+                    let before = pairs.len();
+                    if !speaks && self.unknown != Unknown::Ignore {
+                        pairs.retain(|(name, _)| kinds.contains_key(name));
+                    }
+                    if pairs.len() < before && self.unknown == Unknown::Reject {
+                        note(&mut broken, &member.name, "additionalProperties");
+                        continue;
+                    }
                     let Some(value) = object_of(&pairs, kinds, bounds, builder)? else {
                         note(&mut broken, &member.name, "repeated");
                         continue;
@@ -222,7 +232,7 @@ impl Parts {
         let lowered;
         let key = match self.place {
             Place::Headers => {
-                lowered = name.to_ascii_lowercase();
+                lowered = field(name);
                 &lowered
             }
             _ => name,
@@ -232,7 +242,7 @@ impl Parts {
         }
         let (outer, inner) = name.strip_suffix(']')?.split_once('[')?;
         let &at = self.known.get(outer)?;
-        let is_object = matches!(self.members.get(at)?.shape, Shape::Object(_));
+        let is_object = matches!(self.members.get(at)?.shape, Shape::Object(..));
         // One level, as OpenAPI defines it.
         (is_object && !inner.is_empty() && !inner.contains(['[', ']'])).then(|| (at, Some(inner.to_owned())))
     }
@@ -264,6 +274,11 @@ impl<'t> Found<'t> {
             Self::One(_) | Self::Many(_) => {}
         }
     }
+}
+
+/// What a field of the head is compared by: WSGI has one name for both hyphens (PEP 3333).
+fn field(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }
 
 fn note(broken: &mut Vec<Broken>, name: &str, rule: &str) {

@@ -73,6 +73,8 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
         if body is not None and form is not None:
             raise ConfigError("validate(body=..., form=...): a body is one of both.")
+        if unknown is not None and not self.given.keys() & {"query", "path", "form"}:
+            raise ConfigError("validate(unknown=...) is about query=, path= and form=; none of these is given.")
         if unknown is not None and unknown not in _UNKNOWN:
             raise ConfigError(f"validate(unknown=...) is one of {', '.join(map(repr, _UNKNOWN))}, not {unknown!r}.")
         self.body = body
@@ -89,14 +91,26 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         bodies = [bounds.schema(guard.body) for guard, _ in guards if guard.body is not None]
-        parts = _parts([guard for guard, _ in guards], bounds, endpoint)
+        parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
         read = _body(bodies[0], bodies[1:], bounds.max_bytes) if bodies else None
         return _all_parts(parts, read) if parts or read is None else _alone(read)
 
 
-def _parts(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[tuple[Place, Read]]:
+def _know(names: Sequence[str], state: AppState, endpoint: str) -> None:
+    """Every name is one that the route takes out of the path: one that is never there would never be checked.
+
+    :raises ValueError: if one is not.
+    """
+    for rule in state.app.url_map.iter_rules(endpoint) if endpoint in state.app.view_functions else ():
+        missing = sorted(set(names) - rule.arguments)
+        if missing:
+            has = ", ".join(map(repr, sorted(rule.arguments))) or "no such"
+            raise ValueError(f"the route {rule.rule} takes {has} out of the path, not {missing[0]!r}.")
+
+
+def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint: str) -> list[tuple[Place, Read]]:
     found: list[tuple[Place, Read]] = []
     for place in PLACES:
         declared = [guard for guard in guards if place in guard.given]
@@ -108,7 +122,10 @@ def _parts(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[tu
         for guard in declared:
             where, text = bounds.text(place, guard.given[place])
             try:
-                found.append((place, reader(place, text, bounds.json, guard.unknown)))
+                made, names = reader(place, text, bounds, guard.unknown)
+                if place == "path":
+                    _know(names, state, endpoint)
+                found.append((place, made))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
     return found
@@ -156,24 +173,31 @@ def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None
         request = exchange.request()
         found: dict[str, Any] = {}
         broken: list[tuple[str, str, str]] = []
+        failed: str = ""
         for place, read in parts:
-            said = read(exchange, request)
+            try:
+                said = read(exchange, request)
+            except JsonRejected as rejected:
+                # A number that this process does not read.
+                return rejected_json(rejected)
             if isinstance(said, dict):
                 found[place] = said
             else:
+                # By what it is and not by how much is told of it: that may be nothing.
+                failed = failed or place
                 broken += [(place, pointer, rule) for pointer, rule in said]
         if read_a_body is not None:
             refused = read_a_body(exchange)
             if isinstance(refused, Denied):
                 return refused
             if refused is not None:
-                if not broken:
+                if not failed:
                     return _misshapen(refused)
                 broken += [("body", pointer, rule) for pointer, rule in refused.errors]
-        if broken:
+        if failed:
             # What a view may read is all of it, or nothing.
             exchange.body = NOT_CHECKED
-            return _broken(broken)
+            return _broken(failed, broken)
         exchange.parts = found
         return None
 
@@ -185,11 +209,11 @@ def _misshapen(rejected: SchemaRejected) -> Denied:
     return Denied.of("body.invalid", f"{first[1]} at {first[0]!r}", members=rejected.document)
 
 
-def _broken(broken: Sequence[tuple[str, str, str]]) -> Denied:
-    place, pointer, rule = broken[0]
+def _broken(failed: str, broken: Sequence[tuple[str, str, str]]) -> Denied:
     told = [{"in": place, "pointer": pointer, "rule": rule} for place, pointer, rule in broken[:_MOST]]
     document = f'"errors":{json.dumps(told, separators=(",", ":"))}'
-    return Denied.of(f"{place}.invalid", f"{rule} at {pointer!r}", members=document)
+    _, pointer, rule = broken[0] if broken else ("", "", "")
+    return Denied.of(f"{failed}.invalid", f"{rule} at {pointer!r}", members=document)
 
 
 class Validated:

@@ -1,6 +1,7 @@
 """The parts of a request that are text: read as the types that their schemas name.
 
-1. A query that cannot be taken apart is 400 ``request.malformed``: an escape that is none, or no UTF-8.
+1. A query or form that cannot be taken apart is 400 ``request.malformed``: an escape that is none, or no UTF-8, a
+   boundary that is missing.
 2. A name that the schema does not know is refused (query, form), let through (path) or not looked at (headers,
    cookies).
 3. A name that comes twice is a list, or refused (CWE-235).
@@ -11,28 +12,31 @@ How texts become values is in the native core (``src/validation/parts.rs``).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any, Literal
+from uuid import UUID
 
 from flask import Request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
-from .._native import JsonBounds, Parts
+from .._native import Parts
 from ..errors import Denied
 from ..exchange import Exchange
+from .bodies import Bounds, read_body
 
 Place = Literal["path", "query", "headers", "cookies", "form"]
 Unknown = Literal["reject", "ignore", "strip"]
-Read = Callable[[Exchange, Request], "dict[str, Any] | list[tuple[str, str]]"]
+Said = dict[str, Any] | list[tuple[str, str]]
+Read = Callable[[Exchange, Request], Said]
 
 PLACES: tuple[Place, ...] = ("path", "query", "headers", "cookies", "form")
 """In the order in which they are read."""
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-
-def reader(place: Place, schema: str, bounds: JsonBounds, unknown: Unknown | None) -> Read:
-    """What reads a part: a dict, or what is wrong with it.
+def reader(place: Place, schema: str, bounds: Bounds, unknown: Unknown | None) -> tuple[Read, list[str]]:
+    """What reads a part (it gives a dict, or what is wrong with it), and the names that its schema knows.
 
     :raises ValueError: for a schema that cannot be used there.
     """
@@ -42,18 +46,16 @@ def reader(place: Place, schema: str, bounds: JsonBounds, unknown: Unknown | Non
     elif place == "path":
         # What the route says comes from its developer.
         unknown = "ignore" if unknown is None else unknown
-    parts = Parts(schema, bounds, place, unknown or "reject")
-    if place == "query":
-        return _query(parts)
-    if place == "headers":
-        return _headers(parts)
-    return {"path": _path, "cookies": _cookies, "form": _form}[place](parts)
+    parts = Parts(schema, bounds.json, place, unknown or "reject")
+    if place == "form":
+        return _form(parts, bounds.max_bytes), parts.names
+    return {"query": _query, "path": _path, "headers": _headers, "cookies": _cookies}[place](parts), parts.names
 
 
 def _query(parts: Parts) -> Read:
     judge = parts.query
 
-    def read(exchange: Exchange, request: Request) -> dict[str, Any] | list[tuple[str, str]]:
+    def read(exchange: Exchange, request: Request) -> Said:
         said = judge(exchange.environ.get("QUERY_STRING", ""))
         if said is None:
             raise Denied.of("request.malformed", reason="the query")
@@ -63,19 +65,40 @@ def _query(parts: Parts) -> Read:
 
 
 def _path(parts: Parts) -> Read:
-    def read(exchange: Exchange, request: Request) -> dict[str, Any] | list[tuple[str, str]]:
-        # A converter may have made something else of the text; the schema is asked about the text.
-        return parts.pairs([(name, str(value)) for name, value in (request.view_args or {}).items()])
+    named = [(name, name.replace("~", "~0").replace("/", "~1")) for name in parts.names]
+
+    def read(exchange: Exchange, request: Request) -> Said:
+        given = request.view_args or {}
+        # A part of the path is always there, unless somebody took it away.
+        missing = [(f"/{pointer}", "required") for name, pointer in named if name not in given]
+        return missing or parts.pairs([(name, _written(value)) for name, value in given.items()])
 
     return read
+
+
+def _written(value: object) -> str:
+    """What a converter of a route has read, as it is written.
+
+    :raises TypeError: for what is not told by a text.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float, UUID)):
+        return str(value)
+    raise TypeError(
+        f"validate(path=...) cannot judge a {type(value).__name__}, which a converter of the route has made."
+    )
 
 
 def _headers(parts: Parts) -> Read:
     named = [(name, _key(name)) for name in parts.names]
 
-    def read(exchange: Exchange, request: Request) -> dict[str, Any] | list[tuple[str, str]]:
+    def read(exchange: Exchange, request: Request) -> Said:
         environ = exchange.environ
-        return parts.pairs([(name, environ[key]) for name, key in named if key in environ])
+        # Servers give these two also where they were not sent.
+        return parts.pairs(
+            [(name, environ[key]) for name, key in named if key in environ and (environ[key] or key[:5] == "HTTP_")]
+        )
 
     return read
 
@@ -87,24 +110,43 @@ def _key(name: str) -> str:
 
 
 def _cookies(parts: Parts) -> Read:
-    def read(exchange: Exchange, request: Request) -> dict[str, Any] | list[tuple[str, str]]:
+    def read(exchange: Exchange, request: Request) -> Said:
         return parts.pairs(list(request.cookies.items(multi=True)))
 
     return read
 
 
-def _form(parts: Parts) -> Read:
-    def read(exchange: Exchange, request: Request) -> dict[str, Any] | list[tuple[str, str]]:
-        if request.mimetype not in _FORMS:
+def _form(parts: Parts, max_bytes: int) -> Read:
+    def read(exchange: Exchange, request: Request) -> Said:
+        if request.mimetype == "application/x-www-form-urlencoded":
+            # Not werkzeug's parser: it takes what it cannot read for nothing, or for text.
+            said = parts.query(read_body(request, max_bytes).decode("latin-1"))
+            if said is None:
+                raise Denied.of("request.malformed", reason="the form")
+            return said
+        if request.mimetype != "multipart/form-data":
             raise Denied.of("body.media_type", reason="not a form")
-        try:
-            pairs = list(request.form.items(multi=True))
-        except RequestEntityTooLarge:
-            raise Denied.of("body.too_large", reason="a form") from None
-        except Denied:
-            raise
-        except (BadRequest, OSError):
-            raise Denied.of("body.incomplete", reason="the form ended early") from None
-        return parts.pairs(pairs)
+        return parts.pairs(_multipart(request, read_body(request, max_bytes)))
 
     return read
+
+
+def _multipart(request: Request, body: bytes) -> list[tuple[str, str]]:
+    parser = FormDataParser(
+        max_form_memory_size=request.max_form_memory_size,
+        max_form_parts=request.max_form_parts,
+        silent=False,
+    )
+    try:
+        _, form, _ = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
+    except RequestEntityTooLarge:
+        raise Denied.of("body.too_large", reason="a form") from None
+    except (ValueError, LookupError) as error:
+        raise Denied.of("request.malformed", reason=f"the form: {type(error).__name__}") from None
+    pairs = list(form.items(multi=True))
+    if not all(isinstance(name, str) for name, _ in pairs):
+        raise Denied.of("request.malformed", reason="the form has a part without a name")
+    # Its parser replaces what is no UTF-8 by this mark.
+    if b"\xef\xbf\xbd" not in body and any("\ufffd" in name + text for name, text in pairs):
+        raise Denied.of("request.malformed", reason="the form is not UTF-8")
+    return pairs

@@ -28,8 +28,8 @@ pub(super) enum Shape {
     One(Kinds),
     /// A list: of as many texts as there are, or of one that is cut at each of these characters.
     List(Kinds, Option<char>),
-    /// Names in brackets behind this one: `filter[size]=2` (`deepObject`). What is not named is text.
-    Object(HashMap<String, Kinds>),
+    /// Names in brackets behind this one: `filter[size]=2` (`deepObject`); and whether the schema speaks of others, which are text.
+    Object(HashMap<String, Kinds>, bool),
 }
 
 /// A name that the schema knows.
@@ -41,43 +41,82 @@ pub(super) struct Member {
 }
 
 /// The members of a part, and whether its schema speaks of others.
-pub(super) fn members(schema: &Value, place: Place) -> Result<(Vec<Member>, bool), ConfigError> {
-    let faces = faces(schema, schema);
-    let mut members: Vec<Member> = Vec::new();
-    for (name, property) in faces.iter().filter_map(|face| object(face, "properties")).flatten() {
-        if members.iter().any(|known| known.name == *name) {
-            continue;
+pub(super) fn members(
+    schema: &Value,
+    place: Place,
+    strips: bool,
+) -> Result<(Vec<Member>, bool), ConfigError> {
+    let root = Root::of(schema);
+    let mut properties: Vec<(&String, Vec<&Value>)> = Vec::new();
+    for (name, property) in
+        root.faces(schema, true).iter().filter_map(|face| object(face, "properties")).flatten()
+    {
+        match properties.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, all)) => all.push(property),
+            None => properties.push((name, vec![property])),
         }
-        members.push(Member {
-            name: name.clone(),
-            shape: shape(property, schema, place, name)?,
-            default: default(property, schema),
-        });
     }
-    let speaks = |face: &&Map<String, Value>| {
-        face.contains_key("patternProperties")
-            || face.get("additionalProperties").is_some_and(|rest| *rest != Value::Bool(false))
-    };
-    if members.is_empty() && !faces.iter().any(speaks) {
+    let speaks = speaks(&root.faces(schema, false))?;
+    if properties.is_empty() && !speaks {
         return Err(ConfigError::new(
             "the schema of a part is an object with \"properties\": the names that it may have",
         ));
     }
-    Ok((members, faces.iter().any(speaks)))
+    if strips && speaks {
+        return Err(ConfigError::new(
+            "the schema speaks of names that are not under \"properties\", and those are left out here before it judges: list \
+             them there",
+        ));
+    }
+    for name in root.mentioned(schema) {
+        if !speaks && !properties.iter().any(|(known, _)| *known == name) {
+            return Err(ConfigError::new(format!(
+                "the schema speaks of {name:?}, which is not under \"properties\""
+            )));
+        }
+    }
+    let made = properties.into_iter().map(|(name, all)| {
+        let faces: Vec<_> = all.into_iter().flat_map(|property| root.faces(property, true)).collect();
+        let shape = shape(&faces, &root, place, name)?;
+        let default = faces.iter().find_map(|face| face.get("default")).cloned();
+        Ok(Member { name: name.clone(), shape, default })
+    });
+    Ok((made.collect::<Result<_, ConfigError>>()?, speaks))
 }
 
-fn shape(property: &Value, root: &Value, place: Place, name: &str) -> Result<Shape, ConfigError> {
-    let faces = faces(property, root);
+/// Whether an object's schema says itself what becomes of names that are not under `properties`.
+fn speaks(faces: &[&Map<String, Value>]) -> Result<bool, ConfigError> {
+    let mut found = false;
+    for face in faces {
+        let rest = face.get("additionalProperties").or_else(|| face.get("unevaluatedProperties"));
+        if face.contains_key("patternProperties") && rest.is_none() {
+            return Err(ConfigError::new(
+                "\"patternProperties\" lets every other name pass: write \"additionalProperties\": false beside it",
+            ));
+        }
+        found |=
+            face.contains_key("patternProperties") || rest.is_some_and(|rest| *rest != Value::Bool(false));
+    }
+    Ok(found)
+}
+
+fn shape(
+    faces: &[&Map<String, Value>],
+    root: &Root<'_>,
+    place: Place,
+    name: &str,
+) -> Result<Shape, ConfigError> {
     let style = faces.iter().find_map(|face| face.get("x-style")).map(|style| style.as_str().unwrap_or("?"));
     let explode = match faces.iter().find_map(|face| face.get("x-explode")) {
         None => None,
         Some(Value::Bool(explode)) => Some(*explode),
         Some(_) => return Err(ConfigError::new(format!("{name:?}: x-explode is true or false"))),
     };
-    let types = types(&faces);
+    let types = types(faces);
     if types.contains(&"array") {
         let items = faces.iter().find_map(|face| face.get("items"));
-        let items = items.map_or_else(Kinds::default, |items| kinds(&self::types(&self::faces(items, root))));
+        let items = items.map(|items| kinds(&root.faces(items, true), name)).transpose()?;
+        let items = items.unwrap_or(Kinds { text: true, ..Kinds::default() });
         return Ok(Shape::List(items, separator(place, style, explode, name)?));
     }
     if types.contains(&"object") {
@@ -87,13 +126,16 @@ fn shape(property: &Value, root: &Value, place: Place, name: &str) -> Result<Sha
             )));
         }
         let inner = faces.iter().filter_map(|face| object(face, "properties")).flatten();
-        let inner = inner.map(|(name, of)| (name.clone(), kinds(&self::types(&self::faces(of, root)))));
-        return Ok(Shape::Object(inner.collect()));
+        let inner = inner.map(|(name, of)| Ok((name.clone(), kinds(&root.faces(of, true), name)?)));
+        let inner: HashMap<_, _> = inner.collect::<Result<_, ConfigError>>()?;
+        // One without any is free in what it holds.
+        let speaks = inner.is_empty() || speaks(faces)?;
+        return Ok(Shape::Object(inner, speaks));
     }
     if style.is_some() || explode.is_some() {
         return Err(ConfigError::new(format!("{name:?}: x-style and x-explode are of lists and objects")));
     }
-    Ok(Shape::One(kinds(&types)))
+    Ok(Shape::One(kinds(faces, name)?))
 }
 
 /// As OpenAPI 3.1 writes lists (section 4.8.12.3): in a query by a name each unless told otherwise, elsewhere by commas.
@@ -117,31 +159,85 @@ fn separator(
     }
 }
 
-fn default(property: &Value, root: &Value) -> Option<Value> {
-    faces(property, root).iter().find_map(|face| face.get("default")).cloned()
+/// The document that references point into.
+struct Root<'s> {
+    schema: &'s Value,
+    /// Before draft 2019-09, what stands beside a `$ref` does not count.
+    lonely: bool,
 }
 
-/// A schema's objects: itself, what it refers to, and its alternatives.
-fn faces<'s>(schema: &'s Value, root: &'s Value) -> Vec<&'s Map<String, Value>> {
-    let mut found: Vec<&Map<String, Value>> = Vec::new();
-    let mut open = vec![schema];
-    while let Some(next) = open.pop() {
-        let Value::Object(map) = next else { continue };
-        if found.len() >= MOST_FACES || found.iter().any(|seen| std::ptr::eq(*seen, map)) {
-            continue;
-        }
-        found.push(map);
-        if let Some(Value::String(reference)) = map.get("$ref") {
-            let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(&decoded(pointer)));
+impl<'s> Root<'s> {
+    fn of(schema: &'s Value) -> Self {
+        let dialect = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
+        Self { schema, lonely: dialect.contains("draft-0") }
+    }
+
+    /// A schema's objects: itself, what it refers to, what else must hold, and its alternatives if they are wanted.
+    fn faces(&self, schema: &'s Value, with_alternatives: bool) -> Vec<&'s Map<String, Value>> {
+        let mut found: Vec<&Map<String, Value>> = Vec::new();
+        let mut seen: Vec<&Map<String, Value>> = Vec::new();
+        let mut open = vec![schema];
+        while let Some(next) = open.pop() {
+            let Value::Object(map) = next else { continue };
+            if seen.len() >= MOST_FACES || seen.iter().any(|seen| std::ptr::eq(*seen, map)) {
+                continue;
+            }
+            seen.push(map);
+            let target = self.target(map);
             open.extend(target);
-        }
-        for word in ["oneOf", "anyOf", "allOf"] {
-            if let Some(Value::Array(branches)) = map.get(word) {
-                open.extend(branches.iter().rev());
+            if map.contains_key("$ref") && self.lonely {
+                continue;
+            }
+            found.push(map);
+            let branches: &[&str] = if with_alternatives { &["oneOf", "anyOf", "allOf"] } else { &["allOf"] };
+            for word in branches {
+                if let Some(Value::Array(branches)) = map.get(*word) {
+                    open.extend(branches.iter().rev());
+                }
             }
         }
+        found
     }
-    found
+
+    fn target(&self, map: &Map<String, Value>) -> Option<&'s Value> {
+        let reference = map.get("$ref")?.as_str()?;
+        self.schema.pointer(&decoded(reference.strip_prefix('#')?))
+    }
+
+    /// The names that a schema of an object speaks of, wherever it does.
+    fn mentioned(&self, schema: &'s Value) -> Vec<&'s String> {
+        let mut names = Vec::new();
+        let mut seen: Vec<&Value> = Vec::new();
+        let mut open = vec![schema];
+        while let Some(next) = open.pop() {
+            let Value::Object(map) = next else { continue };
+            if seen.len() >= MOST_FACES || seen.iter().any(|seen| std::ptr::eq(*seen, next)) {
+                continue;
+            }
+            seen.push(next);
+            open.extend(self.target(map));
+            names.extend(object(map, "properties").into_iter().flat_map(Map::keys));
+            names.extend(texts(map.get("required")));
+            for word in ["dependentRequired", "dependentSchemas", "dependencies"] {
+                for (name, needs) in object(map, word).into_iter().flatten() {
+                    names.push(name);
+                    names.extend(texts(Some(needs)));
+                    open.push(needs);
+                }
+            }
+            open.extend(["if", "then", "else", "not"].iter().filter_map(|word| map.get(*word)));
+            for word in ["oneOf", "anyOf", "allOf"] {
+                open.extend(map.get(word).and_then(Value::as_array).into_iter().flatten());
+            }
+        }
+        names
+    }
+}
+
+/// The texts of a list.
+fn texts(value: Option<&Value>) -> impl Iterator<Item = &String> {
+    let all = value.and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|one| if let Value::String(text) = one { Some(text) } else { None })
 }
 
 /// A pointer in a fragment is percent-encoded (RFC 6901 section 6).
@@ -184,16 +280,25 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-fn kinds(types: &[&str]) -> Kinds {
+fn kinds(faces: &[&Map<String, Value>], name: &str) -> Result<Kinds, ConfigError> {
+    let types = types(faces);
     let has = |name| types.contains(&name);
-    Kinds {
+    let numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+    let counts = faces.iter().any(|face| numeric.iter().any(|word| face.contains_key(*word)));
+    if counts && !has("integer") && !has("number") {
+        return Err(ConfigError::new(format!(
+            "{name:?} has a rule for numbers and no type, so its texts would stay texts, which the rule lets pass: say \
+             \"type\": \"integer\" or \"number\""
+        )));
+    }
+    Ok(Kinds {
         null: has("null"),
         boolean: has("boolean"),
         integer: has("integer") || has("number"),
         number: has("number"),
         text: has("string") || types.is_empty(),
-    }
+    })
 }
 
 /// A schema that says more in one place is the developer's own, and read as far as this.
-const MOST_FACES: usize = 64;
+const MOST_FACES: usize = 1000;

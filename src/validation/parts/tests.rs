@@ -116,12 +116,14 @@ fn lists_are_cut_as_openapi_writes_them() {
 #[test]
 fn an_object_is_read_one_level_deep() {
     let filter = json!({"filter": {"type": "object", "properties": {"size": {"type": "integer"}}}});
+    assert_eq!(query(filter.clone(), "filter[size]=2"), json!({"filter": {"size": 2}}));
     assert_eq!(
-        query(filter.clone(), "filter[size]=2&filter[color]=3"),
-        json!({"filter": {"size": 2, "color": "3"}})
+        query(json!({"filter": {"type": "object"}}), "filter[size]=2&filter[color]=3"),
+        json!({"filter": {"size": "2", "color": "3"}})
     );
     assert_eq!(broken(filter.clone(), "filter[size]=2&filter[size]=3"), one("/filter", "repeated"));
     assert_eq!(broken(filter.clone(), "filter=2"), one("/filter", "type"));
+    assert_eq!(broken(filter.clone(), "filter[is_admin]=1"), one("/filter", "additionalProperties"));
     assert_eq!(broken(filter.clone(), "filter[a][b]=2"), one("", "additionalProperties"));
     assert_eq!(broken(filter, "other[a]=2"), one("", "additionalProperties"));
 }
@@ -135,6 +137,46 @@ fn what_the_schema_does_not_know_is_refused_let_through_or_left_out() {
     assert_eq!(read(Unknown::Strip), (json!({"a": 1}), vec![]));
     let open = json!({"properties": {"a": {}}, "additionalProperties": {"type": "string"}});
     assert_eq!(super::tests::read(open, Place::Query, Unknown::Reject, "b=2"), (json!({"b": "2"}), vec![]));
+}
+
+#[test]
+fn what_is_said_of_one_name_in_several_places_counts_together() {
+    let schema = json!({"allOf": [
+        {"properties": {"a": {"minimum": 1}}},
+        {"properties": {"a": {"type": "integer", "default": 5}}},
+    ]});
+    let read = |query| read(schema.clone(), Place::Query, Unknown::Reject, query).0;
+    assert_eq!((read("a=7"), read("")), (json!({"a": 7}), json!({"a": 5})));
+}
+
+#[test]
+fn before_2019_what_stands_beside_a_reference_does_not_count() {
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$ref": "#/definitions/open",
+        "properties": {"a": {"type": "integer"}},
+        "definitions": {"open": {"properties": {"b": {}}}},
+    });
+    assert!(
+        Parts::of(&schema, Place::Query, Unknown::Reject).is_err(),
+        "it speaks of a name that is not judged"
+    );
+}
+
+#[test]
+fn what_a_list_holds_weighs_as_much_however_it_is_written() {
+    let weigh = |properties: Value, query: &str| {
+        let parts = Parts::of(&json!({"properties": properties}), Place::Query, Unknown::Reject).unwrap();
+        parts
+            .query(query.as_bytes(), &Bounds::default(), &mut ValueBuilder::default())
+            .unwrap()
+            .unwrap()
+            .weight
+    };
+    let cut =
+        weigh(json!({"a": {"type": "array", "x-explode": false}}), &format!("a={}", "x,".repeat(5_000)));
+    assert!(cut >= 5_000);
+    assert!(weigh(json!({"a": {"type": "array"}}), &"a=x&".repeat(5_000)) >= 5_000);
 }
 
 #[test]
@@ -172,7 +214,22 @@ fn what_cannot_be_read_there_is_told_at_registration() {
             Place::Query,
         ),
         (json!({"properties": {"A": {}, "a": {}}}), Place::Headers),
+        (json!({"properties": {"X-A": {}, "X_A": {}}}), Place::Headers),
+        (json!({"properties": {"a": {"minimum": 1}}}), Place::Query),
+        (json!({"properties": {"a": {"type": "array", "items": {"maximum": 1}}}}), Place::Query),
+        (json!({"properties": {"a": {}}, "required": ["b"]}), Place::Query),
+        (json!({"properties": {"a": {}}, "not": {"required": ["b"]}}), Place::Headers),
+        (json!({"properties": {"a": {}}, "dependentRequired": {"b": ["a"]}}), Place::Query),
+        (json!({"properties": {"a": {}}, "if": {"properties": {"b": {"const": "1"}}}}), Place::Query),
+        (json!({"properties": {"a": {}}, "patternProperties": {"^x-": {}}}), Place::Query),
     ] {
         assert!(Parts::of(&schema, place, Unknown::Reject).is_err(), "{schema}");
     }
+}
+
+#[test]
+fn where_the_unknown_is_left_out_a_schema_cannot_speak_of_it() {
+    let open = json!({"properties": {"a": {}}, "patternProperties": {"^X-": {"enum": ["ok"]}}, "additionalProperties": false});
+    assert!(Parts::of(&open, Place::Headers, Unknown::Strip).is_err());
+    assert!(Parts::of(&open, Place::Query, Unknown::Reject).is_ok());
 }
