@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import doctest
 import io
+import sys
 import time
 import unicodedata
 from collections.abc import Callable
@@ -429,6 +430,8 @@ def test_no_cell_begins_a_formula(text: str) -> None:
     assert cell in (whole := "".join(c for c in text if not "\ud800" <= c <= "\udfff"), "'" + whole)
     if cell[:1] in tuple("=@\t\r\n"):
         pytest.fail(cell)
+    if "\0" in cell and sys.version_info < (3, 11):
+        return  # its csv module writes no NUL
     out = io.StringIO(newline="")
     csv.writer(out, quoting=csv.QUOTE_ALL).writerow([cell])
     assert next(csv.reader(io.StringIO(out.getvalue(), newline=""))) == [cell]

@@ -221,6 +221,17 @@ BROKEN_FORMS = {
     "an escape that is none": ("application/x-www-form-urlencoded", b"name=%zz"),
     "no boundary": ("multipart/form-data", b"--x\r\n"),
     "no part": ("multipart/form-data; boundary=x", b"garbage"),
+    "nothing": ("multipart/form-data; boundary=x", b""),
+    "a boundary in the middle of a line": ("multipart/form-data; boundary=x", b"garbage--x--\r\n"),
+    "two forms": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n1\r\n--x--\r\n--x\r\n'
+        b'Content-Disposition: form-data; name="name"\r\n\r\n2\r\n--x--\r\n',
+    ),
+    "the mark of what is no UTF-8": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\xef\xbf\xbd\r\n--x--',
+    ),
     "cut off": ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda'),
     "a part without a name": (
         "multipart/form-data; boundary=x",
@@ -243,7 +254,8 @@ def test_a_form_that_cannot_be_taken_apart_is_never_taken_for_an_empty_one(make_
     schema = {"properties": {"name": {"type": "string"}, "admin": {"type": "boolean", "default": False}}}
     app.post("/")(validate(form=schema)(lambda: jsonify(validated.form)))
     kind, body = BROKEN_FORMS[case]
-    answer = app.test_client().post("/", data=body, content_type=kind)
+    stream = io.BytesIO(body)
+    answer = app.test_client().post("/", input_stream=stream, content_length=len(body), content_type=kind)
     assert (answer.status_code, answer.json["code"]) == (400, "request.malformed")
 
 
@@ -315,6 +327,11 @@ def test_a_declaration_that_cannot_be_meant_is_refused_where_it_stands(wrong: Ca
         ({"query": {"properties": {"a": {"pattern": "(?=a)"}}}}, "linear time"),
         ({"query": {"properties": {"a": {"type": "integer", "default": "1"}}}}, 'the default of "/a" is not what'),
         ({"query": {"properties": {"a": {"minimum": 1}}}}, "a rule for numbers and no type"),
+        ({"query": {"properties": {"a": {"maxItems": 1}}}}, "a rule for lists and no type"),
+        ({"query": {"properties": {"a": {"required": ["b"]}}}}, "a rule for objects and no type"),
+        ({"query": {"properties": {"a": {"$ref": "#n"}}, "$defs": {"n": {"$anchor": "n"}}}}, "is not followed there"),
+        ({"query": {"additionalProperties": {"maximum": 10}}}, "a rule for numbers and no type"),
+        ({"query": {"additionalProperties": {"type": "integer"}}}, "stay texts"),
     ],
 )
 def test_a_schema_that_cannot_be_used_stops_the_start(make_app: Make, given: dict[str, Any], says: str) -> None:

@@ -214,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_cut_where_writing_them_would_look_through_the_rest_each_time() {
+        let Ok(policy) = HtmlPolicy::named("basic") else { unreachable!("it is named") };
+        for part in ["&", "& ", "\u{a3}", "10 \u{b0}C, ", "&amp;x", "\u{20ac}\u{a0}"] {
+            let html = format!("<p>{}</p>", part.repeat(5_000));
+            let longest = tidy(&html, &policy).split("<!---->").map(str::len).max();
+            assert!(longest.is_some_and(|longest| longest < 2_100), "{part:?} {longest:?}");
+            let left = policy.clean(&html);
+            assert!(left.len() >= html.len() && !left.contains("<!"), "{part:?}");
+            assert_eq!(policy.clean(&left), left);
+        }
+        let long = format!("<a href=\"https://example.com/\" title='{}'>x</a>", "&".repeat(20_000));
+        assert!(policy.clean(&long).starts_with("<a href=\"https://example.com/\" rel="));
+    }
+
+    #[test]
     fn hostile_nesting_takes_linear_time() {
         let n = 5_000;
         for html in [

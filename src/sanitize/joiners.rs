@@ -101,18 +101,19 @@ fn script(c: char) -> Script {
     }
 }
 
-/// The length in bytes of the tags that follow a flag, if they are well formed: the code of a region in two letters,
-/// of a subdivision in one to four letters or digits, and the cancel tag.
+/// The length in bytes of the tags that follow a flag, if they are those of a subdivision that has one, and the cancel tag.
 pub(super) fn tags_after(flag: char, rest: &str) -> Option<usize> {
     if flag != FLAG {
         return None;
     }
-    for (count, (at, c)) in rest.char_indices().enumerate() {
-        match c {
-            '\u{e0061}'..='\u{e007a}' if count < 6 => {}
-            '\u{e0030}'..='\u{e0039}' if (2..6).contains(&count) => {}
-            '\u{e007f}' if count >= 3 => return Some(at + c.len_utf8()),
-            _ => return None,
+    // Those that pictures exist of (UTS #51, "subdivision flags"): any other would be room for a hidden text.
+    for region in ["gbeng", "gbsct", "gbwls"] {
+        let mut after = rest.char_indices();
+        let mut tags = region.chars().map(|c| char::from_u32(0xE0000 + u32::from(c)));
+        if tags.all(|tag| after.next().map(|(_, c)| c) == tag)
+            && let Some((at, end @ '\u{e007f}')) = after.next()
+        {
+            return Some(at + end.len_utf8());
         }
     }
     None

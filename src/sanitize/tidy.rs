@@ -15,7 +15,8 @@ use super::tags::{BLOCKS, HOLLOW, TABLE, VOID};
 
 /// *html* in order, for *policy*.
 pub(super) fn tidy(html: &str, policy: &HtmlPolicy) -> String {
-    let mut tidy = Tidy { out: String::with_capacity(html.len() + html.len() / 8), open: Vec::new(), policy };
+    let out = String::with_capacity(html.len() + html.len() / 8);
+    let mut tidy = Tidy { out, open: Vec::new(), run: 0, policy };
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         let (text, markup) = rest.split_at_checked(at).unwrap_or((rest, ""));
@@ -30,6 +31,8 @@ pub(super) fn tidy(html: &str, policy: &HtmlPolicy) -> String {
 struct Tidy<'p> {
     out: String,
     open: Vec<&'static str>,
+    /// Bytes of text since it was cut.
+    run: usize,
     policy: &'p HtmlPolicy,
 }
 
@@ -71,7 +74,19 @@ impl Tidy<'_> {
         if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
             self.enter_cell();
         }
-        self.out.push_str(text);
+        // What writes the tree anew looks from each `&`, and each character of which the first byte is that of a no-break space, through the
+        // rest of its text. So the text is cut there: by comments, which do not stay.
+        let mut from = 0;
+        for (at, _) in text.bytes().enumerate().filter(|(_, byte)| matches!(byte, b'&' | 0xC2)) {
+            if self.run + (at - from) >= LONGEST_TEXT {
+                self.out.push_str(text.get(from..at).unwrap_or_default());
+                self.out.push_str("<!---->");
+                (self.run, from) = (0, at);
+            }
+        }
+        let rest = text.get(from..).unwrap_or_default();
+        self.run += rest.len();
+        self.out.push_str(rest);
     }
 
     fn start(&mut self, tag: &Tag) {
@@ -237,6 +252,7 @@ impl<'h> Tag<'h> {
                 let known = allowed.iter().flatten().find_map(|names| names.get(lower.as_str()).copied());
                 if let Some(known) =
                     known.filter(|known| !tag.attributes.iter().any(|(name, _)| name == known))
+                    && value.len() <= LONGEST_VALUE
                 {
                     tag.attributes.push((known, value));
                 }
@@ -307,5 +323,9 @@ fn after_hollow<'h>(html: &'h str, name: &str) -> &'h str {
 
 /// How deep elements may be in each other; deeper ones are left out, their text stays.
 const DEPTH: usize = 100;
+/// How many bytes of text come before a cut.
+const LONGEST_TEXT: usize = 2048;
+/// The longest value of an attribute, in bytes; one that is longer is left out.
+const LONGEST_VALUE: usize = 16_384;
 /// The longest name of an element or attribute that a policy could allow, in bytes, and of those that go whole.
 const LONGEST: usize = 16;

@@ -132,6 +132,12 @@ def _form(parts: Parts, max_bytes: int) -> Read:
 
 
 def _multipart(request: Request, body: bytes) -> list[tuple[str, str]]:
+    mark = b"--" + request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
+    lines = b"\r\n" + body.removeprefix(b"\r\n")
+    _, closed, after = lines.partition(b"\r\n" + mark + b"--")
+    # From the first boundary to the last, and nothing around them: of two forms, one reader takes the first (CWE-235).
+    if not lines.startswith(b"\r\n" + mark) or not closed or after.strip():
+        raise Denied.of("request.malformed", reason="the form: its boundaries")
     parser = FormDataParser(
         max_form_memory_size=request.max_form_memory_size,
         max_form_parts=request.max_form_parts,
@@ -146,7 +152,7 @@ def _multipart(request: Request, body: bytes) -> list[tuple[str, str]]:
     pairs = list(form.items(multi=True))
     if not all(isinstance(name, str) for name, _ in pairs):
         raise Denied.of("request.malformed", reason="the form has a part without a name")
-    # Its parser replaces what is no UTF-8 by this mark.
-    if b"\xef\xbf\xbd" not in body and any("\ufffd" in name + text for name, text in pairs):
+    # By this mark its parser replaces what is no UTF-8.
+    if any("\ufffd" in name + text for name, text in pairs):
         raise Denied.of("request.malformed", reason="the form is not UTF-8")
     return pairs

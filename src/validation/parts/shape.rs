@@ -56,7 +56,8 @@ pub(super) fn members(
             None => properties.push((name, vec![property])),
         }
     }
-    let speaks = speaks(&root.faces(schema, false))?;
+    root.follows(schema)?;
+    let speaks = speaks(&root.faces(schema, false), &root)?;
     if properties.is_empty() && !speaks {
         return Err(ConfigError::new(
             "the schema of a part is an object with \"properties\": the names that it may have",
@@ -85,8 +86,18 @@ pub(super) fn members(
 }
 
 /// Whether an object's schema says itself what becomes of names that are not under `properties`.
-fn speaks(faces: &[&Map<String, Value>]) -> Result<bool, ConfigError> {
+fn speaks<'s>(faces: &[&'s Map<String, Value>], root: &Root<'s>) -> Result<bool, ConfigError> {
     let mut found = false;
+    for other in faces.iter().flat_map(|face| {
+        let patterns = object(face, "patternProperties").into_iter().flat_map(Map::values);
+        patterns.chain(face.get("additionalProperties")).chain(face.get("unevaluatedProperties"))
+    }) {
+        if !kinds(&root.faces(other, true), "every other name")?.text {
+            return Err(ConfigError::new(
+                "what is not under \"properties\" has values that stay texts, and the schema wants another type of them",
+            ));
+        }
+    }
     for face in faces {
         let rest = face.get("additionalProperties").or_else(|| face.get("unevaluatedProperties"));
         if face.contains_key("patternProperties") && rest.is_none() {
@@ -100,9 +111,9 @@ fn speaks(faces: &[&Map<String, Value>]) -> Result<bool, ConfigError> {
     Ok(found)
 }
 
-fn shape(
-    faces: &[&Map<String, Value>],
-    root: &Root<'_>,
+fn shape<'s>(
+    faces: &[&'s Map<String, Value>],
+    root: &Root<'s>,
     place: Place,
     name: &str,
 ) -> Result<Shape, ConfigError> {
@@ -113,6 +124,16 @@ fn shape(
         Some(_) => return Err(ConfigError::new(format!("{name:?}: x-explode is true or false"))),
     };
     let types = types(faces);
+    for (kind, plural, words) in [("array", "lists", &OF_LISTS[..]), ("object", "objects", &OF_OBJECTS[..])] {
+        if !types.contains(&kind)
+            && faces.iter().any(|face| words.iter().any(|word| face.contains_key(*word)))
+        {
+            return Err(ConfigError::new(format!(
+                "{name:?} has a rule for {plural} and no type, so its texts would stay texts, which the rule lets pass: say \
+                 \"type\": \"{kind}\""
+            )));
+        }
+    }
     if types.contains(&"array") {
         let items = faces.iter().find_map(|face| face.get("items"));
         let items = items.map(|items| kinds(&root.faces(items, true), name)).transpose()?;
@@ -129,7 +150,7 @@ fn shape(
         let inner = inner.map(|(name, of)| Ok((name.clone(), kinds(&root.faces(of, true), name)?)));
         let inner: HashMap<_, _> = inner.collect::<Result<_, ConfigError>>()?;
         // One without any is free in what it holds.
-        let speaks = inner.is_empty() || speaks(faces)?;
+        let speaks = inner.is_empty() || speaks(faces, root)?;
         return Ok(Shape::Object(inner, speaks));
     }
     if style.is_some() || explode.is_some() {
@@ -202,6 +223,27 @@ impl<'s> Root<'s> {
     fn target(&self, map: &Map<String, Value>) -> Option<&'s Value> {
         let reference = map.get("$ref")?.as_str()?;
         self.schema.pointer(&decoded(reference.strip_prefix('#')?))
+    }
+
+    /// Whether all references are followed that matter to how texts are read.
+    fn follows(&self, schema: &Value) -> Result<(), ConfigError> {
+        let mut open = vec![schema];
+        while let Some(next) = open.pop() {
+            match next {
+                Value::Object(map) => {
+                    let is_lost = map.get("$ref").is_some_and(Value::is_string) && self.target(map).is_none();
+                    if is_lost || map.get("$dynamicRef").is_some_and(Value::is_string) {
+                        return Err(ConfigError::new(
+                            "a reference of a part's schema that is no pointer within it (\"#/$defs/name\") is not followed there",
+                        ));
+                    }
+                    open.extend(map.values());
+                }
+                Value::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The names that a schema of an object speaks of, wherever it does.
@@ -300,5 +342,8 @@ fn kinds(faces: &[&Map<String, Value>], name: &str) -> Result<Kinds, ConfigError
     })
 }
 
+const OF_LISTS: [&str; 6] = ["items", "minItems", "maxItems", "uniqueItems", "contains", "prefixItems"];
+const OF_OBJECTS: [&str; 5] =
+    ["properties", "required", "minProperties", "maxProperties", "additionalProperties"];
 /// A schema that says more in one place is the developer's own, and read as far as this.
 const MOST_FACES: usize = 1000;
