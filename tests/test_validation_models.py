@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Generic, Literal, Optional, TypeVar
 from uuid import UUID
 
 import annotated_types
@@ -27,6 +27,7 @@ from flask_rampart import ConfigError, validate, validated
 
 Make = Callable[..., Flask]
 SECRET = "hunter2"
+T = TypeVar("T")
 
 
 class Colour(enum.Enum):
@@ -106,6 +107,12 @@ class Filter(TypedDict, total=False):
 @dataclasses.dataclass
 class Bounded:
     age: Annotated[int, annotated_types.Ge(18)]
+
+
+@dataclasses.dataclass
+class Box(Generic[T]):
+    item: T
+    age: Annotated[int, annotated_types.Ge(18)] = 18
 
 
 ORDER = {"id": "12345678-1234-5678-1234-567812345678", "theText": "hi", "due": "2026-02-28"}
@@ -310,6 +317,19 @@ def _odd(value: Any) -> int:
     return int(value)
 
 
+def test_what_may_be_null_is_told_by_its_own_rule(make_app: Make) -> None:
+    class Maybe(pydantic.BaseModel):
+        number: Annotated[int, pydantic.Field(gt=0)] | None = None
+        word: Literal["a"] | None = None
+        cat: Cat | None = None
+
+    app = serve(make_app(), body=Maybe)
+    assert post(app, {"number": None, "word": None, "cat": None}).status_code == 200
+    assert told(post(app, {"number": 0})) == [("body", "/number", "exclusiveMinimum")]
+    assert told(post(app, {"number": "1"})) == [("body", "/number", "type")]
+    assert told(post(app, {"word": "b"})) == [("body", "/word", "anyOf")]
+
+
 def test_a_field_that_is_called_like_a_keyword_is_a_field(make_app: Make) -> None:
     class Words(pydantic.BaseModel):
         default: int
@@ -331,10 +351,7 @@ def test_a_body_of_a_struct_arrives_as_its_instance(make_app: Make) -> None:
     assert told(post(app, {"how_far": 3})) == [("body", "", "additionalProperties"), ("body", "/howFar", "required")]
     assert told(post(app, {"howFar": "3"})) == [("body", "/howFar", "type")]
     assert told(post(app, {"howFar": 13})) == [("body", "", "model")]
-    assert told(post(app, {"howFar": 1, "when": "x"})) in (
-        [("body", "/when", "anyOf")],
-        [("body", "/when", "format")],
-    )
+    assert told(post(app, {"howFar": 1, "when": "x"})) == [("body", "/when", "format")]
 
 
 def test_structs_are_told_apart_by_their_tags(make_app: Make) -> None:
@@ -416,6 +433,8 @@ def test_a_constraint_that_a_library_ignores_chooses_another(make_app: Make) -> 
     app = serve(make_app(), body=Bounded)
     assert post(app, {"age": 18}).status_code == 200
     assert told(post(app, {"age": 17})) == [("body", "/age", "minimum")]
+    app = serve(make_app(), body=Box[int])
+    assert told(post(app, {"item": 1, "age": 17})) == [("body", "/age", "minimum")]
 
     @dataclasses.dataclass
     class Both:
@@ -516,7 +535,7 @@ def test_every_part_takes_a_model(make_app: Make) -> None:
         ("headers", "/x_request_id", "format"),
         ("cookies", "/theme", "enum"),
         ("form", "", "additionalProperties"),
-        ("form", "/size", "anyOf"),
+        ("form", "/size", "type"),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -80,12 +79,13 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         for part, schema in self.given.items():
             check_given(part, schema)
         self.response = by_status(response) if response is not None else None
+        self.given |= {"response": response} if response is not None else {}
         if response_mode is not None and (response is None or response_mode not in MODES):
             raise ConfigError(
                 f"validate(response=..., response_mode=...) is one of {', '.join(map(repr, MODES))}, beside a response."
             )
         self.response_mode = response_mode
-        if not self.given and response is None:
+        if not self.given:
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
         if body is not None and form is not None:
             raise ConfigError("validate(body=..., form=...): a body is one of both.")
@@ -97,15 +97,14 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         self.unknown = unknown
 
     def __repr__(self) -> str:
-        told = [f"{part}={name_of(schema)}" for part, schema in self.given.items()]
-        told += ["response={...}"] if self.response is not None else []
-        return f"validate({', '.join(told)})"
+        told = ", ".join(f"{part}={name_of(schema)}" for part, schema in self.given.items())
+        return f"validate({told})"
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
-        bodies = [_schema(bounds, guard.body) for guard, _ in guards if guard.body is not None]
+        bodies = [bounds.schema(_shape(guard.given["body"], "body")) for guard, _ in guards if guard.body is not None]
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
@@ -122,11 +121,10 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         return check
 
 
-def _schema(bounds: Bounds, given: Any) -> Schema:
-    return bounds.schema(_judging(given, "body") if is_model(given) else given)
-
-
-def _judging(given: Any, part: str) -> dict[str, Any]:
+def _shape(given: Any, part: str) -> Any:
+    """What the core judges by: a schema as it was given, or that of a model."""
+    if not is_model(given):
+        return given
     try:
         return judging_schema(given, part)
     except ConfigError as error:
@@ -193,10 +191,8 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
         for guard in declared:
             given: Any = guard.given[place]
             make = _making(guard, place)
-            if make is None:
-                where, text = bounds.text(place, given)
-            else:
-                where, text = f"validate({place}={name_of(given)})", json.dumps(_judging(given, place))
+            where, text = bounds.text(place, _shape(given, place))
+            where = where if make is None else f"validate({place}={name_of(given)})"
             try:
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":

@@ -9,6 +9,8 @@ order, and the model judges it alone:
 3. patterns with look-around, which no linear-time engine matches;
 4. numbers beyond 64 bits, and what JSON does not have (infinity, a date in an ``enum``).
 
+What may be null is written as a type, so that an error is told by the rule that broke, and not as ``anyOf``.
+
 It does not touch a schema that a developer wrote.
 """
 
@@ -71,6 +73,8 @@ def judged(schema: Mapping[str, Any], *, text: bool = False, closed: bool = Fals
             others = [of for pattern, of in patterns.items() if not _is_taken("pattern", pattern)]
             del made["patternProperties"]
             made["additionalProperties"] = others[0] if len(patterns) == 1 else True
+        if len(made.get("anyOf", ())) == 2 and {"type": "null"} in made["anyOf"]:
+            _nullable(made)
         if text and "prefixItems" in made:
             _one_kind(made)
         if close and "properties" in made and not made.keys() & _SPEAKS:
@@ -79,6 +83,14 @@ def judged(schema: Mapping[str, Any], *, text: bool = False, closed: bool = Fals
 
     found: dict[str, Any] = walk(schema, closed)
     return found
+
+
+def _nullable(schema: dict[str, Any]) -> None:
+    """What may be null says so in its type, where that is all there is to it: its own rule is told if it breaks."""
+    one: dict[str, Any] = next((one for one in schema["anyOf"] if one != {"type": "null"}), {})
+    if isinstance(one.get("type"), str) and not one.keys() & (_TIED | schema.keys()):
+        del schema["anyOf"]
+        schema.update(one, type=[one["type"], "null"])
 
 
 def _one_kind(schema: dict[str, Any]) -> None:
@@ -197,4 +209,6 @@ _ONE = frozenset(
 )
 _SEVERAL = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
+_TIED = frozenset(("enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not", "if"))
+"""What null would have to pass as well, beside a type that it has."""
 _SPEAKS = frozenset(("additionalProperties", "unevaluatedProperties", "patternProperties"))

@@ -234,7 +234,7 @@ def _look(given: Any, found: set[str], seen: set[int]) -> None:
         return
     for metadata in getattr(given, "__metadata__", ()):
         _note(metadata, found)
-    for inner in typing.get_args(given):
+    for inner in (typing.get_origin(given), *typing.get_args(given)):
         _look(inner, found, seen)
     if not (isinstance(given, type) and _is_plain(given)):
         return
