@@ -102,6 +102,7 @@ def test_every_signal_is_there() -> None:
         "api_key_revoked",
         "limit_exceeded",
         "banned",
+        "response_invalid",
     }
 
 

@@ -92,6 +92,7 @@ _TABLE = (
     Problem("proof.nonce", 401, "The DPoP proof needs the nonce in DPoP-Nonce."),
     Problem("query.invalid", 422, "The query is not what this resource needs."),
     Problem("request.malformed", 400, "The request is not well formed."),
+    Problem("response.invalid", 500, "The service made an answer that it may not send."),
     Problem("route.undeclared", 403, "This resource is not open."),
     Problem("store.unavailable", 503, "The request cannot be checked right now; see Retry-After."),
     Problem("token.expired", 401, "The token has expired."),

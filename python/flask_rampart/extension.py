@@ -40,7 +40,7 @@ from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
 from .stores import Records, Store
 from .tokens import Revocations, Tokens
-from .validation import Bounds, hardened
+from .validation import Bounds, Messages, hardened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,7 @@ class Rampart:
         self._schemes: dict[str, CustomScheme] = {}
         self._policies = Policies()
         self._users = Users()
+        self._messages = Messages()
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         self._store = store
         self._limit_store = limit_store
@@ -111,6 +112,7 @@ class Rampart:
             RoleBook: RoleBook(settings),
             Policies: self._policies,
             Users: self._users,
+            Messages: self._messages,
         }
         metadata = ResourceMetadata.read(settings)
         named = {"resource_metadata": metadata.url} if metadata else {}
@@ -310,6 +312,23 @@ class Rampart:
         """
         self._refuse_late("The user loader")
         self._users.declare(function)
+        return function
+
+    def messages(self, function: F) -> F:
+        """Declares how what is wrong with a request is worded: ``(rule, pointer, part) -> str | None``, sync or async.
+
+        It is asked for each of the ``errors`` of a 422, in the request; what it gives is that error's ``message``. If
+        it raises, that is logged, and the error has none.
+
+        :raises ConfigError: if there is one, or after the first request.
+
+        >>> rampart = Rampart()
+        >>> @rampart.messages
+        ... def message(rule, pointer, part):
+        ...     return {"required": "This is missing."}.get(rule)
+        """
+        self._refuse_late("The function of rampart.messages")
+        self._messages.declare(function)
         return function
 
     def _refuse_late(self, what: str) -> None:

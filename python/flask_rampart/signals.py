@@ -71,6 +71,10 @@ api_key_rotated = _signals.signal("api-key-rotated")
 api_key_revoked = _signals.signal("api-key-revoked")
 """An API key was taken back: ``key`` (a ``KeyInfo``), ``exchange``."""
 
+response_invalid = _signals.signal("response-invalid")
+"""An answer was not what ``validate(response=...)`` says: ``exchange``, ``endpoint``, ``status``, ``errors`` (pairs
+of a JSON Pointer and a rule), ``enforced`` (whether the client got 500 instead)."""
+
 
 def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:
     """Sends *signal* from *app*. Raises nothing that a receiver raised.

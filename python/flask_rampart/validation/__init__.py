@@ -5,7 +5,10 @@ What a request brings reaches a guarded view when, in this order:
 1. what is text in it (path, query, headers, cookies, a form) has the types and the shape of its schema: ``parts.py``;
 2. the body is there whole, of a media type that is read, well-formed and bounded: ``bodies.py``;
 3. it has the shape of the JSON Schema, drafts 4 to 2020-12; formats are asserted, ``$ref`` never leaves
-   the document, patterns are matched in linear time.
+   the document, patterns are matched in linear time;
+4. if a model was given instead of a schema, it makes an instance of it: ``models.py``.
+
+What the view answers is judged in the same way: ``responses.py``.
 
 The errors name the part, the place in it (a JSON Pointer, RFC 6901) and the rule, never the value.
 """
@@ -15,3 +18,4 @@ from .bodies import hardened as hardened
 from .declared import Validated as Validated
 from .declared import validate as validate
 from .declared import validated as validated
+from .messages import Messages as Messages

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._native import JsonRejected, Schema, SchemaRejected
 from ..checks import Check
@@ -13,21 +11,29 @@ from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
 from .bodies import Bounds, read_body, rejected_json
+from .generated import Errors, Make
+from .messages import Messages
+from .models import check_given, is_model, judging_schema, model_of, name_of
 from .parts import PLACES, Place, Read, Unknown, reader
+from .responses import MODES, Responses, by_status
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
 
+Shape: TypeAlias = "Mapping[str, Any] | StrPath | type[Any] | object"
+"""A JSON Schema, as a dict or in a file, or a model: see ``models``."""
+
 _UNKNOWN = ("reject", "ignore", "strip")
-_MOST = 20
 
 
 class validate(Guard):  # noqa: N801 - read as a verb above a view
     """Lets only requests through whose parts have the shape of a schema; the view reads ``validated.query`` and so on.
 
-    Each part takes a JSON Schema: a dict, or the path of a file, relative to the app's folder.
+    Each part takes a JSON Schema: a dict, or the path of a file, relative to the app's folder. Or a model: a class of
+    pydantic, msgspec or marshmallow, a dataclass, a ``TypedDict``, a type of these such as ``list[Order]``; then
+    ``validated.body`` and so on are its instance: annotate it where it is read, ``order: Order = validated.body``.
 
-    :param body: of a JSON body; also True.
+    :param body: of a JSON body.
     :param query: an object of what stands behind the question mark. Texts become the types that it names, as OpenAPI
         3.1 writes them (section 4.8.12.3); ``x-style`` and ``x-explode`` beside a type say how lists are written.
     :param path: of what the route takes out of the path.
@@ -36,11 +42,15 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param form: of the fields of a form; instead of *body*.
     :param unknown: what becomes of names that the schema does not know, in query, path and form: ``"reject"`` (the
         default; of a path, ``"ignore"``), ``"ignore"`` (they pass, as text) or ``"strip"``.
+    :param response: of what the view answers: a shape for all 2xx, or shapes by status, ``{200: Order, "4XX": {...},
+        "default": ...}``; None for a status without a shape. Where it is a model, the view may return its instances.
+    :param response_mode: what becomes of another answer: ``"off"``, ``"log"`` or ``"enforce"`` (the client gets 500).
+        ``RAMPART_RESPONSE_MODE``, if not given.
     :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
         references, patterns that need backtracking, recursion that branches.
 
-    The client receives 400, 413, 415 or 422; a 422 lists ``errors``, each with ``pointer`` and ``rule``, and with
-    ``in``, the part, unless it is the body alone.
+    The client receives 400, 413, 415 or 422; a 422 lists ``errors``, each with ``in`` (the part), ``pointer`` and
+    ``rule``.
 
     >>> validate(body={"type": "object", "required": ["text"]})
     validate(body={...})
@@ -54,21 +64,27 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def __init__(
         self,
         *,
-        body: Mapping[str, Any] | StrPath | None = None,
-        query: Mapping[str, Any] | StrPath | None = None,
-        path: Mapping[str, Any] | StrPath | None = None,
-        headers: Mapping[str, Any] | StrPath | None = None,
-        cookies: Mapping[str, Any] | StrPath | None = None,
-        form: Mapping[str, Any] | StrPath | None = None,
+        body: Shape | None = None,
+        query: Shape | None = None,
+        path: Shape | None = None,
+        headers: Shape | None = None,
+        cookies: Shape | None = None,
+        form: Shape | None = None,
+        response: Shape | None = None,
+        response_mode: Literal["off", "log", "enforce"] | None = None,
         unknown: Unknown | None = None,
     ) -> None:
         given = {"path": path, "query": query, "headers": headers, "cookies": cookies, "form": form, "body": body}
         self.given = {part: schema for part, schema in given.items() if schema is not None}
         for part, schema in self.given.items():
-            if not isinstance(schema, (Mapping, str, Path)):
-                raise ConfigError(
-                    f"validate({part}=...) takes a JSON Schema as a dict, or a path, not {type(schema).__name__}."
-                )
+            check_given(part, schema)
+        self.response = by_status(response) if response is not None else None
+        self.given |= {"response": response} if response is not None else {}
+        if response_mode is not None and (response is None or response_mode not in MODES):
+            raise ConfigError(
+                f"validate(response=..., response_mode=...) is one of {', '.join(map(repr, MODES))}, beside a response."
+            )
+        self.response_mode = response_mode
         if not self.given:
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
         if body is not None and form is not None:
@@ -81,21 +97,74 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         self.unknown = unknown
 
     def __repr__(self) -> str:
-        told = [
-            f"{part}={schema!r}" if isinstance(schema, (str, Path)) else f"{part}={{...}}"
-            for part, schema in self.given.items()
-        ]
-        return f"validate({', '.join(told)})"
+        told = ", ".join(f"{part}={name_of(schema)}" for part, schema in self.given.items())
+        return f"validate({told})"
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
-        bodies = [bounds.schema(guard.body) for guard, _ in guards if guard.body is not None]
+        messages: Messages = state.services.setdefault(Messages, Messages())
+        bodies = [bounds.schema(_shape(guard.given["body"], "body")) for guard, _ in guards if guard.body is not None]
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
-        read = _body(bodies[0], bodies[1:], bounds.max_bytes) if bodies else None
-        return _all_parts(parts, read) if parts or read is None else _alone(read)
+        read = _body(bodies[0], bodies[1:], bounds.max_bytes, _making_body(guards, endpoint)) if bodies else None
+        check = _all_parts(parts, read, messages) if parts else _alone(read, messages) if read is not None else None
+        answering = [guard for guard, _ in guards if guard.response is not None]
+        if len(answering) > 1:
+            raise ConfigError(f"{endpoint}: validate(response=...) stands there twice. Make one of both, by status.")
+        for guard in answering:
+            responses = Responses.of(state)
+            check = responses.armed(responses.contract(guard.response or {}, guard.response_mode, endpoint), check)
+        if check is None:
+            raise ConfigError(f"{endpoint}: validate() without a schema would check nothing.")
+        return check
+
+
+def _shape(given: Any, part: str) -> Any:
+    """What the core judges by: a schema as it was given, or that of a model."""
+    if not is_model(given):
+        return given
+    try:
+        return judging_schema(given, part)
+    except ConfigError as error:
+        raise ConfigError(f"validate({part}=...): {error}") from error
+
+
+def _making(guard: validate, part: str) -> Make | None:
+    """What makes a model's instance of a part, if a model was given."""
+    given = guard.given[part]
+    if not is_model(given):
+        return None
+    make, unknown = model_of(given).make, guard.unknown or "reject"
+    return lambda value: make(value, unknown)
+
+
+def _making_body(guards: Sequence[tuple[validate, str]], endpoint: str) -> Make | None:
+    found = [make for guard, _ in guards if "body" in guard.given and (make := _making(guard, "body")) is not None]
+    if len(found) > 1:
+        raise ConfigError(f"{endpoint}: validate(body=...) stands there with two models: a body is one of both.")
+    return found[0] if found else None
+
+
+class _Made:
+    """What a model has made of a part: of any type, also that of errors."""
+
+    __slots__ = ("instance",)
+
+    def __init__(self, instance: Any) -> None:
+        self.instance = instance
+
+
+def _made(read: Read, make: Make) -> Callable[[Exchange, Any], Any]:
+    def read_and_make(exchange: Exchange, request: Any) -> _Made | Errors:
+        said = read(exchange, request)
+        if not isinstance(said, dict):
+            return said
+        instance, errors = make(said)
+        return errors or _Made(instance)
+
+    return read_and_make
 
 
 def _know(names: Sequence[str], state: AppState, endpoint: str) -> None:
@@ -120,24 +189,27 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
                 "Make one schema of both, with allOf."
             )
         for guard in declared:
-            where, text = bounds.text(place, guard.given[place])
+            given: Any = guard.given[place]
+            make = _making(guard, place)
+            where, text = bounds.text(place, _shape(given, place))
+            where = where if make is None else f"validate({place}={name_of(given)})"
             try:
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":
                     _know(names, state, endpoint)
-                found.append((place, made))
+                found.append((place, made if make is None else _made(made, make)))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
     return found
 
 
-ReadBody = Callable[[Exchange], "Denied | SchemaRejected | None"]
+ReadBody = Callable[[Exchange], "Denied | SchemaRejected | Errors | None"]
 
 
-def _body(first: Schema, others: Sequence[Schema], max_bytes: int) -> ReadBody:
+def _body(first: Schema, others: Sequence[Schema], max_bytes: int, make: Make | None) -> ReadBody:
     """Reads a body into the exchange, or gives its refusal, or what is wrong with its shape."""
 
-    def read(exchange: Exchange) -> Denied | SchemaRejected | None:
+    def read(exchange: Exchange) -> Denied | SchemaRejected | Errors | None:
         request = exchange.request()
         # The usual spelling needs no parsing.
         if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
@@ -154,21 +226,34 @@ def _body(first: Schema, others: Sequence[Schema], max_bytes: int) -> ReadBody:
             return rejected_json(rejected)
         except SchemaRejected as rejected:
             return rejected
+        if make is not None:
+            instance, errors = make(body)
+            if errors:
+                return errors
+            # Beside the body, which stays what was sent: `request.get_json()` gives no instances.
+            exchange.parts = {**exchange.parts, "body": instance}
+        elif "body" in exchange.parts:
+            # Of another view, which has called this one.
+            exchange.parts = {place: part for place, part in exchange.parts.items() if place != "body"}
         exchange.body = body
         return None
 
     return read
 
 
-def _alone(read: ReadBody) -> Check:
+def _alone(read: ReadBody, messages: Messages) -> Check:
     def check(exchange: Exchange) -> Denied | None:
         said = read(exchange)
-        return _misshapen(said) if isinstance(said, SchemaRejected) else said
+        if said is None or isinstance(said, Denied):
+            return said
+        if isinstance(said, SchemaRejected):
+            return messages.misshapen(said)
+        return messages.broken("body", [("body", pointer, rule) for pointer, rule in said])
 
     return check
 
 
-def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None) -> Check:
+def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None, messages: Messages) -> Check:
     def check(exchange: Exchange) -> Denied | None:
         request = exchange.request()
         found: dict[str, Any] = {}
@@ -182,6 +267,8 @@ def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None
                 return rejected_json(rejected)
             if isinstance(said, dict):
                 found[place] = said
+            elif isinstance(said, _Made):
+                found[place] = said.instance
             else:
                 # By what it is and not by how much is told of it: that may be nothing.
                 failed = failed or place
@@ -191,29 +278,21 @@ def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None
             if isinstance(refused, Denied):
                 return refused
             if refused is not None:
-                if not failed:
-                    return _misshapen(refused)
-                broken += [("body", pointer, rule) for pointer, rule in refused.errors]
+                errors = refused.errors if isinstance(refused, SchemaRejected) else refused
+                failed = failed or "body"
+                broken += [("body", pointer, rule) for pointer, rule in errors]
         if failed:
             # What a view may read is all of it, or nothing.
             exchange.body = NOT_CHECKED
-            return _broken(failed, broken)
+            exchange.parts = {}
+            return messages.broken(failed, broken)
+        if "body" in exchange.parts:
+            # The instance; of this view, or of the one that has called it.
+            found["body"] = exchange.parts["body"]
         exchange.parts = found
         return None
 
     return check
-
-
-def _misshapen(rejected: SchemaRejected) -> Denied:
-    first = rejected.errors[0] if rejected.errors else ("", "")
-    return Denied.of("body.invalid", f"{first[1]} at {first[0]!r}", members=rejected.document)
-
-
-def _broken(failed: str, broken: Sequence[tuple[str, str, str]]) -> Denied:
-    told = [{"in": place, "pointer": pointer, "rule": rule} for place, pointer, rule in broken[:_MOST]]
-    document = f'"errors":{json.dumps(told, separators=(",", ":"))}'
-    _, pointer, rule = broken[0] if broken else ("", "", "")
-    return Denied.of(f"{failed}.invalid", f"{rule} at {pointer!r}", members=document)
 
 
 class Validated:
@@ -221,49 +300,48 @@ class Validated:
 
     @property
     def body(self) -> Any:
-        """The body, as Python objects.
+        """The body, as Python objects, or as the instance of its model.
 
         :raises RuntimeError: if the view has no ``@validate(body=...)``.
         """
-        body = current_exchange().body
-        if body is NOT_CHECKED:
+        exchange = current_exchange()
+        if exchange.body is NOT_CHECKED:
             raise RuntimeError("validated.body: this view does not have @validate(body=...).")
-        return body
+        return exchange.parts.get("body", exchange.body)
 
     @property
-    def query(self) -> dict[str, Any]:
-        """What stood behind the question mark, by name.
+    def query(self) -> Any:
+        """What stood behind the question mark: a dict by name, or the instance of its model; so with the other parts.
 
         :raises RuntimeError: if the view has no ``@validate(query=...)``; so with the other parts.
         """
         return self._part("query")
 
     @property
-    def path(self) -> dict[str, Any]:
+    def path(self) -> Any:
         """What the route took out of the path."""
         return self._part("path")
 
     @property
-    def headers(self) -> dict[str, Any]:
+    def headers(self) -> Any:
         """The header fields that the schema names, as it writes them."""
         return self._part("headers")
 
     @property
-    def cookies(self) -> dict[str, Any]:
+    def cookies(self) -> Any:
         """The cookies that the schema names."""
         return self._part("cookies")
 
     @property
-    def form(self) -> dict[str, Any]:
+    def form(self) -> Any:
         """The fields of the form."""
         return self._part("form")
 
-    def _part(self, place: str) -> dict[str, Any]:
+    def _part(self, place: str) -> Any:
         parts = current_exchange().parts
         if place not in parts:
             raise RuntimeError(f"validated.{place}: this view does not have @validate({place}=...).")
-        part: dict[str, Any] = parts[place]
-        return part
+        return parts[place]
 
 
 validated = Validated()

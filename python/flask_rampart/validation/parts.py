@@ -71,9 +71,17 @@ def _path(parts: Parts) -> Read:
         given = request.view_args or {}
         # A part of the path is always there, unless somebody took it away.
         missing = [(f"/{pointer}", "required") for name, pointer in named if name not in given]
-        return missing or parts.pairs([(name, _written(value)) for name, value in given.items()])
+        return missing or _judged(parts, [(name, _written(value)) for name, value in given.items()])
 
     return read
+
+
+def _judged(parts: Parts, pairs: list[tuple[str, str]]) -> Said:
+    try:
+        return parts.pairs(pairs)
+    except UnicodeEncodeError:
+        # A server that gives octets as surrogates (PEP 383), or a converter of a route.
+        raise Denied.of("request.malformed", reason="half of a surrogate pair") from None
 
 
 def _written(value: object) -> str:
@@ -96,9 +104,8 @@ def _headers(parts: Parts) -> Read:
     def read(exchange: Exchange, request: Request) -> Said:
         environ = exchange.environ
         # Servers give these two also where they were not sent.
-        return parts.pairs(
-            [(name, environ[key]) for name, key in named if key in environ and (environ[key] or key[:5] == "HTTP_")]
-        )
+        pairs = [(name, environ[key]) for name, key in named if key in environ and (environ[key] or key[:5] == "HTTP_")]
+        return _judged(parts, pairs)
 
     return read
 
@@ -110,10 +117,33 @@ def _key(name: str) -> str:
 
 
 def _cookies(parts: Parts) -> Read:
+    names = frozenset(parts.names)
+
     def read(exchange: Exchange, request: Request) -> Said:
-        return parts.pairs(list(request.cookies.items(multi=True)))
+        pairs = list(request.cookies.items(multi=True))
+        if not _are_utf8(pairs, exchange.environ.get("HTTP_COOKIE", ""), names):
+            raise Denied.of("request.malformed", reason="a cookie is not UTF-8")
+        return _judged(parts, pairs)
 
     return read
+
+
+def _are_utf8(pairs: list[tuple[str, str]], field: str, names: frozenset[str]) -> bool:
+    """Whether the cookies of these names are: others are not looked at."""
+    # By this mark it is replaced what the escapes of a quoted cookie spell, and is none.
+    if any("\ufffd" in text for name, text in pairs if name in names):
+        return False
+    if field.isascii():
+        return True
+    # Octets of the field itself arrive as a character each.
+    for pair in field.split(";"):
+        name, _, text = pair.partition("=")
+        try:
+            if name.strip() in names:
+                text.encode("latin-1").decode()
+        except UnicodeError:
+            return False
+    return True
 
 
 def _form(parts: Parts, max_bytes: int) -> Read:
@@ -126,7 +156,7 @@ def _form(parts: Parts, max_bytes: int) -> Read:
             return said
         if request.mimetype != "multipart/form-data":
             raise Denied.of("body.media_type", reason="not a form")
-        return parts.pairs(_multipart(request, read_body(request, max_bytes)))
+        return _judged(parts, _multipart(request, read_body(request, max_bytes)))
 
     return read
 

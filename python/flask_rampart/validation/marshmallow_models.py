@@ -1,0 +1,126 @@
+"""Schemas of marshmallow, with their JSON Schema by apispec.
+
+1. What is ``dump_only`` is not known in a request, what is ``load_only`` not in an answer.
+2. marshmallow's own rule for unknown names (``Meta.unknown``) holds where it is ``INCLUDE`` or ``EXCLUDE``; where it is
+   marshmallow's default, what ``validate(unknown=...)`` says is said to marshmallow too.
+3. Its messages are texts that an app words as it likes, perhaps with a value: only where they stand is told.
+
+The core judges first: what a ``pre_load`` function makes right, it has refused before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
+from marshmallow import EXCLUDE, INCLUDE, RAISE, ValidationError
+from marshmallow import Schema as MarshmallowSchema
+
+from .generated import EXACT, MODEL, Errors, bounded, member, names_of, pointer
+from .models import Unknown
+
+
+class MarshmallowModel:
+    """See ``models.Model``."""
+
+    def __init__(self, given: Any) -> None:
+        self._schema: MarshmallowSchema = given() if isinstance(given, type) else given
+        self._names = names_of(self.schema())
+
+    def schema(self, *, answers: bool = False) -> dict[str, Any]:
+        names: dict[Any, str] = {}
+
+        def name(schema: Any) -> str:
+            # Two of one class that differ in `only=` are two.
+            made = resolve_schema_instance(schema)
+            called = f"{type(made).__name__}{len(names) or ''}"
+            return names.setdefault(make_schema_key(made), called)
+
+        plugin = MarshmallowPlugin(schema_name_resolver=name)
+        spec = APISpec("", "", "3.1.0", plugins=[plugin])
+        # Set by the line above; its functions have no types.
+        converter: Any = plugin.converter
+        converter.add_attribute_function(_exact)
+        root = converter.resolve_nested_schema(self._schema)
+        found: dict[str, Any] = _translated({**root, "$defs": dict(spec.components.schemas)}, answers)
+        return found
+
+    def make(self, value: Any, unknown: Unknown) -> tuple[Any, Errors]:
+        own = self._schema.unknown
+        try:
+            return self._schema.load(value, unknown=_UNKNOWN[unknown] if own == RAISE else own), []
+        except ValidationError as error:
+            return None, bounded(self._told(value, path) for path in _paths(error.messages, ()))
+
+    def dump(self, value: Any) -> Any:
+        return self._schema.dump(value)
+
+    def takes(self, value: Any) -> bool:
+        # marshmallow dumps any object by its attributes. What is JSON already, it has dumped.
+        if self._schema.many:
+            return isinstance(value, (list, tuple)) and not all(isinstance(one, _PLAIN) for one in value)
+        return not isinstance(value, _PLAIN)
+
+    def _told(self, value: Any, path: tuple[Any, ...]) -> tuple[str, str]:
+        place = pointer(path, value, self._names)
+        *before, last = path or (None,)
+        here = value
+        for step in before:
+            here = here[step] if _has(here, step) else None
+        if isinstance(here, dict) and isinstance(last, str):
+            if last not in self._names:
+                return place, "additionalProperties" if last in here else MODEL
+            if last not in here:
+                return member(place, last), "required"
+        return place, MODEL
+
+
+read = MarshmallowModel
+
+
+def _has(here: Any, step: Any) -> bool:
+    if isinstance(here, list):
+        return isinstance(step, int) and 0 <= step < len(here)
+    return isinstance(here, dict) and step in here
+
+
+def _paths(messages: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if not isinstance(messages, Mapping):
+        yield path
+        return
+    for name, inner in messages.items():
+        yield from _paths(inner, path if name == "_schema" else (*path, name))
+
+
+def _exact(self: Any, field: Any, **_: Any) -> dict[str, Any]:
+    return {EXACT: True} if type(field).__name__ == "Decimal" else {}
+
+
+def _translated(schema: Any, answers: bool) -> Any:
+    """References as JSON Schema writes them; without the members that do not go this way."""
+    if isinstance(schema, list):
+        return [_translated(one, answers) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {word: _translated(value, answers) for word, value in schema.items()}
+    reference = made.get("$ref")
+    if isinstance(reference, str):
+        made["$ref"] = reference.replace("#/components/schemas/", "#/$defs/", 1)
+    properties = made.get("properties")
+    if isinstance(properties, dict) and made.get("type") == "object":
+        other_way = "writeOnly" if answers else "readOnly"
+        made["properties"] = {
+            name: of for name, of in properties.items() if not (isinstance(of, dict) and of.get(other_way) is True)
+        }
+        made["required"] = [name for name in made.get("required", ()) if name in made["properties"]]
+        if made.get("additionalProperties") is False:
+            # marshmallow's default: not said.
+            del made["additionalProperties"]
+    return made
+
+
+_UNKNOWN: dict[Unknown, Any] = {"reject": RAISE, "ignore": INCLUDE, "strip": EXCLUDE}
+_PLAIN = (dict, list, tuple, str, bytes, int, float, bool, type(None))
