@@ -14,6 +14,7 @@ mod apikeys;
 mod asked;
 mod bans;
 mod batches;
+mod cleaners;
 mod clock;
 mod credentials;
 pub(crate) mod errors;
@@ -29,6 +30,7 @@ mod revoked;
 mod sanitize;
 mod stores;
 mod tokens;
+mod tree;
 mod validation;
 mod verified;
 

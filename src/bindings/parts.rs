@@ -9,8 +9,8 @@ use pyo3::types::{PyAny, PyString};
 
 use super::errors::guarded;
 use super::json::PyBuilder;
-use super::validation::{PyBounds, PySchema};
-use crate::validation::{Broken, Parts, Place, Read, Unknown};
+use super::validation::{PyBounds, PySchema, read_unknown};
+use crate::validation::{Broken, Parts, Place, Read};
 
 /// A JSON Schema of a part of a request that is text: an object of what it may hold.
 ///
@@ -44,18 +44,14 @@ impl PyParts {
             "form" => Place::Form,
             _ => return Err(PyValueError::new_err("a part is query, path, headers, cookies or form")),
         };
-        let unknown = match unknown {
-            "reject" => Unknown::Reject,
-            "ignore" => Unknown::Ignore,
-            "strip" => Unknown::Strip,
-            _ => return Err(PyValueError::new_err("what is unknown is rejected, ignored or stripped")),
-        };
+        let unknown = read_unknown(unknown)?;
         guarded(|| {
             let (schema, value) = PySchema::with_value(py, schema, bounds)?;
             let made = Self { parts: Parts::of(&value, place, unknown)?, schema };
             let mut builder = PyBuilder::new(py, Some(made.schema.names()));
-            let empty = made.parts.pairs(std::iter::empty(), made.schema.bounds(), &mut builder)?;
-            let explanation = made.schema.broken(&empty.value, empty.weight, false)?;
+            let mut empty = made.parts.pairs(std::iter::empty(), made.schema.bounds(), &mut builder)?;
+            let weight = made.schema.prepare(&mut empty.value, empty.weight)?;
+            let explanation = made.schema.broken(&empty.value, weight, false)?;
             let broken = explanation.map(|explanation| explanation.broken).unwrap_or_default();
             match broken.iter().find(|one| !one.pointer.is_empty() && one.rule != "required") {
                 Some(one) => Err(PyValueError::new_err(format!(
@@ -100,10 +96,12 @@ impl PyParts {
 }
 
 impl PyParts {
-    fn judged<'py>(&self, py: Python<'py>, read: Read<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-        let explanation = self.schema.broken(&read.value, read.weight, false)?;
+    fn judged<'py>(&self, py: Python<'py>, mut read: Read<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let weight = self.schema.prepare(&mut read.value, read.weight)?;
+        let explanation = self.schema.broken(&read.value, weight, false)?;
         let mut broken = read.broken;
         if broken.is_empty() && explanation.is_none() {
+            self.schema.complete(&mut read.value)?;
             return Ok(read.value);
         }
         // What could not be read is not missing as well.

@@ -6,11 +6,13 @@ use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::cleaners::CLEANERS;
 use super::errors::guarded;
 use super::json::{Names, PyBuilder, measure};
+use super::tree::detached;
 use crate::validation::parser::ParseError;
 use crate::validation::value::parse_value;
-use crate::validation::{Bounds, Explanation, JsonRejection, Parsed, Schema, parse};
+use crate::validation::{Bounds, Explanation, JsonRejection, Parsed, Schema, Unknown, parse};
 
 pyo3::create_exception!(
     flask_rampart._native,
@@ -102,11 +104,19 @@ pub fn parse_json<'py>(py: Python<'py>, data: &[u8], bounds: &PyBounds) -> PyRes
 /// *schema* is its JSON text; draft 4, 6, 7, 2019-09 or 2020-12 by its ``$schema``, 2020-12 without one.
 /// In every draft formats are asserted, patterns run in linear time and references stay inside the text.
 ///
+/// *unknown* says what becomes of a name that the schema does not know, in an object whose members it names: ``"reject"``,
+/// ``"ignore"`` or ``"strip"``. ``default`` is put in where a member is absent, and ``x-clean`` cleans a string before it is
+/// judged.
+///
 /// :raises ValueError: if the schema is not valid, refers to something outside itself, names an unknown
-///     format, has a pattern that needs backtracking, or could cost more than the body is long.
+///     format, has a pattern that needs backtracking, or could cost more than the body is long; or for a ``default`` or
+///     ``x-clean`` that cannot be meant.
 ///
 /// >>> Schema('{"type": "object", "required": ["text"]}', JsonBounds()).check(b'{"text": "hello"}')
 /// {'text': 'hello'}
+/// >>> schema = '{"properties": {"name": {"type": "string", "x-clean": "text"}, "size": {"default": 1}}}'
+/// >>> Schema(schema, JsonBounds(), "strip").check(b'{"name": "a\\u202eb", "is_admin": true}')
+/// {'name': 'ab', 'size': 1}
 #[pyclass(frozen, name = "Schema", module = "flask_rampart._native")]
 pub struct PySchema {
     schema: Schema<Pyo3>,
@@ -117,15 +127,17 @@ pub struct PySchema {
 #[pymethods]
 impl PySchema {
     #[new]
-    fn new(py: Python<'_>, schema: &str, bounds: &PyBounds) -> PyResult<Self> {
+    #[pyo3(signature = (schema, bounds, unknown = "ignore"))]
+    fn new(py: Python<'_>, schema: &str, bounds: &PyBounds, unknown: &str) -> PyResult<Self> {
+        let unknown = read_unknown(unknown)?;
         guarded(|| {
-            let schema = Schema::compile(schema, &bounds.0)?;
+            let schema = Schema::with(schema, &bounds.0, unknown, &CLEANERS)?;
             let names = Names::new(py, schema.names());
             Ok(Self { schema, names, bounds: bounds.0 })
         })
     }
 
-    /// Reads *data* and returns it if it is valid.
+    /// Reads *data* and returns it if it is valid: stripped, cleaned and with its defaults, as the schema says.
     ///
     /// :raises JsonRejected: if it is not JSON within the bounds.
     /// :raises SchemaRejected: if it is not what the schema says.
@@ -133,6 +145,9 @@ impl PySchema {
         guarded(|| {
             let Parsed { value, weight, .. } = read(py, data, &self.bounds, Some(&self.names))?;
             // Nothing else holds these objects, and reading them runs no Python code.
+            if self.schema.refines() {
+                return self.refined(value, weight, false);
+            }
             self.hold(&value, weight, false)?;
             Ok(value)
         })
@@ -149,15 +164,20 @@ impl PySchema {
         })
     }
 
-    /// Checks *value*, which is made of dicts, lists, strings, numbers, bools and None.
+    /// Checks *value*, which is made of dicts, lists, strings, numbers, bools and None, and returns it; where the schema
+    /// strips, cleans or has defaults, a copy of it that is as it says. What is given is never changed.
     ///
     /// :raises SchemaRejected: if it is not what the schema says.
     /// :raises JsonRejected: if it is beyond the bounds, such as an object that holds itself.
     /// :raises ValueError: if it holds an object of another type.
-    fn check_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn check_value<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
             let weight = measure(value, &self.bounds).map_err(|rejection| reject(value.py(), rejection))?;
-            self.hold(value, weight, true)
+            if self.schema.refines() {
+                return self.refined(detached(value)?, weight, true);
+            }
+            self.hold(value, weight, true)?;
+            Ok(value.clone())
         })
     }
 }
@@ -169,7 +189,7 @@ impl PySchema {
         schema: &str,
         bounds: &PyBounds,
     ) -> PyResult<(Self, serde_json::Value)> {
-        let made = Self::new(py, schema, bounds)?;
+        let made = Self::new(py, schema, bounds, "ignore")?;
         let all = Bounds::new(schema.len().max(1), Bounds::DEEPEST, usize::MAX >> 1, Bounds::LONGEST_NUMBER)?;
         let parsed = parse_value(schema.as_bytes(), &all)
             .map_err(|rejection| PyValueError::new_err(rejection.to_string()))?;
@@ -182,6 +202,32 @@ impl PySchema {
 
     pub(super) fn bounds(&self) -> &Bounds {
         &self.bounds
+    }
+
+    /// What is done to a value before it is judged; gives its weight.
+    pub(super) fn prepare<'py>(&self, value: &mut Bound<'py, PyAny>, weight: usize) -> PyResult<usize> {
+        let py = value.py();
+        let grown = self.schema.prepare(&mut PyBuilder::new(py, Some(&self.names)), value);
+        Ok(weight.saturating_add(grown.map_err(|error| raise(py, error))?))
+    }
+
+    /// What is done to a value that was judged.
+    pub(super) fn complete<'py>(&self, value: &mut Bound<'py, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        let done = self.schema.complete(&mut PyBuilder::new(py, Some(&self.names)), value);
+        done.map_err(|error| raise(py, error))
+    }
+
+    fn refined<'py>(
+        &self,
+        mut value: Bound<'py, PyAny>,
+        weight: usize,
+        holding: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let weight = self.prepare(&mut value, weight)?;
+        self.hold(&value, weight, holding)?;
+        self.complete(&mut value)?;
+        Ok(value)
     }
 
     /// Why *value* is not what the schema says; None if it is.
@@ -217,10 +263,23 @@ fn read<'py>(
     bounds: &Bounds,
     names: Option<&Names>,
 ) -> PyResult<Parsed<Bound<'py, PyAny>>> {
-    parse(data, bounds, &mut PyBuilder::new(py, names)).map_err(|error| match error {
+    parse(data, bounds, &mut PyBuilder::new(py, names)).map_err(|error| raise(py, error))
+}
+
+fn raise(py: Python<'_>, error: ParseError<PyErr>) -> PyErr {
+    match error {
         ParseError::Rejected(rejection) => reject(py, rejection),
         ParseError::Fault(error) => error,
-    })
+    }
+}
+
+pub(super) fn read_unknown(unknown: &str) -> PyResult<Unknown> {
+    match unknown {
+        "reject" => Ok(Unknown::Reject),
+        "ignore" => Ok(Unknown::Ignore),
+        "strip" => Ok(Unknown::Strip),
+        _ => Err(PyValueError::new_err("what is unknown is rejected, ignored or stripped")),
+    }
 }
 
 #[cold]

@@ -69,6 +69,8 @@ pub(super) struct Vocabulary {
     pub(super) names: HashSet<String>,
     /// Whether there is an `anyOf` or `oneOf`.
     pub(super) alternatives: bool,
+    /// Whether what it does not know is told from what its alternatives know.
+    pub(super) strict: bool,
     /// How many objects it is made of, so at least how many subschemas.
     objects: usize,
 }
@@ -141,7 +143,12 @@ fn describe<F: Json>(error: &ValidationError<'_>, vocabulary: &Vocabulary, root:
     if let ValidationErrorKind::Required { property: Value::String(name) } = kind {
         push_segment(&mut pointer, name);
     }
-    Broken { pointer, rule: kind.keyword().to_owned() }
+    let rule = match kind {
+        // One rule for an unknown name, whatever tells that it is one.
+        ValidationErrorKind::UnevaluatedProperties { .. } if vocabulary.strict => "additionalProperties",
+        _ => kind.keyword(),
+    };
+    Broken { pointer, rule: rule.to_owned() }
 }
 
 /// As much of `path` as the schema could have written itself.

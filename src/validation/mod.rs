@@ -11,20 +11,26 @@
 //! body is refused then ([`lint`]), as are references that leave the document, unknown formats and
 //! patterns that only a backtracking engine can match.
 //!
+//! Names that the schema does not know are refused, ignored or taken out ([`closing`], [`outline`]); texts are cleaned before they are
+//! judged, and defaults put in after.
+//!
 //! What is text in a request is read as the types that a schema names, and then judged like a body: [`parts`].
 //!
-//! It does not fetch references, change what a body says or build messages: a rejection is a
+//! It does not fetch references, change what the schema does not tell it to or build messages: a rejection is a
 //! list of (JSON Pointer, keyword) that holds nothing the peer sent ([`explain`]).
 //!
 //! Sources: RFC 8259 (JSON), RFC 6901 (JSON Pointer), JSON Schema drafts as named, CWE-400, CWE-674.
 
 pub mod bounds;
 mod choice;
+pub mod cleaners;
+mod closing;
 pub mod explain;
 mod fingerprint;
 mod form;
 pub mod lint;
 mod multiple;
+pub mod outline;
 pub mod parser;
 pub mod parts;
 pub mod rejection;
@@ -34,7 +40,9 @@ mod unique;
 pub mod value;
 
 pub use bounds::Bounds;
+pub use cleaners::Cleaners;
 pub use explain::{Broken, Explanation};
+pub use outline::{EachElement, EachMember, Fate, Tree};
 pub use parser::{Builder, Parsed, parse, weight};
 pub use parts::{Parts, Place, Read, Unknown};
 pub use rejection::{JsonRejection, Reason};

@@ -24,6 +24,7 @@ use self::shape::{Kinds, Member, Shape, members};
 use super::bounds::Bounds;
 use super::explain::{Broken, MOST_BROKEN, push_segment};
 use super::parser::{Builder, ParseError, parse, weight};
+use super::value::copied;
 use crate::error::ConfigError;
 
 /// Where a part is in a request.
@@ -351,39 +352,6 @@ fn object_of<B: Builder>(
         builder.insert(&mut object, key, value)?;
     }
     Ok(builder.end_object(object, pairs.len()))
-}
-
-/// A default, made anew: what a view changes in it is not there at the next request.
-fn copied<B: Builder>(value: &Value, builder: &mut B) -> Result<B::Value, B::Fault> {
-    Ok(match value {
-        Value::Null => builder.null(),
-        Value::Bool(value) => builder.boolean(*value),
-        Value::Number(number) => match number.as_i64() {
-            Some(value) => builder.integer(value),
-            None if number.is_f64() => builder.float(number.as_f64().unwrap_or_default()),
-            None => builder.big_integer(&number.to_string())?,
-        },
-        Value::String(text) => builder.string(text)?,
-        Value::Array(items) => {
-            let mut array = builder.array();
-            for item in items {
-                let item = copied(item, builder)?;
-                builder.push(&mut array, item)?;
-            }
-            builder.end_array(array)?
-        }
-        Value::Object(members) => {
-            let mut object = builder.object();
-            for (name, member) in members {
-                let (key, value) = (builder.key(name)?, copied(member, builder)?);
-                builder.insert(&mut object, key, value)?;
-            }
-            match builder.end_object(object, members.len()) {
-                Some(value) => value,
-                None => builder.null(),
-            }
-        }
-    })
 }
 
 #[cfg(test)]

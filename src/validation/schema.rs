@@ -8,17 +8,28 @@
 //!   the engine's own default fetch `http:` and `file:` (CWE-918);
 //! - the schema itself must be valid under its draft's meta-schema;
 //! - its cost must grow no faster than the body: [`super::lint`].
+//!
+//! What becomes of names that it does not know is the caller's to say: see [`super::closing`] for refusing them, and
+//! [`super::outline`] for taking them out, and for what `x-clean` and `default` do.
 
-use jsonschema::json::Json;
-use jsonschema::{PatternOptions, Validator};
-use serde_json::Value;
+use jsonschema::json::{Json, SerdeJson};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use referencing::Registry;
+use serde_json::{Value, json};
 
 use super::bounds::Bounds;
 use super::choice;
-use super::explain::{Explanation, Vocabulary, explain};
+use super::cleaners::{self, Cleaners};
+use super::closing::{self, Closed};
+use super::explain::{Explanation, MOST_BROKEN, Vocabulary, explain};
 use super::form::remembering;
 use super::lint;
 use super::multiple;
+use super::outline::graph::{Node, with_graph};
+use super::outline::places::{Place, places};
+use super::outline::{Outline, Tree};
+use super::parser::ParseError;
+use super::parts::Unknown;
 use super::unique;
 use super::value::parse_rounding;
 use crate::error::ConfigError;
@@ -27,6 +38,11 @@ use crate::error::ConfigError;
 pub struct Schema<F: Json> {
     validator: Validator<F>,
     vocabulary: Vocabulary,
+    /// Where names are known that no keyword of the schema itself can tell.
+    aside: Option<(Validator<F>, Vocabulary)>,
+    /// What is done to a value beside judging it.
+    outline: Option<Outline>,
+    bounds: Bounds,
 }
 
 /// `$schema` values that are understood, without the empty fragment that some write at their end.
@@ -39,11 +55,24 @@ const DIALECTS: [&str; 5] = [
 ];
 
 impl<F: Json> Schema<F> {
-    /// Reads, examines and compiles a schema for bodies within `bounds`.
+    /// Reads, examines and compiles a schema for bodies within `bounds`, that may have names which it does not know.
     ///
     /// # Errors
     /// A [`ConfigError`] that says what cannot be accepted and, where there is one, the cure.
     pub fn compile(text: &str, bounds: &Bounds) -> Result<Self, ConfigError> {
+        Self::with(text, bounds, Unknown::Ignore, &Cleaners::default())
+    }
+
+    /// The same, with what becomes of unknown names, and what `x-clean` and `format` may say beside JSON Schema's words.
+    ///
+    /// # Errors
+    /// As [`Schema::compile`]; and for an `x-clean` or a `default` that cannot be meant.
+    pub fn with(
+        text: &str,
+        bounds: &Bounds,
+        unknown: Unknown,
+        cleaners: &Cleaners,
+    ) -> Result<Self, ConfigError> {
         let (parsed, rounded) = parse_rounding(text.as_bytes(), &SCHEMA_BOUNDS)
             .map_err(|rejection| ConfigError::new(format!("the schema cannot be read: {rejection}")))?;
         if let Some(literal) = rounded {
@@ -54,28 +83,105 @@ impl<F: Json> Schema<F> {
         }
         let schema = parsed.value;
         check_dialect(&schema)?;
-        let validator = jsonschema::options_for::<F>()
-            .offline()
-            .should_validate_formats(true)
-            .should_ignore_unknown_formats(false)
-            .with_pattern_options(PatternOptions::regex())
-            .with_keyword(multiple::NAME, multiple::factory::<F>)
-            .with_keyword(unique::NAME, unique::factory::<F>)
-            .with_keyword(choice::NAME, choice::factory::<F>)
-            .build(&schema)
-            .map_err(|error| ConfigError::new(teach(&error)))?;
+        let validator = build::<F>(&schema, cleaners, None)?;
         lint::check(&schema, bounds.max_depth)?;
-        Ok(Self { validator, vocabulary: Vocabulary::of(&schema) })
+        let mut made = Self {
+            validator,
+            vocabulary: Vocabulary::of(&schema),
+            aside: None,
+            outline: None,
+            bounds: *bounds,
+        };
+        if unknown == Unknown::Ignore && !speaks_of(&schema, &["default", cleaners::NAME]) {
+            return Ok(made);
+        }
+        if schema.is_object() {
+            with_graph(&schema, |nodes| {
+                let places = places(nodes)?;
+                made.outline = Outline::of(nodes, &places, unknown, cleaners, holds(&schema, cleaners)?)?;
+                if unknown == Unknown::Reject {
+                    made.close(&schema, nodes, &places, cleaners)
+                } else {
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(made)
+    }
+
+    fn close(
+        &mut self,
+        schema: &Value,
+        nodes: &[Node<'_>],
+        places: &[Place<'_>],
+        cleaners: &Cleaners,
+    ) -> Result<(), ConfigError> {
+        let mut closed = closing::close(schema, nodes, places, true);
+        if closed.strict && lint::check(&closed.schema, self.bounds.max_depth).is_err() {
+            closed = closing::close(schema, nodes, places, false);
+        }
+        let Closed { schema: whole, aside, strict } = closed;
+        if whole != *schema {
+            lint::check(&whole, self.bounds.max_depth)?;
+            self.validator = build(&whole, cleaners, None)?;
+        }
+        if let Some(aside) = aside {
+            lint::check(&aside, self.bounds.max_depth)?;
+            self.aside = Some((build(&aside, cleaners, None)?, Vocabulary::of(&aside)));
+        }
+        self.vocabulary.strict = strict;
+        Ok(())
     }
 
     /// Whether `node` is valid.
     pub fn is_valid(&self, node: F::Node<'_>) -> bool {
-        remembering(|| self.validator.is_valid(node))
+        let Some((aside, _)) = &self.aside else {
+            return remembering(|| self.validator.is_valid(node));
+        };
+        remembering(|| self.validator.is_valid(node.clone())) && aside.is_valid(node)
     }
 
     /// Why `node`, of this [`weight`](super::weight), is not valid.
     pub fn explain<'a>(&'a self, node: &F::Node<'a>, weight: usize) -> Explanation {
-        remembering(|| explain(&self.validator, &self.vocabulary, node, weight))
+        let mut told = remembering(|| explain(&self.validator, &self.vocabulary, node, weight));
+        if let Some((aside, vocabulary)) = &self.aside {
+            let more = explain(aside, vocabulary, node, weight);
+            told.truncated |= more.truncated;
+            for broken in more.broken {
+                if told.broken.len() == MOST_BROKEN {
+                    told.truncated = true;
+                } else if !told.broken.contains(&broken) {
+                    told.broken.push(broken);
+                }
+            }
+        }
+        told
+    }
+
+    /// Whether a value is changed before or after it is judged.
+    pub fn refines(&self) -> bool {
+        self.outline.is_some()
+    }
+
+    /// Takes out names that nobody knows, where that was asked for, and cleans texts: to be judged afterwards. Gives by how much
+    /// the [`weight`](super::weight) has grown.
+    ///
+    /// # Errors
+    /// If cleaning makes more of the texts than a body may hold; or the tree's own fault.
+    pub fn prepare<T: Tree>(
+        &self,
+        tree: &mut T,
+        value: &mut T::Value,
+    ) -> Result<usize, ParseError<T::Fault>> {
+        self.outline.as_ref().map_or(Ok(0), |outline| outline.prepare(tree, value, &self.bounds))
+    }
+
+    /// Puts in what is absent and has a default, once the value was judged.
+    ///
+    /// # Errors
+    /// The tree's own fault.
+    pub fn complete<T: Tree>(&self, tree: &mut T, value: &mut T::Value) -> Result<(), ParseError<T::Fault>> {
+        self.outline.as_ref().map_or(Ok(()), |outline| outline.complete(tree, value))
     }
 
     /// Every name that the schema gives to a member, in no order.
@@ -92,6 +198,65 @@ const SCHEMA_BOUNDS: Bounds = Bounds {
     max_keys: 200_000,
     max_digits: Bounds::LONGEST_NUMBER,
 };
+
+fn build<F: Json>(
+    schema: &Value,
+    cleaners: &Cleaners,
+    registry: Option<&Registry<'_>>,
+) -> Result<Validator<F>, ConfigError> {
+    let mut options = jsonschema::options_for::<F>()
+        .offline()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .with_pattern_options(PatternOptions::regex())
+        .with_keyword(multiple::NAME, multiple::factory::<F>)
+        .with_keyword(unique::NAME, unique::factory::<F>)
+        .with_keyword(choice::NAME, choice::factory::<F>);
+    for (name, is) in cleaners.formats() {
+        options = options.with_format(name, is);
+    }
+    if let Some(registry) = registry {
+        options = options.with_registry(registry);
+    }
+    options.build(schema).map_err(|error| ConfigError::new(teach(&error)))
+}
+
+/// Whether a value is what the subschema of `schema` at a pointer says, or which rule it breaks.
+fn holds<'s>(
+    schema: &'s Value,
+    cleaners: &'s Cleaners,
+) -> Result<impl FnMut(&str, &Value) -> Result<Option<String>, ConfigError> + 's, ConfigError> {
+    const WHOLE: &str = "rampart:///schema";
+    let fault =
+        |error: referencing::Error| ConfigError::new(format!("a reference cannot be resolved: {error}"));
+    let draft = referencing::Draft::default().detect(schema);
+    let registry =
+        Registry::new().draft(draft).add(WHOLE, schema).map_err(fault)?.prepare().map_err(fault)?;
+    Ok(move |pointer: &str, value: &Value| {
+        let one = json!({"$ref": format!("{WHOLE}#{}", encoded(pointer))});
+        let validator = build::<SerdeJson>(&one, cleaners, Some(&registry))?;
+        let error = remembering(|| validator.validate(value).err());
+        Ok(error.map(|error: ValidationError<'_>| error.kind().keyword().to_owned()))
+    })
+}
+
+/// A pointer as a fragment (RFC 6901 section 6).
+fn encoded(pointer: &str) -> String {
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'~');
+    percent_encoding::utf8_percent_encode(pointer, KEPT).to_string()
+}
+
+/// Whether any object in a schema has one of these members.
+fn speaks_of(schema: &Value, words: &[&str]) -> bool {
+    match schema {
+        Value::Object(map) => {
+            words.iter().any(|word| map.contains_key(*word))
+                || map.values().any(|value| speaks_of(value, words))
+        }
+        Value::Array(items) => items.iter().any(|item| speaks_of(item, words)),
+        _ => false,
+    }
+}
 
 fn check_dialect(schema: &Value) -> Result<(), ConfigError> {
     let declared = match schema {

@@ -1,10 +1,12 @@
 //! Builds `serde_json::Value`: for schemas, tests and fuzzing. Python gets its own builder.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use serde_json::{Map, Number, Value};
 
 use super::bounds::Bounds;
+use super::outline::{EachElement, EachMember, Fate, Tree};
 use super::parser::{Builder, ParseError, Parsed, parse};
 use super::rejection::JsonRejection;
 
@@ -106,5 +108,82 @@ impl Builder for ValueBuilder {
 
     fn end_object(&mut self, object: Map<String, Value>, members: usize) -> Option<Value> {
         (object.len() == members).then_some(Value::Object(object))
+    }
+}
+
+/// A default, made anew: what a view changes in it is not there at the next request.
+pub(super) fn copied<B: Builder>(value: &Value, builder: &mut B) -> Result<B::Value, B::Fault> {
+    Ok(match value {
+        Value::Null => builder.null(),
+        Value::Bool(value) => builder.boolean(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => builder.integer(value),
+            None if number.is_f64() => builder.float(number.as_f64().unwrap_or_default()),
+            None => builder.big_integer(&number.to_string())?,
+        },
+        Value::String(text) => builder.string(text)?,
+        Value::Array(items) => {
+            let mut array = builder.array();
+            for item in items {
+                let item = copied(item, builder)?;
+                builder.push(&mut array, item)?;
+            }
+            builder.end_array(array)?
+        }
+        Value::Object(members) => {
+            let mut object = builder.object();
+            for (name, member) in members {
+                let (key, value) = (builder.key(name)?, copied(member, builder)?);
+                builder.insert(&mut object, key, value)?;
+            }
+            match builder.end_object(object, members.len()) {
+                Some(value) => value,
+                None => builder.null(),
+            }
+        }
+    })
+}
+
+impl Tree for ValueBuilder {
+    fn members(
+        &mut self,
+        value: &mut Value,
+        each: EachMember<'_, Self>,
+    ) -> Result<(), ParseError<Infallible>> {
+        let Value::Object(map) = value else { return Ok(()) };
+        let mut dropped = Vec::new();
+        for (name, member) in map.iter_mut() {
+            if each(self, name, member)? == Fate::Dropped {
+                dropped.push(name.clone());
+            }
+        }
+        for name in &dropped {
+            map.remove(name);
+        }
+        Ok(())
+    }
+
+    fn elements(
+        &mut self,
+        value: &mut Value,
+        each: EachElement<'_, Self>,
+    ) -> Result<(), ParseError<Infallible>> {
+        let Value::Array(items) = value else { return Ok(()) };
+        items.iter_mut().enumerate().try_for_each(|(index, item)| each(self, index, item).map(|_| ()))
+    }
+
+    fn text<'v>(&self, value: &'v Value) -> Result<Option<Cow<'v, str>>, ParseError<Infallible>> {
+        Ok(value.as_str().map(Cow::Borrowed))
+    }
+
+    fn has(&mut self, value: &Value, name: &str) -> Result<Option<bool>, Infallible> {
+        Ok(value.as_object().map(|map| map.contains_key(name)))
+    }
+
+    fn give(&mut self, object: &mut Value, name: &str, value: Value) -> Result<(), Infallible> {
+        if let Value::Object(map) = object {
+            map.insert(name.to_owned(), value);
+        }
+        Ok(())
     }
 }

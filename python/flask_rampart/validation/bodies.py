@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from flask import Flask, Request
 from werkzeug.exceptions import ClientDisconnected
@@ -41,20 +41,24 @@ class Bounds:
             max_digits=settings.json_max_digits,
         )
         self._root = app.root_path
-        self._compiled: dict[str, Schema] = {}
+        self._compiled: dict[tuple[str, str], Schema] = {}
 
-    def schema(self, given: Mapping[str, Any] | StrPath) -> Schema:
+    def schema(
+        self, given: Mapping[str, Any] | StrPath, unknown: Literal["reject", "ignore", "strip"] = "ignore"
+    ) -> Schema:
         """A compiled schema; the same text is compiled once.
+
+        :param unknown: what becomes of names that it does not know.
 
         :raises ConfigError: says what is wrong with it, and where.
         """
         where, text = self.text("body", given)
-        if text not in self._compiled:
+        if (text, unknown) not in self._compiled:
             try:
-                self._compiled[text] = Schema(text, self.json)
+                self._compiled[text, unknown] = Schema(text, self.json, unknown)
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
-        return self._compiled[text]
+        return self._compiled[text, unknown]
 
     def text(self, part: str, given: Mapping[str, Any] | StrPath) -> tuple[str, str]:
         """Where a schema was given, and its text.

@@ -40,8 +40,9 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param headers: of header fields, in any spelling of capitals.
     :param cookies: of cookies.
     :param form: of the fields of a form; instead of *body*.
-    :param unknown: what becomes of names that the schema does not know, in query, path and form: ``"reject"`` (the
-        default; of a path, ``"ignore"``), ``"ignore"`` (they pass, as text) or ``"strip"``.
+    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"`` (the
+        default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``. In a body, of
+        objects whose schema lists ``properties`` and does not say itself what becomes of others.
     :param response: of what the view answers: a shape for all 2xx, or shapes by status, ``{200: Order, "4XX": {...},
         "default": ...}``; None for a status without a shape. Where it is a model, the view may return its instances.
     :param response_mode: what becomes of another answer: ``"off"``, ``"log"`` or ``"enforce"`` (the client gets 500).
@@ -89,8 +90,8 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
         if body is not None and form is not None:
             raise ConfigError("validate(body=..., form=...): a body is one of both.")
-        if unknown is not None and not self.given.keys() & {"query", "path", "form"}:
-            raise ConfigError("validate(unknown=...) is about query=, path= and form=; none of these is given.")
+        if unknown is not None and not self.given.keys() & {"body", "query", "path", "form"}:
+            raise ConfigError("validate(unknown=...) is about body=, query=, path= and form=; none of these is given.")
         if unknown is not None and unknown not in _UNKNOWN:
             raise ConfigError(f"validate(unknown=...) is one of {', '.join(map(repr, _UNKNOWN))}, not {unknown!r}.")
         self.body = body
@@ -104,7 +105,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
-        bodies = [bounds.schema(_shape(guard.given["body"], "body")) for guard, _ in guards if guard.body is not None]
+        bodies = _bodies([guard for guard, _ in guards if guard.body is not None], bounds, endpoint)
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
@@ -203,6 +204,17 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
     return found
 
 
+def _bodies(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[Schema]:
+    """The schemas of a body; the one that does not ignore what it does not know comes last, and sees what they leave."""
+    if sum(guard.unknown != "ignore" for guard in guards) > 1:
+        raise ConfigError(
+            f"{endpoint}: validate(body=...) stands there twice, and each would refuse what the other knows. "
+            'Make one schema of both, with allOf, or say unknown="ignore" for all but one.'
+        )
+    ordered = sorted(guards, key=lambda guard: guard.unknown != "ignore")
+    return [bounds.schema(_shape(guard.given["body"], "body"), guard.unknown or "reject") for guard in ordered]
+
+
 ReadBody = Callable[[Exchange], "Denied | SchemaRejected | Errors | None"]
 
 
@@ -221,7 +233,7 @@ def _body(first: Schema, others: Sequence[Schema], max_bytes: int, make: Make | 
             return body
         try:
             for schema in others:
-                schema.check_value(body)
+                body = schema.check_value(body)
         except JsonRejected as rejected:
             return rejected_json(rejected)
         except SchemaRejected as rejected:

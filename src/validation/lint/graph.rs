@@ -13,7 +13,7 @@ use super::steps::{Pattern, Step};
 use crate::error::ConfigError;
 
 /// Where the engine bases a schema without `$id`.
-const BASE: &str = "json-schema:///";
+pub(in crate::validation) const BASE: &str = "json-schema:///";
 
 pub(super) struct Graph {
     /// The first is the root.
@@ -315,15 +315,15 @@ impl<'s> Survey<'s> {
 
 /// Where `$dynamicRef` and `$recursiveRef` may lead.
 #[derive(Default)]
-struct Anchors<'s> {
+pub(in crate::validation) struct Anchors<'s> {
     /// `$dynamicAnchor`s of the outermost resource: the dynamic scope always starts there.
     outermost: Vec<(&'s str, &'s Value)>,
     inner: Vec<(&'s str, &'s Value)>,
-    recursive: Vec<&'s Value>,
+    pub(in crate::validation) recursive: Vec<&'s Value>,
 }
 
 impl<'s> Anchors<'s> {
-    fn collect(&mut self, schema: &'s Value, is_outermost: bool) {
+    pub(in crate::validation) fn collect(&mut self, schema: &'s Value, is_outermost: bool) {
         match schema {
             Value::Object(map) => {
                 if let Some(Value::String(name)) = map.get("$dynamicAnchor") {
@@ -346,7 +346,7 @@ impl<'s> Anchors<'s> {
         }
     }
 
-    fn named(&self, wanted: &str) -> Vec<&'s Value> {
+    pub(in crate::validation) fn named(&self, wanted: &str) -> Vec<&'s Value> {
         let of = |anchors: &[(&'s str, &'s Value)]| -> Vec<&'s Value> {
             anchors.iter().filter(|(name, _)| *name == wanted).map(|(_, schema)| *schema).collect()
         };
@@ -402,7 +402,8 @@ fn rest(schema: &Map<String, Value>) -> Step {
     }
 }
 
-fn point(value: &Value, pointer: String, pointers: &mut HashMap<usize, String>) {
+/// JSON Pointer of each value in `value`, by address.
+pub(in crate::validation) fn point(value: &Value, pointer: String, pointers: &mut HashMap<usize, String>) {
     match value {
         Value::Object(map) => {
             for (name, member) in map {

@@ -22,9 +22,9 @@
 //!
 //! It does not bound the cost of one visit: a long pattern on a long string, say.
 
-mod graph;
+pub(super) mod graph;
 mod stack;
-mod steps;
+pub(super) mod steps;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 

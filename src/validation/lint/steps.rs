@@ -47,11 +47,11 @@ impl Step {
 
 /// A pattern of `patternProperties`, as far as it is certain what it matches.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(Option<Regex>);
+pub(in crate::validation) struct Pattern(Option<Regex>);
 
 impl Pattern {
     /// ECMA-262 and the `regex` crate agree on simple patterns; of others nothing is claimed.
-    pub(super) fn new(pattern: &str) -> Self {
+    pub(in crate::validation) fn new(pattern: &str) -> Self {
         let is_simple =
             pattern.chars().all(|c| c.is_ascii_alphanumeric() || "^$_-.:*+?()|[]{},/ ".contains(c))
                 && !pattern.contains("(?")
@@ -61,7 +61,7 @@ impl Pattern {
     }
 
     /// Whether `name` matches, if that is certain.
-    fn matches(&self, name: &str) -> Option<bool> {
+    pub(in crate::validation) fn matches(&self, name: &str) -> Option<bool> {
         let is_plain = name.bytes().all(|byte| (0x20..0x7F).contains(&byte));
         self.0.as_ref().filter(|_| is_plain).map(|regex| regex.is_match(name))
     }

@@ -1,0 +1,217 @@
+//! Closes a schema: an object whose members it names has no others.
+//!
+//! # The rule
+//! A place of a value is closed if something that applies there lists `properties`, and nothing that surely applies there
+//! says itself what becomes of other names (`additionalProperties`, `unevaluatedProperties`, `patternProperties`). What is known
+//! there is what all that applies there speaks of, also in `required`. An object of which nothing is named stays free.
+//!
+//! # How
+//! The first of these that tells the truth, for each place:
+//! 1. one subschema knows all the names of every place at which it applies, and surely applies: it gets
+//!    `"additionalProperties": false`, the engine's fast path;
+//! 2. one subschema leads there and is used nowhere else: it gets the names of all that it applies, and
+//!    `"additionalProperties": false`; or, where names depend on alternatives, `"unevaluatedProperties": false`, by which a
+//!    name is known only if an alternative that holds knows it;
+//! 3. otherwise, names that anything there speaks of are known: a second schema ([`Closed::aside`]) of nothing but names
+//!    judges beside the first.
+//!
+//! In drafts 4 to 7, which have no `unevaluatedProperties`, and where it would cost too much (the engine judges alternatives
+//! again for it), the names of all alternatives are known. An alternative that says itself that there may be other
+//! names then opens the place.
+//!
+//! # What it does not do
+//! It changes nothing under `not`, `if` or `contains`, nor in an alternative: a condition that lets less pass could let
+//! more pass on the whole, and what an alternative refuses is told as "none of them". Closing only ever refuses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::outline::graph::Node;
+use super::outline::places::{Place, Way};
+
+/// A schema whose objects have no members but those that it names.
+pub(super) struct Closed {
+    /// It itself, with what it did not say.
+    pub(super) schema: Value,
+    /// What else must hold.
+    pub(super) aside: Option<Value>,
+    /// Whether alternatives are judged again to tell which names they know.
+    pub(super) strict: bool,
+}
+
+/// Closes `schema`, of these nodes and places. Unless `strict`, names of all alternatives are known.
+pub(super) fn close(schema: &Value, nodes: &[Node<'_>], places: &[Place<'_>], strict: bool) -> Closed {
+    let survey = Survey::of(nodes, places);
+    let mut closed = Closed { schema: schema.clone(), aside: None, strict: false };
+    let mut aside = vec![false; places.len()];
+    for (at, place) in places.iter().enumerate().filter(|(at, _)| survey.closes[*at]) {
+        if let Some(node) = survey.sole(at) {
+            add(&mut closed.schema, &nodes[node].pointer, nodes[node].known(), "additionalProperties");
+            continue;
+        }
+        let branches = |node: &Node<'_>, via: Way| via == Way::Branch && (node.names() || node.opens());
+        let depends = place.speaking(nodes).any(|(node, via)| branches(node, via.way));
+        let opens = place.opens(nodes, false);
+        match survey.owner(at) {
+            Some(owner) if strict && depends && nodes[owner].modern => {
+                let always = survey.always(at);
+                add(&mut closed.schema, &nodes[owner].pointer, always.into_iter(), "unevaluatedProperties");
+                closed.strict = true;
+            }
+            Some(owner) if !opens && !nodes[owner].lonely => {
+                let known = place.members.keys().copied();
+                add(&mut closed.schema, &nodes[owner].pointer, known, "additionalProperties");
+            }
+            _ => aside[at] = !opens,
+        }
+    }
+    closed.aside = beside(places, &aside);
+    closed
+}
+
+struct Survey<'p, 's> {
+    nodes: &'p [Node<'s>],
+    places: &'p [Place<'s>],
+    /// Which places are closed.
+    closes: Vec<bool>,
+    /// Where each node applies to an object.
+    at: Vec<Vec<usize>>,
+    /// Where nothing may be changed: under `not`, `if`, `propertyNames`, `contains`.
+    asks: Vec<bool>,
+}
+
+impl<'p, 's> Survey<'p, 's> {
+    fn of(nodes: &'p [Node<'s>], places: &'p [Place<'s>]) -> Self {
+        let closes = places
+            .iter()
+            .map(|place| place.names(nodes) && !place.opens(nodes, true) && !place.shuts(nodes))
+            .collect();
+        let mut at = vec![Vec::new(); nodes.len()];
+        for (index, place) in places.iter().enumerate() {
+            place.objects.keys().for_each(|node| at[*node].push(index));
+        }
+        let mut asks = vec![false; nodes.len()];
+        let mut open: Vec<usize> = nodes.iter().flat_map(|node| node.outside.iter().copied()).collect();
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut asks[node], true) {
+                open.extend(nodes[node].all());
+            }
+        }
+        Self { nodes, places, closes, at, asks }
+    }
+
+    /// The node that knows all names at this place, and everywhere else where it applies.
+    fn sole(&self, place: usize) -> Option<usize> {
+        let of = |node: usize| self.nodes[node].known().collect::<BTreeSet<_>>();
+        let fits = |node: usize, known: &BTreeSet<&str>, place: usize| {
+            self.closes[place]
+                && self.places[place].objects.get(&node).is_some_and(|via| via.way == Way::Must && !via.shaky)
+                && self.places[place].members.len() == known.len()
+                && !self.places[place].opens(self.nodes, false)
+        };
+        let candidates = self.places[place].objects.keys().copied();
+        candidates.filter(|node| self.nodes[*node].names() && !self.asks[*node]).find(|node| {
+            let known = of(*node);
+            // All that it knows is known at each of its places, so that as many are the same.
+            fits(*node, &known, place) && self.at[*node].iter().all(|place| fits(*node, &known, *place))
+        })
+    }
+
+    /// The node that alone leads to this place, and is used nowhere else.
+    fn owner(&self, place: usize) -> Option<usize> {
+        match self.places[place].from.as_slice() {
+            [(node, via)] if via.way == Way::Must && !via.shaky => {
+                (self.at[*node] == [place] && !self.asks[*node]).then_some(*node)
+            }
+            _ => None,
+        }
+    }
+
+    /// Names that are known there whichever alternatives hold, though the engine would not say so.
+    fn always(&self, place: usize) -> BTreeSet<&'s str> {
+        let mut found = BTreeSet::new();
+        let mut listed = BTreeSet::new();
+        for (node, via) in &self.places[place].objects {
+            let node = &self.nodes[*node];
+            found.extend(node.known().filter(|name| {
+                via.way == Way::Condition || !node.members.iter().any(|(member, _)| member == name)
+            }));
+            if via.way == Way::Branch {
+                listed.extend(node.members.iter().map(|(member, _)| *member));
+            }
+        }
+        // What an alternative lists is known by it alone, also where something else requires it.
+        let asked = |name: &str| {
+            let mut asking = self.places[place].objects.iter().filter(|(_, via)| via.way == Way::Condition);
+            asking.any(|(node, _)| self.nodes[*node].members.iter().any(|(member, _)| *member == name))
+        };
+        found.retain(|name| asked(name) || !listed.contains(name));
+        found
+    }
+}
+
+/// Lets the object at `pointer` have these names and no others.
+fn add<'n>(schema: &mut Value, pointer: &str, names: impl Iterator<Item = &'n str>, keyword: &str) {
+    let Some(Value::Object(map)) = schema.pointer_mut(pointer) else { return };
+    let properties = map.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(properties) = properties {
+        for name in names {
+            // Not `true`, which draft 4 does not know.
+            properties.entry(name).or_insert_with(|| json!({}));
+        }
+    }
+    map.insert(keyword.to_owned(), Value::Bool(false));
+}
+
+/// A schema of the names at these places: one subschema for each place, so each value is judged by one.
+fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
+    let mut needed = closed.to_vec();
+    let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, place) in places.iter().enumerate() {
+        let to = place.members.values().chain(&place.prefix).chain([&place.other, &place.rest]);
+        to.flatten().for_each(|to| into.entry(*to).or_default().push(at));
+    }
+    let mut open: Vec<usize> = (0..places.len()).filter(|at| closed[*at]).collect();
+    while let Some(at) = open.pop() {
+        for from in into.get(&at).into_iter().flatten() {
+            if !std::mem::replace(&mut needed[*from], true) {
+                open.push(*from);
+            }
+        }
+    }
+    if !*needed.first()? {
+        return None;
+    }
+    let to = |to: Option<usize>| match to {
+        Some(at) if needed[at] => json!({"$ref": format!("#/$defs/{at}")}),
+        _ => json!({}),
+    };
+    let mut definitions = Map::new();
+    for (at, place) in places.iter().enumerate().filter(|(at, _)| needed[*at]) {
+        let mut of = Map::new();
+        let other = place.other.is_some_and(|other| needed[other]);
+        if closed[at] || other || place.members.values().flatten().any(|to| needed[*to]) {
+            let properties: Map<_, _> =
+                place.members.iter().map(|(name, member)| ((*name).to_owned(), to(*member))).collect();
+            of.insert("properties".to_owned(), Value::Object(properties));
+        }
+        if closed[at] {
+            of.insert("additionalProperties".to_owned(), Value::Bool(false));
+        } else if other {
+            of.insert("additionalProperties".to_owned(), to(place.other));
+        }
+        if place.prefix.iter().flatten().any(|to| needed[*to]) {
+            of.insert("prefixItems".to_owned(), place.prefix.iter().map(|item| to(*item)).collect());
+        }
+        if place.rest.is_some_and(|rest| needed[rest]) {
+            of.insert("items".to_owned(), to(place.rest));
+            // Beside `prefixItems` alone it begins behind them.
+            if !place.prefix.is_empty() {
+                of.insert("prefixItems".to_owned(), place.prefix.iter().map(|item| to(*item)).collect());
+            }
+        }
+        definitions.insert(at.to_string(), Value::Object(of));
+    }
+    Some(json!({"$ref": "#/$defs/0", "$defs": definitions}))
+}
