@@ -7,7 +7,7 @@
 //! - references stay inside the document. Nothing is fetched, ever: connexion, fastjsonschema and
 //!   the engine's own default fetch `http:` and `file:` (CWE-918);
 //! - the schema itself must be valid under its draft's meta-schema;
-//! - its cost must grow no faster than the body: [`super::lint`].
+//! - its cost must grow no faster than the body, and nothing in it may silently check nothing: [`super::lint`].
 
 use jsonschema::json::Json;
 use jsonschema::{PatternOptions, Validator};
@@ -18,6 +18,7 @@ use super::choice;
 use super::explain::{Explanation, Vocabulary, explain};
 use super::form::remembering;
 use super::lint;
+use super::lint::unbounded::{From, unbounded};
 use super::multiple;
 use super::unique;
 use super::value::parse_rounding;
@@ -27,6 +28,7 @@ use crate::error::ConfigError;
 pub struct Schema<F: Json> {
     validator: Validator<F>,
     vocabulary: Vocabulary,
+    unbounded: Vec<String>,
 }
 
 /// `$schema` values that are understood, without the empty fragment that some write at their end.
@@ -54,6 +56,7 @@ impl<F: Json> Schema<F> {
         }
         let schema = parsed.value;
         check_dialect(&schema)?;
+        lint::check_words(&schema)?;
         let validator = jsonschema::options_for::<F>()
             .offline()
             .should_validate_formats(true)
@@ -65,7 +68,8 @@ impl<F: Json> Schema<F> {
             .build(&schema)
             .map_err(|error| ConfigError::new(teach(&error)))?;
         lint::check(&schema, bounds.max_depth)?;
-        Ok(Self { validator, vocabulary: Vocabulary::of(&schema) })
+        let unbounded = unbounded(&schema, From::Json);
+        Ok(Self { validator, vocabulary: Vocabulary::of(&schema), unbounded })
     }
 
     /// Whether `node` is valid.
@@ -76,6 +80,11 @@ impl<F: Json> Schema<F> {
     /// Why `node`, of this [`weight`](super::weight), is not valid.
     pub fn explain<'a>(&'a self, node: &F::Node<'a>, weight: usize) -> Explanation {
         remembering(|| explain(&self.validator, &self.vocabulary, node, weight))
+    }
+
+    /// Where the schema lets a string, an array or an object be as large as the whole body: JSON Pointers into it.
+    pub fn unbounded(&self) -> &[String] {
+        &self.unbounded
     }
 
     /// Every name that the schema gives to a member, in no order.
