@@ -2,6 +2,8 @@
 //!
 //! Sources: the meta-schemas of drafts 4, 6, 7, 2019-09 and 2020-12; OpenAPI 3.0 and 3.1 for what their schemas say beside.
 
+use std::sync::LazyLock;
+
 /// The drafts that have a keyword, one bit each.
 pub(super) type Drafts = u8;
 
@@ -193,29 +195,51 @@ pub(super) fn keyword(name: &str) -> Option<(Drafts, About)> {
 
 /// What somebody who wrote `name` may have meant: the nearest keyword, if one is near.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    let written = plain(name);
-    if written.len() > LONGEST {
+    if name.len() > LONGEST {
         return None;
     }
-    let near = KEYWORDS.iter().filter_map(|&(keyword, ..)| {
-        let wanted = plain(keyword);
-        let shorter = wanted.len().min(written.len());
+    let written = Plain::of(name);
+    let near = PLAIN.iter().filter_map(|(keyword, wanted)| {
+        let shorter = wanted.text.len().min(written.text.len());
         // Two slips in a long word; one in a short one, whose first letter is then right: `when` is not `then`.
         let most = if shorter < 6 { 1 } else { 2 };
-        let same_start = written.as_bytes().first() == wanted.as_bytes().first();
-        let distance = distance(written.as_bytes(), wanted.as_bytes());
+        if wanted.is_far(&written, most) {
+            return None;
+        }
+        let same_start = written.text.first() == wanted.text.first();
+        let distance = distance(&written.text, &wanted.text);
         let is_near = distance == 0 || (shorter > 2 && distance <= most && (same_start || shorter >= 6));
-        is_near.then_some((distance, keyword))
+        is_near.then_some((distance, *keyword))
     });
     near.min().map(|(_, keyword)| keyword)
 }
 
-const LONGEST: usize = 32;
-
-/// In small letters, without what divides words or stands before them.
-fn plain(name: &str) -> String {
-    name.chars().filter(|letter| !matches!(letter, '_' | '-' | '$')).flat_map(char::to_lowercase).collect()
+/// A word in small letters, without what divides words or stands before them.
+struct Plain {
+    text: Vec<u8>,
+    /// Which letters are in it, one bit each.
+    letters: u32,
 }
+
+impl Plain {
+    fn of(name: &str) -> Self {
+        let kept = name.bytes().filter(|letter| !matches!(letter, b'_' | b'-' | b'$'));
+        let text: Vec<u8> = kept.map(|letter| letter.to_ascii_lowercase()).collect();
+        let letters = text.iter().fold(0, |letters, letter| letters | 1 << (letter & 31));
+        Self { text, letters }
+    }
+
+    /// Whether more than `most` slips lie between two words for certain: each changes the length by one, the letters by two.
+    fn is_far(&self, other: &Self, most: usize) -> bool {
+        self.text.len().abs_diff(other.text.len()) > most
+            || (self.letters ^ other.letters).count_ones() as usize > 2 * most
+    }
+}
+
+static PLAIN: LazyLock<Vec<(&str, Plain)>> =
+    LazyLock::new(|| KEYWORDS.iter().map(|&(keyword, ..)| (keyword, Plain::of(keyword))).collect());
+
+const LONGEST: usize = 32;
 
 /// How many letters to change, add, take away or swap with their neighbour (optimal string alignment).
 fn distance(from: &[u8], to: &[u8]) -> usize {
