@@ -69,6 +69,12 @@ impl PyParts {
         self.parts.names().collect()
     }
 
+    /// Where the schema lets a text be as long as the request, or a list or object as large: JSON Pointers into it, at most 20.
+    #[getter]
+    fn unbounded(&self) -> &[String] {
+        self.parts.unbounded()
+    }
+
     /// Reads a query as it stands behind the question mark: a dict; or what is wrong with it, as a list of (JSON Pointer, keyword); or None
     /// if it cannot be taken apart: an escape that is none, or no UTF-8.
     fn query<'py>(&self, py: Python<'py>, query: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {

@@ -109,8 +109,8 @@ pub fn parse_json<'py>(py: Python<'py>, data: &[u8], bounds: &PyBounds) -> PyRes
 /// judged.
 ///
 /// :raises ValueError: if the schema is not valid, refers to something outside itself, names an unknown
-///     format, has a pattern that needs backtracking, or could cost more than the body is long; or for a ``default`` or
-///     ``x-clean`` that cannot be meant.
+///     format, has a misspelt keyword or one that would check nothing, has a pattern that needs backtracking, or could
+///     cost more than the body is long; or for a ``default`` or ``x-clean`` that cannot be meant.
 ///
 /// >>> Schema('{"type": "object", "required": ["text"]}', JsonBounds()).check(b'{"text": "hello"}')
 /// {'text': 'hello'}
@@ -135,6 +135,12 @@ impl PySchema {
             let names = Names::new(py, schema.names());
             Ok(Self { schema, names, bounds: bounds.0 })
         })
+    }
+
+    /// Where the schema lets a string, array or object be as large as the whole body: JSON Pointers into it, at most 20.
+    #[getter]
+    fn unbounded(&self) -> &[String] {
+        self.schema.unbounded()
     }
 
     /// Reads *data* and returns it if it is valid: stripped, cleaned and with its defaults, as the schema says.

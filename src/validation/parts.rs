@@ -12,6 +12,8 @@
 //!
 //! It does not read bodies of forms or cookies itself: it is given their pairs.
 
+mod faces;
+mod rules;
 mod shape;
 mod text;
 
@@ -23,6 +25,7 @@ use serde_json::Value;
 use self::shape::{Kinds, Member, Shape, members};
 use super::bounds::Bounds;
 use super::explain::{Broken, MOST_BROKEN, push_segment};
+use super::lint::unbounded::{From, unbounded};
 use super::parser::{Builder, ParseError, parse, weight};
 use super::value::copied;
 use crate::error::ConfigError;
@@ -62,6 +65,7 @@ pub struct Parts {
     members: Vec<Member>,
     /// By name; of headers in small letters.
     known: HashMap<String, usize>,
+    unbounded: Vec<String>,
 }
 
 /// A part that was read.
@@ -99,7 +103,15 @@ impl Parts {
                 "two headers of the schema are one: capitals and the kind of hyphen tell nothing apart",
             ));
         }
-        Ok(Self { place, unknown, speaks, members, known })
+        // The names of a path are the route's.
+        let closed = place == Place::Path || (unknown != Unknown::Ignore && !speaks);
+        let unbounded = unbounded(schema, From::Texts { closed });
+        Ok(Self { place, unknown, speaks, members, known, unbounded })
+    }
+
+    /// Where the schema lets a text be as long as the request, or a list or object as large: JSON Pointers into it.
+    pub fn unbounded(&self) -> &[String] {
+        &self.unbounded
     }
 
     /// The names that the schema knows, in its order.

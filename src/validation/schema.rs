@@ -7,7 +7,7 @@
 //! - references stay inside the document. Nothing is fetched, ever: connexion, fastjsonschema and
 //!   the engine's own default fetch `http:` and `file:` (CWE-918);
 //! - the schema itself must be valid under its draft's meta-schema;
-//! - its cost must grow no faster than the body: [`super::lint`].
+//! - its cost must grow no faster than the body, and nothing in it may silently check nothing: [`super::lint`].
 //!
 //! What becomes of names that it does not know is the caller's to say: see [`super::closing`] for refusing them, and
 //! [`super::outline`] for taking them out, and for what `x-clean` and `default` do.
@@ -24,6 +24,7 @@ use super::closing::{self, Closed};
 use super::explain::{Explanation, MOST_BROKEN, Vocabulary, explain};
 use super::form::remembering;
 use super::lint;
+use super::lint::unbounded::{From, unbounded};
 use super::multiple;
 use super::outline::graph::{Node, with_graph};
 use super::outline::places::{Place, places};
@@ -43,6 +44,7 @@ pub struct Schema<F: Json> {
     /// What is done to a value beside judging it.
     outline: Option<Outline>,
     bounds: Bounds,
+    unbounded: Vec<String>,
 }
 
 /// `$schema` values that are understood, without the empty fragment that some write at their end.
@@ -83,6 +85,7 @@ impl<F: Json> Schema<F> {
         }
         let schema = parsed.value;
         check_dialect(&schema)?;
+        lint::check_words(&schema)?;
         let validator = build::<F>(&schema, cleaners, None)?;
         lint::check(&schema, bounds.max_depth)?;
         let mut made = Self {
@@ -91,6 +94,7 @@ impl<F: Json> Schema<F> {
             aside: None,
             outline: None,
             bounds: *bounds,
+            unbounded: unbounded(&schema, From::Json),
         };
         if unknown == Unknown::Ignore && !speaks_of(&schema, &["default", cleaners::NAME]) {
             return Ok(made);
@@ -182,6 +186,11 @@ impl<F: Json> Schema<F> {
     /// The tree's own fault.
     pub fn complete<T: Tree>(&self, tree: &mut T, value: &mut T::Value) -> Result<(), ParseError<T::Fault>> {
         self.outline.as_ref().map_or(Ok(()), |outline| outline.complete(tree, value))
+    }
+
+    /// Where the schema lets a string, an array or an object be as large as the whole body: JSON Pointers into it.
+    pub fn unbounded(&self) -> &[String] {
+        &self.unbounded
     }
 
     /// Every name that the schema gives to a member, in no order.

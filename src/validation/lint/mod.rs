@@ -21,10 +21,16 @@
 //! In the same way it is computed how deep the engine can call itself: [`stack`].
 //!
 //! It does not bound the cost of one visit: a long pattern on a long string, say.
+//!
+//! Beside the cost: what a schema would silently not check is refused ([`keywords`]), and what it lets be as large as the whole
+//! body is found ([`unbounded`](mod@unbounded)).
 
 pub(super) mod graph;
+mod keywords;
 mod stack;
 pub(super) mod steps;
+pub mod unbounded;
+mod words;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -42,6 +48,14 @@ const MOST_WORK: usize = 1_000_000;
 
 /// How many subschemas judge a value: (subschema, times), ordered, none zero.
 type Visits = Vec<(usize, u64)>;
+
+/// Examines what the members of `schema` are called, before anything is made of it.
+///
+/// # Errors
+/// A [`ConfigError`] that points at the first member that would check nothing.
+pub(super) fn check_words(schema: &Value) -> Result<(), ConfigError> {
+    keywords::check(schema)
+}
 
 /// Examines `schema` for bodies nested at most `max_depth` deep.
 ///

@@ -2,12 +2,15 @@
 //!
 //! It looks at `type`, `enum`, `const`, `items`, `properties` and `default`, through `$ref`s within the document, `allOf`, `anyOf` and `oneOf`.
 //! Where several types are possible, a text is the first of null, true or false, a number, and text, that it can be.
+//! What any subschema says of a name, also under a condition, must be about such a type: see [`rules`](super::rules).
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::Place;
+use super::faces::{Reach, Root, object};
+use super::rules::{self, types};
 use crate::error::ConfigError;
 
 /// What a text may stand for.
@@ -19,6 +22,23 @@ pub(super) struct Kinds {
     /// Also with a fraction or an exponent.
     pub number: bool,
     pub text: bool,
+}
+
+impl Kinds {
+    /// What nothing is said of.
+    pub(super) const TEXT: Self =
+        Self { null: false, boolean: false, integer: false, number: false, text: true };
+
+    /// Whether a text may be read as a `type` of this name.
+    pub(super) fn includes(self, kind: &str) -> bool {
+        match kind {
+            "null" => self.null,
+            "boolean" => self.boolean,
+            "integer" | "number" => self.integer,
+            "string" => self.text,
+            _ => false,
+        }
+    }
 }
 
 /// How the texts of one name become a value.
@@ -48,16 +68,16 @@ pub(super) fn members(
 ) -> Result<(Vec<Member>, bool), ConfigError> {
     let root = Root::of(schema);
     let mut properties: Vec<(&String, Vec<&Value>)> = Vec::new();
-    for (name, property) in
-        root.faces(schema, true).iter().filter_map(|face| object(face, "properties")).flatten()
-    {
+    for (name, property) in named(&root.faces(schema, Reach::Alternatives)) {
         match properties.iter_mut().find(|(known, _)| *known == name) {
             Some((_, all)) => all.push(property),
             None => properties.push((name, vec![property])),
         }
     }
+    let everywhere = root.faces(schema, Reach::Everything);
     root.follows(schema)?;
-    let speaks = speaks(&root.faces(schema, false), &root)?;
+    let speaks = speaks(&root.faces(schema, Reach::Certain), &root)?;
+    rules::others(&everywhere, &root)?;
     if properties.is_empty() && !speaks {
         return Err(ConfigError::new(
             "the schema of a part is an object with \"properties\": the names that it may have",
@@ -76,13 +96,24 @@ pub(super) fn members(
             )));
         }
     }
+    let mut said: HashMap<&String, Vec<&Value>> = HashMap::new();
+    for (name, property) in named(&everywhere) {
+        said.entry(name).or_default().push(property);
+    }
     let made = properties.into_iter().map(|(name, all)| {
-        let faces: Vec<_> = all.into_iter().flat_map(|property| root.faces(property, true)).collect();
+        let faces: Vec<_> =
+            all.iter().flat_map(|property| root.faces(property, Reach::Alternatives)).collect();
         let shape = shape(&faces, &root, place, name)?;
+        rules::check(said.get(name).unwrap_or(&all), &all, &shape, &root, name)?;
         let default = faces.iter().find_map(|face| face.get("default")).cloned();
         Ok(Member { name: name.clone(), shape, default })
     });
     Ok((made.collect::<Result<_, ConfigError>>()?, speaks))
+}
+
+/// What faces of an object say of its members, by their names.
+fn named<'s>(faces: &[&'s Map<String, Value>]) -> impl Iterator<Item = (&'s String, &'s Value)> {
+    faces.iter().filter_map(|face| object(face, "properties")).flatten()
 }
 
 /// Whether an object's schema says itself what becomes of names that are not under `properties`.
@@ -92,7 +123,7 @@ fn speaks<'s>(faces: &[&'s Map<String, Value>], root: &Root<'s>) -> Result<bool,
         let patterns = object(face, "patternProperties").into_iter().flat_map(Map::values);
         patterns.chain(face.get("additionalProperties")).chain(face.get("unevaluatedProperties"))
     }) {
-        if !kinds(&root.faces(other, true), "every other name")?.text {
+        if !kinds(&root.faces(other, Reach::Alternatives)).text {
             return Err(ConfigError::new(
                 "what is not under \"properties\" has values that stay texts, and the schema wants another type of them",
             ));
@@ -124,20 +155,20 @@ fn shape<'s>(
         Some(_) => return Err(ConfigError::new(format!("{name:?}: x-explode is true or false"))),
     };
     let types = types(faces);
-    for (kind, plural, words) in [("array", "lists", &OF_LISTS[..]), ("object", "objects", &OF_OBJECTS[..])] {
-        if !types.contains(&kind)
-            && faces.iter().any(|face| words.iter().any(|word| face.contains_key(*word)))
-        {
+    if types.contains(&"array") {
+        let elements = faces.iter().flat_map(|face| rules::elements_of_all(face));
+        let elements: Vec<_> = elements.map(|of| root.faces(of, Reach::Alternatives)).collect();
+        let together = kinds(&elements.concat());
+        // One after the other, each would be read by what is said of all: `5` as a number where a text belongs.
+        let in_tuples = faces
+            .iter()
+            .any(|face| face.contains_key("prefixItems") || face.get("items").is_some_and(Value::is_array));
+        if in_tuples && elements.iter().any(|of| kinds(of) != together) {
             return Err(ConfigError::new(format!(
-                "{name:?} has a rule for {plural} and no type, so its texts would stay texts, which the rule lets pass: say \
-                 \"type\": \"{kind}\""
+                "{name:?} has elements of several types by their places, which is not read: give all one type"
             )));
         }
-    }
-    if types.contains(&"array") {
-        let items = faces.iter().find_map(|face| face.get("items"));
-        let items = items.map(|items| kinds(&root.faces(items, true), name)).transpose()?;
-        let items = items.unwrap_or(Kinds { text: true, ..Kinds::default() });
+        let items = together;
         return Ok(Shape::List(items, separator(place, style, explode, name)?));
     }
     if types.contains(&"object") {
@@ -146,9 +177,11 @@ fn shape<'s>(
                 "{name:?} is an object, which is read in a query or form alone, as {name}[member]=value (deepObject)"
             )));
         }
-        let inner = faces.iter().filter_map(|face| object(face, "properties")).flatten();
-        let inner = inner.map(|(name, of)| Ok((name.clone(), kinds(&root.faces(of, true), name)?)));
-        let inner: HashMap<_, _> = inner.collect::<Result<_, ConfigError>>()?;
+        let mut inner: HashMap<String, Vec<_>> = HashMap::new();
+        for (name, of) in named(faces) {
+            inner.entry(name.clone()).or_default().extend(root.faces(of, Reach::Alternatives));
+        }
+        let inner: HashMap<_, _> = inner.into_iter().map(|(name, faces)| (name, kinds(&faces))).collect();
         // One without any is free in what it holds.
         let speaks = inner.is_empty() || speaks(faces, root)?;
         return Ok(Shape::Object(inner, speaks));
@@ -156,7 +189,7 @@ fn shape<'s>(
     if style.is_some() || explode.is_some() {
         return Err(ConfigError::new(format!("{name:?}: x-style and x-explode are of lists and objects")));
     }
-    Ok(Shape::One(kinds(faces, name)?))
+    Ok(Shape::One(kinds(faces)))
 }
 
 /// As OpenAPI 3.1 writes lists (section 4.8.12.3): in a query by a name each unless told otherwise, elsewhere by commas.
@@ -180,170 +213,14 @@ fn separator(
     }
 }
 
-/// The document that references point into.
-struct Root<'s> {
-    schema: &'s Value,
-    /// Before draft 2019-09, what stands beside a `$ref` does not count.
-    lonely: bool,
-}
-
-impl<'s> Root<'s> {
-    fn of(schema: &'s Value) -> Self {
-        let dialect = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
-        Self { schema, lonely: dialect.contains("draft-0") }
-    }
-
-    /// A schema's objects: itself, what it refers to, what else must hold, and its alternatives if they are wanted.
-    fn faces(&self, schema: &'s Value, with_alternatives: bool) -> Vec<&'s Map<String, Value>> {
-        let mut found: Vec<&Map<String, Value>> = Vec::new();
-        let mut seen: Vec<&Map<String, Value>> = Vec::new();
-        let mut open = vec![schema];
-        while let Some(next) = open.pop() {
-            let Value::Object(map) = next else { continue };
-            if seen.len() >= MOST_FACES || seen.iter().any(|seen| std::ptr::eq(*seen, map)) {
-                continue;
-            }
-            seen.push(map);
-            let target = self.target(map);
-            open.extend(target);
-            if map.contains_key("$ref") && self.lonely {
-                continue;
-            }
-            found.push(map);
-            let branches: &[&str] = if with_alternatives { &["oneOf", "anyOf", "allOf"] } else { &["allOf"] };
-            for word in branches {
-                if let Some(Value::Array(branches)) = map.get(*word) {
-                    open.extend(branches.iter().rev());
-                }
-            }
-        }
-        found
-    }
-
-    fn target(&self, map: &Map<String, Value>) -> Option<&'s Value> {
-        let reference = map.get("$ref")?.as_str()?;
-        self.schema.pointer(&decoded(reference.strip_prefix('#')?))
-    }
-
-    /// Whether all references are followed that matter to how texts are read.
-    fn follows(&self, schema: &Value) -> Result<(), ConfigError> {
-        let mut open = vec![schema];
-        while let Some(next) = open.pop() {
-            match next {
-                Value::Object(map) => {
-                    let is_lost = map.get("$ref").is_some_and(Value::is_string) && self.target(map).is_none();
-                    if is_lost || map.get("$dynamicRef").is_some_and(Value::is_string) {
-                        return Err(ConfigError::new(
-                            "a reference of a part's schema that is no pointer within it (\"#/$defs/name\") is not followed there",
-                        ));
-                    }
-                    open.extend(map.values());
-                }
-                Value::Array(items) => open.extend(items),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The names that a schema of an object speaks of, wherever it does.
-    fn mentioned(&self, schema: &'s Value) -> Vec<&'s String> {
-        let mut names = Vec::new();
-        let mut seen: Vec<&Value> = Vec::new();
-        let mut open = vec![schema];
-        while let Some(next) = open.pop() {
-            let Value::Object(map) = next else { continue };
-            if seen.len() >= MOST_FACES || seen.iter().any(|seen| std::ptr::eq(*seen, next)) {
-                continue;
-            }
-            seen.push(next);
-            open.extend(self.target(map));
-            names.extend(object(map, "properties").into_iter().flat_map(Map::keys));
-            names.extend(texts(map.get("required")));
-            for word in ["dependentRequired", "dependentSchemas", "dependencies"] {
-                for (name, needs) in object(map, word).into_iter().flatten() {
-                    names.push(name);
-                    names.extend(texts(Some(needs)));
-                    open.push(needs);
-                }
-            }
-            open.extend(["if", "then", "else", "not"].iter().filter_map(|word| map.get(*word)));
-            for word in ["oneOf", "anyOf", "allOf"] {
-                open.extend(map.get(word).and_then(Value::as_array).into_iter().flatten());
-            }
-        }
-        names
-    }
-}
-
-/// The texts of a list.
-fn texts(value: Option<&Value>) -> impl Iterator<Item = &String> {
-    let all = value.and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|one| if let Value::String(text) = one { Some(text) } else { None })
-}
-
-/// A pointer in a fragment is percent-encoded (RFC 6901 section 6).
-fn decoded(pointer: &str) -> String {
-    super::text::decoded(pointer.as_bytes(), false)
-        .map_or_else(|| pointer.to_owned(), |text| text.into_owned())
-}
-
-fn object<'s>(face: &'s Map<String, Value>, word: &str) -> Option<&'s Map<String, Value>> {
-    face.get(word).and_then(Value::as_object)
-}
-
-fn types<'s>(faces: &[&'s Map<String, Value>]) -> Vec<&'s str> {
-    let mut found = Vec::new();
-    for face in faces {
-        match face.get("type") {
-            Some(Value::String(one)) => found.push(one.as_str()),
-            Some(Value::Array(several)) => found.extend(several.iter().filter_map(Value::as_str)),
-            _ => {
-                let values =
-                    face.get("enum").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-                found.extend(
-                    values.iter().chain(face.get("const")).map(|value| -> &'s str { type_of(value) }),
-                );
-            }
-        }
-    }
-    found
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-fn kinds(faces: &[&Map<String, Value>], name: &str) -> Result<Kinds, ConfigError> {
+fn kinds(faces: &[&Map<String, Value>]) -> Kinds {
     let types = types(faces);
     let has = |name| types.contains(&name);
-    let numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
-    let counts = faces.iter().any(|face| numeric.iter().any(|word| face.contains_key(*word)));
-    if counts && !has("integer") && !has("number") {
-        return Err(ConfigError::new(format!(
-            "{name:?} has a rule for numbers and no type, so its texts would stay texts, which the rule lets pass: say \
-             \"type\": \"integer\" or \"number\""
-        )));
-    }
-    Ok(Kinds {
+    Kinds {
         null: has("null"),
         boolean: has("boolean"),
         integer: has("integer") || has("number"),
         number: has("number"),
         text: has("string") || types.is_empty(),
-    })
+    }
 }
-
-const OF_LISTS: [&str; 6] = ["items", "minItems", "maxItems", "uniqueItems", "contains", "prefixItems"];
-const OF_OBJECTS: [&str; 5] =
-    ["properties", "required", "minProperties", "maxProperties", "additionalProperties"];
-/// A schema that says more in one place is the developer's own, and read as far as this.
-const MOST_FACES: usize = 1000;

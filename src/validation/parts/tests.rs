@@ -228,6 +228,71 @@ fn what_cannot_be_read_there_is_told_at_registration() {
 }
 
 #[test]
+fn a_rule_that_texts_would_pass_unseen_is_refused_wherever_it_is_said() {
+    // Found by a second reading: each let `a=0` pass.
+    for schema in [
+        json!({"properties": {"a": {"not": {"const": 0}}}}),
+        json!({"properties": {"a": {"not": {"enum": [0, 1]}}}}),
+        json!({"properties": {"a": {"not": {"type": "integer"}}}}),
+        json!({"properties": {"a": {"not": {"maximum": 5}}}}),
+        json!({"properties": {"a": {"type": "string", "not": {"const": true}}}}),
+        json!({"properties": {"a": {}}, "if": {"required": ["a"]}, "then": {"properties": {"a": {"minimum": 1}}}}),
+        json!({"properties": {"a": {}}, "if": {"properties": {"a": {"minimum": 1}}}, "else": false}),
+        json!({"properties": {"a": {}, "b": {}}, "dependentSchemas": {"b": {"properties": {"a": {"multipleOf": 2}}}}}),
+        json!({"properties": {"a": {}}, "not": {"properties": {"a": {"const": 0}}}}),
+        json!({"properties": {"a": {}}, "$defs": {"n": {"minimum": 1}}, "if": true, "then": {"properties": {"a": {"$ref": "#/$defs/n"}}}}),
+        json!({"properties": {"a": {}}, "if": true, "then": {"properties": {"a": {"maxItems": 1}}}}),
+        json!({"properties": {"a": {"type": ["array", "integer"], "maximum": 1}}}),
+        json!({"properties": {"a": {"type": "array", "contains": {"minimum": 5}}}}),
+        json!({"properties": {"a": {"type": "array", "contains": {"const": 5}}}}),
+        json!({"properties": {"a": {"type": "array", "prefixItems": [{"minimum": 5}]}}}),
+        json!({"properties": {"a": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]}}}),
+        json!({"properties": {"a": {"type": "array", "items": {"not": {"const": 0}}}}}),
+        json!({"properties": {"a": {"type": "array", "items": {}, "allOf": [{"items": {"maximum": 3}}]}}}),
+        json!({"properties": {"a": {"type": "array"}}, "if": true, "then": {"properties": {"a": {"items": {"maximum": 3}}}}}),
+        json!({"properties": {"a": {"type": "object", "properties": {"b": {"not": {"const": 0}}}}}}),
+        json!({"properties": {"a": {"type": "object", "properties": {"b": {}}, "if": true,
+            "then": {"properties": {"b": {"minimum": 0}}}}}}),
+        json!({"properties": {"a": {}}, "additionalProperties": {"not": {"const": 0}}}),
+        json!({"properties": {"a": {}}, "if": true, "then": {"additionalProperties": {"maximum": 5}}}),
+    ] {
+        assert!(Parts::of(&schema, Place::Query, Unknown::Ignore).is_err(), "{schema}");
+    }
+    for schema in [
+        json!({"properties": {"a": {"type": "integer", "not": {"const": 0}}}}),
+        json!({"properties": {"a": {"type": "integer"}}, "if": true, "then": {"properties": {"a": {"minimum": 1}}}}),
+        json!({"properties": {"a": {"not": {"const": "0"}}}}),
+        json!({"properties": {"a": {"type": ["string", "null"], "not": {"type": "null"}}}}),
+        json!({"properties": {"a": {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "all"}]}}}),
+        json!({"properties": {"a": {"type": "array", "items": {"type": "integer"}, "contains": {"minimum": 5}}}}),
+        json!({"properties": {"a": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "integer"}]}}}),
+        json!({"properties": {"a": {"type": "object", "properties": {"b": {"type": "number"}}, "not": {"required": ["b"]}}}}),
+        json!({"properties": {"a": {}}, "additionalProperties": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}),
+    ] {
+        assert!(Parts::of(&schema, Place::Query, Unknown::Ignore).is_ok(), "{schema}");
+    }
+}
+
+#[test]
+fn what_is_said_of_elements_and_members_in_several_places_counts_together() {
+    let list =
+        json!({"a": {"type": "array", "allOf": [{"items": {"minimum": 3}}, {"items": {"type": "integer"}}]}});
+    assert_eq!(query(list, "a=5"), json!({"a": [5]}));
+    let filter = json!({"f": {"type": "object", "properties": {"b": {"type": "integer"}}, "allOf": [{"properties": {"b": {}}}]}});
+    assert_eq!(query(filter, "f[b]=5"), json!({"f": {"b": 5}}));
+}
+
+#[test]
+fn what_bounds_nothing_is_told_for_texts_too() {
+    let schema =
+        json!({"properties": {"q": {"type": "string"}, "n": {"type": "integer"}, "t": {"maxLength": 3}}});
+    let of = |place, unknown| Parts::of(&schema, place, unknown).unwrap().unbounded().to_vec();
+    assert_eq!(of(Place::Query, Unknown::Reject), ["/properties/q"]);
+    assert_eq!(of(Place::Path, Unknown::Ignore), ["/properties/q"]);
+    assert_eq!(of(Place::Query, Unknown::Ignore), ["", "/properties/q"]);
+}
+
+#[test]
 fn where_the_unknown_is_left_out_a_schema_cannot_speak_of_it() {
     let open = json!({"properties": {"a": {}}, "patternProperties": {"^X-": {"enum": ["ok"]}}, "additionalProperties": false});
     assert!(Parts::of(&open, Place::Headers, Unknown::Strip).is_err());
