@@ -12,7 +12,7 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
-from .bodies import Bounds, read_body, rejected_json
+from .bodies import Bounds, held, read_body, rejected_json
 from .parts import PLACES, Place, Read, Unknown, reader
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
-        read = _body(bodies[0], bodies[1:], bounds.max_bytes) if bodies else None
+        read = _body(bodies[0], bodies[1:], bounds) if bodies else None
         return _all_parts(parts, read) if parts or read is None else _alone(read)
 
 
@@ -134,11 +134,15 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
 ReadBody = Callable[[Exchange], "Denied | SchemaRejected | None"]
 
 
-def _body(first: Schema, others: Sequence[Schema], max_bytes: int) -> ReadBody:
+def _body(one: Schema, more: Sequence[Schema], bounds: Bounds) -> ReadBody:
     """Reads a body into the exchange, or gives its refusal, or what is wrong with its shape."""
+    max_bytes = bounds.max_bytes
 
     def read(exchange: Exchange) -> Denied | SchemaRejected | None:
         request = exchange.request()
+        first, others, own = one, more, held(request)
+        if own is not None:
+            first, *others = [bounds.under(schema, own.json) for schema in (one, *more)]
         # The usual spelling needs no parsing.
         if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
             return Denied.of("body.media_type", reason="not JSON")
