@@ -13,6 +13,7 @@
 //! A room never imports another; what they share is `time`, `error`, `secret`, `credential` and `crypto`.
 //!
 //! - [`apikeys`]: may this API key be trusted now?
+//! - [`codings`]: what does this coded body say, if it is not too much?
 //! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`redaction`]: what of this text may be remembered?
@@ -26,6 +27,7 @@
 #![deny(unsafe_code)]
 
 pub mod apikeys;
+pub mod codings;
 pub mod credential;
 pub mod crypto;
 pub mod error;

@@ -12,6 +12,27 @@ class Clock:
     def advance(self, seconds: float) -> None: ...
     def now(self) -> float: ...
 
+class CodingRejected(Exception):
+    """A body that is not decoded. ``args`` is ``(code, reason)``; neither contains anything of the body."""
+
+    args: tuple[str, str]
+
+@final
+class BodyDecoder:
+    """One body on its way out of its content coding: fed as it comes, pulled as it is read."""
+
+    def __new__(cls, coding: str, *, max_bytes: int, ratio: int = 100, floor: int = 65_536) -> BodyDecoder: ...
+    def feed(self, data: bytes) -> None: ...
+    def hold(self, max_bytes: int) -> None: ...
+    def pull(self, most: int) -> bytes | None: ...
+
+@final
+class HeadBounds:
+    """How large the head of a request may be."""
+
+    def __new__(cls, *, max_headers: int, max_header_bytes: int, max_query: int, max_path: int) -> HeadBounds: ...
+    def judge(self, environ: dict[str, Any]) -> str | None: ...
+
 @final
 class HeaderPolicy:
     def __new__(

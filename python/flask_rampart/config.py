@@ -197,6 +197,25 @@ class Settings:
     max_body: int = 1024 * 1024
     """Largest request body, in bytes. ``MAX_CONTENT_LENGTH``, where it is stricter, wins."""
 
+    max_headers: int = 100
+    """Most header fields of a request, as WSGI shows them."""
+
+    max_header_bytes: int = 32 * 1024
+    """Most bytes of all header fields' names and values together."""
+
+    max_query: int = 8192
+    """Longest query, in bytes."""
+
+    max_path: int = 8192
+    """Longest path, in bytes, as it reads without escapes."""
+
+    request_codings: tuple[str, ...] = ()
+    """Content codings of request bodies that are taken: of ``"gzip"``, ``"deflate"``, ``"br"``; or ``"as-is"`` alone,
+    which leaves coded bodies as they came. Not set: none."""
+
+    coding_ratio: int = 100
+    """Most times its size that a coded body may decode to, beyond 64 KiB."""
+
     json_max_depth: int = 64
     """Deepest nesting of a JSON body."""
 
@@ -302,6 +321,12 @@ _READERS: dict[str, readers.Reader] = {
     "limit_table": readers.integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": readers.integer(32, 128, "bits"),
     "max_body": readers.integer(1, 1024**3, "bytes"),
+    "max_headers": readers.integer(1, 10_000, "header fields"),
+    "max_header_bytes": readers.integer(256, 1024**2, "bytes"),
+    "max_query": readers.integer(0, 1024**2, "bytes"),
+    "max_path": readers.integer(1, 1024**2, "bytes"),
+    "request_codings": readers.codings,
+    "coding_ratio": readers.integer(1, 10_000, "times"),
     "json_max_depth": readers.integer(1, 255, "levels"),
     "json_max_keys": readers.integer(1, 100_000_000, "members"),
     "json_max_digits": readers.integer(1, 4300, "characters"),

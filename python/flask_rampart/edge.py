@@ -3,10 +3,12 @@
 For each request, in order:
 
 1. it opens the :class:`~flask_rampart.exchange.Exchange`;
-2. it refuses what is known to be wrong whatever the route: a body declared larger than ``RAMPART_MAX_BODY``,
-   a malformed ``Content-Length``, an address over the application-wide limits (which therefore count 404s
-   and 405s too); such an answer costs a hundredth of a Flask view;
-3. the app runs; a body without a declared length is cut off where the bound is reached;
+2. it refuses what is known to be wrong whatever the route: an address over the application-wide limits (which
+   therefore count 404s and 405s too), a head, path or query beyond its bound, a malformed ``Content-Length``, a body
+   declared larger than ``RAMPART_MAX_BODY``, a content coding that is not taken; such an answer costs a hundredth of a
+   Flask view. What is within the bounds that some route has of its own goes on, until the route is known;
+3. the app runs; a body without a declared length is cut off where the bound is reached, and a coded one is decoded as
+   it is read;
 4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, whoever made it: a view,
    an error handler, a mounted app, a stream;
 5. when the body is exhausted or closed, whichever comes first, the access-log line is written (``Answer``, in
@@ -21,9 +23,10 @@ from __future__ import annotations
 import io
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ._native import Answer, Answers, Clock, HeaderPolicy, Verdict
+from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
+from .codings import Codings
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
@@ -46,6 +49,21 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+class OwnBounds(Protocol):
+    """The bounds that routes have of their own, for an edge that knows no routes."""
+
+    @property
+    def most_body(self) -> int:
+        """Bytes of the largest body that any route takes."""
+
+    @property
+    def most_query(self) -> int:
+        """Bytes of the longest query that any route takes."""
+
+    def settle(self, exchange: Exchange, guards: Iterable[object]) -> Denied | None:
+        """Whether a request is beyond the bounds of its route, on which these guards stand; of none, the app's."""
+
+
 class EdgePolicy:
     """What the edge holds an app to. Made by ``Rampart``, or by :meth:`of` for any WSGI app."""
 
@@ -63,7 +81,13 @@ class EdgePolicy:
         penalty: Penalty | None = None,
         owner: object = None,
         before_first: Callable[[], None] | None = None,
+        head: HeadBounds | None = None,
+        codings: Codings | None = None,
+        own_bounds: OwnBounds | None = None,
     ) -> None:
+        self.head = head or head_bounds(Settings())
+        self.codings = codings or Codings((), 1)
+        self.own_bounds = own_bounds
         self.headers = headers
         self.max_body = max_body
         self.access_log = access_log
@@ -100,7 +124,19 @@ class EdgePolicy:
             penalty=application_penalty(settings),
             exempt=Exempt.of(settings),
             limit_headers=settings.limit_headers,
+            head=head_bounds(settings),
+            codings=Codings(settings.request_codings, settings.coding_ratio),
         )
+
+
+def head_bounds(settings: Settings) -> HeadBounds:
+    """What the settings say of the head of a request."""
+    return HeadBounds(
+        max_headers=settings.max_headers,
+        max_header_bytes=settings.max_header_bytes,
+        max_query=settings.max_query,
+        max_path=settings.max_path,
+    )
 
 
 class Exempt:
@@ -135,6 +171,7 @@ class RampartMiddleware:
         self._watch = policy.watch
         self._bans = policy.bans
         self._max_body = policy.max_body
+        self._judge_head = policy.head.judge
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
 
@@ -151,12 +188,23 @@ class RampartMiddleware:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
+        beyond = self._judge_head(environ)
         declared = environ.get("CONTENT_LENGTH")
-        # The usual request needs no second look: not limited here, of a length that is a number below a billion.
-        if self._limits is None and declared and len(declared) < 10 and declared.isdigit() and declared.isascii():
-            denied = None if int(declared) <= self._max_body else self._screen(environ, exchange)
+        # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
+        # billion.
+        if (
+            beyond is None
+            and self._limits is None
+            and declared
+            and len(declared) < 10
+            and declared.isdigit()
+            and declared.isascii()
+            and int(declared) <= self._max_body
+            and "HTTP_CONTENT_ENCODING" not in environ
+        ):
+            denied = None
         else:
-            denied = self._screen(environ, exchange)
+            denied = self._screen(environ, exchange, beyond)
         answer = Answer(answers, exchange, start_response)
         if denied is not None:
             return _refuse(answer, exchange, denied)
@@ -200,7 +248,7 @@ class RampartMiddleware:
             return refused(verdict)
         return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
-    def _screen(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
+    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: str | None) -> Denied | None:
         limits = self._limits
         if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
             # Always answers: while a store elsewhere is away, this host counts.
@@ -208,16 +256,28 @@ class RampartMiddleware:
             exchange.limits = ((verdict, limits.policy),)
             if not verdict.admitted:
                 return self._over(exchange, verdict)
+        own = self.policy.own_bounds
+        if beyond is not None:
+            if beyond != "query.too_long" or own is None or len(environ["QUERY_STRING"]) > own.most_query:
+                return Denied.of(beyond, reason="the head")
+            exchange.put_off = own.settle
         declared = environ.get("CONTENT_LENGTH")
         if declared:
             # Digits and nothing else (RFC 9110 section 8.6).
             if not (declared.isascii() and declared.isdigit()):
                 return Denied.of("request.malformed", reason="Content-Length")
-            if len(declared) > 18 or int(declared) > self._max_body:
-                return Denied.of("body.too_large", reason="declared length")
+            length = int(declared) if len(declared) <= 18 else _ENDLESS
+            if length > self._max_body:
+                if own is None or length > own.most_body:
+                    return Denied.of("body.too_large", reason="declared length")
+                exchange.put_off = own.settle
+                # Until its route has said that it takes so much, nobody reads any of it.
+                environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._max_body, exchange, declared=length)
         elif environ.get("wsgi.input_terminated"):
             # Of undeclared length, and the server says that it ends. Without that, werkzeug reads nothing.
             environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._max_body, exchange)
+        if "HTTP_CONTENT_ENCODING" in environ:
+            return self.policy.codings.open(environ, exchange, self._max_body)
         return None
 
 
@@ -237,38 +297,61 @@ def _refuse(answer: Answer, exchange: Exchange, denied: Denied) -> Iterable[byte
 
 
 class BoundedInput(io.RawIOBase):
-    """A request body of undeclared length that refuses where it passes its bound, whoever reads it."""
+    """A request body that refuses where it passes its bound, whoever reads it.
 
-    def __init__(self, stream: Any, bound: int, exchange: Exchange) -> None:
+    :param declared: how long it says that it is. Beyond the bound, not a byte of it is read. None if it ends by itself.
+    """
+
+    def __init__(self, stream: Any, bound: int, exchange: Exchange, *, declared: int | None = None) -> None:
         self._stream = stream
-        self._left = bound
+        self._bound = bound
         self._exchange = weakref.ref(exchange)
         #: Bytes read so far: tells whether somebody read the body before it was checked.
         self.rampart_taken = 0
+        self.rampart_declared = declared
+
+    def rampart_hold(self, bound: int) -> None:
+        """Sets another bound."""
+        self._bound = bound
 
     def _room(self) -> int:
-        # One byte more than the bound is enough to know.
-        if self._left < 0:
-            denied, exchange = Denied.of("body.too_large", reason="undeclared length"), self._exchange()
-            raise denied if exchange is None else exchange.refuse(denied)
-        return self._left + 1
+        declared = self.rampart_declared
+        left = self._bound - self.rampart_taken
+        if left < 0 or (declared is not None and declared > self._bound):
+            self._refuse("body.too_large", "undeclared length" if declared is None else "declared length")
+        # One byte more than the bound is enough to know; of what was declared, the server may not have one more.
+        return left + 1 if declared is None else declared - self.rampart_taken
 
-    def _count(self, data: bytes) -> bytes:
+    def _refuse(self, code: str, reason: str) -> NoReturn:
+        denied, exchange = Denied.of(code, reason=reason), self._exchange()
+        raise denied if exchange is None else exchange.refuse(denied)
+
+    def _take(self, read: Callable[[int], bytes], asked: int) -> bytes:
+        if not asked:
+            return b""
+        try:
+            data = read(asked)
+        except OSError:
+            # Servers raise of their own where a chunk is cut off, or is none.
+            self._refuse("body.incomplete", "the connection ended")
         self.rampart_taken += len(data)
-        self._left -= len(data)
-        if self._left < 0:
+        if self.rampart_taken > self._bound:
             self._room()
+        if not data and self.rampart_declared is not None:
+            self._refuse("body.incomplete", "shorter than Content-Length")
         return data
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int | None = -1) -> bytes:
+        room = self._room()
         if size is not None and size >= 0:
-            return self._count(self._stream.read(min(size, self._room())))
+            return self._take(self._stream.read, min(size, room))
         parts = []
-        while part := self._stream.read(self._room()):
-            parts.append(self._count(part))
+        while part := self._take(self._stream.read, room):
+            parts.append(part)
+            room = self._room()
         return b"".join(parts)
 
     def readall(self) -> bytes:
@@ -281,4 +364,7 @@ class BoundedInput(io.RawIOBase):
 
     def readline(self, size: int | None = -1) -> bytes:
         room = self._room()
-        return self._count(self._stream.readline(room if size is None or size < 0 else min(size, room)))
+        return self._take(self._stream.readline, room if size is None or size < 0 else min(size, room))
+
+
+_ENDLESS = 10**18

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import urandom
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -162,6 +162,9 @@ class Exchange:
     """Whether the quota that the credential has of its own was charged."""
     telling: bool = False
     """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
+    put_off: Callable[[Exchange, Iterable[object]], Denied | None] | None = None
+    """What decides, once it is known which guards stand on the route, of a request that is over the app's own bounds
+    and within those of some route."""
     body: Any = NOT_CHECKED
     """The checked body, once a guard has set it."""
     parts: Mapping[str, Any] = MappingProxyType({})

@@ -17,9 +17,10 @@ from ._native import Clock
 from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
 from .bound import Binding
+from .codings import Codings
 from .config import Settings
 from .declarations import expand, protect_blueprint
-from .edge import EdgePolicy, Exempt, RampartMiddleware
+from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState, Guard, current_exchange
@@ -40,7 +41,7 @@ from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
 from .stores import Records, Store
 from .tokens import Revocations, Tokens
-from .validation import Bounds, Messages, hardened
+from .validation import Bounds, Messages, RouteBounds, hardened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +169,7 @@ class Rampart:
             # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
             metadata.serve(app, public)
             state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
+        services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
         policy = EdgePolicy(
             headers=header_policy(settings),
             max_body=bounds.max_bytes,
@@ -180,6 +182,9 @@ class Rampart:
             watch=Watch(app.logger, limits.is_own, limits.has_addresses),
             owner=state,
             before_first=lambda: _lead(state, limits),
+            head=head_bounds(settings),
+            codings=Codings(settings.request_codings, settings.coding_ratio),
+            own_bounds=own_bounds,
         )
         app.request_class = request_class = hardened(app.request_class, bounds, state)
         # What werkzeug reads by itself (forms, get_data) has the same bound.
@@ -190,6 +195,7 @@ class Rampart:
         # Once more when the first request comes: handlers are often configured after the app.
         state.at_seal.append(lambda app: redact_logging(app, redactor))
         state.at_seal.append(lambda app: _keeps(app, request_class))
+        state.at_seal.append(lambda app: own_bounds.prepare())
         state.at_seal.append(records.check)
         if keeps_records:
             # Not before: where it is not set, the place of the store depends on `app.testing`.
@@ -468,6 +474,7 @@ _KEYS_FRESH = 300
 def _lead(state: AppState, limits: Limits) -> None:
     """Before the first request."""
     state.lead()
+    state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):
         if is_limited(state):

@@ -182,10 +182,16 @@ class AppState:
             self.seal()
         exchange = self.exchange(this)
         rule = this.url_rule
+        app = self.app
+        if exchange.put_off is not None:
+            met = () if rule is None else self.plan(rule.endpoint, this.method).guards
+            denied = exchange.put_off(exchange, met)
+            if denied is not None:
+                exchange.route = rule and rule.rule
+                return answer(app, exchange.refuse(denied), this.blueprints)
         if rule is None:
             return None
         exchange.route = rule.rule
-        app = self.app
         if self._epoch != declarations.epoch():
             self._replan()
         plan = self._plans.get((rule.endpoint, this.method))

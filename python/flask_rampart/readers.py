@@ -116,6 +116,14 @@ def words(*known: str) -> Reader:
     return read
 
 
+def codings(key: str, value: Any) -> tuple[str, ...]:
+    """Content codings; or ``"as-is"`` alone, since a body is either decoded or left."""
+    found: tuple[str, ...] = words("gzip", "deflate", "br", "as-is")(key, value)
+    if "as-is" in found and len(found) > 1:
+        raise ConfigError(f"{key}: 'as-is' stands alone. A body is decoded, or left as it came.")
+    return found
+
+
 def path(key: str, value: Any) -> str:
     """The path of a URL on this host."""
     found = text(key, value)

@@ -16,8 +16,10 @@ mod bans;
 mod batches;
 mod cleaners;
 mod clock;
+mod codings;
 mod credentials;
 pub(crate) mod errors;
+mod head;
 mod headers;
 mod json;
 mod keysets;
@@ -51,7 +53,11 @@ mod _native {
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]
+    use super::codings::{CodingRejected, PyDecoder};
+    #[pymodule_export]
     use super::credentials::carries;
+    #[pymodule_export]
+    use super::head::HeadBounds;
     #[pymodule_export]
     use super::headers::{PyHeaderPolicy, new_nonce};
     #[pymodule_export]

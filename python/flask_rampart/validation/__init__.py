@@ -15,6 +15,8 @@ The errors name the part, the place in it (a JSON Pointer, RFC 6901) and the rul
 
 from .bodies import Bounds as Bounds
 from .bodies import hardened as hardened
+from .bounded import RouteBounds as RouteBounds
+from .bounded import bounds as bounds
 from .declared import Validated as Validated
 from .declared import validate as validate
 from .declared import validated as validated

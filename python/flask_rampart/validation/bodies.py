@@ -2,7 +2,7 @@
 
 1. Nobody has read it before us: half a body is refused, never taken for an empty one.
 2. It is well-formed, bounded JSON: UTF-8, no member twice, no NaN, no lone surrogate, within ``RAMPART_MAX_BODY`` and
-   ``RAMPART_JSON_*``.
+   ``RAMPART_JSON_*``, or what ``@bounds`` says for the route.
 
 ``request.get_json()`` of any view gives the same bounded parse.
 """
@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from flask import Flask, Request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.utils import cached_property
+from werkzeug.wsgi import LimitedStream
 
 from .._native import JsonBounds, JsonRejected, Schema, parse_json
 from ..config import Settings
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 
 class Bounds:
-    """An app's bounds on JSON, and the schemas that it compiled under them."""
+    """An app's bounds on what it reads, and the schemas that it compiled under them."""
 
     def __init__(self, settings: Settings, app: Flask) -> None:
+        self.max_query = settings.max_query
         configured = app.config.get("MAX_CONTENT_LENGTH")
         self.max_bytes: int = settings.max_body if configured is None else min(settings.max_body, configured)
         self.json = JsonBounds(
@@ -42,6 +44,23 @@ class Bounds:
         )
         self._root = app.root_path
         self._compiled: dict[tuple[str, str], Schema] = {}
+        #: What each was compiled from.
+        self._sources: dict[Schema, tuple[str, Literal["reject", "ignore", "strip"]]] = {}
+        self._under: dict[tuple[Schema, JsonBounds], Schema] = {}
+
+    def under(self, schema: Schema, bounds: JsonBounds) -> Schema:
+        """A schema of :meth:`schema`, compiled under other bounds; once.
+
+        :raises ConfigError: as there.
+        """
+        made = self._under.get((schema, bounds))
+        if made is None:
+            text, unknown = self._sources[schema]
+            try:
+                made = self._under[schema, bounds] = Schema(text, bounds, unknown)
+            except ValueError as error:
+                raise ConfigError(f"validate(body=...), under the bounds of its route: {error}") from None
+        return made
 
     def schema(
         self, given: Mapping[str, Any] | StrPath, unknown: Literal["reject", "ignore", "strip"] = "ignore"
@@ -58,6 +77,7 @@ class Bounds:
                 self._compiled[text, unknown] = Schema(text, self.json, unknown)
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
+            self._sources[self._compiled[text, unknown]] = (text, unknown)
         return self._compiled[text, unknown]
 
     def text(self, part: str, given: Mapping[str, Any] | StrPath) -> tuple[str, str]:
@@ -75,12 +95,37 @@ class Bounds:
             raise ConfigError(f"{where}: {path} cannot be read: {error}.") from None
 
 
+class Held(NamedTuple):
+    """The bounds that a route has of its own; see ``bounded``."""
+
+    max_body: int
+    max_query: int
+    json: JsonBounds
+    content_types: tuple[tuple[str, ...], ...]
+    """Of each guard, the types that it takes."""
+    guards: frozenset[object]
+    """Where they are from."""
+
+
+def held(request: Request) -> Held | None:
+    """The bounds of its own that a request's route has; None if it has the app's."""
+    found: Held | None = request.__dict__.get(HELD)
+    return found
+
+
+HELD = "_rampart_held"
+
+
 def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body, once, also for those who ask after us.
 
+    :param max_bytes: unless the route has a bound of its own.
     :raises Denied: if it is too large, shorter than declared, or was read by somebody before.
     """
     state = request.__dict__
+    own: Held | None = state.get(HELD)
+    if own is not None:
+        max_bytes = own.max_body
     cached: bytes | None = state.get("_cached_data")
     environ = request.environ
     declared = environ.get("CONTENT_LENGTH")
@@ -144,7 +189,12 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
             # werkzeug's own stream ends silently where the bound is reached, and half a body looks whole.
             # The edge's refuses there, whoever reads it: a form parser, get_data, the view.
             source = self.environ["wsgi.input"]
-            return source if hasattr(source, "rampart_taken") else super().stream
+            if hasattr(source, "rampart_taken"):
+                return source
+            found = super().stream
+            if isinstance(found, LimitedStream):
+                _tell_cuts(found, state.exchange(self))
+            return found
 
         def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
             if cache and self._cached_json[silent] is not Ellipsis:
@@ -157,7 +207,8 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
                 self._cached_json = (exchange.body, exchange.body)
                 return exchange.body
             try:
-                value = parse_json(read_body(self, bounds.max_bytes), bounds.json)
+                own = held(self)
+                value = parse_json(read_body(self, bounds.max_bytes), bounds.json if own is None else own.json)
             except JsonRejected as rejected:
                 if not (silent and rejected.syntax):
                     _refuse(exchange, rejected_json(rejected))
@@ -181,6 +232,19 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
         return type(request_class.__name__, (request_class, HardenedRequest), {"__module__": request_class.__module__})
     except TypeError as error:
         raise ConfigError(f"{request_class.__qualname__} cannot be app.request_class: {error}.") from None
+
+
+def _tell_cuts(stream: LimitedStream, exchange: Exchange) -> None:
+    """Makes werkzeug's stream say in our words that a body ended early."""
+    noticed = stream.on_disconnect
+
+    def told(error: Exception | None = None) -> None:
+        try:
+            noticed(error)
+        except ClientDisconnected:
+            _refuse(exchange, Denied.of("body.incomplete", reason="the connection ended"))
+
+    stream.on_disconnect = told  # type: ignore[method-assign]
 
 
 def _refuse(exchange: Exchange, denied: Denied) -> NoReturn:

@@ -10,7 +10,7 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
-from .bodies import Bounds, read_body, rejected_json
+from .bodies import Bounds, held, read_body, rejected_json
 from .generated import Errors, Make
 from .messages import Messages
 from .models import check_given, is_model, judging_schema, model_of, name_of
@@ -109,7 +109,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
-        read = _body(bodies[0], bodies[1:], bounds.max_bytes, _making_body(guards, endpoint)) if bodies else None
+        read = _body(bodies[0], bodies[1:], bounds, _making_body(guards, endpoint)) if bodies else None
         check = _all_parts(parts, read, messages) if parts else _alone(read, messages) if read is not None else None
         answering = [guard for guard, _ in guards if guard.response is not None]
         if len(answering) > 1:
@@ -218,11 +218,15 @@ def _bodies(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[S
 ReadBody = Callable[[Exchange], "Denied | SchemaRejected | Errors | None"]
 
 
-def _body(first: Schema, others: Sequence[Schema], max_bytes: int, make: Make | None) -> ReadBody:
+def _body(one: Schema, more: Sequence[Schema], bounds: Bounds, make: Make | None) -> ReadBody:
     """Reads a body into the exchange, or gives its refusal, or what is wrong with its shape."""
+    max_bytes = bounds.max_bytes
 
     def read(exchange: Exchange) -> Denied | SchemaRejected | Errors | None:
         request = exchange.request()
+        first, others, own = one, more, held(request)
+        if own is not None:
+            first, *others = [bounds.under(schema, own.json) for schema in (one, *more)]
         # The usual spelling needs no parsing.
         if exchange.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
             return Denied.of("body.media_type", reason="not JSON")
