@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
         "tokens",
         "validation",
     },
-    {"edge"},
+    {"contract", "edge"},
     {"extension"},
     {"cli", "testing"},
 ]

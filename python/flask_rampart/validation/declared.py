@@ -198,7 +198,8 @@ def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None
             # What a view may read is all of it, or nothing.
             exchange.body = NOT_CHECKED
             return _broken(failed, broken)
-        exchange.parts = found
+        # Another guard may have read other parts of the same request.
+        exchange.parts = {**exchange.parts, **found} if exchange.parts else found
         return None
 
     return check
