@@ -10,6 +10,7 @@ from typing import Any, Literal
 from flask import Flask
 
 from ..access import require
+from ..declarations import epoch
 from ..errors import ConfigError
 from ..guards import AppState, Guard
 from ..validation import validate
@@ -93,6 +94,10 @@ class Bound:
         :raises ConfigError: for what of the document cannot be used.
         """
         return self._made()[0]
+
+    def forget(self) -> None:
+        """Matches anew when it is asked again: views were added."""
+        self._found = None
 
     def served(self) -> dict[tuple[str, str], dict[str, Served]]:
         """By endpoint and method, and then by rule, what is checked."""
@@ -178,7 +183,8 @@ class Contracts:
     def __init__(self, state: AppState) -> None:
         self._state = state
         self._bound: list[Bound] = []
-        self._guards: dict[tuple[str, str], Contracted] | None = None
+        self._guards: dict[tuple[str, str], Contracted] = {}
+        self._as_of: object = None
         state.sources.append(self.guards)
         state.at_seal.append(self._warn)
 
@@ -188,11 +194,14 @@ class Contracts:
         :raises ConfigError: if it cannot be read.
         """
         self._bound.append(Bound(contract, self._state))
+        self._as_of = None
 
     def reports(self, contract: Contract | None = None) -> list[Report]:
         """What all contracts, or this one that the app does not have, make of the app."""
         bound = self._bound if contract is None else [Bound(contract, self._state)]
         for one in bound:
+            if not self._state.sealed:
+                one.forget()
             for by_rule in one.served().values():
                 for served in by_rule.values():
                     served.bind(self._state)
@@ -201,10 +210,19 @@ class Contracts:
     def guards(self, endpoint: str, method: str) -> Iterable[Guard]:
         """The guard that documents give to a view.
 
-        :raises ConfigError: at the first time, if one does not match and is strict.
+        :raises ConfigError: before the first request, each time, if one does not match and is strict.
         """
-        if self._guards is None:
-            self._guards = self._matched()
+        state = self._state
+        # Until the first request views and guards may be added; after it, what is declared in a request would cost each
+        # of them a matching of all.
+        if self._bound and not state.sealed:
+            as_of = (epoch(), len(state.app.view_functions), sum(1 for _ in state.app.url_map.iter_rules()))
+            if as_of != self._as_of:
+                for bound in self._bound:
+                    bound.forget()
+                self._guards = self._matched()
+                # Not before: whoever asks after a failure meets it too, and not a view without its guard.
+                self._as_of = as_of
         guard = self._guards.get((endpoint, method))
         return () if guard is None else (guard,)
 
@@ -225,6 +243,7 @@ class Contracts:
         return {seat: Contracted(by_rule) for seat, by_rule in all_of.items()}
 
     def _warn(self, app: Flask) -> None:
+        self.guards("", "")  # an app without a view has no guards to ask for
         for bound in self._bound:
             for mismatch in bound.report().mismatches:
                 app.logger.warning("%s: %s", bound.document.name, mismatch)

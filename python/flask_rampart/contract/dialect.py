@@ -313,7 +313,7 @@ def _cure(key: str) -> str:
 
 FORMATS = frozenset(
     (
-        "date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri",
+        "date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "iri",
         "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference",
         "uri-template", "uuid",
     )

@@ -56,11 +56,13 @@ class Document:
             raise node.error("$ref is a text.")
         file, _, fragment = reference.partition("#")
         name = self._file(node, unquote(file)) if file else node.file
-        pointer = unquote(fragment, errors="strict") if fragment.isascii() else fragment
+        pointer = unquote(fragment)
         if pointer and not pointer.startswith("/"):
             raise node.error(
                 f"$ref {reference!r}: anchors are not followed: write a pointer, #/components/schemas/Pet."
             )
+        if not pointer and name == self.name:
+            raise node.error(f"$ref {reference!r} refers to the whole document, which is no part of itself.")
         found = Node(self, name, (), self._files[name])
         for part in pointer.split("/")[1:]:
             found = _step(found, part.replace("~1", "/").replace("~0", "~"), node, reference)

@@ -23,9 +23,9 @@ from ..validation.bodies import read_body
 from .parts import JsonMember, Wanted
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
-    """What is checked of an operation."""
+    """What is checked of an operation, in one app."""
 
     label: str
     where: str
@@ -34,13 +34,17 @@ class Served:
     body_required: bool
     more: Mapping[str, Any] = field(default_factory=dict)
     """More that ``validate`` takes, such as ``unknown``."""
+    _made: Check | None = None
 
     def bind(self, state: AppState) -> Check:
         """:raises ConfigError: with the operation's place, if a schema cannot be used."""
-        try:
-            return self._bind(state)
-        except ConfigError as error:
-            raise ConfigError(f"{self.where} ({self.label}): {error}") from None
+        # GET and HEAD share it, and all routes of an operation.
+        if self._made is None:
+            try:
+                self._made = self._bind(state)
+            except ConfigError as error:
+                raise ConfigError(f"{self.where} ({self.label}): {error}") from None
+        return self._made
 
     def _bind(self, state: AppState) -> Check:
         plain = self._check(state, Wanted())

@@ -221,6 +221,8 @@ class _Events:
 
 def _name(file: str, key: object, at: tuple[str, ...], inside: str) -> str:
     if isinstance(key, str):
+        if not key.isascii() and any("\ud800" <= letter <= "\udfff" for letter in key):
+            raise ConfigError(f"{file}#{escaped(at)}: the name {key!a} holds half of a surrogate pair.")
         return key
     if inside == "responses" and isinstance(key, int) and not isinstance(key, bool):
         return str(key)
