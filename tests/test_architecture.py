@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
         "tokens",
         "validation",
     },
-    {"edge"},
+    {"contract", "edge"},
     {"extension"},
     {"cli", "testing"},
 ]

@@ -19,6 +19,7 @@ from .apikeys import ApiKeys
 from .bound import Binding
 from .codings import Codings
 from .config import Settings
+from .contract import Contract, Contracts
 from .declarations import expand, protect_blueprint
 from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
@@ -44,7 +45,9 @@ from .tokens import Revocations, Tokens
 from .validation import Bounds, Messages, RouteBounds, hardened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from typing import Literal
 
     from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -81,6 +84,7 @@ class Rampart:
         self._policies = Policies()
         self._users = Users()
         self._messages = Messages()
+        self._contracts: list[Contract] = []
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         self._store = store
         self._limit_store = limit_store
@@ -139,6 +143,9 @@ class Rampart:
         if keeps_records and records.given:
             records.open()
         state = AppState(app, settings, services)
+        services[Contracts] = contracts = Contracts(state)
+        for contract in self._contracts:
+            contracts.add(contract)
         if tokens is not None:
             state.at_seal.append(tokens.check)
             if settings.jwks_path is not None:
@@ -227,6 +234,48 @@ class Rampart:
             raise ConfigError(
                 f"protect() takes an app or a blueprint, not {target!r}; on a view, write the guard as a decorator."
             )
+
+    def contract(
+        self,
+        document: Mapping[str, Any] | str | Path,
+        *,
+        strict: bool | Literal["report"] = True,
+        base_path: str | None = None,
+        exclude: Iterable[str] = (),
+        unknown: Literal["reject", "ignore", "strip"] = "reject",
+        read_only: Literal["reject", "ignore"] = "reject",
+        security: bool = True,
+        validate_responses: Literal["off", "log", "enforce"] = "off",
+    ) -> None:
+        """Binds an OpenAPI 3.0 or 3.1 document to the app's views: requests are judged by it, and what differs is told.
+
+        :param document: the path of a YAML or JSON file, relative to the app's folder, or a dict.
+        :param strict: True: what does not match stops the start-up. ``"report"``: it is logged as a warning.
+        :param base_path: the path under which the document's paths are served, instead of what its ``servers`` say;
+            ``""`` for none.
+        :param exclude: endpoints that the document need not have, such as ``"health"`` or ``"admin.*"``.
+        :param unknown: what becomes of names in a query or form that the document does not know, as in ``validate``.
+        :param read_only: what becomes of members of a request that are ``readOnly``: ``"reject"`` or ``"ignore"``.
+        :param security: whether what the document says of credentials is compared with what the views require.
+        :param validate_responses: what is done about an answer that is not as the document says.
+        :raises ConfigError: with a pointer into the document, for what cannot be used; after the first request.
+
+        The views read ``validated.query`` and so on, as with ``validate``. See ``docs/contract.md``.
+        """
+        contract = Contract(
+            document,
+            strict=strict,
+            base_path=base_path,
+            exclude=exclude,
+            unknown=unknown,
+            read_only=read_only,
+            security=security,
+            validate_responses=validate_responses,
+        )
+        self._refuse_late("contract(...)")
+        for state in list(self._states):
+            state.services[Contracts].add(contract)
+        self._contracts.append(contract)
 
     def scheme(self, name: str, *, challenge: str | None = None, header: str | None = None) -> Callable[[F], F]:
         """Makes a function a scheme that ``require("name")`` takes: a kind of credential that the app checks itself.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, request
@@ -133,6 +133,9 @@ class AppState:
         self.app_guards: tuple[Guard, ...] = ()
         #: Endpoints of our own that must answer everybody: of the app's guards, they meet those of arrival alone.
         self.open_endpoints: set[str] = set()
+        #: Asked for more guards of a view and method, which are written down in no code: in a contract, say. For the
+        #: same view and method they give the same ones.
+        self.sources: list[Callable[[str, str], Iterable[Guard]]] = []
         #: Called once, before the first request, when all views are known.
         self.at_seal: list[Callable[[Flask], None]] = []
         self._config = snapshot(app.config)
@@ -302,6 +305,13 @@ class AppState:
 
     def guards_of(self, endpoint: str, method: str) -> list[tuple[Guard, str]]:
         """All guards that a request to this view meets, each with the place of its declaration."""
+        found = dict(self.declared_for(endpoint, method))
+        for source in self.sources:
+            found.update(dict.fromkeys(source(endpoint, method), ""))
+        return list(found.items())
+
+    def declared_for(self, endpoint: str, method: str) -> list[tuple[Guard, str]]:
+        """Those of :meth:`guards_of` that code declares."""
         app = self.app
         found = dict.fromkeys(self.app_guards, "")
         if endpoint in self.open_endpoints:

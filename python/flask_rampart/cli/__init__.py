@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .bans import ban, unban
+from .contract import contract
 from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
@@ -16,6 +17,7 @@ def commands() -> None:
     pass
 
 
+commands.add_command(contract)
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)

@@ -174,11 +174,13 @@ def _multipart(request: Request, body: bytes) -> list[tuple[str, str]]:
         silent=False,
     )
     try:
-        _, form, _ = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
+        _, form, files = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
     except RequestEntityTooLarge:
         raise Denied.of("body.too_large", reason="a form") from None
     except (ValueError, LookupError) as error:
         raise Denied.of("request.malformed", reason=f"the form: {type(error).__name__}") from None
+    for _, file in files.items(multi=True):
+        file.close()  # nobody looks at it here, and it may be one on the disk
     pairs = list(form.items(multi=True))
     if not all(isinstance(name, str) for name, _ in pairs):
         raise Denied.of("request.malformed", reason="the form has a part without a name")
