@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
         "tokens",
         "validation",
     },
-    {"edge"},
+    {"edge", "openapi"},
     {"extension"},
     {"cli", "testing"},
 ]

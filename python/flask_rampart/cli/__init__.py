@@ -8,6 +8,7 @@ from .bans import ban, unban
 from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
+from .openapi import openapi
 from .routes import routes
 
 
@@ -19,6 +20,7 @@ def commands() -> None:
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)
+commands.add_command(openapi)
 commands.add_command(routes)
 commands.add_command(ban)
 commands.add_command(limits)
