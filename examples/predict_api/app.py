@@ -197,7 +197,7 @@ def predict() -> Response:
 @require(scopes="predict")
 @validate(body="schemas/draft.json")
 @describe(
-    answers={200: {"description": "The words.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    answers={200: {"description": "The words.", "content": {"text/event-stream": {}}}},
     problems=["limit.exceeded"],
 )
 def draft() -> Response:

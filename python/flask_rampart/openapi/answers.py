@@ -237,7 +237,7 @@ def _of_parts(parts: frozenset[str]) -> set[str]:
     if "body" in parts:
         found |= {*_JSON, *_READ, "body.media_type"}
     if "query" in parts:
-        found |= {"request.malformed", "json.number_too_long", "json.non_finite"}
+        found.add("request.malformed")
     if "form" in parts or "files" in parts:
         found |= {*_READ, "body.media_type", "request.malformed"}
     return found

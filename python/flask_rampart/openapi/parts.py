@@ -41,6 +41,8 @@ _SIMPLE = frozenset(
         "deprecated",
     )
 )
+# Said of the parameter, and not once more of its schema.
+_OF_PARAMETERS = ("description", "deprecated", "x-style", "x-explode")
 _DELIMITED = ("spaceDelimited", "pipeDelimited")
 
 
@@ -123,7 +125,7 @@ class Parts:
             faces = [face for schema in schemas for face in source.faces(schema, alternatives=True)]
             if place == "path" or (name in required and not any("default" in face for face in faces)):
                 parameter["required"] = True
-            for word in ("description", "deprecated"):
+            for word in _OF_PARAMETERS[:2]:
                 told = next((face[word] for face in faces if word in face), None)
                 if told:
                     parameter[word] = told
@@ -147,7 +149,7 @@ class Parts:
         written = [source.written(schema) for schema in schemas]
         one = written[0] if len(written) == 1 else {"allOf" if _hold_all(source, schemas) else "anyOf": written}
         if isinstance(one, dict):
-            return {word: value for word, value in one.items() if word not in ("x-style", "x-explode")}
+            return {word: value for word, value in one.items() if word not in _OF_PARAMETERS}
         return one
 
     def _rules(self, place: str, source: Source, unknown: str | None) -> None:

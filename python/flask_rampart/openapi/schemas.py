@@ -2,10 +2,11 @@
 
 A schema that was given to ``validate`` becomes a component. In order:
 
-1. **Sure**: it means the same in the dialect of OpenAPI 3.1, which is draft 2020-12: no keyword that another draft
-   reads otherwise, no ``$id`` inside, no anchor, every ``$ref`` a pointer within it. Then its ``$defs``
-   (``definitions``) become components of their own and each reference is written anew. Where a ``$ref`` stood alone by the rules of its
-   draft (before 2019-09), what stood beside it goes.
+1. **Sure**: it can be said in the dialect of OpenAPI 3.1, which is draft 2020-12: no ``$id`` inside, no anchor, every
+   ``$ref`` a pointer within it. Then its ``$defs`` (``definitions``) become components of their own and each reference
+   is written anew. What an older draft says in other words is said in those of 2020-12: a list of ``items``,
+   ``dependencies``, ``exclusiveMinimum: true``; what that draft passes over goes, and so does what stands beside a
+   ``$ref`` (before 2019-09).
 2. **Not sure**: it is kept as it is, as a resource of its own with ``$id`` and ``$schema`` (JSON Schema 2020-12 section
    9.3), in which its references point where they always did.
 
@@ -29,13 +30,14 @@ Object = dict[str, Any]
 BASE = "#/components/schemas/"
 OWN = "https://json-schema.org/draft/2020-12/schema"
 
-_MAPS = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"))
+_MAPS = frozenset(("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"))
 _LISTS = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
 _ONES = frozenset(
     (
         "additionalProperties",
         "unevaluatedProperties",
         "unevaluatedItems",
+        "additionalItems",
         "items",
         "contains",
         "propertyNames",
@@ -75,7 +77,7 @@ _PLAIN = frozenset(
         "$ref",
     )
 )
-# By which draft a keyword came: an older one passes over it, and 2020-12 would not.
+# What a draft passes over, and 2020-12 would not.
 _LATER = {
     4: frozenset(["const", "contains", "propertyNames", "examples", "if", "then", "else", "contentSchema"]),
     6: frozenset(["if", "then", "else"]),
@@ -94,6 +96,11 @@ _FROM_2019 = frozenset(
     )
 )
 _NOTES = frozenset(("readOnly", "writeOnly", "contentMediaType", "contentEncoding"))
+_GONE = frozenset(("additionalItems", "dependencies"))
+"""Keywords that 2020-12 has others for."""
+_MOVES = re.compile(r"/(items/\d|additionalItems|dependencies)")
+"""A place that is elsewhere when it is said in the words of 2020-12."""
+_NAMES = frozenset(("$id", "id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor"))
 _DEFINITIONS = ("$defs", "definitions")
 # A map of schemas is none, and a definition without a name has no component.
 _NOWHERE = frozenset(("/$defs", "/definitions", "/$defs/", "/definitions/"))
@@ -108,6 +115,8 @@ class Schemas:
         #: The name of each definition that was moved, by what it is called and all that it is.
         self._known: dict[tuple[str, str], str] = {}
         self._sources: dict[str, Source] = {}
+        self._waiting: list[tuple[str, Callable[[str], Json]]] = []
+        self._is_making = False
 
     @property
     def components(self) -> dict[str, Json]:
@@ -143,7 +152,13 @@ class Schemas:
         """The component of something that is told by *name* and *key*, made if it is new."""
         if (name, key) not in self._known:
             taken = self._known[(name, key)] = self.reserve(name)
-            self._components[taken] = make(taken)
+            self._waiting.append((taken, make))
+            # One after the other: definitions that refer to each other in a long line would nest as deeply.
+            while self._waiting and not self._is_making:
+                self._is_making = True
+                waiting, made = self._waiting.pop(0)
+                self._components[waiting] = made(waiting)
+                self._is_making = False
         return self._known[(name, key)]
 
 
@@ -155,7 +170,9 @@ class Source:
         self._name = name
         self.root: Json = schema
         self.draft = _draft(schema)
-        self.id = schema.get("$id") if isinstance(schema, dict) and isinstance(schema.get("$id"), str) else None
+        self._id_word = "id" if self.draft == 4 else "$id"
+        named = schema.get(self._id_word) if isinstance(schema, dict) else None
+        self.id = named if isinstance(named, str) else None
         self.is_sure = self.draft != 0 and all(self._is_sure(each) for each in [schema, *self._reached(schema)])
         self._whole: str | None = None
 
@@ -205,7 +222,9 @@ class Source:
             return self._resource(taken)
         bare = self.root
         if isinstance(bare, dict):
-            bare = {word: value for word, value in bare.items() if word not in ("$schema", "$id", *_DEFINITIONS)}
+            bare = {
+                word: value for word, value in bare.items() if word not in ("$schema", self._id_word, *_DEFINITIONS)
+            }
         self._whole = taken  # a schema may refer to itself
         return self._rewrite(bare)
 
@@ -221,10 +240,16 @@ class Source:
         made: Object = {}
         alone = 0 < self.draft < 2019 and isinstance(schema.get("$ref"), str)
         for word, value in schema.items():
-            if alone and word not in ("$ref", "title", "description"):
+            if (alone and word not in ("$ref", "title", "description")) or self._is_nothing(word):
                 continue
             made[word] = self._moved(value) if word == "$ref" else _mapped(word, value, self._rewrite)
-        return made
+        return _renewed(made) if self.draft < 2020 else made
+
+    def _is_nothing(self, word: str) -> bool:
+        """Whether the draft passes over a keyword."""
+        return word in _LATER.get(self.draft, ()) or (
+            self.draft < 2019 and word in _FROM_2019 and word not in _DEFINITIONS
+        )
 
     def _moved(self, reference: str) -> str:
         pointer = self._pointer(reference) or ""
@@ -257,7 +282,7 @@ class Source:
         if (place and place != self.id) or (not mark and place != self.id):
             return None
         pointer = unquote(fragment)
-        if pointer in _NOWHERE:
+        if pointer in _NOWHERE or (self.draft < 2020 and _MOVES.search(pointer)):
             return None
         return pointer if not pointer or pointer.startswith("/") else None
 
@@ -285,24 +310,15 @@ class Source:
 
     def _is_plain(self, schema: Object) -> bool:
         """Whether an object reads the same in 2020-12, apart from what is in it."""
-        if schema is not self.root and ("$id" in schema or "$schema" in schema):
+        if schema is not self.root and not _NAMES.isdisjoint(schema):
             return False
         if "$ref" in schema and (not isinstance(schema["$ref"], str) or self._target(schema["$ref"]) is None):
             return False
-        old = 0 < self.draft < 2019
-        for word, value in schema.items():
-            if word.startswith("x-") or word in ("$id", "$schema", *_NOTES):
+        for word in schema:
+            if word.startswith("x-") or word in ("$schema", self._id_word, *_NOTES):
                 continue
-            if old and word in _FROM_2019 and word != "$defs":
-                return False
-            if word in _LATER.get(self.draft, ()):
-                return False
-            if word.startswith("exclusive") and isinstance(value, bool):
-                return False
-            if word == "items" and isinstance(value, list):
-                return False
             known = word in _PLAIN or word in _MAPS or word in _LISTS or word in _ONES or word in _FROM_2019
-            if not known or (word == "prefixItems" and self.draft != 2020):
+            if not known or (word == "prefixItems") > (self.draft == 2020) or (word in _GONE and self.draft == 2020):
                 return False
         return True
 
@@ -325,11 +341,29 @@ def _draft(schema: Json) -> int:
     return int(found[1] or found[2][:4]) if found else 0
 
 
+def _renewed(schema: Object) -> Object:
+    """What drafts before 2020-12 say in other words (JSON Schema 2020-12, release notes)."""
+    made = dict(schema)
+    after = made.pop("additionalItems", None)
+    if isinstance(made.get("items"), list):
+        made["prefixItems"] = made.pop("items")
+        made.update({} if after is None else {"items": after})
+    for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        # Draft 4: whether the bound itself is out.
+        if isinstance(made.get(word), bool):
+            out = made.pop(word)
+            if out and bound in made:
+                made[word] = made.pop(bound)
+    for name, needs in (made.pop("dependencies", None) or {}).items():
+        made.setdefault("dependentRequired" if isinstance(needs, list) else "dependentSchemas", {})[name] = needs
+    return made
+
+
 def _mapped(word: str, value: Json, change: Callable[[Json], Json]) -> Json:
     """The value of a keyword with the schemas in it changed."""
     if word in _MAPS and isinstance(value, dict):
         return {name: change(each) for name, each in value.items()}
-    if word in _LISTS and isinstance(value, list):
+    if (word in _LISTS or word == "items") and isinstance(value, list):
         return [change(each) for each in value]
     return change(value) if word in _ONES else value
 

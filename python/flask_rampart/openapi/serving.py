@@ -77,12 +77,16 @@ class OpenApi:
             raise ConfigError("serve_openapi() is called once for each app.")
         self.told = place.told
         view: Any = self._answer
-        for guard in place.guards or (public,):
+        # What no guard opens is open to all, on purpose: also under RAMPART_DEFAULT = "deny".
+        opened = any(guard.opens for guard in place.guards)
+        for guard in place.guards if opened else (*place.guards, public):
             view = guard(view)
-        app.add_url_rule(place.path, ENDPOINT, view, methods=["GET"])
+        # Without a host, a rule of an app that matches hosts would match none.
+        options: dict[str, Any] = {"host": "<rampart_host>"} if app.url_map.host_matching else {}
+        app.add_url_rule(place.path, ENDPOINT, view, methods=["GET"], **options)
         self._state.at_seal.append(lambda app: _has_place(app, place.path))
 
-    def _answer(self) -> BaseResponse:
+    def _answer(self, **_: str) -> BaseResponse:
         text, tag = self._kept()
         kind = OPENAPI if _wants_openapi() else JSON
         response = Response(text, content_type=f"{kind};version=3.1" if kind == OPENAPI else kind)
