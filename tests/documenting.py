@@ -108,7 +108,9 @@ def everything(app: Flask, rampart: Rampart) -> None:
         """Things."""
 
         decorators: ClassVar = [
-            require(roles="staff lead", any_permissions="a b", issuer=ISSUER["issuer"], audience="x")
+            require(
+                roles="staff lead", any_permissions="a b", issuer=[ISSUER["issuer"], HIDDEN["issuer"]], audience="x"
+            )
         ]
 
         def get(self, key: str) -> str:

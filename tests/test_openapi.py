@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from typing_extensions import deprecated
 from examples.login_api import app as login_example
 from examples.predict_api import app as predict_example
 from flask_rampart import Rampart, describe, limit, public, require, unlimited, validate
+from flask_rampart._native import Key
 from flask_rampart.errors import PROBLEMS, ConfigError
 
 from .conftest import KEYS, SECRET
 from .documenting import document_of, everything, is_openapi, settings
+from .issuing import jwk
+from .living import pem
 from .predicting import files as files
 from .predicting import shared as shared
 
+ROOT = Path(__file__).parent.parent
 Document = dict[str, Any]
 
 
@@ -529,6 +534,7 @@ def test_the_limits_of_the_application_are_told_once_and_each_operation_has_429(
 def test_an_operation_has_the_codes_that_its_guards_can_give_and_no_other() -> None:
     assert told(public).get("x-rampart-codes") is None
     assert told(require(roles="a"))["x-rampart-codes"] == {
+        "400": ["auth.ambiguous"],
         "401": ["auth.missing", "token.expired", "token.invalid"],
         "403": ["auth.role"],
         "503": ["store.unavailable"],
@@ -589,6 +595,7 @@ def test_a_path_that_takes_something_may_lead_nowhere() -> None:
         (require(), {}, {}, "auth.missing"),
         (require(), {}, {"headers": {"Authorization": "Bearer x"}}, "token.invalid"),
         (require(optional=True), {}, {"headers": {"Authorization": "Basic eDp5"}}, "auth.invalid"),
+        (require(), {}, {"headers": {"Authorization": "Bearer x"}, "query_string": "access_token=y"}, "auth.ambiguous"),
         (require(), {"RAMPART_API_KEYS": True}, {"headers": {"X-API-Key": "x"}}, "key.invalid"),
         (require(), {"RAMPART_API_KEYS": True}, {"headers": {"X-API-Key": "x", "Authorization": "Bearer x"}}, "auth.ambiguous"),
         (validate(body={"type": "object"}), {}, {"data": "{", "content_type": "application/json"}, "json.malformed"),
@@ -617,6 +624,19 @@ def test_nothing_that_concerns_the_document_warns(full: tuple[Flask, Rampart, Do
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document_of(full[0], full[1])
+
+
+def test_an_issuer_whose_keys_are_configured_is_never_away() -> None:
+    entry = {"issuer": "https://id.example", "audience": "a"}
+    fixed = {**entry, "jwks": {"keys": [jwk(Key.from_pem(pem(), "ES256", "a"))]}}
+    for given, expected in ((entry, True), (fixed, False)):
+        codes = told(require(), RAMPART_ISSUERS=[given])["x-rampart-codes"]["503"]
+        assert ("auth.unavailable" in codes) is expected
+
+
+def test_the_code_of_its_page_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "openapi.md").read_text(), re.S)
+    exec(compile(block, "openapi.md", "exec"), {"__name__": "page"})
 
 
 def test_views_of_our_own_say_what_they_answer(full: tuple[Flask, Rampart, Document]) -> None:

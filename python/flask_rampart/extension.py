@@ -369,7 +369,8 @@ class Rampart:
 
         Without arguments, what :meth:`serve_openapi` serves. See ``docs/openapi.md``.
 
-        >>> rampart = Rampart(Flask("shop"))
+        >>> app = Flask("shop")
+        >>> rampart = Rampart(app)
         >>> rampart.openapi(title="Orders", version="2026-11")["info"]
         {'title': 'Orders', 'version': '2026-11'}
         """

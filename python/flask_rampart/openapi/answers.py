@@ -163,7 +163,8 @@ class Answers:
         found.add("auth.invalid" if optional else "auth.missing")
         if settings.user_loading == "eager":
             found.add("auth.invalid")
-        if len(known) > 1 or "api_key" in known or settings.jwt_locations != ("header",):
+        # A bearer token is one of two also beside another in the query (RFC 6750 section 2).
+        if len(known) > 1 or not all(isinstance(scheme, CustomScheme) for scheme in known.values()):
             found.add("auth.ambiguous")
         for kind in kinds:
             if isinstance(known[kind], CustomScheme):
@@ -193,7 +194,8 @@ class Answers:
         settings, services = self._settings, self._state.services
         found = {"token.expired", "token.invalid"}
         tokens: Tokens | None = services.get(Tokens)
-        if Issuers in services:
+        issuers: Issuers | None = services.get(Issuers)
+        if issuers is not None and any(entry.keys is None or entry.introspection for entry in issuers.entries):
             found.add("auth.unavailable")
         if settings.jwt_revocation or (tokens is not None and tokens.revocations is not None):
             found.add("store.unavailable")

@@ -86,8 +86,12 @@ class describe:  # noqa: N801 - read as a verb above a view
         if not callable(target):
             raise ConfigError(f"Write @describe(...) above a view, not on {target!r}.")
         holder: Any = getattr(target, "__func__", target)
-        holder.__dict__  # noqa: B018 - what has none is no view that could be told of
-        setattr(holder, ATTRIBUTE, self._said)
+        try:
+            setattr(holder, ATTRIBUTE, self._said)
+        except (AttributeError, TypeError):
+            raise ConfigError(
+                f"describe(...) cannot be written on {target!r}: put it on a function of yours."
+            ) from None
         return target
 
 

@@ -120,7 +120,7 @@ def build(state: AppState, told: Told, hidden: frozenset[str] = frozenset()) -> 
 
 def written(document: Object) -> bytes:
     """The document as it is served: the same bytes for the same app."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _paths(state: AppState, told: Told, operations: Operations, hidden: frozenset[str]) -> Object:

@@ -51,7 +51,7 @@ class Operations:
         identity = self._identity(endpoint, method, path)
         parts = Parts([guard for guard in guards if isinstance(guard, validate)], self._bounds, self._schemas, identity)
         limits = limits_of(guards, state, endpoint, method)
-        access = access_of(demands)
+        access = access_of(demands, self.security.hidden)
         codes = self.answers.codes(
             rule.rule,
             method,

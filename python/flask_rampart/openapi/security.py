@@ -130,6 +130,11 @@ class Security:
             told = "The member access_token of a JSON body."
             self._put(kind, kind, {**bearer, "description": told})
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The issuers that are nobody's business outside."""
+        return frozenset(entry.issuer for entry in self._entries() if _is_inside(entry))
+
     def _entries(self) -> Sequence[Any]:
         return self._issuers.entries if self._issuers is not None else ()
 
@@ -138,9 +143,7 @@ class Security:
         return [
             (entry.issuer, entry.issuer.rstrip("/") + _DISCOVERY)
             for entry in self._entries()
-            if entry.jwks_uri is None
-            and entry.keys is None
-            and not (entry.allow_private or entry.allow_http or entry.testing_only)
+            if entry.jwks_uri is None and entry.keys is None and not _is_inside(entry)
         ]
 
     def _put(self, kind: str, name: str, scheme: Object, issuer: str | None = None) -> None:
@@ -151,8 +154,11 @@ class Security:
         self._names.setdefault(kind, []).append((taken, issuer))
 
 
-def access_of(demands: Sequence[require]) -> Object:
-    """What is demanded of a caller beside a credential, of all guards together."""
+def access_of(demands: Sequence[require], hidden: frozenset[str] = frozenset()) -> Object:
+    """What is demanded of a caller beside a credential, of all guards together.
+
+    :param hidden: issuers that are not told of.
+    """
     told: Object = {}
     for word in ("scopes", "roles", "permissions"):
         every = sorted(frozenset[str]().union(*(getattr(demand, word) or () for demand in demands)))
@@ -160,7 +166,7 @@ def access_of(demands: Sequence[require]) -> Object:
         told.update({word: every} if every else {})
         told.update({f"any_{word}": some} if some else {})
     for word in ("issuers", "audiences"):
-        some = [sorted(found) for demand in demands if (found := getattr(demand, word))]
+        some = [sorted(found) for demand in demands if (found := (getattr(demand, word) or frozenset()) - hidden)]
         told.update({word: some} if some else {})
     if any(demand.fresh for demand in demands):
         told["fresh"] = True
@@ -196,6 +202,11 @@ def _custom(scheme: CustomScheme) -> Object:
         return {"type": "http", "scheme": scheme.challenge.scheme, **told}
     name = scheme.field.removeprefix("HTTP_").replace("_", "-").title()
     return {"type": "apiKey", "in": "header", "name": name}
+
+
+def _is_inside(entry: Any) -> bool:
+    """Whether an issuer is one that nobody outside can ask."""
+    return bool(entry.allow_private or entry.allow_http or entry.testing_only)
 
 
 def _takes(demands: Sequence[require], issuer: str | None) -> bool:
