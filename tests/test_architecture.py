@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
         "tokens",
         "validation",
     },
-    {"contract", "edge"},
+    {"contract", "edge", "openapi"},
     {"extension"},
     {"cli", "testing"},
 ]

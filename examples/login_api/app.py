@@ -28,6 +28,7 @@ FROM_ENVIRONMENT = ("LOGIN_SECRET", "LOGIN_ACCOUNTS", "RAMPART_ACCESS_LOG", "RAM
 
 rampart = Rampart()
 api = Blueprint("login_api", __name__)
+rampart.serve_openapi("/openapi.json", title="Login", version="1")
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from examples.predict_api.accounts import Accounts
 from examples.predict_api.classifier import Classifier
 from examples.predict_api.writer import write
-from flask_rampart import Rampart, current_principal, limit, public, require, validate, validated
+from flask_rampart import Rampart, current_principal, describe, limit, public, require, validate, validated
 
 # What the environment may set, and how it is read; a test or a script hands the same names to create_app().
 FROM_ENVIRONMENT: Mapping[str, Callable[[str], Any]] = {
@@ -52,6 +52,9 @@ DRAFT = 40
 # One extension object for all apps that create_app() makes: it keeps nothing of any of them.
 rampart = Rampart()
 api = Blueprint("predict_api", __name__)
+
+# What clients are made from. It says what the guards below hold them to, and is open, as the routes are known to all.
+rampart.serve_openapi("/openapi.json", title="Predict", version="1", description="Classifies support tickets.")
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ def service() -> Service:
 
 @api.get("/health")
 @public  # on purpose: a load balancer has no token
+@describe(answers={200: "It is."})
 def health() -> Response:
     """Whether the service is up."""
     return jsonify(status="ok", model=service().classifier.version)
@@ -126,6 +130,7 @@ def health() -> Response:
 # has made no mistake, and is not counted.
 @limit("5/minute", count="failures", ban="15 minutes after 3")
 @validate(body="schemas/login.json")
+@describe(answers={200: "A pair of tokens.", 401: "login.failed: no account has this address and password."})
 def login() -> Response:
     """Exchanges an address and a password for a short token, and one to renew it with."""
     email, password = validated.body["email"], validated.body["password"]
@@ -143,6 +148,7 @@ def login() -> Response:
 @public  # whoever has the refresh token; it works once
 @limit("60/minute", by="address")
 @validate(body="schemas/refresh.json")
+@describe(answers={200: "The next pair."}, problems=["token.expired", "token.invalid", "store.unavailable"])
 def refresh() -> Response:
     """Exchanges a refresh token for the next pair of its login."""
     return rampart.tokens.refresh(validated.body["refresh_token"]).response()
@@ -150,6 +156,7 @@ def refresh() -> Response:
 
 @api.post("/logout")
 @require("jwt", issuer=ISSUER)  # an API key has no login that could end, and another issuer's login is its own affair
+@describe(answers={204: "It is ended."})
 def logout() -> Response:
     """Ends the login that the caller's token is from, for all workers."""
     rampart.tokens.logout()
@@ -158,6 +165,7 @@ def logout() -> Response:
 
 @api.post("/logout-everywhere")
 @require("jwt", issuer=ISSUER)  # another issuer's "u-ada" is somebody else, and must not log ours out
+@describe(answers={204: "They are ended."})
 def logout_everywhere() -> Response:
     """Ends all logins that the caller has by now."""
     rampart.tokens.revoke_subject(current_principal.id)
@@ -168,6 +176,7 @@ def logout_everywhere() -> Response:
 @require(scopes="predict")  # who: a token, ours or of an issuer that we trust, or an API key, with this scope
 @limit("60/minute burst 20", by="principal")  # how often: one each second, twenty at once, over all workers
 @validate(body="schemas/predict.json")  # with what: bounded, well-formed, of this shape
+@describe(answers={200: "What it is about, and how sure that is."})
 def predict() -> Response:
     """Says what a ticket is about."""
     verdict = service().classifier.classify(validated.body["text"])
@@ -187,6 +196,10 @@ def predict() -> Response:
 @api.post("/draft")
 @require(scopes="predict")
 @validate(body="schemas/draft.json")
+@describe(
+    answers={200: {"description": "The words.", "content": {"text/event-stream": {}}}},
+    problems=["limit.exceeded"],
+)
 def draft() -> Response:
     """Drafts a reply to a ticket, streamed word by word as server-sent events."""
     # How many words it will be is known when it is written. All that it may be is charged before the first, so that
@@ -200,6 +213,7 @@ def draft() -> Response:
 
 @api.get("/admin/stats")
 @require(roles="admin")
+@describe(answers={200: "Counts by label."})
 def stats() -> Response:
     """What this worker has classified since it started."""
     served = service().served
@@ -210,6 +224,7 @@ def stats() -> Response:
 # most extensions this view would be open to all, without a word. Rampart guards it all the same.
 @require()
 @api.get("/models")
+@describe(answers={200: "The models."})
 def models() -> Response:
     """Which model answers, for whoever has a token or a key."""
     classifier = service().classifier

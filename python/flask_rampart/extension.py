@@ -8,7 +8,7 @@ import json
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, has_app_context, request
 from flask.sansio.blueprints import Blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -37,6 +37,7 @@ from .limits import (
     reserving,
     unlimited,
 )
+from .openapi import Include, OpenApi, Place, Told, place_of
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -45,7 +46,7 @@ from .tokens import Revocations, Tokens
 from .validation import Bounds, Messages, RouteBounds, hardened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Literal
 
@@ -88,6 +89,7 @@ class Rampart:
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         self._store = store
         self._limit_store = limit_store
+        self._document: Place | None = None
         if app is not None:
             self.init_app(app)
 
@@ -210,6 +212,9 @@ class Rampart:
         _wrap(app, lambda inner: RampartMiddleware(inner, policy))
         app.extensions[EXTENSION] = state
         self._states.add(state)
+        services[OpenApi] = document = OpenApi(state)
+        if self._document is not None:
+            document.serve(self._document)
 
     def protect(self, target: Flask | Blueprint, *guards: Guard) -> None:
         """Puts guards on every view of a blueprint, with those nested in it, or of a whole app.
@@ -412,6 +417,78 @@ class Rampart:
         """
         state = _state(current_app._get_current_object())  # type: ignore[attr-defined]
         return reserving.reserve(state, current_exchange(), quota, cost, by, scope)
+
+    def openapi(
+        self,
+        *,
+        title: str | None = None,
+        version: str | None = None,
+        description: str | None = None,
+        servers: Sequence[str | Mapping[str, Any]] | None = None,
+        include: Include | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What the current app declares, as an OpenAPI 3.1 document: dicts and lists of the caller's own.
+
+        Outside an app context, of the only app that this extension secures.
+
+        :param title: the API's name; the app's, if not given.
+        :param version: of the API.
+        :param description: for people, in CommonMark.
+        :param servers: addresses, or Server Objects (section 4.8.5). Not given: ``RAMPART_RESOURCE``, else where the
+            document is.
+        :param include: ``(rule, method) -> bool``: whether a route's operation is told of.
+        :param info: further members of the Info Object, such as ``{"contact": {"email": "api@example.com"}}``.
+        :raises ConfigError: for what cannot be said; for a schema in a file that cannot be read.
+
+        Without arguments, what :meth:`serve_openapi` serves. See ``docs/openapi.md``.
+
+        >>> app = Flask("shop")
+        >>> rampart = Rampart(app)
+        >>> rampart.openapi(title="Orders", version="2026-11")["info"]
+        {'title': 'Orders', 'version': '2026-11'}
+        """
+        given = {"title": title, "description": description, "servers": servers, "include": include, "more": info}
+        asked = any(value is not None for value in (*given.values(), version))
+        told = Told(**given, version="0" if version is None else version) if asked else None  # type: ignore[arg-type]
+        if has_app_context():
+            return self._service(OpenApi, "Rampart(app)").document(told)
+        states = list(self._states)
+        if len(states) != 1:
+            raise ConfigError("Of which app? Call openapi() in its app_context().")
+        found: OpenApi = states[0].services[OpenApi]
+        return found.document(told)
+
+    def serve_openapi(
+        self,
+        path: str = "/openapi.json",
+        *,
+        guards: Iterable[Guard] = (),
+        title: str | None = None,
+        version: str = "0",
+        description: str | None = None,
+        servers: Sequence[str | Mapping[str, Any]] | None = None,
+        include: Include | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Serves the OpenAPI document of each app of this extension, at *path*.
+
+        :param guards: who may read it, such as ``[require(roles="staff")]``; without any, everybody (``public``).
+        :raises ConfigError: for what cannot be said, a second call, or after the first request; at start-up, if the app
+            has another route there.
+
+        The rest is as of :meth:`openapi`. Nothing serves the document unless this is called: it is a map of the API.
+
+        >>> rampart = Rampart()
+        >>> rampart.serve_openapi("/openapi.json", guards=[require(roles="staff")], title="Orders")
+        """
+        self._refuse_late("serve_openapi()")
+        if self._document is not None:
+            raise ConfigError("serve_openapi() is called once.")
+        told = Told(title, version, description, servers, include, info)
+        self._document = place_of(path, guards, told)
+        for state in list(self._states):
+            state.services[OpenApi].serve(self._document)
 
     @property
     def tokens(self) -> Tokens:

@@ -21,6 +21,7 @@ from flask_rampart import (
     csp_nonce,
     current_principal,
     current_user,
+    describe,
     has_permission,
     has_role,
     has_scope,
@@ -143,3 +144,14 @@ def edit(doc_id: int) -> str:
 @signals.request_refused.connect
 def heard(sender: Flask, *, code: str, **facts: Any) -> None:
     assert sender.name and code
+
+
+@app.get("/described")
+@describe(summary="s", answers={200: "ok", "4XX": {"description": "no"}}, tags=["a"], problems=["token.expired"])
+def described(number: int) -> str:
+    return str(number)
+
+
+assert_type(described(1), str)
+rampart.serve_openapi("/openapi.json", guards=[require(roles="staff")], servers=["https://api.example"])
+assert_type(rampart.openapi(title="t", include=lambda rule, method: method == "GET"), dict[str, Any])

@@ -9,6 +9,7 @@ from .contract import contract
 from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
+from .openapi import openapi
 from .routes import routes
 
 
@@ -21,6 +22,7 @@ commands.add_command(contract)
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)
+commands.add_command(openapi)
 commands.add_command(routes)
 commands.add_command(ban)
 commands.add_command(limits)

@@ -100,6 +100,11 @@ class Tokens:
         self._by_header = "header" in settings.jwt_locations
         self._only_by_header = settings.jwt_locations == ("header",)
 
+    @property
+    def access_cookie(self) -> str:
+        """The name of the cookie that access tokens are looked for in, where they are."""
+        return self._places.access_cookie
+
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for.
 

@@ -1,0 +1,296 @@
+"""What ``validate`` declares of a request: parameters and a request body.
+
+1. Each name of a query, path, headers or cookies is a parameter: required where the schema says so and there is no
+   ``default``; written as its ``x-style`` and ``x-explode`` say.
+2. A body is ``application/json``; a form is both kinds of form; with files, ``multipart/form-data`` alone.
+3. What the peer is held to beyond that is told: a query that takes no other names as ``x-rampart-unknown``, a form as a
+   closed object, rules between parameters as ``x-rampart-rules``, a reference to the whole schema.
+
+Fields that OpenAPI says itself (``Accept``, ``Content-Type``, ``Authorization``: section 4.8.12.2.1) are no parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..validation import Bounds, validate
+from .answers import status_text
+from .schemas import Object, Schemas, Source, component_name
+
+_IN = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
+_TOLD_ELSEWHERE = frozenset(("accept", "content-type", "authorization"))
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_SIMPLE = frozenset(
+    (
+        "$schema",
+        "$id",
+        "$comment",
+        "$defs",
+        "definitions",
+        "type",
+        "title",
+        "description",
+        "properties",
+        "required",
+        "additionalProperties",
+        "unevaluatedProperties",
+        "examples",
+        "default",
+        "deprecated",
+    )
+)
+# Said of the parameter, and not once more of its schema.
+_OF_PARAMETERS = ("description", "deprecated", "x-style", "x-explode")
+_DELIMITED = ("spaceDelimited", "pipeDelimited")
+
+
+class Parts:
+    """The parts of one operation, of all ``validate`` that it meets.
+
+    :param name: of the operation, for schemas that have none of their own.
+    """
+
+    def __init__(self, guards: Sequence[validate], bounds: Bounds, schemas: Schemas, name: str) -> None:
+        self._guards = guards
+        self._bounds = bounds
+        self._schemas = schemas
+        self._name = name
+        #: What is said of the operation beside its parameters.
+        self.more: Object = {}
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """Which parts are declared."""
+        return frozenset(part for guard in self._guards for part in guard.given)
+
+    def parameters(self, in_path: Mapping[str, Object]) -> list[Object]:
+        """All parameters.
+
+        :param in_path: the schemas of what the route takes out of the path.
+        """
+        found: dict[tuple[str, str], Object] = {}
+        for name, schema in in_path.items():
+            found["path", name] = {"name": name, "in": "path", "required": True, "schema": schema}
+        for place in _IN:
+            for guard, given in self._given(place):
+                source = self._source(place, given)
+                for made in self._members(place, source):
+                    key = made["in"], made["name"]
+                    if place == "path" and key in found:
+                        made["schema"] = _both(found[key]["schema"], made["schema"])
+                    if place != "path" or key in found:
+                        found[key] = made
+                self._rules(place, source, guard.unknown)
+        return list(found.values())
+
+    def body(self) -> Object | None:
+        """The request body; None if none is declared."""
+        bodies = self._given("body")
+        if bodies:
+            schemas = [self._source("body", given).reference() for _, given in bodies]
+            schema = schemas[0] if len(schemas) == 1 else {"allOf": schemas}
+            return {"required": True, "content": {"application/json": {"schema": schema}}}
+        return self._form()
+
+    def responses(self) -> Object:
+        """What the view answers, by status, where that has a schema."""
+        found: Object = {}
+        for _, given in self._given("response"):
+            by_status = given if isinstance(given, Mapping) and _is_by_status(given) else {200: given}
+            for status, one in by_status.items():
+                answer: Object = {"description": status_text(str(status))}
+                if one is not None:
+                    named = "response" if str(status) == "200" else f"response_{status}"
+                    answer["content"] = {"application/json": {"schema": self._source(named, one).reference()}}
+                found[str(status)] = answer
+        return found
+
+    def _given(self, place: str) -> list[tuple[validate, Any]]:
+        return [(guard, guard.given[place]) for guard in self._guards if place in guard.given]
+
+    def _source(self, part: str, given: Any) -> Source:
+        _, text = self._bounds.text(part, given)
+        return self._schemas.of(text, _called(given) or f"{self._name}_{part}")
+
+    def _members(self, place: str, source: Source) -> list[Object]:
+        made = []
+        required = _required(source)
+        for name, schemas in _properties(source).items():
+            if place == "headers" and name.lower() in _TOLD_ELSEWHERE:
+                continue
+            one = self._together(source, schemas)
+            parameter: Object = {"name": name, "in": _IN[place]}
+            faces = [face for schema in schemas for face in source.faces(schema, alternatives=True)]
+            if place == "path" or (name in required and not any("default" in face for face in faces)):
+                parameter["required"] = True
+            for word in _OF_PARAMETERS[:2]:
+                told = next((face[word] for face in faces if word in face), None)
+                if told:
+                    parameter[word] = told
+            parameter.update(_style(place, faces))
+            parameter["schema"] = one
+            made.append(parameter)
+        others = _others(source)
+        if others is not None and place == "query":
+            free = "others"
+            while free in _properties(source):
+                free += "_"
+            schema = {"type": "object", "additionalProperties": source.written(others)}
+            made.append({"name": free, "in": "query", "style": "form", "explode": True, "schema": schema})
+        return made
+
+    def _together(self, source: Source, schemas: Sequence[Any]) -> Any:
+        """All that is said of one name."""
+        if not source.is_sure:
+            # References in it point into a resource of their own: it is told what that says of it.
+            return _pointed(source, schemas)
+        written = [source.written(schema) for schema in schemas]
+        one = written[0] if len(written) == 1 else {"allOf" if _hold_all(source, schemas) else "anyOf": written}
+        if isinstance(one, dict):
+            return {word: value for word, value in one.items() if word not in _OF_PARAMETERS}
+        return one
+
+    def _rules(self, place: str, source: Source, unknown: str | None) -> None:
+        if place == "query" and _others(source) is None:
+            self.more["x-rampart-unknown"] = unknown or "reject"
+        if not isinstance(source.root, dict) or any(
+            word not in _SIMPLE and not word.startswith("x-") for word in source.root
+        ):
+            self.more.setdefault("x-rampart-rules", {})[place] = source.reference()
+
+    def _form(self) -> Object | None:
+        forms, files = self._given("form"), self._files()
+        if not forms and not files:
+            return None
+        schemas: list[Object] = []
+        encoding: Object = {}
+        for guard, given in forms:
+            source = self._source("form", given)
+            schemas.append(_closed(source, guard.unknown, bool(files)))
+            for name, those in _properties(source).items():
+                style = _style("form", [face for one in those for face in source.faces(one, alternatives=True)])
+                if style:
+                    encoding[name] = style
+        if files:
+            schemas.append({"type": "object", **files})
+        schema = schemas[0] if len(schemas) == 1 else {"allOf": schemas, "unevaluatedProperties": False}
+        content: Object = {"schema": schema, **({"encoding": encoding} if encoding else {})}
+        kinds = _FORMS[1:] if files else _FORMS
+        return {"required": True, "content": dict.fromkeys(kinds, content)}
+
+    def _files(self) -> Object:
+        """The members of a form that are files, as an object's schema."""
+        properties: Object = {}
+        required: list[str] = []
+        for _, given in self._given("files"):
+            for name, file in given.items() if isinstance(given, Mapping) else ():
+                one = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+                many = getattr(file, "many", False)
+                properties[name] = {"type": "array", "items": one} if many else one
+                if getattr(file, "required", True):
+                    required.append(name)
+        if not properties:
+            return {}
+        return {"properties": properties, **({"required": required} if required else {})}
+
+
+def _is_by_status(given: Mapping[Any, Any]) -> bool:
+    return bool(given) and all(re.fullmatch(r"[1-5]([0-9]{2}|XX)|default", str(word)) for word in given)
+
+
+def _called(given: Any) -> str:
+    """What a schema is called by whoever gave it: the name of its class or of its file."""
+    if isinstance(given, Mapping):
+        return ""
+    named = getattr(given, "__name__", None)
+    if isinstance(named, str):
+        return component_name(named)
+    stem = str(given).replace("\\", "/").rpartition("/")[2].split(".")[0]
+    return component_name("".join(word[:1].upper() + word[1:] for word in stem.replace("-", "_").split("_")))
+
+
+def _properties(source: Source) -> dict[str, list[Any]]:
+    """Each name that the schema of a part knows, and all that is said of it."""
+    found: dict[str, list[Any]] = {}
+    for face in source.faces(source.root, alternatives=True):
+        properties = face.get("properties")
+        for name, schema in properties.items() if isinstance(properties, dict) else ():
+            found.setdefault(name, []).append(schema)
+    return found
+
+
+def _required(source: Source) -> set[str]:
+    return {name for face in source.faces(source.root, alternatives=False) for name in face.get("required", ()) if name}
+
+
+def _others(source: Source) -> Any:
+    """The schema of names that the schema of a part does not know, where it speaks of them; None if it does not."""
+    for face in source.faces(source.root, alternatives=False):
+        for word in ("additionalProperties", "unevaluatedProperties"):
+            if face.get(word, False) is not False:
+                return face[word]
+        if face.get("patternProperties"):
+            return True
+    return None
+
+
+def _hold_all(source: Source, schemas: Sequence[Any]) -> bool:
+    """Whether none of these is of an alternative."""
+    faces = source.faces(source.root, alternatives=False)
+    held = {id(schema) for face in faces for schema in face.get("properties", {}).values()}
+    return all(id(schema) in held for schema in schemas)
+
+
+def _pointed(source: Source, schemas: Sequence[Any]) -> Any:
+    """What a resource says of one name, without a reference into it: the types alone, where it needs one."""
+    if len(schemas) == 1 and not source.refers(schemas[0]) and source.draft in (2019, 2020):
+        return schemas[0]
+    types = {kind for schema in schemas for face in source.faces(schema, alternatives=True) for kind in _types(face)}
+    return {"type": sorted(types) if len(types) > 1 else next(iter(types))} if types else {}
+
+
+def _style(place: str, faces: Sequence[Object]) -> Object:
+    """How a parameter is written, as far as that is not OpenAPI's default for its place."""
+    style = next((face["x-style"] for face in faces if "x-style" in face), None)
+    explode = next((face["x-explode"] for face in faces if "x-explode" in face), None)
+    kinds = {kind for face in faces for kind in _types(face)}
+    if place in ("path", "headers"):
+        return {}
+    if place == "cookies":
+        # The default would be a cookie for each item.
+        return {"style": "form", "explode": False} if "array" in kinds else {}
+    if "array" not in kinds and "object" in kinds:
+        return {"style": "deepObject", "explode": True}
+    if style in _DELIMITED:
+        return {"style": style, "explode": False}
+    return {"style": "form", "explode": False} if explode is False else {}
+
+
+def _types(face: Object) -> list[str]:
+    named = face.get("type")
+    return [named] if isinstance(named, str) else [each for each in named or () if isinstance(each, str)]
+
+
+def _both(route: Object, declared: Any) -> Any:
+    """What a converter lets through and a schema says, together."""
+    if not isinstance(declared, dict) or route.get("type") != declared.get("type"):
+        return declared
+    more = {word: value for word, value in route.items() if word not in declared}
+    if any(declared.get(word, value) != value for word, value in route.items()):
+        return {"allOf": [route, declared]}
+    return {**declared, **more}
+
+
+def _closed(source: Source, unknown: str | None, open_: bool) -> Object:
+    """The schema of a form, closed where names that it does not know are refused.
+
+    :param open_: whether files beside it have names of their own, and who puts both together closes them.
+    """
+    reference = source.reference()
+    if open_ or _others(source) is not None or unknown in ("ignore", "strip"):
+        return reference
+    if any(face.get("additionalProperties") is False for face in source.faces(source.root, alternatives=False)):
+        return reference
+    return {**reference, "unevaluatedProperties": False}

@@ -1,0 +1,189 @@
+"""Requests that schemathesis makes from the document of ``examples/predict_api``, against the app itself.
+
+    python -m tests.generated --cases 10000
+
+Prints how many there were for each operation, which statuses they got, and every failure of every check. Exits with 1 if
+there is one. Half of the cases are of the shape that the document demands, half break it; all carry a credential that
+their operation takes, so that they reach the view. The clock is advanced before each: quotas are others' tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+
+from examples.predict_api import app as example
+from examples.predict_api import forge
+from examples.predict_api.accounts import new_account, save
+from flask_rampart import Clock, Rampart
+from flask_rampart.errors import PROBLEMS
+
+NOW = 1_800_000_000
+STEP = 120.0
+KEY = forge.new_key()
+PASSWORD = "correct horse battery"
+
+
+class Fleeting:
+    """The example, with a clock that the cases advance, and callers for all its routes."""
+
+    def __init__(self, folder: Path, **config: Any) -> None:
+        (folder / "key.pem").write_bytes(forge.private_pem(KEY))
+        save(
+            folder / "users.json",
+            [new_account("u-ada", "ada@mail.example", PASSWORD, scopes=["predict"], roles=["admin"])],
+        )
+        self.clock = Clock.manual(NOW)
+        with _told_by(self.clock) as rampart:
+            self.app: Flask = example.create_app(
+                {
+                    "PREDICT_KEY_PEM": str(folder / "key.pem"),
+                    "PREDICT_USERS": str(folder / "users.json"),
+                    "RAMPART_ACCESS_LOG": "off",
+                    "RAMPART_STORE": f"sqlite:///{folder}/records.sqlite3",
+                    "RAMPART_LIMIT_STORE": "memory://",
+                    **config,
+                }
+            )
+            self.rampart = rampart
+        self.app.logger.setLevel("CRITICAL")
+
+    def credentials(self) -> dict[str, str]:
+        """A token that opens every route, and that nobody has logged out yet."""
+        self.clock.advance(STEP)
+        with self.app.app_context():
+            pair = self.rampart.tokens.issue_pair("u-ada", scopes=["predict"], roles=["admin"])
+        return {"Authorization": f"Bearer {pair.access}"}
+
+
+@contextmanager
+def _told_by(clock: Clock) -> Iterator[Rampart]:
+    """The example's own extension, by this clock while an app is made."""
+    rampart = example.rampart
+    before = rampart._clock
+    rampart._clock = clock
+    try:
+        yield rampart
+    finally:
+        rampart._clock = before
+
+
+class Run:
+    """What became of the cases."""
+
+    def __init__(self, target: Fleeting, document: dict[str, Any] | None = None) -> None:
+        """
+        :param document: what is promised; what the app serves, if not given.
+        """
+        self.target = target
+        # We bring a good credential ourselves: beside one that was made up, it would be one of two.
+        config = SchemathesisConfig.from_dict({"generation": {"with-security-parameters": False}})
+        if document is None:
+            self.schema = schemathesis.openapi.from_wsgi("/openapi.json", target.app, config=config)
+        else:
+            self.schema = schemathesis.openapi.from_dict(document, config=config)
+            self.schema.app = target.app
+        self.tally: Counter[tuple[str, int]] = Counter()
+        self.failures: dict[str, str] = {}
+
+    def operations(self) -> list[Any]:
+        """All operations of the document."""
+        return [result.ok() for result in self.schema.get_all_operations()]
+
+    def cases(self, operation: Any, mode: GenerationMode, count: int, start: int = 0) -> None:
+        """Sends this many cases of one operation, and checks each answer by every check there is."""
+
+        @seed(start)
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def send(case: Any) -> None:
+            self.send(operation, case)
+
+        try:
+            send()
+        except Exception as error:
+            # No case can be made that breaks a schema which nothing breaks.
+            if type(error).__name__ not in ("Unsatisfiable", "SkipTest", "Skipped"):
+                raise
+
+    def send(self, operation: Any, case: Any) -> None:
+        """Sends one case."""
+        needs = bool(operation.definition.raw.get("security"))
+        headers = self.target.credentials() if needs else (self.target.clock.advance(STEP), {})[1]
+        response = case.call(headers=headers)
+        self.tally[operation.label, response.status_code] += 1
+        try:
+            case.validate_response(response, headers=headers)
+        except BaseException as failures:
+            # A group of them, which Python 3.10 has no name for.
+            if not isinstance(failures, AssertionError) and not hasattr(failures, "exceptions"):
+                raise
+            for failure in getattr(failures, "exceptions", (failures,)):
+                self.note(operation, failure, case)
+        self.own_checks(operation, response, case)
+
+    def own_checks(self, operation: Any, response: Any, case: Any) -> None:
+        """A refusal of ours has a code that the document names for this status."""
+        if "problem+json" not in response.headers.get("content-type", [""])[0]:
+            return
+        code = response.json().get("code", "")
+        named = operation.definition.raw.get("x-rampart-codes", {}).get(str(response.status_code), [])
+        if code in PROBLEMS and code not in named:
+            self.note(operation, AssertionError(f"{response.status_code} {code} is not in x-rampart-codes"), case)
+
+    def note(self, operation: Any, failure: BaseException, case: Any) -> None:
+        """Remembers one failure of each kind for each operation."""
+        title = getattr(failure, "title", type(failure).__name__)
+        key = f"{operation.label}: {title}: {str(failure)[:300]}"
+        self.failures.setdefault(key, case.as_curl_command()[:2000])
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--cases", type=int, default=10_000)
+    words.add_argument("--seed", type=int, default=1)
+    given_ = words.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Fleeting(Path(folder)))
+        operations = run.operations()
+        each = -(-given_.cases // (2 * len(operations)))
+        round_ = 0
+        # A view without a body has few cases: what they leave is made of the others.
+        while (missing := given_.cases - run.tally.total()) > 0 and round_ < 8:
+            before = run.tally.total()
+            for operation in operations:
+                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                    run.cases(operation, mode, max(each if round_ == 0 else -(-missing // 8), 1), given_.seed + round_)
+            round_ += 1
+            if run.tally.total() == before:
+                break
+    for (label, status), count in sorted(run.tally.items()):
+        print(f"{count:7} {status} {label}")
+    print(f"{run.tally.total()} cases, {len(run.failures)} kinds of failures")
+    for failure, curl in run.failures.items():
+        print(f"\n{failure}\n    {curl}")
+    return 1 if run.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
