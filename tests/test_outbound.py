@@ -6,6 +6,8 @@ import contextlib
 import doctest
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -358,6 +360,37 @@ def test_a_name_server_that_hangs_is_waited_for_until_the_deadline_and_holds_a_b
     while dialing._pending and time.monotonic() < until:
         time.sleep(0.002)
     assert rule("https://a.example/") == "ok"
+
+
+_FORKED = """
+import os, threading
+from flask_rampart import dialing, outbound
+gate, asked = threading.Event(), threading.Event()
+def hangs(host, port):
+    asked.set()
+    gate.wait(20)
+    return []
+def ask():
+    try:
+        outbound.check_url("https://a.example/", resolver=hangs, timeout=20)
+    except outbound.OutboundRefused:
+        pass
+thread = threading.Thread(target=ask)
+thread.start()
+asked.wait(20)
+child = os.fork()
+if not child:
+    os._exit(len(dialing._pending))
+_, status = os.waitpid(child, 0)
+gate.set()
+thread.join()
+assert os.waitstatus_to_exitcode(status) == 0, status
+"""
+
+
+def test_a_question_that_is_under_way_at_a_fork_holds_no_place_in_the_child() -> None:
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKED], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_system_name_of_this_host_is_refused() -> None:

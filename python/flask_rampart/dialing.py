@@ -12,6 +12,7 @@ It judges no address: ``addresses`` does, before it is called.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import sys
@@ -30,6 +31,10 @@ MOST_ADDRESSES = 4
 
 _lock = Lock()
 _pending: set[object] = set()
+
+if hasattr(os, "register_at_fork"):
+    # The threads that ask are the parent's: in a child nobody would give their places back.
+    os.register_at_fork(after_in_child=_pending.clear)
 
 
 class Busy(OSError):
