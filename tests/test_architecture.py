@@ -14,8 +14,8 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 # Lower floors first. A module imports from floors below its own; rooms never import each other.
 FLOORS: list[set[str]] = [
     {"_native"},
-    {"errors", "locks", "waiting"},
-    {"readers", "signals"},
+    {"addresses", "errors", "locks", "waiting", "weburl"},
+    {"dialing", "readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
     {"checks", "uninitialised"},
@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
         "headers",
         "issuers",
         "limits",
+        "outbound",
         "redaction",
         "resource_metadata",
         "sanitize",

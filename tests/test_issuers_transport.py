@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from flask_rampart.addresses import is_permitted
+from flask_rampart.dialing import tls_context
 from flask_rampart.issuers import transport
-from flask_rampart.issuers.transport import Fetched, FetchFailed, Form, fetch, is_permitted
+from flask_rampart.issuers.transport import Fetched, FetchFailed, Form, fetch
 
 from .issuing import Server, server
 
@@ -370,7 +372,7 @@ def test_what_goes_over_a_connection_is_not_given_away_by_the_environment(
 def test_no_older_tls_than_1_2_is_spoken(
     certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = transport._context()
+    context = tls_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
     assert context.keylog_filename is None

@@ -9,6 +9,7 @@ Start with :class:`Rampart`.
 
 from __future__ import annotations
 
+from . import outbound as outbound
 from . import signals as signals
 from ._native import Clock as Clock
 from .access import Identity as Identity

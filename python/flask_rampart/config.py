@@ -236,6 +236,13 @@ class Settings:
     """Seconds that a line of the access log waits at most, to be written with others; 0 writes each at once.
     Not under ``app.testing``, where none waits."""
 
+    outbound_allow: tuple[str, ...] = ()
+    """Networks that ``flask_rampart.outbound`` may call although they are not public, such as ``"10.1.0.0/16"``."""
+
+    outbound_hosts: tuple[str, ...] = ()
+    """The only hosts that ``flask_rampart.outbound`` may call: ``"api.example.com"``, ``"*.example.com"`` for all below
+    one. Not set: any with public addresses."""
+
     redact: tuple[str, ...] = ()
     """Further names whose values are secret in logs, beside the built-in ones."""
 
@@ -333,6 +340,8 @@ _READERS: dict[str, readers.Reader] = {
     "response_mode": readers.choice("off", "log", "enforce"),
     "access_log": readers.text,
     "access_log_delay": readers.fraction(0, 60, "seconds"),
+    "outbound_allow": readers.outbound_networks,
+    "outbound_hosts": readers.host_patterns,
     "redact": readers.texts,
 }
 

@@ -102,6 +102,7 @@ _TABLE = (
     Problem("store.unavailable", 503, "The request cannot be checked right now; see Retry-After."),
     Problem("token.expired", 401, "The token has expired."),
     Problem("token.invalid", 401, "The token is not valid here."),
+    Problem("url.refused", 422, "The request names a URL that this service does not call."),
 )
 
 PROBLEMS: Mapping[str, Problem] = {problem.code: problem for problem in _TABLE}

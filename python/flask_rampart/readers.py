@@ -23,7 +23,9 @@ from ipaddress import IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from .addresses import NEVER, kind_of
 from .errors import ConfigError
+from .weburl import NotReadable, read_host
 
 Reader = Callable[[str, Any], Any]
 
@@ -258,6 +260,36 @@ def only_networks(key: str, value: Any) -> tuple[str, ...]:
     if "unix" in found:
         raise _wrong(key, value, "networks such as '10.0.0.0/8'")
     return found
+
+
+def outbound_networks(key: str, value: Any) -> tuple[str, ...]:
+    """Networks that may be called although they are not public."""
+    found = only_networks(key, value)
+    for item in found:
+        network = ip_network(item)
+        ends = {kind_of(str(network[0])), kind_of(str(network[-1]))}
+        if ends <= NEVER:
+            raise ConfigError(
+                f"{key}: {item!r} is never called: link-local addresses, and where clouds keep a machine's credentials."
+            )
+    return found
+
+
+def host_patterns(key: str, value: Any) -> tuple[str, ...]:
+    """Hosts, and ``"*.example.com"`` for all names below one."""
+    found = []
+    for item in texts(key, value):
+        name = item[2:] if item.startswith("*.") else item
+        try:
+            host = read_host(f"[{name}]" if name.count(":") > 1 and not name.startswith("[") else name)
+        except NotReadable:
+            raise _wrong(
+                key, item, "hosts such as 'api.example.com' or '*.example.com', without scheme and port"
+            ) from None
+        if name is not item and kind_of(host) != "unreadable":
+            raise _wrong(key, item, "hosts: there is nothing below an address")
+        found.append(f"*.{host}" if name is not item else host)
+    return tuple(found)
 
 
 def mapping(key: str, value: Any) -> Mapping[str, Any]:

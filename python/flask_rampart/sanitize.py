@@ -9,10 +9,12 @@ They raise for misuse, never for what a peer wrote.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 from ._native import HtmlPolicy as HtmlPolicy
 from ._native import clean_text as _clean_text
@@ -50,7 +52,8 @@ def clean_text(text: str, *, form: Literal["NFC", "NFKC"] = "NFC", lines: bool =
         raise ConfigError(f'form is {form!r}: there are "NFC" and "NFKC"')
     if limit is not None and limit < 0:
         raise ConfigError(f"limit is {limit}: a number of code points, 0 or more")
-    return _clean_text(text, form=form, lines=lines, limit=limit)
+    # No text is longer than that.
+    return _clean_text(text, form=form, lines=lines, limit=None if limit is None else min(limit, sys.maxsize))
 
 
 def clean_html(html: str, *, policy: Literal["none", "basic", "rich"] | HtmlPolicy = "basic") -> str:
@@ -69,14 +72,16 @@ def clean_html(html: str, *, policy: Literal["none", "basic", "rich"] | HtmlPoli
     '<b>hi</b> <a rel="noopener noreferrer nofollow">there</a>'
     """
     _is_text(html, "html")
+    if not isinstance(policy, (str, HtmlPolicy)):
+        raise TypeError(f"policy is a name or an HtmlPolicy, not {type(policy).__name__}")
     return (policy if isinstance(policy, HtmlPolicy) else _named(policy)).clean(html)
 
 
 def safe_filename(name: str, *, fallback: str = "file", limit: int = 255) -> str:
     """The name under which a file may be kept that a peer calls *name*: one component, on every file system.
 
-    It has no separator, stream, device, control or direction in it; no dot, dash or blank at its start; no dot or
-    blank at its end. Letters of all scripts stay. It is not unique: other files may have it, also in other case.
+    It has no separator, stream, device, control or direction in it; no dot, dash, tilde or blank at its start; no dot
+    or blank at its end. Letters of all scripts stay. It is not unique: other files may have it, also in other case.
 
     :param fallback: the name if nothing is left of *name*; itself a safe one.
     :param limit: at most so many bytes in UTF-8, 32 to 255; what is before the extension is cut.
@@ -102,7 +107,7 @@ def csv_cell(value: object) -> str | int | float | Decimal | None:
 
     A text that begins a formula gets an apostrophe before it: ``=``, ``+``, ``-`` or ``@`` in any width, after blanks
     and quotation marks as well, a tab or a line end. What is merely a number stays, and so does the rest of a text, but
-    for lone surrogates. Numbers, booleans and ``None`` are returned as they are; anything else as its text.
+    for lone surrogates. Finite numbers, booleans and ``None`` are returned as they are; anything else as its text.
 
     OWASP "CSV Injection"; ASVS 5.0 V1.2.10; CWE-1236.
 
@@ -110,9 +115,14 @@ def csv_cell(value: object) -> str | int | float | Decimal | None:
     ["'=1+1", '-1.5', -1.5, "' @SUM(A1)", 'a=b', None]
     """
     # Exactly these: what a subclass writes of itself is its own affair.
-    if value is None or (isinstance(value, (int, float, Decimal)) and type(value) in (bool, int, float, Decimal)):
-        return value
+    if value is None or type(value) in (bool, int) or (type(value) in (float, Decimal) and _is_finite(value)):
+        return value  # type: ignore[return-value]
     return _csv_text(str(value))
+
+
+def _is_finite(value: Any) -> bool:
+    """An infinity, or what is no number, is written in letters, and a sign before them makes a formula of it."""
+    return value.is_finite() if isinstance(value, Decimal) else isfinite(value)
 
 
 def safe_redirect(target: str | None, *, hosts: Iterable[str] = (), fallback: str = "/") -> str:
@@ -135,12 +145,15 @@ def safe_redirect(target: str | None, *, hosts: Iterable[str] = (), fallback: st
     >>> safe_redirect("https://www.example.com/x", hosts=["www.example.com"])
     'https://www.example.com/x'
     """
-    if isinstance(hosts, str):
-        raise TypeError("hosts: a sequence of names, not one text")
+    if isinstance(hosts, str) or not isinstance(hosts, Iterable):
+        what = "one text" if isinstance(hosts, str) else type(hosts).__name__
+        raise TypeError(f"hosts: a sequence of names, not {what}")
     if target is not None:
         _is_text(target, "target")
     _is_text(fallback, "fallback")
     known = tuple(hosts)
+    for host in known:
+        _is_text(host, "a host")
     _checked(fallback, known)
     return target if target is not None and _is_safe_redirect(target, hosts=known) else fallback
 
@@ -157,8 +170,6 @@ def _checked(fallback: str, hosts: tuple[str, ...]) -> None:
 
 @lru_cache(maxsize=8)
 def _named(policy: str) -> HtmlPolicy:
-    if not isinstance(policy, str):
-        raise TypeError(f"policy is a name or an HtmlPolicy, not {type(policy).__name__}")
     try:
         return HtmlPolicy.named(policy)
     except ValueError as error:

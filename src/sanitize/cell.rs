@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::classes::is_unseen;
+use super::classes::{BRAILLE_BLANK, is_unseen};
 
 /// *text* as a cell that no spreadsheet computes.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
@@ -31,7 +31,9 @@ fn is_computed(text: &str) -> bool {
     if text.starts_with('\'') {
         return false;
     }
-    let rest = text.trim_start_matches(|c: char| c.is_whitespace() || is_unseen(c) || QUOTES.contains(c));
+    let rest = text.trim_start_matches(|c: char| {
+        c.is_whitespace() || c == BRAILLE_BLANK || is_unseen(c) || QUOTES.contains(c)
+    });
     let Some(first) = rest.chars().next() else { return false };
     let plain = if first.is_ascii() { Some(first) } else { std::iter::once(first).nfkc().next() };
     match plain {
@@ -87,6 +89,9 @@ mod tests {
             "\" '=1",
             "\u{200b}=1",
             "\u{feff}=1",
+            "\u{2800}=1",
+            "-inf",
+            "-NaN",
             "\tx",
             "\rx",
             "\nx",

@@ -29,7 +29,8 @@ impl Set {
 
 pub(super) struct Classes {
     /// What has no shape of its own: controls, bidi controls, zero-width characters, joiners, variation selectors,
-    /// tags, interlinear annotation, non-characters. (UAX #44 `Default_Ignorable_Code_Point`, and what it leaves out.)
+    /// tags, interlinear annotation, non-characters. (UAX #44 `Default_Ignorable_Code_Point`, and what it leaves out:
+    /// the format controls of hieroglyphs, and a head of a note that is not drawn.)
     pub(super) unseen: Set,
     /// Marks, which stand on the letter before them.
     pub(super) mark: Set,
@@ -45,10 +46,14 @@ pub(super) struct Classes {
     pub(super) indic: Set,
     /// Mongolian, which has variation selectors of its own (Unicode §13.5).
     pub(super) mongolian: Set,
+    /// Dashes, hyphens and minus signs.
+    pub(super) dash: Set,
 }
 
 pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
-    unseen: Set::of(r"[\p{Default_Ignorable_Code_Point}\x{FFF9}-\x{FFFB}\p{Cc}\p{Noncharacter_Code_Point}]"),
+    unseen: Set::of(
+        r"[\p{Default_Ignorable_Code_Point}\x{FFF9}-\x{FFFB}\p{Cc}\p{Noncharacter_Code_Point}\x{13430}-\x{1343F}\x{1D159}]",
+    ),
     mark: Set::of(r"[\p{M}]"),
     picture: Set::of(r"[\p{Extended_Pictographic}]"),
     modifier: Set::of(r"[\p{Emoji_Modifier}]"),
@@ -60,6 +65,7 @@ pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
         r"[[\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Gujarati}\p{Oriya}\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Sinhala}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Balinese}\p{Javanese}\p{Sundanese}\p{Chakma}\p{Grantha}\p{Newa}\p{Tirhuta}]&&[\p{L}\p{M}]]",
     ),
     mongolian: Set::of(r"[\p{Mongolian}&&\p{L}]"),
+    dash: Set::of(r"[\p{Dash}]"),
 });
 
 /// What is not seen, in any place.
@@ -67,6 +73,14 @@ pub(super) fn is_unseen(c: char) -> bool {
     // Printable ASCII is most of most texts.
     !(' '..='~').contains(&c) && CLASSES.unseen.has(c)
 }
+
+/// What looks like `-`.
+pub(super) fn is_dash(c: char) -> bool {
+    c == '-' || (!c.is_ascii() && CLASSES.dash.has(c))
+}
+
+/// Braille without a dot: a blank that is no white space to anybody else.
+pub(super) const BRAILLE_BLANK: char = '\u{2800}';
 
 /// Where a line ends: UAX #14's mandatory breaks.
 pub(super) fn ends_line(c: char) -> bool {
@@ -83,18 +97,18 @@ mod tests {
         for set in [&all.unseen, &all.mark, &all.picture, &all.modifier, &all.ideograph] {
             assert!(!set.0.is_empty());
         }
-        for set in [&all.cursive, &all.indic, &all.mongolian] {
+        for set in [&all.cursive, &all.indic, &all.mongolian, &all.dash] {
             assert!(!set.0.is_empty());
         }
     }
 
     #[test]
     fn what_is_not_seen_is_in_its_class() {
-        let unseen = "\0\x1b\x7f\u{80}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{202e}\u{2060}\u{2064}\u{2066}\u{206f}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{1d173}\u{1fffe}\u{e0001}\u{e0041}\u{e01ef}\u{10ffff}";
+        let unseen = "\0\x1b\x7f\u{80}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{202e}\u{2060}\u{2064}\u{2066}\u{206f}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{13430}\u{1343f}\u{1d159}\u{1d173}\u{1fffe}\u{e0001}\u{e0041}\u{e01ef}\u{10ffff}";
         for c in unseen.chars() {
             assert!(is_unseen(c), "{c:?}");
         }
-        for c in "a ~\u{a0}\u{3000}é字\u{600}\u{6dd}\u{1f600}\u{2800}".chars() {
+        for c in "a ~\u{a0}\u{3000}é字\u{600}\u{6dd}\u{1f600}\u{2800}\u{1342f}\u{13441}\u{1d158}".chars() {
             assert!(!is_unseen(c), "{c:?}");
         }
     }

@@ -6,7 +6,7 @@
 //! 2. of several components, divided as by Unix or Windows, the last one is the name;
 //! 3. what a file system reserves (`: * ? " < > |`, so also NTFS streams), and what looks or maps like a separator,
 //!    becomes `_`; blanks become one space each;
-//! 4. dots, dashes and blanks at the start go (hidden files, options of commands), dots and blanks at the end
+//! 4. dots, dashes of all kinds, tildes and blanks at the start go (hidden files, options of commands, homes of users), dots and blanks at the end
 //!    (Windows drops them: `a.php.` is `a.php`);
 //! 5. a name of a Windows device, with any extension, gets a `_` before it;
 //! 6. what is longer than the limit is cut before its extension;
@@ -21,6 +21,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::classes::is_dash;
 use super::text::{Form, normalised, sifted};
 use crate::error::ConfigError;
 
@@ -75,7 +76,7 @@ fn name_of(name: &str, limit: usize) -> Option<String> {
             c => clean.push(c),
         }
     }
-    let clean = clean.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']);
+    let clean = clean.trim_start_matches(leads_on).trim_end_matches(['.', ' ']);
     if clean.is_empty() {
         return None;
     }
@@ -84,6 +85,12 @@ fn name_of(name: &str, limit: usize) -> Option<String> {
         short = shortened(&format!("_{short}"), limit);
     }
     Some(short)
+}
+
+/// What a name must not begin with: a shell and what is started by it take it for more than a letter. Dashes of all
+/// kinds: code pages, and tools that make quotes and dashes typographic or plain again, take one for the other.
+fn leads_on(c: char) -> bool {
+    matches!(c, '.' | ' ' | '~' | '\u{2f7}' | '\u{223c}') || is_dash(c)
 }
 
 /// Reserved on Windows, or mapped to a separator by some code page of it (CVE-2024-4577 is of that family), or
@@ -177,6 +184,21 @@ mod tests {
         assert_eq!(named(".htaccess"), "htaccess");
         assert_eq!(named("-rf *"), "rf _");
         assert_eq!(named(" .-. x"), "x");
+        for name in [
+            "~root",
+            "~/x/~root",
+            "～root",
+            "~~.-root",
+            "\u{2010}root",
+            "\u{2212}root",
+            "–root",
+            "\u{223c}root",
+            "－root",
+        ] {
+            assert_eq!(named(name), "root", "{name:?}");
+        }
+        assert_eq!(named("a~1 – b\u{2212}c.txt"), "a~1 – b\u{2212}c.txt");
+        assert_eq!(named("\u{2800}.x\u{2800}.txt"), "x .txt");
     }
 
     #[test]

@@ -214,6 +214,27 @@ mod tests {
     }
 
     #[test]
+    fn tables_in_tables_stay_as_they_are_once_they_are_clean() {
+        let Ok(policy) = HtmlPolicy::named("rich") else { unreachable!("it is named") };
+        for n in [1, 24, 25, 26, 30, 33, 34, 60, 200] {
+            for (begin, end) in [
+                ("<table><tr><td>x", "</table>"),
+                ("<table><td>x", ""),
+                ("<table>x", "</table>"),
+                ("<table><col><tr><th>", "x</th></tr></table>y"),
+                ("<table><thead><tr><td><p>x", ""),
+                ("<table><caption>x", "</caption></table>"),
+                ("<div><table><tr><td><b>x", "</b></td></tr></table></div>"),
+            ] {
+                let html = begin.repeat(n) + &end.repeat(n);
+                let once = policy.clean(&html);
+                assert_eq!(policy.clean(&once), once, "{n} {begin}");
+                assert!(once.matches("<table>").count() <= 50 && once.contains('x'), "{n} {begin}");
+            }
+        }
+    }
+
+    #[test]
     fn long_texts_are_cut_where_writing_them_would_look_through_the_rest_each_time() {
         let Ok(policy) = HtmlPolicy::named("basic") else { unreachable!("it is named") };
         for part in ["&", "& ", "\u{a3}", "10 \u{b0}C, ", "&amp;x", "\u{20ac}\u{a0}"] {

@@ -9,6 +9,11 @@
 //! 5. Mongolian variation selectors and vowel separators after Mongolian letters;
 //! 6. tags after a black flag, if they name a subdivision and end: England, Scotland, Wales (UTS #51 ED-14a).
 //!
+//! 7. format controls of hieroglyphs beside a sign, three in a row at most (Unicode §11.4);
+//! 8. the head of a note that is not drawn, before a stem or a flag, which stands on it (Unicode §21.2).
+//!
+//! Braille without a dot stays after Braille and directly before it; elsewhere it becomes the space that it looks like.
+//!
 //! One for each base, never two in a row: a hundred variation selectors after a smiley hide a hundred bytes.
 //! Even so, who may choose between none, ZWJ and ZWNJ after each letter can hide a bit or so in each.
 
@@ -32,6 +37,8 @@ pub(super) struct Before {
     picture: bool,
     /// How many marks stand at the end.
     pub(super) marks: usize,
+    /// How many format controls of hieroglyphs stand at the end.
+    controls: usize,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +53,7 @@ impl Before {
     /// Notes that *c* was written.
     pub(super) fn wrote(&mut self, c: char) {
         self.last = Some(c);
+        self.controls = if is_control(c) { self.controls + 1 } else { 0 };
         if c < '\u{a9}' {
             (self.script, self.picture, self.marks) = (Script::Other, false, 0);
             return;
@@ -67,10 +75,20 @@ impl Before {
         }
     }
 
+    /// Whether Braille without a dot stays Braille before *rest*.
+    pub(super) fn is_braille(&self, rest: &str) -> bool {
+        matches!(self.last, Some('\u{2800}'..='\u{28ff}'))
+            || matches!(rest.chars().next(), Some('\u{2801}'..='\u{28ff}'))
+    }
+
     /// Whether *c*, which is not seen, stays before *rest*.
     pub(super) fn needs(&self, c: char, rest: &str) -> bool {
-        let Some(last) = self.last else { return false };
         let next = rest.chars().next();
+        if c == '\u{1d159}' {
+            return matches!(next, Some('\u{1d165}'..='\u{1d169}' | '\u{1d16d}'..='\u{1d172}'));
+        }
+        // A space is before a text as well as in it.
+        let last = self.last.unwrap_or(' ');
         match c {
             ZWJ | ZWNJ if last == ZWJ || last == ZWNJ => false,
             ZWJ if self.picture => next.is_some_and(|next| CLASSES.picture.has(next)),
@@ -83,10 +101,23 @@ impl Before {
             '\u{fe0e}' | '\u{fe0f}' => CLASSES.picture.has(last),
             '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e011f}' => CLASSES.ideograph.has(last),
             '\u{180b}'..='\u{180d}' | '\u{180f}' => CLASSES.mongolian.has(last),
+            _ if is_control(c) => {
+                self.controls < 3 && (is_control(last) || is_sign(last) || next.is_some_and(is_sign))
+            }
             '\u{180e}' => CLASSES.mongolian.has(last) && next.is_some_and(|next| CLASSES.mongolian.has(next)),
             _ => false,
         }
     }
+}
+
+/// A control of the format of hieroglyphs.
+fn is_control(c: char) -> bool {
+    ('\u{13430}'..='\u{1343f}').contains(&c)
+}
+
+/// A hieroglyph, or a blank or a mark among them.
+fn is_sign(c: char) -> bool {
+    matches!(c, '\u{13000}'..='\u{1342f}' | '\u{13440}'..='\u{143ff}')
 }
 
 fn script(c: char) -> Script {

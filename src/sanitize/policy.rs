@@ -10,11 +10,13 @@
 //!
 //! A policy of one's own is built of what `tags.rs` lists. It cannot allow what is unsafe.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
+use url::{ParseError, Url};
 
-use super::tags::{ANYWHERE, ATTRIBUTES, BASIC, OTHER, RICH, SCHEMES, TABLE};
+use super::tags::{ANYWHERE, ATTRIBUTES, BASIC, HEADINGS, OTHER, RICH, SCHEMES, TABLE};
 use crate::error::ConfigError;
 
 /// What is left of HTML. Built once, shared by all threads.
@@ -35,7 +37,7 @@ impl HtmlPolicy {
         let (name, tags): (_, &[&[&str]]) = match name {
             "none" => ("none", &[]),
             "basic" => ("basic", &[BASIC]),
-            "rich" => ("rich", &[BASIC, RICH]),
+            "rich" => ("rich", &[BASIC, HEADINGS, RICH]),
             _ => {
                 return Err(ConfigError::new(format!(
                     "{name:?} is not a policy. There are \"none\", \"basic\" and \"rich\", and HtmlPolicy(...)"
@@ -102,25 +104,39 @@ impl HtmlPolicy {
     ) -> Self {
         let mut builder = Builder::empty();
         let mut of_one = attributes.clone();
+        let cited = schemes.clone();
         builder
             .generic_attributes(of_one.remove("*").unwrap_or_default())
             .tag_attributes(of_one)
             .tags(tags.clone())
             .url_schemes(schemes)
             .url_relative(if relative { UrlRelative::PassThrough } else { UrlRelative::Deny })
-            .link_rel(Some("noopener noreferrer nofollow"));
+            .link_rel(Some("noopener noreferrer nofollow"))
+            // `ammonia` takes `cite` for a text. No browser follows it, but scripts of pages make links of it.
+            .attribute_filter(move |_, name, value| {
+                (name != "cite" || is_cited(value, &cited, relative)).then_some(Cow::Borrowed(value))
+            });
         Self { builder, tags, attributes, name }
     }
 }
 
+/// Whether an address may be given as a source, by the rules of links.
+fn is_cited(value: &str, schemes: &HashSet<&'static str>, relative: bool) -> bool {
+    match Url::parse(value) {
+        Ok(url) => schemes.contains(url.scheme()),
+        Err(ParseError::RelativeUrlWithoutBase) => relative,
+        Err(_) => false,
+    }
+}
+
 fn element(tag: &str) -> Result<&'static str, ConfigError> {
-    let all = [BASIC, RICH, OTHER];
+    let all = [BASIC, HEADINGS, RICH, OTHER];
     let mut known = all.iter().flat_map(|tags| tags.iter().copied());
     known.find(|known| *known == tag).ok_or_else(|| {
         ConfigError::new(format!(
             "tags: {tag:?} cannot be allowed: an element that runs, loads, submits or styles, or none at all. \
              Those that can are {}",
-            [BASIC, RICH, OTHER].concat().join(", ")
+            all.concat().join(", ")
         ))
     })
 }
@@ -191,6 +207,30 @@ mod tests {
         }
         assert!(own(&["p"], &[("a", "href")], &[]).is_err());
         assert!(own(&["p"], &[("*", "href")], &[]).is_err());
+    }
+
+    #[test]
+    fn a_source_has_a_scheme_that_links_have() {
+        let quoted = |policy: &HtmlPolicy, cite: &str| policy.clean(&format!("<q cite=\"{cite}\">x</q>"));
+        let Ok(basic) = HtmlPolicy::named("basic") else { unreachable!("it is named") };
+        assert_eq!(quoted(&basic, "https://a.example/"), "<q cite=\"https://a.example/\">x</q>");
+        for cite in [
+            "javascript:x",
+            "java&Tab;script:x",
+            "&#106;avascript:x",
+            "data:,x",
+            "/x",
+            "//x",
+            "",
+            " vbscript:x",
+        ] {
+            assert_eq!(quoted(&basic, cite), "<q>x</q>", "{cite:?}");
+        }
+        let own = HtmlPolicy::own(&["q".into()], &[("q".into(), "cite".into())], &["https".into()], true);
+        let Ok(own) = own else { unreachable!("it is listed") };
+        assert_eq!(quoted(&own, "/x"), "<q cite=\"/x\">x</q>");
+        assert_eq!(quoted(&own, "http://x"), "<q>x</q>");
+        assert_eq!(quoted(&own, "javascript:x"), "<q>x</q>");
     }
 
     #[test]

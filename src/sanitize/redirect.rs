@@ -6,7 +6,7 @@
 //! 2. it is a path of this site, one `/` and no second one after it; or its scheme is `http` or `https`, followed by
 //!    `://` and exactly one of the hosts listed, in ASCII, without user, on the port listed;
 //! 3. its path, percent-decoded up to three times, hides none of what rule 1 refuses, and does not begin with `//` once
-//!    its dots are resolved: proxies decode and merge paths before they redirect in turn;
+//!    its dots are resolved, also those with parameters (`..;`): proxies decode and merge paths before they redirect in turn;
 //! 4. the `url` crate, which reads addresses as browsers do, finds the same host.
 //!
 //! # What it does not do
@@ -85,8 +85,10 @@ fn hides_nothing(path: &str) -> bool {
         if path.starts_with("//") || path.chars().any(|c| c == '\\' || c.is_control()) {
             return false;
         }
-        // Dots that go leave what is after them: `/.//host`, `/a/..//host`.
-        if path.starts_with("/.//") || (path.contains("//") && path.split('/').any(|part| part == "..")) {
+        // Dots that go leave what is after them, and what merges slashes leaves other dots: `/.//host`, `/././/host`,
+        // `/a/..//host`, `/a//..//../host`.
+        let twice = path.contains("//");
+        if twice && (path.split('/').any(|part| dots(part) == "..") || begins_twice(&path)) {
             return false;
         }
         match percent_decode_str(&path).decode_utf8() {
@@ -98,6 +100,17 @@ fn hides_nothing(path: &str) -> bool {
     }
     // Four layers of encoding are nobody's page.
     false
+}
+
+/// Whether two slashes are at the start of a path once the dots there are gone.
+fn begins_twice(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1).skip_while(|part| dots(part) == ".");
+    parts.next() == Some("") && parts.next().is_some()
+}
+
+/// A part of a path without its parameters, which some servers take off before they look for dots: `..;x`.
+fn dots(part: &str) -> &str {
+    part.split(';').next().unwrap_or_default()
 }
 
 fn is_listed(target: &str, sites: &Sites) -> bool {
@@ -151,6 +164,11 @@ mod tests {
             "/café",
             "/?next=https://evil.example/",
             "/a/../b",
+            "/./a",
+            "/.",
+            "/a/.//b",
+            "/.well-known//x",
+            "/a;b//c",
             "/@user",
             "/a:b",
             "https://www.example.com",
@@ -192,6 +210,29 @@ mod tests {
             "/%2e//evil.example",
             "/a/..//evil.example",
             "/a/%2e%2e//evil.example",
+            "/././/evil.example",
+            "/.%2f.//evil.example",
+            "/.%2f/evil.example",
+            "/.%252f.//evil.example",
+            "/.%2f.%2f.%2f/evil.example",
+            "/%2e/..//evil.example",
+            "/%2e%2f.//evil.example",
+            "/..//evil.example",
+            "/..%2f/evil.example",
+            "/..%2f%2fevil.example",
+            "/%2e%2e%2f%2fevil.example",
+            "/a%2f..%2f/evil.example",
+            "/a/..%2f..%2f/evil.example",
+            "/.;//evil.example",
+            "/.;x=1%2f/evil.example",
+            "/a/..;//evil.example",
+            "/.\\evil.example",
+            "/.%5cevil.example",
+            "/.%5c/evil.example",
+            "/.%09//evil.example",
+            "/.\t//evil.example",
+            "/%09/evil.example",
+            "https://www.example.com/.%2f.//evil.example",
             "/%c0%af/evil.example",
             "javascript:alert(1)",
             "javascript://www.example.com/%0aalert(1)",

@@ -34,6 +34,9 @@ pub(super) const BASIC: &[&str] = &[
     "var",
 ];
 
+/// Headings: `rich` has them too, and their start ends an open paragraph.
+pub(super) const HEADINGS: &[&str] = &["h1", "h2", "h3", "h4", "h5", "h6"];
+
 /// Elements of an article beside those: what `rich` adds.
 pub(super) const RICH: &[&str] = &[
     "bdi",
@@ -48,12 +51,6 @@ pub(super) const RICH: &[&str] = &[
     "dt",
     "figcaption",
     "figure",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
     "hr",
     "rp",
     "rt",
@@ -124,7 +121,7 @@ pub(super) const HOLLOW: &[&str] = &[
 /// Elements without an end.
 pub(super) const VOID: &[&str] = &["br", "col", "hr", "img", "wbr"];
 
-/// Elements whose start ends an open paragraph (HTML §13.2.6.4.7).
+/// Elements, beside headings, whose start ends an open paragraph (HTML §13.2.6.4.7).
 pub(super) const BLOCKS: &[&str] = &[
     "address",
     "article",
@@ -138,12 +135,6 @@ pub(super) const BLOCKS: &[&str] = &[
     "figcaption",
     "figure",
     "footer",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
     "header",
     "hr",
     "li",
@@ -164,14 +155,14 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_nothing_that_runs_is_on_them() {
-        for list in [BASIC, RICH, OTHER, TABLE, ANYWHERE, SCHEMES, HOLLOW, VOID, BLOCKS] {
+        for list in [BASIC, HEADINGS, RICH, OTHER, TABLE, ANYWHERE, SCHEMES, HOLLOW, VOID, BLOCKS] {
             assert!(list.is_sorted());
         }
         for tag in HOLLOW.iter().chain(&[
             "base", "embed", "form", "object", "video", "input", "button", "link", "meta", "body", "html",
             "dialog",
         ]) {
-            assert!(![BASIC, RICH, OTHER].concat().contains(tag), "{tag}");
+            assert!(![BASIC, HEADINGS, RICH, OTHER].concat().contains(tag), "{tag}");
         }
         let attributes = ATTRIBUTES.iter().flat_map(|(_, names)| *names).chain(ANYWHERE);
         for name in attributes {

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfkc};
 
-use super::classes::{ends_line, is_unseen};
+use super::classes::{BRAILLE_BLANK, ends_line, is_unseen};
 use super::escapes::escape_at;
 use super::joiners::{Before, tags_after};
 
@@ -106,6 +106,10 @@ pub(super) fn sifted(text: &str, lines: bool, joiners: bool) -> String {
             write(if lines { '\n' } else { ' ' });
         } else if c == '\t' {
             write(if lines { '\t' } else { ' ' });
+        } else if c == BRAILLE_BLANK {
+            let blank = if joiners && before.is_braille(after) { c } else { ' ' };
+            before.wrote(blank);
+            out.push(blank);
         } else if is_unseen(c) {
             let whole = text.get(text.len() - after.len() - c.len_utf8()..).unwrap_or_default();
             let length = escape_at(whole);
@@ -187,6 +191,31 @@ mod tests {
         assert_eq!(nfc(england), england);
         assert_eq!(nfc(england.trim_end_matches('\u{e007f}')), "🏴");
         assert_eq!(nfc("😀\u{fe0f}\u{e0101}\u{e0102}\u{fe0f}\u{fe0f}"), "😀\u{fe0f}");
+    }
+
+    #[test]
+    fn blanks_that_look_like_nothing_stay_in_their_scripts_only() {
+        for kept in [
+            "\u{2801}\u{2800}\u{2800}\u{2803}",
+            "\u{2800}\u{2801}\u{2800}",
+            "\u{1d159}\u{1d165}",
+            "\u{13000}\u{13430}\u{13001}",
+        ] {
+            assert_eq!(nfc(kept), kept);
+        }
+        assert_eq!(nfc("\u{2800}\u{2800}x\u{2800}"), "  x ");
+        assert_eq!(nfc("a\u{1d159}b\u{1d159}"), "ab");
+        assert_eq!(nfc("a\u{13430}b\u{13437}"), "ab");
+        let hidden = format!("\u{13000}{}", "\u{13430}\u{13431}".repeat(100));
+        assert_eq!(nfc(&hidden).chars().count(), 4);
+        for text in [
+            "\u{2800}\u{2800}\u{2801}",
+            "\u{13430}\u{13430}\u{13430}\u{13430}\u{13000}",
+            "\u{1d159}\u{1d159}\u{1d165}",
+        ] {
+            let once = nfc(text);
+            assert_eq!(nfc(&once), once, "{text:?}");
+        }
     }
 
     #[test]

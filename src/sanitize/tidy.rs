@@ -5,13 +5,13 @@
 //! ones (§13.2.4.2), each attribute through all of its tag.
 //!
 //! Written anew are: text, its `<` escaped; start tags of allowed elements, with allowed attributes in quotes, at most
-//! 100 deep; and an end tag for each, in order. Elements end where HTML ends them by themselves (paragraphs, items, rows,
+//! 100 deep, those counted that HTML opens by itself; and an end tag for each, in order. Elements end where HTML ends them by themselves (paragraphs, items, rows,
 //! cells), and a table's text gets a cell.
 //!
 //! It is a bound and no guard: what is safe, the parser after it decides.
 
 use super::policy::HtmlPolicy;
-use super::tags::{BLOCKS, HOLLOW, TABLE, VOID};
+use super::tags::{BLOCKS, HEADINGS, HOLLOW, TABLE, VOID};
 
 /// *html* in order, for *policy*.
 pub(super) fn tidy(html: &str, policy: &HtmlPolicy) -> String {
@@ -99,7 +99,10 @@ impl Tidy<'_> {
             self.enter_cell();
             self.end_implied(name);
         }
-        if self.open.len() >= DEPTH && !VOID.contains(&name) {
+        // What is between a table and a cell of it is opened by itself. It counts where the table begins, so that all of
+        // it has room: a cell that had none would let its text out before the table.
+        let needed = if name == "table" { CELL } else { 1 };
+        if self.open.len() + needed > DEPTH && !VOID.contains(&name) {
             return;
         }
         self.out.push('<');
@@ -132,7 +135,7 @@ impl Tidy<'_> {
 
     /// Ends what the start of *name* ends.
     fn end_implied(&mut self, name: &str) {
-        if BLOCKS.binary_search(&name).is_ok() {
+        if HEADINGS.contains(&name) || BLOCKS.binary_search(&name).is_ok() {
             self.close_inner("p", &[]);
         }
         match name {
@@ -146,8 +149,8 @@ impl Tidy<'_> {
                 self.close_inner("rp", &["ruby"]);
                 self.close_inner("rt", &["ruby"]);
             }
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
-                if matches!(self.open.last(), Some(&("h1" | "h2" | "h3" | "h4" | "h5" | "h6"))) {
+            _ if HEADINGS.contains(&name) => {
+                if self.open.last().is_some_and(|open| HEADINGS.contains(open)) {
                     self.close_to(self.open.len() - 1);
                 }
             }
@@ -177,7 +180,13 @@ impl Tidy<'_> {
         let inside = self.open.get(table + 1..).unwrap_or_default();
         let held = inside.iter().take(2).take_while(|open| holders.contains(open)).count();
         self.close_to(table + 1 + held);
-        if matches!(name, "td" | "th") && self.open.last() != Some(&"tr") {
+        let last = self.open.last().copied();
+        match name {
+            "tr" | "td" | "th" if last == Some("table") => self.open_plain("tbody"),
+            "col" if last == Some("table") => self.open_plain("colgroup"),
+            _ => {}
+        }
+        if matches!(name, "td" | "th") && last != Some("tr") {
             self.open_plain("tr");
         }
         true
@@ -323,6 +332,8 @@ fn after_hollow<'h>(html: &'h str, name: &str) -> &'h str {
 
 /// How deep elements may be in each other; deeper ones are left out, their text stays.
 const DEPTH: usize = 100;
+/// How many of them a table needs down to a cell: itself, a body, a row, the cell.
+const CELL: usize = 4;
 /// How many bytes of text come before a cut.
 const LONGEST_TEXT: usize = 2048;
 /// The longest value of an attribute, in bytes; one that is longer is left out.

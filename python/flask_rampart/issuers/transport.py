@@ -2,8 +2,7 @@
 
 Rules, in order:
 
-1. the URL is https (http only where that was allowed), ASCII, at most 2,048 characters, without user, password and
-   fragment;
+1. the URL is https (http only where that was allowed), read strictly (``weburl``), and without a fragment;
 2. the host is resolved once, and every address of it is public, unless private ones were allowed; link-local ones,
    where clouds keep their credentials, are never called;
 3. the connection goes to an address that was checked, so that a second answer of the name server changes nothing (DNS
@@ -22,24 +21,21 @@ The one thing that the deadline cannot end is the question to the name server: t
 from __future__ import annotations
 
 import io
-import ipaddress
 import json
 import re
 import socket
 import ssl
-import sys
 import time
-from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
+
+from ..addresses import is_permitted
+from ..dialing import connect, look_up, tls_context
+from ..weburl import NotReadable, read_url
 
 MAX_BODY = 256 * 1024
-LONGEST_URL = 2048
 _MAX_HEAD = 64 * 1024
-_MOST_ADDRESSES = 4
 _DIGITS = re.compile(r"[0-9]{1,9}")
-_PLAIN = re.compile(r"[\x21-\x7e]+")
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?(\d{1,10})"?\s*(?:,|$)', re.IGNORECASE)
 _NOT_KEPT = re.compile(r"(?:^|[,\s])no-(?:store|cache)\s*(?:[,=]|$)", re.IGNORECASE)
 
@@ -101,24 +97,15 @@ class Target(NamedTuple):
 
         :raises FetchFailed: if it is none that may be called.
         """
-        if len(url) > LONGEST_URL:
-            raise FetchFailed(f"it is longer than {LONGEST_URL} characters")
-        if not _PLAIN.fullmatch(url) or "\\" in url:
-            raise FetchFailed("it has characters that no URL has")
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise FetchFailed("it is no URL") from None
-        if parts.scheme not in ("https", "http") or (parts.scheme == "http" and not allow_http):
+            found = read_url(url)
+        except NotReadable as error:
+            raise FetchFailed(str(error)) from None
+        if found.scheme == "http" and not allow_http:
             raise FetchFailed("it is not https")
-        if not host or port == 0 or "%" in host:
-            raise FetchFailed("it names no host")
-        if "@" in parts.netloc or "#" in url:
-            raise FetchFailed("it has a user, a password or a fragment")
-        tls = parts.scheme == "https"
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(tls, host, port or (443 if tls else 80), path)
+        if "#" in url:
+            raise FetchFailed("it has a fragment")
+        return cls(found.scheme == "https", found.host, found.port, found.path)
 
 
 def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float, form: Form | None = None) -> Fetched:
@@ -140,63 +127,15 @@ def fetch(url: str, *, allow_private: bool, allow_http: bool, deadline: float, f
         raise FetchFailed(f"{type(error).__name__} on the way") from None
 
 
-def is_permitted(address: str, *, allow_private: bool) -> bool:
-    """Whether *address* may be called."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    inner: list[ipaddress.IPv4Address | None] = []
-    if isinstance(ip, ipaddress.IPv6Address):
-        # An IPv4 address in disguise is judged as what it is: mapped, 6to4, Teredo, NAT64 (RFC 6052).
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if any(ip in network for network in (_NAT64, *_DISGUISES)):
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    hidden = [each for each in inner if each is not None]
-    if any(not is_permitted(str(each), allow_private=allow_private) for each in hidden):
-        return False
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _METADATA:
-        return False
-    if allow_private or (isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip in _NAT64)):
-        return True
-    # Python's own list lacked some of these before its 3.12.4 (CVE-2024-4032).
-    special = any(ip.version == network.version and ip in network for network in _SPECIAL)
-    return ip.is_global and not (ip.is_private or ip.is_reserved or ip.is_loopback or special)
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-#: Compatible (RFC 4291), translated (RFC 2765) and local NAT64 (RFC 8215): an IPv4 address in the last 32 bits.
-_DISGUISES = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48"))
-_SPECIAL: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "100.64.0.0/10",
-        "192.0.0.0/24",
-        "192.88.99.0/24",
-        "198.18.0.0/15",
-        "64:ff9b:1::/48",
-        "2001:db8::/32",
-        "3fff::/20",
-        "5f00::/16",
-        "fec0::/10",
-    )
-)
-#: Where clouds keep what a machine may do, at addresses that are not link-local; never called.
-_METADATA = frozenset(
-    ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")
-)
-
-
 def resolve(host: str, port: int, allow_private: bool) -> list[str]:
     """The addresses of *host*, all of them permitted.
 
     :raises FetchFailed: if there is none, or one that is not: a name with both is made to deceive.
     """
     try:
-        found: Iterable[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = look_up(host, port)
     except (OSError, UnicodeError):
         raise FetchFailed("its host has no address") from None
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     if not addresses:
         raise FetchFailed("its host has no address")
     if not all(is_permitted(address, allow_private=allow_private) for address in addresses):
@@ -252,39 +191,16 @@ class _Reader(io.RawIOBase):
 
 
 def _connect(target: Target, allow_private: bool, deadline: float) -> _Channel:
-    failed: OSError = OSError("no address")
-    for address in resolve(target.host, target.port, allow_private)[:_MOST_ADDRESSES]:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(left)
-            try:
-                sock.connect((address, target.port))
-            except OSError as error:
-                failed = error
-                sock.close()
-                continue
-            if target.tls:
-                # The timeout is for the whole handshake.
-                sock.settimeout(max(deadline - time.monotonic(), 0.001))
-                sock = _context().wrap_socket(sock, server_hostname=target.host)
-            return _Channel(sock, deadline)
-        except BaseException:
-            sock.close()
-            raise
-    raise failed
-
-
-def _context() -> ssl.SSLContext:
-    """As ``ssl.create_default_context()``, which would also write the keys of the connection to ``SSLKEYLOGFILE``."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    context.load_default_certs()
-    return context
+    sock = connect(resolve(target.host, target.port, allow_private), target.port, deadline)
+    try:
+        if target.tls:
+            # The timeout is for the whole handshake.
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            sock = tls_context().wrap_socket(sock, server_hostname=target.host)
+        return _Channel(sock, deadline)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _talk(target: Target, channel: _Channel, form: Form | None) -> Fetched:
