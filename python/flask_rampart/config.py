@@ -197,6 +197,21 @@ class Settings:
     max_body: int = 1024 * 1024
     """Largest request body, in bytes. ``MAX_CONTENT_LENGTH``, where it is stricter, wins."""
 
+    form_max_fields: int = 1000
+    """Most fields of a form."""
+
+    form_max_field: int = 64 * 1024
+    """Longest field of a form, in bytes."""
+
+    max_files: int = 20
+    """Most files of a form."""
+
+    max_file: int | None = None
+    """Largest file of a form, in bytes. Not set: what a body may have."""
+
+    upload_memory: int = 256 * 1024
+    """Bytes of memory that the files of one form may take, all together; what is more is on disk."""
+
     json_max_depth: int = 64
     """Deepest nesting of a JSON body."""
 
@@ -298,6 +313,11 @@ _READERS: dict[str, readers.Reader] = {
     "limit_table": readers.integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": readers.integer(32, 128, "bits"),
     "max_body": readers.integer(1, 1024**3, "bytes"),
+    "form_max_fields": readers.integer(1, 1_000_000, "fields"),
+    "form_max_field": readers.integer(1, 1024**3, "bytes"),
+    "max_files": readers.integer(0, 100_000, "files"),
+    "max_file": readers.integer(1, 1024**3, "bytes"),
+    "upload_memory": readers.integer(0, 1024**3, "bytes"),
     "json_max_depth": readers.integer(1, 255, "levels"),
     "json_max_keys": readers.integer(1, 100_000_000, "members"),
     "json_max_digits": readers.integer(1, 4300, "characters"),

@@ -29,6 +29,7 @@ mod revoked;
 mod sanitize;
 mod stores;
 mod tokens;
+mod uploads;
 mod validation;
 mod verified;
 
@@ -72,6 +73,8 @@ mod _native {
     use super::stores::LimitStore;
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifier, TokenRejected};
+    #[pymodule_export]
+    use super::uploads::{FormRejected, PyMultipart, form_fields};
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 

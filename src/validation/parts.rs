@@ -13,7 +13,6 @@
 //! It does not read bodies of forms or cookies itself: it is given their pairs.
 
 mod shape;
-mod text;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -25,6 +24,7 @@ use super::bounds::Bounds;
 use super::explain::{Broken, MOST_BROKEN, push_segment};
 use super::parser::{Builder, ParseError, parse, weight};
 use crate::error::ConfigError;
+use crate::urlencoded;
 
 /// Where a part is in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Parts {
         builder: &mut B,
     ) -> Result<Option<Read<B::Value>>, B::Fault> {
         let mut taken = Vec::new();
-        for pair in text::pairs(query) {
+        for pair in urlencoded::pairs(query) {
             match pair {
                 Some(pair) if taken.len() < bounds.max_keys => taken.push(pair),
                 _ => return Ok(None),

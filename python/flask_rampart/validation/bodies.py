@@ -4,7 +4,8 @@
 2. It is well-formed, bounded JSON: UTF-8, no member twice, no NaN, no lone surrogate, within ``RAMPART_MAX_BODY`` and
    ``RAMPART_JSON_*``.
 
-``request.get_json()`` of any view gives the same bounded parse.
+``request.get_json()`` of any view gives the same bounded parse; ``request.form`` and ``request.files`` are read by
+``uploads``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Request
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.formparser import FormDataParser
 from werkzeug.utils import cached_property
 
 from .._native import JsonBounds, JsonRejected, Schema, parse_json
@@ -23,6 +25,7 @@ from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState
+from ..uploads import FormBounds, FormParser, form_parser, load_form, open_file
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
@@ -40,6 +43,7 @@ class Bounds:
             max_keys=settings.json_max_keys,
             max_digits=settings.json_max_digits,
         )
+        self.forms = FormBounds.of(settings, self.max_bytes)
         self._root = app.root_path
         self._compiled: dict[str, Schema] = {}
 
@@ -134,6 +138,7 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
 
     class HardenedRequest(Request):
         _cached_json: tuple[Any, Any]  # werkzeug's: what get_json gives, not silent and silent
+        form_data_parser_class = form_parser(bounds.forms)
 
         @cached_property
         def stream(self) -> Any:
@@ -141,6 +146,24 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
             # The edge's refuses there, whoever reads it: a form parser, get_data, the view.
             source = self.environ["wsgi.input"]
             return source if hasattr(source, "rampart_taken") else super().stream
+
+        def make_form_data_parser(self) -> FormDataParser:
+            parser = super().make_form_data_parser()
+            if isinstance(parser, FormParser):
+                parser.content_type = self.environ.get("CONTENT_TYPE")
+            return parser
+
+        def _get_file_stream(
+            self,
+            total_content_length: int | None,
+            content_type: str | None,
+            filename: str | None = None,
+            content_length: int | None = None,
+        ) -> IO[bytes]:
+            return open_file(self, bounds.forms)
+
+        def _load_form_data(self) -> None:
+            load_form(self, super()._load_form_data, lambda: state.exchange(self))
 
         def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
             if cache and self._cached_json[silent] is not Ellipsis:

@@ -12,6 +12,7 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
+from ..uploads import must_parse
 from .bodies import Bounds, read_body, rejected_json
 from .parts import PLACES, Place, Read, Unknown, reader
 
@@ -121,6 +122,8 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
             )
         for guard in declared:
             where, text = bounds.text(place, guard.given[place])
+            if place == "form":
+                must_parse(state.app.request_class, where)
             try:
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":
