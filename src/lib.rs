@@ -10,7 +10,7 @@
 //! It does not know methods, paths, status codes, cookies or WSGI.
 //!
 //! # The rooms
-//! A room never imports another; what they share is `time`, `error`, `secret`, `credential` and `crypto`.
+//! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
 //!
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`codings`]: what does this coded body say, if it is not too much?
@@ -19,6 +19,7 @@
 //! - [`redaction`]: what of this text may be remembered?
 //! - [`sanitize`]: what of this text may go on, and where?
 //! - [`tokens`]: may this bearer token be trusted now?
+//! - [`uploads`]: is this form well formed, and is this file what it may be?
 //! - [`validation`]: does this body have the shape that was promised?
 //!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
@@ -38,6 +39,8 @@ pub mod sanitize;
 pub mod secret;
 pub mod time;
 pub mod tokens;
+pub mod uploads;
+pub mod urlencoded;
 pub mod validation;
 
 #[cfg(feature = "python")]

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"bound", "declarations", "stores"},
     {"checks", "uninitialised"},
     {"guards"},
+    {"uploads"},
     {
         "access",
         "apikeys",
@@ -103,7 +104,17 @@ def test_rust_rooms_do_not_import_rooms() -> None:
 
 
 def test_one_name_through_the_whole_house() -> None:
-    for room in ("apikeys", "codings", "headers", "limits", "redaction", "sanitize", "tokens", "validation"):
+    for room in (
+        "apikeys",
+        "codings",
+        "headers",
+        "limits",
+        "redaction",
+        "sanitize",
+        "tokens",
+        "uploads",
+        "validation",
+    ):
         for place in (
             f"src/{room}/mod.rs",
             f"src/bindings/{room}.rs",

@@ -197,7 +197,7 @@ def test_what_is_no_form_or_too_large_or_cut_off_is_refused(forms: Flask) -> Non
 
 
 def test_what_is_too_much_to_explain_is_refused_all_the_same(make_app: Make) -> None:
-    app = make_app()
+    app = make_app(RAMPART_FORM_MAX_FIELDS=2000)
     either = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
     schema = {"properties": {"id": either, "tag": {"type": "array"}}, "required": ["id"]}
     ran: list[str] = []
@@ -227,10 +227,6 @@ BROKEN_FORMS = {
         "multipart/form-data; boundary=x",
         b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n1\r\n--x--\r\n--x\r\n'
         b'Content-Disposition: form-data; name="name"\r\n\r\n2\r\n--x--\r\n',
-    ),
-    "the mark of what is no UTF-8": (
-        "multipart/form-data; boundary=x",
-        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\xef\xbf\xbd\r\n--x--',
     ),
     "cut off": ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda'),
     "a part without a name": (

@@ -215,6 +215,20 @@ class Settings:
 
     coding_ratio: int = 100
     """Most times its size that a coded body may decode to, beyond 64 KiB."""
+    form_max_fields: int = 1000
+    """Most fields of a form."""
+
+    form_max_field: int = 64 * 1024
+    """Longest field of a form, in bytes."""
+
+    max_files: int = 20
+    """Most files of a form."""
+
+    max_file: int | None = None
+    """Largest file of a form, in bytes. Not set: what a body may have."""
+
+    upload_memory: int = 256 * 1024
+    """Bytes of memory that the files of one form may take, all together; what is more is on disk."""
 
     json_max_depth: int = 64
     """Deepest nesting of a JSON body."""
@@ -334,6 +348,11 @@ _READERS: dict[str, readers.Reader] = {
     "max_path": readers.integer(1, 1024**2, "bytes"),
     "request_codings": readers.codings,
     "coding_ratio": readers.integer(1, 10_000, "times"),
+    "form_max_fields": readers.integer(1, 1_000_000, "fields"),
+    "form_max_field": readers.integer(1, 1024**3, "bytes"),
+    "max_files": readers.integer(0, 100_000, "files"),
+    "max_file": readers.integer(1, 1024**3, "bytes"),
+    "upload_memory": readers.integer(0, 1024**3, "bytes"),
     "json_max_depth": readers.integer(1, 255, "levels"),
     "json_max_keys": readers.integer(1, 100_000_000, "members"),
     "json_max_digits": readers.integer(1, 4300, "characters"),

@@ -33,6 +33,7 @@ mod sanitize;
 mod stores;
 mod tokens;
 mod tree;
+mod uploads;
 mod validation;
 mod verified;
 
@@ -80,6 +81,8 @@ mod _native {
     use super::stores::LimitStore;
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifier, TokenRejected};
+    #[pymodule_export]
+    use super::uploads::{FormRejected, PyMultipart, form_fields};
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 

@@ -15,7 +15,6 @@
 mod faces;
 mod rules;
 mod shape;
-mod text;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -29,6 +28,7 @@ use super::lint::unbounded::{From, unbounded};
 use super::parser::{Builder, ParseError, parse, weight};
 use super::value::copied;
 use crate::error::ConfigError;
+use crate::urlencoded;
 
 /// Where a part is in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Parts {
         builder: &mut B,
     ) -> Result<Option<Read<B::Value>>, B::Fault> {
         let mut taken = Vec::new();
-        for pair in text::pairs(query) {
+        for pair in urlencoded::pairs(query) {
             match pair {
                 Some(pair) if taken.len() < bounds.max_keys => taken.push(pair),
                 _ => return Ok(None),

@@ -4,7 +4,8 @@
 2. It is well-formed, bounded JSON: UTF-8, no member twice, no NaN, no lone surrogate, within ``RAMPART_MAX_BODY`` and
    ``RAMPART_JSON_*``, or what ``@bounds`` says for the route.
 
-``request.get_json()`` of any view gives the same bounded parse.
+``request.get_json()`` of any view gives the same bounded parse; ``request.form`` and ``request.files`` are read by
+``uploads``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from flask import Flask, Request
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.formparser import FormDataParser
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
@@ -24,6 +26,7 @@ from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState
+from ..uploads import FormBounds, FormParser, form_parser, load_form, open_file
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
@@ -42,6 +45,7 @@ class Bounds:
             max_keys=settings.json_max_keys,
             max_digits=settings.json_max_digits,
         )
+        self.forms = FormBounds.of(settings, self.max_bytes)
         self._root = app.root_path
         self._compiled: dict[tuple[str, str], Schema] = {}
         #: What each was compiled from.
@@ -183,6 +187,7 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
 
     class HardenedRequest(Request):
         _cached_json: tuple[Any, Any]  # werkzeug's: what get_json gives, not silent and silent
+        form_data_parser_class = form_parser(bounds.forms)
 
         @cached_property
         def stream(self) -> Any:
@@ -195,6 +200,24 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
             if isinstance(found, LimitedStream):
                 _tell_cuts(found, state.exchange(self))
             return found
+
+        def make_form_data_parser(self) -> FormDataParser:
+            parser = super().make_form_data_parser()
+            if isinstance(parser, FormParser):
+                parser.content_type = self.environ.get("CONTENT_TYPE")
+            return parser
+
+        def _get_file_stream(
+            self,
+            total_content_length: int | None,
+            content_type: str | None,
+            filename: str | None = None,
+            content_length: int | None = None,
+        ) -> IO[bytes]:
+            return open_file(self, bounds.forms)
+
+        def _load_form_data(self) -> None:
+            load_form(self, super()._load_form_data, lambda: state.exchange(self))
 
         def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
             if cache and self._cached_json[silent] is not Ellipsis:

@@ -10,6 +10,7 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
+from ..uploads import must_parse
 from .bodies import Bounds, held, read_body, rejected_json
 from .generated import Errors, Make
 from .messages import Messages
@@ -194,6 +195,8 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
             make = _making(guard, place)
             where, text = bounds.text(place, _shape(given, place))
             where = where if make is None else f"validate({place}={name_of(given)})"
+            if place == "form":
+                must_parse(state.app.request_class, where)
             try:
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":

@@ -1,7 +1,7 @@
 """The parts of a request that are text: read as the types that their schemas name.
 
-1. A query or form that cannot be taken apart is 400 ``request.malformed``: an escape that is none, or no UTF-8, a
-   boundary that is missing.
+1. A query that cannot be taken apart is 400 ``request.malformed``: an escape that is none, or no UTF-8. So is a form,
+   which is ``request.form``, read by ``uploads``; a file of it is never a field.
 2. A name that the schema does not know is refused (query, form), let through (path) or not looked at (headers,
    cookies).
 3. A name that comes twice is a list, or refused (CWE-235).
@@ -12,19 +12,17 @@ How texts become values is in the native core (``src/validation/parts.rs``).
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 from uuid import UUID
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
 
 from .._native import Parts
 from ..errors import Denied
 from ..exchange import Exchange
-from .bodies import Bounds, read_body
+from ..uploads import checked_form
+from .bodies import Bounds
 
 Place = Literal["path", "query", "headers", "cookies", "form"]
 Unknown = Literal["reject", "ignore", "strip"]
@@ -35,8 +33,12 @@ PLACES: tuple[Place, ...] = ("path", "query", "headers", "cookies", "form")
 """In the order in which they are read."""
 
 
-def reader(place: Place, schema: str, bounds: Bounds, unknown: Unknown | None) -> tuple[Read, list[str]]:
+def reader(
+    place: Place, schema: str, bounds: Bounds, unknown: Unknown | None, files: Collection[str] = ()
+) -> tuple[Read, list[str]]:
     """What reads a part (it gives a dict, or what is wrong with it), and the names that its schema knows.
+
+    :param files: names of a form that are judged elsewhere, as files.
 
     :raises ValueError: for a schema that cannot be used there.
     """
@@ -48,7 +50,7 @@ def reader(place: Place, schema: str, bounds: Bounds, unknown: Unknown | None) -
         unknown = "ignore" if unknown is None else unknown
     parts = Parts(schema, bounds.json, place, unknown or "reject")
     if place == "form":
-        return _form(parts, bounds.max_bytes), parts.names
+        return _form(parts, unknown or "reject", files), parts.names
     return {"query": _query, "path": _path, "headers": _headers, "cookies": _cookies}[place](parts), parts.names
 
 
@@ -146,45 +148,19 @@ def _are_utf8(pairs: list[tuple[str, str]], field: str, names: frozenset[str]) -
     return True
 
 
-def _form(parts: Parts, max_bytes: int) -> Read:
+def _form(parts: Parts, unknown: Unknown, files: Collection[str]) -> Read:
+    known = {name: f"/{name.replace('~', '~0').replace('/', '~1')}" for name in parts.names}
+
     def read(exchange: Exchange, request: Request) -> Said:
-        if request.mimetype == "application/x-www-form-urlencoded":
-            # Not werkzeug's parser: it takes what it cannot read for nothing, or for text.
-            said = parts.query(read_body(request, max_bytes).decode("latin-1"))
-            if said is None:
-                raise Denied.of("request.malformed", reason="the form")
+        checked_form(request)
+        said = _judged(parts, list(request.form.items(multi=True)))
+        # A file where a field should be is there, and not absent; one that nobody knows is as unknown as a field.
+        wrong = [(known[name], "type") for name in request.files if name in known]
+        if unknown == "reject" and any(name not in known and name not in files for name in request.files):
+            wrong.append(("", "additionalProperties"))
+        if not wrong:
             return said
-        if request.mimetype != "multipart/form-data":
-            raise Denied.of("body.media_type", reason="not a form")
-        return _judged(parts, _multipart(request, read_body(request, max_bytes)))
+        pointers = {pointer for pointer, _ in wrong}
+        return wrong + ([] if isinstance(said, dict) else [one for one in said if one[0] not in pointers])
 
     return read
-
-
-def _multipart(request: Request, body: bytes) -> list[tuple[str, str]]:
-    mark = b"--" + request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
-    lines = b"\r\n" + body.removeprefix(b"\r\n")
-    _, closed, after = lines.partition(b"\r\n" + mark + b"--")
-    # From the first boundary to the last, and nothing around them: of two forms, one reader takes the first (CWE-235).
-    if not lines.startswith(b"\r\n" + mark) or not closed or after.strip():
-        raise Denied.of("request.malformed", reason="the form: its boundaries")
-    parser = FormDataParser(
-        max_form_memory_size=request.max_form_memory_size,
-        max_form_parts=request.max_form_parts,
-        silent=False,
-    )
-    try:
-        _, form, files = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
-    except RequestEntityTooLarge:
-        raise Denied.of("body.too_large", reason="a form") from None
-    except (ValueError, LookupError) as error:
-        raise Denied.of("request.malformed", reason=f"the form: {type(error).__name__}") from None
-    for _, file in files.items(multi=True):
-        file.close()  # nobody looks at it here, and it may be one on the disk
-    pairs = list(form.items(multi=True))
-    if not all(isinstance(name, str) for name, _ in pairs):
-        raise Denied.of("request.malformed", reason="the form has a part without a name")
-    # By this mark its parser replaces what is no UTF-8.
-    if any("\ufffd" in name + text for name, text in pairs):
-        raise Denied.of("request.malformed", reason="the form is not UTF-8")
-    return pairs

@@ -117,6 +117,6 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &String> {
 
 /// A pointer in a fragment is percent-encoded (RFC 6901 section 6).
 fn decoded(pointer: &str) -> String {
-    super::text::decoded(pointer.as_bytes(), false)
+    crate::urlencoded::decoded(pointer.as_bytes(), false)
         .map_or_else(|| pointer.to_owned(), |text| text.into_owned())
 }

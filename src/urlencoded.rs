@@ -1,9 +1,11 @@
 //! Takes apart what is written as `name=value&name=value` (WHATWG URL, "application/x-www-form-urlencoded").
+//!
+//! Queries and forms are read by the same few lines, so that no two readers of a request differ.
 
 use std::borrow::Cow;
 
 /// The pairs of a query, decoded; none of one that is no UTF-8, or has a `%` without two digits behind it.
-pub(super) fn pairs(query: &[u8]) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
+pub fn pairs(query: &[u8]) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
     query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let at = pair.iter().position(|&byte| byte == b'=');
         let (name, value) = match at {
@@ -15,7 +17,7 @@ pub(super) fn pairs(query: &[u8]) -> impl Iterator<Item = Option<(Cow<'_, str>, 
 }
 
 /// Reads `%41`, and `+` as a blank if it `has_plus`.
-pub(super) fn decoded(text: &[u8], has_plus: bool) -> Option<Cow<'_, str>> {
+pub fn decoded(text: &[u8], has_plus: bool) -> Option<Cow<'_, str>> {
     if !text.iter().any(|&byte| byte == b'%' || (byte == b'+' && has_plus)) {
         return std::str::from_utf8(text).ok().map(Cow::Borrowed);
     }
