@@ -239,12 +239,13 @@ def test_head_is_judged_as_get_is(enforcing: Flask) -> None:
 
 
 def test_shapes_are_found_by_status(enforcing: Flask) -> None:
-    given = {201: ITEM, "2XX": None, "404": {"type": "string"}, "default": {"type": "array"}}
+    given = {201: ITEM, "2XX": None, 202: {}, "404": {"type": "string"}, "default": {"type": "array"}}
     answers = iter(
         [
             ({"id": 1}, 201),
             ({"id": "x"}, 201),
             ("anything", 200),
+            ("anything", 202),
             (Response('"gone"', mimetype="application/json"), 404),
             (Response("1", mimetype="application/json"), 404),
             ([1], 409),
@@ -252,8 +253,8 @@ def test_shapes_are_found_by_status(enforcing: Flask) -> None:
         ]
     )
     client = serve(enforcing, lambda: next(answers), given)
-    found = [client.get("/").status_code for _ in range(7)]
-    assert found == [201, 500, 200, 404, 500, 409, 500]
+    found = [client.get("/").status_code for _ in range(8)]
+    assert found == [201, 500, 200, 202, 404, 500, 409, 500]
 
 
 def test_the_methods_of_a_class_have_promises_of_their_own(enforcing: Flask) -> None:

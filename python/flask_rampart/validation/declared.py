@@ -286,10 +286,8 @@ def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None
             exchange.body = NOT_CHECKED
             exchange.parts = {}
             return messages.broken(failed, broken)
-        if "body" in exchange.parts:
-            # The instance; of this view, or of the one that has called it.
-            found["body"] = exchange.parts["body"]
-        exchange.parts = found
+        # Another guard may have read other parts of the same request.
+        exchange.parts = {**exchange.parts, **found} if exchange.parts else found
         return None
 
     return check
