@@ -491,6 +491,20 @@ def test_a_view_may_return_what_it_declares(
         assert answer.headers["X-A"] == "b"
 
 
+def test_what_is_written_is_cut_at_any_depth_or_not_at_all(make_app: Make) -> None:
+    class Way(msgspec.Struct):
+        stops: list[Point]
+
+    broken = Secret(1)
+    broken.how_far = "x"  # type: ignore[assignment]
+    app = make_app(RAMPART_RESPONSE_MODE="off")
+    serve(app, lambda: Way([Secret(1)]), Way)
+    client = serve(app, lambda: broken, Point, path="/broken")
+    assert client.get("/").json == {"stops": [{"howFar": 1}]}
+    answer = client.get("/broken")
+    assert answer.status_code == 500 and SECRET not in answer.text
+
+
 def test_instances_inside_a_dict_are_dumped_too(make_app: Make) -> None:
     app = make_app(RAMPART_RESPONSE_MODE="off")
     client = serve(app, lambda: {"items": [User(name="a"), Point(1)], "next": {"size": Size(1)}}, {200: User})
