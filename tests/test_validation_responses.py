@@ -239,12 +239,13 @@ def test_head_is_judged_as_get_is(enforcing: Flask) -> None:
 
 
 def test_shapes_are_found_by_status(enforcing: Flask) -> None:
-    given = {201: ITEM, "2XX": None, "404": {"type": "string"}, "default": {"type": "array"}}
+    given = {201: ITEM, "2XX": None, 202: {}, "404": {"type": "string"}, "default": {"type": "array"}}
     answers = iter(
         [
             ({"id": 1}, 201),
             ({"id": "x"}, 201),
             ("anything", 200),
+            ("anything", 202),
             (Response('"gone"', mimetype="application/json"), 404),
             (Response("1", mimetype="application/json"), 404),
             ([1], 409),
@@ -252,8 +253,8 @@ def test_shapes_are_found_by_status(enforcing: Flask) -> None:
         ]
     )
     client = serve(enforcing, lambda: next(answers), given)
-    found = [client.get("/").status_code for _ in range(7)]
-    assert found == [201, 500, 200, 404, 500, 409, 500]
+    found = [client.get("/").status_code for _ in range(8)]
+    assert found == [201, 500, 200, 202, 404, 500, 409, 500]
 
 
 def test_the_methods_of_a_class_have_promises_of_their_own(enforcing: Flask) -> None:
@@ -488,6 +489,20 @@ def test_a_view_may_return_what_it_declares(
     assert SECRET not in answer.text
     if answer.status_code == 201:
         assert answer.headers["X-A"] == "b"
+
+
+def test_what_is_written_is_cut_at_any_depth_or_not_at_all(make_app: Make) -> None:
+    class Way(msgspec.Struct):
+        stops: list[Point]
+
+    broken = Secret(1)
+    broken.how_far = "x"  # type: ignore[assignment]
+    app = make_app(RAMPART_RESPONSE_MODE="off")
+    serve(app, lambda: Way([Secret(1)]), Way)
+    client = serve(app, lambda: broken, Point, path="/broken")
+    assert client.get("/").json == {"stops": [{"howFar": 1}]}
+    answer = client.get("/broken")
+    assert answer.status_code == 500 and SECRET not in answer.text
 
 
 def test_instances_inside_a_dict_are_dumped_too(make_app: Make) -> None:

@@ -60,6 +60,25 @@ async def asynchronous() -> str:
     return "ok"
 
 
+@dataclass
+class Page:
+    number: int = 1
+
+
+@app.get("/models")
+@validate(query=Page, response={200: list[Page], "4XX": None}, response_mode="log")
+def modelled() -> list[Page]:
+    page: Page = validated.query
+    return [page]
+
+
+@rampart.messages
+def message(rule: str, pointer: str, part: str) -> str | None:
+    return None
+
+
+assert_type(message("", "", ""), str | None)
+
 # A guard changes neither the signature nor the result of what it guards.
 assert_type(sync(7), dict[str, Any])
 

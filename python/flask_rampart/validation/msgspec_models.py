@@ -6,13 +6,14 @@ as far as the model could have written it; the rest may quote a value, and is no
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import msgspec
 
 from .generated import MODEL, Errors, member, names_of, pointer
-from .models import Unknown, class_of, has_instance
+from .models import Unknown, class_of, has_instance, name_of
 
 
 class MsgspecModel:
@@ -21,7 +22,9 @@ class MsgspecModel:
     def __init__(self, given: Any) -> None:
         self._given = given
         self._kind = class_of(given)
-        self._names = names_of(self.schema())
+        schema = self.schema()
+        self._names = names_of(schema)
+        self._is_flat = '"$ref"' not in json.dumps(schema["$defs"])
 
     def schema(self, *, answers: bool = False) -> dict[str, Any]:
         (schema,), definitions = msgspec.json.schema_components([self._given], ref_template="#/$defs/{name}")
@@ -35,13 +38,14 @@ class MsgspecModel:
 
     def dump(self, value: Any) -> Any:
         made = msgspec.to_builtins(value, str_keys=True)
-        if self._kind is not None and type(value) is self._kind:
+        if self._is_flat and type(value) is self._kind:
             return made
-        # msgspec writes a subclass whole; read again, it has what is declared.
+        # msgspec writes an instance of a subclass whole, at any depth; read again, it has what is declared.
         try:
             return msgspec.to_builtins(msgspec.convert(made, self._given, str_keys=True), str_keys=True)
         except msgspec.ValidationError:
-            return made
+            # Its message quotes values.
+            raise TypeError(f"A view returned what is not its {name_of(self._given)}.") from None
 
     def takes(self, value: Any) -> bool:
         if self._kind is None:

@@ -5,7 +5,7 @@
 
 1. the status is looked for as itself, then as ``"2XX"``, then as ``"default"``; a 2xx that is in none breaks the
    contract; any other status that is in none is not judged: errors have shapes of their own;
-2. a shape of None promises no shape: the body is not looked at;
+2. None, and a schema that is empty, promise no shape: the body is not looked at;
 3. a shape needs JSON: another media type, a stream whose length is not said, and an encoding that is not read here
    break the contract, since nothing can be said of what they hold;
 4. no body is looked for where HTTP has none: 204, 304, and an answer to HEAD that is empty.
@@ -66,7 +66,7 @@ def by_status(given: object) -> dict[str, Any]:
     for status, shape in shapes.items():
         if shape is not None:
             check_given(f"response={{{status}: ...}}" if len(shapes) > 1 else "response", shape)
-    return shapes
+    return {status: None if shape == {} else shape for status, shape in shapes.items()}
 
 
 def _is_status(key: object) -> bool:
