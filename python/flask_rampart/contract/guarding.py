@@ -47,7 +47,8 @@ class Served:
         return self._made
 
     def _bind(self, state: AppState) -> Check:
-        plain = self._check(state, Wanted())
+        is_read = self.body_required and None not in self.bodies.values()
+        plain = _admits if self.bodies and is_read else self._check(state, Wanted())
         if not self.bodies:
             return plain
         by_type = {kind: plain if body is None else self._check(state, body) for kind, body in self.bodies.items()}
