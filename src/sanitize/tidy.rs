@@ -149,12 +149,11 @@ impl Tidy<'_> {
                 self.close_inner("rp", &["ruby"]);
                 self.close_inner("rt", &["ruby"]);
             }
-            _ if HEADINGS.contains(&name) => {
-                if self.open.last().is_some_and(|open| HEADINGS.contains(open)) {
-                    self.close_to(self.open.len() - 1);
-                }
-            }
             _ => {}
+        }
+        let in_heading = self.open.last().is_some_and(|open| HEADINGS.contains(open));
+        if in_heading && HEADINGS.contains(&name) {
+            self.close_to(self.open.len() - 1);
         }
     }
 
