@@ -484,6 +484,11 @@ def test_a_view_takes_the_schemes_that_all_its_guards_take() -> None:
     assert list(document["components"]["securitySchemes"]) == ["api_key"]
 
 
+def test_a_view_that_nobody_can_call_does_not_read_as_an_open_one() -> None:
+    operation = told(require(issuer="https://nobody.example"), RAMPART_JWT_ISSUER="https://ours.example")
+    assert operation["security"] == [{"jwt": []}]
+
+
 def test_guards_of_the_app_and_of_blueprints_are_told() -> None:
     app, rampart = bare()
     blueprint = Blueprint("b", __name__)
