@@ -155,6 +155,78 @@ def everything(app: Flask, rampart: Rampart) -> None:
         return "ok"
 
 
+def parts(app: Flask) -> None:
+    """Routes that take each part of a request, written in each way, from anybody."""
+    text = {"type": "string", "minLength": 1, "maxLength": 20}
+    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 1}
+    answers = describe(answers={200: "It was read."})
+
+    @app.get("/query")
+    @validate(
+        query={
+            "type": "object",
+            "required": ["q"],
+            "additionalProperties": False,
+            "properties": {
+                "q": text,
+                "n": {"type": "integer", "minimum": 1, "maximum": 10},
+                "x": {"type": "number"},
+                "b": {"type": "boolean"},
+                "tag": {"type": "array", "items": text, "maxItems": 3},
+                "ids": {**numbers, "x-explode": False},
+                "pipe": {**numbers, "x-style": "pipeDelimited"},
+                "size": {"type": "object", "additionalProperties": False, "properties": {"w": {"type": "integer"}}},
+                "e": {"enum": ["a", "b"]},
+            },
+        }
+    )
+    @answers
+    def query() -> str:
+        return "ok"
+
+    @app.get("/path/<int:n>/<s>/<uuid:u>/<any(a, b):k>")
+    @validate(path={"properties": {"n": {"type": "integer", "maximum": 999}, "s": {"type": "string", "maxLength": 5}}})
+    @answers
+    def path(**_: Any) -> str:
+        return "ok"
+
+    @app.get("/head")
+    @validate(
+        headers={
+            "required": ["X-N"],
+            "properties": {"X-N": {"type": "integer"}, "X-L": numbers, "X-E": {"enum": ["a"]}},
+        },
+        cookies={"properties": {"c": {"type": "integer"}, "d": {"type": "string", "pattern": "^[a-z]+$"}}},
+    )
+    @answers
+    def head() -> str:
+        return "ok"
+
+    @app.post("/form")
+    @validate(form={"required": ["a"], "properties": {"a": text, "n": {"type": "integer"}, "l": numbers}})
+    @answers
+    def form() -> str:
+        return "ok"
+
+    @app.post("/tree")
+    @validate(
+        body={
+            "$defs": {
+                "tree": {
+                    "type": "object",
+                    "required": ["v"],
+                    "additionalProperties": False,
+                    "properties": {"v": numbers, "of": {"type": "array", "items": {"$ref": "#/$defs/tree"}}},
+                }
+            },
+            "$ref": "#/$defs/tree",
+        }
+    )
+    @answers
+    def tree() -> str:
+        return "ok"
+
+
 def settings() -> dict[str, Any]:
     """Settings that turn on all that a document tells of."""
     return {

@@ -37,7 +37,19 @@ KEY = forge.new_key()
 PASSWORD = "correct horse battery"
 
 
-class Fleeting:
+class Open:
+    """An app that asks nobody who they are."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.clock = Clock.manual(NOW)
+
+    def credentials(self) -> dict[str, str]:
+        """None are needed."""
+        return {}
+
+
+class Fleeting(Open):
     """The example, with a clock that the cases advance, and callers for all its routes."""
 
     def __init__(self, folder: Path, **config: Any) -> None:
@@ -46,9 +58,9 @@ class Fleeting:
             folder / "users.json",
             [new_account("u-ada", "ada@mail.example", PASSWORD, scopes=["predict"], roles=["admin"])],
         )
-        self.clock = Clock.manual(NOW)
-        with _told_by(self.clock) as rampart:
-            self.app: Flask = example.create_app(
+        clock = Clock.manual(NOW)
+        with _told_by(clock) as rampart:
+            app = example.create_app(
                 {
                     "PREDICT_KEY_PEM": str(folder / "key.pem"),
                     "PREDICT_USERS": str(folder / "users.json"),
@@ -58,12 +70,12 @@ class Fleeting:
                     **config,
                 }
             )
-            self.rampart = rampart
+        super().__init__(app)
+        self.clock, self.rampart = clock, rampart
         self.app.logger.setLevel("CRITICAL")
 
     def credentials(self) -> dict[str, str]:
         """A token that opens every route, and that nobody has logged out yet."""
-        self.clock.advance(STEP)
         with self.app.app_context():
             pair = self.rampart.tokens.issue_pair("u-ada", scopes=["predict"], roles=["admin"])
         return {"Authorization": f"Bearer {pair.access}"}
@@ -84,7 +96,7 @@ def _told_by(clock: Clock) -> Iterator[Rampart]:
 class Run:
     """What became of the cases."""
 
-    def __init__(self, target: Fleeting, document: dict[str, Any] | None = None) -> None:
+    def __init__(self, target: Open, document: dict[str, Any] | None = None) -> None:
         """
         :param document: what is promised; what the app serves, if not given.
         """
@@ -128,7 +140,8 @@ class Run:
     def send(self, operation: Any, case: Any) -> None:
         """Sends one case."""
         needs = bool(operation.definition.raw.get("security"))
-        headers = self.target.credentials() if needs else (self.target.clock.advance(STEP), {})[1]
+        self.target.clock.advance(STEP)
+        headers = self.target.credentials() if needs else {}
         response = case.call(headers=headers)
         self.tally[operation.label, response.status_code] += 1
         try:

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from examples.predict_api import app as predict_example
 from flask_rampart import Rampart, describe, limit, public, require, unlimited, validate
 from flask_rampart._native import Key
 from flask_rampart.errors import PROBLEMS, ConfigError
+from flask_rampart.openapi.answers import EDGE
 
 from .conftest import KEYS, SECRET
 from .documenting import document_of, everything, is_openapi, settings
@@ -44,6 +46,19 @@ def only(document: Document) -> Document:
     ((_, operation),) = path.items()
     found: Document = operation
     return found
+
+
+def as_it_is(guard: Any) -> Document:
+    """The document of an app with one view, which is never called."""
+    app, rampart = bare()
+    app.post("/")(guard(lambda: "ok"))
+    return document_of(app, rampart)
+
+
+def codes(operation: Document) -> dict[str, list[str]]:
+    """The codes of an operation that are not those of every one."""
+    found = operation.get("x-rampart-codes", {})
+    return {status: kept for status, all_ in found.items() if (kept := [code for code in all_ if code not in EDGE])}
 
 
 def told(guard: Any, method: str = "get", rule: str = "/", **config: Any) -> Document:
@@ -414,12 +429,34 @@ def test_a_response_with_a_schema_is_told_by_status() -> None:
     guard = validate(query={"properties": {"a": {}}})
     guard.given["response"] = {200: {"type": "object"}, "404": None}  # as response= will give it
     operation = told(guard)
-    assert operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("_response")
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema["$ref"].endswith("_response_200")
     assert operation["responses"]["404"] == {"description": "Not Found"}
     assert "default" not in operation["responses"]
     guard = validate(query={"properties": {"a": {}}})
     guard.given["response"] = {"type": "object"}
-    assert "content" in told(guard)["responses"]["200"]
+    assert "content" in told(guard)["responses"]["2XX"]
+
+
+@pytest.mark.parametrize("form", [None, {"properties": {"title": {"type": "string"}}}], ids=["files alone", "a form"])
+def test_files_of_a_form_are_binary_members_of_multipart(form: Any) -> None:
+    guard = validate(form=form or {"properties": {"a": {}}})
+    if form is None:
+        del guard.given["form"]
+    # As files= will give it.
+    guard.given["files"] = {
+        "photo": SimpleNamespace(types=("image/png", "image/jpeg"), max_bytes=1000, max_count=1, required=True),
+        "more": SimpleNamespace(types=("text/csv",), max_bytes=None, max_count=3, required=False),
+    }
+    content = only(as_it_is(guard))["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data"]
+    schema, encoding = content["multipart/form-data"]["schema"], content["multipart/form-data"]["encoding"]
+    files = schema if form is None else schema["allOf"][1]
+    assert schema["unevaluatedProperties"] is False
+    assert files["properties"]["photo"]["format"] == "binary"
+    assert files["properties"]["more"]["maxItems"] == 3
+    assert files["required"] == ["photo"]
+    assert encoding["photo"] == {"contentType": "image/png, image/jpeg"}
 
 
 # --- Who ---
@@ -445,6 +482,11 @@ def test_a_view_takes_the_schemes_that_all_its_guards_take() -> None:
     document = document_of(app, rampart)
     assert only(document)["security"] == [{"api_key": ["a"]}]
     assert list(document["components"]["securitySchemes"]) == ["api_key"]
+
+
+def test_a_view_that_nobody_can_call_does_not_read_as_an_open_one() -> None:
+    operation = told(require(issuer="https://nobody.example"), RAMPART_JWT_ISSUER="https://ours.example")
+    assert operation["security"] == [{"jwt": []}]
 
 
 def test_guards_of_the_app_and_of_blueprints_are_told() -> None:
@@ -532,14 +574,14 @@ def test_the_limits_of_the_application_are_told_once_and_each_operation_has_429(
 
 
 def test_an_operation_has_the_codes_that_its_guards_can_give_and_no_other() -> None:
-    assert told(public).get("x-rampart-codes") is None
-    assert told(require(roles="a"))["x-rampart-codes"] == {
+    assert codes(told(public)) == {}
+    assert codes(told(require(roles="a"))) == {
         "400": ["auth.ambiguous"],
         "401": ["auth.missing", "token.expired", "token.invalid"],
         "403": ["auth.role"],
         "503": ["store.unavailable"],
     }
-    assert told(validate(query={"properties": {"a": {}}}))["x-rampart-codes"] == {
+    assert codes(told(validate(query={"properties": {"a": {}}}))) == {
         "400": ["request.malformed"],
         "422": ["query.invalid"],
     }
@@ -554,7 +596,7 @@ def test_every_code_in_a_document_exists_under_its_status(full: tuple[Flask, Ram
 
 
 def test_a_view_that_says_nothing_of_its_answers_may_answer_anything() -> None:
-    assert told(public)["responses"] == {"default": {"description": "What the view answers."}}
+    assert told(public)["responses"]["default"] == {"description": "What the view answers."}
 
 
 def test_an_answer_of_the_views_own_stands_beside_the_refusals_of_its_status() -> None:

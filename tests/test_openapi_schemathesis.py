@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 from schemathesis import GenerationMode
 
-from .generated import Fleeting, Run
+from flask_rampart import Rampart
+
+from .documenting import parts
+from .generated import Fleeting, Open, Run
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,22 @@ def test_the_app_keeps_what_its_document_promises(run: Run, mode: GenerationMode
     # Requests got through to views, and past none of the guards.
     assert statuses >= ({200, 204} if mode is GenerationMode.POSITIVE else {400, 422})
     assert run.tally.total() >= 100
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
+def test_every_part_is_written_as_its_document_says(mode: GenerationMode) -> None:
+    app = Flask("parts")
+    app.config.update(TESTING=True, RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
+    Rampart(app).serve_openapi()
+    parts(app)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = Run(Open(app))
+        for operation in run.operations():
+            run.cases(operation, mode, 20)
+    assert run.failures == {}
+    got = {status for _, status in run.tally}
+    assert got == {200} if mode is GenerationMode.POSITIVE else got >= {404, 422}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ from ..tokens import Tokens
 from .schemas import Object, Schemas
 
 _JSON = tuple(code for code in PROBLEMS if code.startswith("json."))
+#: What is refused before there is a route, whatever the operation.
+EDGE = tuple(code for code in ("head.too_large", "path.too_long", "query.too_long") if code in PROBLEMS)
+_CODED = tuple(code for code in ("body.coding", "body.undecodable") if code in PROBLEMS)
 _READ = ("body.incomplete", "body.too_large")
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _SECONDS: Object = {"type": "integer", "minimum": 0}
@@ -76,10 +79,10 @@ class Answers:
         :param more: codes that the view itself says.
         """
         parts = frozenset(parts)
-        found: set[str] = set(more)
+        found: set[str] = {*more, *EDGE}
         has_body = method in _WITH_BODY or not parts.isdisjoint(("body", "form", "files"))
         if has_body:
-            found |= {"request.malformed", "body.too_large"}
+            found |= {"request.malformed", "body.too_large", *_CODED}
         if self._is_limited:
             found.add("limit.banned")
             if self._settings.limits is not None and path not in self._settings.limits_exempt_paths:

@@ -95,24 +95,24 @@ class Parts:
         return self._form()
 
     def responses(self) -> Object:
-        """What the view answers, by status, where that has a schema."""
+        """What the view answers, by status, where that has a schema: one alone is that of all 2xx."""
         found: Object = {}
         for _, given in self._given("response"):
-            by_status = given if isinstance(given, Mapping) and _is_by_status(given) else {200: given}
-            for status, one in by_status.items():
-                answer: Object = {"description": status_text(str(status))}
-                if one is not None:
-                    named = "response" if str(status) == "200" else f"response_{status}"
+            by_status = given if isinstance(given, Mapping) and _is_by_status(given) else {"2XX": given}
+            for key, one in by_status.items():
+                status = str(key) if key == "default" else str(key).upper()
+                answer: Object = {"description": status_text(status)}
+                if one is not None and one != {}:
+                    named = "response" if len(by_status) == 1 else f"response_{status}"
                     answer["content"] = {"application/json": {"schema": self._source(named, one).reference()}}
-                found[str(status)] = answer
+                found[status] = answer
         return found
 
     def _given(self, place: str) -> list[tuple[validate, Any]]:
         return [(guard, guard.given[place]) for guard in self._guards if place in guard.given]
 
     def _source(self, part: str, given: Any) -> Source:
-        _, text = self._bounds.text(part, given)
-        return self._schemas.of(text, _called(given) or f"{self._name}_{part}")
+        return self._schemas.of(text_of(self._bounds, part, given), _called(given) or f"{self._name}_{part}")
 
     def _members(self, place: str, source: Source) -> list[Object]:
         made = []
@@ -166,38 +166,57 @@ class Parts:
             return None
         schemas: list[Object] = []
         encoding: Object = {}
-        for guard, given in forms:
+        is_closed = not any(guard.unknown in ("ignore", "strip") for guard in self._guards)
+        for _, given in forms:
             source = self._source("form", given)
-            schemas.append(_closed(source, guard.unknown, bool(files)))
+            schemas.append(source.reference())
+            is_closed = is_closed and _others(source) is None
             for name, those in _properties(source).items():
                 style = _style("form", [face for one in those for face in source.faces(one, alternatives=True)])
                 if style:
                     encoding[name] = style
         if files:
-            schemas.append({"type": "object", **files})
-        schema = schemas[0] if len(schemas) == 1 else {"allOf": schemas, "unevaluatedProperties": False}
+            schemas.append(files)
+            for name, file in files["properties"].items():
+                kinds = file.get("items", file).get("x-rampart-types", ())
+                encoding |= {name: {"contentType": ", ".join(kinds)}} if kinds else {}
+        schema: Object = dict(schemas[0]) if len(schemas) == 1 else {"allOf": schemas}
+        if is_closed:
+            schema["unevaluatedProperties"] = False
         content: Object = {"schema": schema, **({"encoding": encoding} if encoding else {})}
-        kinds = _FORMS[1:] if files else _FORMS
-        return {"required": True, "content": dict.fromkeys(kinds, content)}
+        return {"required": True, "content": dict.fromkeys(_FORMS[1:] if files else _FORMS, content)}
 
     def _files(self) -> Object:
-        """The members of a form that are files, as an object's schema."""
+        """The members of a form that are files, as the schema of an object; nothing if there are none."""
         properties: Object = {}
         required: list[str] = []
         for _, given in self._given("files"):
-            for name, file in given.items() if isinstance(given, Mapping) else ():
-                one = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-                many = getattr(file, "many", False)
-                properties[name] = {"type": "array", "items": one} if many else one
-                if getattr(file, "required", True):
-                    required.append(name)
+            for name, file in given.items():
+                one: Object = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+                if file.types:
+                    one["x-rampart-types"] = list(file.types)
+                if file.max_bytes is not None:
+                    one["x-rampart-max-bytes"] = file.max_bytes
+                properties[name] = (
+                    {"type": "array", "items": one, "maxItems": file.max_count} if file.max_count > 1 else one
+                )
+                required += [name] if file.required else []
         if not properties:
             return {}
-        return {"properties": properties, **({"required": required} if required else {})}
+        return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def text_of(bounds: Bounds, part: str, given: Any) -> str:
+    """The JSON Schema that was given for a part, whatever it was given as.
+
+    :param part: its name; of an answer, one that begins with ``response``.
+    """
+    _, text = bounds.text(part, given)
+    return text
 
 
 def _is_by_status(given: Mapping[Any, Any]) -> bool:
-    return bool(given) and all(re.fullmatch(r"[1-5]([0-9]{2}|XX)|default", str(word)) for word in given)
+    return any(re.fullmatch(r"[1-5]([0-9]{2}|XX|xx)|default", str(word)) for word in given)
 
 
 def _called(given: Any) -> str:
@@ -281,16 +300,3 @@ def _both(route: Object, declared: Any) -> Any:
     if any(declared.get(word, value) != value for word, value in route.items()):
         return {"allOf": [route, declared]}
     return {**declared, **more}
-
-
-def _closed(source: Source, unknown: str | None, open_: bool) -> Object:
-    """The schema of a form, closed where names that it does not know are refused.
-
-    :param open_: whether files beside it have names of their own, and who puts both together closes them.
-    """
-    reference = source.reference()
-    if open_ or _others(source) is not None or unknown in ("ignore", "strip"):
-        return reference
-    if any(face.get("additionalProperties") is False for face in source.faces(source.root, alternatives=False)):
-        return reference
-    return {**reference, "unevaluatedProperties": False}

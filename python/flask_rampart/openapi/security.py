@@ -69,16 +69,16 @@ class Security:
         if len(several) > _MOST:
             several = [()]  # they stand in x-rampart-access
         found: list[dict[str, list[str]]] = []
-        for kind in self.kinds(demands):
-            for name, issuer in self._names[kind]:
-                if not _takes(demands, issuer):
-                    continue
-                for one in several:
-                    wanted = {name: list(dict.fromkeys((*scopes, *one)))}
-                    if name == f"{kind}_cookie" and method in _CHANGES:
-                        wanted[CSRF] = []
-                    if wanted not in found:
-                        found.append(wanted)
+        offered = [(kind, name, issuer) for kind in self.kinds(demands) for name, issuer in self._names[kind]]
+        # Where none is left, nobody can call the view: that must not read as if everybody could.
+        taken = [offer for offer in offered if _takes(demands, offer[2])] or offered
+        for kind, name, _ in taken:
+            for one in several:
+                wanted = {name: list(dict.fromkeys((*scopes, *one)))}
+                if name == f"{kind}_cookie" and method in _CHANGES:
+                    wanted[CSRF] = []
+                if wanted not in found:
+                    found.append(wanted)
         self._used.update(name for each in found for name in each)
         if all(demand.optional for demand in demands):
             found.append({})
