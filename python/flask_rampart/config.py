@@ -206,6 +206,10 @@ class Settings:
     json_max_digits: int = 309
     """Longest number in a JSON body, in characters."""
 
+    schema_lint: str = "warn"
+    """What becomes of a schema that lets strangers send strings, arrays or objects without a bound of their own:
+    ``"warn"`` (once, in the app's log), ``"error"`` (the start-up ends) or ``"off"``."""
+
     access_log: str = "stderr"
     """``"stderr"``, ``"stdout"``, ``"off"``, or a file's path: one JSON line for each request."""
 
@@ -301,6 +305,7 @@ _READERS: dict[str, readers.Reader] = {
     "json_max_depth": readers.integer(1, 255, "levels"),
     "json_max_keys": readers.integer(1, 100_000_000, "members"),
     "json_max_digits": readers.integer(1, 4300, "characters"),
+    "schema_lint": readers.choice("warn", "error", "off"),
     "access_log": readers.text,
     "access_log_delay": readers.fraction(0, 60, "seconds"),
     "redact": readers.texts,

@@ -13,6 +13,7 @@ from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
 from .bodies import Bounds, read_body, rejected_json
+from .lint import SchemaLint
 from .parts import PLACES, Place, Read, Unknown, reader
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param form: of the fields of a form; instead of *body*.
     :param unknown: what becomes of names that the schema does not know, in query, path and form: ``"reject"`` (the
         default; of a path, ``"ignore"``), ``"ignore"`` (they pass, as text) or ``"strip"``.
-    :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
-        references, patterns that need backtracking, recursion that branches.
+    :raises ConfigError: at start-up, for a schema that cannot be used: misspelt keywords, unknown formats, remote
+        references, patterns that need backtracking, recursion that branches; see ``RAMPART_SCHEMA_LINT`` too.
 
     The client receives 400, 413, 415 or 422; a 422 lists ``errors``, each with ``pointer`` and ``rule``, and with
     ``in``, the part, unless it is the body alone.
@@ -91,6 +92,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         bodies = [bounds.schema(guard.body) for guard, _ in guards if guard.body is not None]
+        SchemaLint.of(state).bodies(bodies, [guard for guard, _ in guards if guard.body is not None], state, endpoint)
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
@@ -125,6 +127,7 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":
                     _know(names, state, endpoint)
+                SchemaLint.of(state).texts(place, text, guard.unknown, guard, state, endpoint)
                 found.append((place, made))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
