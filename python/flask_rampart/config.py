@@ -242,6 +242,9 @@ class Settings:
     response_mode: str | None = None
     """What becomes of an answer that is not what ``validate(response=...)`` says: ``"off"``, ``"log"``, or
     ``"enforce"``. Not set: ``"off"``; ``"enforce"`` under ``app.testing``, ``"log"`` under ``app.debug``."""
+    schema_lint: str = "warn"
+    """What becomes of a schema that lets strangers send strings, arrays or objects without a bound of their own:
+    ``"warn"`` (once, in the app's log), ``"error"`` (the start-up ends) or ``"off"``."""
 
     access_log: str = "stderr"
     """``"stderr"``, ``"stdout"``, ``"off"``, or a file's path: one JSON line for each request."""
@@ -357,6 +360,7 @@ _READERS: dict[str, readers.Reader] = {
     "json_max_keys": readers.integer(1, 100_000_000, "members"),
     "json_max_digits": readers.integer(1, 4300, "characters"),
     "response_mode": readers.choice("off", "log", "enforce"),
+    "schema_lint": readers.choice("warn", "error", "off"),
     "access_log": readers.text,
     "access_log_delay": readers.fraction(0, 60, "seconds"),
     "outbound_allow": readers.outbound_networks,

@@ -13,6 +13,7 @@ from ..guards import AppState, Guard, Stage, current_exchange
 from ..uploads import must_parse
 from .bodies import Bounds, held, read_body, rejected_json
 from .generated import Errors, Make
+from .lint import SchemaLint
 from .messages import Messages
 from .models import check_given, is_model, judging_schema, model_of, name_of
 from .parts import PLACES, Place, Read, Unknown, reader
@@ -41,15 +42,15 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param headers: of header fields, in any spelling of capitals.
     :param cookies: of cookies.
     :param form: of the fields of a form; instead of *body*.
-    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"`` (the
-        default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``. In a body, of
+    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"``
+        (the default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``. In a body, of
         objects whose schema lists ``properties`` and does not say itself what becomes of others.
     :param response: of what the view answers: a shape for all 2xx, or shapes by status, ``{200: Order, "4XX": {...},
         "default": ...}``; None for a status without a shape. Where it is a model, the view may return its instances.
     :param response_mode: what becomes of another answer: ``"off"``, ``"log"`` or ``"enforce"`` (the client gets 500).
         ``RAMPART_RESPONSE_MODE``, if not given.
-    :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
-        references, patterns that need backtracking, recursion that branches.
+    :raises ConfigError: at start-up, for a schema that cannot be used: misspelt keywords, unknown formats,
+        remote references, patterns that need backtracking, recursion that branches; see ``RAMPART_SCHEMA_LINT`` too.
 
     The client receives 400, 413, 415 or 422; a 422 lists ``errors``, each with ``in`` (the part), ``pointer`` and
     ``rule``.
@@ -106,7 +107,9 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
-        bodies = _bodies([guard for guard, _ in guards if guard.body is not None], bounds, endpoint)
+        judging = _in_order([guard for guard, _ in guards if guard.body is not None], endpoint)
+        bodies = [bounds.schema(_shape(guard.given["body"], "body"), guard.unknown or "reject") for guard in judging]
+        SchemaLint.of(state).bodies(bodies, judging, state, endpoint)
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
         if bodies and any(place == "form" for place, _ in parts):
             raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
@@ -201,21 +204,21 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
                 made, names = reader(place, text, bounds, guard.unknown)
                 if place == "path":
                     _know(names, state, endpoint)
+                SchemaLint.of(state).texts(place, text, guard.unknown, guard, state, endpoint)
                 found.append((place, made if make is None else _made(made, make)))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
     return found
 
 
-def _bodies(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[Schema]:
-    """The schemas of a body; the one that does not ignore what it does not know comes last, and sees what they leave."""
+def _in_order(guards: Sequence[validate], endpoint: str) -> list[validate]:
+    """Who judges a body: the one that does not ignore what it does not know comes last, and sees what the others leave."""
     if sum(guard.unknown != "ignore" for guard in guards) > 1:
         raise ConfigError(
             f"{endpoint}: validate(body=...) stands there twice, and each would refuse what the other knows. "
             'Make one schema of both, with allOf, or say unknown="ignore" for all but one.'
         )
-    ordered = sorted(guards, key=lambda guard: guard.unknown != "ignore")
-    return [bounds.schema(_shape(guard.given["body"], "body"), guard.unknown or "reject") for guard in ordered]
+    return sorted(guards, key=lambda guard: guard.unknown != "ignore")
 
 
 ReadBody = Callable[[Exchange], "Denied | SchemaRejected | Errors | None"]
