@@ -404,7 +404,8 @@ def test_check_value_judges_objects_made_elsewhere() -> None:
         RED = "red"
 
     checker = schema(properties={"c": {"enum": ["red"]}, "n": {"items": {"type": "integer"}}})
-    assert checker.check_value({"c": Colour.RED, "n": (1, 2)}) is None
+    value = {"c": Colour.RED, "n": (1, 2)}
+    assert checker.check_value(value) is value
     with pytest.raises(SchemaRejected) as caught:
         checker.check_value({"c": "blue", "n": [1, "2"]})
     assert set(caught.value.errors) == {("/c", "enum"), ("/n/1", "type")}

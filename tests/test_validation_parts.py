@@ -304,7 +304,7 @@ def test_what_is_in_the_path_is_always_checked(make_app: Make) -> None:
         (lambda: validate(query=["a"]), "a dict, or a path, not list"),  # type: ignore[arg-type]
         (lambda: validate(body={}, form={}), "a body is one of both"),
         (lambda: validate(query={}, unknown="drop"), "'reject', 'ignore', 'strip'"),  # type: ignore[arg-type]
-        (lambda: validate(body={}, unknown="strip"), "none of these is given"),
+        (lambda: validate(headers={}, unknown="strip"), "none of these is given"),
     ],
 )
 def test_a_declaration_that_cannot_be_meant_is_refused_where_it_stands(wrong: Callable[[], Any], says: str) -> None:
@@ -321,7 +321,7 @@ def test_a_declaration_that_cannot_be_meant_is_refused_where_it_stands(wrong: Ca
         ({"path": {"properties": {"a": {"type": "array", "x-style": "matrix"}}}}, "are not read there"),
         ({"query": {"properties": {"a": {"type": "strin"}}}}, "cannot be used"),
         ({"query": {"properties": {"a": {"pattern": "(?=a)"}}}}, "linear time"),
-        ({"query": {"properties": {"a": {"type": "integer", "default": "1"}}}}, 'the default of "/a" is not what'),
+        ({"query": {"properties": {"a": {"type": "integer", "default": "1"}}}}, 'the default of "a" is not what'),
         ({"query": {"properties": {"a": {"minimum": 1}}}}, "a rule for numbers and no type"),
         ({"query": {"properties": {"a": {"maxItems": 1}}}}, "a rule for lists and no type"),
         ({"query": {"properties": {"a": {"required": ["b"]}}}}, "a rule for objects and no type"),

@@ -124,6 +124,10 @@ impl<'py, 'n> PyBuilder<'py, 'n> {
         Self { py, names, recent: Vec::new(), elements: Vec::new() }
     }
 
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.py
+    }
+
     fn recent(&mut self, name: &str, ends: Ends) -> PyResult<Bound<'py, PyString>> {
         if name.len() > LONGEST_RECENT {
             return PyString::from_bytes(self.py, name.as_bytes());

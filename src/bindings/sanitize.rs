@@ -172,7 +172,7 @@ pub fn is_safe_redirect(target: &Bound<'_, PyString>, hosts: &Bound<'_, PyAny>) 
 /// Above this, about half a millisecond of work, other threads may run meanwhile.
 const DETACH: usize = 16 * 1024;
 
-fn detached<T: Send>(py: Python<'_>, length: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn detached<T: Send>(py: Python<'_>, length: usize, work: impl FnOnce() -> T + Send) -> T {
     if length > DETACH { py.detach(work) } else { work() }
 }
 

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::json::PyBuilder;
+use super::sanitize::detached as unlocked;
+use crate::validation::cleaners::Clean;
 use crate::validation::parser::ParseError;
 use crate::validation::{EachElement, EachMember, Fate, JsonRejection, Reason, Tree};
 
@@ -54,6 +56,11 @@ impl<'py: 'n, 'n> Tree for PyBuilder<'py, 'n> {
 
     fn text<'v>(&self, value: &'v Bound<'py, PyAny>) -> Result<Option<Cow<'v, str>>, ParseError<PyErr>> {
         value.cast::<PyString>().ok().map(unicode).transpose()
+    }
+
+    /// Other threads may run meanwhile: a text never changes, and nobody else holds what it stands in.
+    fn clean(&self, clean: &Clean, text: &str) -> Option<String> {
+        unlocked(self.py(), text.len(), || clean(text))
     }
 
     fn has(&mut self, value: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<bool>> {

@@ -75,22 +75,20 @@ struct Survey<'p, 's> {
     places: &'p [Place<'s>],
     /// Which places are closed.
     closes: Vec<bool>,
-    /// Where each node applies to an object.
-    at: Vec<Vec<usize>>,
+    /// At how many places each node applies to an object; the last of them.
+    at: Vec<(usize, usize)>,
     /// Where nothing may be changed: under `not`, `if`, `propertyNames`, `contains`.
     asks: Vec<bool>,
+    /// Nodes that know all names, wherever they apply to an object.
+    know_all: Vec<bool>,
 }
 
 impl<'p, 's> Survey<'p, 's> {
     fn of(nodes: &'p [Node<'s>], places: &'p [Place<'s>]) -> Self {
-        let closes = places
+        let closes: Vec<bool> = places
             .iter()
             .map(|place| place.names(nodes) && !place.opens(nodes, true) && !place.shuts(nodes))
             .collect();
-        let mut at = vec![Vec::new(); nodes.len()];
-        for (index, place) in places.iter().enumerate() {
-            place.objects.keys().for_each(|node| at[*node].push(index));
-        }
         let mut asks = vec![false; nodes.len()];
         let mut open: Vec<usize> = nodes.iter().flat_map(|node| node.outside.iter().copied()).collect();
         while let Some(node) = open.pop() {
@@ -98,31 +96,33 @@ impl<'p, 's> Survey<'p, 's> {
                 open.extend(nodes[node].all());
             }
         }
-        Self { nodes, places, closes, at, asks }
+        let known: Vec<usize> =
+            nodes.iter().map(|node| node.known().collect::<BTreeSet<_>>().len()).collect();
+        let mut know_all: Vec<bool> =
+            nodes.iter().zip(&asks).map(|(node, asks)| node.names() && !asks).collect();
+        let mut at = vec![(0, 0); nodes.len()];
+        for (index, place) in places.iter().enumerate() {
+            let is_closed = closes[index] && !place.opens(nodes, false);
+            for (node, via) in &place.objects {
+                at[*node] = (at[*node].0 + 1, index);
+                // All that it knows is known at each of its places: if they are as many, they are the same.
+                know_all[*node] &=
+                    is_closed && via.way == Way::Must && !via.shaky && place.members.len() == known[*node];
+            }
+        }
+        Self { nodes, places, closes, at, asks, know_all }
     }
 
     /// The node that knows all names at this place, and everywhere else where it applies.
     fn sole(&self, place: usize) -> Option<usize> {
-        let of = |node: usize| self.nodes[node].known().collect::<BTreeSet<_>>();
-        let fits = |node: usize, known: &BTreeSet<&str>, place: usize| {
-            self.closes[place]
-                && self.places[place].objects.get(&node).is_some_and(|via| via.way == Way::Must && !via.shaky)
-                && self.places[place].members.len() == known.len()
-                && !self.places[place].opens(self.nodes, false)
-        };
-        let candidates = self.places[place].objects.keys().copied();
-        candidates.filter(|node| self.nodes[*node].names() && !self.asks[*node]).find(|node| {
-            let known = of(*node);
-            // All that it knows is known at each of its places, so that as many are the same.
-            fits(*node, &known, place) && self.at[*node].iter().all(|place| fits(*node, &known, *place))
-        })
+        self.places[place].objects.keys().copied().find(|node| self.know_all[*node])
     }
 
     /// The node that alone leads to this place, and is used nowhere else.
     fn owner(&self, place: usize) -> Option<usize> {
         match self.places[place].from.as_slice() {
             [(node, via)] if via.way == Way::Must && !via.shaky => {
-                (self.at[*node] == [place] && !self.asks[*node]).then_some(*node)
+                (self.at[*node] == (1, place) && !self.asks[*node]).then_some(*node)
             }
             _ => None,
         }
@@ -134,17 +134,17 @@ impl<'p, 's> Survey<'p, 's> {
         let mut listed = BTreeSet::new();
         for (node, via) in &self.places[place].objects {
             let node = &self.nodes[*node];
-            found.extend(node.known().filter(|name| {
-                via.way == Way::Condition || !node.members.iter().any(|(member, _)| member == name)
-            }));
+            found.extend(
+                node.known().filter(|name| via.way == Way::Condition || !node.members.contains_key(name)),
+            );
             if via.way == Way::Branch {
-                listed.extend(node.members.iter().map(|(member, _)| *member));
+                listed.extend(node.members.keys().copied());
             }
         }
         // What an alternative lists is known by it alone, also where something else requires it.
         let asked = |name: &str| {
             let mut asking = self.places[place].objects.iter().filter(|(_, via)| via.way == Way::Condition);
-            asking.any(|(node, _)| self.nodes[*node].members.iter().any(|(member, _)| *member == name))
+            asking.any(|(node, _)| self.nodes[*node].members.contains_key(name))
         };
         found.retain(|name| asked(name) || !listed.contains(name));
         found
@@ -215,3 +215,6 @@ fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
     }
     Some(json!({"$ref": "#/$defs/0", "$defs": definitions}))
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,9 @@ use crate::error::ConfigError;
 
 pub use self::refine::{EachElement, EachMember, Fate, Tree};
 
+/// A pointer to a subschema, the name of a member, and a value that is what the subschema says.
+pub(super) type Promise<'p> = (String, &'p str, Value);
+
 /// What is done at each place of a value; the first is the value itself.
 pub(super) struct Outline {
     spots: Vec<Spot>,
@@ -58,7 +61,7 @@ struct Spot {
 impl Outline {
     /// What is to be done for `places`; nothing if there is nothing to do.
     ///
-    /// `holds` says whether a value is what the subschema at a pointer says, or which rule it breaks.
+    /// `broken` finds a promise that does not hold, and the rule that it breaks.
     ///
     /// # Errors
     /// For an `x-clean` or `default` that cannot be meant.
@@ -67,7 +70,7 @@ impl Outline {
         places: &[Place<'_>],
         unknown: Unknown,
         cleaners: &Cleaners,
-        mut holds: impl FnMut(&str, &Value) -> Result<Option<String>, ConfigError>,
+        broken: impl FnOnce(&[Promise<'_>]) -> Result<Option<(usize, String)>, ConfigError>,
     ) -> Result<Option<Self>, ConfigError> {
         check_cleaners(nodes, places)?;
         let mut spots = Vec::with_capacity(places.len());
@@ -84,21 +87,24 @@ impl Outline {
         }
         let mut outline = Self { spots };
         outline.mark(|spot| spot.strips || spot.clean.is_some(), |spot| &mut spot.before);
+        let mut promises = Vec::new();
         for (at, place) in places.iter().enumerate() {
             for (name, to) in &place.members {
                 let Some(to) = *to else { continue };
                 let Some(default) = default(nodes, &places[to], name)? else { continue };
                 let default = outline.prepared(default.clone(), to);
-                for (node, _) in places[to].from.iter().filter(|(_, via)| via.way == Way::Must) {
-                    if let Some(rule) = holds(&nodes[*node].pointer, &default)? {
-                        return Err(ConfigError::new(format!(
-                            "the default of {name:?} is not what its schema says ({rule}), at {}",
-                            nodes[*node].pointer
-                        )));
-                    }
-                }
+                let sure = places[to].from.iter().filter(|(_, via)| via.way == Way::Must);
+                promises.extend(sure.map(|(node, _)| (nodes[*node].pointer.clone(), *name, default.clone())));
                 outline.spots[at].defaults.push(((*name).into(), default));
             }
+        }
+        if !promises.is_empty()
+            && let Some((at, rule)) = broken(&promises)?
+            && let Some((pointer, name, _)) = promises.get(at)
+        {
+            return Err(ConfigError::new(format!(
+                "the default of {name:?} is not what its schema says ({rule}), at {pointer}"
+            )));
         }
         outline.mark(|spot| !spot.defaults.is_empty(), |spot| &mut spot.after);
         Ok(outline.spots.first().is_some_and(|spot| spot.before || spot.after).then_some(outline))
@@ -225,3 +231,6 @@ fn default<'s>(nodes: &[Node<'s>], place: &Place<'s>, name: &str) -> Result<Opti
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

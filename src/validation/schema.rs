@@ -28,7 +28,7 @@ use super::lint::unbounded::{From, unbounded};
 use super::multiple;
 use super::outline::graph::{Node, with_graph};
 use super::outline::places::{Place, places};
-use super::outline::{Outline, Tree};
+use super::outline::{Outline, Promise, Tree};
 use super::parser::ParseError;
 use super::parts::Unknown;
 use super::unique;
@@ -102,7 +102,8 @@ impl<F: Json> Schema<F> {
         if schema.is_object() {
             with_graph(&schema, |nodes| {
                 let places = places(nodes)?;
-                made.outline = Outline::of(nodes, &places, unknown, cleaners, holds(&schema, cleaners)?)?;
+                let kept = |promises: &[Promise<'_>]| broken(&schema, cleaners, promises);
+                made.outline = Outline::of(nodes, &places, unknown, cleaners, kept)?;
                 if unknown == Unknown::Reject {
                     made.close(&schema, nodes, &places, cleaners)
                 } else {
@@ -230,23 +231,29 @@ fn build<F: Json>(
     options.build(schema).map_err(|error| ConfigError::new(teach(&error)))
 }
 
-/// Whether a value is what the subschema of `schema` at a pointer says, or which rule it breaks.
-fn holds<'s>(
-    schema: &'s Value,
-    cleaners: &'s Cleaners,
-) -> Result<impl FnMut(&str, &Value) -> Result<Option<String>, ConfigError> + 's, ConfigError> {
+/// The first value that is not what the subschema at its pointer says, and which rule it breaks.
+fn broken(
+    schema: &Value,
+    cleaners: &Cleaners,
+    promises: &[Promise<'_>],
+) -> Result<Option<(usize, String)>, ConfigError> {
     const WHOLE: &str = "rampart:///schema";
     let fault =
         |error: referencing::Error| ConfigError::new(format!("a reference cannot be resolved: {error}"));
     let draft = referencing::Draft::default().detect(schema);
     let registry =
         Registry::new().draft(draft).add(WHOLE, schema).map_err(fault)?.prepare().map_err(fault)?;
-    Ok(move |pointer: &str, value: &Value| {
-        let one = json!({"$ref": format!("{WHOLE}#{}", encoded(pointer))});
-        let validator = build::<SerdeJson>(&one, cleaners, Some(&registry))?;
-        let error = remembering(|| validator.validate(value).err());
-        Ok(error.map(|error: ValidationError<'_>| error.kind().keyword().to_owned()))
-    })
+    // All at once: to compile one costs as much as to compile all.
+    let refer = |pointer: &str| json!({"$ref": format!("{WHOLE}#{}", encoded(pointer))});
+    let all: Vec<Value> = promises.iter().map(|(pointer, ..)| refer(pointer)).collect();
+    let values: Value = promises.iter().map(|(_, _, value)| value.clone()).collect();
+    let validator = build::<SerdeJson>(&json!({"prefixItems": all}), cleaners, Some(&registry))?;
+    let error = remembering(|| validator.validate(&values).err());
+    Ok(error.map(|error: ValidationError<'_>| {
+        let path = error.instance_path().as_str();
+        let at = path.split('/').nth(1).and_then(|index| index.parse().ok()).unwrap_or_default();
+        (at, error.kind().keyword().to_owned())
+    }))
 }
 
 /// A pointer as a fragment (RFC 6901 section 6).

@@ -3,7 +3,7 @@
 //! Unlike the lint's graph, which may take too much for true, this one goes by the draft: what stands beside a `$ref`
 //! does not count before 2019-09, nor do keywords that a draft does not have where they would open an object.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use referencing::{Draft, Registry, Resolver, uri};
 use serde_json::{Map, Value};
@@ -68,7 +68,7 @@ pub(in crate::validation) struct Node<'s> {
     /// Draft 6 or later: `const` is known.
     has_const: bool,
     pub(in crate::validation) here: Vec<Tie>,
-    pub(in crate::validation) members: Vec<(&'s str, Sub)>,
+    pub(in crate::validation) members: BTreeMap<&'s str, Sub>,
     pub(in crate::validation) patterns: Vec<(Pattern, Sub)>,
     pub(in crate::validation) additional: Sub,
     pub(in crate::validation) unevaluated: Sub,
@@ -117,7 +117,7 @@ impl<'s> Node<'s> {
             Tie::Must(sub) | Tie::May(sub) | Tie::If(sub) => std::slice::from_ref(sub),
             Tie::Any(subs) | Tie::One(subs) => subs,
         });
-        let down = self.members.iter().map(|(_, sub)| sub).chain(self.patterns.iter().map(|(_, sub)| sub));
+        let down = self.members.values().chain(self.patterns.iter().map(|(_, sub)| sub));
         let rest = [&self.additional, &self.unevaluated, &self.rest, &self.unevaluated_items, &self.contains];
         let subs = here.chain(down).chain(&self.prefix).chain(rest);
         subs.filter_map(|sub| sub.node()).chain(self.outside.iter().copied())
@@ -190,7 +190,7 @@ impl<'s> Survey<'s> {
             lonely: !modern && map.get("$ref").is_some_and(Value::is_string),
             has_const: draft >= Draft::Draft6,
             here: Vec::new(),
-            members: Vec::new(),
+            members: BTreeMap::new(),
             patterns: Vec::new(),
             additional: Sub::Absent,
             unevaluated: Sub::Absent,

@@ -208,9 +208,9 @@ impl<'s> Search<'_, 's> {
         for (&at, &via) in objects {
             let node = &self.nodes[at];
             self.work += 1 + node.patterns.len();
-            let listed = node.members.iter().find(|(member, _)| *member == name);
+            let listed = node.members.get(name);
             let (mut covered, mut maybe) = (listed.is_some(), false);
-            if let Some((_, sub)) = listed {
+            if let Some(sub) = listed {
                 add(&mut found, *sub, via);
             }
             for (pattern, sub) in &node.patterns {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::super::bounds::Bounds;
+use super::super::cleaners::Clean;
 use super::super::parser::{Builder, ParseError, weight};
 use super::super::rejection::{JsonRejection, Reason};
 use super::super::value::copied;
@@ -62,6 +63,11 @@ pub trait Tree: Builder + Sized {
     /// # Errors
     /// For a text that is no Unicode.
     fn text<'v>(&self, value: &'v Self::Value) -> Result<Option<Cow<'v, str>>, ParseError<Self::Fault>>;
+
+    /// Cleans a text.
+    fn clean(&self, clean: &Clean, text: &str) -> Option<String> {
+        clean(text)
+    }
 
     /// Whether an object has a member; nothing for another value.
     ///
@@ -173,7 +179,7 @@ impl Walk<'_> {
         if let Some(clean) = &spot.clean
             && let Some(text) = tree.text(value)?
         {
-            let Some(cleaned) = clean(&text) else { return Ok(Fate::Kept) };
+            let Some(cleaned) = tree.clean(clean, &text) else { return Ok(Fate::Kept) };
             self.grown = self.grown.saturating_add(cleaned.len().saturating_sub(text.len()));
             if self.grown > self.most {
                 return Err(ParseError::Rejected(JsonRejection { reason: Reason::TooLarge, offset: None }));
