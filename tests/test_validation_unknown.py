@@ -308,9 +308,7 @@ def test_ten_thousand_members_under_many_branches_cost_what_they_weigh(unknown: 
     branches = [{"properties": {f"n{i}": {"type": "integer"}, "shared": {}}} for i in range(40)]
     schema = {"items": {"anyOf": branches}}
     compiled = Schema(json.dumps(schema), BOUNDS, unknown)
-    small, large = (
-        json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000)
-    )
+    small, large = (json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000))
 
     def seconds(body: bytes) -> float:
         start = time.perf_counter()
@@ -343,9 +341,13 @@ def _wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(lambda of: {"properties": of}, st.dictionaries(NAMES, inner, max_size=2)),
         st.builds(lambda of, need: {"properties": of, "required": need}, st.dictionaries(NAMES, inner), st.just(["a"])),
         st.builds(lambda word, of: {word: of}, st.sampled_from(["allOf", "anyOf", "oneOf"]), some),
-        st.builds(lambda word, of: {word: of}, st.sampled_from(["not", "items", "contains", "additionalProperties"]), inner),
+        st.builds(
+            lambda word, of: {word: of}, st.sampled_from(["not", "items", "contains", "additionalProperties"]), inner
+        ),
         st.builds(lambda one, two, three: {"if": one, "then": two, "else": three}, inner, inner, inner),
-        st.builds(lambda one, two: {**one, **two} if {one is not True, two is not True} == {True} else one, inner, inner),
+        st.builds(
+            lambda one, two: {**one, **two} if {one is not True, two is not True} == {True} else one, inner, inner
+        ),
     )
 
 
