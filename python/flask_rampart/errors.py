@@ -61,6 +61,7 @@ _TABLE = (
     Problem("body.too_large", 413, "The body is larger than this resource reads."),
     Problem("cookies.invalid", 422, "The cookies are not what this resource needs."),
     Problem("csrf.invalid", 403, "The request does not prove that it is from a page of this site."),
+    Problem("files.invalid", 422, "The files are not what this resource needs."),
     Problem("form.invalid", 422, "The form is not what this resource needs."),
     Problem("guard.failed", 500, "The request could not be checked."),
     Problem("headers.invalid", 422, "The header fields are not what this resource needs."),

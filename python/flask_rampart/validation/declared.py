@@ -12,9 +12,9 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
-from ..uploads import must_parse
+from ..uploads import Upload, UploadedFile, files_reader, must_parse
 from .bodies import Bounds, read_body, rejected_json
-from .parts import PLACES, Place, Read, Unknown, reader
+from .parts import PLACES, Read, Unknown, reader
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
@@ -35,8 +35,10 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param headers: of header fields, in any spelling of capitals.
     :param cookies: of cookies.
     :param form: of the fields of a form; instead of *body*.
-    :param unknown: what becomes of names that the schema does not know, in query, path and form: ``"reject"`` (the
-        default; of a path, ``"ignore"``), ``"ignore"`` (they pass, as text) or ``"strip"``.
+    :param files: of a form, beside its fields or alone: by name, each an :class:`~flask_rampart.Upload` instead of a
+        schema.
+    :param unknown: what becomes of names that the schema does not know, in query, path, form and files: ``"reject"``
+        (the default; of a path, ``"ignore"``), ``"ignore"`` (they pass, as text) or ``"strip"``.
     :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
         references, patterns that need backtracking, recursion that branches.
 
@@ -61,9 +63,11 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         headers: Mapping[str, Any] | StrPath | None = None,
         cookies: Mapping[str, Any] | StrPath | None = None,
         form: Mapping[str, Any] | StrPath | None = None,
+        files: Mapping[str, Upload] | None = None,
         unknown: Unknown | None = None,
     ) -> None:
-        given = {"path": path, "query": query, "headers": headers, "cookies": cookies, "form": form, "body": body}
+        given = {"path": path, "query": query, "headers": headers, "cookies": cookies, "form": form}
+        given |= {"files": files, "body": body}
         self.given = {part: schema for part, schema in given.items() if schema is not None}
         for part, schema in self.given.items():
             if not isinstance(schema, (Mapping, str, Path)):
@@ -72,13 +76,16 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
                 )
         if not self.given:
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
-        if body is not None and form is not None:
-            raise ConfigError("validate(body=..., form=...): a body is one of both.")
-        if unknown is not None and not self.given.keys() & {"query", "path", "form"}:
-            raise ConfigError("validate(unknown=...) is about query=, path= and form=; none of these is given.")
+        if files is not None and not isinstance(files, Mapping):
+            raise ConfigError(f"validate(files=...) takes a dict of names with Uploads, not {type(files).__name__}.")
+        if body is not None and (form is not None or files is not None):
+            raise ConfigError("validate(body=..., form=...) or files=: a body is one of both.")
+        if unknown is not None and not self.given.keys() & {"query", "path", "form", "files"}:
+            raise ConfigError("validate(unknown=...) is about query=, path=, form= and files=; none of these is given.")
         if unknown is not None and unknown not in _UNKNOWN:
             raise ConfigError(f"validate(unknown=...) is one of {', '.join(map(repr, _UNKNOWN))}, not {unknown!r}.")
         self.body = body
+        self.files = files
         self.unknown = unknown
 
     def __repr__(self) -> str:
@@ -93,8 +100,10 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         bounds: Bounds = state.services[Bounds]
         bodies = [bounds.schema(guard.body) for guard, _ in guards if guard.body is not None]
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
-        if bodies and any(place == "form" for place, _ in parts):
-            raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
+        if bodies and any(place in ("form", "files") for place, _ in parts):
+            raise ConfigError(
+                f"{endpoint}: validate(body=...) and validate(form=...) or files=: a body is one of both."
+            )
         read = _body(bodies[0], bodies[1:], bounds.max_bytes) if bodies else None
         return _all_parts(parts, read) if parts or read is None else _alone(read)
 
@@ -111,8 +120,10 @@ def _know(names: Sequence[str], state: AppState, endpoint: str) -> None:
             raise ValueError(f"the route {rule.rule} takes {has} out of the path, not {missing[0]!r}.")
 
 
-def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint: str) -> list[tuple[Place, Read]]:
-    found: list[tuple[Place, Read]] = []
+def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint: str) -> list[tuple[str, Read]]:
+    found: list[tuple[str, Read]] = []
+    uploads = [guard for guard in guards if guard.files is not None]
+    files = next((guard.files for guard in guards if guard.files is not None), {})
     for place in PLACES:
         declared = [guard for guard in guards if place in guard.given]
         if len(declared) > 1:
@@ -125,12 +136,20 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
             if place == "form":
                 must_parse(state.app.request_class, where)
             try:
-                made, names = reader(place, text, bounds, guard.unknown)
+                made, names = reader(place, text, bounds, guard.unknown, files)
                 if place == "path":
                     _know(names, state, endpoint)
+                if place == "form" and (both := sorted(set(names) & set(files))):
+                    raise ValueError(f"{both[0]!r} is a field and a file: give it another name in one of them.")
                 found.append((place, made))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
+    if len(uploads) > 1:
+        raise ConfigError(f"{endpoint}: validate(files=...) stands there twice. Make one dict of both.")
+    for guard in uploads:
+        must_parse(state.app.request_class, f"{endpoint}: validate(files=...)")
+        refuses_others = (guard.unknown or "reject") == "reject"
+        found.append(("files", files_reader(files, bounds.forms, refuses_others=refuses_others)))
     return found
 
 
@@ -171,7 +190,7 @@ def _alone(read: ReadBody) -> Check:
     return check
 
 
-def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None) -> Check:
+def _all_parts(parts: Sequence[tuple[str, Read]], read_a_body: ReadBody | None) -> Check:
     def check(exchange: Exchange) -> Denied | None:
         request = exchange.request()
         found: dict[str, Any] = {}
@@ -260,6 +279,16 @@ class Validated:
     def form(self) -> dict[str, Any]:
         """The fields of the form."""
         return self._part("form")
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """The files of the form, by name: each an :class:`~flask_rampart.UploadedFile`, or a list of them where there
+        may be several. One that is not required and was not sent is not there.
+
+        :raises RuntimeError: if the view has no ``@validate(files=...)``.
+        """
+        files: dict[str, UploadedFile | list[UploadedFile]] = self._part("files")
+        return files
 
     def _part(self, place: str) -> dict[str, Any]:
         parts = current_exchange().parts
