@@ -52,6 +52,9 @@ from .sanitize import csv_cell as csv_cell
 from .sanitize import safe_filename as safe_filename
 from .sanitize import safe_redirect as safe_redirect
 from .stores import StoreError as StoreError
+from .uploads import Archive as Archive
+from .uploads import Upload as Upload
+from .uploads import UploadedFile as UploadedFile
 from .validation import bounds as bounds
 from .validation import validate as validate
 from .validation import validated as validated

@@ -82,7 +82,7 @@ mod _native {
     #[pymodule_export]
     use super::tokens::{PyKey, PyVerifier, TokenRejected};
     #[pymodule_export]
-    use super::uploads::{FormRejected, PyMultipart, form_fields};
+    use super::uploads::{FormRejected, PyJudge, PyMultipart, file_types, form_fields};
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 

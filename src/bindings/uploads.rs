@@ -1,13 +1,16 @@
-//! Forms for Python.
+//! Forms and files for Python.
 
 use pyo3::IntoPyObjectExt as _;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::errors::guarded;
-use crate::uploads::{Event, Flaw, FormBounds, Multipart, Stop, boundary, fields};
+use crate::uploads::{
+    ArchiveBounds, Event, Flaw, FormBounds, Gone, Multipart, Source, Stop, Wanted, boundary, fields, judge,
+    kinds,
+};
 
 pyo3::create_exception!(
     flask_rampart._native,
@@ -115,4 +118,115 @@ fn reject(py: Python<'_>, flaw: Flaw) -> PyErr {
     let error = FormRejected::new_err(reason);
     let set = error.value(py).setattr(intern!(py, "too_large"), too_large);
     set.err().unwrap_or(error)
+}
+
+/// What a file may be: judges what is in it.
+///
+/// *types* are media types; *max_pixels* and *max_frames* are of an image; *max_entries*, *max_bytes*, *max_entry_bytes*, *max_ratio* and
+/// *nested* of an archive.
+///
+/// :raises ValueError: for a type that is not told apart.
+///
+/// >>> import io
+/// >>> texts = FileJudge(["text/csv", "text/plain"], max_pixels=1, max_frames=1, max_entries=1, max_bytes=1, max_entry_bytes=1,
+/// ...                   max_ratio=1, nested=False)
+/// >>> [texts.judge(io.BytesIO(data), len(data)) for data in (b"a,b\n1,2\n", b"hello", b"<html>")]
+/// [('text/csv', '.csv', None), ('text/plain', '.txt', None), ('', '', ('type', 'another type'))]
+#[pyclass(frozen, name = "FileJudge", module = "flask_rampart._native")]
+pub struct PyJudge(Wanted);
+
+#[pymethods]
+impl PyJudge {
+    #[new]
+    #[pyo3(signature = (types, *, max_pixels, max_frames, max_entries, max_bytes, max_entry_bytes, max_ratio, nested))]
+    #[allow(clippy::too_many_arguments)] // as keywords
+    fn new(
+        types: Vec<String>,
+        max_pixels: u64,
+        max_frames: u64,
+        max_entries: u64,
+        max_bytes: u64,
+        max_entry_bytes: u64,
+        max_ratio: u64,
+        nested: bool,
+    ) -> PyResult<Self> {
+        let archive = ArchiveBounds {
+            entries: max_entries,
+            bytes: max_bytes,
+            entry: max_entry_bytes,
+            ratio: max_ratio,
+            nested,
+        };
+        guarded(|| Ok(Self(Wanted::new(&types, archive, max_pixels, max_frames)?)))
+    }
+
+    /// The type of a file of *size* bytes, how the name of such a file ends, and None; or two empty texts, and which rule it breaks and why.
+    /// *stream* is read from anywhere, and is left there.
+    ///
+    /// :raises OSError: if it cannot be read, or is shorter.
+    fn judge(&self, py: Python<'_>, stream: Bound<'_, PyAny>, size: u64) -> PyResult<Judged> {
+        let mut source = Stream { stream: stream.unbind(), error: None };
+        guarded(|| {
+            // Small ones are judged before another thread could take over.
+            let said = if size > DETACH {
+                py.detach(|| judge(&mut source, size, &self.0))
+            } else {
+                judge(&mut source, size, &self.0)
+            };
+            match said {
+                Ok(Ok(kind)) => Ok((kind.name, kind.extension, None)),
+                Ok(Err(refused)) => Ok(("", "", Some((refused.rule, refused.reason)))),
+                Err(Gone) => Err(source
+                    .error
+                    .take()
+                    .unwrap_or_else(|| PyOSError::new_err("the file is shorter than it was"))),
+            }
+        })
+    }
+}
+
+type Judged = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
+/// Above this, other threads may run while a file is looked through.
+const DETACH: u64 = 64 * 1024;
+
+/// A file object of Python's, which may be in memory, on disk, or anywhere. The interpreter is held only while it reads.
+struct Stream {
+    stream: Py<PyAny>,
+    error: Option<PyErr>,
+}
+
+impl Source for Stream {
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, Gone> {
+        let read = Python::attach(|py| -> PyResult<usize> {
+            let stream = self.stream.bind(py);
+            stream.call_method1(intern!(py, "seek"), (offset,))?;
+            let mut filled = 0;
+            while let Some(room) = into.get_mut(filled..).filter(|room| !room.is_empty()) {
+                let data: Bound<'_, PyBytes> =
+                    stream.call_method1(intern!(py, "read"), (room.len(),))?.cast_into()?;
+                let data = data.as_bytes();
+                match (room.get_mut(..data.len()), data) {
+                    (_, []) => break,
+                    (Some(room), data) => room.copy_from_slice(data),
+                    (None, _) => return Err(PyOSError::new_err("more was read than was asked for")),
+                }
+                filled += data.len();
+            }
+            Ok(filled)
+        });
+        read.map_err(|error| {
+            self.error = Some(error);
+            Gone
+        })
+    }
+}
+
+/// The media types that files are told apart by.
+///
+/// >>> "image/png" in file_types()
+/// True
+#[pyfunction]
+pub fn file_types() -> Vec<&'static str> {
+    kinds().iter().map(|kind| kind.name).collect()
 }

@@ -11,11 +11,12 @@ Fields that OpenAPI says itself (``Accept``, ``Content-Type``, ``Authorization``
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..validation import Bounds, validate
+from ..validation import Bounds, is_model, json_schema, validate
 from .answers import status_text
 from .schemas import Object, Schemas, Source, component_name
 
@@ -211,6 +212,8 @@ def text_of(bounds: Bounds, part: str, given: Any) -> str:
 
     :param part: its name; of an answer, one that begins with ``response``.
     """
+    if is_model(given):
+        return json.dumps(json_schema(given, answers=part.startswith("response")))
     _, text = bounds.text(part, given)
     return text
 

@@ -1,12 +1,14 @@
 """Forms: how every view's ``request.form`` and ``request.files`` are read.
 
-1. A form is read once, by one parser (``src/uploads``), whoever asks first: what ``validate`` judged is what the view sees.
-2. A form that is not well formed is refused with ``request.malformed``, one beyond a bound with ``body.too_large``. Neither
-   is ever an empty form, and who asks again is refused again: what is left of its body is not read as another form.
-3. What werkzeug bounds for a request (``max_form_parts``, ``max_form_memory_size``, ``max_content_length``) holds beside our own
-   bounds, for what it holds in werkzeug: the stricter wins.
-4. A body that somebody read before is an empty form for a plain view, as in werkzeug, and refused by ``validate``; half of
-   one is refused everywhere.
+1. A form is read once, by one parser (``src/uploads``), whoever asks first: what ``validate`` judged is what the view
+   sees.
+2. A form that is not well formed is refused with ``request.malformed``, one beyond a bound with ``body.too_large``.
+   Neither is ever an empty form, and who asks again is refused again: what is left of its body is not read as another
+   form.
+3. What werkzeug bounds for a request (``max_form_parts``, ``max_form_memory_size``, ``max_content_length``) holds
+   beside our own bounds, for what it holds in werkzeug: the stricter wins.
+4. A body that somebody read before is an empty form for a plain view, as in werkzeug, and refused by ``validate``; half
+   of one is refused everywhere.
 
 What is neither ``multipart/form-data`` nor ``application/x-www-form-urlencoded`` is no form, and stays in the stream.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from werkzeug.datastructures import FileStorage, Headers, MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -55,8 +57,8 @@ class FormBounds:
         file = max_bytes if settings.max_file is None else settings.max_file
         if file > max_bytes:
             raise ConfigError(
-                f"RAMPART_MAX_FILE is {file}, and no body is larger than {max_bytes} bytes: raise RAMPART_MAX_BODY (and "
-                "MAX_CONTENT_LENGTH) as well."
+                f"RAMPART_MAX_FILE is {file}, and no body is larger than {max_bytes} bytes: raise RAMPART_MAX_BODY "
+                "(and MAX_CONTENT_LENGTH) as well."
             )
         return cls(
             fields=settings.form_max_fields,
@@ -114,12 +116,11 @@ class FormParser(FormDataParser):
         )
         form: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
-        write: Callable[[bytes], Any]
         try:
             for piece in pieces:
                 for event in parser.feed(piece):
                     if isinstance(event, bytes):
-                        write(event)
+                        files[-1][1].stream.write(event)
                     elif event is None:
                         files[-1][1].stream.seek(0)
                     elif len(event) == 2:
@@ -134,7 +135,6 @@ class FormParser(FormDataParser):
                             content_length=headers.get("content-length", 0, int),
                         )
                         files.append((name, FileStorage(container, filename, name, headers=headers)))
-                        write = container.write
             parser.finish()
         except BaseException:
             for _, file in files:

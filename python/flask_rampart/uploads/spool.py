@@ -1,8 +1,8 @@
 """Where the files of a form are while a request lasts: in memory while there is room, on disk beyond it.
 
-All files of one request share the room (``RAMPART_UPLOAD_MEMORY``): many small files cannot take what one large file may
-not. What is on disk is in the system's folder for temporary files (``TMPDIR``), without a name, for this user alone, and
-gone when the request ends.
+All files of one request share the room (``RAMPART_UPLOAD_MEMORY``): many small files cannot take what one large file
+may not. What is on disk is in the system's folder for temporary files (``TMPDIR``), without a name, for this user
+alone, and gone when the request ends.
 """
 
 from __future__ import annotations

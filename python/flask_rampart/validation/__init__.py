@@ -21,3 +21,5 @@ from .declared import Validated as Validated
 from .declared import validate as validate
 from .declared import validated as validated
 from .messages import Messages as Messages
+from .models import is_model as is_model
+from .models import json_schema as json_schema

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from .. import declarations
@@ -172,8 +171,8 @@ class RouteBounds:
         """
         for guards, others in self._routes():
             for guard in others if guards else ():
-                if isinstance(guard, validate) and isinstance(guard.body, (dict, str, Path)):
-                    self._app.under(self._app.schema(guard.body), self.of(guards).json)
+                if isinstance(guard, validate) and guard.body is not None:
+                    self._app.under(guard.body_schema(self._app), self.of(guards).json)
 
     def _routes(self) -> Iterable[tuple[list[bounds], list[Guard]]]:
         views = self._state.app.view_functions

@@ -10,13 +10,13 @@ from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
-from ..uploads import must_parse
+from ..uploads import Upload, UploadedFile, files_reader, must_parse
 from .bodies import Bounds, held, read_body, rejected_json
 from .generated import Errors, Make
 from .lint import SchemaLint
 from .messages import Messages
 from .models import check_given, is_model, judging_schema, model_of, name_of
-from .parts import PLACES, Place, Read, Unknown, reader
+from .parts import PLACES, Read, Unknown, reader
 from .responses import MODES, Responses, by_status
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param headers: of header fields, in any spelling of capitals.
     :param cookies: of cookies.
     :param form: of the fields of a form; instead of *body*.
-    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"``
-        (the default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``. In a body, of
-        objects whose schema lists ``properties`` and does not say itself what becomes of others.
+    :param files: of a form, beside its fields or alone: by name, each an :class:`~flask_rampart.Upload` instead of a
+        schema.
+    :param unknown: what becomes of names that the schema does not know, in body, query, path, form and files:
+        ``"reject"`` (the default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``.
+        In a body, of objects whose schema lists ``properties`` and does not say itself what becomes of others.
     :param response: of what the view answers: a shape for all 2xx, or shapes by status, ``{200: Order, "4XX": {...},
         "default": ...}``; None for a status without a shape. Where it is a model, the view may return its instances.
     :param response_mode: what becomes of another answer: ``"off"``, ``"log"`` or ``"enforce"`` (the client gets 500).
@@ -73,14 +75,19 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         headers: Shape | None = None,
         cookies: Shape | None = None,
         form: Shape | None = None,
+        files: Mapping[str, Upload] | None = None,
         response: Shape | None = None,
         response_mode: Literal["off", "log", "enforce"] | None = None,
         unknown: Unknown | None = None,
     ) -> None:
-        given = {"path": path, "query": query, "headers": headers, "cookies": cookies, "form": form, "body": body}
+        given = {"path": path, "query": query, "headers": headers, "cookies": cookies, "form": form}
+        given |= {"files": files, "body": body}
         self.given = {part: schema for part, schema in given.items() if schema is not None}
+        if files is not None and not isinstance(files, Mapping):
+            raise ConfigError(f"validate(files=...) takes a dict of names with Uploads, not {type(files).__name__}.")
         for part, schema in self.given.items():
-            check_given(part, schema)
+            if part != "files":
+                check_given(part, schema)
         self.response = by_status(response) if response is not None else None
         self.given |= {"response": response} if response is not None else {}
         if response_mode is not None and (response is None or response_mode not in MODES):
@@ -90,29 +97,41 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
         self.response_mode = response_mode
         if not self.given:
             raise ConfigError("validate() without a schema would check nothing. Give body=, query=, path= and so on.")
-        if body is not None and form is not None:
-            raise ConfigError("validate(body=..., form=...): a body is one of both.")
-        if unknown is not None and not self.given.keys() & {"body", "query", "path", "form"}:
-            raise ConfigError("validate(unknown=...) is about body=, query=, path= and form=; none of these is given.")
+        if body is not None and (form is not None or files is not None):
+            raise ConfigError("validate(body=..., form=...) or files=: a body is one of both.")
+        if unknown is not None and not self.given.keys() & {"body", "query", "path", "form", "files"}:
+            raise ConfigError(
+                "validate(unknown=...) is about body=, query=, path=, form= and files=; none of these is given."
+            )
         if unknown is not None and unknown not in _UNKNOWN:
             raise ConfigError(f"validate(unknown=...) is one of {', '.join(map(repr, _UNKNOWN))}, not {unknown!r}.")
         self.body = body
+        self.files = files
         self.unknown = unknown
 
     def __repr__(self) -> str:
         told = ", ".join(f"{part}={name_of(schema)}" for part, schema in self.given.items())
         return f"validate({told})"
 
+    def body_schema(self, bounds: Bounds) -> Schema:
+        """What judges a body, compiled.
+
+        :raises ConfigError: if it cannot be.
+        """
+        return bounds.schema(_shape(self.given["body"], "body"), self.unknown or "reject")
+
     @classmethod
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
         judging = _in_order([guard for guard, _ in guards if guard.body is not None], endpoint)
-        bodies = [bounds.schema(_shape(guard.given["body"], "body"), guard.unknown or "reject") for guard in judging]
+        bodies = [guard.body_schema(bounds) for guard in judging]
         SchemaLint.of(state).bodies(bodies, judging, state, endpoint)
         parts = _parts([guard for guard, _ in guards], bounds, state, endpoint)
-        if bodies and any(place == "form" for place, _ in parts):
-            raise ConfigError(f"{endpoint}: validate(body=...) and validate(form=...): a body is one of both.")
+        if bodies and any(place in ("form", "files") for place, _ in parts):
+            raise ConfigError(
+                f"{endpoint}: validate(body=...) and validate(form=...) or files=: a body is one of both."
+            )
         read = _body(bodies[0], bodies[1:], bounds, _making_body(guards, endpoint)) if bodies else None
         check = _all_parts(parts, read, messages) if parts else _alone(read, messages) if read is not None else None
         answering = [guard for guard, _ in guards if guard.response is not None]
@@ -184,8 +203,10 @@ def _know(names: Sequence[str], state: AppState, endpoint: str) -> None:
             raise ValueError(f"the route {rule.rule} takes {has} out of the path, not {missing[0]!r}.")
 
 
-def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint: str) -> list[tuple[Place, Read]]:
-    found: list[tuple[Place, Read]] = []
+def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint: str) -> list[tuple[str, Read]]:
+    found: list[tuple[str, Read]] = []
+    uploads = [guard for guard in guards if guard.files is not None]
+    files = next((guard.files for guard in guards if guard.files is not None), {})
     for place in PLACES:
         declared = [guard for guard in guards if place in guard.given]
         if len(declared) > 1:
@@ -201,18 +222,26 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
             if place == "form":
                 must_parse(state.app.request_class, where)
             try:
-                made, names = reader(place, text, bounds, guard.unknown)
+                made, names = reader(place, text, bounds, guard.unknown, files)
                 if place == "path":
                     _know(names, state, endpoint)
+                if place == "form" and (both := sorted(set(names) & set(files))):
+                    raise ValueError(f"{both[0]!r} is a field and a file: give it another name in one of them.")
                 SchemaLint.of(state).texts(place, text, guard.unknown, guard, state, endpoint)
                 found.append((place, made if make is None else _made(made, make)))
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
+    if len(uploads) > 1:
+        raise ConfigError(f"{endpoint}: validate(files=...) stands there twice. Make one dict of both.")
+    for guard in uploads:
+        must_parse(state.app.request_class, f"{endpoint}: validate(files=...)")
+        refuses_others = (guard.unknown or "reject") == "reject"
+        found.append(("files", files_reader(files, bounds.forms, refuses_others=refuses_others)))
     return found
 
 
 def _in_order(guards: Sequence[validate], endpoint: str) -> list[validate]:
-    """Who judges a body: the one that does not ignore what it does not know comes last, and sees what the others leave."""
+    """Who judges a body. Who does not ignore what it does not know comes last, and sees what the others leave."""
     if sum(guard.unknown != "ignore" for guard in guards) > 1:
         raise ConfigError(
             f"{endpoint}: validate(body=...) stands there twice, and each would refuse what the other knows. "
@@ -275,7 +304,7 @@ def _alone(read: ReadBody, messages: Messages) -> Check:
     return check
 
 
-def _all_parts(parts: Sequence[tuple[Place, Read]], read_a_body: ReadBody | None, messages: Messages) -> Check:
+def _all_parts(parts: Sequence[tuple[str, Read]], read_a_body: ReadBody | None, messages: Messages) -> Check:
     def check(exchange: Exchange) -> Denied | None:
         request = exchange.request()
         found: dict[str, Any] = {}
@@ -356,6 +385,16 @@ class Validated:
     def form(self) -> Any:
         """The fields of the form."""
         return self._part("form")
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """The files of the form, by name: each an :class:`~flask_rampart.UploadedFile`, or a list of them where there
+        may be several. One that is not required and was not sent is not there.
+
+        :raises RuntimeError: if the view has no ``@validate(files=...)``.
+        """
+        files: dict[str, UploadedFile | list[UploadedFile]] = self._part("files")
+        return files
 
     def _part(self, place: str) -> Any:
         parts = current_exchange().parts
