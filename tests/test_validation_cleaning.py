@@ -100,7 +100,10 @@ def test_what_is_no_text_is_left_to_the_schema() -> None:
         (of_a(type="string", **{"x-clean": "txt"}), r'"cell", "filename", "html", "text"'),
         (of_a(type="string", **{"x-clean": 1}), "write one of"),
         (of_a(type="string", **{"x-clean": {"text": {}, "html": {}}}), "write one of"),
-        (of_a(type="string", **{"x-clean": {"text": {"frm": "NFC"}}}), r'"frm" is no option; there are "form", "lines"'),
+        (
+            of_a(type="string", **{"x-clean": {"text": {"frm": "NFC"}}}),
+            r'"frm" is no option; there are "form", "lines"',
+        ),
         (of_a(type="string", **{"x-clean": {"text": {"form": "NFD"}}}), 'form is "NFC" or "NFKC"'),
         (of_a(type="string", **{"x-clean": {"text": {"limit": -1}}}), "limit is a whole number"),
         (of_a(type="string", **{"x-clean": {"html": {"policy": "all"}}}), "is not a policy"),
@@ -113,8 +116,14 @@ def test_what_is_no_text_is_left_to_the_schema() -> None:
             of_a(anyOf=[{"type": "string", "x-clean": "text"}, {"type": "string", "maxLength": 3}]),
             "write it in every case",
         ),
-        ({"if": {"properties": {"k": {}}}, "then": of_a(type="string", **{"x-clean": "text"})}, "write it in every case"),
-        ({"patternProperties": {"^x": {"type": "string", "x-clean": "text"}}}, '"additionalProperties": false beside it'),
+        (
+            {"if": {"properties": {"k": {}}}, "then": of_a(type="string", **{"x-clean": "text"})},
+            "write it in every case",
+        ),
+        (
+            {"patternProperties": {"^x": {"type": "string", "x-clean": "text"}}},
+            '"additionalProperties": false beside it',
+        ),
         ({"propertyNames": {"type": "string", "x-clean": "text"}}, "names, and what stands under"),
         ({"not": of_a(type="string", **{"x-clean": "text"})}, "cleans nothing"),
         ({"contains": {"type": "string", "x-clean": "text"}}, "write it in every case"),
@@ -229,7 +238,10 @@ def test_a_default_of_one_alternative_of_several_is_not_put_in() -> None:
         ]
         assert judged({word: shapes}, {"k": "a"}) == {"k": "a"}
         # The only one for objects is sure.
-        assert judged({word: [shapes[0], {"type": "null"}], "type": ["object", "null"]}, {"k": "a"}) == {"k": "a", "x": 1}
+        assert judged({word: [shapes[0], {"type": "null"}], "type": ["object", "null"]}, {"k": "a"}) == {
+            "k": "a",
+            "x": 1,
+        }
     both = {"allOf": [of_a(default=1), of_a(type="integer", default=1)]}
     assert judged(both, {}) == {"a": 1}
 
@@ -300,7 +312,10 @@ def test_the_texts_of_a_query_are_cleaned_before_they_are_judged() -> None:
         "properties": {
             "q": {"type": "string", "x-clean": "text", "minLength": 2},
             "file": {"type": "array", "items": {"type": "string", "x-clean": "filename"}},
-            "by": {"type": "object", "properties": {"name": {"type": "string", "x-clean": "cell"}, "n": {"default": "1"}}},
+            "by": {
+                "type": "object",
+                "properties": {"name": {"type": "string", "x-clean": "cell"}, "n": {"default": "1"}},
+            },
         }
     }
     parts = Parts(json.dumps(schema), BOUNDS, "query", "reject")

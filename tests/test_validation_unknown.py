@@ -308,18 +308,19 @@ def test_ten_thousand_members_under_many_branches_cost_what_they_weigh(unknown: 
     branches = [{"properties": {f"n{i}": {"type": "integer"}, "shared": {}}} for i in range(40)]
     schema = {"items": {"anyOf": branches}}
     compiled = Schema(json.dumps(schema), BOUNDS, unknown)
-    small, large = (
-        json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000)
-    )
+    small, large = (json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000))
 
     def seconds(body: bytes) -> float:
-        start = time.perf_counter()
-        compiled.check(body)
-        return time.perf_counter() - start
+        """Of this process alone, the best of some: other work on the machine is none of ours."""
+        best = 60.0
+        for _ in range(5):
+            start = time.process_time()
+            compiled.check(body)
+            best = min(best, time.process_time() - start)
+        return best
 
-    first = min(seconds(small) for _ in range(3))
     # Nine times as much; the square of it would be eighty-one.
-    assert seconds(large) < max(first, 0.002) * 40
+    assert seconds(large) < max(seconds(small), 0.001) * 40
 
 
 def test_many_names_in_one_object_are_told_apart_in_linear_time() -> None:
@@ -343,9 +344,13 @@ def _wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(lambda of: {"properties": of}, st.dictionaries(NAMES, inner, max_size=2)),
         st.builds(lambda of, need: {"properties": of, "required": need}, st.dictionaries(NAMES, inner), st.just(["a"])),
         st.builds(lambda word, of: {word: of}, st.sampled_from(["allOf", "anyOf", "oneOf"]), some),
-        st.builds(lambda word, of: {word: of}, st.sampled_from(["not", "items", "contains", "additionalProperties"]), inner),
+        st.builds(
+            lambda word, of: {word: of}, st.sampled_from(["not", "items", "contains", "additionalProperties"]), inner
+        ),
         st.builds(lambda one, two, three: {"if": one, "then": two, "else": three}, inner, inner, inner),
-        st.builds(lambda one, two: {**one, **two} if {one is not True, two is not True} == {True} else one, inner, inner),
+        st.builds(
+            lambda one, two: {**one, **two} if {one is not True, two is not True} == {True} else one, inner, inner
+        ),
     )
 
 
@@ -367,10 +372,11 @@ def test_closing_only_ever_refuses(schema: Any, body: Any, draft: str) -> None:
     except ValueError:
         return
     strict = Schema(text, BOUNDS, "reject")
-    if isinstance(free.judge(data), SchemaRejected):
-        assert isinstance(strict.judge(data), SchemaRejected)
     # No schema here knows this name; nothing is said of an object without `properties`.
-    elif isinstance(body, dict) and "z" in body and "properties" in schema and "additionalProperties" not in text:
+    is_unknown = (
+        isinstance(body, dict) and "z" in body and "properties" in schema and "additionalProperties" not in text
+    )
+    if is_unknown or isinstance(free.judge(data), SchemaRejected):
         assert isinstance(strict.judge(data), SchemaRejected)
 
 

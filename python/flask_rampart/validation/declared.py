@@ -34,9 +34,9 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     :param headers: of header fields, in any spelling of capitals.
     :param cookies: of cookies.
     :param form: of the fields of a form; instead of *body*.
-    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"`` (the
-        default; of a path, ``"ignore"``), ``"ignore"`` (they pass; in text, as text) or ``"strip"``. In a body, of
-        objects whose schema lists ``properties`` and does not say itself what becomes of others.
+    :param unknown: what becomes of names that the schema does not know, in body, query, path and form: ``"reject"``
+        (the default; of a path, ``"ignore"``), ``"ignore"`` (they pass, in the parts that are text as text) or
+        ``"strip"``. In a body this is about objects whose schema lists ``properties`` and says nothing of others.
     :raises ConfigError: at start-up, for a schema that cannot be used: unknown keywords' formats, remote
         references, patterns that need backtracking, recursion that branches.
 
@@ -133,7 +133,7 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
 
 
 def _bodies(guards: Sequence[validate], bounds: Bounds, endpoint: str) -> list[Schema]:
-    """The schemas of a body; the one that does not ignore what it does not know comes last, and sees what they leave."""
+    """The schemas of a body; the one that does not ignore the unknown comes last, so that the others see all of it."""
     if sum(guard.unknown != "ignore" for guard in guards) > 1:
         raise ConfigError(
             f"{endpoint}: validate(body=...) stands there twice, and each would refuse what the other knows. "
