@@ -54,6 +54,7 @@ REASONS = {
     "alone": "checks nothing without",  # `then` without `if`
     "sibling": "ignores beside",  # beside `$ref`, where it would not count
     "newer": "a keyword of a newer",  # than the draft has
+    "default": "is not what its schema says",  # it would be put in, and a view would get what the schema forbids
     "multiplies": "more than one way",  # recursion whose cost grows faster than the body
     "rounded": "beyond 64 bits",  # a number of the schema's that a double would not hold
     "dialect": "which is not understood",  # a meta-schema of one's own
@@ -74,6 +75,11 @@ REFUSED = {
         7 2019-09 2020-12 | optional/format/idn-email | validation of an internationalized e-mail addresses
         7 2019-09 2020-12 | optional/format/idn-hostname | validation of internationalized host names
         7 2019-09 2020-12 | optional/format/idn-hostname | validation of separators in internationalized host names
+    """,
+    "default": """
+        4 6 7 2019-09 2020-12 | default | invalid type for default
+        4 6 7 2019-09 2020-12 | default | invalid string value for default
+        4 6 7 2019-09 2020-12 | default | the default keyword does not do anything if the property is missing
     """,
     "newer": """
         4 | optional/id | id inside an enum is not a real identifier

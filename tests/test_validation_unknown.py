@@ -101,9 +101,11 @@ def test_a_definition_may_be_extended_where_it_is_used() -> None:
     schema = {"$ref": "#/$defs/base", "properties": {"b": {}}, "$defs": {"base": {"properties": {"a": {}}}}}
     assert judged(schema, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
     assert judged(schema, {"a": 1, "c": 2}) == unknown_at("")
-    # Draft 7: nothing beside a $ref counts.
+    # Draft 7: nothing beside a $ref counts, so the lint refuses `properties` there. What it refers to is closed.
     old = {"$schema": DRAFT7, "$ref": "#/definitions/base", "definitions": {"base": {"properties": {"a": {}}}}}
-    assert judged({**old, "properties": {"b": {}}}, {"a": 1, "b": 2}) == unknown_at("")
+    with pytest.raises(ValueError, match="ignores beside"):
+        judged({**old, "properties": {"b": {}}}, {"a": 1, "b": 2})
+    assert judged(old, {"a": 1, "b": 2}) == unknown_at("")
 
 
 SHAPES = {
@@ -311,13 +313,16 @@ def test_ten_thousand_members_under_many_branches_cost_what_they_weigh(unknown: 
     small, large = (json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000))
 
     def seconds(body: bytes) -> float:
-        start = time.perf_counter()
-        compiled.check(body)
-        return time.perf_counter() - start
+        """Of this process alone, the best of some: other work on the machine is none of ours."""
+        best = 60.0
+        for _ in range(5):
+            start = time.process_time()
+            compiled.check(body)
+            best = min(best, time.process_time() - start)
+        return best
 
-    first = min(seconds(small) for _ in range(3))
     # Nine times as much; the square of it would be eighty-one.
-    assert seconds(large) < max(first, 0.002) * 40
+    assert seconds(large) < max(seconds(small), 0.001) * 40
 
 
 def test_many_names_in_one_object_are_told_apart_in_linear_time() -> None:
@@ -369,10 +374,11 @@ def test_closing_only_ever_refuses(schema: Any, body: Any, draft: str) -> None:
     except ValueError:
         return
     strict = Schema(text, BOUNDS, "reject")
-    if isinstance(free.judge(data), SchemaRejected):
-        assert isinstance(strict.judge(data), SchemaRejected)
     # No schema here knows this name; nothing is said of an object without `properties`.
-    elif isinstance(body, dict) and "z" in body and "properties" in schema and "additionalProperties" not in text:
+    is_unknown = (
+        isinstance(body, dict) and "z" in body and "properties" in schema and "additionalProperties" not in text
+    )
+    if is_unknown or isinstance(free.judge(data), SchemaRejected):
         assert isinstance(strict.judge(data), SchemaRejected)
 
 
@@ -390,7 +396,7 @@ def test_a_view_refuses_ignores_or_strips_as_it_says(make_app: Make) -> None:
     refused = client.post("/", json=body)
     assert refused.status_code == 422
     assert refused.json is not None
-    assert refused.json["errors"] == [{"pointer": "", "rule": "additionalProperties"}]
+    assert refused.json["errors"] == [{"in": "body", "pointer": "", "rule": "additionalProperties"}]
     assert "is_admin" not in refused.text
     assert client.post("/reject", json=body).status_code == 422
     assert client.post("/ignore", json=body).json == body

@@ -39,7 +39,7 @@ static HERE: LazyLock<Option<Sites>> = LazyLock::new(|| Sites::new([]).ok());
 
 fn cell(options: &Value) -> Result<Clean, ConfigError> {
     known(options, &[])?;
-    Ok(clean(|text| csv_cell(text)))
+    Ok(clean(csv_cell))
 }
 
 fn filename(options: &Value) -> Result<Clean, ConfigError> {

@@ -11,7 +11,7 @@
 //! body is refused then ([`lint`]), as are references that leave the document, unknown formats and
 //! patterns that only a backtracking engine can match.
 //!
-//! Names that the schema does not know are refused, ignored or taken out ([`closing`], [`outline`]); texts are cleaned before they are
+//! Names that the schema does not know are refused, ignored or taken out (`closing.rs`, [`outline`]); texts are cleaned before they are
 //! judged, and defaults put in after.
 //!
 //! What is text in a request is read as the types that a schema names, and then judged like a body: [`parts`].

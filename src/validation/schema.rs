@@ -9,7 +9,7 @@
 //! - the schema itself must be valid under its draft's meta-schema;
 //! - its cost must grow no faster than the body, and nothing in it may silently check nothing: [`super::lint`].
 //!
-//! What becomes of names that it does not know is the caller's to say: see [`super::closing`] for refusing them, and
+//! What becomes of names that it does not know is the caller's to say: see `closing.rs` for refusing them, and
 //! [`super::outline`] for taking them out, and for what `x-clean` and `default` do.
 
 use jsonschema::json::{Json, SerdeJson};

@@ -288,7 +288,7 @@ impl<'s> Survey<'s> {
                 Some(Value::Bool(true)) => self.anchors.recursive.clone(),
                 _ => Vec::new(),
             };
-            if let [] = candidates.as_slice() {
+            if candidates.is_empty() {
                 found.push(Tie::Must(self.sub(Some(target), &around, of)));
             } else {
                 let may = candidates.len() > 1;
