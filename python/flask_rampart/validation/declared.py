@@ -241,7 +241,7 @@ def _parts(guards: Sequence[validate], bounds: Bounds, state: AppState, endpoint
 
 
 def _in_order(guards: Sequence[validate], endpoint: str) -> list[validate]:
-    """Who judges a body. Who does not ignore what it does not know comes last: it sees what they leave, and they see all."""
+    """Who judges a body: who does not ignore the unknown comes last, sees what the others leave, and they see all."""
     if sum(guard.unknown != "ignore" for guard in guards) > 1:
         raise ConfigError(
             f"{endpoint}: validate(body=...) stands there twice, and each would refuse what the other knows. "
