@@ -7,18 +7,27 @@ are meant, is in ``differing.py``.
 from __future__ import annotations
 
 import json
+import operator
+import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.differing import DRAFTS, KNOWN, disagreements, judge, search
+from flask_rampart._native import JsonBounds, Schema, SchemaRejected
+from tests.differing import BOUND_NUMBERS, DRAFTS, KNOWN, NUMBERS, disagreements, example, judge
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_no_engine_disagrees_with_us_without_a_reason(number: int) -> None:
-    counted = [0, 0]
-    assert search(number, 60, counted=counted) is None
-    # It compares something: most schemas are ones that we take.
-    assert counted[0] >= 60 and counted[1] >= 60
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(st.randoms(use_true_random=False))
+def test_no_engine_disagrees_with_us_without_a_reason(rng: random.Random) -> None:
+    assert disagreements(*example(rng)) == []
+
+
+def test_what_is_made_up_is_judged_and_both_ways() -> None:
+    verdicts = [verdicts.ours for number in range(60) for _, verdicts in judge(*example(random.Random(number)))]
+    assert len(verdicts) > 300
+    assert 0.1 < sum(verdicts) / len(verdicts) < 0.9
 
 
 @pytest.mark.parametrize("draft", sorted(DRAFTS))
@@ -54,16 +63,37 @@ def test_what_is_near_an_edge_is_judged_alike(draft: int) -> None:
         assert disagreements(draft, text, bodies) == []
 
 
-def test_each_known_disagreement_is_still_one() -> None:
-    examples = {
-        "it divides doubles; we divide the decimals that were written": (
-            2020,
-            '{"multipleOf": 0.01}',
-            "19.99",
-            "jsonschema",
-        ),
+@pytest.mark.parametrize("word", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])
+def test_bounds_are_compared_exactly(word: str) -> None:
+    # Python compares integers with doubles exactly. Ours does within 64 bits; an integer beyond is as near as a double.
+    holds = {
+        "minimum": operator.ge,
+        "maximum": operator.le,
+        "exclusiveMinimum": operator.gt,
+        "exclusiveMaximum": operator.lt,
     }
-    assert set(examples) == {one.because for one in KNOWN}
-    for draft, schema, body, peer in examples.values():
-        ((_, verdicts),) = judge(draft, schema, [body])
+    wrong = []
+    for bound in BOUND_NUMBERS:
+        schema = Schema(f'{{"{word}": {bound}}}', JsonBounds())
+        for number in NUMBERS[:-1]:
+            read = json.loads(number)
+            expected = holds[word](read if -(2**63) <= read < 2**64 else float(read), json.loads(bound))
+            if isinstance(schema.judge(number.encode()), SchemaRejected) == expected:
+                wrong.append((number, bound))
+    assert wrong == []
+
+
+def test_each_known_disagreement_is_still_one() -> None:
+    long = 18446744073709551616
+    examples = [
+        ("jsonschema", 2020, {"multipleOf": 0.01}, "19.99"),
+        ("jsonschema", 2019, {"additionalProperties": {"minimum": 0}, "unevaluatedProperties": False}, '{"a": 1}'),
+        ("jsonschema-rs", 2020, {"exclusiveMaximum": float(long)}, f"{long}"),
+    ]
+    assert len(examples) == len(KNOWN)
+    for known, (peer, draft, schema, body) in zip(KNOWN, examples, strict=True):
+        text = json.dumps({"$schema": DRAFTS[draft][0], **schema})
+        ((_, verdicts),) = judge(draft, text, [body])
+        assert peer == known.peer
         assert verdicts.ours != (verdicts.python if peer == "jsonschema" else verdicts.rs)
+        assert disagreements(draft, text, [body]) == []

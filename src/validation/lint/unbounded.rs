@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub const MOST_TOLD: usize = 20;
 
 /// How many values of a schema are looked at, and how deep alternatives are followed.
-const MOST_WORK: usize = 20_000;
+const MOST_WORK: usize = 100_000;
 const DEEPEST: usize = 64;
 
 /// What the value that a schema judges is read from.
@@ -42,12 +42,9 @@ pub fn unbounded(schema: &Value, from: From) -> Vec<String> {
     let mut seen: HashSet<Vec<usize>> = HashSet::new();
     let mut open = vec![(vec![Spot { schema, pointer: String::new() }], 0)];
     while let Some((spots, depth)) = open.pop() {
-        let mut key: Vec<usize> = spots.iter().map(|spot| std::ptr::from_ref(spot.schema) as usize).collect();
-        key.sort_unstable();
-        if depth > DEEPEST || survey.work > MOST_WORK || !seen.insert(key) {
+        if depth > DEEPEST || survey.work > MOST_WORK {
             continue;
         }
-        survey.work += 1;
         if spots.iter().any(|spot| *spot.schema == Value::Bool(false)) {
             continue;
         }
@@ -61,7 +58,15 @@ pub fn unbounded(schema: &Value, from: From) -> Vec<String> {
             }
         }
         let at = open.len();
-        open.extend(survey.below(&spots, &faces).into_iter().map(|spots| (spots, depth + 1)));
+        for spots in survey.below(&spots, &faces) {
+            let mut key: Vec<usize> =
+                spots.iter().map(|spot| std::ptr::from_ref(spot.schema) as usize).collect();
+            key.sort_unstable();
+            // Here, not when it is taken: what refers to the same members many times must not be kept as often.
+            if seen.insert(key) {
+                open.push((spots, depth + 1));
+            }
+        }
         open[at..].reverse();
     }
     told
@@ -328,6 +333,10 @@ impl<'s> Survey<'s> {
                 found.extend(
                     tuple.enumerate().map(|(at, schema)| vec![make(schema, format!("/{word}/{at}"))]),
                 );
+            }
+            self.work += found.len();
+            if self.work > MOST_WORK {
+                break;
             }
         }
         found

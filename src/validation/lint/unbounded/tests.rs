@@ -142,6 +142,9 @@ fn what_is_told_is_bounded_and_so_is_the_search() {
     let many: serde_json::Map<_, _> =
         (0..5_000).map(|at| (format!("a{at}"), json!({"type": "string"}))).collect();
     assert_eq!(open(&json!({"properties": many})).len(), MOST_TOLD);
+    let again: serde_json::Map<_, _> =
+        (0..3_000).map(|at| (format!("a{at}"), json!({"$ref": "#"}))).collect();
+    assert_eq!(open(&json!({"type": "object", "properties": again})), [""]);
     let mut definitions = serde_json::Map::new();
     for at in 0..300 {
         let next = json!({"$ref": format!("#/$defs/d{}", (at + 1) % 300)});
