@@ -10,6 +10,7 @@ import json
 import lzma
 import os
 import pickle
+import re
 import sqlite3
 import stat
 import struct
@@ -687,6 +688,32 @@ def test_a_refusal_says_nothing_of_a_file(app: Flask) -> None:
     assert b"hunter" not in answer.data
 
 
+def test_json_that_is_nested_without_end_is_no_json() -> None:
+    # What reads it by calling itself would end in a RecursionError.
+    within, beyond = b"[" * 128 + b"]" * 128, b"[" * 129 + b"]" * 129
+    assert judged(within, "application/json") == "application/json"
+    assert judged(b"[" * 100_000, "application/json") == judged(beyond, "application/json") == "!type"
+    assert judged(b'["[[\\"[["' + b"[" * 127 + b"]" * 128, "application/json") == "!type"
+
+
 def test_zlib_of_a_pickle_has_no_type() -> None:
     # As joblib writes it.
     assert judged(zlib.compress(pickle.dumps([1]))) == "!type"
+
+
+def test_the_guide_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (Path(__file__).parent.parent / "docs" / "uploads.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    space: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(block, "uploads.md", "exec"), space)
+    papers = [(io.BytesIO(FILES["pdf"][1]), "../cv.pdf")]
+    answer = send(space["app"], "/profile", avatar=(io.BytesIO(PNG), "me"), papers=papers, title="x")
+    assert answer.json == {"type": "image/png", "size": len(PNG), "papers": ["cv.pdf"]}
+    assert set(re.findall(r"`([a-z]+/[a-z0-9.+-]+)`", guide)) <= {
+        *ALL,
+        "multipart/form-data",
+        "application/vnd.openxmlformats-officedocument.",
+    }
+    told_apart = {kind for kind in ALL if not kind.startswith("application/vnd.o") and "macroenabled" not in kind}
+    assert told_apart <= set(re.findall(r"`([a-z]+/[a-z0-9.+-]+)`", guide))

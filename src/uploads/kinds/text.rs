@@ -123,8 +123,32 @@ const HTML: [&str; 48] = [
     "script", "section", "select", "span", "style", "table", "textarea", "title", "video",
 ];
 
-/// Whether a text is one JSON text, at most 128 deep.
+/// Deepest nesting of a JSON text: about what readers that call themselves can take.
+const DEEPEST: u32 = 128;
+
+/// Whether a text is one JSON text (RFC 8259), at most [`DEEPEST`] deep.
 pub(in crate::uploads) fn is_json(file: &mut File<'_>) -> Result<bool, Gone> {
+    let (mut at, mut depth, mut is_quoted, mut is_escaped) = (0, 0_u32, false, false);
+    loop {
+        let piece = file.piece(at)?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        for byte in piece {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_quoted => is_escaped = true,
+                b'"' => is_quoted = !is_quoted,
+                b'[' | b'{' if !is_quoted => depth += 1,
+                b']' | b'}' if !is_quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return Ok(false);
+            }
+        }
+    }
     let mut reader = Reader { file, at: 0, is_gone: false };
     let said: Result<serde::de::IgnoredAny, _> = {
         let mut read = serde_json::Deserializer::from_reader(std::io::BufReader::new(&mut reader));
