@@ -6,6 +6,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import lzma
 import os
@@ -211,6 +212,37 @@ def test_a_file_that_was_tampered_with_is_judged_and_never_an_error(case: str, c
     for at, value in changes:
         content[at % len(content)] = value
     judged(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<!DOCTYPE x [<!-- ]><note/> -->]><svg onload="x"/>',
+        b"<?xml version='1.0'?><!DOCTYPE x SYSTEM \"a>b\"><svg/>",
+        b"<?xml version='1.0'?><!--" + b" " * 70_000 + b"--><svg/>",
+        b"<?xml version='1.0'?><!DOCTYPE x [<!--]><note/>" + b" " * 70_000 + b"-->]><svg/>",
+        b"<?xml version='1.0'?>" + b"<!---->" * 20_000 + b"<svg/>",
+        b"<?xml version='1.0'?><?a?><a:SVG:svg/>",
+        b"<!--",
+        b"<svg",
+        b"</a>",
+    ],
+)
+def test_markup_whose_root_is_hidden_is_never_plain_xml(content: bytes) -> None:
+    assert judged(content) in ("image/svg+xml", "text/html")
+    assert judged(content, "application/xml", "text/plain") == "!type"
+
+
+def test_a_gzip_of_many_empty_members_is_refused() -> None:
+    # Each costs what it takes to begin.
+    assert judged(gzip.compress(b"") * 60) == "application/gzip"
+    assert judged(gzip.compress(b"") * 1000) == "!archive"
+    # A tar may be in several; its beginning as well.
+    whole = tarred(("a", os.urandom(20_000)), ("../b", b""))
+    cuts = [0, 1, 200, 600, *range(3000, len(whole) + 3000, 3000)]
+    parts = b"".join(gzip.compress(whole[at:to]) for at, to in itertools.pairwise(cuts))
+    assert gzip.decompress(parts) == whole
+    assert reason(parts) == "the name of an entry"
 
 
 def test_a_type_that_is_not_there_is_none() -> None:
