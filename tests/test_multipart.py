@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import shutil
 import socket
@@ -18,6 +19,7 @@ import requests
 from flask import Flask, Request, jsonify, request
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -241,6 +243,37 @@ def test_files_are_closed_when_a_form_is_refused_and_when_its_request_ends(make_
     assert post(app, file("f") + END).json["files"] == [["f", "f.txt", "1"]]
     assert post(app, file("f") * 3).status_code == 400
     assert [one.closed for one in opened] == [True] * 4
+
+
+def test_a_disk_that_is_full_is_not_the_peers_fault(make_app: Make) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Watched(Request):
+        def _get_file_stream(self, *args: Any, **kwargs: Any) -> Any:
+            return Full()
+
+    app = make_app(rampart=False)
+    app.request_class = Watched
+    Rampart(app)
+    seen: list[str] = []
+
+    @app.post("/")
+    def view() -> Any:
+        for _ in range(2):
+            try:
+                seen.append(str(dict(request.form)))
+            except OSError:
+                seen.append("full")
+            except HTTPException as error:
+                seen.append(error.problem.code)  # type: ignore[attr-defined]
+        raise OSError("full")
+
+    # What is left of it is a form, and is not read as one.
+    body = file("f", b"x" * 65_536)[:65_536] + field("a", "1") + END
+    assert post(app, body).status_code == 500
+    assert seen == ["full", "body.consumed"]
 
 
 def test_an_app_with_a_parser_of_its_own_is_told_where_a_form_is_validated(make_app: Make) -> None:

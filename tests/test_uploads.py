@@ -6,10 +6,12 @@ import bz2
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import lzma
 import os
 import pickle
+import re
 import sqlite3
 import stat
 import struct
@@ -210,6 +212,37 @@ def test_a_file_that_was_tampered_with_is_judged_and_never_an_error(case: str, c
     for at, value in changes:
         content[at % len(content)] = value
     judged(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<!DOCTYPE x [<!-- ]><note/> -->]><svg onload="x"/>',
+        b"<?xml version='1.0'?><!DOCTYPE x SYSTEM \"a>b\"><svg/>",
+        b"<?xml version='1.0'?><!--" + b" " * 70_000 + b"--><svg/>",
+        b"<?xml version='1.0'?><!DOCTYPE x [<!--]><note/>" + b" " * 70_000 + b"-->]><svg/>",
+        b"<?xml version='1.0'?>" + b"<!---->" * 20_000 + b"<svg/>",
+        b"<?xml version='1.0'?><?a?><a:SVG:svg/>",
+        b"<!--",
+        b"<svg",
+        b"</a>",
+    ],
+)
+def test_markup_whose_root_is_hidden_is_never_plain_xml(content: bytes) -> None:
+    assert judged(content) in ("image/svg+xml", "text/html")
+    assert judged(content, "application/xml", "text/plain") == "!type"
+
+
+def test_a_gzip_of_many_empty_members_is_refused() -> None:
+    # Each costs what it takes to begin.
+    assert judged(gzip.compress(b"") * 60) == "application/gzip"
+    assert judged(gzip.compress(b"") * 1000) == "!archive"
+    # A tar may be in several; its beginning as well.
+    whole = tarred(("a", os.urandom(20_000)), ("../b", b""))
+    cuts = [0, 1, 200, 600, *range(3000, len(whole) + 3000, 3000)]
+    parts = b"".join(gzip.compress(whole[at:to]) for at, to in itertools.pairwise(cuts))
+    assert gzip.decompress(parts) == whole
+    assert reason(parts) == "the name of an entry"
 
 
 def test_a_type_that_is_not_there_is_none() -> None:
@@ -687,6 +720,32 @@ def test_a_refusal_says_nothing_of_a_file(app: Flask) -> None:
     assert b"hunter" not in answer.data
 
 
+def test_json_that_is_nested_without_end_is_no_json() -> None:
+    # What reads it by calling itself would end in a RecursionError.
+    within, beyond = b"[" * 128 + b"]" * 128, b"[" * 129 + b"]" * 129
+    assert judged(within, "application/json") == "application/json"
+    assert judged(b"[" * 100_000, "application/json") == judged(beyond, "application/json") == "!type"
+    assert judged(b'["[[\\"[["' + b"[" * 127 + b"]" * 128, "application/json") == "!type"
+
+
 def test_zlib_of_a_pickle_has_no_type() -> None:
     # As joblib writes it.
     assert judged(zlib.compress(pickle.dumps([1]))) == "!type"
+
+
+def test_the_guide_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (Path(__file__).parent.parent / "docs" / "uploads.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    space: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(block, "uploads.md", "exec"), space)
+    papers = [(io.BytesIO(FILES["pdf"][1]), "../cv.pdf")]
+    answer = send(space["app"], "/profile", avatar=(io.BytesIO(PNG), "me"), papers=papers, title="x")
+    assert answer.json == {"type": "image/png", "size": len(PNG), "papers": ["cv.pdf"]}
+    assert set(re.findall(r"`([a-z]+/[a-z0-9.+-]+)`", guide)) <= {
+        *ALL,
+        "multipart/form-data",
+        "application/vnd.openxmlformats-officedocument.",
+    }
+    told_apart = {kind for kind in ALL if not kind.startswith("application/vnd.o") and "macroenabled" not in kind}
+    assert told_apart <= set(re.findall(r"`([a-z]+/[a-z0-9.+-]+)`", guide))

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use super::Flaw;
 use crate::urlencoded;
 
+/// Its name and its text.
+pub type Field<'b> = (Cow<'b, str>, Cow<'b, str>);
+
 /// The fields of a form, in their order.
 ///
 /// # Errors
@@ -19,7 +22,7 @@ use crate::urlencoded;
 /// let read = fields(b"a=1+2&b=%41", 10, 100).unwrap();
 /// assert_eq!(read, [("a".into(), "1 2".into()), ("b".into(), "A".into())]);
 /// ```
-pub fn fields(body: &[u8], most: usize, longest: usize) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Flaw> {
+pub fn fields(body: &[u8], most: usize, longest: usize) -> Result<Vec<Field<'_>>, Flaw> {
     let mut read = Vec::new();
     for pair in urlencoded::pairs(body) {
         if read.len() >= most {

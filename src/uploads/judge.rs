@@ -228,7 +228,8 @@ fn look_through(file: &mut File<'_>, may_be_text: bool) -> Result<(Pickle, bool)
 }
 
 fn of_text(file: &mut File<'_>, wanted: &Wanted) -> Result<&'static Kind, Stop> {
-    if let Some(name) = markup(file.bytes(0, 65_536)?) {
+    let is_whole = file.length() <= 65_536;
+    if let Some(name) = markup(file.bytes(0, 65_536)?, is_whole) {
         let kind = named(name);
         return if wanted.has(kind) { Ok(kind) } else { Err(refused("type", OTHER)) };
     }

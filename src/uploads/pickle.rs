@@ -68,8 +68,9 @@ impl Lines {
         }
         self.last = byte;
         self.length += 1;
-        self.is_name &= byte.is_ascii_alphanumeric() || b"_.<>".contains(&byte) || byte >= 0x80;
-        self.is_number &= byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+        self.is_name &= byte.is_ascii_alphanumeric() || b"_.-<>".contains(&byte) || byte >= 0x80;
+        // As lenient as C's `strtol`, which skips blanks and reads other bases.
+        self.is_number &= byte.is_ascii_alphanumeric() || b"+-._ \t\r\x0b\x0c".contains(&byte);
     }
 
     /// Whether the line is what its opcode takes.
@@ -205,20 +206,23 @@ impl Pickle {
             0x95 => self.state = State::Skip(8),
             b'(' => {
                 self.marks.push(self.depth);
-                return self.marks.len() <= MOST_MARKS;
+                if self.marks.len() > MOST_MARKS {
+                    // Nobody means that; what stands behind it is not to pass unread.
+                    self.said = Said::Yes;
+                }
             }
             b'.' => {
                 self.said = if self.depth > 0 { Said::Ended } else { Said::No };
             }
             b'0' => return self.pop_or_mark(),
-            b'1' => return self.to_mark().is_some(),
+            b'1' => return self.cut_at_mark().is_some(),
             b'2' => return self.depth > 0 && self.push(1),
             b'N' | b'}' | b']' | b')' | 0x88 | 0x89 | 0x8f | 0x97 => return self.push(1),
             b'Q' => return self.take(1),
             b'a' => return self.take(2),
             b's' => return self.take(3),
-            b'd' | b'l' | b't' | 0x91 => return self.to_mark().is_some() && self.push(1),
-            b'e' | b'u' | 0x90 => return self.to_mark().is_some() && self.depth > 0,
+            b'd' | b'l' | b't' | 0x91 => return self.cut_at_mark().is_some() && self.push(1),
+            b'e' | b'u' | 0x90 => return self.cut_at_mark().is_some() && self.depth > 0,
             0x85 | 0x94 | 0x98 => return self.depth > 0,
             0x86 => return self.take(2),
             0x87 => return self.take(3),
@@ -229,7 +233,7 @@ impl Pickle {
             // What follows is called: REDUCE, NEWOBJ, NEWOBJ_EX, BUILD, OBJ.
             b'R' | 0x81 | b'b' => return self.take(2) && self.call(),
             0x92 => return self.take(3) && self.call(),
-            b'o' => return self.to_mark().is_some_and(|count| count > 0) && self.push(1) && self.call(),
+            b'o' => return self.cut_at_mark().is_some_and(|count| count > 0) && self.push(1) && self.call(),
             b'J' | b'j' | b'G' | b'K' | b'M' | b'h' | 0x82 | 0x83 | 0x84 => {
                 self.state = State::Skip(match byte {
                     b'G' => 8,
@@ -294,7 +298,7 @@ impl Pickle {
     }
 
     /// Takes all above the last mark, and the mark; gives how many they were.
-    fn to_mark(&mut self) -> Option<u64> {
+    fn cut_at_mark(&mut self) -> Option<u64> {
         let floor = self.marks.pop()?;
         let count = self.depth.saturating_sub(floor);
         self.depth = self.depth.min(floor);
@@ -333,11 +337,15 @@ mod tests {
             b"(lp0\nI1\na.",
             b"(dp0\nVa\np1\nF1.5\ns.\n",
             b"I01\n.",
+            b"I 1\n0cos\nsystem\n(tR.",
             b"GIF89a\x01\x00\x010cos\nsystem\n(S'id'\ntR.",
             b"]q\x00(K\x01K\x02e.",
         ] {
             assert!(is_one(program), "{}", String::from_utf8_lossy(program));
         }
+        let mut deep = vec![b'('; super::MOST_MARKS + 1];
+        deep.extend_from_slice(b"cos\nsystem\n(tR.");
+        assert!(is_one(&deep));
         for other in [
             &b""[..],
             b"hello",

@@ -123,3 +123,36 @@ pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_window_shows_what_is_there_wherever_one_looks() {
+        let data: Vec<u8> = (0..200_000_u32).map(|at| ((at * 31) >> 3) as u8).collect();
+        let mut source = data.as_slice();
+        let mut file = File::new(&mut source, data.len() as u64);
+        let mut at = 7_usize;
+        for length in [0, 1, 22, 4096, WINDOW, WINDOW + 1] {
+            for _ in 0..50 {
+                at = (at * 48_271 + 11) % (data.len() + 100);
+                let end = (at + length.min(WINDOW)).min(data.len());
+                assert_eq!(file.bytes(at as u64, length), Ok(data.get(at..end).unwrap_or_default()));
+                let piece = file.piece(at as u64).unwrap();
+                assert!(data.get(at..).unwrap_or_default().starts_with(piece));
+                assert_eq!(piece.is_empty(), at >= data.len());
+            }
+        }
+        assert_eq!(file.bytes(u64::MAX, 10), Ok(&[][..]));
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_gone() {
+        let mut source = &b"abc"[..];
+        let mut file = File::new(&mut source, 4);
+        assert_eq!(file.bytes(0, 1), Err(Gone));
+    }
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from flask import Blueprint, Flask
@@ -11,6 +12,7 @@ from flask.views import MethodView
 from typing_extensions import assert_type
 
 from flask_rampart import (
+    Archive,
     Clock,
     Denied,
     EdgePolicy,
@@ -18,6 +20,8 @@ from flask_rampart import (
     Principal,
     Rampart,
     RampartMiddleware,
+    Upload,
+    UploadedFile,
     csp_nonce,
     current_principal,
     current_user,
@@ -51,6 +55,16 @@ def sync(number: int) -> dict[str, Any]:
     assert_type(current_principal.claims, dict[str, Any])
     assert_type(csp_nonce(), str)
     return {"number": number, "body": validated.body}
+
+
+@app.post("/upload")
+@validate(files={"a": Upload(types=["image/png"], archive=Archive(nested=True))})
+def upload() -> str:
+    file = cast(UploadedFile, validated.files["a"])
+    assert_type(file.type, str)
+    assert_type(file.size, int)
+    assert_type(file.save("/tmp/a"), Path)
+    return file.filename
 
 
 @app.get("/async")

@@ -15,7 +15,7 @@ A file of another name is refused, unless ``unknown=`` says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ class Upload:
     flask_rampart.errors.ConfigError: Upload(types=...): "application/x-pickle": a pickle runs what it says when ...
     """
 
-    types: tuple[str, ...]
+    types: Sequence[str]
     max_bytes: int | None = None
     max_count: int = 1
     required: bool = True

@@ -177,8 +177,6 @@ def load_form(request: Request, load: Callable[[], None], exchange: Callable[[],
             refused = denied
         except RequestEntityTooLarge:
             refused = Denied.of("body.too_large", reason="the form")
-        except (OSError, ClientDisconnected):
-            refused = Denied.of("body.incomplete", reason="the connection ended")
         state[_REFUSED] = refused
     raise exchange().refuse(refused) from None
 
@@ -216,13 +214,20 @@ class _Pieces:
         self.were_taken = False
 
     def __iter__(self) -> Iterator[bytes]:
-        while piece := self._stream.read(_PIECE):
+        while piece := self._next():
             self._length += len(piece)
             yield piece
         missing = self._before if self._declared is None else self._declared - self._length
         if missing and self._length:
             raise Denied.of("body.consumed", reason="a part of the body was read before the form")
         self.were_taken = bool(missing)
+
+    def _next(self) -> bytes:
+        try:
+            return self._stream.read(_PIECE)
+        except (OSError, ClientDisconnected):
+            # Servers raise of their own where a chunk is cut off.
+            raise Denied.of("body.incomplete", reason="the connection ended") from None
 
 
 def _stricter(ours: int, theirs: int | None) -> int:

@@ -1,8 +1,8 @@
 //! Gzip (RFC 1952): inflated to the end, and looked at as it is; a tar in it is a tar.
 
-use std::io::Read as _;
+use std::io::{self, BufRead as _, BufReader, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::super::source::{File, Reader, WINDOW};
 use super::content::Content;
@@ -18,7 +18,7 @@ pub(in crate::uploads) fn gzip(file: &mut File<'_>, bounds: &ArchiveBounds) -> R
 }
 
 fn unpack(reader: &mut Reader<'_, '_>, packed: u64, bounds: &ArchiveBounds) -> Result<(), Bad> {
-    let mut unpacked = MultiGzDecoder::new(reader);
+    let mut unpacked = Members::new(reader, packed);
     let mut out = vec![0; WINDOW];
     let mut total = 0_u64;
     let mut what = None;
@@ -65,4 +65,36 @@ fn unpack(reader: &mut Reader<'_, '_>, packed: u64, bounds: &ArchiveBounds) -> R
 enum What {
     Tar(Box<Tar>),
     Other(Content),
+}
+
+/// What the members of a file unpack to, one behind the other (RFC 1952 section 2.2).
+///
+/// Each costs what it takes to begin, whatever is in it. Tools that write several cut at 16 KiB or more.
+struct Members<R: Read> {
+    current: Option<GzDecoder<BufReader<R>>>,
+    left: u64,
+}
+
+impl<R: Read> Members<R> {
+    fn new(reader: R, packed: u64) -> Self {
+        Self { current: Some(GzDecoder::new(BufReader::new(reader))), left: 64 + packed / 4096 }
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.current {
+            let read = member.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            if let Some(mut reader) = self.current.take().map(GzDecoder::into_inner) {
+                if !reader.fill_buf()?.is_empty() {
+                    self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
+                    self.current = Some(GzDecoder::new(reader));
+                }
+            }
+        }
+        Ok(0)
+    }
 }

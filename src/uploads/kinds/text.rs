@@ -52,7 +52,9 @@ impl Text {
 }
 
 /// What a text is that is more than text, by its beginning: a script, or markup.
-pub(in crate::uploads) fn markup(head: &[u8]) -> Option<&'static str> {
+///
+/// `is_whole` says whether that is all of it: what is hidden behind a beginning that long is the worst that it may be.
+pub(in crate::uploads) fn markup(head: &[u8], is_whole: bool) -> Option<&'static str> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     if let Some(line) = head.strip_prefix(b"#!") {
         return line.trim_ascii_start().starts_with(b"/").then_some("text/x-script");
@@ -79,14 +81,18 @@ pub(in crate::uploads) fn markup(head: &[u8]) -> Option<&'static str> {
             if starts_with(name, b"html") {
                 return Some("text/html");
             }
-            // An inner subset has brackets: its root tells.
-            if memchr::memchr(b'[', rest.get(..memchr::memchr(b'>', rest).unwrap_or(0)).unwrap_or_default())
-                .is_some()
-            {
-                b"]>"
-            } else {
-                b">"
+            let declared = rest.get(..memchr::memchr(b'>', rest).unwrap_or(rest.len())).unwrap_or_default();
+            if declared.iter().any(|byte| b"[\"'".contains(byte)) {
+                // An end may stand in a text or comment of it. Its root is somewhere behind.
+                return Some(if has(rest, b"svg") {
+                    "image/svg+xml"
+                } else if !is_whole || has(rest, b"html") {
+                    "text/html"
+                } else {
+                    "application/xml"
+                });
             }
+            b">"
         } else if rest.starts_with(b"<?") {
             b"?>"
         } else {
@@ -95,12 +101,13 @@ pub(in crate::uploads) fn markup(head: &[u8]) -> Option<&'static str> {
         let Some(at) = memchr::memmem::find(rest, end) else { return Some("text/html") };
         rest = rest.get(at + end.len()..).unwrap_or_default().trim_ascii_start();
     }
-    if !is_tag(rest) {
-        return Some(if is_declared { "application/xml" } else { "text/html" });
-    }
-    let name = rest.get(1..).unwrap_or_default();
-    let name = name.get(..name.iter().position(|byte| b" \t\r\n/>\x0c".contains(byte)).unwrap_or(name.len()));
-    let name = name.unwrap_or_default().to_ascii_lowercase();
+    // No root, or one that is cut off.
+    let name = rest
+        .get(1..)
+        .filter(|name| rest.starts_with(b"<") && name.first().is_some_and(u8::is_ascii_alphabetic));
+    let end = name.and_then(|name| name.iter().position(|byte| b" \t\r\n/>\x0c".contains(byte)));
+    let Some(name) = name.zip(end).and_then(|(name, end)| name.get(..end)) else { return Some("text/html") };
+    let name = name.to_ascii_lowercase();
     let local = name.rsplit(|&byte| byte == b':').next().unwrap_or_default();
     Some(match local {
         b"svg" => "image/svg+xml",
@@ -110,6 +117,10 @@ pub(in crate::uploads) fn markup(head: &[u8]) -> Option<&'static str> {
         _ if HTML.contains(&std::str::from_utf8(local).unwrap_or("a")) => "text/html",
         _ => "application/xml",
     })
+}
+
+fn has(text: &[u8], what: &[u8]) -> bool {
+    memchr::memmem::find(&text.to_ascii_lowercase(), what).is_some()
 }
 
 fn starts_with(text: &[u8], what: &[u8]) -> bool {
@@ -123,8 +134,32 @@ const HTML: [&str; 48] = [
     "script", "section", "select", "span", "style", "table", "textarea", "title", "video",
 ];
 
-/// Whether a text is one JSON text, at most 128 deep.
+/// Deepest nesting of a JSON text: about what readers that call themselves can take.
+const DEEPEST: u32 = 128;
+
+/// Whether a text is one JSON text (RFC 8259), at most [`DEEPEST`] deep.
 pub(in crate::uploads) fn is_json(file: &mut File<'_>) -> Result<bool, Gone> {
+    let (mut at, mut depth, mut is_quoted, mut is_escaped) = (0, 0_u32, false, false);
+    loop {
+        let piece = file.piece(at)?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        for byte in piece {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_quoted => is_escaped = true,
+                b'"' => is_quoted = !is_quoted,
+                b'[' | b'{' if !is_quoted => depth += 1,
+                b']' | b'}' if !is_quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return Ok(false);
+            }
+        }
+    }
     let mut reader = Reader { file, at: 0, is_gone: false };
     let said: Result<serde::de::IgnoredAny, _> = {
         let mut read = serde_json::Deserializer::from_reader(std::io::BufReader::new(&mut reader));
