@@ -101,9 +101,11 @@ def test_a_definition_may_be_extended_where_it_is_used() -> None:
     schema = {"$ref": "#/$defs/base", "properties": {"b": {}}, "$defs": {"base": {"properties": {"a": {}}}}}
     assert judged(schema, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
     assert judged(schema, {"a": 1, "c": 2}) == unknown_at("")
-    # Draft 7: nothing beside a $ref counts.
+    # Draft 7: nothing beside a $ref counts, and a schema that says something there does not mean what it says.
     old = {"$schema": DRAFT7, "$ref": "#/definitions/base", "definitions": {"base": {"properties": {"a": {}}}}}
-    assert judged({**old, "properties": {"b": {}}}, {"a": 1, "b": 2}) == unknown_at("")
+    assert judged(old, {"a": 1, "b": 2}) == unknown_at("")
+    with pytest.raises(ValueError, match=r'"properties", which draft 7 ignores beside "\$ref"'):
+        judged({**old, "properties": {"b": {}}}, {"a": 1, "b": 2})
 
 
 SHAPES = {
@@ -390,7 +392,7 @@ def test_a_view_refuses_ignores_or_strips_as_it_says(make_app: Make) -> None:
     refused = client.post("/", json=body)
     assert refused.status_code == 422
     assert refused.json is not None
-    assert refused.json["errors"] == [{"pointer": "", "rule": "additionalProperties"}]
+    assert refused.json["errors"] == [{"in": "body", "pointer": "", "rule": "additionalProperties"}]
     assert "is_admin" not in refused.text
     assert client.post("/reject", json=body).status_code == 422
     assert client.post("/ignore", json=body).json == body

@@ -11,7 +11,7 @@ from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
 from ..guards import AppState, Guard, Stage, current_exchange
 from ..uploads import Upload, UploadedFile, files_reader, must_parse
-from .bodies import Bounds, held, read_body, rejected_json
+from .bodies import HELD, Bounds, read_body, rejected_json
 from .generated import Errors, Make
 from .lint import SchemaLint
 from .messages import Messages
@@ -124,6 +124,8 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
+        # First: what is told of two schemas is no cure for two models.
+        make = _making_body(guards, endpoint)
         judging = _in_order([guard for guard, _ in guards if guard.body is not None], endpoint)
         bodies = [guard.body_schema(bounds) for guard in judging]
         SchemaLint.of(state).bodies(bodies, judging, state, endpoint)
@@ -132,7 +134,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError(
                 f"{endpoint}: validate(body=...) and validate(form=...) or files=: a body is one of both."
             )
-        read = _body(bodies[0], bodies[1:], bounds, _making_body(guards, endpoint)) if bodies else None
+        read = _body(bodies[0], bodies[1:], bounds, make) if bodies else None
         check = _all_parts(parts, read, messages) if parts else _alone(read, messages) if read is not None else None
         answering = [guard for guard, _ in guards if guard.response is not None]
         if len(answering) > 1:
@@ -259,7 +261,7 @@ def _body(one: Schema, more: Sequence[Schema], bounds: Bounds, make: Make | None
 
     def read(exchange: Exchange) -> Denied | SchemaRejected | Errors | None:
         request = exchange.request()
-        first, others, own = one, more, held(request)
+        first, others, own = one, more, request.__dict__.get(HELD)
         if own is not None:
             first, *others = [bounds.under(schema, own.json) for schema in (one, *more)]
         # The usual spelling needs no parsing.
