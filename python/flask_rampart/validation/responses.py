@@ -141,7 +141,10 @@ class Contract:
             return model.dump(value)
         if model is not None and is_instance(value):
             # Of another class: written whole, it would tell what nobody promised, a password say.
-            raise TypeError(f"A view returned an instance of {type(value).__name__}, and its response is another.")
+            raise TypeError(
+                f"{self.endpoint} returned an instance of {type(value).__name__}, which is not the model of its "
+                "validate(response=...): make one of that."
+            )
         return _plain(value) if has_instance(value) else value
 
     def is_news(self, status: int, now: float) -> bool:
