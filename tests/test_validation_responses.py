@@ -720,7 +720,7 @@ def test_to_log_changes_no_stream_that_fails_or_is_longer_than_it_says(make_app:
     assert closed == [1]
     # As without a promise: it fails where it is sent, after what it has given.
     with pytest.raises(RuntimeError, match="cut"):
-        client.get("/cut")
+        client.get("/cut").get_data()
     read.clear()
     serve(enforcing, view)
     client = serve(enforcing, lambda: cut("9"), path="/cut")
