@@ -12,7 +12,7 @@ import marshmallow
 import msgspec
 import pydantic
 import pytest
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
 from marshmallow import fields
 from typing_extensions import TypedDict
 
@@ -221,3 +221,25 @@ def test_a_decimal_of_marshmallow_is_read_from_a_text_and_loses_no_digit(make_ap
     for wrong in ("-1", "NaN", "x"):
         assert answered(make_app(), Priced, {"price": wrong}) == [("/price", "model")]
     assert answered(make_app(), Priced, {"price": True}) == [("/price", "type")]
+
+
+def test_what_pre_load_changes_changes_nothing_of_the_body_that_was_checked(make_app: Make) -> None:
+    class Moving(marshmallow.Schema):
+        number = fields.Integer()
+        deep = fields.Dict()
+
+        @marshmallow.pre_load
+        def _moves(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+            data["number"] = data.pop("number") + 1
+            data["deep"]["a"] = 2
+            return data
+
+    app = make_app()
+
+    @app.post("/")
+    @validate(body=Moving)
+    def view() -> Any:
+        return jsonify([validated.body, request.get_json()])
+
+    sent = {"number": 1, "deep": {"a": 1}}
+    assert app.test_client().post("/", json=sent).json == [{"number": 2, "deep": {"a": 2}}, sent]

@@ -645,8 +645,22 @@ class Record:
         (Point, lambda: Record(1)),
         (Size, lambda: Record(1)),
         (User, lambda: make_response(Twin(name="ada"))),
+        (User, lambda: [Stored(name="ada")]),
+        (pydantic.RootModel[list[User]], lambda: [Stored(name="ada")]),
+        (Out, lambda: [Record(1)]),
     ],
-    ids=["pydantic", "tuple", "union", "optional", "msgspec", "dataclass", "make_response"],
+    ids=[
+        "pydantic",
+        "tuple",
+        "union",
+        "optional",
+        "msgspec",
+        "dataclass",
+        "make_response",
+        "list",
+        "root",
+        "marshmallow-list",
+    ],
 )
 def test_an_instance_of_another_class_is_not_written(
     make_app: Make, mode: str, response: Any, returned: Callable[[], Any]

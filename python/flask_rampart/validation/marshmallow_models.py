@@ -58,14 +58,17 @@ class MarshmallowModel:
     def make(self, value: Any, unknown: Unknown) -> tuple[Any, Errors]:
         own = self._schema.unknown
         rule = _UNKNOWN[unknown] if own == RAISE else own
+        # Of its own: a function that is called before loading may change it, and the body stays what was checked.
+        given = _copied(self._let_in(value) if rule == INCLUDE else value)
         try:
-            return self._schema.load(self._without_closed(value) if rule == INCLUDE else value, unknown=rule), []
+            return self._schema.load(given, unknown=rule), []
         except ValidationError as error:
             return None, bounded(self._told(value, path) for path in _paths(error.messages, ()))
 
-    def _without_closed(self, value: Any) -> Any:
+    def _let_in(self, value: Any) -> Any:
+        """*value* without the names that ``INCLUDE`` would let in."""
         if isinstance(value, list):
-            return [self._without_closed(one) for one in value]
+            return [self._let_in(one) for one in value]
         if not isinstance(value, dict) or not self._closed & value.keys():
             return value
         return {name: one for name, one in value.items() if name not in self._closed}
@@ -97,6 +100,12 @@ class MarshmallowModel:
 
 
 read = MarshmallowModel
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(one) for name, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
 def _has(here: Any, step: Any) -> bool:

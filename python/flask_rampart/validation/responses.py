@@ -139,13 +139,15 @@ class Contract:
             return value
         if model is not None and model.takes(value):
             return model.dump(value)
-        if model is not None and is_instance(value):
+        if not has_instance(value):
+            return value
+        if model is not None and not isinstance(value, dict):
             # Of another class: written whole, it would tell what nobody promised, a password say.
             raise TypeError(
-                f"{self.endpoint} returned an instance of {type(value).__name__}, which is not the model of its "
+                f"{self.endpoint} returned a {type(value).__name__} that is not the model of its "
                 "validate(response=...): make one of that."
             )
-        return _plain(value) if has_instance(value) else value
+        return _plain(value)
 
     def is_news(self, status: int, now: float) -> bool:
         """Whether a break of the contract is to be logged: once a minute for each status."""
