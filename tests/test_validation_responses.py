@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import marshmallow
 import msgspec
@@ -614,3 +614,153 @@ def test_two_apps_hold_their_own_promises(make_app: Make) -> None:
     assert is_held_back(first.test_client().get("/"))
     assert second.test_client().get("/").status_code == 200
     assert isinstance(Rampart(), Rampart)
+
+
+class Open(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    number: int
+
+
+class Twin(pydantic.BaseModel):
+    """Of no common class with ``User``, and with more."""
+
+    name: str
+    password: str = SECRET
+
+
+@dataclasses.dataclass
+class Record:
+    width: int
+    password: str = SECRET
+
+
+@pytest.mark.parametrize("mode", ["off", "log", "enforce"])
+@pytest.mark.parametrize(
+    ("response", "returned"),
+    [
+        (User, lambda: Twin(name="ada")),
+        (User, lambda: (Twin(name="ada"), 201)),
+        (Annotated[User, "said"] | Open, lambda: Twin(name="ada")),
+        (User | None, lambda: Record(1)),
+        (Point, lambda: Record(1)),
+        (Size, lambda: Record(1)),
+        (User, lambda: make_response(Twin(name="ada"))),
+        (User, lambda: [Stored(name="ada")]),
+        (pydantic.RootModel[list[User]], lambda: [Stored(name="ada")]),
+        (Out, lambda: [Record(1)]),
+    ],
+    ids=[
+        "pydantic",
+        "tuple",
+        "union",
+        "optional",
+        "msgspec",
+        "dataclass",
+        "make_response",
+        "list",
+        "root",
+        "marshmallow-list",
+    ],
+)
+def test_an_instance_of_another_class_is_not_written(
+    make_app: Make, mode: str, response: Any, returned: Callable[[], Any]
+) -> None:
+    # OWASP API3:2023: the row where the contract was meant. Nothing says which of its members are meant for others.
+    answer = serve(make_app(), returned, response, response_mode=mode).get("/")
+    assert answer.status_code == 500 and SECRET not in answer.text
+
+
+def test_of_a_union_the_members_are_written(make_app: Make) -> None:
+    app = make_app()
+    serve(app, lambda: Stored(name="ada"), User | Open)
+    client = serve(app, lambda: Open(number=1), User | Open, path="/open")
+    assert client.get("/").json == {"theName": "ada", "born": None, "balance": "0.10"}
+    assert client.get("/open").json == {"number": 1}
+
+
+def test_a_dict_of_instances_is_written_by_the_marshmallow_schema(make_app: Make) -> None:
+    class Nest(marshmallow.Schema):
+        size = fields.Nested(marshmallow.Schema.from_dict({"width": fields.Integer()}))
+
+    app = make_app(RAMPART_RESPONSE_MODE="off")
+    serve(app, lambda: {"size": Record(1)}, Nest)
+    client = serve(app, lambda: [{"size": Record(1)}], Nest(many=True), path="/many")
+    assert client.get("/").json == {"size": {"width": 1}}
+    assert client.get("/many").json == [{"size": {"width": 1}}]
+
+
+def test_a_decimal_of_marshmallow_keeps_its_promise(enforcing: Flask) -> None:
+    class Priced(marshmallow.Schema):
+        price = fields.Decimal()
+
+    row = Row(1)
+    row.price = Decimal("0.10")  # type: ignore[attr-defined]
+    # Flask writes a decimal as a text.
+    assert serve(enforcing, lambda: row, Priced).get("/").json == {"price": "0.10"}
+
+
+def cut(said: str) -> Response:
+    """A stream that fails half way."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b'{"id"'
+        raise RuntimeError("cut")
+
+    return Response(chunks(), mimetype="application/json", headers={"Content-Length": said})
+
+
+def test_to_log_changes_no_stream_that_fails_or_is_longer_than_it_says(make_app: Make, enforcing: Flask) -> None:
+    read: list[int] = []
+    closed: list[int] = []
+
+    class Long:
+        def __iter__(self) -> Iterator[bytes]:
+            for at in range(1000):
+                read.append(at)
+                yield b"x" * 10
+
+        def close(self) -> None:
+            closed.append(1)
+
+    def view() -> Response:
+        return Response(Long(), mimetype="application/json", headers={"Content-Length": "15"})
+
+    app = make_app(RAMPART_RESPONSE_MODE="log")
+    serve(app, view)
+    client = serve(app, lambda: cut("9"), path="/cut")
+    answer = client.get("/")
+    assert answer.data == b"x" * 10_000 and closed == []
+    answer.close()
+    assert closed == [1]
+    # As without a promise: it fails where it is sent, after what it has given.
+    with pytest.raises(RuntimeError, match="cut"):
+        client.get("/cut").get_data()
+    read.clear()
+    serve(enforcing, view)
+    client = serve(enforcing, lambda: cut("9"), path="/cut")
+    assert is_held_back(client.get("/"))
+    assert read == [0, 1] and closed == [1, 1]
+    assert is_held_back(client.get("/cut"))
+
+
+def test_what_a_compressed_answer_becomes_is_bounded(enforcing: Flask) -> None:
+    # CWE-409; of an answer that is passed on from elsewhere, say.
+    bomb = gzip.compress(b"[" + b" " * (65 << 20) + b"]")
+    client = serve(
+        enforcing,
+        lambda: Response(bomb, mimetype="application/json", headers={"Content-Encoding": "gzip"}),
+        {"items": {}},
+    )
+    assert is_held_back(client.get("/"))
+
+
+def test_a_function_without_a_route_does_not_undo_the_promise_of_the_view_that_calls_it(enforcing: Flask) -> None:
+    @validate(response={"type": "object"}, response_mode="off")
+    def loose() -> dict[str, Any]:
+        return {"id": "x"}
+
+    @validate(response={"type": "object"}, response_mode="log")
+    def lax() -> dict[str, Any]:
+        return {"id": "x"}
+
+    assert is_held_back(serve(enforcing, lambda: lax() and loose()).get("/"))

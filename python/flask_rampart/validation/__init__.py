@@ -17,9 +17,9 @@ from .bodies import Bounds as Bounds
 from .bodies import hardened as hardened
 from .bounded import RouteBounds as RouteBounds
 from .bounded import bounds as bounds
-from .declared import Validated as Validated
 from .declared import validate as validate
-from .declared import validated as validated
 from .messages import Messages as Messages
 from .models import is_model as is_model
 from .models import json_schema as json_schema
+from .reading import Validated as Validated
+from .reading import validated as validated

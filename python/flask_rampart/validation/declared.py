@@ -1,4 +1,4 @@
-"""What a view declares of its input, and reads of it."""
+"""What a view declares of its input: its guards, bound to one check; what it reads of it is in ``reading``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .._native import JsonRejected, Schema, SchemaRejected
 from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
-from ..guards import AppState, Guard, Stage, current_exchange
-from ..uploads import Upload, UploadedFile, files_reader, must_parse
-from .bodies import Bounds, held, read_body, rejected_json
+from ..guards import AppState, Guard, Stage
+from ..uploads import Upload, files_reader, must_parse
+from .bodies import HELD, Bounds, read_body, rejected_json
 from .generated import Errors, Make
 from .lint import SchemaLint
 from .messages import Messages
@@ -124,6 +124,8 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[validate, str]], state: AppState, endpoint: str) -> Check:
         bounds: Bounds = state.services[Bounds]
         messages: Messages = state.services.setdefault(Messages, Messages())
+        # First: what is told of two schemas is no cure for two models.
+        make = _making_body(guards, endpoint)
         judging = _in_order([guard for guard, _ in guards if guard.body is not None], endpoint)
         bodies = [guard.body_schema(bounds) for guard in judging]
         SchemaLint.of(state).bodies(bodies, judging, state, endpoint)
@@ -132,7 +134,7 @@ class validate(Guard):  # noqa: N801 - read as a verb above a view
             raise ConfigError(
                 f"{endpoint}: validate(body=...) and validate(form=...) or files=: a body is one of both."
             )
-        read = _body(bodies[0], bodies[1:], bounds, _making_body(guards, endpoint)) if bodies else None
+        read = _body(bodies[0], bodies[1:], bounds, make) if bodies else None
         check = _all_parts(parts, read, messages) if parts else _alone(read, messages) if read is not None else None
         answering = [guard for guard, _ in guards if guard.response is not None]
         if len(answering) > 1:
@@ -259,7 +261,7 @@ def _body(one: Schema, more: Sequence[Schema], bounds: Bounds, make: Make | None
 
     def read(exchange: Exchange) -> Denied | SchemaRejected | Errors | None:
         request = exchange.request()
-        first, others, own = one, more, held(request)
+        first, others, own = one, more, request.__dict__.get(HELD)
         if own is not None:
             first, *others = [bounds.under(schema, own.json) for schema in (one, *more)]
         # The usual spelling needs no parsing.
@@ -342,66 +344,3 @@ def _all_parts(parts: Sequence[tuple[str, Read]], read_a_body: ReadBody | None, 
         return None
 
     return check
-
-
-class Validated:
-    """What was checked of the current request."""
-
-    @property
-    def body(self) -> Any:
-        """The body, as Python objects, or as the instance of its model.
-
-        :raises RuntimeError: if the view has no ``@validate(body=...)``.
-        """
-        exchange = current_exchange()
-        if exchange.body is NOT_CHECKED:
-            raise RuntimeError("validated.body: this view does not have @validate(body=...).")
-        return exchange.parts.get("body", exchange.body)
-
-    @property
-    def query(self) -> Any:
-        """What stood behind the question mark: a dict by name, or the instance of its model; so with the other parts.
-
-        :raises RuntimeError: if the view has no ``@validate(query=...)``; so with the other parts.
-        """
-        return self._part("query")
-
-    @property
-    def path(self) -> Any:
-        """What the route took out of the path."""
-        return self._part("path")
-
-    @property
-    def headers(self) -> Any:
-        """The header fields that the schema names, as it writes them."""
-        return self._part("headers")
-
-    @property
-    def cookies(self) -> Any:
-        """The cookies that the schema names."""
-        return self._part("cookies")
-
-    @property
-    def form(self) -> Any:
-        """The fields of the form."""
-        return self._part("form")
-
-    @property
-    def files(self) -> dict[str, Any]:
-        """The files of the form, by name: each an :class:`~flask_rampart.UploadedFile`, or a list of them where there
-        may be several. One that is not required and was not sent is not there.
-
-        :raises RuntimeError: if the view has no ``@validate(files=...)``.
-        """
-        files: dict[str, UploadedFile | list[UploadedFile]] = self._part("files")
-        return files
-
-    def _part(self, place: str) -> Any:
-        parts = current_exchange().parts
-        if place not in parts:
-            raise RuntimeError(f"validated.{place}: this view does not have @validate({place}=...).")
-        return parts[place]
-
-
-validated = Validated()
-"""The checked parts of the current request, such as ``validated.body``."""

@@ -1,8 +1,11 @@
 """Schemas of marshmallow, with their JSON Schema by apispec.
 
-1. What is ``dump_only`` is not known in a request, what is ``load_only`` not in an answer.
-2. marshmallow's own rule for unknown names (``Meta.unknown``) holds where it is ``INCLUDE`` or ``EXCLUDE``; where it is
-   marshmallow's default, what ``validate(unknown=...)`` says is said to marshmallow too.
+1. What is ``dump_only`` is not known in a request, what is ``load_only`` not in an answer. To marshmallow the former is
+   any unknown name, and so is a field's own name beside its ``data_key``: ``INCLUDE`` lets both in, and the latter
+   replaces what was validated (CWE-915). Here the outermost schema never sees them.
+2. marshmallow's own rule for unknown names (``Meta.unknown``) opens a schema where it is ``INCLUDE``; where it is
+   ``EXCLUDE``, what ``validate(unknown=...)`` lets through is left out; where it is marshmallow's default, what
+   ``validate(unknown=...)`` says is said to marshmallow too, of the outermost schema.
 3. Its messages are texts that an app words as it likes, perhaps with a value: only where they stand is told.
 
 The core judges first: what a ``pre_load`` function makes right, it has refused before.
@@ -16,11 +19,11 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
-from marshmallow import EXCLUDE, INCLUDE, RAISE, ValidationError
+from marshmallow import EXCLUDE, INCLUDE, RAISE, ValidationError, fields
 from marshmallow import Schema as MarshmallowSchema
 
 from .generated import EXACT, MODEL, Errors, bounded, member, names_of, pointer
-from .models import Unknown
+from .models import Unknown, has_instance
 
 
 class MarshmallowModel:
@@ -29,6 +32,10 @@ class MarshmallowModel:
     def __init__(self, given: Any) -> None:
         self._schema: MarshmallowSchema = given() if isinstance(given, type) else given
         self._names = names_of(self.schema())
+        loaded, written = self._schema.load_fields.items(), self._schema.dump_fields.items()
+        own = {(field.attribute or name).partition(".")[0] for name, field in loaded}
+        own.update(field.data_key or name for name, field in written)
+        self._closed = own - {field.data_key or name for name, field in loaded}
 
     def schema(self, *, answers: bool = False) -> dict[str, Any]:
         names: dict[Any, str] = {}
@@ -50,10 +57,21 @@ class MarshmallowModel:
 
     def make(self, value: Any, unknown: Unknown) -> tuple[Any, Errors]:
         own = self._schema.unknown
+        rule = _UNKNOWN[unknown] if own == RAISE else own
+        # Of its own: a function that is called before loading may change it, and the body stays what was checked.
+        given = _copied(self._let_in(value) if rule == INCLUDE else value)
         try:
-            return self._schema.load(value, unknown=_UNKNOWN[unknown] if own == RAISE else own), []
+            return self._schema.load(given, unknown=rule), []
         except ValidationError as error:
             return None, bounded(self._told(value, path) for path in _paths(error.messages, ()))
+
+    def _let_in(self, value: Any) -> Any:
+        """*value* without the names that ``INCLUDE`` would let in."""
+        if isinstance(value, list):
+            return [self._let_in(one) for one in value]
+        if not isinstance(value, dict) or not self._closed & value.keys():
+            return value
+        return {name: one for name, one in value.items() if name not in self._closed}
 
     def dump(self, value: Any) -> Any:
         return self._schema.dump(value)
@@ -61,8 +79,11 @@ class MarshmallowModel:
     def takes(self, value: Any) -> bool:
         # marshmallow dumps any object by its attributes. What is JSON already, it has dumped.
         if self._schema.many:
-            return isinstance(value, (list, tuple)) and not all(isinstance(one, _PLAIN) for one in value)
-        return not isinstance(value, _PLAIN)
+            return isinstance(value, (list, tuple)) and not all(self._is_dumped(one) for one in value)
+        return not self._is_dumped(value)
+
+    def _is_dumped(self, value: Any) -> bool:
+        return isinstance(value, _PLAIN) and not (isinstance(value, dict) and has_instance(value))
 
     def _told(self, value: Any, path: tuple[Any, ...]) -> tuple[str, str]:
         place = pointer(path, value, self._names)
@@ -81,6 +102,12 @@ class MarshmallowModel:
 read = MarshmallowModel
 
 
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(one) for name, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
+
+
 def _has(here: Any, step: Any) -> bool:
     if isinstance(here, list):
         return isinstance(step, int) and 0 <= step < len(here)
@@ -88,15 +115,20 @@ def _has(here: Any, step: Any) -> bool:
 
 
 def _paths(messages: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    if not isinstance(messages, Mapping):
+    # Also an error that says nothing is one: nothing told would be nothing wrong.
+    if not isinstance(messages, Mapping) or not messages:
         yield path
         return
     for name, inner in messages.items():
         yield from _paths(inner, path if name == "_schema" else (*path, name))
 
 
-def _exact(self: Any, field: Any, **_: Any) -> dict[str, Any]:
-    return {EXACT: True} if type(field).__name__ == "Decimal" else {}
+def _exact(self: Any, field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    if not isinstance(field, fields.Decimal):
+        return {}
+    # apispec says number. It is read from a text as well, where no digit is lost, and Flask writes it as one.
+    kinds = ret.get("type", [])
+    return {EXACT: True, "type": [*([kinds] if isinstance(kinds, str) else kinds), "string"]}
 
 
 def _translated(schema: Any, answers: bool) -> Any:
@@ -109,13 +141,20 @@ def _translated(schema: Any, answers: bool) -> Any:
     reference = made.get("$ref")
     if isinstance(reference, str):
         made["$ref"] = reference.replace("#/components/schemas/", "#/$defs/", 1)
+    if isinstance(made.get("min"), str):
+        # Of a timestamp, where apispec means a word that JSON Schema does not have.
+        del made["min"]
     properties = made.get("properties")
     if isinstance(properties, dict) and made.get("type") == "object":
         other_way = "writeOnly" if answers else "readOnly"
+        is_open = made.get("additionalProperties") is True
         made["properties"] = {
             name: of for name, of in properties.items() if not (isinstance(of, dict) and of.get(other_way) is True)
         }
         made["required"] = [name for name in made.get("required", ()) if name in made["properties"]]
+        if is_open:
+            # Where any other name is let in, this one is not.
+            made["properties"] |= dict.fromkeys(properties.keys() - made["properties"].keys(), False)
         if made.get("additionalProperties") is False:
             # marshmallow's default: not said.
             del made["additionalProperties"]

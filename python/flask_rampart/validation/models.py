@@ -5,7 +5,8 @@ these, such as ``list[Order]``. Whose something is, is told in this order, and n
 
 1. what carries a library's mark is that library's;
 2. a dataclass, a typed dict or a generic type is the library's whose classes or constraints are in it: a constraint
-   that one library ignores is no constraint;
+   that one library ignores is no constraint; ``field(init=False)`` and ``InitVar`` are pydantic's, which alone heeds
+   them;
 3. if there are none: msgspec's where it is installed, else pydantic's.
 
 Each library is optional; which are read is in ``pydantic_models``, ``msgspec_models`` and ``marshmallow_models``. The
@@ -165,8 +166,13 @@ def _has_instance(value: object, above: tuple[int, ...]) -> bool:
     return any(_has_instance(one, above) for one in inner if not isinstance(one, _SCALARS))
 
 
-def class_of(given: Any) -> type | None:
-    """The class that its instances are of; None for a type that no instance can be asked for."""
+def class_of(given: Any) -> type | tuple[Any, ...] | None:
+    """What ``isinstance`` can be asked of its instances; None for a type of which it cannot."""
+    if typing.get_origin(given) is typing.Annotated:
+        return class_of(typing.get_args(given)[0])
+    if typing.get_origin(given) in (typing.Union, types.UnionType):
+        kinds = [class_of(one) for one in typing.get_args(given)]
+        return None if None in kinds else tuple(kinds)
     # Of Python 3.10, `list[int]` is a type; a typed dict is none of a dict's.
     if not isinstance(given, type) or isinstance(given, types.GenericAlias) or hasattr(given, "__required_keys__"):
         return None
@@ -242,6 +248,8 @@ def _look(given: Any, found: set[str], seen: set[int]) -> None:
         for field in dataclasses.fields(given):
             # `x: int = pydantic.Field(gt=0)`
             _note(field.default, found)
+        if _is_set_by_itself(given):
+            found.add("pydantic")
     try:
         hints = typing.get_type_hints(given, include_extras=True)
     except Exception:
@@ -249,6 +257,16 @@ def _look(given: Any, found: set[str], seen: set[int]) -> None:
         return
     for hint in hints.values():
         _look(hint, found, seen)
+
+
+def _is_set_by_itself(given: Any) -> bool:
+    """Whether it has fields that its constructor does not take, or arguments that are no fields (``InitVar``).
+
+    msgspec sets the former from a request all the same (CWE-915), and refuses the latter.
+    """
+    if any(not field.init for field in dataclasses.fields(given)):
+        return True
+    return any("INITVAR" in repr(field._field_type) for field in given.__dataclass_fields__.values())
 
 
 def _note(metadata: Any, found: set[str]) -> None:

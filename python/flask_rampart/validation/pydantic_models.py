@@ -72,6 +72,15 @@ class _Generate(GenerateJsonSchema):
     def decimal_schema(self, schema: Any) -> Any:
         return {**super().decimal_schema(schema), EXACT: True}
 
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().model_schema(schema)
+        if self.mode == "validation" and made.get("additionalProperties", False) is not False:
+            # A field that has an alias is none by its own name: as an extra it would stand in the field's place
+            # wherever the model is dumped (CWE-915).
+            known = made.setdefault("properties", {})
+            known.update(dict.fromkeys(schema["cls"].model_fields.keys() - known.keys(), False))
+        return made
+
     def callable_schema(self, schema: Any) -> Any:
         raise PydanticInvalidForJsonSchema("a function is nothing that JSON has")
 

@@ -25,6 +25,7 @@ import re
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from flask import Flask, Response, has_request_context, request
@@ -113,10 +114,8 @@ class Contract:
         if response.direct_passthrough or response.is_streamed:
             # Of a length that is said, it is a whole: an error page of Flask's, a file.
             length = response.content_length
-            if length is None or length > _MOST_READ:
+            if length is None or length > _MOST_READ or not _collect(response, length):
                 return [("", "stream")]
-            response.direct_passthrough = False
-            response.make_sequence()
         data = response.get_data()
         if not data and method == "HEAD":
             return []
@@ -140,7 +139,15 @@ class Contract:
             return value
         if model is not None and model.takes(value):
             return model.dump(value)
-        return _plain(value) if has_instance(value) else value
+        if not has_instance(value):
+            return value
+        if model is not None and not isinstance(value, dict):
+            # Of another class: written whole, it would tell what nobody promised, a password say.
+            raise TypeError(
+                f"{self.endpoint} returned a {type(value).__name__} that is not the model of its "
+                "validate(response=...): make one of that."
+            )
+        return _plain(value)
 
     def is_news(self, status: int, now: float) -> bool:
         """Whether a break of the contract is to be logged: once a minute for each status."""
@@ -209,8 +216,11 @@ class Responses:
             if denied is None:
                 this = exchange.request()
                 # Of a view that another view calls, the answer is not what leaves.
-                if this.endpoint == contract.endpoint or contract.endpoint not in views:
+                if this.endpoint == contract.endpoint:
                     this.__dict__[_CONTRACT] = contract
+                elif contract.endpoint not in views:
+                    # Of a function without a route: hidden below one that promises something, it does not undo that.
+                    this.__dict__.setdefault(_CONTRACT, contract)
             return denied
 
         return checked
@@ -317,6 +327,32 @@ def _plain(value: Any) -> Any:
     return _own(value).dump(value) if is_instance(value) else value
 
 
+def _collect(response: Response, most: int) -> bool:
+    """Reads a stream into a list of no more than *most* bytes; if that fails, it is as long and as broken as it was."""
+    response.direct_passthrough = False
+    source = response.response
+    chunks: list[bytes] = []
+    rest = response.iter_encoded()
+    try:
+        for chunk in rest:
+            chunks.append(chunk)
+            most -= len(chunk)
+            if most < 0:
+                break
+    except Exception as error:
+        most, rest = -1, _failing(error)
+    if hasattr(source, "close"):
+        # As werkzeug does: what is closed with the answer is its list, from here on.
+        response.call_on_close(source.close)
+    response.response = chunks if most >= 0 else chain(chunks, rest)
+    return most >= 0
+
+
+def _failing(error: Exception) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
 def _decoded(data: bytes, encoding: str) -> bytes:
     """A body without its encoding (RFC 9110 section 8.4.1).
 
@@ -341,7 +377,7 @@ def _admit(exchange: Exchange) -> Denied | None:
 _CONTRACT = "_rampart_contract"
 _STATUS = re.compile(r"[1-5][0-9]{2}|[1-5][xX]{2}|default")
 _MINUTE = 60.0
-_MOST_DECODED = 1 << 30
+_MOST_DECODED = 64 << 20
 _MOST_READ = 16 << 20
 _FLASKS = (str, bytes, bytearray, Iterator, BaseResponse)
 """What Flask makes a response of by itself; as of what can be called, a WSGI app."""
