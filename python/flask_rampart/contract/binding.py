@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +12,10 @@ from ..access import require
 from ..declarations import epoch
 from ..errors import ConfigError
 from ..guards import AppState, Guard
-from ..validation import validate
+from ..validation import Bounds, validate
 from .dialect import Dialect
 from .document import Document
+from .files import upload_of
 from .guarding import Contracted, Served
 from .matching import Matched, Mismatch, match
 from .operations import Noted, Operation, operations
@@ -62,8 +62,6 @@ class Contract:
         _one_of("validate_responses", validate_responses, ("off", "log", "enforce"))
         if not isinstance(security, bool):
             raise ConfigError(f"contract(security=...) is True or False, not {security!r}.")
-        if validate_responses != "off" and "response" not in TAKEN:
-            raise ConfigError(f"contract(validate_responses={validate_responses!r}): answers are not judged yet.")
         self.given = document
         self.strict = strict
         self.base_path = base_path
@@ -140,10 +138,10 @@ class Bound:
         if contract.unknown != "reject":
             more["unknown"] = contract.unknown
         for wanted in taken.values():
-            for file in wanted.files if wanted is not None else ():
-                # Here, files meet what validate(files=...) takes.
-                self._note(file.node, "files are not looked at, whatever is said of them here")
-        answers = responses(operation, self._answered)
+            if wanted is not None and wanted.files:
+                forms = self._state.services[Bounds].forms
+                wanted.given["files"] = {file.name: upload_of(file, forms, self._note) for file in wanted.files}
+        answers = responses(operation, self._answered, self._note)
         if contract.validate_responses != "off" and answers:
             more.update(response=answers, response_mode=contract.validate_responses)
         return Served(operation.label, operation.node.where, asked, taken, operation.body_required, more)
@@ -152,6 +150,7 @@ class Bound:
         """What a view validates by itself is not also in the document: each would refuse what the other knows."""
         given = {part for part in what.parameters.given if part in PARTS.values()}
         given |= {"body", "form", "files"} if what.bodies else set()
+        given |= {"response"} & what.more.keys()
         for guard, _ in self._state.declared_for(endpoint, operation.method):
             if isinstance(guard, validate):
                 for part in guard.given:
@@ -252,7 +251,3 @@ class Contracts:
 def _one_of(name: str, given: object, words: Sequence[str]) -> None:
     if given not in words:
         raise ConfigError(f"contract({name}=...) is one of {', '.join(map(repr, words))}, not {given!r}.")
-
-
-TAKEN = frozenset(inspect.signature(validate.__init__).parameters)
-"""What ``validate`` takes."""

@@ -53,11 +53,11 @@ class Dialect:
         self._hidden: dict[Any, frozenset[str]] = {}
 
     def schema(
-        self, node: Node, replaced: Mapping[str, Schema | bool] | None = None, optional: frozenset[str] = frozenset()
+        self, node: Node, replaced: Mapping[str, Schema | None] | None = None, optional: frozenset[str] = frozenset()
     ) -> Schema:
         """A schema that stands alone.
 
-        :param replaced: what other schemas some members of it have.
+        :param replaced: what other schemas some members of it have; None for one that is judged elsewhere.
         :param optional: which members are not required.
         :raises ConfigError: for what cannot be translated.
         """
@@ -103,7 +103,7 @@ class Dialect:
     def _inline(
         self,
         node: Node,
-        replaced: Mapping[str, Schema | bool],
+        replaced: Mapping[str, Schema | None],
         optional: frozenset[str],
         uses: set[str],
         seen: list[Any],
@@ -114,7 +114,8 @@ class Dialect:
             raise node.error("this schema holds itself, so no form can be read by it.")
         made = self._object(node, uses, self._marked(node))
         if "properties" in made:
-            made["properties"] = {name: replaced.get(name, schema) for name, schema in made["properties"].items()}
+            members = {name: replaced.get(name, schema) for name, schema in made["properties"].items()}
+            made["properties"] = {name: schema for name, schema in members.items() if schema is not None}
         if "required" in made:
             made["required"] = [name for name in made["required"] if name not in optional]
         if "allOf" in node.value:
@@ -267,9 +268,10 @@ class Dialect:
         return False
 
 
-def faces(node: Node) -> list[Node]:
+def faces(node: Node, *, alternatives: bool = True) -> list[Node]:
     """The schemas that may say of which type a value is: itself, what it refers to, what else must hold, and its
     alternatives."""
+    words = ("allOf", "anyOf", "oneOf") if alternatives else ("allOf",)
     found: list[Node] = []
     waiting, seen = [node], set()
     while waiting:
@@ -280,7 +282,7 @@ def faces(node: Node) -> list[Node]:
         found.append(one)
         if "$ref" in one.value:
             waiting.append(one.document.follow(one, one.value["$ref"]))
-        for word in ("allOf", "anyOf", "oneOf"):
+        for word in words:
             if isinstance(one.value.get(word), list):
                 waiting += one.at(word).items()
     return found

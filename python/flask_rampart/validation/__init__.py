@@ -23,3 +23,5 @@ from .declared import validated as validated
 from .messages import Messages as Messages
 from .models import is_model as is_model
 from .models import json_schema as json_schema
+from .offered import Offered as Offered
+from .offered import Offering as Offering
