@@ -133,7 +133,7 @@ class Bound:
     def _served(self, matched: Matched) -> Served:
         operation, contract = matched.operation, self.contract
         asked = parameters(operation, self._asked, contract.unknown, matched.names)
-        taken = bodies(operation, self._asked, self._note)
+        taken = bodies(operation, self._asked, self._note, contract.unknown)
         more: dict[str, Any] = {}
         if contract.unknown != "reject":
             more["unknown"] = contract.unknown

@@ -82,12 +82,16 @@ class Served:
         if guard is None:
             return _admits
         check = validate.bind([(guard, "")], state, self.label)
-        if not members:
+        has_no_fields = "files" in guard.given and "form" not in guard.given
+        if not members and not has_no_fields:
             return check
         messages: Messages = state.services.setdefault(Messages, Messages())
 
         def check_all(exchange: Exchange) -> Denied | None:
-            return check(exchange) or _judged(exchange, members, messages)
+            denied = check(exchange) or _judged(exchange, members, messages)
+            if denied is None and has_no_fields:
+                exchange.parts = {"form": {}, **exchange.parts}
+            return denied
 
         return check_all
 

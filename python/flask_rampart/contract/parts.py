@@ -82,7 +82,9 @@ def parameters(operation: Operation, dialect: Dialect, unknown: Unknown, names: 
     return wanted
 
 
-def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wanted | None]:
+def bodies(
+    operation: Operation, dialect: Dialect, note: Noted, unknown: Unknown = "reject"
+) -> dict[str, Wanted | None]:
     """What is checked of a body, by media type; None for one that passes as it is.
 
     :raises ConfigError: if none of its media types can be checked.
@@ -91,7 +93,7 @@ def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wan
     for media_type, node in operation.media:
         schema = node.get("schema")
         if media_type in FORMS and schema is not None:
-            found[media_type] = _form(media_type, node, schema, dialect, note)
+            found[media_type] = _form(media_type, node, schema, dialect, unknown, note)
         elif is_json(media_type):
             # Also where its shape is free it is JSON, within its bounds.
             found[media_type] = Wanted({"body": {} if schema is None else dialect.schema(schema)})
@@ -109,16 +111,16 @@ def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wan
     return found
 
 
-def responses(operation: Operation, dialect: Dialect, note: Noted) -> dict[int | str, Schema | None]:
-    """The schemas of answers: ``{200: ..., "2XX": ..., "default": None}``; None for one of which nothing is promised
-    that can be judged: without content, or not as JSON alone."""
-    found: dict[int | str, Schema | None] = {}
+def responses(operation: Operation, dialect: Dialect, note: Noted) -> dict[int | str, Schema]:
+    """The schemas of answers: ``{200: ..., "2XX": ..., "default": {}}``; an empty one where nothing is promised that
+    can be judged: without content, or not as JSON alone."""
+    found: dict[int | str, Schema] = {}
     for status, node in operation.responses:
         key = int(status) if status.isdigit() else status
         content = node.get("content")
         kinds = content.entries() if content is not None else []
         schemas = [inner.get("schema") for _, inner in kinds]
-        found[key] = None
+        found[key] = {}
         if not kinds or all(schema is None for schema in schemas):
             continue
         if not all(is_json(kind.partition(";")[0].strip().lower()) for kind, _ in kinds):
@@ -178,7 +180,7 @@ def _written(one: Parameter, schema: Node) -> Schema:
     return more
 
 
-def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, note: Noted) -> Wanted:
+def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, unknown: Unknown, note: Noted) -> Wanted:
     is_multipart = media_type == "multipart/form-data"
     wanted = Wanted()
     replaced: dict[str, Schema | None] = {}
@@ -225,9 +227,15 @@ def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, note: Not
     if styles:
         definitions = {"$defs": made.pop("$defs")} if "$defs" in made else {}
         made = {"type": "object", "allOf": [made], "properties": styles, **definitions}
-    if wanted.files and len(members) == len(files):
-        # Nothing is left that is text.
-        made = _NOTHING
+    if files and not members.keys() - files:
+        # No name is left that is text. Where others may come, they are not looked at, or left out.
+        others = made.get("additionalProperties", False)
+        definitions = {word: made[word] for word in ("$defs",) if word in made}
+        made = {"type": "object", "additionalProperties": others, **definitions} if others is not False else _NOTHING
+        if unknown == "ignore":
+            made = {"type": "object", "additionalProperties": True}
+        elif unknown == "strip":
+            return wanted
     wanted.given["form"] = made
     return wanted
 
