@@ -104,29 +104,27 @@ class Bound:
     def _made(self) -> tuple[Report, dict[tuple[str, str], dict[str, Served]]]:
         if self._found is None:
             contract, state = self.contract, self._state
-            matched, wrong = match(
-                state.app, self.operations, contract.base_path, contract.exclude, state.open_endpoints
-            )
+            own = state.open_endpoints | state.own_endpoints
+            matched, wrong = match(state.app, self.operations, contract.base_path, contract.exclude, own, self._note)
             served: dict[tuple[str, str], dict[str, Served]] = {}
-            taken = {one.operation.label for one in matched}
             for one in matched:
                 if not one.rules:
                     continue
                 what = self._served(one)
                 if contract.security:
                     wrong += self._of_security(one)
-                methods = [one.operation.method]
-                if methods == ["GET"] and f"HEAD {one.operation.path}" not in taken:
-                    methods.append("HEAD")
                 for rule in one.rules:
                     self._not_twice(rule.endpoint, one.operation, what)
-                    for method in methods:
-                        seat = served.setdefault((rule.endpoint, method), {})
-                        if rule.rule in seat:
-                            raise one.operation.node.error(
-                                f"the route {rule.rule} is that of {seat[rule.rule].where} too; give each its own."
-                            )
-                        seat[rule.rule] = what
+                    seat = served.setdefault((rule.endpoint, one.operation.method), {})
+                    # Two rules that differ by their host alone are both those of this operation.
+                    if seat.setdefault(rule.rule, what) is not what:
+                        raise one.operation.node.error(
+                            f"the route {rule.rule} is that of {seat[rule.rule].where} too; give each its own."
+                        )
+            # Where no operation is about HEAD it is what GET is: a way around the contract otherwise.
+            for (endpoint, method), by_rule in list(served.items()):
+                if method == "GET":
+                    served[endpoint, "HEAD"] = {**by_rule, **served.get((endpoint, "HEAD"), {})}
             self._found = Report(self.document.name, matched, wrong, list(self._note.all)), served
         return self._found
 

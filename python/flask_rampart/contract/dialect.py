@@ -148,7 +148,7 @@ class Dialect:
         target = node.followed() if self._old else node.document.follow(node, node.value["$ref"])
         if set(node.value) == {"$ref"}:
             node.followed()  # not only to itself
-        name = "/".join(target.pointer) if target.file == node.document.name else target.where
+        name = _named(target)
         if name not in self._definitions:
             self._definitions[name] = ({}, set())
             self._waiting.append((name, target))
@@ -225,7 +225,7 @@ class Dialect:
         types = made.get("type")
         types = types if isinstance(types, list) else [types]
         if name in _RANGES:
-            if "integer" in types or "number" in types:
+            if "integer" in types or "number" in types or types == [None]:
                 low, high = _RANGES[name]
                 made["minimum"] = _bound(max, made.get("minimum"), low)
                 made["maximum"] = _bound(min, made.get("maximum"), high)
@@ -262,10 +262,10 @@ class Dialect:
         return self._hidden[node.place]
 
     def _is_marked(self, node: Node) -> bool:
-        for one in {(node.place): node, (node.followed().place): node.followed()}.values():
-            if isinstance(one.value, dict) and one.flag(self._other_way) and not ("$ref" in one.value and self._old):
-                return True
-        return False
+        return any(
+            one.flag(self._other_way) and not ("$ref" in one.value and self._old)
+            for one in faces(node, alternatives=False)
+        )
 
 
 def faces(node: Node, *, alternatives: bool = True) -> list[Node]:
@@ -295,6 +295,16 @@ def types_of(node: Node) -> set[str]:
         types = face.value.get("type")
         found.update(one for one in (types if isinstance(types, list) else [types]) if isinstance(one, str))
     return found
+
+
+def _named(node: Node) -> str:
+    """What the definition of a place is called: no two places alike."""
+    if node.file != node.document.name:
+        return node.where
+    # Any other place has a slash in its name.
+    if node.pointer[:-1] == ("components", "schemas") and "/" not in node.pointer[-1]:
+        return node.pointer[-1]
+    return "/".join(node.pointer)
 
 
 def _object(node: Node) -> dict[str, Any]:
