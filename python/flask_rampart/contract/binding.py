@@ -152,6 +152,11 @@ class Bound:
         for guard, _ in self._state.declared_for(endpoint, operation.method):
             if isinstance(guard, validate):
                 for part in guard.given:
+                    if part == "query" and part in given and not any(PARTS[p.place] == part for p in operation.parameters):
+                        raise operation.node.error(
+                            f"the view {endpoint} has validate(query=...), and the document no parameter in the query. "
+                            'Write them there, or say contract(unknown="strip") and leave what it does not know to views.'
+                        )
                     if part in given:
                         raise operation.node.error(
                             f"the view {endpoint} has validate({part}=...) too, and each would refuse what the other "

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from ..readers import nearest
 from .document import Node
+from .loading import escaped
 
 Direction = Literal["request", "response"]
 Schema = dict[str, Any]
@@ -301,10 +302,10 @@ def _named(node: Node) -> str:
     """What the definition of a place is called: no two places alike."""
     if node.file != node.document.name:
         return node.where
-    # Any other place has a slash in its name.
-    if node.pointer[:-1] == ("components", "schemas") and "/" not in node.pointer[-1]:
+    # The name of any other place has a slash in it, or a number sign.
+    if node.pointer[:-1] == ("components", "schemas") and not set("/#") & set(node.pointer[-1]):
         return node.pointer[-1]
-    return "/".join(node.pointer)
+    return escaped(node.pointer)
 
 
 def _object(node: Node) -> dict[str, Any]:
