@@ -438,9 +438,7 @@ def test_an_answer_that_is_not_as_the_document_says_does_not_leave(make_app: Mak
         assert said.json["code"] == "response.invalid"
 
 
-def test_an_answer_that_is_to_be_logged_leaves_and_is_told_of(
-    make_app: Make, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_answer_that_is_to_be_logged_leaves_and_is_told_of(make_app: Make, caplog: pytest.LogCaptureFixture) -> None:
     client = answering(make_app, OF_A, {"a": "a secret"}, "log")
     with caplog.at_level("WARNING"):
         assert client.get("/x").json == {"a": "a secret"}

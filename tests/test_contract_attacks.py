@@ -200,10 +200,18 @@ def test_a_security_scheme_whose_name_begins_with_x_is_one(make_app: Make) -> No
 
 
 @pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
-@pytest.mark.parametrize("schema", [{"allOf": [{"$ref": "#/components/schemas/Id"}]}, {"$ref": "#/components/schemas/Id"}])
+@pytest.mark.parametrize(
+    "schema", [{"allOf": [{"$ref": "#/components/schemas/Id"}]}, {"$ref": "#/components/schemas/Id"}]
+)
 def test_a_member_is_read_only_wherever_its_schema_says_so(make_app: Make, version: str, schema: Any) -> None:
     given = document(
-        {"/x": {"post": operation(requestBody=body({"type": "object", "required": ["id"], "properties": {"id": schema}}))}},
+        {
+            "/x": {
+                "post": operation(
+                    requestBody=body({"type": "object", "required": ["id"], "properties": {"id": schema}})
+                )
+            }
+        },
         version,
         components={"schemas": {"Id": {"type": "integer", "readOnly": True}}},
     )
@@ -229,7 +237,9 @@ def test_what_is_unknown_in_a_body_is_as_the_contract_says(make_app: Make, unkno
     app = make_app()
     app.post("/x")(told)
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-    client = rampart_of(app, document({"/x": {"post": operation(requestBody=body(schema))}}), unknown=unknown).test_client()
+    client = rampart_of(
+        app, document({"/x": {"post": operation(requestBody=body(schema))}}), unknown=unknown
+    ).test_client()
     answer = client.post("/x", json={"a": 1, "b": 2})
     assert answer.status_code == seen if unknown == "reject" else answer.json == {"body": seen}
 
@@ -249,7 +259,9 @@ def test_a_body_of_no_type_that_the_document_has_is_refused(make_app: Make, head
     assert (answer.status_code, answer.json["code"]) == (415, "body.media_type")
 
 
-@pytest.mark.parametrize("query", ["n=1&n=10", "n=10&n=1", "%6e=10", "n=1&%6E=10", "n=%31%30", "n=1;n=10", "N=10", "n[]=1"])
+@pytest.mark.parametrize(
+    "query", ["n=1&n=10", "n=10&n=1", "%6e=10", "n=1&%6E=10", "n=%31%30", "n=1;n=10", "N=10", "n[]=1"]
+)
 def test_a_parameter_twice_or_written_otherwise_is_no_other_parameter(make_app: Make, query: str) -> None:
     app = make_app()
     app.get("/x")(lambda: jsonify(validated.query))

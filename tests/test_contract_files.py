@@ -154,7 +154,9 @@ def test_fields_beside_files_are_judged_and_files_are_not_their_business(make_ap
 
 @pytest.mark.parametrize("unknown", ["ignore", "strip"])
 def test_a_text_never_stands_for_a_file(make_app: Make, unknown: Any) -> None:
-    app = upload(make_app, {"a": BINARY}, unknown=unknown, view=lambda: jsonify([sorted(validated.files), validated.form]))
+    app = upload(
+        make_app, {"a": BINARY}, unknown=unknown, view=lambda: jsonify([sorted(validated.files), validated.form])
+    )
     assert wrong(sent(app, a="text")) == [("files", "/a", "type")]
     assert sent(app, a=png(), b=png(), c="text").json == [["a"], {"c": "text"} if unknown == "ignore" else {}]
 
@@ -176,7 +178,7 @@ def test_fields_that_the_document_only_has_a_schema_for_pass_beside_files(make_a
 )
 def test_a_file_that_depends_on_something_stops_the_start_up(make_app: Make, more: Any) -> None:
     app = upload(make_app, {"a": BINARY, "b": {"type": "string"}}, **more)
-    with pytest.raises(ConfigError, match="is a file, which is not read in alternatives|is not read in a form with files"):
+    with pytest.raises(ConfigError, match=r"not read in (alternatives|a form with files)"):
         app.extensions["rampart"].seal()
 
 
@@ -198,3 +200,15 @@ def test_a_form_of_no_stated_length_is_not_absent(make_app: Make) -> None:
     answer, status, _ = run_wsgi_app(app, environ)
     assert status.startswith("422")
     assert [error["pointer"] for error in json.loads(b"".join(answer))["errors"]] == ["/a"]
+
+
+def test_lists_of_lists_are_no_files(make_app: Make) -> None:
+    # One that holds itself has no end.
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/List"}, "b": {"type": "string"}}}
+    lists = {"List": {"type": "array", "items": {"$ref": "#/components/schemas/List"}}}
+    requested = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    app = make_app()
+    app.post("/x")(told)
+    rampart_of(app, document({"/x": {"post": operation(requestBody=requested)}}, components={"schemas": lists}))
+    with pytest.raises(ConfigError):
+        app.extensions["rampart"].seal()

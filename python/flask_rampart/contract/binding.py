@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import length_hint
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,6 +134,8 @@ class Bound:
         asked = parameters(operation, self._asked, contract.unknown, matched.names)
         taken = bodies(operation, self._asked, self._note, contract.unknown)
         more: dict[str, Any] = {}
+        if operation.method in _WITH_BODY and not taken:
+            self._note(operation.node, "nothing is said of a body: one that is sent is not looked at")
         if contract.unknown != "reject":
             more["unknown"] = contract.unknown
         for wanted in taken.values():
@@ -152,10 +155,14 @@ class Bound:
         for guard, _ in self._state.declared_for(endpoint, operation.method):
             if isinstance(guard, validate):
                 for part in guard.given:
-                    if part == "query" and part in given and not any(PARTS[p.place] == part for p in operation.parameters):
+                    if (
+                        part == "query"
+                        and part in given
+                        and not any(PARTS[p.place] == part for p in operation.parameters)
+                    ):
                         raise operation.node.error(
                             f"the view {endpoint} has validate(query=...), and the document no parameter in the query. "
-                            'Write them there, or say contract(unknown="strip") and leave what it does not know to views.'
+                            'Write them there; or say contract(unknown="strip"), and the query is left to the view.'
                         )
                     if part in given:
                         raise operation.node.error(
@@ -218,7 +225,9 @@ class Contracts:
         # Until the first request views and guards may be added; after it, what is declared in a request would cost each
         # of them a matching of all.
         if self._bound and not state.sealed:
-            as_of = (epoch(), len(state.app.view_functions), sum(1 for _ in state.app.url_map.iter_rules()))
+            rules = state.app.url_map.iter_rules()
+            # Asked for each view and method: counting them each time would be their square.
+            as_of = (epoch(), len(state.app.view_functions), length_hint(rules) or sum(1 for _ in rules))
             if as_of != self._as_of:
                 for bound in self._bound:
                     bound.forget()
@@ -254,3 +263,6 @@ class Contracts:
 def _one_of(name: str, given: object, words: Sequence[str]) -> None:
     if given not in words:
         raise ConfigError(f"contract({name}=...) is one of {', '.join(map(repr, words))}, not {given!r}.")
+
+
+_WITH_BODY = ("POST", "PUT", "PATCH")

@@ -68,7 +68,7 @@ def kinds_of(member: Node, content: str | None) -> tuple[str, ...]:
     """
     if content is None:
         node = member.followed()
-        while node.value.get("type") == "array" and "items" in node.value:
+        if node.value.get("type") == "array":
             node = node.at("items").followed()
         content = node.text("contentMediaType")
     return tuple(kind.partition(";")[0].strip().lower() for kind in content.split(",")) if content else ()

@@ -23,7 +23,7 @@ from ..guards import AppState, Stage
 from ..validation import Bounds, Messages, Offered, Offering, validate
 from ..validation.bodies import read_body
 from .files import FileMember
-from .parts import JsonMember, Wanted
+from .parts import NOTHING, JsonMember, Wanted
 
 
 @dataclass
@@ -103,9 +103,11 @@ class Served:
 
     def offered(self) -> Offered:
         """What is checked, for who tells of it."""
-        always = self._validate(self.parameters.given, self.more)
+        always = self._validate(_named(self.parameters), self.more)
         more = {word: value for word, value in self.more.items() if word == "unknown"}
-        bodies = {kind: None if body is None else self._validate(body.given, more) for kind, body in self.bodies.items()}
+        bodies = {
+            kind: None if body is None else self._validate(_named(body), more) for kind, body in self.bodies.items()
+        }
         return Offered(() if always is None else (always,), bodies, self.body_required)
 
 
@@ -150,6 +152,11 @@ def _chosen(by_type: Mapping[str, Check], media_type: str) -> Check | None:
         if media_type and key in by_type:
             return by_type[key]
     return None
+
+
+def _named(wanted: Wanted) -> dict[str, Any]:
+    """What of it has names to tell of."""
+    return {part: given for part, given in wanted.given.items() if given is not NOTHING}
 
 
 def _is_announced(environ: Mapping[str, Any]) -> bool:

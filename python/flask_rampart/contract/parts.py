@@ -76,7 +76,7 @@ def parameters(operation: Operation, dialect: Dialect, unknown: Unknown, names: 
         if members or fixed:
             wanted.given[part] = dialect.part(members, fixed, required)
         elif part == "query" and unknown == "reject":
-            wanted.given[part] = _NOTHING
+            wanted.given[part] = NOTHING
         elif part == "query" and unknown == "ignore":
             wanted.given[part] = {"type": "object", "additionalProperties": True}
     return wanted
@@ -231,7 +231,7 @@ def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, unknown: 
         # No name is left that is text. Where others may come, they are not looked at, or left out.
         others = made.get("additionalProperties", False)
         definitions = {word: made[word] for word in ("$defs",) if word in made}
-        made = {"type": "object", "additionalProperties": others, **definitions} if others is not False else _NOTHING
+        made = {"type": "object", "additionalProperties": others, **definitions} if others is not False else NOTHING
         if unknown == "ignore":
             made = {"type": "object", "additionalProperties": True}
         elif unknown == "strip":
@@ -284,10 +284,10 @@ def _always(schema: Node, files: frozenset[str], note: Noted) -> None:
 def _is_file(member: Node, content: str | None) -> bool:
     """Whether a member of ``multipart/form-data`` is a file: bytes, or a list of them."""
     node = member.followed()
+    if isinstance(node.value, dict) and node.value.get("type") == "array" and "items" in node.value:
+        node = node.at("items").followed()
     if not isinstance(node.value, dict):
         return False
-    if node.value.get("type") == "array" and "items" in node.value:
-        return _is_file(node.at("items"), content)
     is_bytes = node.value.get("format") == "binary" or (
         # OpenAPI 3.1 section 4.8.14.2: bytes as they are have a contentMediaType and no contentEncoding.
         "contentMediaType" in node.value and "contentEncoding" not in node.value
@@ -310,12 +310,13 @@ def _demands_nothing(media_type: str, schema: Node) -> bool:
     return is_text and not is_json(media_type) and media_type not in _RANGES and demands <= {"type", "format"}
 
 
-_NOTHING: Schema = {
+NOTHING: Schema = {
     "type": "object",
     # A name that no text is: the schema speaks for itself of all others.
     "patternProperties": {"[^\\s\\S]": True},
     "additionalProperties": False,
 }
+"""Of a part in which no name is known."""
 _JSON_TEXT: Schema = {"type": "string", "contentMediaType": "application/json"}
 _CONDITIONS = ("not", "if", "then", "else", "dependentRequired", "dependentSchemas")
 _DESCRIBES = {"title", "description", "example", "examples", "contentMediaType", "contentEncoding", "externalDocs"}
