@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +153,29 @@ def rampart_of(app: Flask, given: Any, **how: Any) -> Flask:
     return app
 
 
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000" + "3a7e9b55"
+    "0000000a49444154789c6360000000020001" + "4860abb8" + "0000000049454e44ae426082"
+)
+"""A picture of one grey pixel."""
+
+
+def png() -> tuple[io.BytesIO, str]:
+    """A picture, as the client of a test sends it."""
+    return io.BytesIO(PNG), "a.png"
+
+
 def told() -> Any:
-    """A view that answers what it was given."""
+    """A view that answers what it was given; of files, what they are."""
     from flask_rampart.guards import current_exchange
 
     exchange = current_exchange()
     found = {name: value for name, value in exchange.parts.items() if value}
+    if "files" in found:
+        found["files"] = {
+            name: [one.type for one in file] if isinstance(file, list) else file.type
+            for name, file in found["files"].items()
+        }
     return jsonify({**found, "body": exchange.body} if "NOT_CHECKED" not in repr(exchange.body) else found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,9 @@ from flask import Flask, jsonify, request
 from openapi_spec_validator import validate as validate_document
 
 from flask_rampart import ConfigError, Rampart, validate, validated
-from flask_rampart.contract import binding, guarding
 
 from .conftest import bearer
-from .contracting import PETSTORE, body, document, operation, query, rampart_of, serve_pets, serve_wide, told, wide
+from .contracting import PETSTORE, body, document, operation, png, query, rampart_of, serve_pets, serve_wide, told, wide
 
 Make = Callable[..., Flask]
 VERSIONS = ["3.0.3", "3.1.0"]
@@ -245,14 +243,17 @@ def test_forms_are_read_as_their_encoding_says(orders: Flask) -> None:
     assert client.post("/orders", data={"amount": "1.5", "tags": "a,b"}).json == {
         "form": {"amount": 1.5, "tags": ["a", "b"]}
     }
-    png = (io.BytesIO(b"\x89PNG"), "a.png")
-    answer = client.post("/orders", data={"title": "t", "meta": '{"a": 1}', "photo": png})
-    assert answer.json == {"form": {"title": "t", "meta": {"a": 1}}}
-    wrong = client.post("/orders", data={"title": "t", "meta": '{"a": "x"}', "photo": (io.BytesIO(b""), "a.png")})
+    answer = client.post("/orders", data={"title": "t", "meta": '{"a": 1}', "photo": png()})
+    assert answer.json == {"form": {"title": "t", "meta": {"a": 1}}, "files": {"photo": "image/png"}}
+    wrong = client.post("/orders", data={"title": "t", "meta": '{"a": "x"}', "photo": png()})
     assert errors(wrong) == [("form", "/meta/a", "type")]
     # A text where a file belongs.
     wrong = client.post("/orders", data={"title": "", "photo": "x"}, content_type="multipart/form-data")
-    assert errors(wrong) == [("form", "/photo", "not"), ("form", "/title", "minLength")]
+    assert errors(wrong) == [
+        ("files", "/photo", "type"),
+        ("form", "", "additionalProperties"),
+        ("form", "/title", "minLength"),
+    ]
 
 
 def test_bytes_pass_as_they_are(orders: Flask) -> None:
@@ -405,26 +406,108 @@ def test_an_argument_that_cannot_be_meant_is_refused(how: dict[str, Any], said: 
         Rampart().contract(7)  # type: ignore[arg-type]
 
 
-def test_answers_are_handed_to_validate_by_status(make_app: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Any, Any]] = []
-
-    class Recording(validate):
-        def __init__(self, *, response: Any = None, response_mode: Any = None, **given: Any) -> None:
-            super().__init__(**given)
-            seen.append((response, response_mode))
-
-    monkeypatch.setattr(guarding, "validate", Recording)
-    monkeypatch.setattr(binding, "TAKEN", binding.TAKEN | {"response"})
-    answer = {"description": "", "content": {"application/json": {"schema": {"type": "integer"}}}}
-    paths = {"/x": {"get": {"responses": {"200": answer, "5XX": answer, "204": {"description": ""}}}}}
+def answering(make_app: Make, content: Any, answer: Any, mode: str = "enforce", **statuses: Any) -> Any:
+    """A client of a view that answers this, in an app whose document says that."""
+    paths = {"/x": {"get": {"responses": {"200": {"description": "", "content": content}, **statuses}}}}
     app = make_app()
-    app.get("/x")(lambda: "1")
-    rampart_of(app, document(paths), validate_responses="enforce").extensions["rampart"].seal()
-    said = {200: {"type": "integer"}, "5XX": {"type": "integer"}, 204: {}}
-    assert seen == [(said, "enforce")]
-    monkeypatch.setattr(binding, "TAKEN", frozenset())
-    with pytest.raises(ConfigError, match="answers are not judged"):
-        Rampart().contract(document(paths), validate_responses="log")
+    app.get("/x")(lambda: answer() if callable(answer) else answer)
+    return rampart_of(app, document(paths), validate_responses=mode).test_client()
+
+
+OF_A = {"application/json": {"schema": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({"a": 1}, 200),
+        ({"a": "1"}, 500),
+        ({}, 500),
+        ("text", 500),
+        (({"a": 1}, 201), 500),  # a success that nobody has announced
+        (({"error": "none"}, 404), 404),
+        (("", 204), 204),
+        (({"a": "1"}, 302), 302),
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_not_as_the_document_says_does_not_leave(make_app: Make, answer: Any, status: int) -> None:
+    said = answering(make_app, OF_A, answer, **{"204": {"description": "nothing"}}).get("/x")
+    assert said.status_code == status
+    if status == 500:
+        assert said.json["code"] == "response.invalid"
+
+
+def test_an_answer_that_is_to_be_logged_leaves_and_is_told_of(make_app: Make, caplog: pytest.LogCaptureFixture) -> None:
+    client = answering(make_app, OF_A, {"a": "a secret"}, "log")
+    with caplog.at_level("WARNING"):
+        assert client.get("/x").json == {"a": "a secret"}
+    assert "GET /x" in caplog.text
+    assert "type at '/a'" in caplog.text
+    assert "a secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("schema", "status"), [(True, 200), (False, 500), ({}, 200), ({"$ref": "#/components/schemas/Never"}, 500)], ids=str
+)
+def test_an_answer_may_be_anything_or_nothing(make_app: Make, schema: Any, status: int) -> None:
+    paths = {
+        "/x": {"get": {"responses": {"2XX": {"description": "", "content": {"application/json": {"schema": schema}}}}}}
+    }
+    app = make_app()
+    app.get("/x")(lambda: {"a": 1})
+    given = document(paths, components={"schemas": {"Never": False}})
+    assert rampart_of(app, given, validate_responses="enforce").test_client().get("/x").status_code == status
+
+
+def test_what_only_a_request_may_hold_is_not_in_an_answer(make_app: Make) -> None:
+    user = {
+        "type": "object",
+        "required": ["name", "password"],
+        "properties": {"name": {"type": "string"}, "password": {"type": "string", "writeOnly": True}},
+    }
+    content = {"application/json": {"schema": user}}
+    assert answering(make_app, content, {"name": "a"}).get("/x").status_code == 200
+    assert answering(make_app, content, {"name": "a", "password": "b"}).get("/x").status_code == 500
+
+
+def test_an_answer_of_two_media_types_is_held_to_what_can_be_known_of_it(make_app: Make) -> None:
+    problem = {"application/problem+json": {"schema": {"type": "object", "required": ["type"]}}}
+    both = OF_A | problem
+    assert answering(make_app, both, {"a": 1}).get("/x").status_code == 200
+    assert answering(make_app, both, {"type": "b"}).get("/x").status_code == 200
+    assert answering(make_app, both, {"c": 1}).get("/x").status_code == 500
+    # One that may be CSV as well is not taken for JSON that is broken.
+    csv = OF_A | {"text/csv": {"schema": {"type": "string"}}}
+    assert answering(make_app, csv, "a,b").get("/x").status_code == 200
+
+
+def test_a_view_that_judges_its_answers_by_itself_is_not_judged_twice(make_app: Make) -> None:
+    paths = {"/x": {"get": {"responses": {"200": {"description": "", "content": OF_A}}}}}
+    app = make_app()
+    app.get("/x")(validate(response={"type": "object"})(lambda: {"a": 1}))
+    assert rampart_of(app, document(paths)).test_client().get("/x").json == {"a": 1}
+    app = make_app()
+    app.get("/x")(validate(response={"type": "object"})(lambda: {"a": 1}))
+    rampart_of(app, document(paths), validate_responses="log")
+    # Of two that judge, the second alone would be asked.
+    with pytest.raises(ConfigError, match=r"has validate\(response="):
+        app.extensions["rampart"].seal()
+
+
+def test_what_is_wrong_is_told_in_the_words_of_the_app(make_app: Make) -> None:
+    app = make_app(rampart=False)
+    rampart = Rampart(app)
+    rampart.messages(lambda rule, pointer, part: f"{part}: {rule}")
+    filtered = {"application/json": {"schema": {"type": "object", "required": ["a"]}}}
+    parameters = [query("n", {"type": "integer"}), {"name": "filter", "in": "query", "content": filtered}]
+    rampart.contract(document({"/x": {"get": operation(parameters=parameters)}}))
+    app.get("/x")(lambda: "x")
+    client = app.test_client()
+    told = {"in": "query", "pointer": "/n", "rule": "type", "message": "query: type"}
+    assert client.get("/x?n=a").json["errors"] == [told]
+    told = {"in": "query", "pointer": "/filter/a", "rule": "required", "message": "query: required"}
+    assert client.get("/x?filter={}").json["errors"] == [told]
 
 
 def test_the_documents_example_runs(make_app: Make, tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def test_a_parameter_that_is_not_read_is_refused_with_its_place(parameter: dict[
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ({"type": "integer", "minimum": 1, "default": 0}, 'the default of "/q" is not what its schema says'),
+        ({"type": "integer", "minimum": 1, "default": 0}, 'the default of "q" is not what its schema says'),
         ({"type": "string", "pattern": "(?=a)"}, "linear time"),
         ({"type": "string", "minLength": "1"}, "minLength"),
         ({"minimum": 1}, "has a rule for numbers and no type"),
@@ -325,7 +325,7 @@ def test_answers_are_handed_over_by_status_range_and_default() -> None:
     )
     read = Document(given, ".")
     (one,) = operations(read, Noted())
-    assert responses(one, Dialect(read.version, "response", Noted())) == {
+    assert responses(one, Dialect(read.version, "response", Noted()), Noted()) == {
         200: {"type": "integer"},
         "4XX": {"type": "integer"},
         204: {},

@@ -259,10 +259,11 @@ class Rampart:
         :param base_path: the path under which the document's paths are served, instead of what its ``servers`` say;
             ``""`` for none.
         :param exclude: endpoints that the document need not have, such as ``"health"`` or ``"admin.*"``.
-        :param unknown: what becomes of names in a query or form that the document does not know, as in ``validate``.
+        :param unknown: what becomes of names in query, body and form that the document does not know, as in ``validate``.
         :param read_only: what becomes of members of a request that are ``readOnly``: ``"reject"`` or ``"ignore"``.
         :param security: whether what the document says of credentials is compared with what the views require.
-        :param validate_responses: what is done about an answer that is not as the document says.
+        :param validate_responses: what becomes of an answer that is not as the document says: ``"off"``, ``"log"`` or
+            ``"enforce"`` (the client gets 500).
         :raises ConfigError: with a pointer into the document, for what cannot be used; after the first request.
 
         The views read ``validated.query`` and so on, as with ``validate``. See ``docs/contract.md``.

@@ -133,6 +133,8 @@ class AppState:
         self.app_guards: tuple[Guard, ...] = ()
         #: Endpoints of our own that must answer everybody: of the app's guards, they meet those of arrival alone.
         self.open_endpoints: set[str] = set()
+        #: Endpoints of our own that no document of the app's need have.
+        self.own_endpoints: set[str] = set()
         #: Asked for more guards of a view and method, which are written down in no code: in a contract, say. For the
         #: same view and method they give the same ones.
         self.sources: list[Callable[[str, str], Iterable[Guard]]] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from operator import length_hint
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,10 @@ from ..access import require
 from ..declarations import epoch
 from ..errors import ConfigError
 from ..guards import AppState, Guard
-from ..validation import validate
+from ..validation import Bounds, validate
 from .dialect import Dialect
 from .document import Document
+from .files import upload_of
 from .guarding import Contracted, Served
 from .matching import Matched, Mismatch, match
 from .operations import Noted, Operation, operations
@@ -62,8 +63,6 @@ class Contract:
         _one_of("validate_responses", validate_responses, ("off", "log", "enforce"))
         if not isinstance(security, bool):
             raise ConfigError(f"contract(security=...) is True or False, not {security!r}.")
-        if validate_responses != "off" and "response" not in TAKEN:
-            raise ConfigError(f"contract(validate_responses={validate_responses!r}): answers are not judged yet.")
         self.given = document
         self.strict = strict
         self.base_path = base_path
@@ -106,44 +105,44 @@ class Bound:
     def _made(self) -> tuple[Report, dict[tuple[str, str], dict[str, Served]]]:
         if self._found is None:
             contract, state = self.contract, self._state
-            matched, wrong = match(
-                state.app, self.operations, contract.base_path, contract.exclude, state.open_endpoints
-            )
+            own = state.open_endpoints | state.own_endpoints
+            matched, wrong = match(state.app, self.operations, contract.base_path, contract.exclude, own, self._note)
             served: dict[tuple[str, str], dict[str, Served]] = {}
-            taken = {one.operation.label for one in matched}
             for one in matched:
                 if not one.rules:
                     continue
                 what = self._served(one)
                 if contract.security:
                     wrong += self._of_security(one)
-                methods = [one.operation.method]
-                if methods == ["GET"] and f"HEAD {one.operation.path}" not in taken:
-                    methods.append("HEAD")
                 for rule in one.rules:
                     self._not_twice(rule.endpoint, one.operation, what)
-                    for method in methods:
-                        seat = served.setdefault((rule.endpoint, method), {})
-                        if rule.rule in seat:
-                            raise one.operation.node.error(
-                                f"the route {rule.rule} is that of {seat[rule.rule].where} too; give each its own."
-                            )
-                        seat[rule.rule] = what
+                    seat = served.setdefault((rule.endpoint, one.operation.method), {})
+                    # Two rules that differ by their host alone are both those of this operation.
+                    if seat.setdefault(rule.rule, what) is not what:
+                        raise one.operation.node.error(
+                            f"the route {rule.rule} is that of {seat[rule.rule].where} too; give each its own."
+                        )
+            # Where no operation is about HEAD it is what GET is: a way around the contract otherwise.
+            for (endpoint, method), by_rule in list(served.items()):
+                if method == "GET":
+                    served[endpoint, "HEAD"] = {**by_rule, **served.get((endpoint, "HEAD"), {})}
             self._found = Report(self.document.name, matched, wrong, list(self._note.all)), served
         return self._found
 
     def _served(self, matched: Matched) -> Served:
         operation, contract = matched.operation, self.contract
         asked = parameters(operation, self._asked, contract.unknown, matched.names)
-        taken = bodies(operation, self._asked, self._note)
+        taken = bodies(operation, self._asked, self._note, contract.unknown)
         more: dict[str, Any] = {}
+        if operation.method in _WITH_BODY and not taken:
+            self._note(operation.node, "nothing is said of a body: one that is sent is not looked at")
         if contract.unknown != "reject":
             more["unknown"] = contract.unknown
         for wanted in taken.values():
-            for file in wanted.files if wanted is not None else ():
-                # Here, files meet what validate(files=...) takes.
-                self._note(file.node, "files are not looked at, whatever is said of them here")
-        answers = responses(operation, self._answered)
+            if wanted is not None and wanted.files:
+                forms = self._state.services[Bounds].forms
+                wanted.given["files"] = {file.name: upload_of(file, forms, self._note) for file in wanted.files}
+        answers = responses(operation, self._answered, self._note)
         if contract.validate_responses != "off" and answers:
             more.update(response=answers, response_mode=contract.validate_responses)
         return Served(operation.label, operation.node.where, asked, taken, operation.body_required, more)
@@ -152,9 +151,19 @@ class Bound:
         """What a view validates by itself is not also in the document: each would refuse what the other knows."""
         given = {part for part in what.parameters.given if part in PARTS.values()}
         given |= {"body", "form", "files"} if what.bodies else set()
+        given |= {"response"} & what.more.keys()
         for guard, _ in self._state.declared_for(endpoint, operation.method):
             if isinstance(guard, validate):
                 for part in guard.given:
+                    if (
+                        part == "query"
+                        and part in given
+                        and not any(PARTS[p.place] == part for p in operation.parameters)
+                    ):
+                        raise operation.node.error(
+                            f"the view {endpoint} has validate(query=...), and the document no parameter in the query. "
+                            'Write them there; or say contract(unknown="strip"), and the query is left to the view.'
+                        )
                     if part in given:
                         raise operation.node.error(
                             f"the view {endpoint} has validate({part}=...) too, and each would refuse what the other "
@@ -216,7 +225,9 @@ class Contracts:
         # Until the first request views and guards may be added; after it, what is declared in a request would cost each
         # of them a matching of all.
         if self._bound and not state.sealed:
-            as_of = (epoch(), len(state.app.view_functions), sum(1 for _ in state.app.url_map.iter_rules()))
+            rules = state.app.url_map.iter_rules()
+            # Asked for each view and method: counting them each time would be their square.
+            as_of = (epoch(), len(state.app.view_functions), length_hint(rules) or sum(1 for _ in rules))
             if as_of != self._as_of:
                 for bound in self._bound:
                     bound.forget()
@@ -254,5 +265,4 @@ def _one_of(name: str, given: object, words: Sequence[str]) -> None:
         raise ConfigError(f"contract({name}=...) is one of {', '.join(map(repr, words))}, not {given!r}.")
 
 
-TAKEN = frozenset(inspect.signature(validate.__init__).parameters)
-"""What ``validate`` takes."""
+_WITH_BODY = ("POST", "PUT", "PATCH")

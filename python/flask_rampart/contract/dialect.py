@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from ..readers import nearest
 from .document import Node
+from .loading import escaped
 
 Direction = Literal["request", "response"]
 Schema = dict[str, Any]
@@ -53,11 +54,11 @@ class Dialect:
         self._hidden: dict[Any, frozenset[str]] = {}
 
     def schema(
-        self, node: Node, replaced: Mapping[str, Schema | bool] | None = None, optional: frozenset[str] = frozenset()
+        self, node: Node, replaced: Mapping[str, Schema | None] | None = None, optional: frozenset[str] = frozenset()
     ) -> Schema:
         """A schema that stands alone.
 
-        :param replaced: what other schemas some members of it have.
+        :param replaced: what other schemas some members of it have; None for one that is judged elsewhere.
         :param optional: which members are not required.
         :raises ConfigError: for what cannot be translated.
         """
@@ -103,7 +104,7 @@ class Dialect:
     def _inline(
         self,
         node: Node,
-        replaced: Mapping[str, Schema | bool],
+        replaced: Mapping[str, Schema | None],
         optional: frozenset[str],
         uses: set[str],
         seen: list[Any],
@@ -114,7 +115,8 @@ class Dialect:
             raise node.error("this schema holds itself, so no form can be read by it.")
         made = self._object(node, uses, self._marked(node))
         if "properties" in made:
-            made["properties"] = {name: replaced.get(name, schema) for name, schema in made["properties"].items()}
+            members = {name: replaced.get(name, schema) for name, schema in made["properties"].items()}
+            made["properties"] = {name: schema for name, schema in members.items() if schema is not None}
         if "required" in made:
             made["required"] = [name for name in made["required"] if name not in optional]
         if "allOf" in node.value:
@@ -147,7 +149,7 @@ class Dialect:
         target = node.followed() if self._old else node.document.follow(node, node.value["$ref"])
         if set(node.value) == {"$ref"}:
             node.followed()  # not only to itself
-        name = "/".join(target.pointer) if target.file == node.document.name else target.where
+        name = _named(target)
         if name not in self._definitions:
             self._definitions[name] = ({}, set())
             self._waiting.append((name, target))
@@ -224,7 +226,7 @@ class Dialect:
         types = made.get("type")
         types = types if isinstance(types, list) else [types]
         if name in _RANGES:
-            if "integer" in types or "number" in types:
+            if "integer" in types or "number" in types or types == [None]:
                 low, high = _RANGES[name]
                 made["minimum"] = _bound(max, made.get("minimum"), low)
                 made["maximum"] = _bound(min, made.get("maximum"), high)
@@ -261,15 +263,16 @@ class Dialect:
         return self._hidden[node.place]
 
     def _is_marked(self, node: Node) -> bool:
-        for one in {(node.place): node, (node.followed().place): node.followed()}.values():
-            if isinstance(one.value, dict) and one.flag(self._other_way) and not ("$ref" in one.value and self._old):
-                return True
-        return False
+        return any(
+            one.flag(self._other_way) and not ("$ref" in one.value and self._old)
+            for one in faces(node, alternatives=False)
+        )
 
 
-def faces(node: Node) -> list[Node]:
+def faces(node: Node, *, alternatives: bool = True) -> list[Node]:
     """The schemas that may say of which type a value is: itself, what it refers to, what else must hold, and its
     alternatives."""
+    words = ("allOf", "anyOf", "oneOf") if alternatives else ("allOf",)
     found: list[Node] = []
     waiting, seen = [node], set()
     while waiting:
@@ -280,7 +283,7 @@ def faces(node: Node) -> list[Node]:
         found.append(one)
         if "$ref" in one.value:
             waiting.append(one.document.follow(one, one.value["$ref"]))
-        for word in ("allOf", "anyOf", "oneOf"):
+        for word in words:
             if isinstance(one.value.get(word), list):
                 waiting += one.at(word).items()
     return found
@@ -293,6 +296,16 @@ def types_of(node: Node) -> set[str]:
         types = face.value.get("type")
         found.update(one for one in (types if isinstance(types, list) else [types]) if isinstance(one, str))
     return found
+
+
+def _named(node: Node) -> str:
+    """What the definition of a place is called: no two places alike."""
+    if node.file != node.document.name:
+        return node.where
+    # The name of any other place has a slash in it, or a number sign.
+    if node.pointer[:-1] == ("components", "schemas") and not set("/#") & set(node.pointer[-1]):
+        return node.pointer[-1]
+    return escaped(node.pointer)
 
 
 def _object(node: Node) -> dict[str, Any]:

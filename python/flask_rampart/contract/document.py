@@ -135,13 +135,20 @@ class Node(NamedTuple):
         return self.at(key) if key in self.value else None
 
     def members(self) -> list[tuple[str, Node]]:
-        """The members of an object, but those that begin with ``x-``.
+        """The members of an object of OpenAPI's own, but those that begin with ``x-``.
+
+        :raises ConfigError: if it is none.
+        """
+        return [(key, member) for key, member in self.entries() if not key.startswith("x-")]
+
+    def entries(self) -> list[tuple[str, Node]]:
+        """All members of an object whose names the document's author chose: ``x-api-key`` may be one.
 
         :raises ConfigError: if it is none.
         """
         if not isinstance(self.value, dict):
             raise self.error("this is an object.")
-        return [(key, self.at(key)) for key in self.value if not key.startswith("x-")]
+        return [(key, self.at(key)) for key in self.value]
 
     def items(self) -> list[Node]:
         """:raises ConfigError: if it is no list."""

@@ -4,6 +4,8 @@
 2. A body that may be absent and is, is not judged: ``validated.body`` is None, ``validated.form`` empty.
 3. A body goes by its media type, the most specific key of the document first; none fits: 415.
 4. Then ``validate`` checks parts and body, and what of the parts is JSON itself is read and judged.
+
+What is wrong is told as ``validate`` tells it, in the words of ``rampart.messages``.
 """
 
 from __future__ import annotations
@@ -11,16 +13,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .._native import JsonRejected, Schema, SchemaRejected
 from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import NOT_CHECKED, Exchange
-from ..guards import AppState, Guard, Stage
-from ..validation import Bounds, validate
+from ..guards import AppState, Stage
+from ..validation import Bounds, Messages, Offered, Offering, validate
 from ..validation.bodies import read_body
-from .parts import JsonMember, Wanted
+from .files import FileMember
+from .parts import NOTHING, JsonMember, Wanted
 
 
 @dataclass
@@ -53,17 +56,17 @@ class Served:
             return plain
         by_type = {kind: plain if body is None else self._check(state, body) for kind, body in self.bodies.items()}
         max_bytes = state.services[Bounds].max_bytes
-        has_json = any(body is not None and "body" in body.given for body in self.bodies.values())
-        has_form = any(body is not None and "form" in body.given for body in self.bodies.values())
+        given = {part for body in self.bodies.values() if body is not None for part in body.given}
+        absent: dict[str, Any] = {part: {} for part in ("form", "files") if part in given}
         is_needed = self.body_required
 
         def check(exchange: Exchange) -> Denied | None:
             request = exchange.request()
-            if not is_needed and not read_body(request, max_bytes):
+            if not is_needed and not _is_announced(exchange.environ) and not read_body(request, max_bytes):
                 denied = plain(exchange)
-                if denied is None and has_form:
-                    exchange.parts = {"form": {}, **exchange.parts}
-                if denied is None and has_json:
+                if denied is None and absent:
+                    exchange.parts = {**absent, **exchange.parts}
+                if denied is None and "body" in given:
                     exchange.body = None
                 return denied
             chosen = _chosen(by_type, request.mimetype)
@@ -74,24 +77,41 @@ class Served:
         return check
 
     def _check(self, state: AppState, body: Wanted) -> Check:
-        given = {**self.parameters.given, **body.given}
-        members = _json_members([*self.parameters.json, *body.json], state.services[Bounds])
-        if not given and not self.more.get("response"):
+        members = _members([*self.parameters.json, *body.json], body.files, state.services[Bounds])
+        guard = self._validate({**self.parameters.given, **body.given}, self.more)
+        if guard is None:
             return _admits
-        more = dict(self.more)
-        if not given.keys() & {"query", "path", "form"}:
-            more.pop("unknown", None)
-        check = validate.bind([(validate(**given, **more), "")], state, self.label)
-        if not members:
+        check = validate.bind([(guard, "")], state, self.label)
+        has_no_fields = "files" in guard.given and "form" not in guard.given
+        if not members and not has_no_fields:
             return check
+        messages: Messages = state.services.setdefault(Messages, Messages())
 
         def check_all(exchange: Exchange) -> Denied | None:
-            return check(exchange) or _judged(exchange, members)
+            denied = check(exchange) or _judged(exchange, members, messages)
+            if denied is None and has_no_fields:
+                exchange.parts = {"form": {}, **exchange.parts}
+            return denied
 
         return check_all
 
+    def _validate(self, given: Mapping[str, Any], more: Mapping[str, Any]) -> validate | None:
+        more = dict(more)
+        if not given.keys() & _KNOWING:
+            more.pop("unknown", None)
+        return validate(**given, **more) if given or more.get("response") else None
 
-class Contracted(Guard):
+    def offered(self) -> Offered:
+        """What is checked, for who tells of it."""
+        always = self._validate(_named(self.parameters), self.more)
+        more = {word: value for word, value in self.more.items() if word == "unknown"}
+        bodies = {
+            kind: None if body is None else self._validate(_named(body), more) for kind, body in self.bodies.items()
+        }
+        return Offered(() if always is None else (always,), bodies, self.body_required)
+
+
+class Contracted(Offering):
     """What documents say of a view and method. Made by a contract, never written."""
 
     stage = Stage.PAYLOAD
@@ -102,6 +122,10 @@ class Contracted(Guard):
 
     def __repr__(self) -> str:
         return f"contract({', '.join(dict.fromkeys(served.label for served in self.by_rule.values()))})"
+
+    def offered(self, rule: str) -> Offered | None:
+        served = self.by_rule.get(rule)
+        return None if served is None else served.offered()
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[Contracted, str]], state: AppState, endpoint: str) -> Check:
@@ -130,24 +154,48 @@ def _chosen(by_type: Mapping[str, Check], media_type: str) -> Check | None:
     return None
 
 
-def _json_members(members: Sequence[JsonMember], bounds: Bounds) -> list[tuple[str, str, Schema]]:
-    found = []
-    for one in members:
+def _named(wanted: Wanted) -> dict[str, Any]:
+    """What of it has names to tell of."""
+    return {part: given for part, given in wanted.given.items() if given is not NOTHING}
+
+
+def _is_announced(environ: Mapping[str, Any]) -> bool:
+    """Whether a body of a length is said to come: then it is there, or cut off, and need not be held to know."""
+    declared: str = environ.get("CONTENT_LENGTH") or ""
+    return declared.isascii() and declared.isdigit() and declared.strip("0") != ""
+
+
+class _Member(NamedTuple):
+    """What is judged of a part once ``validate`` has read it."""
+
+    part: str
+    name: str
+    schema: Schema | None
+    least: int = 0
+    """If it is files: how many there are at least, if any."""
+
+
+def _members(json_members: Sequence[JsonMember], files: Sequence[FileMember], bounds: Bounds) -> list[_Member]:
+    found = [_Member("files", file.name, None, file.least) for file in files if file.least > 1]
+    for one in json_members:
         try:
-            found.append((one.part, one.name, Schema(json.dumps(one.schema), bounds.json)))
+            found.append(_Member(one.part, one.name, Schema(json.dumps(one.schema), bounds.json)))
         except ValueError as error:
             raise ConfigError(f"{one.name!r}: {error}") from None
     return found
 
 
-def _judged(exchange: Exchange, members: Sequence[tuple[str, str, Schema]]) -> Denied | None:
+def _judged(exchange: Exchange, members: Sequence[_Member], messages: Messages) -> Denied | None:
     broken: list[tuple[str, str, str]] = []
-    for part, name, schema in members:
+    for part, name, schema, least in members:
         values = cast("dict[str, Any]", exchange.parts.get(part, {}))
+        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+        if schema is None:
+            broken += [(part, pointer, "minItems")] if 0 < len(values.get(name, ())) < least else []
+            continue
         if name not in values:
             continue
         said = schema.judge(values[name].encode("utf-8", "surrogatepass"))
-        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
         if isinstance(said, JsonRejected):
             broken.append((part, pointer, "contentMediaType"))
         elif isinstance(said, SchemaRejected):
@@ -156,11 +204,10 @@ def _judged(exchange: Exchange, members: Sequence[tuple[str, str, Schema]]) -> D
             values[name] = said
     if not broken:
         return None
-    told = [{"in": part, "pointer": pointer, "rule": rule} for part, pointer, rule in broken[:_MOST]]
     # What a view may read is all of it, or nothing.
     exchange.parts, exchange.body = {}, NOT_CHECKED
-    document = f'"errors":{json.dumps(told, separators=(",", ":"))}'
-    return Denied.of(f"{broken[0][0]}.invalid", f"{broken[0][2]} at {broken[0][1]!r}", members=document)
+    return messages.broken(broken[0][0], broken)
 
 
-_MOST = 20
+_KNOWING = frozenset(("body", "query", "path", "form", "files"))
+"""The parts in which a name may be unknown."""

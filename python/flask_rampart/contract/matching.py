@@ -20,7 +20,7 @@ from werkzeug.routing import Rule
 
 from ..errors import ConfigError
 from ..readers import nearest
-from .operations import Operation
+from .operations import Noted, Operation
 
 _CONVERTER = re.compile(r"<(?:[a-zA-Z_][a-zA-Z0-9_]*(?:\([^<>]*?\))?:)?([a-zA-Z_][a-zA-Z0-9_]*)>")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
@@ -66,15 +66,17 @@ def match(
     base: str | None,
     exclude: Sequence[str],
     own: Iterable[str],
+    note: Noted,
 ) -> tuple[list[Matched], list[Mismatch]]:
     """Every operation with its rules, and what does not match.
 
     :param base: instead of the paths of the servers.
     :param exclude: endpoints that the document need not have, with ``*`` for any text.
     :param own: endpoints that it need not have either.
+    :param note: told of what is taken for the same though its path is another.
     :raises ConfigError: if *exclude* names nothing.
     """
-    finder = _Finder(app, base)
+    finder = _Finder(app, base, note)
     for pattern in exclude:
         if not any(fnmatchcase(endpoint, pattern) for endpoint in app.view_functions):
             raise ConfigError(
@@ -90,8 +92,9 @@ def match(
 
 
 class _Finder:
-    def __init__(self, app: Flask, base: str | None) -> None:
+    def __init__(self, app: Flask, base: str | None, note: Noted) -> None:
         self.base = base
+        self.note = note
         self.wrong: list[Mismatch] = []
         self.bases: set[str] = set()
         self.views = app.view_functions
@@ -115,11 +118,14 @@ class _Finder:
             endpoint = self._by_id(operation.operation_id)
             if endpoint is not None:
                 self._named(found, endpoint)
+                if found.rules:
+                    routes = " and ".join(dict.fromkeys(rule.rule for rule in found.rules))
+                    self.note(operation.node, f"no route has this path: by its operationId it is taken for {routes}")
                 return found
         if not shaped:
             self._tell("no view", operation, self._nowhere(operation, bases))
             return found
-        taken = [rule for rule in shaped if operation.method in (rule.methods or ())]
+        taken = [rule for rule in shaped if _takes(rule, operation.method)]
         if not taken:
             has = ", ".join(sorted({method for rule in shaped for method in rule.methods or ()} - _AUTOMATIC))
             self._tell("method", operation, f"the route {shaped[0].rule} takes {has}, not {operation.method}")
@@ -146,10 +152,9 @@ class _Finder:
             under = [
                 base for base in self.bases if not base or rule.rule.startswith((f"{base}/",)) or rule.rule == base
             ]
-            if not under or is_excluded(rule.endpoint) or rule.endpoint.split(".")[-1] == "static":
+            if not under or is_excluded(rule.endpoint) or _is_static(rule):
                 continue
-            ignored = _AUTOMATIC if getattr(rule, "provide_automatic_options", True) else {"HEAD"}
-            for method in sorted(set(rule.methods or ()) - ignored):
+            for method in _methods(rule):
                 is_known = (rule.rule, rule.endpoint, method) in covered
                 subject = f"{method} {rule.rule}"
                 if not is_known and not any(self._is_told(told, base, rule, method) for base in under):
@@ -167,7 +172,7 @@ class _Finder:
             hint = nearest(endpoint, list(self.views))
             self._tell("no view", operation, f"x-rampart-endpoint {endpoint!r} is no endpoint of the app.{hint}")
             return
-        taken = [rule for rule in rules if operation.method in (rule.methods or ())]
+        taken = [rule for rule in rules if _takes(rule, operation.method)]
         if not taken:
             self._tell("method", operation, f"the view {endpoint} does not take {operation.method}")
             return
@@ -203,6 +208,27 @@ class _Finder:
 
     def _tell(self, kind: str, operation: Operation, message: str) -> None:
         self.wrong.append(Mismatch(kind, operation.label, message, operation.node.where))
+
+
+def _takes(rule: Rule, method: str) -> bool:
+    return rule.methods is None or method in rule.methods
+
+
+def _methods(rule: Rule) -> list[str]:
+    """The methods that a document has of a rule; of one that takes any word as a method, ``*``."""
+    if rule.methods is None:
+        return ["*"]
+    methods = set(rule.methods)
+    if "GET" in methods:
+        methods.discard("HEAD")
+    if getattr(rule, "provide_automatic_options", False):
+        methods.discard("OPTIONS")
+    return sorted(methods)
+
+
+def _is_static(rule: Rule) -> bool:
+    """Whether it is a folder of files that Flask serves, and not only called so."""
+    return rule.endpoint.split(".")[-1] == "static" and rule.arguments == {"filename"}
 
 
 def _shape(template: str) -> str:

@@ -184,7 +184,7 @@ def _parameter(node: Node) -> Parameter:
         raise node.error('a parameter has either "schema" or "content".')
     only: tuple[str, Node] | None = None
     if content is not None:
-        kinds = content.members()
+        kinds = content.entries()
         if len(kinds) != 1:
             raise content.error("the content of a parameter is of one media type.")
         only = (_essence(kinds[0][0]), _media_type(kinds[0][1]))
@@ -225,8 +225,10 @@ def _media(holder: Node) -> tuple[tuple[str, Node], ...]:
     if content is None:
         raise holder.error('a body has "content".')
     found: dict[str, Node] = {}
-    for key, node in content.members():
+    for key, node in content.entries():
         essence = _essence(key)
+        if key.startswith("x-") and "/" not in key:
+            continue
         if "/" not in essence:
             raise node.error(f"{key!r} is no media type.")
         if essence in found:
@@ -268,11 +270,11 @@ def _security(document: Document, node: Node) -> tuple[bool | None, frozenset[st
         return False, frozenset()
     components = document.root.get("components")
     schemes = components.get("securitySchemes") if components is not None else None
-    known = dict(schemes.members()) if schemes is not None else {}
+    known = dict(schemes.entries()) if schemes is not None else {}
     keys: set[str] = set()
     ways = wanted.items()
     for way in ways:
-        for name, scopes in way.members():
+        for name, scopes in way.entries():
             if name not in known:
                 raise way.error(f"the security scheme {name!r} is not in components.{nearest(name, list(known))}")
             scopes.items()
@@ -282,7 +284,7 @@ def _security(document: Document, node: Node) -> tuple[bool | None, frozenset[st
                 keys.add(scheme.text("name") or "")
     if not ways:
         return False, frozenset()
-    return (None if any(not way.members() for way in ways) else True), frozenset(keys - {""})
+    return (None if any(not way.entries() for way in ways) else True), frozenset(keys - {""})
 
 
 def _bases(servers: Node | None) -> tuple[str, ...]:
@@ -294,7 +296,7 @@ def _bases(servers: Node | None) -> tuple[str, ...]:
             raise server.error('a server has a "url".')
         variables = server.get("variables")
         values: dict[str, str] = {}
-        for name, variable in variables.members() if variables is not None else ():
+        for name, variable in variables.entries() if variables is not None else ():
             variable.fields("enum", "default", "description")
             default = variable.text("default")
             if default is None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from .dialect import Dialect, Schema, faces, types_of
 from .document import Node
-from .files import FileMember
+from .files import FileMember, kinds_of
 from .operations import Noted, Operation, Parameter
 
 Unknown = Literal["reject", "ignore", "strip"]
@@ -65,7 +65,7 @@ def parameters(operation: Operation, dialect: Dialect, unknown: Unknown, names: 
             name = names.get(one.name, one.name) if place == "path" else one.name
             if one.content is not None:
                 wanted.json.append(JsonMember(part, name, _of_content(one, dialect)))
-                fixed[name] = {"type": "string"}
+                fixed[name] = _JSON_TEXT
             elif one.schema is not None:
                 members[name] = (one.schema, _written(one, one.schema))
             if one.required:
@@ -76,13 +76,15 @@ def parameters(operation: Operation, dialect: Dialect, unknown: Unknown, names: 
         if members or fixed:
             wanted.given[part] = dialect.part(members, fixed, required)
         elif part == "query" and unknown == "reject":
-            wanted.given[part] = _NOTHING
+            wanted.given[part] = NOTHING
         elif part == "query" and unknown == "ignore":
             wanted.given[part] = {"type": "object", "additionalProperties": True}
     return wanted
 
 
-def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wanted | None]:
+def bodies(
+    operation: Operation, dialect: Dialect, note: Noted, unknown: Unknown = "reject"
+) -> dict[str, Wanted | None]:
     """What is checked of a body, by media type; None for one that passes as it is.
 
     :raises ConfigError: if none of its media types can be checked.
@@ -91,7 +93,7 @@ def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wan
     for media_type, node in operation.media:
         schema = node.get("schema")
         if media_type in FORMS and schema is not None:
-            found[media_type] = _form(media_type, node, schema, dialect, note)
+            found[media_type] = _form(media_type, node, schema, dialect, unknown, note)
         elif is_json(media_type):
             # Also where its shape is free it is JSON, within its bounds.
             found[media_type] = Wanted({"body": {} if schema is None else dialect.schema(schema)})
@@ -109,20 +111,33 @@ def bodies(operation: Operation, dialect: Dialect, note: Noted) -> dict[str, Wan
     return found
 
 
-def responses(operation: Operation, dialect: Dialect) -> dict[int | str, Schema]:
-    """The schemas of JSON answers: ``{200: ..., "2XX": ..., "default": ...}``; one without JSON demands nothing."""
+def responses(operation: Operation, dialect: Dialect, note: Noted) -> dict[int | str, Schema]:
+    """The schemas of answers: ``{200: ..., "2XX": ..., "default": {}}``; an empty one where nothing is promised that
+    can be judged: without content, or not as JSON alone."""
     found: dict[int | str, Schema] = {}
     for status, node in operation.responses:
         key = int(status) if status.isdigit() else status
         content = node.get("content")
+        kinds = content.entries() if content is not None else []
+        schemas = [inner.get("schema") for _, inner in kinds]
         found[key] = {}
-        for media_type, inner in content.members() if content is not None else ():
-            schema = inner.get("schema")
-            essence = media_type.partition(";")[0].strip().lower()
-            if schema is not None and (is_json(essence) or essence in _RANGES):
-                found[key] = dialect.schema(schema)
-                break
-    return found if any(found.values()) else {}
+        if not kinds or all(schema is None for schema in schemas):
+            continue
+        if not all(is_json(kind.partition(";")[0].strip().lower()) for kind, _ in kinds):
+            note(node, "its content may be something else than JSON, and is not checked")
+            continue
+        made = [{} if schema is None else dialect.schema(schema) for schema in schemas]
+        found[key] = made[0] if len(made) == 1 else _any_of(made)
+        if len(made) > 1:
+            note(node, "which schema belongs to which media type is not checked: one of them must hold")
+    return found
+
+
+def _any_of(schemas: list[Schema]) -> Schema:
+    # The same name is the same place in the document.
+    definitions = {name: one for schema in schemas for name, one in schema.get("$defs", {}).items()}
+    branches = [{word: value for word, value in schema.items() if word != "$defs"} for schema in schemas]
+    return {"anyOf": branches, **({"$defs": definitions} if definitions else {})}
 
 
 def _of_content(one: Parameter, dialect: Dialect) -> Schema:
@@ -165,13 +180,13 @@ def _written(one: Parameter, schema: Node) -> Schema:
     return more
 
 
-def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, note: Noted) -> Wanted:
+def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, unknown: Unknown, note: Noted) -> Wanted:
     is_multipart = media_type == "multipart/form-data"
     wanted = Wanted()
-    replaced: dict[str, Schema | bool] = {}
+    replaced: dict[str, Schema | None] = {}
     styles: dict[str, Schema] = {}
     encoding = node.get("encoding")
-    encodings = dict(encoding.members()) if encoding is not None else {}
+    encodings = dict(encoding.entries()) if encoding is not None else {}
     members, required = _members(schema)
     for name, member in members.items():
         one = encodings.pop(name, None)
@@ -183,12 +198,13 @@ def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, note: Not
                 note(one, "headers of a part are not checked")
         types = types_of(member)
         if is_multipart and _is_file(member, content):
-            kinds = tuple(kind.strip().lower() for kind in content.split(",")) if content else ()
-            wanted.files.append(FileMember(name, name in required, "array" in types, kinds, member))
-            replaced[name] = {"not": {}}  # a file, and no text instead of it
+            kinds = kinds_of(member, content)
+            many = member.followed().value.get("type") == "array"
+            wanted.files.append(FileMember(name, name in required, many, kinds, member))
+            replaced[name] = None  # a text instead of it is refused where files are judged
         elif (content is not None and is_json(content.strip().lower())) or (is_multipart and types == {"object"}):
             wanted.json.append(JsonMember("form", name, dialect.schema(member)))
-            replaced[name] = {"type": "string"}
+            replaced[name] = _JSON_TEXT
         elif "object" in types and (one is None or one.text("style") != "deepObject"):
             raise (one or member).error(
                 f"{name!r} is an object, which is read in a form as deepObject (encoding: {{{name}: {{style: "
@@ -205,38 +221,73 @@ def _form(media_type: str, node: Node, schema: Node, dialect: Dialect, note: Not
     for name, one in encodings.items():
         raise one.error(f"the schema has no member {name!r}, so this is about nothing.")
     files = frozenset(one.name for one in wanted.files)
+    if files:
+        _always(schema, files, note)
     made = dialect.schema(schema, replaced, files) if replaced else dialect.schema(schema)
     if styles:
         definitions = {"$defs": made.pop("$defs")} if "$defs" in made else {}
         made = {"type": "object", "allOf": [made], "properties": styles, **definitions}
-    if wanted.files and len(members) == len(files):
-        # Nothing is left that is text.
-        made = _NOTHING
+    if files and not members.keys() - files:
+        # No name is left that is text. Where others may come, they are not looked at, or left out.
+        others = made.get("additionalProperties", False)
+        definitions = {word: made[word] for word in ("$defs",) if word in made}
+        made = {"type": "object", "additionalProperties": others, **definitions} if others is not False else NOTHING
+        if unknown == "ignore":
+            made = {"type": "object", "additionalProperties": True}
+        elif unknown == "strip":
+            return wanted
     wanted.given["form"] = made
     return wanted
 
 
 def _members(schema: Node) -> tuple[dict[str, Node], set[str]]:
+    """What a form may hold, and which of it always must be there."""
     found: dict[str, Node] = {}
     required: set[str] = set()
     for face in faces(schema):
         listed = face.value.get("properties")
         if isinstance(listed, dict):
             found.update({name: face.at("properties").at(name) for name in listed if name not in found})
-        if isinstance(face.value.get("required"), list):
-            required.update(name for name in face.value["required"] if isinstance(name, str))
+    for face in faces(schema, alternatives=False):
+        required.update(_required(face))
     if not found:
         raise schema.error("the schema of a form is an object with properties: its fields.")
     return found, required
 
 
+def _required(face: Node) -> list[str]:
+    listed = face.value.get("required")
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+
+
+def _always(schema: Node, files: frozenset[str], note: Noted) -> None:
+    """Files are there, or not, whatever else is: the schema of a form does not see them.
+
+    :raises ConfigError: if it says that they depend on something.
+    """
+    certain = faces(schema, alternatives=False)
+    for face in certain:
+        for word in _CONDITIONS:
+            if word in face.value:
+                raise face.at(word).error(f"{word!r} is not read in a form with files.")
+        for word in ("minProperties", "maxProperties"):
+            if word in face.value:
+                note(face.at(word), "files are not counted")
+    places = {face.place for face in certain}
+    for face in faces(schema):
+        listed = face.value.get("properties")
+        named = {*_required(face), *(listed if isinstance(listed, dict) else ())}
+        if face.place not in places and (both := sorted(named & files)):
+            raise face.error(f"{both[0]!r} is a file, which is not read in alternatives: say of it what always holds.")
+
+
 def _is_file(member: Node, content: str | None) -> bool:
     """Whether a member of ``multipart/form-data`` is a file: bytes, or a list of them."""
     node = member.followed()
+    if isinstance(node.value, dict) and node.value.get("type") == "array" and "items" in node.value:
+        node = node.at("items").followed()
     if not isinstance(node.value, dict):
         return False
-    if node.value.get("type") == "array" and "items" in node.value:
-        return _is_file(node.at("items"), content)
     is_bytes = node.value.get("format") == "binary" or (
         # OpenAPI 3.1 section 4.8.14.2: bytes as they are have a contentMediaType and no contentEncoding.
         "contentMediaType" in node.value and "contentEncoding" not in node.value
@@ -259,12 +310,15 @@ def _demands_nothing(media_type: str, schema: Node) -> bool:
     return is_text and not is_json(media_type) and media_type not in _RANGES and demands <= {"type", "format"}
 
 
-_NOTHING: Schema = {
+NOTHING: Schema = {
     "type": "object",
     # A name that no text is: the schema speaks for itself of all others.
     "patternProperties": {"[^\\s\\S]": True},
     "additionalProperties": False,
 }
+"""Of a part in which no name is known."""
+_JSON_TEXT: Schema = {"type": "string", "contentMediaType": "application/json"}
+_CONDITIONS = ("not", "if", "then", "else", "dependentRequired", "dependentSchemas")
 _DESCRIBES = {"title", "description", "example", "examples", "contentMediaType", "contentEncoding", "externalDocs"}
 _RANGES = ("application/*", "*/*")
 _STYLES = {

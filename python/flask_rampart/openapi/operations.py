@@ -12,6 +12,7 @@ from ..guards import AppState, Guard
 from ..validation import Bounds, validate
 from .answers import Answers, blueprints_of, status_text
 from .describing import Description, described, is_deprecated, texts_of
+from .offered import declared, offered_by, request_body
 from .parts import Parts
 from .paths import schema_of
 from .quotas import limits_of, told
@@ -47,6 +48,8 @@ class Operations:
         guards = [guard for guard, _ in state.guards_of(endpoint, method)]
         if said.hidden or self._is_refused(guards):
             return None
+        offered = offered_by(guards, rule.rule)
+        guards += offered.always
         demands = [guard for guard in guards if isinstance(guard, require)]
         identity = self._identity(endpoint, method, path)
         parts = Parts([guard for guard in guards if isinstance(guard, validate)], self._bounds, self._schemas, identity)
@@ -58,8 +61,8 @@ class Operations:
             demands=demands,
             kinds=self.security.kinds(demands) if demands else (),
             limits=limits,
-            parts=parts.declared,
-            more=said.problems,
+            parts=parts.declared | declared(offered),
+            more=(*said.problems, *(["body.media_type"] if offered.bodies else [])),
         )
         made: Object = self._texts(view, method, said, sentences(access))
         made["operationId"] = identity
@@ -72,7 +75,9 @@ class Operations:
         parameters = [_renamed(each, names) for each in parts.parameters(in_path)]
         if parameters:
             made["parameters"] = parameters
-        body = parts.body()
+        body = parts.body() or request_body(
+            offered, lambda guard: Parts([guard], self._bounds, self._schemas, identity)
+        )
         if body is not None:
             made["requestBody"] = body
         made["responses"] = self._responses(endpoint, said, parts, codes, takes=bool(names))

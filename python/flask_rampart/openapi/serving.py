@@ -76,6 +76,7 @@ class OpenApi:
         if ENDPOINT in app.view_functions:
             raise ConfigError("serve_openapi() is called once for each app.")
         self.told = place.told
+        self._state.own_endpoints.add(ENDPOINT)
         view: Any = self._answer
         # What no guard opens is open to all, on purpose: also under RAMPART_DEFAULT = "deny".
         opened = any(guard.opens for guard in place.guards)

@@ -21,5 +21,7 @@ from .declared import validate as validate
 from .messages import Messages as Messages
 from .models import is_model as is_model
 from .models import json_schema as json_schema
+from .offered import Offered as Offered
+from .offered import Offering as Offering
 from .reading import Validated as Validated
 from .reading import validated as validated

@@ -157,11 +157,16 @@ class RouteBounds:
         epoch = declarations.epoch()
         if self._surveyed == epoch:
             return
-        for guards, _ in self._routes():
-            if guards:
-                own = self.of(guards)
-                self._most_body = max(self._most_body, own.max_body)
-                self._most_query = max(self._most_query, own.max_query)
+        try:
+            for guards, _ in self._routes():
+                if guards:
+                    own = self.of(guards)
+                    self._most_body = max(self._most_body, own.max_body)
+                    self._most_query = max(self._most_query, own.max_query)
+        except ConfigError:
+            # Of a contract that does not match, say. The first request's hook meets it again, where Flask answers 500;
+            # here, it would be nobody's.
+            return
         self._surveyed = epoch
 
     def prepare(self) -> None:
