@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +236,8 @@ def test_a_route_has_its_own_bounds_on_json(make_app: App) -> None:
     app.post("/own")(own(lambda: jsonify(request.get_json())))
     app.post("/silent")(own(lambda: jsonify(request.get_json(silent=True, force=True))))
     app.post("/checked")(own(validate(body={})(lambda: jsonify(validated.body))))
-    app.post("/twice")(validate(body={"type": "array"})(own(validate(body={})(lambda: jsonify(validated.body)))))
+    twice = own(validate(body={})(lambda: jsonify(validated.body)))
+    app.post("/twice")(validate(body={"type": "array"}, unknown="ignore")(twice))
     app.post("/plain")(lambda: jsonify(request.get_json()))
     app.post("/plain-checked")(validate(body={})(lambda: jsonify(validated.body)))
 
@@ -304,6 +307,75 @@ def test_any_type_may_be_taken_that_is_stated_and_a_request_without_a_body_has_n
     assert post(app, "/", b"", "")[0] == 200
     for method in ("GET", "DELETE", "OPTIONS"):
         assert app.test_client().open("/", method=method).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
+@pytest.mark.parametrize("coding", [None, "gzip"], ids=["plain", "coded"])
+def test_a_request_that_says_no_length_has_no_body_and_so_no_type(
+    make_app: App, method: str, coding: str | None
+) -> None:
+    # gunicorn says of every request that its input ends by itself, also of a GET.
+    app = make_app(RAMPART_REQUEST_CODINGS="gzip")
+    typed = bounds(content_types="application/json")(lambda: jsonify(len(request.get_data())))
+    app.add_url_rule("/", "typed", typed, methods=["GET", "DELETE", "POST"])
+    fields: dict[str, Any] = {"wsgi.input_terminated": True, "SERVER_PROTOCOL": "HTTP/1.1"}
+    if coding:
+        fields["HTTP_CONTENT_ENCODING"] = coding
+
+    def sent(data: bytes, **more: Any) -> tuple[int, Any]:
+        environ = EnvironBuilder(path="/", method=method).get_environ()
+        environ.pop("CONTENT_LENGTH", None)
+        environ.update({"wsgi.input": BytesIO(data), **fields, **more})
+        body, status, _ = run_wsgi_app(app, environ, buffered=True)
+        text = b"".join(body)
+        return int(status[:3]), text and json.loads(text)
+
+    for said in ({}, {"CONTENT_TYPE": "text/plain"}, {"CONTENT_TYPE": "application/json"}):
+        assert sent(b"", **said)[0] == 200
+        # None of a body that has no way to be there is read, of whatever type.
+        assert sent(gzip.compress(b"sneaked in"), **said)[0] in (400, 413)
+    # Of HTTP/2, which needs no field for a body, it is not known.
+    assert sent(b"", SERVER_PROTOCOL="HTTP/2")[0] == 200
+    assert sent(b"", SERVER_PROTOCOL="HTTP/2", CONTENT_TYPE="text/plain")[0] == 415
+    assert sent(gzip.compress(b"2") if coding else b"2", SERVER_PROTOCOL="HTTP/2", CONTENT_TYPE="application/json") == (
+        200,
+        b"" if method == "HEAD" else 1,
+    )
+
+
+def test_a_coding_of_transfer_that_no_server_takes_off_is_no_body(make_app: App) -> None:
+    # gunicorn hands on `gzip, chunked` as gzip, with nothing that says so (RFC 9112 section 6.1).
+    app = make_app()
+    app.post("/")(lambda: jsonify(len(request.get_data())))
+    for said, status in [
+        ("chunked", 200),
+        (" Chunked ", 200),
+        ("identity", 200),
+        ("", 200),
+        ("gzip, chunked", 400),
+        ("chunked, chunked", 400),
+        ("chunked, identity", 400),
+        ("gzip", 400),
+        ("\xa0chunked", 400),
+        ("xchunked", 400),
+    ]:
+        environ = EnvironBuilder(path="/", method="POST").get_environ()
+        environ.pop("CONTENT_LENGTH", None)
+        environ.update({"HTTP_TRANSFER_ENCODING": said, "wsgi.input": BytesIO(b"{}"), "wsgi.input_terminated": True})
+        body, line, _ = run_wsgi_app(app, environ, buffered=True)
+        assert int(line[:3]) == status, said
+        if status == 400:
+            assert json.loads(b"".join(body))["code"] == "request.malformed"
+
+
+def test_what_was_read_before_the_route_was_known_counts_against_its_bound(app: Flask) -> None:
+    read: list[bytes] = []
+    app.url_value_preprocessor(lambda endpoint, values: read.append(request.stream.read(101)))
+    app.add_url_rule("/kept", "kept", bounds(max_body=100)(lambda: jsonify(len(read.pop()))), methods=["POST"])
+    assert code(post(app, "/kept", large(101), chunked=True)) == (413, "body.too_large")
+    assert send(app, gzip.compress(large(101)), "gzip", "/kept", chunked=True)[0] == 413
+    read.clear()
+    assert post(app, "/kept", large(100), chunked=True)[:2] == (200, 100)
 
 
 def test_a_route_has_its_own_bound_on_queries_larger_or_smaller(make_app: App) -> None:
@@ -544,9 +616,73 @@ def test_a_real_server_shows_heads_bodies_and_codings_as_the_edge_reads_them(tmp
             assert raw(served.port, lines, data) == status
 
 
-def raw(port: int, lines: list[str], data: bytes) -> int:
-    import socket
+@pytest.mark.parametrize("worker", ["sync", "gthread"])
+def test_what_is_refused_or_not_read_is_never_taken_for_the_next_request(tmp_path: Path, worker: str) -> None:
+    # CWE-444: what is left unread of a body must not be the next request of its connection.
+    views = """
+    from flask_rampart import bounds
+    app.config.update(RAMPART_MAX_BODY=1000, RAMPART_REQUEST_CODINGS="gzip")
+    Rampart(app)
+    app.add_url_rule("/plain", "plain", lambda: str(len(request.get_data())), methods=["POST"])
+    app.add_url_rule("/unread", "unread", lambda: "unread", methods=["POST"])
+    large = bounds(max_body=5000)(lambda: "large")
+    app.add_url_rule("/large", "large", large, methods=["POST"])
+    typed = bounds(content_types="application/json")(lambda: "typed")
+    app.add_url_rule("/typed", "typed", typed, methods=["GET", "POST"])
+    app.add_url_rule("/smuggled", "smuggled", lambda: "smuggled")
+    """
+    inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    threads = ("--threads", "2") if worker == "gthread" else ()
+    with serving(tmp_path, views, "--keep-alive", "5", "--worker-class", worker, *threads) as served:
+        assert served.ask("GET", "/typed")[0] == 200
+        assert served.ask("GET", "/typed", **{"Content-Type": "text/plain"})[0] == 200
+        for path, size, fields, with_length, in_chunks in [
+            ("/plain", 2000, "", 413, 413),  # by the route
+            ("/plain", 6000, "", 413, 413),  # by the edge
+            ("/no-such", 2000, "", 413, 404),
+            ("/unread", 100, "", 200, 200),
+            ("/large", 4000, "", 200, 200),
+            ("/typed", 100, "Content-Type: text/plain\r\n", 415, 415),
+            ("/plain", 100, "Content-Encoding: br\r\n", 415, 415),
+            ("/plain", 100, "Content-Encoding: gzip\r\n", 400, 400),
+        ]:
+            body = inner.ljust(size, "A")
+            chunks = f"{size:x}\r\n{body}\r\n0\r\nX-Trailer: y\r\n\r\n"
+            for framed, status in (
+                (f"Content-Length: {size}\r\n{fields}\r\n{body}", with_length),
+                (f"Transfer-Encoding: chunked\r\n{fields}\r\n{chunks}", in_chunks),
+            ):
+                answers = exchange(served.port, f"POST {path} HTTP/1.1\r\nHost: x\r\n{framed}{last}".encode())
+                # A worker of one request for a connection hangs up after the first.
+                found = [int(line.split()[1]) for line in answers.splitlines() if line.startswith(b"HTTP/1.1 ")]
+                assert found[0] == status, (path, size, answers)
+                assert found[1:] in ([200], []), (path, size, answers)
+                assert b"smuggled" not in answers
+        # Nobody waits for a body that is refused for its length.
+        waiting = b"POST /plain HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 6000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", served.port), 30) as peer:
+            peer.sendall(waiting)
+            answer = b""
+            while b"\r\n\r\n{" not in answer:
+                answer += peer.recv(65536)
+            assert b"HTTP/1.1 413 " in answer
 
+
+def exchange(port: int, data: bytes) -> bytes:
+    """All that a server answers on one connection."""
+    with socket.create_connection(("127.0.0.1", port), 30) as peer:
+        peer.sendall(data)
+        answer = b""
+        try:
+            while some := peer.recv(65536):
+                answer += some
+        except ConnectionResetError:
+            pass  # it hung up on what it had not read
+        return answer
+
+
+def raw(port: int, lines: list[str], data: bytes) -> int:
     with socket.create_connection(("127.0.0.1", port), 30) as peer:
         peer.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode() + data)
         answer = b""
