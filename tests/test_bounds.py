@@ -464,6 +464,35 @@ def test_a_view_that_calls_a_view_is_held_to_the_bounds_of_both(make_app: App) -
         assert post(app, path, large(101), chunked=True)[0] == 413
 
 
+def test_a_bound_that_the_app_sets_on_a_request_holds_in_every_way_to_read_it(app: Flask) -> None:
+    # Flask 3.1 lets an app say `request.max_content_length`; a larger one than ours does not count.
+    def narrow() -> None:
+        request.max_content_length = int(request.headers["X-Most"])
+
+    app.before_request(narrow)
+
+    def read(path: str, size: int, most: int, chunked: bool, coded: bool) -> int:
+        environ = EnvironBuilder(path=path, method="POST", headers={"X-Most": str(most)}).get_environ()
+        data = gzip.compress(large(size)) if coded else large(size)
+        environ.update({"wsgi.input": BytesIO(data), "CONTENT_TYPE": "application/json"})
+        if coded:
+            environ["HTTP_CONTENT_ENCODING"] = "gzip"
+        if chunked:
+            environ.pop("CONTENT_LENGTH", None)
+            environ.update({"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"})
+        else:
+            environ["CONTENT_LENGTH"] = str(len(data))
+        return int(run_wsgi_app(app, environ, buffered=True)[1][:3])
+
+    for chunked in (False, True):
+        for coded in (False, True):
+            for path, own in (("/plain", 1000), ("/large", 5000), ("/data", 5000), ("/checked", 5000)):
+                if path != "/checked":  # validated before the app says anything
+                    assert read(path, 200, 200, chunked, coded) == 200, path
+                    assert read(path, 201, 200, chunked, coded) == 413, (path, chunked, coded)
+                assert read(path, own + 1, 9000, chunked, coded) == 413, path
+
+
 def test_an_error_handler_words_the_refusal_of_a_body_that_the_edge_let_through(app: Flask) -> None:
     app.register_error_handler(413, lambda error: (f"own words: {error.problem.code}", 413))
     for path in ("/plain", "/small", "/no-such"):

@@ -87,7 +87,8 @@ class DecodedInput(io.RawIOBase):
     ) -> None:
         self._source = source
         self._coding = coding
-        self._bound = bound
+        #: Bytes that it may decode to.
+        self.rampart_bound = bound
         self._ratio = ratio
         self._exchange = weakref.ref(exchange)
         self._left = declared
@@ -102,7 +103,7 @@ class DecodedInput(io.RawIOBase):
 
     def rampart_hold(self, bound: int) -> None:
         """Sets another bound, coded and decoded."""
-        self._bound = bound
+        self.rampart_bound = bound
         if self._decoder is not None:
             self._decoder.hold(bound)
         hold = getattr(self._source, "rampart_hold", None)
@@ -158,7 +159,7 @@ class DecodedInput(io.RawIOBase):
         decoder = self._decoder
         if decoder is None:
             decoder = self._decoder = BodyDecoder(self._coding, max_bytes=1, ratio=self._ratio)
-            decoder.hold(self._bound)  # which may be nothing
+            decoder.hold(self.rampart_bound)  # which may be nothing
         try:
             while (data := decoder.pull(most)) is None:
                 decoder.feed(self._more())
