@@ -244,6 +244,9 @@ def test_odd_content_types_are_taken_or_415_and_never_an_error(app: Flask, conte
             assert (status, got) == (200, {"a": "\u00e9"}), way
         elif way == "silent":
             assert (status, got) == (200, None)
+        elif way in ("data", "form") and content_type.startswith("multipart/form-data"):
+            # These read the form first, and it is none.
+            assert (status, got) == (400, "request.malformed"), way
         else:
             assert status == 415 and got == "body.media_type", way
 

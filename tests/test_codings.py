@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -269,6 +270,29 @@ def test_a_bomb_is_fetched_no_further_than_it_is_decoded(make_app: App) -> None:
     status, _, _, source = send(app, bomb, path="/data")
     assert status == 413
     assert source.taken <= 32 * 1024 < len(bomb)
+
+
+class Dribble(Source):
+    """A server that hands on what has arrived, however little."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 100))
+
+
+@pytest.mark.parametrize("kind", [Source, Dribble])
+def test_how_a_body_arrives_does_not_decide_whether_it_is_too_dense(
+    make_app: App, monkeypatch: pytest.MonkeyPatch, kind: type[Source]
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Source", kind)
+    # A beginning of spaces, and then so much else that the whole is six times what came, and no more.
+    plain = b" " * (1 << 20) + Random(1).randbytes(250_000).hex().encode()
+    coded = gzip.compress(plain)
+    assert 5 * len(coded) < len(plain) < 6 * len(coded)
+    for ratio, expected in ((6, 200), (5, 413)):
+        app = make_app(RAMPART_REQUEST_CODINGS=CODINGS, RAMPART_CODING_RATIO=ratio, RAMPART_MAX_BODY=4 << 20)
+        fill(app)
+        for chunked in (False, True):
+            assert send(app, coded, path="/data", chunked=chunked)[0] == expected
 
 
 def test_who_swallows_a_refusal_gets_it_again(app: Flask) -> None:

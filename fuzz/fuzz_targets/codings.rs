@@ -20,6 +20,7 @@ fn decode(coding: Coding, coded: &[u8], ratio: u64, fed: usize, pulled: usize) -
                 made.extend_from_slice(&out[..count]);
                 assert!(made.len() as u64 <= MAX.min(4096.max(coded.len() as u64 * ratio)));
             }
+            Pulled::Again => {}
             Pulled::End => return Ok(made),
             Pulled::Hungry => {
                 let (now, later) = rest.split_at(fed.min(rest.len()));

@@ -58,7 +58,7 @@ class Codings:
         length = int(declared) if declared else None
         if self._as_is or length == 0 or (length is None and not environ.get("wsgi.input_terminated")):
             return None
-        named = [word.strip().lower() for word in environ["HTTP_CONTENT_ENCODING"].split(",")]
+        named = [word.strip(" \t").lower() for word in environ["HTTP_CONTENT_ENCODING"].split(",")]
         codings = ["gzip" if name == "x-gzip" else name for name in named if name not in ("", "identity")]
         if not codings:
             return None
@@ -87,7 +87,8 @@ class DecodedInput(io.RawIOBase):
     ) -> None:
         self._source = source
         self._coding = coding
-        self._bound = bound
+        #: Bytes that it may decode to.
+        self.rampart_bound = bound
         self._ratio = ratio
         self._exchange = weakref.ref(exchange)
         self._left = declared
@@ -102,7 +103,7 @@ class DecodedInput(io.RawIOBase):
 
     def rampart_hold(self, bound: int) -> None:
         """Sets another bound, coded and decoded."""
-        self._bound = bound
+        self.rampart_bound = bound
         if self._decoder is not None:
             self._decoder.hold(bound)
         hold = getattr(self._source, "rampart_hold", None)
@@ -157,7 +158,8 @@ class DecodedInput(io.RawIOBase):
             self._refuse(*self._denied)
         decoder = self._decoder
         if decoder is None:
-            decoder = self._decoder = BodyDecoder(self._coding, max_bytes=self._bound, ratio=self._ratio)
+            decoder = self._decoder = BodyDecoder(self._coding, max_bytes=1, ratio=self._ratio)
+            decoder.hold(self.rampart_bound)  # which may be nothing
         try:
             while (data := decoder.pull(most)) is None:
                 decoder.feed(self._more())

@@ -304,7 +304,8 @@ class BoundedInput(io.RawIOBase):
 
     def __init__(self, stream: Any, bound: int, exchange: Exchange, *, declared: int | None = None) -> None:
         self._stream = stream
-        self._bound = bound
+        #: Bytes that may be read.
+        self.rampart_bound = bound
         self._exchange = weakref.ref(exchange)
         #: Bytes read so far: tells whether somebody read the body before it was checked.
         self.rampart_taken = 0
@@ -312,12 +313,12 @@ class BoundedInput(io.RawIOBase):
 
     def rampart_hold(self, bound: int) -> None:
         """Sets another bound."""
-        self._bound = bound
+        self.rampart_bound = bound
 
     def _room(self) -> int:
         declared = self.rampart_declared
-        left = self._bound - self.rampart_taken
-        if left < 0 or (declared is not None and declared > self._bound):
+        left = self.rampart_bound - self.rampart_taken
+        if left < 0 or (declared is not None and declared > self.rampart_bound):
             self._refuse("body.too_large", "undeclared length" if declared is None else "declared length")
         # One byte more than the bound is enough to know; of what was declared, the server may not have one more.
         return left + 1 if declared is None else declared - self.rampart_taken
@@ -335,7 +336,7 @@ class BoundedInput(io.RawIOBase):
             # Servers raise of their own where a chunk is cut off, or is none.
             self._refuse("body.incomplete", "the connection ended")
         self.rampart_taken += len(data)
-        if self.rampart_taken > self._bound:
+        if self.rampart_taken > self.rampart_bound:
             self._room()
         if not data and self.rampart_declared is not None:
             self._refuse("body.incomplete", "shorter than Content-Length")

@@ -28,7 +28,11 @@ The code is ``body.undecodable`` or ``body.too_large``."
 /// >>> decoder.pull(64)
 /// b'hello'
 #[pyclass(name = "BodyDecoder", module = "flask_rampart._native")]
-pub struct PyDecoder(Decoder);
+pub struct PyDecoder {
+    decoder: Decoder,
+    /// Kept, since a pull often gives little of it.
+    out: Vec<u8>,
+}
 
 #[pymethods]
 impl PyDecoder {
@@ -37,18 +41,17 @@ impl PyDecoder {
     fn new(coding: &str, max_bytes: u64, ratio: u64, floor: u64) -> PyResult<Self> {
         let named = Coding::named(coding)
             .ok_or_else(|| PyValueError::new_err("a coding is one of gzip, x-gzip, deflate, br"))?;
-        Ok(Self(Decoder::new(named, Bounds::new(max_bytes, ratio, floor)?)))
+        Ok(Self { decoder: Decoder::new(named, Bounds::new(max_bytes, ratio, floor)?), out: Vec::new() })
     }
 
-    /// Adds what came next; no bytes are the end of the body. Not more than 16 KiB at a time, since a pull may have to go
-    /// through all of it while no other thread runs.
+    /// Adds what came next; no bytes are the end of the body.
     fn feed(&mut self, data: &[u8]) {
-        self.0.feed(data);
+        self.decoder.feed(data);
     }
 
     /// Holds the rest of the body to other *max_bytes*.
     fn hold(&mut self, max_bytes: u64) {
-        self.0.hold(max_bytes);
+        self.decoder.hold(max_bytes);
     }
 
     /// At most *most* decoded bytes, and at most 64 KiB: none at the end of the body, and None where more must be fed.
@@ -57,13 +60,19 @@ impl PyDecoder {
     fn pull<'py>(&mut self, py: Python<'py>, most: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
         guarded(|| {
             let room = most.clamp(1, STEP);
-            // About a third of a millisecond of work: too little to let others run for.
-            let mut out = vec![0; room];
-            match self.0.pull(&mut out) {
-                Ok(Pulled::Bytes(count)) => Ok(Some(PyBytes::new(py, &out[..count.min(room)]))),
-                Ok(Pulled::End) => Ok(Some(PyBytes::new(py, b""))),
-                Ok(Pulled::Hungry) => Ok(None),
-                Err(fault) => Err(rejected(fault)),
+            if self.out.len() < room {
+                self.out.resize(room, 0);
+            }
+            let out = &mut self.out[..room];
+            loop {
+                // At most a third of a millisecond of work: too little to let others run for.
+                match self.decoder.pull(out) {
+                    Ok(Pulled::Again) => py.detach(|| ()), // but they may run in between
+                    Ok(Pulled::Bytes(count)) => return Ok(Some(PyBytes::new(py, &out[..count.min(room)]))),
+                    Ok(Pulled::End) => return Ok(Some(PyBytes::new(py, b""))),
+                    Ok(Pulled::Hungry) => return Ok(None),
+                    Err(fault) => return Err(rejected(fault)),
+                }
             }
         })
     }

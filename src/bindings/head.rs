@@ -39,7 +39,7 @@ impl HeadBounds {
     /// The code of the refusal; None if it is within the bounds.
     ///
     /// The head is judged before the path and the query. ``request.malformed`` is a ``Transfer-Encoding`` beside a
-    /// ``Content-Length``.
+    /// ``Content-Length``, or one that is not ``chunked``.
     fn judge(&self, environ: &Bound<'_, PyDict>) -> PyResult<Option<&'static str>> {
         guarded(|| {
             let py = environ.py();
@@ -48,11 +48,15 @@ impl HeadBounds {
             }
             let length =
                 |name| -> PyResult<usize> { text(environ, name)?.as_ref().map_or(Ok(0), |text| text.len()) };
-            // Which of the two counts, two servers read in two ways (RFC 9112 §6.1, §6.3).
-            if environ.contains(intern!(py, "HTTP_TRANSFER_ENCODING"))?
-                && length(intern!(py, "CONTENT_LENGTH"))? > 0
-            {
-                return Ok(Some("request.malformed"));
+            if let Some(coding) = text(environ, intern!(py, "HTTP_TRANSFER_ENCODING"))? {
+                let coding = coding.to_str()?.trim_ascii();
+                // Which of the two counts, two servers read in two ways (RFC 9112 §6.1, §6.3).
+                let both = !coding.is_empty() && length(intern!(py, "CONTENT_LENGTH"))? > 0;
+                // Servers take `chunked` off, and leave the others to the app as if they were the body.
+                if both || !["", "chunked", "identity"].iter().any(|known| coding.eq_ignore_ascii_case(known))
+                {
+                    return Ok(Some("request.malformed"));
+                }
             }
             if length(intern!(py, "PATH_INFO"))? + length(intern!(py, "SCRIPT_NAME"))? > self.max_path {
                 return Ok(Some("path.too_long"));

@@ -28,7 +28,7 @@ impl Default for Brotli {
 impl Brotli {
     pub(super) fn pull(&mut self, out: &mut [u8]) -> Result<Pulled, Fault> {
         if !self.done {
-            let input = self.feed.rest();
+            let input = self.feed.allowed();
             let (mut waiting, mut taken) = (input.len(), 0);
             let (mut room, mut count, mut total) = (out.len(), 0, 0);
             let result = BrotliDecompressStream(
@@ -53,9 +53,9 @@ impl Brotli {
         }
         match (self.done, self.feed.is_empty(), self.feed.has_ended()) {
             (true, false, _) => Err(Fault::Trailing),
-            (false, _, true) => Err(Fault::Truncated),
+            (false, true, true) => Err(Fault::Truncated),
             (true, true, true) => Ok(Pulled::End),
-            (_, _, false) => Ok(Pulled::Hungry),
+            (false, false, true) | (_, _, false) => Ok(Pulled::Hungry),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Decides what a coded body says, and stops where it says too much.
 //!
 //! A body is decoded as it is asked for, a step at a time, and refused at the first of these:
-//! 1. it decodes to more than `max_bytes`, or past `floor` to more than `ratio` times the bytes that came so far: a
-//!    bomb is stopped one byte after its bound, whatever it would have become;
+//! 1. it decodes to more than `max_bytes`, or past `floor` to more than `ratio` times what came: a bomb is stopped one
+//!    byte after its bound, whatever it would have become. Nothing is decoded ahead of the bytes that pay for it: where
+//!    the beginning is dense, more is asked for first, so that it is the ratio of the whole that decides, and not how it
+//!    arrived;
 //! 2. it is not its coding: `gzip` (RFC 1952), whose members, at most [`MEMBERS`], stand for their concatenation;
 //!    `deflate`, which is the zlib format (RFC 1950) and never bare deflate, as RFC 9110 §8.4.1.2 has it; `br` (RFC
 //!    7932), whose window is at most 16 MiB;
 //! 3. a check value does not fit: CRC-32 and length of each gzip member, Adler-32 of zlib (brotli has none);
 //! 4. it ends before its coding does;
 //! 5. anything follows its end.
+//!
+//! Empty blocks and members, which cost as much as full ones, are no fault: what they cost is linear in what came, and a
+//! pull goes through [`SLICE`] bytes of it at most.
 //!
 //! No bytes at all are no content, in any coding.
 //!
@@ -33,6 +38,10 @@ use crate::error::ConfigError;
 
 /// Most members of one gzip body: each costs the decoder a new table of some 40 KiB, which twenty bytes can ask for.
 pub const MEMBERS: usize = 1024;
+
+/// Most coded bytes of one pull. Hostile ones, each block or member of which needs new tables, take up to a quarter of a
+/// microsecond each.
+pub const SLICE: usize = 1024;
 
 /// How a body can be coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +93,8 @@ impl Bounds {
 /// What a pull has given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pulled {
+    /// Nothing yet, though there is more to go through: pull again.
+    Again,
     /// So many bytes, at least one; there may be more.
     Bytes(usize),
     /// The whole body has been given.
@@ -191,9 +202,16 @@ impl Decoder {
             None => {}
         }
         let may = self.bounds.after(self.came);
-        // One byte more than the bound is enough to know.
-        let room = may.saturating_sub(self.made).saturating_add(1);
+        let ended = self.coded.feed().has_ended();
+        // One byte more than the bound is enough to know. As long as more may come, it is not known what the ratio is.
+        let spare = u64::from(ended || may == self.bounds.max_bytes || self.made > may);
+        let room = may.saturating_sub(self.made).saturating_add(spare);
+        if room == 0 {
+            return Ok(Pulled::Hungry);
+        }
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(out.len());
+        let waiting = self.coded.feed().rest().len();
+        self.coded.feed().allow(SLICE);
         let pulled = self.coded.pull(&mut out[..room]).and_then(|pulled| {
             if let Pulled::Bytes(count) = pulled {
                 self.made += count as u64;
@@ -204,7 +222,13 @@ impl Decoder {
                     return Err(Fault::Dense);
                 }
             }
-            Ok(pulled)
+            let rest = self.coded.feed().rest().len();
+            match pulled {
+                Pulled::Hungry if rest > 0 && rest < waiting => Ok(Pulled::Again),
+                // No decoder leaves bytes alone that it could use.
+                Pulled::Hungry if rest > 0 && ended => Err(Fault::Truncated),
+                _ => Ok(pulled),
+            }
         });
         match pulled {
             Err(fault) => self.over = Some(Err(fault)),

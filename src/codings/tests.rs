@@ -48,6 +48,7 @@ fn pieces(
     let (mut made, mut out) = (Vec::new(), vec![0; pulled]);
     loop {
         match decoder.pull(&mut out) {
+            Ok(Pulled::Again) => {}
             Ok(Pulled::Bytes(count)) => made.extend_from_slice(&out[..count]),
             Ok(Pulled::End) => return Ok(made),
             Ok(Pulled::Hungry) => {
@@ -231,4 +232,57 @@ fn codings_are_named_in_any_case_and_bounds_of_zero_are_the_developers_fault() {
     }
     assert!(Bounds::new(0, 1, 1).unwrap_err().to_string().starts_with("max_bytes"));
     assert!(Bounds::new(1, 0, 1).unwrap_err().to_string().starts_with("ratio"));
+}
+
+/// What a generator of numbers says: it does not compress.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(size)
+    .collect()
+}
+
+#[test]
+fn a_dense_beginning_is_no_matter_if_the_whole_is_not_too_dense_however_it_arrives() {
+    let plain = [vec![b' '; 1 << 20], noise(300_000)].concat();
+    for (coding, coded) in [(Coding::Gzip, gzip(&plain)), (Coding::Deflate, zlib(&plain))] {
+        let whole = plain.len() as u64;
+        for (fed, pulled) in [(1, 1 << 16), (1000, 1 << 16), (1 << 14, 100), (usize::MAX, 1 << 16)] {
+            let fits = Bounds::new(1 << 21, whole.div_ceil(coded.len() as u64), 1000).unwrap();
+            assert_eq!(pieces(coding, &coded, fits, fed, pulled).as_deref(), Ok(&plain[..]));
+            let less = Bounds::new(1 << 21, whole / coded.len() as u64, 1000).unwrap();
+            let (fault, made) = pieces(coding, &coded, less, fed, pulled).unwrap_err();
+            assert_eq!(fault, Fault::Dense);
+            // Never more than what came has paid for.
+            assert!(made as u64 <= whole / coded.len() as u64 * coded.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn a_pull_goes_through_a_slice_of_what_came_and_no_more() {
+    // What says nothing: empty members, and empty blocks, stored and coded.
+    let members = gzip(b"").repeat(MEMBERS);
+    let stored = [&[0x78, 0x9c][..], &[0, 0, 0, 0xff, 0xff].repeat(10_000)].concat();
+    let fixed = [&[0x78, 0x9c][..], &[0x02, 0x08, 0x20, 0x80, 0x00].repeat(10_000)].concat();
+    for (coding, coded, end) in [
+        (Coding::Gzip, members, Ok(Pulled::End)),
+        (Coding::Deflate, stored, Err(Fault::Truncated)),
+        (Coding::Deflate, fixed, Err(Fault::Truncated)),
+    ] {
+        let mut decoder = Decoder::new(coding, bounds(1000));
+        decoder.feed(&coded);
+        decoder.feed(b"");
+        let mut pulls = 1;
+        let last = loop {
+            match decoder.pull(&mut [0; 9]) {
+                Ok(Pulled::Again) => pulls += 1,
+                other => break other,
+            }
+        };
+        assert_eq!((last, pulls), (end, coded.len().div_ceil(SLICE)), "{coding:?}");
+    }
 }

@@ -118,6 +118,7 @@ def held(request: Request) -> Held | None:
 
 
 HELD = "_rampart_held"
+_CHOSEN = "_max_content_length"  # where Flask keeps what the app sets as `request.max_content_length`
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:
@@ -130,6 +131,9 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     own: Held | None = state.get(HELD)
     if own is not None:
         max_bytes = own.max_body
+    chosen: int | None = state.get(_CHOSEN)
+    if chosen is not None and chosen < max_bytes:
+        max_bytes = chosen
     cached: bytes | None = state.get("_cached_data")
     environ = request.environ
     declared = environ.get("CONTENT_LENGTH")
@@ -195,6 +199,9 @@ def hardened(request_class: type[Request], bounds: Bounds, state: AppState) -> t
             # The edge's refuses there, whoever reads it: a form parser, get_data, the view.
             source = self.environ["wsgi.input"]
             if hasattr(source, "rampart_taken"):
+                chosen: int | None = self.__dict__.get(_CHOSEN)
+                if chosen is not None and chosen < source.rampart_bound:
+                    source.rampart_hold(chosen)
                 return source
             found = super().stream
             if isinstance(found, LimitedStream):

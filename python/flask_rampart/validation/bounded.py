@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import declarations
 from .._native import JsonBounds
@@ -29,6 +29,9 @@ from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
 from .bodies import HELD, Bounds, Held
 from .declared import validate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _KNOWN = {
     "max_body": (1, 1024**3, "bytes"),
@@ -250,14 +253,29 @@ class RouteBounds:
         cached = exchange.request().__dict__.get("_cached_data")
         if cached is not None and len(cached) > own.max_body:
             return Denied.of("body.too_large", reason="length")
+        # Somebody may have read of it before the route was known, such as a receiver of `request_started`.
+        if getattr(source, "rampart_taken", 0) > own.max_body:
+            return Denied.of("body.too_large", reason="length")
         hold = getattr(source, "rampart_hold", None)
         if hold is not None:
             hold(own.max_body)
+            if length is None and own.content_types and _says_no_body(environ):
+                # Should one come all the same, of whatever type, none of it is read.
+                hold(0)
+                length = 0
         for ranges in own.content_types if length != 0 else ():
             if not _is_of(environ.get("CONTENT_TYPE") or "", ranges):
                 told = (("Accept", ", ".join(ranges)),)
                 return Denied.of("body.media_type", reason="not of the route's types", headers=told)
         return None
+
+
+def _says_no_body(environ: WSGIEnvironment) -> bool:
+    """Whether a request that says no length has no body, for all that it says (RFC 9112 section 6.3)."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return False
+    # Later versions of HTTP need neither field for a body.
+    return environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0") or not environ.get("CONTENT_TYPE")
 
 
 def _is_of(field: str, ranges: tuple[str, ...]) -> bool:
