@@ -23,8 +23,10 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from http.cookiejar import Cookie, DefaultCookiePolicy
 from ipaddress import ip_network
 from typing import Any, TypeVar
+from urllib.request import Request
 
 from flask import current_app, has_app_context
 
@@ -274,6 +276,14 @@ class Meter:
         self._left -= count
         if self._left < 0:
             raise OutboundRefused("size", f"the answer is larger than {self._most} bytes")
+
+
+class Forgetful(DefaultCookiePolicy):
+    """Keeps no cookie of an answer: each stranger could leave megabytes of them, and they would tell the next call who
+    made the one before. Cookies that the app sets are sent."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        return False
 
 
 def check_coding(coding: str | None, close: Callable[[], None]) -> None:
