@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import threading
 import time
@@ -61,6 +62,16 @@ def test_an_adapter_of_the_apps_own_cannot_be_mounted(there: Place, prefix: str)
         assert calling.get(f"http://a.example:{there.port}/").text == "hello"
         with pytest.raises(OutboundRefused):
             calling.get(f"http://127.0.0.2:{there.port}/")
+
+
+def test_a_stranger_does_not_say_how_long_to_sleep_before_another_try(there: Place) -> None:
+    there.answer = lambda to: say(to, b"", 503, Retry_After="3600")
+    begun = time.monotonic()
+    with session(**open_to(there.port)) as calling:
+        for retries in (2, requests.adapters.Retry(2)):
+            calling.get_adapter("http://a.example/").max_retries = retries  # type: ignore[attr-defined]
+            assert calling.get(f"http://a.example:{there.port}/").status_code == 503
+    assert time.monotonic() - begun < 60
 
 
 @MAKERS
@@ -127,10 +138,18 @@ def test_a_call_ends_at_its_deadline_however_slowly_it_is_listened_to(make: Any)
             thread.join(10)
 
 
+def test_a_refusal_comes_whole_from_another_process() -> None:
+    refused = pickle.loads(pickle.dumps(OutboundRefused("address: loopback", "a.example has the address ::1")))  # noqa: S301
+    assert (str(refused), refused.rule) == ("address: loopback: a.example has the address ::1", "address: loopback")
+
+
 @MAKERS
 def test_what_is_refused_takes_no_place_among_the_connections(make: Any, there: Place) -> None:
-    with make(**open_to(there.port), timeout=2) as calling:
-        for _ in range(120):
-            with pytest.raises(OutboundRefused):
-                calling.get(f"http://127.0.0.2:{there.port}/")
+    there.answer = lambda to: say(to, b"x" * 2_000, **({"Content_Encoding": "gzip"} if to.path == "/gzip" else {}))
+    with make(**open_to(there.port), timeout=2, max_bytes=1_000) as calling:
+        for url in ("http://127.0.0.2:{}/", "http://a.example:{}/gzip", "http://a.example:{}/"):
+            for _ in range(110):
+                with pytest.raises(OutboundRefused):
+                    calling.get(url.format(there.port))
+        there.answer = lambda to: say(to, b"hello")
         assert calling.get(f"http://a.example:{there.port}/").text == "hello"

@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util import Retry
 
 from .. import dialing
 from ..errors import ConfigError
@@ -108,6 +109,8 @@ class _Adapter(HTTPAdapter):
         if not verify:
             raise ConfigError('outbound: certificates are always checked. Give your own with verify="ca.pem".')
         self._rules.admit(request.url or "")
+        # Who answers would say how long this sleeps between two tries: six hours, if he likes.
+        self.max_retries = Retry.from_int(self.max_retries).new(respect_retry_after_header=False)
         response = super().send(request, stream, self._shorter(timeout), verify, cert, None)
         check_coding(response.headers.get("Content-Encoding"), response.close)
         return response

@@ -65,6 +65,11 @@ class OutboundRefused(RampartError):
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(f"{rule}: {reason}")
         self.rule = rule
+        self._reason = reason
+
+    def __reduce__(self) -> tuple[type[OutboundRefused], tuple[str, str]]:
+        """As a worker's answer: an exception that cannot be unpickled breaks the pool that it came from."""
+        return type(self), (self.rule, self._reason)
 
     def denied(self) -> Denied:
         """The problem ``url.refused`` (422), to raise in a view where the peer gave the URL.
