@@ -138,14 +138,40 @@ def test_a_call_ends_at_its_deadline_however_slowly_it_is_listened_to(make: Any)
             thread.join(10)
 
 
+@MAKERS
+@pytest.mark.parametrize("length", ["1001", "0" * 50 + "1001", "9" * 20, "9" * 5000], ids=len)
+def test_an_answer_that_is_announced_too_large_is_not_begun(make: Any, there: Place, length: str) -> None:
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        to.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + length.encode() + b"\r\n\r\n")
+
+    there.answer = answer
+    with make(**open_to(there.port), max_bytes=1000) as calling:
+        with pytest.raises((OutboundRefused, httpx.RemoteProtocolError)) as caught:
+            calling.get(f"http://a.example:{there.port}/")
+        # h11 itself takes no length of more than twenty digits.
+        assert getattr(caught.value, "rule", "size") == "size" and (
+            make is client or type(caught.value) is OutboundRefused
+        )
+
+
+@MAKERS
+def test_an_answer_without_a_body_may_announce_any_length(make: Any, there: Place) -> None:
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        to.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n")
+
+    there.answer = answer
+    with make(**open_to(there.port), max_bytes=1000) as calling:
+        assert calling.head(f"http://a.example:{there.port}/").headers["Content-Length"] == "2000"
+
+
 def test_a_refusal_comes_whole_from_another_process() -> None:
-    refused = pickle.loads(pickle.dumps(OutboundRefused("address: loopback", "a.example has the address ::1")))  # noqa: S301
+    refused = pickle.loads(pickle.dumps(OutboundRefused("address: loopback", "a.example has the address ::1")))
     assert (str(refused), refused.rule) == ("address: loopback: a.example has the address ::1", "address: loopback")
 
 
 @MAKERS
 def test_what_is_refused_takes_no_place_among_the_connections(make: Any, there: Place) -> None:
-    there.answer = lambda to: say(to, b"x" * 2_000, **({"Content_Encoding": "gzip"} if to.path == "/gzip" else {}))
+    there.answer = lambda to: say(to, b"x" * 900, **({"Content_Encoding": "gzip"} if to.path == "/gzip" else {}))
     with make(**open_to(there.port), timeout=2, max_bytes=1_000) as calling:
         for url in ("http://127.0.0.2:{}/", "http://a.example:{}/gzip", "http://a.example:{}/"):
             for _ in range(110):

@@ -23,7 +23,7 @@ import httpcore
 import httpx
 
 from .. import dialing
-from .rules import Forgetful, Meter, OutboundRefused, Rules, check_coding
+from .rules import Forgetful, Meter, OutboundRefused, Rules, check_head
 
 
 def make(rules: Rules, max_redirects: int, cafile: str | None) -> httpx.Client:
@@ -70,7 +70,10 @@ class _Transport(httpx.BaseTransport):
             extensions=extensions,
         )
         answer = _translated(lambda: self._pool.handle_request(asked))
-        check_coding(httpx.Headers(answer.headers).get("Content-Encoding"), answer.close)
+        fields = httpx.Headers(answer.headers)
+        check_head(
+            self._rules, request.method, fields.get("Content-Encoding"), fields.get("Content-Length"), answer.close
+        )
         return httpx.Response(
             answer.status, headers=answer.headers, stream=_Body(answer), extensions=dict(answer.extensions)
         )

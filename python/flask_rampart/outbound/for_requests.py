@@ -29,7 +29,7 @@ from urllib3.util import Retry
 
 from .. import dialing
 from ..errors import ConfigError
-from .rules import Forgetful, Meter, Rules, check_coding
+from .rules import Forgetful, Meter, Rules, check_head
 
 
 def make(rules: Rules, max_redirects: int) -> requests.Session:
@@ -112,7 +112,10 @@ class _Adapter(HTTPAdapter):
         # Who answers would say how long this sleeps between two tries: six hours, if he likes.
         self.max_retries = Retry.from_int(self.max_retries).new(respect_retry_after_header=False)
         response = super().send(request, stream, self._shorter(timeout), verify, cert, None)
-        check_coding(response.headers.get("Content-Encoding"), response.close)
+        fields = response.headers
+        check_head(
+            self._rules, request.method, fields.get("Content-Encoding"), fields.get("Content-Length"), response.close
+        )
         return response
 
     def _shorter(self, timeout: Any) -> Any:

@@ -291,8 +291,17 @@ class Forgetful(DefaultCookiePolicy):
         return False
 
 
-def check_coding(coding: str | None, close: Callable[[], None]) -> None:
-    """Refuses an answer that is compressed: nobody asked for it, and a few bytes would become very many."""
+def check_head(
+    rules: Rules, method: str | None, coding: str | None, length: str | None, close: Callable[[], None]
+) -> None:
+    """Refuses an answer that is compressed: nobody asked for it, and a few bytes would become very many; and one that
+    says itself that it is too large: some ways to read it take memory for all that was announced.
+    """
     if coding is not None and coding.strip().lower() not in ("", "identity"):
         close()
         raise OutboundRefused("coding", "the answer has a content coding that was not asked for")
+    size = (length or "").strip().lstrip("0")
+    # Compared as texts first: a length of thousands of digits is no number to Python.
+    if method != "HEAD" and size.isdecimal() and (len(size) > 18 or int(size) > rules.max_bytes):
+        close()
+        raise OutboundRefused("size", f"the answer is larger than {rules.max_bytes} bytes")
