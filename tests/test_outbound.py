@@ -254,7 +254,7 @@ def test_a_name_of_cloud_metadata_is_not_even_asked_for(host: str) -> None:
         ("198.19.0.1", "benchmarking"),
         ("192.88.99.1", "tunnel"),
         ("2002:808:808::1", "tunnel"),
-        ("2001::1", "tunnel"),
+        ("2001:0:808:808::1", "tunnel"),
         ("::8.8.8.8", "reserved"),
         ("::ffff:0:8.8.8.8", "reserved"),
         ("2a00:1450::5efe:808:808", "tunnel"),
@@ -277,6 +277,18 @@ def test_a_name_of_cloud_metadata_is_not_even_asked_for(host: str) -> None:
         ("2001:0:0808:0808:0:0:5601:5601", "metadata"),
         ("::169.254.169.254", "metadata"),
         ("::ffff:0:a9fe:a9fe", "metadata"),
+        # A way through a tunnel to what is never called is never gone.
+        ("2001::1", "unspecified"),
+        ("2002:e000:1::1", "multicast"),
+        ("::ffff:0:224.0.0.1", "multicast"),
+        ("64:ff9b:1::e000:1", "multicast"),
+        ("64:ff9b:1:e000:0:100::", "multicast"),
+        ("2002:ffff:ffff::", "broadcast"),
+        ("64:ff9b:1::10.0.0.1", "private"),
+        ("64:ff9b:1:a00:0:100::", "private"),
+        # Whoever connects looks this up as a name.
+        ("8.8.8.8%eth0", "unreadable"),
+        ("::ffff:8.8.8.8%eth0", "public"),
         ("1.2.3", "unreadable"),
         ("localhost", "unreadable"),
         ("", "unreadable"),
@@ -362,6 +374,18 @@ def test_a_name_server_that_hangs_is_waited_for_until_the_deadline_and_holds_a_b
     assert rule("https://a.example/") == "ok"
 
 
+def test_a_resolver_that_leaves_its_thread_refuses_as_an_error_does() -> None:
+    class Left(BaseException):
+        pass
+
+    def resolver(host: str, port: int) -> list[str]:
+        raise Left
+
+    with pytest.raises(Left):
+        check_url("https://a.example/", resolver=resolver)
+    assert not dialing._pending
+
+
 _FORKED = """
 import os, threading
 from flask_rampart import dialing, outbound
@@ -418,6 +442,10 @@ def test_settings_of_the_app_are_the_default_and_hosts_bind_all(make_app: Callab
         ("RAMPART_OUTBOUND_ALLOW", ["169.254.0.0/16"]),
         ("RAMPART_OUTBOUND_ALLOW", "169.254.169.254"),
         ("RAMPART_OUTBOUND_ALLOW", ["0.0.0.0/0"]),
+        ("RAMPART_OUTBOUND_ALLOW", ["10.0.0.0/8", "128.0.0.0/1"]),
+        ("RAMPART_OUTBOUND_ALLOW", ["0.0.0.0/7"]),
+        ("RAMPART_OUTBOUND_ALLOW", ["::/1"]),
+        ("RAMPART_OUTBOUND_ALLOW", ["fc00::/6"]),
         ("RAMPART_OUTBOUND_ALLOW", "unix"),
         ("RAMPART_OUTBOUND_ALLOW", []),
         ("RAMPART_OUTBOUND_ALLOW", ["10.0.0.1/8"]),

@@ -29,6 +29,7 @@ Network = IPv4Network | IPv6Network
 
 #: What is never called, by no setting: it is nobody's service.
 NEVER = frozenset({"broadcast", "link-local", "metadata", "multicast", "unreadable", "unspecified"})
+_WORST = ("metadata", *sorted(NEVER - {"metadata"}))
 
 
 def kind_of(address: str) -> str:
@@ -63,7 +64,8 @@ def is_allowed(address: str, networks: Iterable[Network]) -> bool:
 
 def _read(address: str) -> Address | None:
     try:
-        return ip_address(address.partition("%")[0])
+        # Only IPv6 has zones: what connects would look up an IPv4 address with one as a name.
+        return ip_address(address.partition("%")[0] if ":" in address else address)
     except ValueError:
         return None
 
@@ -82,7 +84,7 @@ def _kind(ip: Address) -> str:
         return special or ""
     carried = [_kind(each) for each in _carried(ip)]
     # Of several readings one is meant; the one that would do most harm counts.
-    worst = next((kind for kind in ("metadata", "link-local") if kind in carried), None)
+    worst = next((kind for kind in _WORST if kind in carried), None)
     return worst or special or ("tunnel" if carried else "public")
 
 
@@ -99,9 +101,11 @@ def _carried(ip: IPv6Address) -> list[IPv4Address]:
     if any(ip in network for network in _LAST) or (int(ip) >> 32) & 0xFCFFFFFF == 0x00005EFE:
         found.append(_last(ip))
     if ip in _LOCAL_NAT64:
-        # Under a prefix of 48 bits the address stands around the octet of zeros (RFC 6052 section 2.2).
+        # Under a prefix of 48 bits the address stands around the octet of zeros (RFC 6052 section 2.2). Where one of
+        # the two readings is nothing, the other is meant.
         bits = int(ip)
-        found.append(IPv4Address(((bits >> 64) & 0xFFFF) << 16 | (bits >> 40) & 0xFFFF))
+        around = IPv4Address(((bits >> 64) & 0xFFFF) << 16 | (bits >> 40) & 0xFFFF)
+        found = [each for each in (*found, around) if each is not None and int(each)] or [around]
     return [each for each in found if each is not None]
 
 

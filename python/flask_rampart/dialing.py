@@ -68,7 +68,7 @@ def look_up_until(resolver: Resolver, host: str, port: int, deadline: float) -> 
     def ask() -> None:
         try:
             answer.append([str(each) for each in resolver(host, port)])
-        except Exception as error:
+        except BaseException as error:  # whoever waits raises it
             answer.append(error)
         finally:
             with _lock:
@@ -83,7 +83,7 @@ def look_up_until(resolver: Resolver, host: str, port: int, deadline: float) -> 
         raise
     if not done.wait(max(deadline - time.monotonic(), 0)):
         raise TimeoutError("the name server did not answer in time")
-    if isinstance(answer[0], Exception):
+    if isinstance(answer[0], BaseException):
         raise answer[0]
     found: list[str] = answer[0]
     return found

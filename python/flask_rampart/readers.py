@@ -267,6 +267,10 @@ def outbound_networks(key: str, value: Any) -> tuple[str, ...]:
     found = only_networks(key, value)
     for item in found:
         network = ip_network(item)
+        if network.prefixlen < (8 if network.version == 4 else 7):
+            raise ConfigError(
+                f"{key}: {item!r} is more than any private network (10.0.0.0/8, fc00::/7). List your own."
+            )
         ends = {kind_of(str(network[0])), kind_of(str(network[-1]))}
         if ends <= NEVER:
             raise ConfigError(

@@ -5,8 +5,9 @@
 //!    and line ends from addresses, and read `\` as `/` (WHATWG URL §4.4);
 //! 2. it is a path of this site, one `/` and no second one after it; or its scheme is `http` or `https`, followed by
 //!    `://` and exactly one of the hosts listed, in ASCII, without user, on the port listed;
-//! 3. its path, percent-decoded up to three times, hides none of what rule 1 refuses, and does not begin with `//` once
-//!    its dots are resolved, also those with parameters (`..;`): proxies decode and merge paths before they redirect in turn;
+//! 3. its path, percent-decoded up to three times, hides no backslash and no control, and does not begin with `//` once
+//!    its parameters are gone and its dots are resolved (`/..;//host`, `/;/host`): proxies do that to paths before they
+//!    redirect in turn;
 //! 4. the `url` crate, which reads addresses as browsers do, finds the same host.
 //!
 //! # What it does not do
@@ -82,13 +83,13 @@ fn is_path(target: &str) -> bool {
 fn hides_nothing(path: &str) -> bool {
     let mut path = Cow::Borrowed(path);
     for _ in 0..DECODED {
-        if path.starts_with("//") || path.chars().any(|c| c == '\\' || c.is_control()) {
+        let bare = without_parameters(&path);
+        if bare.starts_with("//") || path.chars().any(|c| c == '\\' || c.is_control()) {
             return false;
         }
         // Dots that go leave what is after them, and what merges slashes leaves other dots: `/.//host`, `/././/host`,
         // `/a/..//host`, `/a//..//../host`.
-        let twice = path.contains("//");
-        if twice && (path.split('/').any(|part| dots(part) == "..") || begins_twice(&path)) {
+        if bare.contains("//") && (bare.split('/').any(|part| part == "..") || begins_twice(&bare)) {
             return false;
         }
         match percent_decode_str(&path).decode_utf8() {
@@ -104,13 +105,17 @@ fn hides_nothing(path: &str) -> bool {
 
 /// Whether two slashes are at the start of a path once the dots there are gone.
 fn begins_twice(path: &str) -> bool {
-    let mut parts = path.split('/').skip(1).skip_while(|part| dots(part) == ".");
+    let mut parts = path.split('/').skip(1).skip_while(|part| *part == ".");
     parts.next() == Some("") && parts.next().is_some()
 }
 
-/// A part of a path without its parameters, which some servers take off before they look for dots: `..;x`.
-fn dots(part: &str) -> &str {
-    part.split(';').next().unwrap_or_default()
+/// A path without the parameters of its parts, which some servers take off before they look for dots and slashes.
+fn without_parameters(path: &str) -> Cow<'_, str> {
+    if !path.contains(';') {
+        return Cow::Borrowed(path);
+    }
+    let parts: Vec<&str> = path.split('/').map(|part| before(part, &[';'])).collect();
+    Cow::Owned(parts.join("/"))
 }
 
 fn is_listed(target: &str, sites: &Sites) -> bool {
@@ -169,6 +174,8 @@ mod tests {
             "/a/.//b",
             "/.well-known//x",
             "/a;b//c",
+            "/;a",
+            "/a/;b/c",
             "/@user",
             "/a:b",
             "https://www.example.com",
@@ -206,6 +213,9 @@ mod tests {
             "/%255cevil.example",
             "/%25252525",
             "/%0d%0aSet-Cookie:a=b",
+            "/;/evil.example",
+            "/%3bx/evil.example",
+            "/a/../;x/evil.example",
             "/.//evil.example",
             "/%2e//evil.example",
             "/a/..//evil.example",

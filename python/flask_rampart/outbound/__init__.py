@@ -93,7 +93,9 @@ def session(
     """A ``requests.Session`` that calls no URL that :func:`check_url` refuses, redirects included.
 
     Each connection goes to the addresses that were judged. No proxy, ``.netrc`` or ``REQUESTS_CA_BUNDLE`` of the
-    environment is used; ``proxies=`` and ``verify=False`` are a ``ConfigError``, ``verify="ca.pem"`` is not.
+    environment is used; ``proxies=``, ``verify=False`` and ``mount`` of another adapter are a ``ConfigError``,
+    ``verify="ca.pem"`` is not. No cookie of an answer is kept, and a redirect to another site takes along no field that
+    may be a secret.
 
     :param timeout: seconds for one call, from the question to the name server to the last byte, however slowly it
         drips; ``timeout=`` of a call can only shorten its steps. A redirect is a call of its own.

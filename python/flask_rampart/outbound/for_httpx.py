@@ -5,22 +5,25 @@ Rules, in order:
 1. before a call, and before each redirect of it, its URL is read and its host and port are looked up in the lists;
 2. each call has a connection of its own; the host is resolved, judged and connected to in one step;
 3. the URL is not changed: ``Host``, SNI and the name in the certificate are the URL's;
-4. each read and write ends at the call's deadline, and the answer at its size.
+4. each read and write ends at the call's deadline, and the answer at its size;
+5. no cookie is kept from call to call.
 
-There is no proxy and no HTTP/2. ``mounts`` that the app adds go their own way.
+There is no proxy and no HTTP/2. Of a redirect to another site, httpx drops ``Authorization`` and cookies, and nothing
+else.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from http.cookiejar import CookieJar
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
 from .. import dialing
-from .rules import Meter, OutboundRefused, Rules, check_coding
+from .rules import Forgetful, Meter, OutboundRefused, Rules, check_head
 
 
 def make(rules: Rules, max_redirects: int, cafile: str | None) -> httpx.Client:
@@ -30,6 +33,7 @@ def make(rules: Rules, max_redirects: int, cafile: str | None) -> httpx.Client:
         trust_env=False,
         timeout=rules.timeout,
         headers={"Accept-Encoding": "identity"},
+        cookies=CookieJar(Forgetful()),
         follow_redirects=max_redirects > 0,
         max_redirects=max_redirects,
     )
@@ -66,7 +70,10 @@ class _Transport(httpx.BaseTransport):
             extensions=extensions,
         )
         answer = _translated(lambda: self._pool.handle_request(asked))
-        check_coding(httpx.Headers(answer.headers).get("Content-Encoding"), answer.close)
+        fields = httpx.Headers(answer.headers)
+        check_head(
+            self._rules, request.method, fields.get("Content-Encoding"), fields.get("Content-Length"), answer.close
+        )
         return httpx.Response(
             answer.status, headers=answer.headers, stream=_Body(answer), extensions=dict(answer.extensions)
         )
@@ -155,7 +162,17 @@ class _Stream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._meter, timeout, httpcore.WriteTimeout))
+        # httpcore would give each part that the other side takes the whole time anew.
+        sock = self._stream.get_extra_info("socket")
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                sock.settimeout(_left(self._meter, timeout, httpcore.WriteTimeout))
+                rest = rest[sock.send(rest) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
         self._stream.close()

@@ -6,9 +6,10 @@ Rules, in order:
 2. where a connection is opened, the host is resolved, judged and connected to, in one step: there is no second question
    to a name server. A connection that is kept alive is one that was judged;
 3. the URL is not changed: ``Host``, SNI and the name in the certificate are the URL's;
-4. each read and write ends at the call's deadline, and the answer at its size.
+4. each read and write ends at the call's deadline, and the answer at its size;
+5. a redirect to another site takes along no field that may be a secret, and no cookie is kept from call to call.
 
-A proxy would resolve names itself, so there is none. An adapter that the app mounts beside ours goes its own way.
+A proxy would resolve names itself, so there is none, and neither is an adapter that the app mounts beside ours.
 """
 
 from __future__ import annotations
@@ -24,31 +25,65 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util import Retry
 
 from .. import dialing
 from ..errors import ConfigError
-from .rules import Meter, Rules, check_coding
+from .rules import Forgetful, Meter, Rules, check_head
 
 
 def make(rules: Rules, max_redirects: int) -> requests.Session:
     """A session under *rules*."""
-    session = requests.Session() if max_redirects else _Session()
-    # Of the environment come proxies, passwords (.netrc) and certificates.
-    session.trust_env = False
-    session.headers["Accept-Encoding"] = "identity"
-    # To requests, a redirect too many is an error, also where none is followed.
-    session.max_redirects = max(max_redirects, 1)
-    session.adapters.clear()
-    # Every scheme: what is none of ours is refused, not looked for elsewhere.
-    session.mount("", _Adapter(rules))
-    return session
+    return _Session(rules, max_redirects)
 
 
 class _Session(requests.Session):
-    """A session that follows no redirect: what comes is an answer like any other."""
+    """A session that calls through our adapter alone, and keeps nothing of who answered."""
+
+    _follows: bool | None = None
+
+    def __init__(self, rules: Rules, max_redirects: int) -> None:
+        super().__init__()
+        # Of the environment come proxies, passwords (.netrc) and certificates.
+        self.trust_env = False
+        self.headers["Accept-Encoding"] = "identity"
+        self.cookies.set_policy(Forgetful())
+        # To requests, a redirect too many is an error, also where none is followed.
+        self.max_redirects = max(max_redirects, 1)
+        self._follows = max_redirects > 0
+        # Every scheme: what is none of ours is refused, not looked for elsewhere.
+        self.mount("", _Adapter(rules))
+
+    def mount(self, prefix: str, adapter: Any) -> None:
+        if isinstance(adapter, _Adapter):
+            super().mount(prefix, adapter)
+        elif self._follows is not None:
+            raise ConfigError(
+                "outbound: an adapter of your own would call what nobody judged. For retries, set "
+                "session.get_adapter(url).max_retries."
+            )
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        return super().send(request, **{**kwargs, "allow_redirects": False})
+        # Where none is followed, a redirect is an answer like any other.
+        return super().send(request, **(kwargs if self._follows else {**kwargs, "allow_redirects": False}))
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        super().rebuild_auth(prepared_request, response)
+        if self.should_strip_auth(response.request.url or "", prepared_request.url or ""):
+            # requests drops Authorization alone; a key or a signature is as much a secret in a field of another name.
+            prepared_request.prepare_cookies({})
+            for name in [name for name in prepared_request.headers if name.lower() not in _NO_SECRET]:
+                del prepared_request.headers[name]
+
+
+#: The fields of a request that go along with a redirect to another site: they say what is asked for, not who asks.
+_NO_SECRET = frozenset(
+    (
+        *("accept", "accept-encoding", "accept-language", "cache-control", "connection", "range", "user-agent"),
+        *("content-encoding", "content-language", "content-length", "content-type", "transfer-encoding"),
+        *("if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"),
+    )
+)
 
 
 class _Adapter(HTTPAdapter):
@@ -74,8 +109,13 @@ class _Adapter(HTTPAdapter):
         if not verify:
             raise ConfigError('outbound: certificates are always checked. Give your own with verify="ca.pem".')
         self._rules.admit(request.url or "")
+        # Who answers would say how long this sleeps between two tries: six hours, if he likes.
+        self.max_retries = Retry.from_int(self.max_retries).new(respect_retry_after_header=False)
         response = super().send(request, stream, self._shorter(timeout), verify, cert, None)
-        check_coding(response.headers.get("Content-Encoding"), response.close)
+        fields = response.headers
+        check_head(
+            self._rules, request.method, fields.get("Content-Encoding"), fields.get("Content-Length"), response.close
+        )
         return response
 
     def _shorter(self, timeout: Any) -> Any:

@@ -23,8 +23,10 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from http.cookiejar import Cookie, DefaultCookiePolicy
 from ipaddress import ip_network
 from typing import Any, TypeVar
+from urllib.request import Request
 
 from flask import current_app, has_app_context
 
@@ -63,6 +65,11 @@ class OutboundRefused(RampartError):
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(f"{rule}: {reason}")
         self.rule = rule
+        self._reason = reason
+
+    def __reduce__(self) -> tuple[type[OutboundRefused], tuple[str, str]]:
+        """As a worker's answer: an exception that cannot be unpickled breaks the pool that it came from."""
+        return type(self), (self.rule, self._reason)
 
     def denied(self) -> Denied:
         """The problem ``url.refused`` (422), to raise in a view where the peer gave the URL.
@@ -276,8 +283,25 @@ class Meter:
             raise OutboundRefused("size", f"the answer is larger than {self._most} bytes")
 
 
-def check_coding(coding: str | None, close: Callable[[], None]) -> None:
-    """Refuses an answer that is compressed: nobody asked for it, and a few bytes would become very many."""
+class Forgetful(DefaultCookiePolicy):
+    """Keeps no cookie of an answer: each stranger could leave megabytes of them, and they would tell the next call who
+    made the one before. Cookies that the app sets are sent."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        return False
+
+
+def check_head(
+    rules: Rules, method: str | None, coding: str | None, length: str | None, close: Callable[[], None]
+) -> None:
+    """Refuses an answer that is compressed: nobody asked for it, and a few bytes would become very many; and one that
+    says itself that it is too large: some ways to read it take memory for all that was announced.
+    """
     if coding is not None and coding.strip().lower() not in ("", "identity"):
         close()
         raise OutboundRefused("coding", "the answer has a content coding that was not asked for")
+    size = (length or "").strip().lstrip("0")
+    # Compared as texts first: a length of thousands of digits is no number to Python.
+    if method != "HEAD" and size.isdecimal() and (len(size) > 18 or int(size) > rules.max_bytes):
+        close()
+        raise OutboundRefused("size", f"the answer is larger than {rules.max_bytes} bytes")
