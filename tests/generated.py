@@ -21,19 +21,21 @@ from typing import Any
 
 import schemathesis
 from flask import Flask
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
 from examples.predict_api import app as example
 from examples.predict_api import forge
 from examples.predict_api.accounts import new_account, save
-from flask_rampart import Clock, Rampart
+from examples.predict_api.attacks.files import png, zipped
+from flask_rampart import Clock, Rampart, clean_text
 from flask_rampart.errors import PROBLEMS
 
 NOW = 1_800_000_000
 STEP = 120.0
 KEY = forge.new_key()
+UPLOADS = {"screenshot": png(8, 8), "log": zipped(1000)}
 PASSWORD = "correct horse battery"
 
 
@@ -47,6 +49,9 @@ class Open:
     def credentials(self) -> dict[str, str]:
         """None are needed."""
         return {}
+
+    def fit(self, case: Any) -> None:
+        """Makes of a case what no JSON Schema can say of it, so that it is good."""
 
 
 class Fleeting(Open):
@@ -73,6 +78,15 @@ class Fleeting(Open):
         super().__init__(app)
         self.clock, self.rampart = clock, rampart
         self.app.logger.setLevel("CRITICAL")
+
+    def fit(self, case: Any) -> None:
+        """Files are what they should be; and a text has something in it that is seen."""
+        if not isinstance(case.body, dict):
+            return
+        for name in case.body.keys() & UPLOADS.keys():
+            case.body[name] = UPLOADS[name]
+        if isinstance(case.body.get("text"), str):
+            assume(clean_text(case.body["text"]))
 
     def credentials(self) -> dict[str, str]:
         """A token that opens every route, and that nobody has logged out yet."""
@@ -128,7 +142,7 @@ class Run:
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def send(case: Any) -> None:
-            self.send(operation, case)
+            self.send(operation, case, mode)
 
         try:
             send()
@@ -137,10 +151,12 @@ class Run:
             if type(error).__name__ not in ("Unsatisfiable", "SkipTest", "Skipped"):
                 raise
 
-    def send(self, operation: Any, case: Any) -> None:
+    def send(self, operation: Any, case: Any, mode: GenerationMode) -> None:
         """Sends one case."""
         needs = bool(operation.definition.raw.get("security"))
         self.target.clock.advance(STEP)
+        if mode is GenerationMode.POSITIVE:
+            self.target.fit(case)
         headers = self.target.credentials() if needs else {}
         response = case.call(headers=headers)
         self.tally[operation.label, response.status_code] += 1

@@ -6,7 +6,6 @@ import json
 import re
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from typing_extensions import deprecated
 
 from examples.login_api import app as login_example
 from examples.predict_api import app as predict_example
-from flask_rampart import Rampart, describe, limit, public, require, unlimited, validate
+from flask_rampart import Archive, Rampart, Upload, describe, limit, public, require, unlimited, validate
 from flask_rampart._native import Key
 from flask_rampart.errors import PROBLEMS, ConfigError
 from flask_rampart.openapi.answers import EDGE
@@ -46,13 +45,6 @@ def only(document: Document) -> Document:
     ((_, operation),) = path.items()
     found: Document = operation
     return found
-
-
-def as_it_is(guard: Any) -> Document:
-    """The document of an app with one view, which is never called."""
-    app, rampart = bare()
-    app.post("/")(guard(lambda: "ok"))
-    return document_of(app, rampart)
 
 
 def codes(operation: Document) -> dict[str, list[str]]:
@@ -426,37 +418,34 @@ def test_a_form_is_closed_where_other_names_are_refused(unknown: Any, closed: bo
 
 
 def test_a_response_with_a_schema_is_told_by_status() -> None:
-    guard = validate(query={"properties": {"a": {}}})
-    guard.given["response"] = {200: {"type": "object"}, "404": None}  # as response= will give it
-    operation = told(guard)
+    operation = told(validate(response={200: {"type": "object"}, "4xx": None}))
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema["$ref"].endswith("_response_200")
-    assert operation["responses"]["404"] == {"description": "Not Found"}
+    assert operation["responses"]["4XX"] == {"description": "Refused"}
     assert "default" not in operation["responses"]
-    guard = validate(query={"properties": {"a": {}}})
-    guard.given["response"] = {"type": "object"}
-    assert "content" in told(guard)["responses"]["2XX"]
+    assert "content" in told(validate(response={"type": "object"}))["responses"]["2XX"]
 
 
 @pytest.mark.parametrize("form", [None, {"properties": {"title": {"type": "string"}}}], ids=["files alone", "a form"])
 def test_files_of_a_form_are_binary_members_of_multipart(form: Any) -> None:
-    guard = validate(form=form or {"properties": {"a": {}}})
-    if form is None:
-        del guard.given["form"]
-    # As files= will give it.
-    guard.given["files"] = {
-        "photo": SimpleNamespace(types=("image/png", "image/jpeg"), max_bytes=1000, max_count=1, required=True),
-        "more": SimpleNamespace(types=("text/csv",), max_bytes=None, max_count=3, required=False),
+    files = {
+        "photo": Upload(types=("image/png", "image/jpeg"), max_bytes=1000, max_pixels=9),
+        "more": Upload(types=("text/csv",), max_count=3, required=False),
+        "zip": Upload(types=("application/zip",), max_count=2, archive=Archive(max_entries=7)),
     }
-    content = only(as_it_is(guard))["requestBody"]["content"]
+    operation = told(validate(form=form, files=files), "post")
+    content = operation["requestBody"]["content"]
     assert list(content) == ["multipart/form-data"]
     schema, encoding = content["multipart/form-data"]["schema"], content["multipart/form-data"]["encoding"]
-    files = schema if form is None else schema["allOf"][1]
+    members = schema if form is None else schema["allOf"][1]
     assert schema["unevaluatedProperties"] is False
-    assert files["properties"]["photo"]["format"] == "binary"
-    assert files["properties"]["more"]["maxItems"] == 3
-    assert files["required"] == ["photo"]
+    photo, more, packed = (members["properties"][name] for name in ("photo", "more", "zip"))
+    assert (photo["format"], photo["x-rampart-max-bytes"], photo["x-rampart-max-pixels"]) == ("binary", 1000, 9)
+    assert (more["maxItems"], "minItems" in more, "x-rampart-archive" in more["items"]) == (3, False, False)
+    assert (packed["minItems"], packed["items"]["x-rampart-archive"]["max-entries"]) == (1, 7)
+    assert members["required"] == ["photo", "zip"]
     assert encoding["photo"] == {"contentType": "image/png, image/jpeg"}
+    assert "files.invalid" in operation["x-rampart-codes"]["422"]
 
 
 # --- Who ---

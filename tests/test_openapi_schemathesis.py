@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def test_the_document_is_the_one_of_every_route(run: Run) -> None:
-    assert len(run.operations()) == 9
+    assert len(run.operations()) == 10
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())

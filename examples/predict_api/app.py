@@ -29,7 +29,19 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from examples.predict_api.accounts import Accounts
 from examples.predict_api.classifier import Classifier
 from examples.predict_api.writer import write
-from flask_rampart import Rampart, current_principal, describe, limit, public, require, validate, validated
+from flask_rampart import (
+    Archive,
+    Rampart,
+    Upload,
+    bounds,
+    current_principal,
+    describe,
+    limit,
+    public,
+    require,
+    validate,
+    validated,
+)
 
 # What the environment may set, and how it is read; a test or a script hands the same names to create_app().
 FROM_ENVIRONMENT: Mapping[str, Callable[[str], Any]] = {
@@ -48,6 +60,17 @@ ISSUER = "https://predict.example"
 # What the drafts of one caller may come to, and how long one of them gets unless the caller says so.
 WORDS = "100/minute"
 DRAFT = 40
+
+# What a ticket may bring along. What a file is, its bytes say, and never its name or its sender.
+FILES = {
+    "screenshot": Upload(types=("image/png", "image/jpeg"), max_bytes=128 * 1024, max_pixels=4_000_000, required=False),
+    "log": Upload(
+        types=("text/plain", "application/zip"),
+        max_bytes=128 * 1024,
+        required=False,
+        archive=Archive(max_entries=20, max_bytes=4 * 1024 * 1024),
+    ),
+}
 
 # One extension object for all apps that create_app() makes: it keeps nothing of any of them.
 rampart = Rampart()
@@ -88,6 +111,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         RAMPART_LIMITS="1000/hour; 20/second burst 100",
         # No ticket needs more. Larger bodies are refused before they are read.
         RAMPART_MAX_BODY=256 * 1024,
+        # A body may come compressed; what it decodes to is bounded all the same.
+        RAMPART_REQUEST_CODINGS=["gzip"],
         # Where one JSON line for each request goes. A path works as well.
         RAMPART_ACCESS_LOG="stderr",
     )
@@ -175,7 +200,8 @@ def logout_everywhere() -> Response:
 @api.post("/predict")
 @require(scopes="predict")  # who: a token, ours or of an issuer that we trust, or an API key, with this scope
 @limit("60/minute burst 20", by="principal")  # how often: one each second, twenty at once, over all workers
-@validate(body="schemas/predict.json")  # with what: bounded, well-formed, of this shape
+# with what: bounded, well-formed, of this shape; and what is promised in return, kept before it leaves
+@validate(body="schemas/predict.json", response="schemas/prediction.json", response_mode="enforce")
 @describe(answers={200: "What it is about, and how sure that is."})
 def predict() -> Response:
     """Says what a ticket is about."""
@@ -191,6 +217,24 @@ def predict() -> Response:
             "for": current_principal.id,
         }
     )
+
+
+@api.post("/tickets")
+@require(scopes="predict")
+@bounds(content_types="multipart/form-data")  # nothing else is read here, not even to refuse it
+@limit("60/minute burst 20", by="principal")
+@validate(form="schemas/ticket.json", files=FILES)
+@describe(answers={200: "What it is about, and what was taken of it."})
+def ticket() -> Response:
+    """Takes a ticket with a screenshot and a log."""
+    text = validated.form["text"]  # without what nobody sees: it is shown to who answers the ticket
+    verdict = service().classifier.classify(text)
+    service().served[verdict.label] += 1
+    taken = {
+        name: {"name": file.filename, "type": file.type, "bytes": file.size, "sha256": file.sha256}
+        for name, file in validated.files.items()
+    }
+    return jsonify(label=verdict.label, text=text, files=taken)
 
 
 @api.post("/draft")
@@ -213,11 +257,17 @@ def draft() -> Response:
 
 @api.get("/admin/stats")
 @require(roles="admin")
+@validate(query="schemas/stats.json")  # numbers and lists, and not texts; a name that is misspelt is told so
 @describe(answers={200: "Counts by label."})
 def stats() -> Response:
     """What this worker has classified since it started."""
-    served = service().served
-    return jsonify(worker=os.getpid(), served=served.total(), by_label=dict(served))
+    served, wanted = service().served, validated.query
+    by_label = {
+        label: count
+        for label, count in served.items()
+        if count >= wanted["least"] and label in wanted.get("label", (label,))
+    }
+    return jsonify(worker=os.getpid(), served=served.total(), by_label=by_label)
 
 
 # The wrong way round: in Flask, what stands above the route is not part of the view that is served, and with

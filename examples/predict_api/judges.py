@@ -142,6 +142,18 @@ def not_found(answers: Sequence[Answer]) -> tuple[str, str]:
     return "both carry them", "" if got == wanted else f"expected {wanted}, got {got}"
 
 
+def told(answers: Sequence[Answer]) -> tuple[str, str]:
+    """The document tells of each route that anybody meets, and how it is guarded."""
+    paths = answers[0].document.get("paths", {})
+    operations = [operation for path in paths.values() for operation in path.values()]
+    said = f"{len(operations)} operations"
+    if answers[0].status != 200 or "/tickets" not in paths or "/openapi.json" in paths:
+        return said, "not the document, or not all of it"
+    if paths["/predict"]["post"]["security"] == [] or "422" not in paths["/tickets"]["post"]["responses"]:
+        return said, "it does not say what the guards do"
+    return said, ""
+
+
 def empty(answers: Sequence[Answer]) -> tuple[str, str]:
     """An answer without a body."""
     return "no body", "" if answers[0].status == 200 and not answers[0].body else "a body, or not 200"

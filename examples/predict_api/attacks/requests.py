@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import secrets
 from urllib.parse import urlencode
 
 from examples.predict_api.attempts import Act, Attempt, Send
 from examples.predict_api.client import Answer, bearer
-from examples.predict_api.judges import not_found
+from examples.predict_api.judges import not_found, told
 from examples.predict_api.scene import JSON, Scene
 
 
@@ -58,12 +59,31 @@ def _nowhere(scene: Scene) -> list[Answer]:
     return [scene.client.get("/wp-login.php"), scene.client.send("DELETE", "/predict", bearer(scene.ada))]
 
 
+def _document(scene: Scene) -> Answer:
+    return scene.client.get("/openapi.json")
+
+
 def _body(text: bytes) -> Send:
     """Sends a body as Ada does, with her token."""
     return lambda scene: scene.client.post("/predict", text, scene.ada)
 
 
+def _coded(coding: str, body: bytes) -> Send:
+    """Sends a compressed body."""
+    return lambda scene: scene.client.send(
+        "POST", "/predict", [*bearer(scene.ada), JSON, ("Content-Encoding", coding)], body
+    )
+
+
+def _figures(*queries: str) -> Send:
+    """Asks for the figures, as Grace may."""
+    return lambda scene: [scene.client.get(f"/admin/stats?{query}", scene.grace) for query in queries]
+
+
 LEVELS = 100_000
+TICKET = b'{"text": "I was charged twice"}'
+# 64 MiB in 64 KiB; and one whose end is missing.
+BOMB, CUT = gzip.compress(b'{"text": "' + b"a" * (64 << 20) + b'"}'), gzip.compress(TICKET)[:-6]
 
 WITH_WHAT = Act(
     "With what",
@@ -101,6 +121,20 @@ WITH_WHAT = Act(
             _body(b'{"text": "a", "admin": true}'),
         ),
         Attempt("a form instead of JSON", 415, "body.media_type", "not what the view reads", _media_type),
+        Attempt(
+            "figures, by number and label", 200, "", "typed: schemas/stats.json", _figures("least=1&label=billing")
+        ),
+        Attempt(
+            "no number, twice, misspelt",
+            422,
+            "query.invalid",
+            "a query has a shape too",
+            _figures("least=1e9x", "least=1&least=2", "laest=1"),
+        ),
+        Attempt("a ticket in gzip", 200, "", "smaller on the way", _coded("gzip", gzip.compress(TICKET))),
+        Attempt("64 MB in 64 KB of gzip", 413, "body.too_large", "decoded no further", _coded("gzip", BOMB), show=True),
+        Attempt("gzip without its end", 400, "body.undecodable", "half a body is none", _coded("gzip", CUT)),
+        Attempt("gzip in gzip", 415, "body.coding", "one coding, and a known one", _coded("gzip, gzip", b"x")),
         Attempt("10 GB announced", 413, "body.too_large", "refused unread", _declared),
         Attempt("1 MB in chunks, two ways", 413, "body.too_large", "not cut off and believed", _chunked),
     ),
@@ -111,6 +145,7 @@ WHAT_LEAVES = Act(
     (
         Attempt("secrets in the query", 200, "", "see the log below", _query, show=True),
         Attempt("keys in the query, a cookie", 200, "", "see the log below", _credentials, show=True),
+        Attempt("the API's OpenAPI document", 200, "", "read from the guards", _document, told),
         Attempt("404, and 405", 404, "", "secure headers on both", _nowhere, not_found),
     ),
 )

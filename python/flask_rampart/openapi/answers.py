@@ -8,7 +8,8 @@
 4. A view that says nothing of its own answers has ``default``: anything. What it says nothing of is not made up.
 5. A path that takes something may lead nowhere: 404, as Flask gives it.
 
-Faults of the server (500) are nobody's contract, and not told.
+Faults of the server (500) are nobody's contract, and not told; but for ``response.invalid``, where ``"enforce"`` is
+said.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ..access import CustomScheme, Schemes, require
+from ..codings import AS_IS
 from ..config import Settings
 from ..errors import PROBLEM_JSON, PROBLEMS, Denied
 from ..guards import AppState
@@ -30,8 +32,8 @@ from .schemas import Object, Schemas
 
 _JSON = tuple(code for code in PROBLEMS if code.startswith("json."))
 #: What is refused before there is a route, whatever the operation.
-EDGE = tuple(code for code in ("head.too_large", "path.too_long", "query.too_long") if code in PROBLEMS)
-_CODED = tuple(code for code in ("body.coding", "body.undecodable") if code in PROBLEMS)
+EDGE = ("head.too_large", "path.too_long", "query.too_long")
+_CODED = frozenset(("body.coding", "body.undecodable"))
 _READ = ("body.incomplete", "body.too_large")
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _SECONDS: Object = {"type": "integer", "minimum": 0}
@@ -70,19 +72,28 @@ class Answers:
         kinds: Sequence[str],
         limits: Sequence[limit],
         parts: Iterable[str],
+        of_types: bool = False,
+        enforced: bool = False,
         more: Iterable[str] = (),
     ) -> dict[str, list[str]]:
         """The codes that an operation can be refused with, by status.
 
         :param kinds: the schemes that the view takes.
         :param parts: what of the request has a schema.
+        :param of_types: whether a body has to be of certain media types.
+        :param enforced: whether an answer that is not what it should be is held back.
         :param more: codes that the view itself says.
         """
         parts = frozenset(parts)
         found: set[str] = {*more, *EDGE}
-        has_body = method in _WITH_BODY or not parts.isdisjoint(("body", "form", "files"))
+        has_body = method in _WITH_BODY or of_types or not parts.isdisjoint(("body", "form", "files"))
         if has_body:
-            found |= {"request.malformed", "body.too_large", *_CODED}
+            found |= {"request.malformed", "body.too_large"}
+            found |= frozenset() if AS_IS in self._settings.request_codings else _CODED
+        if of_types:
+            found.add("body.media_type")
+        if enforced:
+            found.add("response.invalid")
         if self._is_limited:
             found.add("limit.banned")
             if self._settings.limits is not None and path not in self._settings.limits_exempt_paths:
@@ -150,6 +161,8 @@ class Answers:
                 names["DPoP-Nonce"] = False
         elif status == "403":
             names = {"WWW-Authenticate": False}
+        elif status == "415":
+            names = {"Accept": False, "Accept-Encoding": False}
         else:
             return {}
         made = {}
@@ -238,7 +251,7 @@ def _of_limit(guard: limit) -> set[str]:
 
 
 def _of_parts(parts: frozenset[str]) -> set[str]:
-    found = {f"{part}.invalid" for part in parts if f"{part}.invalid" in PROBLEMS}
+    found = {f"{part}.invalid" for part in parts if part != "response"}
     if "body" in parts:
         found |= {*_JSON, *_READ, "body.media_type"}
     if "query" in parts:
@@ -283,6 +296,11 @@ _PROBLEM: Object = {
 }
 
 _FIELDS: dict[str, Object] = {
+    "Accept": {"description": "The media types that a body may have here.", "schema": {"type": "string"}},
+    "Accept-Encoding": {
+        "description": "The content codings that a body may have (RFC 9110 section 12.5.3).",
+        "schema": {"type": "string"},
+    },
     "DPoP-Nonce": {"description": "A nonce for the next proof (RFC 9449 section 9).", "schema": {"type": "string"}},
     "RateLimit": {"description": "What is left of the quotas.", "schema": {"type": "string"}},
     "RateLimit-Policy": {"description": "The quotas.", "schema": {"type": "string"}},

@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 
 from ..access import require
 from ..guards import AppState, Guard
-from ..validation import Bounds, validate
+from ..validation import Bounds
 from .answers import Answers, blueprints_of, status_text
 from .describing import Description, described, is_deprecated, texts_of
 from .offered import declared, offered_by, request_body
@@ -52,7 +52,7 @@ class Operations:
         guards += offered.always
         demands = [guard for guard in guards if isinstance(guard, require)]
         identity = self._identity(endpoint, method, path)
-        parts = Parts([guard for guard in guards if isinstance(guard, validate)], self._bounds, self._schemas, identity)
+        parts = Parts(guards, self._bounds, self._schemas, identity)
         limits = limits_of(guards, state, endpoint, method)
         access = access_of(demands, self.security.hidden)
         codes = self.answers.codes(
@@ -62,6 +62,8 @@ class Operations:
             kinds=self.security.kinds(demands) if demands else (),
             limits=limits,
             parts=parts.declared | declared(offered),
+            of_types=parts.types is not None,
+            enforced=parts.enforces_answers(state.settings.response_mode),
             more=(*said.problems, *(["body.media_type"] if offered.bodies else [])),
         )
         made: Object = self._texts(view, method, said, sentences(access))
@@ -88,6 +90,8 @@ class Operations:
             made["x-rampart-limits"] = told(limits)
         if codes:
             made["x-rampart-codes"] = codes
+        if parts.bounds:
+            made["x-rampart-bounds"] = parts.bounds
         made.update(parts.more)
         return made
 

@@ -2,9 +2,11 @@
 
 1. Each name of a query, path, headers or cookies is a parameter: required where the schema says so and there is no
    ``default``; written as its ``x-style`` and ``x-explode`` say.
-2. A body is ``application/json``; a form is both kinds of form; with files, ``multipart/form-data`` alone.
-3. What the peer is held to beyond that is told: a query that takes no other names as ``x-rampart-unknown``, a form as a
-   closed object, rules between parameters as ``x-rampart-rules``, a reference to the whole schema.
+2. A body is ``application/json``; a form is both kinds of form; with files, ``multipart/form-data`` alone. Of these,
+   those that ``bounds`` lets through; what it alone speaks of is a body of these types.
+3. Objects in a body or form that take no other names are closed (:mod:`.closing`); what becomes of such names is
+   ``x-rampart-unknown``.
+4. Rules between parameters are ``x-rampart-rules``, a reference to the whole schema.
 
 Fields that OpenAPI says itself (``Accept``, ``Content-Type``, ``Authorization``: section 4.8.12.2.1) are no parameters.
 """
@@ -12,13 +14,16 @@ Fields that OpenAPI says itself (``Accept``, ``Content-Type``, ``Authorization``
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..validation import Bounds, is_model, json_schema, validate
+from ..guards import Guard
+from ..uploads import Upload
+from ..validation import Bounds, bounds, is_model, validate
 from .answers import status_text
-from .schemas import Object, Schemas, Source, component_name
+from .closing import closed
+from .models import name_of_model, schema_of_model
+from .schemas import Object, Schemas, Source, component_name, draft_of
 
 _IN = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
 _TOLD_ELSEWHERE = frozenset(("accept", "content-type", "authorization"))
@@ -44,18 +49,21 @@ _SIMPLE = frozenset(
 )
 # Said of the parameter, and not once more of its schema.
 _OF_PARAMETERS = ("description", "deprecated", "x-style", "x-explode")
+_CLOSED = frozenset(("body", "form", "query"))
+_NO_ARCHIVES = ("image/", "text/", "audio/", "video/", "font/", "application/pdf", "application/json")
 _DELIMITED = ("spaceDelimited", "pipeDelimited")
 
 
 class Parts:
-    """The parts of one operation, of all ``validate`` that it meets.
+    """The parts of one operation, of all ``validate`` and ``bounds`` that it meets.
 
     :param name: of the operation, for schemas that have none of their own.
     """
 
-    def __init__(self, guards: Sequence[validate], bounds: Bounds, schemas: Schemas, name: str) -> None:
-        self._guards = guards
-        self._bounds = bounds
+    def __init__(self, guards: Sequence[Guard], app_bounds: Bounds, schemas: Schemas, name: str) -> None:
+        self._guards = [guard for guard in guards if isinstance(guard, validate)]
+        self._own = [guard for guard in guards if isinstance(guard, bounds)]
+        self._bounds = app_bounds
         self._schemas = schemas
         self._name = name
         #: What is said of the operation beside its parameters.
@@ -76,7 +84,7 @@ class Parts:
             found["path", name] = {"name": name, "in": "path", "required": True, "schema": schema}
         for place in _IN:
             for guard, given in self._given(place):
-                source = self._source(place, given)
+                source = self._source(place, given, guard.unknown)
                 for made in self._members(place, source):
                     key = made["in"], made["name"]
                     if place == "path" and key in found:
@@ -89,22 +97,53 @@ class Parts:
     def body(self) -> Object | None:
         """The request body; None if none is declared."""
         bodies = self._given("body")
-        if bodies:
-            schemas = [self._source("body", given).reference() for _, given in bodies]
-            schema = schemas[0] if len(schemas) == 1 else {"allOf": schemas}
-            return {"required": True, "content": {"application/json": {"schema": schema}}}
-        return self._form()
+        if not bodies:
+            return self._form() or self._of_any_shape()
+        schemas = [self._source("body", given, guard.unknown).reference() for guard, given in bodies]
+        content: Object = {"schema": schemas[0] if len(schemas) == 1 else {"allOf": schemas}}
+        # Of several, all but one ignore what they do not know.
+        content["x-rampart-unknown"] = next(
+            (guard.unknown or "reject" for guard, _ in bodies if guard.unknown != "ignore"), "ignore"
+        )
+        types = [kind for kind in self.types or () if kind.endswith(("/json", "+json"))]
+        return {"required": True, "content": dict.fromkeys(types or ("application/json",), content)}
+
+    @property
+    def types(self) -> list[str] | None:
+        """The media types that ``bounds`` lets through; None if it says nothing."""
+        given = [guard.content_types for guard in self._own if guard.content_types is not None]
+        if not given:
+            return None
+        named = dict.fromkeys(kind for ranges in given for kind in ranges)
+        return [kind for kind in named if all(_is_within(kind, ranges) for ranges in given)]
+
+    @property
+    def bounds(self) -> Object:
+        """The bounds of the view's own, each by its name; of several, the strictest."""
+        names = sorted({name for guard in self._own for name in guard.given})
+        return {name: min(guard.given[name] for guard in self._own if name in guard.given) for name in names}
+
+    def _of_any_shape(self) -> Object | None:
+        """A body of which nothing is known but its type."""
+        return None if self.types is None else {"content": {kind: {} for kind in self.types}}
+
+    def enforces_answers(self, otherwise: str | None) -> bool:
+        """Whether an answer that is not what the view has promised is held back, wherever the app runs.
+
+        :param otherwise: what becomes of it where the view does not say.
+        """
+        return any(
+            guard.response is not None and (guard.response_mode or otherwise) == "enforce" for guard in self._guards
+        )
 
     def responses(self) -> Object:
-        """What the view answers, by status, where that has a schema: one alone is that of all 2xx."""
+        """What the view answers, by status, where that has a schema."""
         found: Object = {}
-        for _, given in self._given("response"):
-            by_status = given if isinstance(given, Mapping) and _is_by_status(given) else {"2XX": given}
-            for key, one in by_status.items():
-                status = str(key) if key == "default" else str(key).upper()
+        for guard in self._guards:
+            for status, one in (guard.response or {}).items():
                 answer: Object = {"description": status_text(status)}
-                if one is not None and one != {}:
-                    named = "response" if len(by_status) == 1 else f"response_{status}"
+                if one is not None:
+                    named = "response" if len(guard.response or {}) == 1 else f"response_{status}"
                     answer["content"] = {"application/json": {"schema": self._source(named, one).reference()}}
                 found[status] = answer
         return found
@@ -112,8 +151,13 @@ class Parts:
     def _given(self, place: str) -> list[tuple[validate, Any]]:
         return [(guard, guard.given[place]) for guard in self._guards if place in guard.given]
 
-    def _source(self, part: str, given: Any) -> Source:
-        return self._schemas.of(text_of(self._bounds, part, given), _called(given) or f"{self._name}_{part}")
+    def _source(self, part: str, given: Any, unknown: str | None = None) -> Source:
+        text = text_of(self._bounds, part, given)
+        if part in _CLOSED and unknown in (None, "reject"):
+            schema = json.loads(text)
+            # A form is closed as a whole, beside its files; a query by what no parameter says.
+            text = json.dumps(closed(schema, draft_of(schema), around=part == "body"))
+        return self._schemas.of(text, _called(given) or f"{self._name}_{part}")
 
     def _members(self, place: str, source: Source) -> list[Object]:
         made = []
@@ -168,8 +212,8 @@ class Parts:
         schemas: list[Object] = []
         encoding: Object = {}
         is_closed = not any(guard.unknown in ("ignore", "strip") for guard in self._guards)
-        for _, given in forms:
-            source = self._source("form", given)
+        for guard, given in forms:
+            source = self._source("form", given, guard.unknown)
             schemas.append(source.reference())
             is_closed = is_closed and _others(source) is None
             for name, those in _properties(source).items():
@@ -179,29 +223,34 @@ class Parts:
         if files:
             schemas.append(files)
             for name, file in files["properties"].items():
-                kinds = file.get("items", file).get("x-rampart-types", ())
-                encoding |= {name: {"contentType": ", ".join(kinds)}} if kinds else {}
+                encoding[name] = {"contentType": ", ".join(file.get("items", file)["x-rampart-types"])}
         schema: Object = dict(schemas[0]) if len(schemas) == 1 else {"allOf": schemas}
         if is_closed:
             schema["unevaluatedProperties"] = False
         content: Object = {"schema": schema, **({"encoding": encoding} if encoding else {})}
-        return {"required": True, "content": dict.fromkeys(_FORMS[1:] if files else _FORMS, content)}
+        unknown = next((guard.unknown for guard in self._guards if guard.unknown is not None), "reject")
+        if unknown != "reject" or is_closed:
+            content["x-rampart-unknown"] = unknown
+        kinds = _FORMS[1:] if files else _FORMS
+        return {"required": True, "content": dict.fromkeys(self._let_through(kinds) or kinds, content)}
+
+    def _let_through(self, kinds: Sequence[str]) -> list[str]:
+        """Of these media types, those that ``bounds`` lets through."""
+        given = [guard.content_types for guard in self._own if guard.content_types is not None]
+        return [kind for kind in kinds if all(_is_within(kind, ranges) for ranges in given)]
 
     def _files(self) -> Object:
         """The members of a form that are files, as the schema of an object; nothing if there are none."""
         properties: Object = {}
         required: list[str] = []
         for _, given in self._given("files"):
-            for name, file in given.items():
-                one: Object = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-                if file.types:
-                    one["x-rampart-types"] = list(file.types)
-                if file.max_bytes is not None:
-                    one["x-rampart-max-bytes"] = file.max_bytes
-                properties[name] = (
-                    {"type": "array", "items": one, "maxItems": file.max_count} if file.max_count > 1 else one
-                )
-                required += [name] if file.required else []
+            for name, upload in given.items():
+                one = _file(upload)
+                properties[name] = one
+                if upload.max_count > 1:
+                    least = {"minItems": 1} if upload.required else {}
+                    properties[name] = {"type": "array", "items": one, **least, "maxItems": upload.max_count}
+                required += [name] if upload.required else []
         if not properties:
             return {}
         return {"type": "object", "properties": properties, **({"required": required} if required else {})}
@@ -213,22 +262,43 @@ def text_of(bounds: Bounds, part: str, given: Any) -> str:
     :param part: its name; of an answer, one that begins with ``response``.
     """
     if is_model(given):
-        return json.dumps(json_schema(given, answers=part.startswith("response")))
+        return json.dumps(schema_of_model(given, answers=part.startswith("response")))
     _, text = bounds.text(part, given)
     return text
 
 
-def _is_by_status(given: Mapping[Any, Any]) -> bool:
-    return any(re.fullmatch(r"[1-5]([0-9]{2}|XX|xx)|default", str(word)) for word in given)
+def _file(upload: Upload) -> Object:
+    """One file. Told is what it may be, not how that is found out."""
+    told: Object = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    told["x-rampart-types"] = list(upload.types)
+    if upload.max_bytes is not None:
+        told["x-rampart-max-bytes"] = upload.max_bytes
+    if any(kind.startswith("image/") for kind in upload.types):
+        told["x-rampart-max-pixels"] = upload.max_pixels
+        told["x-rampart-max-frames"] = upload.max_frames
+    if not all(kind.startswith(_NO_ARCHIVES) for kind in upload.types):
+        archive = upload.archive
+        told["x-rampart-archive"] = {
+            "max-entries": archive.max_entries,
+            "max-bytes": archive.max_bytes,
+            **({} if archive.max_entry_bytes is None else {"max-entry-bytes": archive.max_entry_bytes}),
+            "max-ratio": archive.max_ratio,
+            "nested": archive.nested,
+        }
+    return told
+
+
+def _is_within(kind: str, ranges: Sequence[str]) -> bool:
+    """Whether a media type, or a range of them, is in one of these ranges."""
+    return kind in ranges or f"{kind.partition('/')[0]}/*" in ranges or "*/*" in ranges
 
 
 def _called(given: Any) -> str:
     """What a schema is called by whoever gave it: the name of its class or of its file."""
-    if isinstance(given, Mapping):
+    if isinstance(given, Mapping) and not isinstance(given, type):
         return ""
-    named = getattr(given, "__name__", None)
-    if isinstance(named, str):
-        return component_name(named)
+    if is_model(given):
+        return name_of_model(given)
     stem = str(given).replace("\\", "/").rpartition("/")[2].split(".")[0]
     return component_name("".join(word[:1].upper() + word[1:] for word in stem.replace("-", "_").split("_")))
 

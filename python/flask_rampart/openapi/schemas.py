@@ -169,7 +169,7 @@ class Source:
         self._schemas = schemas
         self._name = name
         self.root: Json = schema
-        self.draft = _draft(schema)
+        self.draft = draft_of(schema)
         self._id_word = "id" if self.draft == 4 else "$id"
         named = schema.get(self._id_word) if isinstance(schema, dict) else None
         self.id = named if isinstance(named, str) else None
@@ -242,8 +242,18 @@ class Source:
         for word, value in schema.items():
             if (alone and word not in ("$ref", "title", "description")) or self._is_nothing(word):
                 continue
-            made[word] = self._moved(value) if word == "$ref" else _mapped(word, value, self._rewrite)
+            if word == "discriminator":
+                made[word] = self._discriminator(value)
+            else:
+                made[word] = self._moved(value) if word == "$ref" else _mapped(word, value, self._rewrite)
         return _renewed(made) if self.draft < 2020 else made
+
+    def _discriminator(self, value: Json) -> Json:
+        """A Discriminator Object (OpenAPI 3.1 section 4.8.25), as libraries write it beside their alternatives."""
+        mapping = value.get("mapping") if isinstance(value, dict) else None
+        if not isinstance(mapping, dict):
+            return value
+        return {**value, "mapping": {name: self._moved(reference) for name, reference in mapping.items()}}
 
     def _is_nothing(self, word: str) -> bool:
         """Whether the draft passes over a keyword."""
@@ -290,16 +300,7 @@ class Source:
         pointer = self._pointer(reference) if isinstance(reference, str) else None
         if pointer is None:
             return None
-        found = self.root
-        for part in pointer.split("/")[1:]:
-            word = _unescaped(part)
-            if isinstance(found, dict) and word in found:
-                found = found[word]
-            elif isinstance(found, list) and word.isdecimal() and int(word) < len(found):
-                found = found[int(word)]
-            else:
-                return None
-        return found
+        return led_to(self.root, pointer)
 
     def _reached(self, schema: Json) -> list[Json]:
         """What references lead to, which may stand where no keyword is."""
@@ -307,6 +308,10 @@ class Source:
 
     def _is_sure(self, schema: Json) -> bool:
         return all(self._is_plain(each) for each in _every(schema))
+
+    def _leads(self, discriminator: Json) -> bool:
+        mapping = discriminator.get("mapping", {}) if isinstance(discriminator, dict) else None
+        return isinstance(mapping, dict) and all(self._target(each) is not None for each in mapping.values())
 
     def _is_plain(self, schema: Object) -> bool:
         """Whether an object reads the same in 2020-12, apart from what is in it."""
@@ -316,6 +321,8 @@ class Source:
             return False
         for word in schema:
             if word.startswith("x-") or word in ("$schema", self._id_word, *_NOTES):
+                continue
+            if word == "discriminator" and self._leads(schema[word]):
                 continue
             known = word in _PLAIN or word in _MAPS or word in _LISTS or word in _ONES or word in _FROM_2019
             if not known or (word == "prefixItems") > (self.draft == 2020) or (word in _GONE and self.draft == 2020):
@@ -332,7 +339,21 @@ def component_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-") or "Schema"
 
 
-def _draft(schema: Json) -> int:
+def led_to(root: Json, pointer: str) -> Json | None:
+    """What a JSON Pointer leads to (RFC 6901); None if to nothing."""
+    found = root
+    for part in pointer.split("/")[1:]:
+        word = _unescaped(part)
+        if isinstance(found, dict) and word in found:
+            found = found[word]
+        elif isinstance(found, list) and word.isdecimal() and int(word) < len(found):
+            found = found[int(word)]
+        else:
+            return None
+    return found
+
+
+def draft_of(schema: Json) -> int:
     """The draft of a schema's dialect, by its number or year; 0 for one that is not known here."""
     dialect = schema.get("$schema") if isinstance(schema, dict) else None
     if dialect is None:
