@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import pickle
 import struct
 import tarfile
@@ -14,6 +15,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from flask_rampart import Archive, Upload
 from flask_rampart._native import file_types
@@ -53,7 +55,18 @@ def array(descr: str) -> bytes:
 
 @pytest.mark.parametrize(
     "descr",
-    ["'object'", "'object_'", "'2O'", "'i4,O'", "'O,i4'", r"'|\x4f'", "'ob' 'ject'", "u'O'", "'''O'''", "[('a', '(2,)O')]"],
+    [
+        "'object'",
+        "'object_'",
+        "'2O'",
+        "'i4,O'",
+        "'O,i4'",
+        r"'|\x4f'",
+        "'ob' 'ject'",
+        "u'O'",
+        "'''O'''",
+        "[('a', '(2,)O')]",
+    ],
     ids=range(10),
 )
 def test_an_array_of_objects_is_refused_in_every_way_that_numpy_reads_one(descr: str) -> None:
@@ -80,11 +93,16 @@ def summed(block: bytearray, written: str = "{:06o}\0 ") -> bytes:
     return bytes(block) + bytes(1024)
 
 
+def names_of(content: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return archive.getnames()
+
+
 def test_half_a_name_where_gnu_keeps_other_things_is_refused() -> None:
     block = head("passwd", tarfile.GNU_FORMAT)
     block[345:354] = b"../../etc"
     content = summed(block)
-    assert tarfile.open(fileobj=io.BytesIO(content)).getnames() == ["../../etc/passwd"]
+    assert names_of(content) == ["../../etc/passwd"]
     assert judged(content).startswith("!archive")
     assert judged(gzip.compress(content)).startswith("!archive")
 
@@ -94,7 +112,7 @@ def test_a_tar_of_the_oldest_form_does_not_pass_as_something_else(written: str) 
     block = head("../../passwd")
     block[257:265] = bytes(8)
     content = summed(block, written)
-    assert tarfile.open(fileobj=io.BytesIO(content)).getnames() == ["../../passwd"]
+    assert names_of(content) == ["../../passwd"]
     assert judged(content).startswith("!archive")
     assert judged(gzip.compress(content)).startswith("!archive")
     within = io.BytesIO()
@@ -111,7 +129,7 @@ def test_a_tar_of_the_oldest_form_with_another_sum_does_not_pass_either() -> Non
     for written in (f"{as_signed:06o}\0 ".encode(), b"\x80" + sum(block).to_bytes(7, "big")):
         block[148:156] = written
         content = bytes(block) + bytes(1024)
-        assert tarfile.open(fileobj=io.BytesIO(content)).getnames() == ["../../é"]
+        assert names_of(content) == ["../../é"]
         assert judged(gzip.compress(content)).startswith("!archive")
 
 
@@ -150,8 +168,7 @@ def test_a_zip64_that_says_two_things_is_refused(at: int) -> None:
     content = bytearray(_ended_twice(_streamed(b"a", seekable=True)))
     start = content.index(b"PK\x06\x06")
     content[start + at] ^= 2
-    # Only the versions say nothing of where something is.
-    assert judged(bytes(content)).startswith("!archive" if at != 12 else "application/zip")
+    assert judged(bytes(content)).startswith("!archive")
 
 
 def test_the_far_sizes_of_an_entry_are_those_of_the_directory() -> None:
@@ -179,9 +196,11 @@ class _Pipe(io.RawIOBase):
 
 def _streamed(content: bytes, *, seekable: bool) -> bytes:
     out: Any = io.BytesIO() if seekable else _Pipe()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("a.npy", "w", force_zip64=True) as entry:
-            entry.write(content)
+    with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w", force_zip64=True) as one,
+    ):
+        one.write(content)
     return bytes(out.getvalue() if seekable else out.data)
 
 
@@ -192,7 +211,7 @@ def _ended_twice(content: bytes) -> bytes:
     entry = bytearray(content[start:end])
     packed, unpacked = struct.unpack("<2L", entry[20:28])
     offset = struct.unpack("<L", entry[42:46])[0]
-    entry[20:28] = entry[42:46] * 0 + b"\xff" * 8
+    entry[20:28] = b"\xff" * 8
     entry[42:46] = b"\xff" * 4
     entry[30:32] = struct.pack("<H", 28)
     entry += struct.pack("<2H3Q", 1, 24, unpacked, packed, offset)
@@ -249,3 +268,62 @@ def test_archives_in_documents_are_taken_where_that_is_said() -> None:
         archive.writestr("word/embeddings/sheet.xlsx", _streamed(b"a", seekable=True))
     assert judged(out.getvalue()) == "!archive: an archive in it"
     assert judged(out.getvalue(), archive=Archive(nested=True)).endswith("wordprocessingml.document")
+
+
+def _pictures() -> dict[str, tuple[str, bytes]]:
+    """All that Pillow writes of the kinds that are told apart, in each of its modes."""
+    Image.init()
+    known = {"AVIF": "avif", "BMP": "bmp", "GIF": "gif", "ICO": "vnd.microsoft.icon", "JPEG": "jpeg", "MPO": "jpeg"}
+    known |= {"PNG": "png", "TIFF": "tiff", "WEBP": "webp"}
+    made = {}
+    for kind, name in known.items():
+        for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "F"):
+            out = io.BytesIO()
+            try:
+                Image.new(mode, (40, 30)).save(out, kind)
+            except (OSError, ValueError):
+                continue  # which this kind does not have
+            made[f"{kind} {mode}"] = (f"image/{name}", out.getvalue())
+    return made
+
+
+PICTURES = _pictures()
+
+
+@pytest.mark.parametrize("case", PICTURES)
+def test_what_pillow_writes_is_what_it_is(case: str) -> None:
+    kind, content = PICTURES[case]
+    assert judged(content) == kind
+    # An icon holds smaller ones.
+    most = math.prod(Image.open(io.BytesIO(content)).size) if kind.endswith("icon") else 1200
+    assert judged(content, max_pixels=most) == kind
+    assert judged(content, max_pixels=most - 1) == "!pixels: its pixels"
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "gnu", "pax"]
+)
+@pytest.mark.parametrize("name", ["a", "é" * 40, f"{'n' * 90}/{'m' * 50}"], ids=["plain", "beyond ASCII", "long"])
+def test_what_tarfile_writes_is_a_tar(kind: int, name: str) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+        folder = tarfile.TarInfo("./")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        info = tarfile.TarInfo(f"./{name}")
+        info.size, info.uid = 1000, 10_000_000 if kind != tarfile.USTAR_FORMAT else 1
+        archive.addfile(info, io.BytesIO(bytes(1000)))
+    assert judged(out.getvalue()) == "application/x-tar"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+@pytest.mark.parametrize("seekable", [True, False], ids=["a file", "a stream"])
+def test_what_zipfile_writes_is_a_zip(method: int, seekable: bool) -> None:
+    out: Any = io.BytesIO() if seekable else _Pipe()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("é/", b"")
+        archive.writestr("é/a.txt", b"hello" * 100)
+        with archive.open("b", "w") as entry:
+            entry.write(b"x" * 5000)
+        archive.comment = b"a comment"
+    assert judged(bytes(out.getvalue() if seekable else out.data)) == "application/zip"

@@ -87,11 +87,11 @@ impl<R: Read> Read for Members<R> {
             if read > 0 || into.is_empty() {
                 return Ok(read);
             }
-            if let Some(mut reader) = self.current.take().map(GzDecoder::into_inner) {
-                if !reader.fill_buf()?.is_empty() {
-                    self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
-                    self.current = Some(GzDecoder::new(reader));
-                }
+            if let Some(mut reader) = self.current.take().map(GzDecoder::into_inner)
+                && !reader.fill_buf()?.is_empty()
+            {
+                self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
+                self.current = Some(GzDecoder::new(reader));
             }
         }
         Ok(0)

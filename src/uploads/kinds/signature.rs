@@ -51,7 +51,7 @@ fn by_head(head: &[u8], length: u64) -> Option<&'static str> {
         [0, 0, 1, 0, count, 0, ..] if *count > 0 && length >= 6 + 16 * u64::from(*count) => {
             "image/vnd.microsoft.icon"
         }
-        [b'%', b'P', b'D', b'F', b'-', b'1' | b'2', b'.', ..] => "application/pdf",
+        [b'%', b'P', b'D', b'F', b'-', ..] => "application/pdf",
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => "application/zip",
         [0x1f, 0x8b, 8, ..] => "application/gzip",
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => "application/x-bzip2",
