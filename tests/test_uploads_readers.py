@@ -221,6 +221,21 @@ def _ended_twice(content: bytes) -> bytes:
     return content[:start] + bytes(entry) + record + locator + last
 
 
+def test_a_picture_with_a_zip_behind_it_is_refused_wherever_its_directory_says_that_it_is() -> None:
+    picture = PICTURES["JPEG RGB"][1]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a", b"1")
+    content = bytearray(out.getvalue())
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    # Python counts back from the end, and moves all places by what they are wrong.
+    content[end + 16 : end + 20] = struct.pack("<L", start + 0x7FFF0000)
+    content[start + 42 : start + 46] = struct.pack("<L", 0x7FFF0000)
+    for behind in (out.getvalue(), bytes(content), _ended_twice(out.getvalue())):
+        assert zipfile.ZipFile(io.BytesIO(picture + behind)).read("a") == b"1"
+        assert judged(picture + behind) == "!type: a zip at its end"
+
+
 def test_names_of_an_older_code_page_are_told_apart() -> None:
     def of(*names: str) -> bytes:
         out = io.BytesIO()
