@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import io
 import shutil
 import socket
@@ -24,7 +25,7 @@ from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_rampart import ConfigError, Rampart, validate, validated
+from flask_rampart import ConfigError, Rampart, Upload, validate, validated
 from flask_rampart._native import FormRejected, MultipartForm, form_fields
 
 Make = Callable[..., Flask]
@@ -423,6 +424,56 @@ def test_real_clients_are_read(address: str, tmp_path: Path) -> None:
         given = ["-F", "name=Ada é", "-F", "empty=", "-F", f"f=@{tmp_path}/ä b.bin"]
         ran = subprocess.run([curl, "-s", *given, address], capture_output=True, check=True)
         assert httpx.Response(200, content=ran.stdout).json() == wanted
+
+
+def head(*lines: str) -> bytes:
+    return "--x\r\n{}\r\n\r\n".format("\r\n".join(lines)).encode()
+
+
+@pytest.mark.parametrize(
+    ("told", "filename"),
+    [
+        ("filename=a.txt; filename*=utf-8''a.txt", "a.txt"),
+        ("filename=\"=?utf-8?B?w6kudHh0?=\"; filename*=utf-8''%C3%A9.txt", "é.txt"),
+    ],
+    ids=["ASCII", "beyond"],
+)
+def test_files_are_read_as_dotnet_sends_them(app: Flask, told: str, filename: str) -> None:
+    # HttpClient's MultipartFormDataContent.Add(content, name, fileName) writes the name in two ways.
+    answer = post(app, head(f"Content-Disposition: form-data; name=f; {told}") + b"1\r\n" + END)
+    assert answer.json["files"] == [["f", filename, "1"]]
+
+
+def test_fields_are_read_as_apaches_client_sends_them(app: Flask) -> None:
+    # MultipartEntityBuilder.addTextBody(name, text) takes ContentType.DEFAULT_TEXT.
+    told = ("Content-Type: text/plain; charset=ISO-8859-1", "Content-Transfer-Encoding: 8bit")
+    body = head('Content-Disposition: form-data; name="a"', *told) + "é\r\n".encode("latin-1") + END
+    assert post(app, body).json["form"] == [["a", "é"]]
+
+
+def test_a_boundary_of_asterisks_is_read(app: Flask) -> None:
+    body = field("a", "1").replace(b"--x", b"--*****") + b"--*****--\r\n"
+    assert post(app, body, "multipart/form-data;boundary=*****").json["form"] == [["a", "1"]]
+
+
+def test_a_file_input_that_nobody_used_is_no_unknown_file(make_app: Make) -> None:
+    app = make_app()
+    app.post("/form")(validate(form=FORM)(lambda: jsonify(validated.form)))
+    app.post("/files")(validate(files={"a": Upload(types=("text/plain",))})(lambda: jsonify(validated.files["a"].size)))
+    unused = file("other", b"", "")
+    assert post(app, field("name", "1") + unused + END, path="/form").json == {"name": "1"}
+    assert post(app, file("a") + unused + END, path="/files").json == 1
+    for chosen in (file("other", b"1", ""), file("other", b"", "f")):
+        assert post(app, field("name", "1") + chosen + END, path="/form").status_code == 422
+        assert post(app, file("a") + unused + chosen + END, path="/files").status_code == 422
+
+
+def test_a_form_that_came_compressed_is_read(make_app: Make) -> None:
+    app = make_app(RAMPART_REQUEST_CODINGS=("gzip",))
+    app.post("/")(echo)
+    body = gzip.compress(field("a", "1") + END)
+    answer = app.test_client().post("/", data=body, content_type=KIND, headers={"Content-Encoding": "gzip"})
+    assert answer.json["form"] == [["a", "1"]]
 
 
 def test_a_peer_that_hangs_up_in_the_middle_of_a_file_leaves_nothing_behind(address: str) -> None:

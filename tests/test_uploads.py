@@ -177,6 +177,7 @@ FILES: dict[str, tuple[str, bytes]] = {
     "xml": ("application/xml", b'<?xml version="1.0"?><note/>'),
     "xhtml": ("text/html", b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'),
     "script": ("text/x-script", b"#!/bin/sh\nrm x\n"),
+    "postscript": ("text/x-script", b"%!PS-Adobe-3.0\n(a) show\n"),
     "php": ("text/x-script", b"<?php system($_GET[0]);"),
     "elf": ("application/x-elf", b"\x7fELF\x02\x01" + bytes(60)),
     "exe": ("application/vnd.microsoft.portable-executable", b"MZ" + bytes(200)),
@@ -329,6 +330,8 @@ def test_models_are_read_to_their_end() -> None:
         safetensors({"a": one, "b": one}),
         safetensors({"a": {**one, "data_offsets": [4, 12]}}, bytes(12)),
         safetensors({"a": {**one, "shape": [2**40, 2**40]}}),
+        safetensors({"a": {**one, "shape": [1] * 64 + [2]}}),
+        safetensors(text='{"a": {"dtype": "U8", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'),
         safetensors(text='{"a": %s, "a": %s}' % (json.dumps(one), json.dumps(one))),  # noqa: UP031
         safetensors(text='{"a": 1'),
         struct.pack("<Q", 2**63) + b"{}",

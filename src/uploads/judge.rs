@@ -256,15 +256,19 @@ fn is_nothing_else(file: &mut File<'_>) -> Result<(), Stop> {
 
 /// Readers of zip look for the end of its directory from the end of the file.
 fn has_no_zip(file: &mut File<'_>) -> Result<(), Stop> {
-    let from = file.length().saturating_sub(65_535 + 22);
+    // With the locator of a zip64 before it.
+    let from = file.length().saturating_sub(65_535 + 22 + 20);
     let mut tail = Vec::new();
     while from + (tail.len() as u64) < file.length() {
         tail.extend_from_slice(file.piece(from + tail.len() as u64)?);
     }
     let is_end = |at: usize| {
         let record = tail.get(at..).unwrap_or_default();
-        let directory = u64::from(le32(record, 12)) + u64::from(le32(record, 16));
-        record.len() >= 22 && directory <= from + at as u64
+        // There are readers that count back from here, and do not mind where the directory says that it is.
+        let size = le32(record, 12);
+        let is_far =
+            at.checked_sub(20).and_then(|at| tail.get(at..)).is_some_and(|it| it.starts_with(b"PK\x06\x07"));
+        record.len() >= 22 && (u64::from(size) <= from + at as u64 || size == u32::MAX || is_far)
     };
     if memmem::find_iter(&tail, b"PK\x05\x06").any(is_end) {
         return Err(refused("type", "a zip at its end"));

@@ -55,11 +55,13 @@ struct Lines {
     last: u8,
     is_name: bool,
     is_number: bool,
+    /// Behind a NUL: a number ends there for C, whatever follows on its line.
+    is_cut: bool,
 }
 
 impl Lines {
     fn new(opcode: u8, left: u8) -> Self {
-        Self { opcode, left, length: 0, first: 0, last: 0, is_name: true, is_number: true }
+        Self { opcode, left, length: 0, first: 0, last: 0, is_name: true, is_number: true, is_cut: false }
     }
 
     fn add(&mut self, byte: u8) {
@@ -70,7 +72,8 @@ impl Lines {
         self.length += 1;
         self.is_name &= byte.is_ascii_alphanumeric() || b"_.-<>".contains(&byte) || byte >= 0x80;
         // As lenient as C's `strtol`, which skips blanks and reads other bases.
-        self.is_number &= byte.is_ascii_alphanumeric() || b"+-._ \t\r\x0b\x0c".contains(&byte);
+        self.is_cut |= byte == 0;
+        self.is_number &= self.is_cut || byte.is_ascii_alphanumeric() || b"+-._ \t\r\x0b\x0c".contains(&byte);
     }
 
     /// Whether the line is what its opcode takes.
@@ -338,6 +341,11 @@ mod tests {
             b"(dp0\nVa\np1\nF1.5\ns.\n",
             b"I01\n.",
             b"I 1\n0cos\nsystem\n(tR.",
+            // Python's own reader ends a number at a NUL.
+            b"I0\0!x\n0cos\nsystem\n(tR.",
+            b"L0\0!x\n0cos\nsystem\n(tR.",
+            b"F\0!x\n0cos\nsystem\n(tR.",
+            b"Np0\0!x\n0cos\nsystem\n(tR.",
             b"GIF89a\x01\x00\x010cos\nsystem\n(S'id'\ntR.",
             b"]q\x00(K\x01K\x02e.",
         ] {

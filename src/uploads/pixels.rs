@@ -257,15 +257,19 @@ fn tiff(file: &mut File<'_>) -> Measured {
         }
         let (mut width, mut height) = (0, 0);
         for entry in entries.chunks_exact(12).take(count) {
-            let value = match of_16(entry, 2) {
-                3 => u64::from(of_16(entry, 8)),
-                4 => u64::from(of_32(entry, 8)),
-                _ => 0,
+            let side = match of_16(entry, 0) {
+                256 => &mut width,
+                257 => &mut height,
+                _ => continue,
             };
-            match of_16(entry, 0) {
-                256 => width = value.max(width),
-                257 => height = value.max(height),
-                _ => {}
+            // One number, of the types that TIFF gives it. There are readers that take any type, and the last or first of several numbers.
+            let value = match (of_16(entry, 2), of_32(entry, 4)) {
+                (3, 1) => u64::from(of_16(entry, 8)),
+                (4, 1) => u64::from(of_32(entry, 8)),
+                _ => return Err(Odd::Broken("the size of a TIFF")),
+            };
+            if std::mem::replace(side, value) != 0 {
+                return Err(Odd::Broken("a TIFF with two sizes"));
             }
         }
         size.pixels = size.pixels.max(area(width, height));

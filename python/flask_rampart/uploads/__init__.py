@@ -9,6 +9,7 @@ from .demands import Archive as Archive
 from .demands import Upload as Upload
 from .demands import files_reader as files_reader
 from .files import UploadedFile as UploadedFile
+from .files import names_of_chosen as names_of_chosen
 from .forms import FormBounds as FormBounds
 from .forms import FormParser as FormParser
 from .forms import checked_form as checked_form

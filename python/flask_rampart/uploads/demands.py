@@ -24,7 +24,7 @@ from flask import Request
 from .._native import FileJudge
 from ..errors import ConfigError
 from ..exchange import Exchange
-from .files import UploadedFile, measured
+from .files import UploadedFile, measured, names_of_chosen
 from .forms import FormBounds, checked_form
 
 
@@ -177,7 +177,7 @@ def files_reader(
                 found[name] = kept
             elif kept:
                 found[name] = kept[0]
-        if refuses_others and any(name not in uploads for name in request.files):
+        if refuses_others and not names_of_chosen(request.files) <= uploads.keys():
             broken.append(("", "additionalProperties"))
         return broken or found
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from .._native import safe_filename
 
@@ -89,6 +89,11 @@ class UploadedFile:
     def __repr__(self) -> str:
         # Nothing that its sender has written.
         return f"<UploadedFile {self.type}, {self.size} bytes>"
+
+
+def names_of_chosen(files: MultiDict[str, FileStorage]) -> set[str]:
+    """The names under which there is a file. Where nobody chose one, a form sends one without name and bytes."""
+    return {name for name, file in files.items(multi=True) if file.filename or measured(file)}
 
 
 def measured(file: FileStorage) -> int:

@@ -21,7 +21,7 @@ from flask import Request
 from .._native import Parts
 from ..errors import Denied
 from ..exchange import Exchange
-from ..uploads import checked_form
+from ..uploads import checked_form, names_of_chosen
 from .bodies import Bounds
 
 Place = Literal["path", "query", "headers", "cookies", "form"]
@@ -156,7 +156,9 @@ def _form(parts: Parts, unknown: Unknown, files: Collection[str]) -> Read:
         said = _judged(parts, list(request.form.items(multi=True)))
         # A file where a field should be is there, and not absent; one that nobody knows is as unknown as a field.
         wrong = [(known[name], "type") for name in request.files if name in known]
-        if unknown == "reject" and any(name not in known and name not in files for name in request.files):
+        if unknown == "reject" and any(
+            name not in known and name not in files for name in names_of_chosen(request.files)
+        ):
             wrong.append(("", "additionalProperties"))
         if not wrong:
             return said

@@ -6,7 +6,7 @@ use flate2::bufread::GzDecoder;
 
 use super::super::source::{File, Reader, WINDOW};
 use super::content::Content;
-use super::tar::Tar;
+use super::tar::{Tar, is_tar};
 use super::{ArchiveBounds, Bad};
 
 /// Looks through what is compressed.
@@ -40,9 +40,8 @@ fn unpack(reader: &mut Reader<'_, '_>, packed: u64, bounds: &ArchiveBounds) -> R
         if bounds.is_bomb(total, packed) {
             return Err(Bad::Archive("its ratio"));
         }
-        let is_tar = || piece.get(257..262) == Some(b"ustar");
         match what.get_or_insert_with(|| {
-            if is_tar() { What::Tar(Box::new(Tar::new(bounds))) } else { What::Other(Content::new()) }
+            if is_tar(piece) { What::Tar(Box::new(Tar::new(bounds))) } else { What::Other(Content::new()) }
         }) {
             What::Tar(tar) => tar.feed(piece)?,
             What::Other(content) => content.feed(piece),
@@ -88,11 +87,11 @@ impl<R: Read> Read for Members<R> {
             if read > 0 || into.is_empty() {
                 return Ok(read);
             }
-            if let Some(mut reader) = self.current.take().map(GzDecoder::into_inner) {
-                if !reader.fill_buf()?.is_empty() {
-                    self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
-                    self.current = Some(GzDecoder::new(reader));
-                }
+            if let Some(mut reader) = self.current.take().map(GzDecoder::into_inner)
+                && !reader.fill_buf()?.is_empty()
+            {
+                self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
+                self.current = Some(GzDecoder::new(reader));
             }
         }
         Ok(0)

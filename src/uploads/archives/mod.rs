@@ -18,11 +18,12 @@ mod gzip;
 mod names;
 mod tar;
 mod zip;
+mod zip64;
 
 use super::source::Gone;
 
 pub(super) use self::gzip::gzip;
-pub(super) use self::tar::Tar;
+pub(super) use self::tar::{Tar, is_tar};
 pub(super) use self::zip::zip;
 
 /// How much an archive may hold.

@@ -40,9 +40,7 @@ impl Names {
         if plain.iter().any(|&byte| byte < 0x20 || matches!(byte, b'\\' | b':' | 0x7f)) {
             return Err(bad);
         }
-        // As file systems compare that do not tell capitals or composed letters apart. What is no UTF-8 is an older code page.
-        let folded: String =
-            String::from_utf8_lossy(plain).nfc().collect::<String>().to_lowercase().nfc().collect();
+        let folded = folded(plain);
         let mut parts = 0;
         for (at, part) in
             folded.match_indices('/').map(|(at, _)| at).chain([folded.len()]).scan(0, |from, at| {
@@ -74,5 +72,20 @@ impl Names {
             return twice;
         }
         Ok(())
+    }
+}
+
+/// As file systems compare that do not tell capitals or composed letters apart.
+fn folded(name: &[u8]) -> String {
+    match std::str::from_utf8(name) {
+        Ok(name) => name.nfc().collect::<String>().to_lowercase().nfc().collect(),
+        // An older code page, and nothing says which. Its letters are told apart, whatever they are.
+        Err(_) => name
+            .iter()
+            .map(|&byte| match byte {
+                0x80.. => char::from_u32(0xe000 + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER),
+                _ => char::from(byte).to_ascii_lowercase(),
+            })
+            .collect(),
     }
 }

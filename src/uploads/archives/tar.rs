@@ -23,6 +23,42 @@ enum State {
     Empty(u8),
 }
 
+/// Whether something that begins so is a tar for any reader: by its name, or by the checksum of its first head, which is all that the oldest
+/// form has.
+pub(in crate::uploads) fn is_tar(head: &[u8]) -> bool {
+    if head.get(257..262) == Some(b"ustar") {
+        return true;
+    }
+    let (Some(block), Some(field)) = (head.get(..BLOCK), head.get(148..156)) else { return false };
+    let signed = |sum: i64, byte: u8| sum + i64::from(byte as i8);
+    let blank = |(at, &byte): (usize, &u8)| if (148..156).contains(&at) { b' ' } else { byte };
+    let sums = (sum_of(block) as i64, block.iter().enumerate().map(blank).fold(0, signed));
+    let said = match field {
+        // A number in GNU's other way, which may be below 0.
+        [first @ (0x80 | 0xff), rest @ ..] => {
+            let number = rest.iter().fold(0_i64, |number, &byte| number << 8 | i64::from(byte));
+            if *first == 0xff { number - (1 << 56) } else { number }
+        }
+        // As leniently as Python reads one: `0o1_7` is a number.
+        field => {
+            let text = field.split(|&byte| byte == 0).next().unwrap_or_default();
+            if !text.iter().all(|byte| b"01234567 \t\r\n\x0b\x0c+-_oO".contains(byte)) {
+                return false;
+            }
+            let digits = text.iter().filter(|byte| byte.is_ascii_digit());
+            digits.fold(0, |number, &byte| number << 3 | i64::from(byte - b'0'))
+        }
+    };
+    // An empty head is the end of a tar, and has no sum.
+    block.iter().any(|&byte| byte != 0) && (said == sums.0 || said == sums.1)
+}
+
+/// Of a head: its bytes, with blanks where the sum itself stands.
+fn sum_of(block: &[u8]) -> u64 {
+    let blank = |(at, &byte): (usize, &u8)| u64::from(if (148..156).contains(&at) { b' ' } else { byte });
+    block.iter().enumerate().map(blank).sum()
+}
+
 pub(in crate::uploads) struct Tar {
     bounds: ArchiveBounds,
     state: State,
@@ -130,12 +166,11 @@ impl Tar {
         }
         let bad = Bad::Archive("the head of an entry");
         let number = |from: usize, to: usize| octal(block.get(from..to).unwrap_or_default()).ok_or(bad);
-        let sum: u64 = block
-            .iter()
-            .enumerate()
-            .map(|(at, &byte)| u64::from(if (148..156).contains(&at) { b' ' } else { byte }))
-            .sum();
-        if number(148, 156)? != sum || block.get(257..262) != Some(b"ustar") {
+        if number(148, 156)? != sum_of(block) || block.get(257..262) != Some(b"ustar") {
+            return Err(bad);
+        }
+        // Where POSIX has the first half of a long name, GNU keeps other things: some readers take them for a name all the same.
+        if block.get(257..263) != Some(b"ustar\0") && block.get(345) != Some(&0) {
             return Err(bad);
         }
         let size = number(124, 136)?;
@@ -232,8 +267,7 @@ fn name_of(block: &[u8]) -> Vec<u8> {
     let text = |from: usize, to: usize| {
         block.get(from..to).unwrap_or_default().split(|&byte| byte == 0).next().unwrap_or_default()
     };
-    // GNU keeps other things where POSIX has the first half of a long name.
-    let prefix = if block.get(257..263) == Some(b"ustar\0") { text(345, 500) } else { &[] };
+    let prefix = text(345, 500);
     if prefix.is_empty() { text(0, 100).to_vec() } else { [prefix, b"/", text(0, 100)].concat() }
 }
 

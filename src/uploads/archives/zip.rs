@@ -1,7 +1,9 @@
 //! Zip (APPNOTE 6.3): its directory and what stands before each entry must say the same.
 //!
-//! 1. The file begins with its first entry and ends with the end of its directory and a comment, in which no other end stands.
-//! 2. The directory stands right before that end, and has as many entries as it says. One disk; no zip64, which nothing below 4 GiB needs.
+//! 1. The file begins with its first entry and ends with the end of its directory and a comment. No other end stands in these, which are what
+//!    readers look through from behind.
+//! 2. The directory stands right before that end, and has as many entries as it says. One disk. Where a number stands in two places, both say
+//!    the same: [`zip64`].
 //! 3. An entry is stored or deflated, not encrypted, and said to be a file or folder.
 //! 4. The head before an entry has the same name, flags, method and, unless they follow its bytes, sizes. So do those that follow.
 //! 5. Entries follow each other without a gap and do not overlap, and unpack to the size and checksum that the directory says. Between the
@@ -12,7 +14,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::super::source::{File, Gone, WINDOW, le16, le32, le64};
 use super::content::Content;
 use super::names::Names;
-use super::{ArchiveBounds, Bad};
+use super::{ArchiveBounds, Bad, zip64};
 
 struct Entry {
     name: Vec<u8>,
@@ -68,29 +70,28 @@ fn directory(file: &mut File<'_>, bounds: &ArchiveBounds) -> Result<(Vec<Entry>,
     while tail + (bytes.len() as u64) < length {
         bytes.extend_from_slice(file.piece(tail + bytes.len() as u64)?);
     }
-    let mut ends = memchr::memmem::find_iter(&bytes, b"PK\x05\x06");
+    let mut ends = memchr::memmem::rfind_iter(&bytes, b"PK\x05\x06");
     let end = ends.next().ok_or(Bad::Archive("no end of a directory"))?;
-    if ends.next().is_some() {
-        return Err(Bad::Archive("two ends of a directory"));
-    }
+    let other = ends.next();
     let record = bytes.get(end..).unwrap_or_default();
     if record.len() < END || record.len() != END + usize::from(le16(record, 20)) {
         return Err(Bad::Archive("something behind its end"));
     }
-    let (here, all) = (u64::from(le16(record, 8)), u64::from(le16(record, 10)));
-    let (size, start) = (u64::from(le32(record, 12)), u64::from(le32(record, 16)));
-    if le32(record, 4) != 0 || here != all {
-        return Err(Bad::Archive("several disks"));
+    let said = zip64::end(file, record, tail + end as u64)?;
+    let start = said.start;
+    // Before the directory, it is that of an archive in this one.
+    if other.is_some_and(|other| tail + other as u64 >= start) {
+        return Err(Bad::Archive("two ends of a directory"));
     }
-    if all > bounds.entries {
+    if said.entries > bounds.entries {
         return Err(Bad::Archive("its entries"));
     }
-    if start + size != tail + end as u64 {
+    if start.checked_add(said.size) != Some(said.end) {
         return Err(Bad::Archive("where its directory is"));
     }
     let mut entries = Vec::new();
     let mut at = start;
-    for _ in 0..all {
+    for _ in 0..said.entries {
         let head = file.bytes(at, ENTRY)?;
         if head.len() < ENTRY || !head.starts_with(b"PK\x01\x02") {
             return Err(Bad::Archive("its directory"));
@@ -107,19 +108,25 @@ fn directory(file: &mut File<'_>, bounds: &ArchiveBounds) -> Result<(Vec<Entry>,
             at: le32(head, 42).into(),
             is_folder: false,
         };
-        let disk = le16(head, 34);
+        let mut disk = le16(head, 34);
         let (name, extra) = (usize::from(name), usize::from(extra));
         entry.name = file.bytes(at + ENTRY as u64, name)?.to_vec();
         let more = file.bytes(at + (ENTRY + name) as u64, extra)?;
         entry.is_folder = entry.name.ends_with(b"/");
-        fits(&entry, more, attributes, disk)?;
+        if more.len() < extra {
+            return Err(Bad::Archive("its directory"));
+        }
+        if let Some(field) = fits_extra(more, &entry.name)? {
+            zip64::of_directory(field, [&mut entry.unpacked, &mut entry.packed, &mut entry.at], &mut disk)?;
+        }
+        fits(&entry, attributes, disk)?;
         at += (ENTRY + name + extra + usize::from(comment)) as u64;
         entries.push(entry);
     }
-    if at == start + size { Ok((entries, start)) } else { Err(Bad::Archive("its directory")) }
+    if at == said.end { Ok((entries, start)) } else { Err(Bad::Archive("its directory")) }
 }
 
-fn fits(entry: &Entry, extra: &[u8], attributes: u32, disk: u16) -> Result<(), Bad> {
+fn fits(entry: &Entry, attributes: u32, disk: u16) -> Result<(), Bad> {
     // Encrypted, in one of three ways; patched; with a hidden directory.
     if entry.flags & (1 | 1 << 5 | 1 << 6 | 1 << 13) != 0 {
         return Err(Bad::Archive("an entry that is encrypted"));
@@ -137,17 +144,19 @@ fn fits(entry: &Entry, extra: &[u8], attributes: u32, disk: u16) -> Result<(), B
     if !is_said || (entry.is_folder && entry.unpacked > 0) {
         return Err(Bad::Archive("a folder that is a file"));
     }
-    fits_extra(extra, entry)
+    Ok(())
 }
 
-fn fits_extra(mut extra: &[u8], entry: &Entry) -> Result<(), Bad> {
+/// Reads the extra fields of an entry; gives that of zip64, if it is there.
+fn fits_extra<'e>(mut extra: &'e [u8], name: &[u8]) -> Result<Option<&'e [u8]>, Bad> {
+    let mut found = None;
     while extra.len() >= 4 {
         let (id, size) = (le16(extra, 0), usize::from(le16(extra, 2)));
         let Some(field) = extra.get(4..4 + size) else { return Err(Bad::Archive("an extra field")) };
         match id {
-            1 => return Err(Bad::Archive("zip64")),
+            1 if found.replace(field).is_some() => return Err(Bad::Archive("zip64 twice")),
             // Another name, which some readers take.
-            0x7075 if field.get(5..) != Some(&entry.name) => {
+            0x7075 if field.get(5..) != Some(name) => {
                 return Err(Bad::Archive("an entry with two names"));
             }
             _ => {}
@@ -155,7 +164,7 @@ fn fits_extra(mut extra: &[u8], entry: &Entry) -> Result<(), Bad> {
         extra = extra.get(4 + size..).unwrap_or_default();
     }
     // Some tools fill up with less than a field.
-    if extra.iter().all(|&byte| byte == 0) { Ok(()) } else { Err(Bad::Archive("an extra field")) }
+    if extra.iter().all(|&byte| byte == 0) { Ok(found) } else { Err(Bad::Archive("an extra field")) }
 }
 
 /// Unpacks an entry, of which nothing is kept; gives what it is, and where it ends.
@@ -171,11 +180,10 @@ fn unpack(
         return Err(differs);
     }
     let follows = entry.flags & 8 != 0;
-    let said = (le32(head, 14), u64::from(le32(head, 18)), u64::from(le32(head, 22)));
-    let known = (entry.crc, entry.packed, entry.unpacked);
+    let (crc, packed, unpacked) = (le32(head, 14), u64::from(le32(head, 18)), u64::from(le32(head, 22)));
     if le16(head, 6) != entry.flags
         || le16(head, 8) != entry.method
-        || !(said == known || follows && said == (0, 0, 0))
+        || !(crc == entry.crc || follows && crc == 0)
     {
         return Err(differs);
     }
@@ -187,7 +195,17 @@ fn unpack(
     if more.len() < extra {
         return Err(differs);
     }
-    fits_extra(more, entry)?;
+    let wide = fits_extra(more, &entry.name)?;
+    if wide.is_some_and(|field| field.len() != 16) {
+        return Err(differs);
+    }
+    let far = |at: usize| wide.map(|field| le64(field, at));
+    if !zip64::of_head(packed, far(8), entry.packed, follows)
+        || !zip64::of_head(unpacked, far(0), entry.unpacked, follows)
+    {
+        return Err(differs);
+    }
+    let is_wide = wide.is_some();
     let start = entry.at + (30 + name + extra) as u64;
     let mut end = start.saturating_add(entry.packed);
     if end > directory {
@@ -217,13 +235,17 @@ fn unpack(
     }
     content.finish(bounds)?;
     if follows {
-        let head = file.bytes(end, 16)?;
+        let head = file.bytes(end, 24)?;
         let signed = if head.starts_with(b"PK\x07\x08") { 4 } else { 0 };
-        let said = (le32(head, signed), u64::from(le32(head, signed + 4)), u64::from(le32(head, signed + 8)));
-        if said != known {
+        let (packed, unpacked, length) = if is_wide {
+            (le64(head, signed + 4), le64(head, signed + 12), 20)
+        } else {
+            (le32(head, signed + 4).into(), le32(head, signed + 8).into(), 12)
+        };
+        if (le32(head, signed), packed, unpacked) != (entry.crc, entry.packed, entry.unpacked) {
             return Err(differs);
         }
-        end += signed as u64 + 12;
+        end += signed as u64 + length;
         if end > directory {
             return Err(differs);
         }

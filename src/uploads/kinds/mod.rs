@@ -6,13 +6,15 @@
 //!
 //! What is none of these has no type, and is refused wherever a type is asked for. Whether it unpickles is [`super::pickle`]'s to say.
 
+mod arrays;
 mod models;
 mod signature;
 mod table;
 mod text;
 
+pub(super) use self::arrays::npy_has_objects;
 pub(super) use self::models::{is_onnx, is_safetensors};
-pub(super) use self::signature::{is_archive, npy_has_objects, signature};
+pub(super) use self::signature::{is_archive, signature};
 pub use self::table::{Family, Kind, kinds};
 pub(super) use self::table::{kind_named, named};
 pub(super) use self::text::{Text, is_csv, is_json, markup};

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::super::source::{File, Gone, le64};
 
@@ -45,16 +44,66 @@ struct Tensor {
     offsets: (u64, u64),
 }
 
-impl Tensor {
-    fn of(value: &Value) -> Option<Self> {
-        let numbers =
-            |name: &str| value.get(name)?.as_array()?.iter().map(Value::as_u64).collect::<Option<Vec<_>>>();
-        let [from, to] = numbers("data_offsets")?.try_into().ok()?;
-        Some(Self {
-            bits: bits(value.get("dtype")?.as_str()?),
-            shape: numbers("shape")?,
-            offsets: (from, to),
-        })
+/// Most dimensions of a tensor.
+const MOST_DIMENSIONS: usize = 64;
+
+// By hand: a value of any shape would take many times the memory of its text.
+impl<'de> Deserialize<'de> for Tensor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Tensor;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tensor")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensor, A::Error> {
+                let (mut dtype, mut shape, mut offsets) = (None, None, None);
+                let mut is_twice = false;
+                while let Some(name) = map.next_key::<String>()? {
+                    is_twice |= match name.as_str() {
+                        "dtype" => dtype.replace(map.next_value::<String>()?).is_some(),
+                        "shape" => shape.replace(map.next_value::<Shape>()?).is_some(),
+                        "data_offsets" => offsets.replace(map.next_value::<(u64, u64)>()?).is_some(),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            false
+                        }
+                    };
+                }
+                match (dtype, shape, offsets) {
+                    (Some(dtype), Some(Shape(shape)), Some(offsets)) if !is_twice => {
+                        Ok(Tensor { bits: bits(&dtype), shape, offsets })
+                    }
+                    _ => Err(A::Error::custom("no tensor")),
+                }
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Shape;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a shape")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Shape, A::Error> {
+                let mut sizes = Vec::new();
+                while let Some(size) = sequence.next_element()? {
+                    if sizes.len() >= MOST_DIMENSIONS {
+                        return Err(A::Error::custom("a shape"));
+                    }
+                    sizes.push(size);
+                }
+                Ok(Shape(sizes))
+            }
+        }
+        deserializer.deserialize_seq(Read)
     }
 }
 
@@ -63,7 +112,7 @@ fn bits(dtype: &str) -> u64 {
     match dtype {
         "F4" => 4,
         "F6_E2M3" | "F6_E3M2" => 6,
-        "BOOL" | "U8" | "I8" | "F8_E5M2" | "F8_E4M3" | "F8_E8M0" => 8,
+        "BOOL" | "U8" | "I8" | "F8_E5M2" | "F8_E4M3" | "F8_E8M0" | "F8_E5M2FNUZ" | "F8_E4M3FNUZ" => 8,
         "I16" | "U16" | "F16" | "BF16" => 16,
         "I32" | "U32" | "F32" => 32,
         "I64" | "U64" | "F64" | "C64" => 64,
@@ -88,12 +137,10 @@ impl<'de> Deserialize<'de> for Header {
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
                     } else {
-                        let value: Value = map.next_value()?;
-                        tensors
-                            .push(Tensor::of(&value).ok_or_else(|| serde::de::Error::custom("no tensor"))?);
+                        tensors.push(map.next_value()?);
                     }
                     if !names.insert(name) {
-                        return Err(serde::de::Error::custom("a name twice"));
+                        return Err(A::Error::custom("a name twice"));
                     }
                 }
                 Ok(Header(tensors))

@@ -2,7 +2,8 @@
 
 use memchr::memmem;
 
-use super::super::source::{File, Gone, be32, le16, le32, le64};
+use super::super::archives::is_tar;
+use super::super::source::{File, Gone, be32, le32, le64};
 use super::table::{Kind, named};
 
 /// The type that a file's beginning names, if it does.
@@ -36,10 +37,6 @@ pub(in crate::uploads) fn is_archive(head: &[u8]) -> bool {
     MAGICS.iter().any(|magic| head.starts_with(magic)) || is_tar(head)
 }
 
-fn is_tar(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar")
-}
-
 fn by_head(head: &[u8], length: u64) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     Some(match head {
@@ -54,7 +51,7 @@ fn by_head(head: &[u8], length: u64) -> Option<&'static str> {
         [0, 0, 1, 0, count, 0, ..] if *count > 0 && length >= 6 + 16 * u64::from(*count) => {
             "image/vnd.microsoft.icon"
         }
-        [b'%', b'P', b'D', b'F', b'-', b'1' | b'2', b'.', ..] => "application/pdf",
+        [b'%', b'P', b'D', b'F', b'-', ..] => "application/pdf",
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => "application/zip",
         [0x1f, 0x8b, 8, ..] => "application/gzip",
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => "application/x-bzip2",
@@ -164,24 +161,4 @@ fn is_gguf(head: &[u8], length: u64) -> bool {
     let (tensors, entries) = (le64(head, 8), le64(head, 16));
     let least = tensors.saturating_mul(24).saturating_add(entries.saturating_mul(13));
     (2..=3).contains(&le32(head, 4)) && length >= 24 && least <= length - 24
-}
-
-/// What an array of numpy's says of its items: whether some of them are objects, which only pickle reads.
-pub(in crate::uploads) fn npy_has_objects(head: &[u8]) -> Option<bool> {
-    if !head.starts_with(b"\x93NUMPY") {
-        return None;
-    }
-    let (at, size): (usize, usize) = match head.get(6)? {
-        1 => (10, usize::from(le16(head, 8))),
-        _ => (12, usize::try_from(le32(head, 8)).ok()?),
-    };
-    let Some(text) = head.get(at..at.saturating_add(size)) else { return Some(true) };
-    // A type is a quoted text such as '|O' or '<f8'.
-    let is_object = |at: usize| {
-        let before = at.checked_sub(1).and_then(|at| text.get(at));
-        let after = text.get(at + 1..).and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_digit()));
-        matches!(before, Some(b'\'' | b'"' | b'|' | b'<' | b'>' | b'='))
-            && matches!(after, Some(b'\'' | b'"'))
-    };
-    Some(memchr::memchr_iter(b'O', text).any(is_object))
 }

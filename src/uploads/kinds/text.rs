@@ -56,6 +56,10 @@ impl Text {
 /// `is_whole` says whether that is all of it: what is hidden behind a beginning that long is the worst that it may be.
 pub(in crate::uploads) fn markup(head: &[u8], is_whole: bool) -> Option<&'static str> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    if head.starts_with(b"%!PS") {
+        // PostScript: who shows it runs it.
+        return Some("text/x-script");
+    }
     if let Some(line) = head.strip_prefix(b"#!") {
         return line.trim_ascii_start().starts_with(b"/").then_some("text/x-script");
     }

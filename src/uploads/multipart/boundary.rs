@@ -1,7 +1,7 @@
 //! Reads the boundary of a form out of its content type.
 //!
 //! 1. The type is `multipart/form-data`, in any capitals; each parameter is `name=token` or `name="text"`, and comes once.
-//! 2. There is one `boundary` of 1 to 70 characters of RFC 2046's set, not ending in a blank. Parameters in pieces or with a character set
+//! 2. There is one `boundary` of 1 to 70 characters of RFC 2046's set or of a token (RFC 9110; half of Android says `*****`), not ending in a blank. Parameters in pieces or with a character set
 //!    (`boundary*0=`, RFC 2231) are refused: half of the readers put them together.
 
 use super::Flaw;
@@ -58,7 +58,7 @@ pub fn boundary(content_type: &str) -> Result<String, Flaw> {
 }
 
 fn is_boundary(value: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? !#$%&*^`|~".contains(&byte);
     (1..=MOST).contains(&value.len()) && value.bytes().all(is_allowed) && !value.ends_with(' ')
 }
 

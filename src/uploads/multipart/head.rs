@@ -2,14 +2,15 @@
 //!
 //! 1. Lines end in CRLF and are not folded; a name is a token, a value has no control characters and is UTF-8.
 //! 2. `Content-Disposition` is there once, is `form-data`, and names each parameter once: `name` always, `filename` for a file.
-//! 3. `name*` and `filename*` are refused (RFC 7578 section 4.2): of two names, one reader takes the first and the next one the last.
+//! 3. `name*` is refused (RFC 7578 section 4.2), and `filename*` unless it says what `filename` says: see [`filename`].
 //! 4. A text in quotation marks is read as browsers write it (WHATWG): a quotation mark is `%22`, a backslash is a backslash. One that stands
 //!    before a quotation mark is refused: it ends the text for some readers and not for others.
 //! 5. Names are UTF-8 without control characters, at most [`MOST_NAME`] bytes long; a part's name is not empty.
-//! 6. `Content-Type` is there once at most, names no nested form, and for a field no character set but UTF-8.
+//! 6. `Content-Type` is there once at most, names no nested form, and for a field no character set but UTF-8, or ISO-8859-1, which is what
+//!    Apache's HttpClient writes for every field: both tell all of ASCII alike.
 //! 7. `Content-Transfer-Encoding` says that nothing is encoded; `Content-Length` is a number.
 
-use super::{FileHead, Flaw, MOST_NAME};
+use super::{FileHead, Flaw, MOST_NAME, filename};
 
 /// Most lines.
 const MOST_LINES: usize = 32;
@@ -18,6 +19,8 @@ const MOST_LINES: usize = 32;
 pub(super) struct Head {
     pub(super) file: FileHead,
     pub(super) is_file: bool,
+    /// Whether the text of a field is ISO-8859-1, and else it is UTF-8.
+    pub(super) is_latin: bool,
     /// Of the content, where the head says it.
     pub(super) length: Option<u64>,
 }
@@ -74,7 +77,11 @@ impl Head {
         if kind.starts_with("multipart/") {
             return Err(Flaw::Malformed("a form in a form"));
         }
-        if !read.is_file && !is_utf_8(&kind) {
+        // With nothing else behind it, so that there is one way to read it.
+        let (_, parameter) = kind.split_once(';').unwrap_or_default();
+        read.is_latin =
+            matches!(parameter.trim_matches(BLANK), "charset=iso-8859-1" | "charset=\"iso-8859-1\"");
+        if !read.is_file && !read.is_latin && !is_utf_8(&kind) {
             return Err(Flaw::Malformed("the character set of a field"));
         }
         Ok(read)
@@ -98,15 +105,17 @@ impl Parameters {
         }
         let mut read = Self::default();
         let mut others: Vec<String> = Vec::new();
+        let mut extended = None;
         loop {
             rest = rest.trim_start_matches(BLANK);
             if rest.is_empty() {
-                return Ok(read);
+                break;
             }
             let (name, after) = rest.split_once('=').ok_or(DISPOSITION)?;
             let name = name.to_ascii_lowercase();
             // A star in a name: see above.
-            if name.is_empty() || !name.bytes().all(|byte| is_token(byte) && byte != b'*') {
+            let is_plain = name.bytes().all(|byte| is_token(byte) && byte != b'*');
+            if name.is_empty() || !(is_plain || name == "filename*") {
                 return Err(DISPOSITION);
             }
             let (text, after) = match after.strip_prefix('"') {
@@ -134,6 +143,7 @@ impl Parameters {
             let is_twice = match name.as_str() {
                 "name" => read.name.replace(text_of(text, true)?).is_some(),
                 "filename" => read.filename.replace(text_of(text, false)?).is_some(),
+                "filename*" => extended.replace(text).is_some(),
                 _ if others.contains(&name) || others.len() >= 8 => true,
                 _ => {
                     others.push(name);
@@ -144,6 +154,12 @@ impl Parameters {
                 return Err(Flaw::Malformed("a parameter twice"));
             }
         }
+        if let Some(extended) = extended {
+            let plain = read.filename.as_deref().ok_or(DISPOSITION)?;
+            let name = filename::same(plain, &extended).ok_or(Flaw::Malformed("a file name in two ways"))?;
+            read.filename = Some(text_of(name, false)?);
+        }
+        Ok(read)
     }
 }
 

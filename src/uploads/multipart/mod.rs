@@ -1,12 +1,12 @@
 //! Takes a form apart that was sent as `multipart/form-data`, as its bytes come in.
 //!
-//! 1. The boundary is 1 to 70 characters of RFC 2046's, named once in the content type: [`boundary`].
+//! 1. The boundary is 1 to 70 characters of RFC 2046's or of a token, named once in the content type: [`boundary`].
 //! 2. The form is exactly: a delimiter, parts with a delimiter between each two, the closing delimiter. A line end before all of it and one
 //!    behind it may be there; anything else around it is refused, as is a form that ends too early.
 //! 3. A delimiter stands at the beginning of a line. A line that only begins as one, and one behind a bare CR or LF, are refused: there are
 //!    readers who take them for delimiters, and readers who do not.
 //! 4. The head of a part is lines of `name: value` that end in CRLF and name the part once: [`head`].
-//! 5. A part with a file name is a file; any other is a field, which is UTF-8 text.
+//! 5. A part with a file name is a file; any other is a field, which is text: UTF-8, unless it says that it is ISO-8859-1.
 //! 6. Each bound is inclusive: parts, fields, files; bytes of a head, a name, a field, a file.
 //!
 //! How the bytes are cut into pieces changes nothing, and the work is linear in them.
@@ -18,7 +18,10 @@
 //! buffered or searched without a bound).
 
 mod boundary;
+mod filename;
 mod head;
+
+use std::borrow::Cow;
 
 use memchr::memmem;
 
@@ -319,7 +322,10 @@ impl Multipart {
                     return Err(Flaw::Malformed("a boundary behind a bare CR or LF").into());
                 }
                 _ => {
-                    from = at + 1;
+                    // The next one is at the beginning of a line, or none: a content of all but boundaries costs no search for each.
+                    let behind = rest.get(at + 1..).unwrap_or_default();
+                    let Some(end) = memchr::memchr2(b'\r', b'\n', behind) else { break };
+                    from = at + 1 + end;
                     continue;
                 }
             };
@@ -362,15 +368,18 @@ impl Multipart {
         if self.head.is_file {
             return tell(Event::FileEnd).map_err(Stop::Receiver);
         }
-        let Ok(text) = std::str::from_utf8(&self.value) else {
-            return Err(Flaw::Malformed("a field is not UTF-8").into());
+        let text = if self.head.is_latin {
+            Cow::Owned(self.value.iter().map(|&byte| char::from(byte)).collect())
+        } else {
+            let text = std::str::from_utf8(&self.value);
+            Cow::Borrowed(text.map_err(|_| Flaw::Malformed("a field is not UTF-8"))?)
         };
         let name = &self.head.file.name;
         // RFC 7578 section 4.6: it would change how the other fields are read.
         if name == "_charset_" && !text.eq_ignore_ascii_case("utf-8") {
             return Err(Flaw::Malformed("_charset_ is not UTF-8").into());
         }
-        tell(Event::Field(name, text)).map_err(Stop::Receiver)
+        tell(Event::Field(name, &text)).map_err(Stop::Receiver)
     }
 }
 

@@ -87,6 +87,20 @@ fn names_are_read_as_browsers_write_them() {
     ] {
         assert_eq!(read(part(disposition, "1")), Ok(vec![field(name, "1")]), "{disposition}");
     }
+    // As .NET writes each file, and Spring those beyond ASCII.
+    for (disposition, name) in [
+        ("filename=b.txt; filename*=utf-8''b.txt", "b.txt"),
+        ("filename*=UTF-8''a%20b; filename=\"a b\"", "a b"),
+        ("filename=\"=?utf-8?B?w6kudHh0?=\"; filename*=utf-8''%C3%A9.txt", "\u{e9}.txt"),
+        (
+            "filename=\"=?UTF-8?Q?=C3=A9_1%?= =?UTF-8?Q?.txt?=\"; filename*=UTF-8''%C3%A9%201%25.txt",
+            "\u{e9} 1%.txt",
+        ),
+        ("filename=\"=?utf-8?B?w6kudHh0?=\"", "=?utf-8?B?w6kudHh0?="),
+    ] {
+        let told = read(part(&format!("name=f; {disposition}"), ""));
+        assert_eq!(told, Ok(vec![Told::File("f".into(), name.into(), vec![])]), "{disposition}");
+    }
     let windows = read(part(r#"name=f; filename="C:\a\b.png""#, "")).unwrap();
     assert_eq!(windows, [Told::File("f".into(), "C:\\a\\b.png".into(), vec![])]);
 }
@@ -132,6 +146,13 @@ fn what_two_readers_would_read_in_two_ways_is_refused() {
         ("a name twice in other capitals", part("name=a; NAME=b", "1")),
         ("two file names", part("name=a; filename=b; filename=c", "1")),
         ("a file name in two ways", part("name=a; filename=b; filename*=UTF-8''c", "1")),
+        ("an extended file name alone", part("name=a; filename*=UTF-8''c", "1")),
+        ("two extended file names", part("name=a; filename=b; filename*=UTF-8''b; filename*=UTF-8''b", "1")),
+        ("a file name of another character set", part("name=a; filename=b; filename*=iso-8859-1''b", "1")),
+        ("a file name of a language", part("name=a; filename=b; filename*=UTF-8'en'b", "1")),
+        ("a file name of half an escape", part("name=a; filename=\"b%\"; filename*=UTF-8''b%", "1")),
+        ("a control character in an escape", part("name=a; filename=b; filename*=UTF-8''b%00", "1")),
+        ("words of another name", part("name=a; filename=\"=?utf-8?B?Yw==?=\"; filename*=UTF-8''b", "1")),
         ("a name of RFC 5987", part("name*=UTF-8''a", "1")),
         ("a name in pieces", part("name*0=a; name*1=b", "1")),
         ("another parameter twice", part("name=a; x=1; x=2", "1")),
@@ -156,6 +177,10 @@ fn what_two_readers_would_read_in_two_ways_is_refused() {
         (
             "a character set in pieces",
             one.replace("\r\n\r\n1", "\r\nContent-Type: a/b; charset*0=utf-8\r\n\r\n1"),
+        ),
+        (
+            "two character sets",
+            one.replace("\r\n\r\n1", "\r\nContent-Type: a/b; charset=utf-8; charset=iso-8859-1\r\n\r\n1"),
         ),
         ("_charset_", part("name=_charset_", "latin-1")),
         ("another length", one.replace("\r\n\r\n1", "\r\nContent-Length: 2\r\n\r\n1")),
@@ -187,6 +212,11 @@ fn what_says_that_nothing_is_special_is_read() {
         assert_eq!(read(body), Ok(vec![field("a", "1")]), "{more}");
     }
     assert!(read(part("name=_charset_", "UTF-8")).is_ok());
+    // As Apache's HttpClient writes each field.
+    let latin =
+        b"--x\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n\
+                  Content-Transfer-Encoding: 8bit\r\n\r\n\xe9\r\n--x--";
+    assert_eq!(read(latin), Ok(vec![field("a", "\u{e9}")]));
 }
 
 #[test]
@@ -311,6 +341,7 @@ fn a_boundary_is_named_once_and_is_one() {
         ("Multipart/Form-Data;BOUNDARY=\"a b\"", Some("a b")),
         ("multipart/form-data; charset=utf-8; boundary=----=_Part_1.2", Some("----=_Part_1.2")),
         ("multipart/form-data; boundary=x;", Some("x")),
+        ("multipart/form-data; boundary=*****", Some("*****")),
         ("multipart/form-data", None),
         ("multipart/form-data; boundary=", None),
         ("multipart/form-data; boundary=\"\"", None),
