@@ -99,12 +99,12 @@ class Fleeting(Open):
 def _told_by(clock: Clock) -> Iterator[Rampart]:
     """The example's own extension, by this clock while an app is made."""
     rampart = example.rampart
-    before = rampart._clock
-    rampart._clock = clock
+    before = rampart._given.clock
+    rampart._given.clock = clock
     try:
         yield rampart
     finally:
-        rampart._clock = before
+        rampart._given.clock = before
 
 
 class Run:

@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
         "validation",
     },
     {"contract", "edge", "openapi"},
+    {"assembling"},
     {"extension"},
     {"cli", "testing"},
 ]

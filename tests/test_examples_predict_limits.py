@@ -44,7 +44,7 @@ def app(files: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def clock(app: Flask) -> Clock:
-    return rampart._clock
+    return rampart._given.clock
 
 
 # --- Addresses ---

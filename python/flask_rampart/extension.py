@@ -1,56 +1,33 @@
-"""The extension: puts the rooms together around one app."""
+"""The extension: what an app says to Flask-Rampart as a whole. How the rooms are put together is in ``assembling``."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, Response, current_app, has_app_context, request
+from flask import Flask, current_app, has_app_context
 from flask.sansio.blueprints import Blueprint
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import access
 from ._native import Clock
-from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
+from .access import CustomScheme, Schemes
 from .apikeys import ApiKeys
-from .bound import Binding
-from .codings import Codings
-from .config import Settings
+from .assembling import Given, assemble
 from .contract import Contract, Contracts
 from .declarations import expand, protect_blueprint
-from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState, Guard, current_exchange
-from .headers import csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import (
-    Limits,
-    Reservation,
-    Watch,
-    application_limits,
-    application_penalty,
-    is_limited,
-    reserving,
-    unlimited,
-)
-from .openapi import Include, OpenApi, Place, Told, place_of
-from .redaction import AccessLog, redact_logging, redactor_of
-from .refusals import Challenge
-from .resource_metadata import ResourceMetadata
-from .stores import Records, Store
-from .tokens import Revocations, Tokens
-from .validation import Bounds, Messages, RouteBounds, hardened
+from .limits import Reservation, reserving, unlimited
+from .openapi import Include, OpenApi, Told, place_of
+from .stores import Store
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Literal
-
-    from werkzeug.wrappers import Response as WerkzeugResponse
 
 S = TypeVar("S")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -80,16 +57,8 @@ class Rampart:
         store: Store | None = None,
         limit_store: Any = None,
     ) -> None:
-        self._clock = clock or Clock.system()
-        self._schemes: dict[str, CustomScheme] = {}
-        self._policies = Policies()
-        self._users = Users()
-        self._messages = Messages()
-        self._contracts: list[Contract] = []
+        self._given = Given(clock or Clock.system(), store, limit_store)
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
-        self._store = store
-        self._limit_store = limit_store
-        self._document: Place | None = None
         if app is not None:
             self.init_app(app)
 
@@ -97,124 +66,7 @@ class Rampart:
         """Secures *app*. Once for each app."""
         if EXTENSION in app.extensions:
             raise ConfigError(f"{app.name} already has a Rampart; call init_app once.")
-        settings = Settings.read(app.config)
-        redactor = redactor_of(settings)
-        limits = Limits(
-            settings,
-            self._clock,
-            f"{app.import_name}\0{app.root_path}",
-            lambda: app.testing,
-            lambda: app.secret_key,
-            self._limit_store,
-        )
-        bounds = Bounds(settings, app)
-        schemes = Schemes()
-        records = Records(settings, app.instance_path, lambda: app.testing, self._store)
-        services: dict[type, Any] = {
-            Clock: self._clock,
-            Limits: limits,
-            Bounds: bounds,
-            Schemes: schemes,
-            Records: records,
-            RoleBook: RoleBook(settings),
-            Policies: self._policies,
-            Users: self._users,
-            Messages: self._messages,
-        }
-        metadata = ResourceMetadata.read(settings)
-        named = {"resource_metadata": metadata.url} if metadata else {}
-        binding = _binding(settings, self._clock, limits, named)
-        challenge = Challenge("Bearer", named) if binding is None else binding.challenge
-        revocations = Revocations(records, self._clock)
-        tokens: Tokens | None = None
-        if settings.jwt_keys:
-            tokens = Tokens(
-                settings, self._clock, app, records, revocations=revocations, challenge=challenge, binding=binding
-            )
-            services[Tokens] = schemes["jwt"] = tokens
-        elif settings.jwks_path is not None:
-            raise ConfigError("RAMPART_JWKS_PATH needs RAMPART_JWT_KEYS: there is no key to serve.")
-        elif settings.jwt_revocation and not settings.issuers:
-            raise ConfigError("RAMPART_JWT_REVOCATION is about tokens: set RAMPART_JWT_KEYS or RAMPART_ISSUERS.")
-        revocable = settings.jwt_revocation or (tokens is not None and tokens.revocations is not None)
-        if settings.api_keys:
-            services[ApiKeys] = schemes["api_key"] = api_keys = ApiKeys(settings, self._clock, records, app)
-            limits.terms = api_keys.terms
-            schemes.meters["api_key"] = limits.meter
-        keeps_records = settings.api_keys or revocable
-        if keeps_records and records.given:
-            records.open()
-        state = AppState(app, settings, services)
-        services[Contracts] = contracts = Contracts(state)
-        for contract in self._contracts:
-            contracts.add(contract)
-        if tokens is not None:
-            state.at_seal.append(tokens.check)
-            if settings.jwks_path is not None:
-                state.open_endpoints.add(_JWKS)
-                path = settings.jwks_path
-                _serve_keys(app, tokens, path)
-                state.at_seal.append(lambda app: _has_place(app, path))
-        if binding is not None:
-            state.at_seal.append(binding.open)
-        if settings.issuers:
-            # In front of our own tokens, which without issuers are verified with nothing in between.
-            issuers = Issuers(
-                settings,
-                self._clock,
-                app,
-                tokens,
-                challenge=challenge,
-                binding=binding,
-                revocations=revocations if revocable else None,
-            )
-            services[Issuers] = schemes["jwt"] = issuers
-            state.at_seal.append(issuers.check)
-        for scheme in self._schemes.values():
-            schemes.add(scheme)
-        if metadata is not None:
-            services[ResourceMetadata] = metadata
-            state.open_endpoints.add(metadata.endpoint)
-            # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
-            metadata.serve(app, public)
-            state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
-        services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
-        policy = EdgePolicy(
-            headers=header_policy(settings),
-            max_body=bounds.max_bytes,
-            access_log=AccessLog(settings, redactor, self._clock, lambda: app.testing),
-            limits=application_limits(settings, limits),
-            exempt=Exempt.of(settings),
-            limit_headers=settings.limit_headers,
-            bans=limits.bans,
-            penalty=application_penalty(settings),
-            watch=Watch(app.logger, limits.is_own, limits.has_addresses),
-            owner=state,
-            before_first=lambda: _lead(state, limits),
-            head=head_bounds(settings),
-            codings=Codings(settings.request_codings, settings.coding_ratio),
-            own_bounds=own_bounds,
-        )
-        app.request_class = request_class = hardened(app.request_class, bounds, state)
-        # What werkzeug reads by itself (forms, get_data) has the same bound.
-        app.config["MAX_CONTENT_LENGTH"] = bounds.max_bytes
-        state.lead()
-        app.jinja_env.globals["csp_nonce"] = csp_nonce
-        redact_logging(app, redactor)
-        # Once more when the first request comes: handlers are often configured after the app.
-        state.at_seal.append(lambda app: redact_logging(app, redactor))
-        state.at_seal.append(lambda app: _keeps(app, request_class))
-        state.at_seal.append(lambda app: own_bounds.prepare())
-        state.at_seal.append(records.check)
-        if keeps_records:
-            # Not before: where it is not set, the place of the store depends on `app.testing`.
-            state.at_seal.append(lambda app: records.open())
-        _wrap(app, lambda inner: RampartMiddleware(inner, policy))
-        app.extensions[EXTENSION] = state
-        self._states.add(state)
-        services[OpenApi] = document = OpenApi(state)
-        if self._document is not None:
-            document.serve(self._document)
+        self._states.add(assemble(app, self._given))
 
     def protect(self, target: Flask | Blueprint, *guards: Guard) -> None:
         """Puts guards on every view of a blueprint, with those nested in it, or of a whole app.
@@ -259,7 +111,7 @@ class Rampart:
         :param base_path: the path under which the document's paths are served, instead of what its ``servers`` say;
             ``""`` for none.
         :param exclude: endpoints that the document need not have, such as ``"health"`` or ``"admin.*"``.
-        :param unknown: what becomes of names in query, body and form that the document does not know, as in ``validate``.
+        :param unknown: what becomes of names in query, body and form that the document does not know: see ``validate``.
         :param read_only: what becomes of members of a request that are ``readOnly``: ``"reject"`` or ``"ignore"``.
         :param security: whether what the document says of credentials is compared with what the views require.
         :param validate_responses: what becomes of an answer that is not as the document says: ``"off"``, ``"log"`` or
@@ -281,7 +133,7 @@ class Rampart:
         self._refuse_late("contract(...)")
         for state in list(self._states):
             state.services[Contracts].add(contract)
-        self._contracts.append(contract)
+        self._given.contracts.append(contract)
 
     def scheme(self, name: str, *, challenge: str | None = None, header: str | None = None) -> Callable[[F], F]:
         """Makes a function a scheme that ``require("name")`` takes: a kind of credential that the app checks itself.
@@ -309,12 +161,12 @@ class Rampart:
             if not callable(function):
                 raise ConfigError(f"rampart.scheme({name!r}) decorates a function, not {function!r}.")
             self._refuse_late(f"The scheme {name!r}")
-            if name in self._schemes:
+            if name in self._given.schemes:
                 raise ConfigError(f"There are two schemes {name!r}.")
             scheme = CustomScheme(name, function, challenge, header)
             for state in list(self._states):
                 state.services[Schemes].add(scheme)
-            self._schemes[name] = scheme
+            self._given.schemes[name] = scheme
             return function
 
         return declare
@@ -342,7 +194,7 @@ class Rampart:
             if not callable(function):
                 raise ConfigError(f"rampart.policy({name!r}) decorates a function, not {function!r}.")
             self._refuse_late(f"The policy {name!r}")
-            self._policies.add(name, function)
+            self._given.policies.add(name, function)
             return function
 
         return declare
@@ -372,7 +224,7 @@ class Rampart:
         :raises ConfigError: if there is one, or after the first request.
         """
         self._refuse_late("The user loader")
-        self._users.declare(function)
+        self._given.users.declare(function)
         return function
 
     def messages(self, function: F) -> F:
@@ -389,7 +241,7 @@ class Rampart:
         ...     return {"required": "This is missing."}.get(rule)
         """
         self._refuse_late("The function of rampart.messages")
-        self._messages.declare(function)
+        self._given.messages.declare(function)
         return function
 
     def _refuse_late(self, what: str) -> None:
@@ -484,12 +336,12 @@ class Rampart:
         >>> rampart.serve_openapi("/openapi.json", guards=[require(roles="staff")], title="Orders")
         """
         self._refuse_late("serve_openapi()")
-        if self._document is not None:
+        if self._given.document is not None:
             raise ConfigError("serve_openapi() is called once.")
         told = Told(title, version, description, servers, include, info)
-        self._document = place_of(path, guards, told)
+        self._given.document = place_of(path, guards, told)
         for state in list(self._states):
-            state.services[OpenApi].serve(self._document)
+            state.services[OpenApi].serve(self._given.document)
 
     @property
     def tokens(self) -> Tokens:
@@ -522,115 +374,8 @@ class Rampart:
         return service
 
 
-def _scopes(state: AppState) -> set[str]:
-    """The scopes that any view of the app demands."""
-    found: set[str] = set()
-    for rule in state.app.url_map.iter_rules():
-        if rule.endpoint not in state.app.view_functions:
-            continue  # a rule for url_for alone (build_only)
-        for method in rule.methods or ():
-            for guard, _ in state.guards_of(rule.endpoint, method):
-                if isinstance(guard, require):
-                    found.update(guard.scopes or (), guard.any_scopes or ())
-    return found
-
-
-def _binding(settings: Settings, clock: Clock, limits: Limits, named: dict[str, str]) -> Binding | None:
-    """What ties tokens to their senders, if anything shall."""
-    if settings.dpop == "off" and settings.dpop_nonce:
-        raise ConfigError('RAMPART_DPOP_NONCE = True has no effect while RAMPART_DPOP is "off".')
-    if settings.dpop == settings.client_cert == "off":
-        return None
-    if not (settings.jwt_keys or settings.issuers):
-        raise ConfigError(
-            "RAMPART_DPOP and RAMPART_CLIENT_CERT are about tokens, and this app takes none: set RAMPART_JWT_KEYS or "
-            "RAMPART_ISSUERS."
-        )
-    if settings.dpop == "required" and settings.jwt_locations != ("header",):
-        raise ConfigError(
-            'RAMPART_DPOP = "required" takes tokens in the Authorization header alone (RFC 9449 section 7.1): leave '
-            'RAMPART_JWT_LOCATIONS at "header".'
-        )
-    return Binding(settings, clock, lambda: limits.table("proofs"), named)
-
-
 def _state(app: Flask) -> AppState:
     state: AppState | None = app.extensions.get(EXTENSION)
     if state is None:
         raise ConfigError(f"{app.name} has no Rampart: call Rampart(app) or init_app(app) first.")
     return state
-
-
-def _serve_keys(app: Flask, tokens: Tokens, path: str) -> None:
-    document = json.dumps(tokens.public_keys())
-    if document == '{"keys": []}':
-        raise ConfigError("RAMPART_JWKS_PATH: RAMPART_JWT_KEYS has no public key to serve; a shared secret is none.")
-
-    tag = hashlib.sha256(document.encode()).hexdigest()[:32]
-
-    @public
-    def keys() -> WerkzeugResponse:
-        response = Response(document, mimetype="application/jwk-set+json")
-        response.headers["Cache-Control"] = f"public, max-age={_KEYS_FRESH}"
-        # Public keys are for pages of other sites too, wherever these are isolated.
-        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response.set_etag(tag)
-        return response.make_conditional(request)
-
-    app.add_url_rule(path, _JWKS, keys, methods=["GET"])
-
-
-def _has_place(app: Flask, path: str) -> None:
-    """Refuses another route at *path*: whichever was added first would win, and others would find no keys."""
-    (ours,) = app.url_map.iter_rules(_JWKS)
-    for rule in app.url_map.iter_rules():
-        served = "GET" in (rule.methods or ("GET",)) and not rule.build_only
-        same = rule.rule.rstrip("/") == path.rstrip("/") and (rule.host, rule.subdomain) == (ours.host, ours.subdomain)
-        if rule.endpoint != _JWKS and served and same:
-            raise ConfigError(
-                f"{rule.endpoint} has the route {rule.rule}, where RAMPART_JWKS_PATH serves the public keys. Remove "
-                "it, or choose another path."
-            )
-
-
-_JWKS = "rampart_jwks"
-_KEYS_FRESH = 300
-"""Seconds for which others may keep our keys: publish a new key so long before it signs."""
-
-
-def _lead(state: AppState, limits: Limits) -> None:
-    """Before the first request."""
-    state.lead()
-    state.services[RouteBounds].survey()
-    # What is wrong is told where the guards are bound, a moment later.
-    with contextlib.suppress(ConfigError):
-        if is_limited(state):
-            # A worker that has just begun refuses who is banned with its first request.
-            limits.bans.book  # noqa: B018
-
-
-def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:
-    """Puts the edge around the app, but inside ``ProxyFix``, which knows the client's address."""
-    layer: Any = app.wsgi_app
-    innermost: ProxyFix | None = None
-    for _ in range(_MOST_LAYERS):
-        if isinstance(layer, ProxyFix):
-            innermost = layer
-        # Middleware keeps what it wraps in `app` or `wsgi_app`, by custom.
-        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
-        if layer is None or isinstance(layer, Flask):
-            break
-    if innermost is None:
-        app.wsgi_app = wrap(app.wsgi_app)  # type: ignore[method-assign]
-    else:
-        innermost.app = wrap(innermost.app)
-
-
-_MOST_LAYERS = 32
-
-
-def _keeps(app: Flask, request_class: type[Any]) -> None:
-    if not issubclass(app.request_class, request_class):
-        raise ConfigError(
-            "app.request_class was replaced after Rampart(app), so JSON would no longer be bounded. Set it before."
-        )

@@ -35,16 +35,16 @@ def frozen(rampart: Rampart, at: float | None = None) -> Iterator[Clock]:
     1800000060.0
     """
     clock = Clock.manual(float(int(time.time())) if at is None else float(at))
-    own_clock, own_init = rampart._clock, rampart.init_app
+    own_clock, own_init = rampart._given.clock, rampart.init_app
 
     def init_app(app: Flask) -> None:
         own_init(app)
         app.extensions[EXTENSION].at_seal.append(under_test)
 
-    rampart._clock = clock
+    rampart._given.clock = clock
     rampart.init_app = init_app  # type: ignore[method-assign]
     try:
         yield clock
     finally:
-        rampart._clock = own_clock
+        rampart._given.clock = own_clock
         rampart.init_app = own_init  # type: ignore[method-assign]
