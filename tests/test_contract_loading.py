@@ -284,7 +284,7 @@ def test_files_beside_the_document_are_followed_from_where_they_are(make_app: Ma
     client = serve(make_app, tmp_path / "openapi.json")
     assert client.post("/pets", json={"tag": "abc", "friend": {"tag": "a"}}).status_code == 200
     answer = client.post("/pets", json={"friend": {"back": {"tag": "long"}}})
-    assert answer.json["errors"] == [{"pointer": "/friend/back/tag", "rule": "maxLength"}]
+    assert answer.json["errors"] == [{"in": "body", "pointer": "/friend/back/tag", "rule": "maxLength"}]
 
 
 def test_a_path_is_relative_to_the_app_and_a_dict_has_no_files_beside_it(

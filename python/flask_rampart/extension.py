@@ -111,7 +111,8 @@ class Rampart:
         :param base_path: the path under which the document's paths are served, instead of what its ``servers`` say;
             ``""`` for none.
         :param exclude: endpoints that the document need not have, such as ``"health"`` or ``"admin.*"``.
-        :param unknown: what becomes of names in query, body and form that the document does not know: see ``validate``.
+        :param unknown: what becomes of names that the document does not know in query, body and form, as in
+            ``validate``.
         :param read_only: what becomes of members of a request that are ``readOnly``: ``"reject"`` or ``"ignore"``.
         :param security: whether what the document says of credentials is compared with what the views require.
         :param validate_responses: what becomes of an answer that is not as the document says: ``"off"``, ``"log"`` or

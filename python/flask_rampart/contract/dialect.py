@@ -149,6 +149,9 @@ class Dialect:
         target = node.followed() if self._old else node.document.follow(node, node.value["$ref"])
         if set(node.value) == {"$ref"}:
             node.followed()  # not only to itself
+        if not _holds_schemas(target):
+            # A parameter that is taken for a schema has no keyword, and would let everything through.
+            raise node.error(f"$ref {node.value['$ref']!r} leads to {target.where}, which is no schema.")
         name = _named(target)
         if name not in self._definitions:
             self._definitions[name] = ({}, set())
@@ -296,6 +299,16 @@ def types_of(node: Node) -> set[str]:
         types = face.value.get("type")
         found.update(one for one in (types if isinstance(types, list) else [types]) if isinstance(one, str))
     return found
+
+
+def _holds_schemas(node: Node) -> bool:
+    """Whether a place of the document is one where schemas are. Of other files, and of ``x-`` members, nobody knows."""
+    pointer = node.pointer
+    if node.file != node.document.name or pointer[0].startswith("x-"):
+        return True
+    if pointer[:2] == ("components", "schemas"):
+        return len(pointer) > 2
+    return "schema" in pointer[3:]
 
 
 def _named(node: Node) -> str:
