@@ -1,5 +1,7 @@
 //! Bodies out of their content coding, for Python.
 
+use std::time::{Duration, Instant};
+
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -64,22 +66,38 @@ impl PyDecoder {
                 self.out.resize(room, 0);
             }
             let out = &mut self.out[..room];
+            let (mut filled, mut since) = (0, Instant::now());
             loop {
-                // At most a third of a millisecond of work: too little to let others run for.
-                match self.decoder.pull(out) {
-                    Ok(Pulled::Again) => py.detach(|| ()), // but they may run in between
-                    Ok(Pulled::Bytes(count)) => return Ok(Some(PyBytes::new(py, &out[..count.min(room)]))),
-                    Ok(Pulled::End) => return Ok(Some(PyBytes::new(py, b""))),
+                match self.decoder.pull(&mut out[filled..]) {
+                    Ok(Pulled::Again) => {}
+                    Ok(Pulled::Bytes(count)) => filled = (filled + count).min(room),
+                    // What was given before it was known stands; it is said at the next pull.
+                    _ if filled > 0 => break,
+                    Ok(Pulled::End) => break,
                     Ok(Pulled::Hungry) => return Ok(None),
                     Err(fault) => return Err(rejected(fault)),
                 }
+                if filled == room {
+                    break;
+                }
+                if since.elapsed() > LONGEST {
+                    if filled > 0 {
+                        break;
+                    }
+                    // Whole steps are too little to let others run for; of a body that says nothing, there is no end.
+                    py.detach(|| ());
+                    since = Instant::now();
+                }
             }
+            Ok(Some(PyBytes::new(py, &out[..filled])))
         })
     }
 }
 
 /// Most bytes of one step.
 const STEP: usize = 64 * 1024;
+/// After which others may run.
+const LONGEST: Duration = Duration::from_micros(400);
 
 #[cold]
 fn rejected(fault: Fault) -> PyErr {

@@ -39,9 +39,9 @@ use crate::error::ConfigError;
 /// Most members of one gzip body: each costs the decoder a new table of some 40 KiB, which twenty bytes can ask for.
 pub const MEMBERS: usize = 1024;
 
-/// Most coded bytes of one pull. Hostile ones, each block or member of which needs new tables, take up to a quarter of a
-/// microsecond each.
-pub const SLICE: usize = 1024;
+/// Most coded bytes of one pull. Hostile ones, where every ten bits are a block for which new tables are made, take some
+/// microseconds each.
+pub const SLICE: usize = 128;
 
 /// How a body can be coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
