@@ -28,13 +28,14 @@ from schemathesis.config import SchemathesisConfig
 from examples.predict_api import app as example
 from examples.predict_api import forge
 from examples.predict_api.accounts import new_account, save
-from examples.predict_api.attacks.files import png, zipped
+from examples.predict_api.attacks.files import BOUNDARY, form, png, zipped
 from flask_rampart import Clock, Rampart, clean_text
 from flask_rampart.errors import PROBLEMS
 
 NOW = 1_800_000_000
 STEP = 120.0
 KEY = forge.new_key()
+FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 UPLOADS = {"screenshot": png(8, 8), "log": zipped(1000)}
 PASSWORD = "correct horse battery"
 
@@ -50,8 +51,13 @@ class Open:
         """None are needed."""
         return {}
 
-    def fit(self, case: Any) -> None:
-        """Makes of a case what no JSON Schema can say of it, so that it is good."""
+    def is_told(self, case: Any, mode: GenerationMode) -> bool:
+        """Whether a document can say that a case is good, or bad."""
+        return True
+
+    def form_of(self, case: Any) -> bytes | None:
+        """The form of a good case, where a document cannot say what is good; None where it can."""
+        return None
 
 
 class Fleeting(Open):
@@ -79,14 +85,20 @@ class Fleeting(Open):
         self.clock, self.rampart = clock, rampart
         self.app.logger.setLevel("CRITICAL")
 
-    def fit(self, case: Any) -> None:
-        """Files are what they should be; and a text has something in it that is seen."""
-        if not isinstance(case.body, dict):
-            return
-        for name in case.body.keys() & UPLOADS.keys():
-            case.body[name] = UPLOADS[name]
-        if isinstance(case.body.get("text"), str):
-            assume(clean_text(case.body["text"]))
+    def is_told(self, case: Any, mode: GenerationMode) -> bool:
+        """What is judged is what is left of a text (x-clean): good if that is something, bad if it is all of it."""
+        text = case.body.get("text") if isinstance(case.body, dict) else None
+        if not isinstance(text, str):
+            return True
+        clean = clean_text(text)
+        return bool(clean) if mode is GenerationMode.POSITIVE else clean == text
+
+    def form_of(self, case: Any) -> bytes | None:
+        """With files that are what they should be, and that have names (RFC 7578 section 4.2)."""
+        if case.media_type != "multipart/form-data":
+            return None
+        files = {name: (name, "application/octet-stream", UPLOADS[name]) for name in case.body.keys() & UPLOADS.keys()}
+        return form(case.body["text"], **files)
 
     def credentials(self) -> dict[str, str]:
         """A token that opens every route, and that nobody has logged out yet."""
@@ -154,11 +166,11 @@ class Run:
     def send(self, operation: Any, case: Any, mode: GenerationMode) -> None:
         """Sends one case."""
         needs = bool(operation.definition.raw.get("security"))
+        assume(self.target.is_told(case, mode))
         self.target.clock.advance(STEP)
-        if mode is GenerationMode.POSITIVE:
-            self.target.fit(case)
         headers = self.target.credentials() if needs else {}
-        response = case.call(headers=headers)
+        body = self.target.form_of(case) if mode is GenerationMode.POSITIVE else None
+        response = case.call(headers=headers) if body is None else case.call(headers={**headers, **FORM}, data=body)
         self.tally[operation.label, response.status_code] += 1
         try:
             case.validate_response(response, headers=headers)
