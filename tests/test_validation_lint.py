@@ -203,3 +203,60 @@ class Plain:
 )
 def test_what_libraries_make_of_models_is_let_through(schema: dict[str, Any]) -> None:
     Schema(json.dumps(schema), JsonBounds())
+
+
+@pytest.mark.parametrize("draft", ["draft-04", "draft-06", "draft-07"])
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("duration", "P1D", "a day"),
+        ("iri", "https://example.com/ä", "ä b"),
+        ("iri-reference", "/ä", "\\ä"),
+        ("json-pointer", "/a/b", "a"),
+        ("relative-json-pointer", "1/a", "/a"),
+        ("uri-reference", "/a?b", "\\a"),
+        ("uri-template", "/{a}", "/{a"),
+        ("uuid", "2f0f9a5c-8c1e-4d0a-9f7b-0c2f5d1e3a4b", "2f0f9a5c"),
+    ],
+    ids=lambda value: value if str(value).isascii() else "text",
+)
+def test_a_format_that_an_old_draft_lacks_is_checked_in_it_as_well(
+    draft: str, name: str, right: str, wrong: str
+) -> None:
+    schema = {
+        "$schema": f"http://json-schema.org/{draft}/schema#",
+        # The default is judged by itself.
+        "properties": {"a": {"type": "string", "format": name, "default": right}},
+    }
+    compiled = Schema(json.dumps(schema), JsonBounds())
+    assert compiled.judge(json.dumps({"a": right}).encode()) == {"a": right}
+    assert compiled.judge(json.dumps({"a": wrong}).encode()).errors == [("/a", "format")]
+    schema["properties"]["a"]["default"] = wrong  # type: ignore[index]
+    with pytest.raises(ValueError, match="default"):
+        Schema(json.dumps(schema), JsonBounds())
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("int32", "2147483647"),
+        ("int64", "9223372036854775807"),
+        ("double", "leave it out"),
+        ("binary", "leave it out"),
+        ("byte", "pattern"),
+        ("url", '"uri"'),
+        ("colour", "pattern"),
+    ],
+)
+def test_a_format_that_nobody_checks_is_refused_with_its_cure(name: str, cure: str) -> None:
+    # OpenAPI Format Registry.
+    with pytest.raises(ValueError, match=f"{name}.*not be checked; .*{cure}"):
+        Schema(json.dumps({"format": name}), JsonBounds())
+
+
+def test_what_changes_nothing_is_no_error() -> None:
+    schema = {"type": "string", "nullable": False, "note": "for humans", "item": "a thing", "maxLength": 3}
+    assert Schema(json.dumps(schema), JsonBounds()).judge(b'"abc"') == "abc"
+    for word, value in {"nullable": True, "item": {}, "maxlength": 3}.items():
+        with pytest.raises(ValueError, match=word):
+            Schema(json.dumps({"type": "string", word: value}), JsonBounds())

@@ -53,8 +53,10 @@ pub(super) fn close(schema: &Value, nodes: &[Node<'_>], places: &[Place<'_>], st
         let branches = |node: &Node<'_>, via: Way| via == Way::Branch && (node.names() || node.opens());
         let depends = place.speaking(nodes).any(|(node, via)| branches(node, via.way));
         let opens = place.opens(nodes, false);
+        // What an `if` has looked at counts as looked at to `unevaluatedProperties`: one that lets any name be would open the place.
+        let asks_open = place.asking().any(|node| nodes[node].opens());
         match survey.owner(at) {
-            Some(owner) if strict && depends && nodes[owner].modern => {
+            Some(owner) if strict && depends && nodes[owner].modern && (opens || !asks_open) => {
                 let always = survey.always(at);
                 add(&mut closed.schema, &nodes[owner].pointer, always.into_iter(), "unevaluatedProperties");
                 closed.strict = true;
@@ -142,10 +144,8 @@ impl<'p, 's> Survey<'p, 's> {
             }
         }
         // What an alternative lists is known by it alone, also where something else requires it.
-        let asked = |name: &str| {
-            let mut asking = self.places[place].objects.iter().filter(|(_, via)| via.way == Way::Condition);
-            asking.any(|(node, _)| self.nodes[*node].members.contains_key(name))
-        };
+        let asked =
+            |name: &str| self.places[place].asking().any(|node| self.nodes[node].members.contains_key(name));
         found.retain(|name| asked(name) || !listed.contains(name));
         found
     }
@@ -185,7 +185,7 @@ fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
     }
     let to = |to: Option<usize>| match to {
         Some(at) if needed[at] => json!({"$ref": format!("#/$defs/{at}")}),
-        _ => json!({}),
+        _ => Value::Bool(true),
     };
     let mut definitions = Map::new();
     for (at, place) in places.iter().enumerate().filter(|(at, _)| needed[*at]) {

@@ -14,7 +14,7 @@
 
 use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use referencing::Registry;
+use referencing::{Draft, Registry};
 use serde_json::{Value, json};
 
 use super::bounds::Bounds;
@@ -23,9 +23,11 @@ use super::cleaners::{self, Cleaners};
 use super::closing::{self, Closed};
 use super::explain::{Explanation, MOST_BROKEN, Vocabulary, explain};
 use super::form::remembering;
+use super::formats;
 use super::lint;
 use super::lint::unbounded::{From, unbounded};
 use super::multiple;
+use super::order;
 use super::outline::graph::{Node, with_graph};
 use super::outline::places::{Place, places};
 use super::outline::{Outline, Promise, Tree};
@@ -96,14 +98,17 @@ impl<F: Json> Schema<F> {
             bounds: *bounds,
             unbounded: unbounded(&schema, From::Json),
         };
-        if unknown == Unknown::Ignore && !speaks_of(&schema, &["default", cleaners::NAME]) {
+        let refines = unknown == Unknown::Strip || speaks_of(&schema, &["default", cleaners::NAME]);
+        if unknown == Unknown::Ignore && !refines {
             return Ok(made);
         }
         if schema.is_object() {
             with_graph(&schema, |nodes| {
                 let places = places(nodes)?;
                 let kept = |promises: &[Promise<'_>]| broken(&schema, cleaners, promises);
-                made.outline = Outline::of(nodes, &places, unknown, cleaners, kept)?;
+                if refines {
+                    made.outline = Outline::of(nodes, &places, unknown, cleaners, kept)?;
+                }
                 if unknown == Unknown::Reject {
                     made.close(&schema, nodes, &places, cleaners)
                 } else {
@@ -125,13 +130,13 @@ impl<F: Json> Schema<F> {
         if closed.strict && lint::check(&closed.schema, self.bounds.max_depth).is_err() {
             closed = closing::close(schema, nodes, places, false);
         }
+        // What is not strict costs what the schema costs, which was examined: names are looked up, and nothing is judged twice. Beside
+        // it, one subschema judges each value, so it is within the stack at any depth that a body can have.
         let Closed { schema: whole, aside, strict } = closed;
         if whole != *schema {
-            lint::check(&whole, self.bounds.max_depth)?;
             self.validator = build(&whole, cleaners, None)?;
         }
         if let Some(aside) = aside {
-            lint::check(&aside, self.bounds.max_depth)?;
             self.aside = Some((build(&aside, cleaners, None)?, Vocabulary::of(&aside)));
         }
         self.vocabulary.strict = strict;
@@ -212,8 +217,9 @@ const SCHEMA_BOUNDS: Bounds = Bounds {
 fn build<F: Json>(
     schema: &Value,
     cleaners: &Cleaners,
-    registry: Option<&Registry<'_>>,
+    within: Option<(&Registry<'_>, &Value)>,
 ) -> Result<Validator<F>, ConfigError> {
+    let whole = within.map_or(schema, |(_, whole)| whole);
     let mut options = jsonschema::options_for::<F>()
         .offline()
         .should_validate_formats(true)
@@ -222,10 +228,21 @@ fn build<F: Json>(
         .with_keyword(multiple::NAME, multiple::factory::<F>)
         .with_keyword(unique::NAME, unique::factory::<F>)
         .with_keyword(choice::NAME, choice::factory::<F>);
+    if order::needed(whole) {
+        let [exclusive_maximum, exclusive_minimum, maximum, minimum] = order::NAMES;
+        options = options
+            .with_keyword(exclusive_maximum, order::exclusive_maximum::<F>)
+            .with_keyword(exclusive_minimum, order::exclusive_minimum::<F>)
+            .with_keyword(maximum, order::maximum::<F>)
+            .with_keyword(minimum, order::minimum::<F>);
+    }
+    for name in formats::lacking(Draft::default().detect(whole)) {
+        options = options.with_format(name, move |text: &str| formats::is(name, text));
+    }
     for (name, is) in cleaners.formats() {
         options = options.with_format(name, is);
     }
-    if let Some(registry) = registry {
+    if let Some((registry, _)) = within {
         options = options.with_registry(registry);
     }
     options.build(schema).map_err(|error| ConfigError::new(teach(&error)))
@@ -240,14 +257,14 @@ fn broken(
     const WHOLE: &str = "rampart:///schema";
     let fault =
         |error: referencing::Error| ConfigError::new(format!("a reference cannot be resolved: {error}"));
-    let draft = referencing::Draft::default().detect(schema);
+    let draft = Draft::default().detect(schema);
     let registry =
         Registry::new().draft(draft).add(WHOLE, schema).map_err(fault)?.prepare().map_err(fault)?;
     // All at once: to compile one costs as much as to compile all.
     let refer = |pointer: &str| json!({"$ref": format!("{WHOLE}#{}", encoded(pointer))});
     let all: Vec<Value> = promises.iter().map(|(pointer, ..)| refer(pointer)).collect();
     let values: Value = promises.iter().map(|(_, _, value)| value.clone()).collect();
-    let validator = build::<SerdeJson>(&json!({"prefixItems": all}), cleaners, Some(&registry))?;
+    let validator = build::<SerdeJson>(&json!({"prefixItems": all}), cleaners, Some((&registry, schema)))?;
     let error = remembering(|| validator.validate(&values).err());
     Ok(error.map(|error: ValidationError<'_>| {
         let path = error.instance_path().as_str();
@@ -314,8 +331,9 @@ fn teach(error: &jsonschema::ValidationError<'_>) -> String {
         ),
         _ if error.to_string().starts_with("Unknown format") => {
             format!(
-                "{at} names the format {}, which is not known and so would not be checked",
-                error.instance()
+                "{at} names the format {}, which is not known and so would not be checked; {}",
+                error.instance(),
+                formats::cure(error.instance().as_str().unwrap_or_default())
             )
         }
         _ => format!("{at} cannot be used: {error}"),

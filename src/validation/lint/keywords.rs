@@ -110,13 +110,17 @@ fn judge(map: &Map<String, Value>, pointer: &str, draft: Drafts) -> Result<(), C
             continue;
         }
         let Some((drafts, about)) = keyword(word) else {
+            if word == "nullable" && value == &Value::Bool(false) {
+                // OpenAPI 3.0's default: without it, null is refused as well.
+                continue;
+            }
             if let Some((_, cure)) = FOREIGN.iter().find(|(name, _)| name == word) {
                 return tell(
                     word,
                     format!("which JSON Schema does not know, and so would check nothing: {cure}"),
                 );
             }
-            if let Some(meant) = meant(word) {
+            if let Some(meant) = meant(word).filter(|meant| may_hold(meant, value)) {
                 return tell(
                     word,
                     format!(
@@ -163,6 +167,12 @@ fn judge(map: &Map<String, Value>, pointer: &str, draft: Drafts) -> Result<(), C
         }
     }
     Ok(())
+}
+
+/// Whether what stands under a name could be what a keyword takes: a `note` that is a text was never a `not`.
+fn may_hold(word: &str, value: &Value) -> bool {
+    let takes_schemas = ONE.contains(&word) || MANY.contains(&word) || NAMED.contains(&word);
+    !takes_schemas || value.is_object() || value.is_array() || value.is_boolean()
 }
 
 /// What a keyword of other drafts is called in this one.

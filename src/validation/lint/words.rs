@@ -137,7 +137,11 @@ pub(super) const FOREIGN: &[(&str, &str)] = &[
     ("maxLen", "write \"maxLength\""),
     ("min", "write \"minimum\", \"minLength\" or \"minItems\""),
     ("minLen", "write \"minLength\""),
-    ("nullable", "it is OpenAPI 3.0's; write \"null\" beside the type: \"type\": [\"string\", \"null\"]"),
+    (
+        "nullable",
+        "it is OpenAPI 3.0's; write \"null\" beside the type, as in \"type\": [\"string\", \"null\"], or beside a reference: \
+         \"anyOf\": [{\"$ref\": …}, {\"type\": \"null\"}]",
+    ),
     ("regex", "write \"pattern\""),
     ("regexp", "write \"pattern\""),
 ];

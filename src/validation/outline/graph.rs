@@ -42,8 +42,10 @@ pub(in crate::validation) enum Tie {
     Any(Vec<Sub>),
     /// One of them exactly: `oneOf`.
     One(Vec<Sub>),
-    /// It holds where something else is so: `then`, `dependentSchemas`, what a dynamic reference may mean.
+    /// It holds where something else is so: `then`, what a dynamic reference may mean.
     May(Sub),
+    /// It holds of an object that has some member: `dependentSchemas`.
+    Depends(Sub),
     /// It is asked, and may be false: `if`.
     If(Sub),
 }
@@ -114,7 +116,7 @@ impl<'s> Node<'s> {
     /// All that follow from it, for whatever value.
     pub(in crate::validation) fn all(&self) -> impl Iterator<Item = usize> {
         let here = self.here.iter().flat_map(|tie| match tie {
-            Tie::Must(sub) | Tie::May(sub) | Tie::If(sub) => std::slice::from_ref(sub),
+            Tie::Must(sub) | Tie::May(sub) | Tie::Depends(sub) | Tie::If(sub) => std::slice::from_ref(sub),
             Tie::Any(subs) | Tie::One(subs) => subs,
         });
         let down = self.members.values().chain(self.patterns.iter().map(|(_, sub)| sub));
@@ -234,7 +236,7 @@ impl<'s> Survey<'s> {
         }
         for word in ["dependentSchemas", "dependencies"] {
             for (_, needs) in object(schema, word).filter(|(_, needs)| !needs.is_array()) {
-                here.push(Tie::May(self.sub(Some(needs), resolver, draft)));
+                here.push(Tie::Depends(self.sub(Some(needs), resolver, draft)));
             }
         }
         let members =
@@ -320,7 +322,7 @@ fn kinds(nodes: &[Node<'_>], at: usize, known: &mut [Option<u8>]) -> u8 {
         found &= match tie {
             Tie::Must(sub) => of(sub),
             Tie::Any(subs) | Tie::One(subs) => subs.iter().fold(0, |all, sub| all | of(sub)),
-            Tie::May(_) | Tie::If(_) => ALL,
+            Tie::May(_) | Tie::Depends(_) | Tie::If(_) => ALL,
         };
     }
     known[at] = Some(found);

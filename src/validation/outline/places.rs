@@ -91,6 +91,11 @@ impl Place<'_> {
             .filter(|(_, via)| via.way != Way::Condition)
             .map(|(node, via)| (&nodes[*node], *via))
     }
+
+    /// Subschemas that the object here is merely asked.
+    pub(in crate::validation) fn asking(&self) -> impl Iterator<Item = usize> {
+        self.objects.iter().filter(|(_, via)| via.way == Way::Condition).map(|(node, _)| *node)
+    }
 }
 
 /// How many steps the search may take: well under a second.
@@ -184,6 +189,9 @@ impl<'s> Search<'_, 's> {
                 match tie {
                     Tie::Must(sub) => go(*sub, merged),
                     Tie::May(sub) => go(*sub, merged.at_least(Way::Branch)),
+                    // Of what is no object, nothing depends on a member.
+                    Tie::Depends(sub) if kind == OBJECT => go(*sub, merged.at_least(Way::Branch)),
+                    Tie::Depends(_) => {}
                     Tie::If(sub) => go(*sub, merged.asked()),
                     Tie::Any(subs) | Tie::One(subs) => {
                         let fit = |sub: &&Sub| match sub {
