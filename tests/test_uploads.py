@@ -33,6 +33,7 @@ from PIL import Image
 
 from flask_rampart import Archive, ConfigError, Upload, validate, validated
 from flask_rampart._native import file_types
+from flask_rampart.uploads.spool import Spooled
 
 Make = Callable[..., Flask]
 ALL = tuple(file_types())
@@ -638,6 +639,15 @@ def test_a_file_on_disk_is_judged_as_one_in_memory(make_app: Make) -> None:
         app.post("/")(validate(files={"a": zips})(lambda: jsonify(validated.files["a"].stream.on_disk)))
         assert send(app, a=(io.BytesIO(zipped(noise)), "a")).json is (memory == 0)
         assert send(app, a=(io.BytesIO(zipped(noise)[:-1]), "a")).status_code == 422
+
+
+def test_a_file_is_read_as_text_by_who_wraps_its_stream(make_app: Make) -> None:
+    app = make_app()
+    texts = Upload(types=("text/plain",))
+    app.post("/")(validate(files={"a": texts})(lambda: io.TextIOWrapper(validated.files["a"].stream).read()))
+    assert send(app, a=(io.BytesIO(b"one"), "a")).text == "one"
+    # Said for Python 3.10, whose own class does not.
+    assert {"readable", "writable", "seekable"} <= vars(Spooled).keys()
 
 
 def test_other_threads_run_while_a_file_is_looked_through() -> None:

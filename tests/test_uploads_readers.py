@@ -40,6 +40,15 @@ def test_a_pickle_with_a_nul_in_a_number_is_one(number: bytes) -> None:
     assert judged(program) == "!type: a pickle"
 
 
+def test_a_pickle_behind_another_one_is_seen() -> None:
+    # PyTorch's first form is several, and its reader loads them one by one, in whatever protocol.
+    content = b"L119547037146038801333356L\n.I1001\n." + CALL[1:]
+    stream = io.BytesIO(content)
+    assert [pickle.load(stream) for _ in range(3)][1] == 1001
+    assert judged(content) == judged(content + b"text") == "!type: a pickle"
+    assert judged(b"N.B. This is a text.\n") == "text/plain"
+
+
 def test_an_image_that_is_a_pickle_with_a_nul_in_a_number_is_refused() -> None:
     program = b"\n" + CALL
     # A whole GIF: its head, one comment, its end.

@@ -3,7 +3,7 @@
 //! It reads the opcodes of protocols 0 to 5 as their machine would, with a stack that only counts:
 //! 1. what begins as protocols 2 to 5 do, with an opcode behind it, is one, however it goes on;
 //! 2. what names something of a module and then calls or builds it is one, as soon as it does so: what follows does not undo it;
-//! 3. what reads as a program to its end, and ends where the file ends, is one.
+//! 3. what reads as a program to its end, and ends where the file ends, is one, and so are several behind each other.
 //!
 //! Rule 2 holds for files of every other type as well: a GIF may be a pickle too (its first letter is the opcode of a number).
 //!
@@ -31,7 +31,7 @@ enum Said {
     Nothing,
     /// It is one.
     Yes,
-    /// It ended; one if nothing but a line end follows.
+    /// It ended; one if nothing but a line end or another one follows.
     Ended,
     /// It is none.
     No,
@@ -137,10 +137,11 @@ impl Pickle {
 
     fn step(&mut self, byte: u8) {
         if self.said == Said::Ended {
-            if !matches!(byte, b'\n' | b'\r') {
-                self.said = Said::No;
+            if matches!(byte, b'\n' | b'\r') {
+                return;
             }
-            return;
+            // The next one: who loads several from a file, as PyTorch of old does, runs it.
+            *self = Self::new();
         }
         let fits = match &mut self.state {
             State::Opcode => self.opcode(byte),
@@ -345,6 +346,10 @@ mod tests {
             b"I0\0!x\n0cos\nsystem\n(tR.",
             b"L0\0!x\n0cos\nsystem\n(tR.",
             b"F\0!x\n0cos\nsystem\n(tR.",
+            // Several, as PyTorch of old writes and loads them.
+            b"L119547037146038801333356L\n.I1001\n.cos\nsystem\n(tR.hello",
+            b"N.\x80\x02N.",
+            b"N.N.",
             b"Np0\0!x\n0cos\nsystem\n(tR.",
             b"GIF89a\x01\x00\x010cos\nsystem\n(S'id'\ntR.",
             b"]q\x00(K\x01K\x02e.",
@@ -365,6 +370,8 @@ mod tests {
             b"{\"a\": 1}",
             b"\x89PNG\r\n\x1a\n",
             b".",
+            b"N.hello",
+            b"N.N",
             b"R",
             b"t",
             b"\x80\x80",

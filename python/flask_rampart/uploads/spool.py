@@ -63,6 +63,16 @@ class Spooled(_Temporary):
             self._room.give(held)
         super().rollover()
 
+    # Python 3.10 does not say these, and who wraps a file to read text asks for them.
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
     @property
     def on_disk(self) -> bool:
         """Whether it has moved."""
