@@ -492,3 +492,7 @@ def test_a_pattern_closes_what_it_matches_and_nothing_else(schema: Any, passes: 
     assert [rule for _, rule in judged(schema, fails)] == ["additionalProperties"]
     for value in judged(schema, fails, "strip").values():
         assert "q" not in value
+
+
+def test_where_no_alternative_holds_that_alone_is_told() -> None:
+    assert judged(SHAPES, {"kind": "eel", "number": "1"}) == [("", "oneOf")]
