@@ -45,7 +45,9 @@ def test_the_rule_that_broke_is_told_by_its_name() -> None:
         assert told.errors == [("/a", word)]
 
 
-NUMBERS = st.one_of(st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3))
+NUMBERS = st.one_of(
+    st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3)
+)
 BOUNDS = st.one_of(st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False, allow_infinity=False))
 
 

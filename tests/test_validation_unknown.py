@@ -329,9 +329,10 @@ def test_many_names_in_one_object_are_told_apart_in_linear_time() -> None:
     schema = {"allOf": [{"properties": {f"p{i}-{j}": {} for j in range(100)}} for i in range(50)]}
     compiled = Schema(json.dumps(schema), BOUNDS, "reject")
     body = {f"p{i}-{j}": 1 for i in range(50) for j in range(100)}
-    start = time.perf_counter()
+    # Of this process alone: other work on the machine is none of ours.
+    start = time.process_time()
     assert compiled.check(json.dumps(body).encode()) == body
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 # Soundness, on schemas that nobody thought of
@@ -458,3 +459,40 @@ def test_a_schema_of_many_definitions_is_closed_in_time_that_grows_as_it_does() 
 
     # Eight times as many; their square would be sixty-four.
     assert seconds(160) < max(seconds(20), 0.005) * 30
+
+
+NAMED: dict[str, Any] = {"type": "object", "properties": {"a": {}}}
+FREE: dict[str, Any] = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "passes", "fails"),
+    [
+        ({"patternProperties": {"^x": NAMED}}, {"x": {"a": 1}, "other": {"q": 1}}, {"x": {"q": 1}}),
+        ({"patternProperties": {"^x-": NAMED, "^y-": FREE}}, {"x-": {"a": 1}, "y-": {"q": 1}}, {"x-": {"q": 1}}),
+        ({"patternProperties": {"^x": NAMED}, "additionalProperties": FREE}, {"y": {"q": 1}}, {"x": {"q": 1}}),
+        ({"patternProperties": {"^x": FREE}, "additionalProperties": NAMED}, {"x": {"q": 1}}, {"y": {"q": 1}}),
+        (
+            {"patternProperties": {"^x": NAMED, "y$": {"properties": {"b": {}}}}},
+            {"xy": {"a": 1, "b": 1}, "z": {"q": 1}},
+            {"xy": {"a": 1, "q": 1}},
+        ),
+        (
+            {"patternProperties": {"^x": NAMED}, "properties": {"xl": {"properties": {"c": {}}}}},
+            {"xl": {"a": 1, "c": 1}, "z": {"q": 1}},
+            {"xl": {"a": 1, "q": 1}},
+        ),
+        ({"allOf": [{"patternProperties": {"^x": NAMED}}, {"minProperties": 1}]}, {"y": {"q": 1}}, {"x": {"q": 1}}),
+    ],
+    ids=["one", "two", "others free", "others closed", "two of one name", "listed as well", "all of"],
+)
+def test_a_pattern_closes_what_it_matches_and_nothing_else(schema: Any, passes: Any, fails: Any) -> None:
+    assert judged(schema, passes) == passes
+    assert judged(schema, passes, "strip") == passes
+    assert [rule for _, rule in judged(schema, fails)] == ["additionalProperties"]
+    for value in judged(schema, fails, "strip").values():
+        assert "q" not in value
+
+
+def test_where_no_alternative_holds_that_alone_is_told() -> None:
+    assert judged(SHAPES, {"kind": "eel", "number": "1"}) == [("", "oneOf")]

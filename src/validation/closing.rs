@@ -169,8 +169,7 @@ fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
     let mut needed = closed.to_vec();
     let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (at, place) in places.iter().enumerate() {
-        let to = place.members.values().chain(&place.prefix).chain([&place.other, &place.rest]);
-        to.flatten().for_each(|to| into.entry(*to).or_default().push(at));
+        place.next().for_each(|to| into.entry(to).or_default().push(at));
     }
     let mut open: Vec<usize> = (0..places.len()).filter(|at| closed[*at]).collect();
     while let Some(at) = open.pop() {
@@ -190,7 +189,12 @@ fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
     let mut definitions = Map::new();
     for (at, place) in places.iter().enumerate().filter(|(at, _)| needed[*at]) {
         let mut of = Map::new();
-        let other = place.other.is_some_and(|other| needed[other]);
+        let other = !closed[at]
+            && place
+                .other
+                .iter()
+                .chain(place.patterns.iter().filter_map(|one| one.all.as_ref()))
+                .any(|to| needed[*to]);
         if closed[at] || other || place.members.values().flatten().any(|to| needed[*to]) {
             let properties: Map<_, _> =
                 place.members.iter().map(|(name, member)| ((*name).to_owned(), to(*member))).collect();
@@ -199,6 +203,11 @@ fn beside(places: &[Place<'_>], closed: &[bool]) -> Option<Value> {
         if closed[at] {
             of.insert("additionalProperties".to_owned(), Value::Bool(false));
         } else if other {
+            let patterns: Map<_, _> =
+                place.patterns.iter().map(|one| (one.written.to_owned(), to(one.all))).collect();
+            if !patterns.is_empty() {
+                of.insert("patternProperties".to_owned(), Value::Object(patterns));
+            }
             of.insert("additionalProperties".to_owned(), to(place.other));
         }
         if place.prefix.iter().flatten().any(|to| needed[*to]) {

@@ -133,6 +133,18 @@ pub(super) fn explain<'a, F: Json>(
             explanation.broken.push(describe::<F>(&error, vocabulary, node));
         }
     }
+    if vocabulary.strict {
+        // Where no alternative holds, none knows a name either: that is no error of its own.
+        let of_none: Vec<String> = explanation
+            .broken
+            .iter()
+            .filter(|broken| matches!(&*broken.rule, "anyOf" | "oneOf"))
+            .map(|broken| broken.pointer.clone())
+            .collect();
+        explanation
+            .broken
+            .retain(|broken| broken.rule != "additionalProperties" || !of_none.contains(&broken.pointer));
+    }
     explanation
 }
 

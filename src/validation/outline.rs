@@ -30,6 +30,7 @@ use serde_json::Value;
 use self::graph::{Node, kind};
 use self::places::{Place, Way};
 use super::cleaners::{Clean, Cleaners, NAME};
+use super::lint::steps::Pattern;
 use super::parts::Unknown;
 use crate::error::ConfigError;
 
@@ -46,6 +47,8 @@ pub(super) struct Outline {
 #[derive(Default)]
 struct Spot {
     members: HashMap<Box<str>, Option<usize>>,
+    patterns: Vec<(Pattern, Option<usize>)>,
+    mixed: Option<usize>,
     other: Option<usize>,
     prefix: Vec<Option<usize>>,
     rest: Option<usize>,
@@ -77,6 +80,8 @@ impl Outline {
         for place in places {
             spots.push(Spot {
                 members: place.members.iter().map(|(name, to)| ((*name).into(), *to)).collect(),
+                patterns: place.patterns.iter().map(|one| (one.pattern.clone(), one.alone)).collect(),
+                mixed: place.mixed,
                 other: place.other,
                 prefix: place.prefix.clone(),
                 rest: place.rest,
@@ -86,7 +91,7 @@ impl Outline {
             });
         }
         let mut outline = Self { spots };
-        outline.mark(|spot| spot.strips || spot.clean.is_some(), |spot| &mut spot.before);
+        outline.mark(places, |spot| spot.strips || spot.clean.is_some(), |spot| &mut spot.before);
         let mut promises = Vec::new();
         for (at, place) in places.iter().enumerate() {
             for (name, to) in &place.members {
@@ -106,17 +111,21 @@ impl Outline {
                 "the default of {name:?} is not what its schema says ({rule}), at {pointer}"
             )));
         }
-        outline.mark(|spot| !spot.defaults.is_empty(), |spot| &mut spot.after);
+        outline.mark(places, |spot| !spot.defaults.is_empty(), |spot| &mut spot.after);
         Ok(outline.spots.first().is_some_and(|spot| spot.before || spot.after).then_some(outline))
     }
 
     /// Marks the spots that do something, and those that lead to them.
-    fn mark(&mut self, does: impl Fn(&Spot) -> bool, flag: impl Fn(&mut Spot) -> &mut bool) {
+    fn mark(
+        &mut self,
+        places: &[Place<'_>],
+        does: impl Fn(&Spot) -> bool,
+        flag: impl Fn(&mut Spot) -> &mut bool,
+    ) {
         let mut into: Vec<Vec<usize>> = vec![Vec::new(); self.spots.len()];
         let mut open = Vec::new();
         for (at, spot) in self.spots.iter().enumerate() {
-            let to = spot.members.values().chain(&spot.prefix).chain([&spot.other, &spot.rest]);
-            to.filter_map(|to| *to).for_each(|to| into[to].push(at));
+            places.get(at).into_iter().flat_map(Place::next).for_each(|to| into[to].push(at));
             if does(spot) {
                 open.push(at);
             }

@@ -63,7 +63,7 @@ fn what_two_schemas_say_of_one_member_is_closed_beside_them() {
     let closed = closed(&json!({"allOf": [of("x"), of("y")]}));
     let aside = closed.aside.unwrap();
     let inner = &aside["$defs"]["1"];
-    assert_eq!(inner["properties"], json!({"x": {}, "y": {}}));
+    assert_eq!(inner["properties"], json!({"x": true, "y": true}));
     assert_eq!(inner["additionalProperties"], json!(false));
     // The place around it is closed by the schema itself.
     assert_eq!(aside["$defs"]["0"].get("additionalProperties"), None);

@@ -172,7 +172,7 @@ fn judge(map: &Map<String, Value>, pointer: &str, draft: Drafts) -> Result<(), C
 /// Whether what stands under a name could be what a keyword takes: a `note` that is a text was never a `not`.
 fn may_hold(word: &str, value: &Value) -> bool {
     let takes_schemas = ONE.contains(&word) || MANY.contains(&word) || NAMED.contains(&word);
-    !takes_schemas || value.is_object() || value.is_array() || value.is_boolean()
+    !(takes_schemas && value.is_string())
 }
 
 /// What a keyword of other drafts is called in this one.

@@ -71,7 +71,8 @@ pub(in crate::validation) struct Node<'s> {
     has_const: bool,
     pub(in crate::validation) here: Vec<Tie>,
     pub(in crate::validation) members: BTreeMap<&'s str, Sub>,
-    pub(in crate::validation) patterns: Vec<(Pattern, Sub)>,
+    /// Each as it is written, and what its names lead to.
+    pub(in crate::validation) patterns: Vec<(&'s str, Pattern, Sub)>,
     pub(in crate::validation) additional: Sub,
     pub(in crate::validation) unevaluated: Sub,
     pub(in crate::validation) prefix: Vec<Sub>,
@@ -119,7 +120,7 @@ impl<'s> Node<'s> {
             Tie::Must(sub) | Tie::May(sub) | Tie::Depends(sub) | Tie::If(sub) => std::slice::from_ref(sub),
             Tie::Any(subs) | Tie::One(subs) => subs,
         });
-        let down = self.members.values().chain(self.patterns.iter().map(|(_, sub)| sub));
+        let down = self.members.values().chain(self.patterns.iter().map(|(.., sub)| sub));
         let rest = [&self.additional, &self.unevaluated, &self.rest, &self.unevaluated_items, &self.contains];
         let subs = here.chain(down).chain(&self.prefix).chain(rest);
         subs.filter_map(|sub| sub.node()).chain(self.outside.iter().copied())
@@ -244,7 +245,7 @@ impl<'s> Survey<'s> {
         let members = members.collect();
         let patterns = object(schema, "patternProperties");
         let patterns = patterns
-            .map(|(pattern, of)| (Pattern::new(pattern), self.sub(Some(of), resolver, draft)))
+            .map(|(pattern, of)| (pattern, Pattern::new(pattern), self.sub(Some(of), resolver, draft)))
             .collect();
         let items = schema.get("items");
         let (prefix, rest) = match (schema.get("prefixItems"), items) {

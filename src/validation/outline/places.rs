@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::super::lint::steps::Pattern;
 use super::graph::{ARRAY, Node, OBJECT, OTHER, Sub, TEXT, Tie};
 use crate::error::ConfigError;
 
@@ -59,13 +60,45 @@ pub(in crate::validation) struct Place<'s> {
     pub(in crate::validation) others: Set,
     /// Members that are spoken of. Those of which nothing is said lead nowhere.
     pub(in crate::validation) members: BTreeMap<&'s str, Option<usize>>,
+    /// Names that a pattern matches and that are not listed.
+    pub(in crate::validation) patterns: Vec<Matching<'s>>,
+    /// Names that several patterns match, or of which that cannot be told.
+    pub(in crate::validation) mixed: Option<usize>,
     /// Every other member.
     pub(in crate::validation) other: Option<usize>,
     pub(in crate::validation) prefix: Vec<Option<usize>>,
     pub(in crate::validation) rest: Option<usize>,
 }
 
+/// Where the names of a pattern lead.
+#[derive(Debug)]
+pub(in crate::validation) struct Matching<'s> {
+    pub(in crate::validation) written: &'s str,
+    pub(in crate::validation) pattern: Pattern,
+    /// Names that match it alone.
+    pub(in crate::validation) alone: Option<usize>,
+    /// All names that match it, listed ones as well.
+    pub(in crate::validation) all: Option<usize>,
+}
+
+/// Which names that are not listed.
+#[derive(Clone, Copy)]
+enum Other<'s> {
+    Any,
+    /// Those that this pattern matches, and no other.
+    Of(&'s str),
+    /// Those that no pattern matches.
+    Unmatched,
+}
+
 impl Place<'_> {
+    /// All places that it leads to.
+    pub(in crate::validation) fn next(&self) -> impl Iterator<Item = usize> {
+        let matching = self.patterns.iter().flat_map(|one| [&one.alone, &one.all]);
+        let rest = [&self.mixed, &self.other, &self.rest];
+        self.members.values().chain(&self.prefix).chain(matching).chain(rest).filter_map(|to| *to)
+    }
+
     /// Whether the object here has its members named, so that others are unknown.
     pub(in crate::validation) fn names(&self, nodes: &[Node<'_>]) -> bool {
         self.speaking(nodes).any(|(node, _)| node.names())
@@ -151,13 +184,12 @@ impl<'s> Search<'_, 's> {
         for node in objects.keys() {
             names.extend(self.nodes[*node].known());
         }
-        let mut members = BTreeMap::new();
-        for name in names {
-            let set = self.member(&objects, name);
-            members.insert(name, self.place(set));
-        }
-        let unlisted = self.unlisted(&objects);
-        let other = self.place(unlisted);
+        let sets: Vec<(&str, Set)> =
+            names.into_iter().map(|name| (name, self.member(&objects, name))).collect();
+        let (patterns, mixed) = self.matching(&objects, &sets);
+        let members = sets.into_iter().map(|(name, set)| (name, self.place(set))).collect();
+        let unmatched = self.unlisted(&objects, Other::Unmatched);
+        let other = self.place(unmatched);
         let longest = arrays.keys().map(|node| self.nodes[*node].prefix.len()).max().unwrap_or(0);
         let mut prefix = Vec::with_capacity(longest);
         for index in 0..longest {
@@ -169,6 +201,7 @@ impl<'s> Search<'_, 's> {
         let place = &mut self.places[at];
         (place.objects, place.arrays, place.texts, place.others) = (objects, arrays, texts, others);
         (place.members, place.other, place.prefix, place.rest) = (members, other, prefix, rest);
+        (place.patterns, place.mixed) = (patterns, mixed);
     }
 
     /// What applies to a value of this kind because `from` do.
@@ -221,7 +254,7 @@ impl<'s> Search<'_, 's> {
             if let Some(sub) = listed {
                 add(&mut found, *sub, via);
             }
-            for (pattern, sub) in &node.patterns {
+            for (_, pattern, sub) in &node.patterns {
                 match pattern.matches(name) {
                     Some(true) => {
                         covered = true;
@@ -248,7 +281,42 @@ impl<'s> Search<'_, 's> {
         found
     }
 
-    fn unlisted(&mut self, objects: &Set) -> Set {
+    /// Where names lead that patterns match; and where, if it cannot be told which.
+    fn matching(&mut self, objects: &Set, members: &[(&'s str, Set)]) -> (Vec<Matching<'s>>, Option<usize>) {
+        let mut patterns: BTreeMap<&str, Pattern> = BTreeMap::new();
+        for node in objects.keys() {
+            for (written, pattern, _) in &self.nodes[*node].patterns {
+                patterns.entry(written).or_insert_with(|| pattern.clone());
+            }
+        }
+        if patterns.is_empty() {
+            return (Vec::new(), None);
+        }
+        let any = self.unlisted(objects, Other::Any);
+        let mixed = self.place(any.clone());
+        let mut found = Vec::with_capacity(patterns.len());
+        for (&written, pattern) in &patterns {
+            self.work += patterns.len() + members.len();
+            let set = self.unlisted(objects, Other::Of(written));
+            let alone = self.place(set);
+            let listed: Vec<_> =
+                members.iter().filter(|(name, _)| pattern.matches(name) != Some(false)).collect();
+            let is_apart = patterns.keys().all(|other| *other == written || are_apart(other, written));
+            let all = if listed.is_empty() && is_apart {
+                alone
+            } else {
+                let mut all = any.clone();
+                for (&node, via) in listed.into_iter().flat_map(|(_, set)| set) {
+                    add(&mut all, Sub::Node(node), via.at_least(Way::Branch));
+                }
+                self.place(all)
+            };
+            found.push(Matching { written, pattern: pattern.clone(), alone, all });
+        }
+        (found, mixed)
+    }
+
+    fn unlisted(&mut self, objects: &Set, names: Other<'_>) -> Set {
         let mut found = Set::new();
         let mut sources = 0;
         for (&at, &via) in objects {
@@ -258,7 +326,17 @@ impl<'s> Search<'_, 's> {
             let free = !node.patterns.is_empty() && node.additional == Sub::Absent;
             let several = node.patterns.len() + usize::from(free || node.additional.opens()) > 1;
             let via = if several { via.at_least(Way::Branch) } else { via };
-            for sub in node.patterns.iter().map(|(_, sub)| *sub).chain([node.additional]) {
+            let matches = |written: &str| match names {
+                Other::Any => true,
+                Other::Of(name) => name == written,
+                Other::Unmatched => false,
+            };
+            let matched = node.patterns.iter().filter(|(written, ..)| matches(written));
+            let mut subs: Vec<Sub> = matched.map(|(.., sub)| *sub).collect();
+            if subs.is_empty() || matches!(names, Other::Any) {
+                subs.push(node.additional);
+            }
+            for sub in subs {
                 sources += usize::from(sub.node().is_some());
                 add(&mut found, sub, via);
             }
@@ -284,6 +362,22 @@ impl<'s> Search<'_, 's> {
         }
         found
     }
+}
+
+/// Whether no name matches both patterns for certain: each begins with letters of its own.
+fn are_apart(one: &str, two: &str) -> bool {
+    let start = |pattern: &str| -> Vec<u8> {
+        let is_plain =
+            |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_' | b'/' | b' ');
+        let rest = pattern.strip_prefix('^').filter(|rest| !rest.contains('|')).unwrap_or_default();
+        let mut start: Vec<u8> = rest.bytes().take_while(is_plain).collect();
+        if rest.as_bytes().get(start.len()).is_some_and(|next| matches!(next, b'?' | b'*' | b'+' | b'{')) {
+            // The last letter may be missing.
+            start.pop();
+        }
+        start
+    };
+    start(one).iter().zip(&start(two)).any(|(one, two)| one != two)
 }
 
 fn add(set: &mut Set, sub: Sub, via: Via) {

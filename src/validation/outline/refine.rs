@@ -153,7 +153,20 @@ impl Outline {
 
 impl Spot {
     fn member(&self, name: &str) -> Option<usize> {
-        self.members.get(name).copied().unwrap_or(self.other)
+        self.members.get(name).copied().unwrap_or_else(|| self.unlisted(name))
+    }
+
+    /// Where a name leads that is not listed.
+    fn unlisted(&self, name: &str) -> Option<usize> {
+        let mut found = None;
+        for (pattern, to) in &self.patterns {
+            match (pattern.matches(name), found) {
+                (Some(false), _) => {}
+                (Some(true), None) => found = Some(*to),
+                _ => return self.mixed,
+            }
+        }
+        found.unwrap_or(self.other)
     }
 
     fn element(&self, index: usize) -> Option<usize> {
@@ -191,7 +204,7 @@ impl Walk<'_> {
             None if spot.strips => Ok(Fate::Dropped),
             Some(None) => Ok(Fate::Kept),
             Some(Some(at)) => self.before(tree, member, *at),
-            None => spot.other.map_or(Ok(Fate::Kept), |at| self.before(tree, member, at)),
+            None => spot.unlisted(name).map_or(Ok(Fate::Kept), |at| self.before(tree, member, at)),
         })?;
         tree.elements(value, &mut |tree, index, element| {
             spot.element(index).map_or(Ok(Fate::Kept), |at| self.before(tree, element, at))
