@@ -283,6 +283,11 @@ def test_a_tiff_whose_size_is_read_in_two_ways_is_refused(entries: list[tuple[in
     assert judged(tiff(*entries)).startswith("!pixels")
 
 
+def test_markup_behind_many_blanks_is_no_plain_text() -> None:
+    assert judged(b" " * 70_000 + b"<svg onload='x'/>") == "text/html"
+    assert judged(b" " * 60_000) == "text/plain"
+
+
 def test_archives_in_documents_are_taken_where_that_is_said() -> None:
     # A chart in a document is a workbook of its own.
     out = io.BytesIO()

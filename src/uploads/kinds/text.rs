@@ -64,6 +64,10 @@ pub(in crate::uploads) fn markup(head: &[u8], is_whole: bool) -> Option<&'static
         return line.trim_ascii_start().starts_with(b"/").then_some("text/x-script");
     }
     let mut rest = head.trim_ascii_start();
+    if rest.is_empty() && !is_whole {
+        // Blanks, and whatever stands behind them.
+        return Some("text/html");
+    }
     let is_declared = starts_with(rest, b"<?xml");
     if !is_declared && starts_with(rest, b"<?") {
         // PHP, say.
