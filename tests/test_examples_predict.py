@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from examples.predict_api import forge
 from examples.predict_api.accounts import Accounts
 from examples.predict_api.app import create_app
 from examples.predict_api.attacks import SCRIPT
-from examples.predict_api.classifier import MODEL, Classifier
+from examples.predict_api.attacks.files import BOUNDARY, Runs, form, png, zipped
+from examples.predict_api.attacks.requests import BOMB, CUT
+from examples.predict_api.classifier import MODEL, Classifier, Verdict
 from examples.predict_api.logs import leaks
 from examples.predict_api.report import GOT, TRIED, WHY
 from examples.predict_api.train import accuracy, read, render, train
@@ -134,6 +140,95 @@ def test_predict_counts_callers_apart(client: FlaskClient) -> None:
 def test_predict_wants_a_body_of_its_shape(client: FlaskClient, body: bytes, expected: tuple[int, str]) -> None:
     answer = client.post("/predict", data=body, content_type="application/json", headers=bearer())
     assert got(answer) == expected
+
+
+def test_predict_reads_gzip_and_is_not_blown_up(client: FlaskClient) -> None:
+    head = {**bearer(), "Content-Encoding": "gzip"}
+    for body, expected in (
+        (gzip.compress(json.dumps(TICKET).encode()), (200, "")),
+        (BOMB, (413, "body.too_large")),
+        (CUT, (400, "body.undecodable")),
+    ):
+        assert got(client.post("/predict", data=body, content_type="application/json", headers=head)) == expected
+
+
+def test_a_text_reaches_a_view_without_what_nobody_sees(client: FlaskClient) -> None:
+    answer = tickets(client, form("My\u200b parcel\u202e\x1b[2J"))
+    assert answer.json is not None
+    assert answer.json["text"] == "My parcel"
+    assert got(tickets(client, form("\u200b"))) == (422, "form.invalid")
+
+
+def tickets(client: FlaskClient, body: bytes) -> TestResponse:
+    return client.post(
+        "/tickets", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}", headers=bearer()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("screenshot", png(8, 8), None),
+        ("screenshot", pickle.dumps(Runs()), "type"),
+        ("screenshot", b"<!doctype html><script>", "type"),
+        ("screenshot", zipped(10), "type"),
+        ("screenshot", png(2001, 2000), "pixels"),
+        ("screenshot", png(8, 8) + b"\0" * 128 * 1024, "maxBytes"),
+        ("log", zipped(1000), None),
+        ("log", b"one line\n", None),
+        ("log", zipped(64 << 20), "archive"),
+        ("log", png(8, 8), "type"),
+    ],
+    ids=["png", "pickle", "html", "zip for png", "pixels", "bytes", "zip", "text", "bomb", "png for log"],
+)
+def test_a_file_is_taken_by_what_is_in_it(client: FlaskClient, name: str, content: bytes, expected: str | None) -> None:
+    answer = tickets(client, form(**{name: ("../../x.png", "image/png", content)}))
+    assert answer.json is not None
+    if expected is None:
+        assert answer.json["files"][name]["name"] == "x.png"
+        assert answer.json["files"][name]["sha256"] == hashlib.sha256(content).hexdigest()
+    else:
+        assert answer.json["errors"] == [{"in": "files", "pointer": f"/{name}", "rule": expected}]
+
+
+def test_tickets_want_a_scope_and_a_form(client: FlaskClient) -> None:
+    assert got(client.post("/tickets", data={"text": "x"})) == (415, "body.media_type")
+    assert got(client.post("/tickets", data=form(), content_type=f"multipart/form-data; boundary={BOUNDARY}"))[1] == (
+        "auth.missing"
+    )
+    assert got(client.post("/tickets", json=TICKET, headers=bearer())) == (415, "body.media_type")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {"billing": 2, "account": 1}),
+        ("least=2", {"billing": 2}),
+        ("label=account&label=shipping", {"account": 1}),
+        ("least=x", None),
+        ("least=1&least=2", None),
+        ("laest=1", None),
+        ("label=other", None),
+    ],
+    ids=["all", "least", "labels", "no number", "twice", "misspelt", "no label"],
+)
+def test_figures_are_asked_for_by_a_query_of_a_shape(
+    client: FlaskClient, app: Flask, query: str, expected: object
+) -> None:
+    app.extensions["predict_api"].served.update(billing=2, account=1)
+    answer = client.get(f"/admin/stats?{query}", headers=bearer("u-grace", roles=["admin"]))
+    assert answer.json is not None
+    if expected is None:
+        assert got(answer) == (422, "query.invalid")
+    else:
+        assert answer.json["by_label"] == expected
+
+
+def test_an_answer_that_is_not_what_was_promised_is_held_back(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Verdict, "confidence", 2)
+    assert got(client.post("/predict", json=TICKET, headers=bearer())) == (500, "response.invalid")
 
 
 def test_figures_want_the_role_admin(client: FlaskClient) -> None:

@@ -19,6 +19,7 @@ from flask_rampart import Archive, Rampart, Upload, describe, limit, public, req
 from flask_rampart._native import Key
 from flask_rampart.errors import PROBLEMS, ConfigError
 from flask_rampart.openapi.answers import EDGE
+from flask_rampart.openapi.schemas import Schemas
 
 from .conftest import KEYS, SECRET
 from .documenting import document_of, everything, is_openapi, settings
@@ -142,8 +143,15 @@ def test_outside_an_app_context_it_is_of_the_only_app() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"title": ""}, {"version": 1}, {"servers": "https://a.example"}, {"servers": [1]}, {"include": "all"}],
-    ids=["title", "version", "one server", "no server", "include"],
+    [
+        {"title": ""},
+        {"version": 1},
+        {"servers": "https://a.example"},
+        {"servers": [1]},
+        {"include": "all"},
+        {"info": {"x-made": {1, 2}}},
+    ],
+    ids=["title", "version", "one server", "no server", "include", "no json"],
 )
 def test_what_cannot_be_said_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="openapi"):
@@ -200,6 +208,33 @@ def test_paths_that_differ_in_names_alone_are_one_path() -> None:
     assert list(document["paths"]) == ["/a/{id}"]
     assert document["paths"]["/a/{id}"]["put"]["parameters"][0]["name"] == "id"
     assert document["paths"]["/a/{id}"]["get"]["x-rampart-also"] == ["/a/{name}"]
+
+
+def test_what_is_hidden_is_not_told_as_another_name_of_a_path() -> None:
+    app, rampart = bare(RAMPART_DEFAULT="deny")
+    app.get("/a/<int:id>", endpoint="read")(public(lambda id: "ok"))
+    app.get("/a/<hidden>", endpoint="hidden")(describe(hidden=True)(public(lambda hidden: "ok")))
+    app.get("/a/<refused>", endpoint="refused")(lambda refused: "ok")
+    assert "x-rampart-also" not in only(document_of(app, rampart))
+
+
+def test_what_is_hidden_does_not_say_how_a_path_is_written() -> None:
+    app, rampart = bare()
+    app.get("/a/<hidden>", endpoint="hidden")(describe(hidden=True)(lambda hidden: "ok"))
+    app.post("/a/<id>", endpoint="write")(lambda id: "ok")
+    assert list(document_of(app, rampart)["paths"]) == ["/a/{id}"]
+
+
+def test_half_of_a_surrogate_pair_in_a_text_does_not_break_the_document() -> None:
+    app, rampart = bare()
+    app.get("/")(describe(summary="a\ud800<script>")(lambda: "ok"))
+    assert only(rampart.openapi())["summary"] == "a\ud800<script>"
+
+
+def test_many_definitions_of_one_name_are_numbered_in_time() -> None:
+    schemas = Schemas()
+    names = [schemas.put("node", {"const": at}) for at in range(20_000)]
+    assert (names[:2], len(set(names))) == (["node", "node_2"], 20_000)
 
 
 def test_operation_ids_are_unique_and_do_not_move_when_a_route_is_added() -> None:
@@ -324,8 +359,9 @@ def test_each_method_of_a_view_class_is_an_operation_of_its_own() -> None:
         {"answers": {"2": "x"}},
         {"answers": {200: 1}},
         {"answers": {200: {"content": {}}}},
+        {"answers": {200: {"description": "x", "content": {"a/b": {"example": float("nan")}}}}},
     ],
-    ids=["tags", "a code", "a status", "an answer", "no description"],
+    ids=["tags", "a code", "a status", "an answer", "no description", "no json"],
 )
 def test_describe_refuses_what_cannot_be_said(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="describe"):

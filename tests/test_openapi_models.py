@@ -305,3 +305,15 @@ def test_a_model_that_cannot_be_told_stops_with_the_reason() -> None:
 
     with pytest.raises(ConfigError, match="Odd"):
         told(validate(body=Odd))
+
+
+class Measure(pydantic.BaseModel):
+    most: float = float("inf")
+    least: Annotated[float, pydantic.Field(gt=float("-inf"))] = 0
+    tags: set[str] = {"b", "a", "c", "d"}
+
+
+def test_a_default_that_json_does_not_have_is_not_told_and_does_not_break_the_document() -> None:
+    _, schemas = told(validate(body=Measure))
+    members = schemas["Measure"]["properties"]
+    assert "default" not in members["most"] and "exclusiveMinimum" not in members["least"]

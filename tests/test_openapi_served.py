@@ -70,6 +70,15 @@ def test_it_is_guarded_by_what_is_said_and_kept_out_of_shared_caches() -> None:
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "private, no-cache")
 
 
+@pytest.mark.parametrize("sent", [{"Authorization": "Bearer x"}, {"Cookie": "session=x"}], ids=["a token", "a cookie"])
+def test_who_comes_with_a_credential_gets_nothing_that_a_cache_gives_to_others(sent: dict[str, str]) -> None:
+    # A guard of the app's own, in before_request, is not seen: RFC 9111 section 3.5.
+    app, rampart = make()
+    rampart.serve_openapi()
+    answer = app.test_client(use_cookies=False).get("/openapi.json", headers=sent)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "private, max-age=300")
+
+
 def test_a_guard_that_opens_nothing_leaves_it_open_and_limits_it() -> None:
     app, rampart = make(RAMPART_DEFAULT="deny")
     rampart.serve_openapi(guards=limit("2/hour"))

@@ -28,7 +28,8 @@ from ..guards import AppState
 from ..issuers import Issuers
 from ..limits import is_limited, limit
 from ..tokens import Tokens
-from .schemas import Object, Schemas
+from .keywords import Object
+from .schemas import Schemas
 
 _JSON = tuple(code for code in PROBLEMS if code.startswith("json."))
 #: What is refused before there is a route, whatever the operation.

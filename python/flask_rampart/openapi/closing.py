@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._native import JsonBounds, Schema
-from .schemas import Json, Object, led_to
+from .keywords import Json, Object, led_to
 
 MUST, BRANCH, ASKED = range(3)
 """How surely a subschema holds for a value: always; in an alternative; it is merely asked."""

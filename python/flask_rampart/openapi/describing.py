@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class describe:  # noqa: N801 - read as a verb above a view
                     f"describe(answers=...): {status} is a text, or a dict with 'description' and 'content', "
                     f"not {answer!r}."
                 )
+            must_be_json(f"describe(answers=...): {status}", answer)
         self._said = Description(
             summary, description, None if tags is None else tuple(tags), deprecated, hidden, said, codes
         )
@@ -93,6 +95,23 @@ class describe:  # noqa: N801 - read as a verb above a view
                 f"describe(...) cannot be written on {target!r}: put it on a function of yours."
             ) from None
         return target
+
+
+def must_be_json(what: str, value: Any) -> None:
+    """Found out only when the document is asked for, it would be late.
+
+    :raises ConfigError: if *value* cannot stand in a document.
+    """
+    try:
+        json.dumps(value, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} has something in it that JSON does not: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def described(view: Any, method: str) -> Description:

@@ -13,9 +13,11 @@ from werkzeug.routing import Rule
 from ..errors import ConfigError
 from ..guards import AppState
 from ..limits import quotas_of
+from .describing import must_be_json
+from .keywords import Object
 from .operations import Operations
 from .paths import methods_of, names_in, shape_of, template_of
-from .schemas import Object, Schemas
+from .schemas import Schemas
 
 VERSION = "3.1.1"
 Include = Callable[[Rule, str], bool]
@@ -79,6 +81,7 @@ class Told:
         for server in self.servers or ():
             if not (isinstance(server, str) or (isinstance(server, Mapping) and isinstance(server.get("url"), str))):
                 raise ConfigError(f"openapi(servers=...): {server!r} is neither an address nor a dict with 'url'.")
+        must_be_json("openapi(servers=..., info=...)", [self.servers, self.more])
         if self.include is not None and not callable(self.include):
             raise ConfigError("openapi(include=...) is a function (rule, method) -> bool.")
 
@@ -120,7 +123,9 @@ def build(state: AppState, told: Told, hidden: frozenset[str] = frozenset()) -> 
 
 def written(document: Object) -> bytes:
     """The document as it is served: the same bytes for the same app."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half of a surrogate pair, from a docstring say, is an escape in JSON too.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _paths(state: AppState, told: Told, operations: Operations, hidden: frozenset[str]) -> Object:
@@ -139,15 +144,15 @@ def _paths(state: AppState, told: Told, operations: Operations, hidden: frozense
         for method in methods_of(rule):
             if told.include is not None and not told.include(rule, method):
                 continue
+            if not operations.tells(rule, method):
+                continue
             if method.lower() in found.get(path, {}):
                 # Nothing that OpenAPI has tells the two apart.
                 also = found[path][method.lower()].setdefault("x-rampart-also", [])
                 also += [own] if own != path else []
                 continue
-            operation = operations.make(rule, method, names, path)
-            if operation is not None:
-                by_shape.setdefault(shape_of(own), path)
-                found.setdefault(path, {})[method.lower()] = operation
+            by_shape.setdefault(shape_of(own), path)
+            found.setdefault(path, {})[method.lower()] = operations.make(rule, method, names, path)
     return {path: found[path] for path in sorted(found)}
 
 

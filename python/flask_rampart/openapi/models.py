@@ -1,6 +1,6 @@
 """Models in the document: the schemas that their libraries make of them, without what is nobody's business outside.
 
-1. What the core marks for itself is taken out.
+1. What the core marks for itself is taken out, and what JSON does not have: a default that is infinite.
 2. Where two classes are called alike, libraries tell them apart by their modules' names. Here they are numbered.
 3. A model that is nothing but a reference to its only definition is that definition.
 """
@@ -8,12 +8,14 @@
 from __future__ import annotations
 
 import json
+import math
 import typing
 from typing import Any
 
 from ..validation import json_schema
 from ..validation.generated import EXACT
-from .schemas import Json, Object, component_name
+from .keywords import Json, Object
+from .schemas import component_name
 
 _DEFINITIONS = "#/$defs/"
 
@@ -53,7 +55,11 @@ def _without_marks(schema: Json) -> Json:
         return [_without_marks(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    return {word: _without_marks(value) for word, value in schema.items() if word != EXACT or value is not True}
+    return {
+        word: _without_marks(value)
+        for word, value in schema.items()
+        if (word != EXACT or value is not True) and (not isinstance(value, float) or math.isfinite(value))
+    }
 
 
 def _named_anew(schema: Object) -> Object:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from ..guards import Guard
 from ..validation import Offered, Offering, validate
+from .keywords import Object
 from .parts import Parts
-from .schemas import Object
 
 
 def offered_by(guards: Iterable[Guard], rule: str) -> Offered:

@@ -12,11 +12,12 @@ from ..guards import AppState, Guard
 from ..validation import Bounds
 from .answers import Answers, blueprints_of, status_text
 from .describing import Description, described, is_deprecated, texts_of
+from .keywords import Object
 from .offered import declared, offered_by, request_body
 from .parts import Parts
 from .paths import schema_of
 from .quotas import limits_of, told
-from .schemas import Object, Schemas, component_name
+from .schemas import Schemas, component_name
 from .security import Security, access_of, sentences
 
 
@@ -36,8 +37,14 @@ class Operations:
         self._ids: set[str] = set()
         self.tags: set[str] = set()
 
-    def make(self, rule: Rule, method: str, names: Mapping[str, str], path: str) -> Object | None:
-        """An operation; None if it is not told of.
+    def tells(self, rule: Rule, method: str) -> bool:
+        """Whether a route is told of for a method: it is not hidden, and does not refuse everybody."""
+        guards = [guard for guard, _ in self._state.guards_of(rule.endpoint, method)]
+        view = self._state.app.view_functions[rule.endpoint]
+        return not described(view, method).hidden and not self._is_refused(guards)
+
+    def make(self, rule: Rule, method: str, names: Mapping[str, str], path: str) -> Object:
+        """An operation.
 
         :param names: what the path calls that which the route takes, by the route's own name.
         :param path: as it is written in the document.
@@ -46,8 +53,6 @@ class Operations:
         view = state.app.view_functions[endpoint]
         said = described(view, method)
         guards = [guard for guard, _ in state.guards_of(endpoint, method)]
-        if said.hidden or self._is_refused(guards):
-            return None
         offered = offered_by(guards, rule.rule)
         guards += offered.always
         demands = [guard for guard in guards if isinstance(guard, require)]

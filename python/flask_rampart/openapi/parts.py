@@ -22,8 +22,9 @@ from ..uploads import Upload
 from ..validation import Bounds, bounds, is_model, validate
 from .answers import status_text
 from .closing import closed
+from .keywords import Object, draft_of
 from .models import name_of_model, schema_of_model
-from .schemas import Object, Schemas, Source, component_name, draft_of
+from .schemas import Schemas, Source, component_name
 
 _IN = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
 _TOLD_ELSEWHERE = frozenset(("accept", "content-type", "authorization"))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..declarations import declared_around, declared_on
 from ..guards import AppState, Guard
 from ..limits import limit, unlimited
-from .schemas import Object
+from .keywords import Object
 
 VARIES = "varies"
 

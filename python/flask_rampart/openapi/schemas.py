@@ -21,89 +21,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import quote, unquote
 
-Json = Any
-Object = dict[str, Any]
+from .keywords import (
+    DEFINITIONS,
+    FROM_2019,
+    GONE,
+    LATER,
+    LISTS,
+    MAPS,
+    MOVES,
+    NAMES,
+    NOTES,
+    NOWHERE,
+    ONES,
+    PLAIN,
+    Json,
+    Object,
+    draft_of,
+    every,
+    led_to,
+    mapped,
+    renewed,
+    unescaped,
+)
 
 BASE = "#/components/schemas/"
 OWN = "https://json-schema.org/draft/2020-12/schema"
-
-_MAPS = frozenset(("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"))
-_LISTS = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
-_ONES = frozenset(
-    (
-        "additionalProperties",
-        "unevaluatedProperties",
-        "unevaluatedItems",
-        "additionalItems",
-        "items",
-        "contains",
-        "propertyNames",
-        "if",
-        "then",
-        "else",
-        "not",
-        "contentSchema",
-    )
-)
-# Read in one way by all drafts that know them, and by 2020-12.
-_PLAIN = frozenset(
-    (
-        "type",
-        "enum",
-        "const",
-        "multipleOf",
-        "maximum",
-        "minimum",
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "maxLength",
-        "minLength",
-        "pattern",
-        "maxItems",
-        "minItems",
-        "uniqueItems",
-        "maxProperties",
-        "minProperties",
-        "required",
-        "format",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "$comment",
-        "$ref",
-    )
-)
-# What a draft passes over, and 2020-12 would not.
-_LATER = {
-    4: frozenset(["const", "contains", "propertyNames", "examples", "if", "then", "else", "contentSchema"]),
-    6: frozenset(["if", "then", "else"]),
-}
-_FROM_2019 = frozenset(
-    (
-        "dependentSchemas",
-        "dependentRequired",
-        "unevaluatedProperties",
-        "unevaluatedItems",
-        "minContains",
-        "maxContains",
-        "contentSchema",
-        "deprecated",
-        "$defs",
-    )
-)
-_NOTES = frozenset(("readOnly", "writeOnly", "contentMediaType", "contentEncoding"))
-_GONE = frozenset(("additionalItems", "dependencies"))
-"""Keywords that 2020-12 has others for."""
-_MOVES = re.compile(r"/(items/\d|additionalItems|dependencies)")
-"""A place that is elsewhere when it is said in the words of 2020-12."""
-_NAMES = frozenset(("$id", "id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor"))
-_DEFINITIONS = ("$defs", "definitions")
-# A map of schemas is none, and a definition without a name has no component.
-_NOWHERE = frozenset(("/$defs", "/definitions", "/$defs/", "/definitions/"))
 _DEEP = 200
 
 
@@ -112,6 +56,8 @@ class Schemas:
 
     def __init__(self) -> None:
         self._components: dict[str, Json] = {}
+        #: The last number that was given to each name, so that many of one name are not counted from 1 each time.
+        self._numbers: dict[str, int] = {}
         #: The name of each definition that was moved, by what it is called and all that it is.
         self._known: dict[tuple[str, str], str] = {}
         self._sources: dict[str, Source] = {}
@@ -141,10 +87,11 @@ class Schemas:
     def reserve(self, name: str) -> str:
         """A name that nothing else has, as near to *name* as can be."""
         plain = component_name(name)
-        found, number = plain, 1
+        found, number = plain, self._numbers.get(plain, 1)
         while found in self._components:
             number += 1
             found = f"{plain}_{number}"
+        self._numbers[plain] = number
         self._components[found] = True
         return found
 
@@ -193,7 +140,7 @@ class Source:
         """Whether a schema inside of it has a reference or a name of its own."""
         return any(
             word in each
-            for each in _every(schema)
+            for each in every(schema)
             for word in ("$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor")
         )
 
@@ -222,9 +169,7 @@ class Source:
             return self._resource(taken)
         bare = self.root
         if isinstance(bare, dict):
-            bare = {
-                word: value for word, value in bare.items() if word not in ("$schema", self._id_word, *_DEFINITIONS)
-            }
+            bare = {word: value for word, value in bare.items() if word not in ("$schema", self._id_word, *DEFINITIONS)}
         self._whole = taken  # a schema may refer to itself
         return self._rewrite(bare)
 
@@ -245,8 +190,8 @@ class Source:
             if word == "discriminator":
                 made[word] = self._discriminator(value)
             else:
-                made[word] = self._moved(value) if word == "$ref" else _mapped(word, value, self._rewrite)
-        return _renewed(made) if self.draft < 2020 else made
+                made[word] = self._moved(value) if word == "$ref" else mapped(word, value, self._rewrite)
+        return renewed(made) if self.draft < 2020 else made
 
     def _discriminator(self, value: Json) -> Json:
         """A Discriminator Object (OpenAPI 3.1 section 4.8.25), as libraries write it beside their alternatives."""
@@ -257,21 +202,21 @@ class Source:
 
     def _is_nothing(self, word: str) -> bool:
         """Whether the draft passes over a keyword."""
-        return word in _LATER.get(self.draft, ()) or (
-            self.draft < 2019 and word in _FROM_2019 and word not in _DEFINITIONS
+        return word in LATER.get(self.draft, ()) or (
+            self.draft < 2019 and word in FROM_2019 and word not in DEFINITIONS
         )
 
     def _moved(self, reference: str) -> str:
         pointer = self._pointer(reference) or ""
         first, _, rest = pointer.removeprefix("/").partition("/")
         name, _, rest = rest.partition("/")
-        if first not in _DEFINITIONS or not name:
+        if first not in DEFINITIONS or not name:
             # A place in the root itself; "#" is all of it.
             return f"{self.reference()['$ref']}{_quoted(pointer)}"
-        definition = self.root[first][_unescaped(name)]
+        definition = self.root[first][unescaped(name)]
         closure = {"": definition, **self._closure(definition)}
         key = json.dumps([self.draft, closure], sort_keys=True)
-        taken = self._schemas.settle(_unescaped(name), key, lambda _: self._rewrite(definition))
+        taken = self._schemas.settle(unescaped(name), key, lambda _: self._rewrite(definition))
         return f"{BASE}{taken}{_quoted('/' + rest) if rest else ''}"
 
     def _closure(self, schema: Json) -> dict[str, Json]:
@@ -279,7 +224,7 @@ class Source:
         found: dict[str, Json] = {}
         open_ = [schema]
         while open_:
-            for each in _every(open_.pop()):
+            for each in every(open_.pop()):
                 reference = each.get("$ref")
                 if isinstance(reference, str) and reference not in found:
                     found[reference] = self._target(reference)
@@ -292,7 +237,7 @@ class Source:
         if (place and place != self.id) or (not mark and place != self.id):
             return None
         pointer = unquote(fragment)
-        if pointer in _NOWHERE or (self.draft < 2020 and _MOVES.search(pointer)):
+        if pointer in NOWHERE or (self.draft < 2020 and MOVES.search(pointer)):
             return None
         return pointer if not pointer or pointer.startswith("/") else None
 
@@ -307,7 +252,7 @@ class Source:
         return list(self._closure(schema).values())
 
     def _is_sure(self, schema: Json) -> bool:
-        return all(self._is_plain(each) for each in _every(schema))
+        return all(self._is_plain(each) for each in every(schema))
 
     def _leads(self, discriminator: Json) -> bool:
         mapping = discriminator.get("mapping", {}) if isinstance(discriminator, dict) else None
@@ -315,17 +260,17 @@ class Source:
 
     def _is_plain(self, schema: Object) -> bool:
         """Whether an object reads the same in 2020-12, apart from what is in it."""
-        if schema is not self.root and not _NAMES.isdisjoint(schema):
+        if schema is not self.root and not NAMES.isdisjoint(schema):
             return False
         if "$ref" in schema and (not isinstance(schema["$ref"], str) or self._target(schema["$ref"]) is None):
             return False
         for word in schema:
-            if word.startswith("x-") or word in ("$schema", self._id_word, *_NOTES):
+            if word.startswith("x-") or word in ("$schema", self._id_word, *NOTES):
                 continue
             if word == "discriminator" and self._leads(schema[word]):
                 continue
-            known = word in _PLAIN or word in _MAPS or word in _LISTS or word in _ONES or word in _FROM_2019
-            if not known or (word == "prefixItems") > (self.draft == 2020) or (word in _GONE and self.draft == 2020):
+            known = word in PLAIN or word in MAPS or word in LISTS or word in ONES or word in FROM_2019
+            if not known or (word == "prefixItems") > (self.draft == 2020) or (word in GONE and self.draft == 2020):
                 return False
         return True
 
@@ -337,77 +282,6 @@ def component_name(text: str) -> str:
     'A_list_int'
     """
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-") or "Schema"
-
-
-def led_to(root: Json, pointer: str) -> Json | None:
-    """What a JSON Pointer leads to (RFC 6901); None if to nothing."""
-    found = root
-    for part in pointer.split("/")[1:]:
-        word = _unescaped(part)
-        if isinstance(found, dict) and word in found:
-            found = found[word]
-        elif isinstance(found, list) and word.isdecimal() and int(word) < len(found):
-            found = found[int(word)]
-        else:
-            return None
-    return found
-
-
-def draft_of(schema: Json) -> int:
-    """The draft of a schema's dialect, by its number or year; 0 for one that is not known here."""
-    dialect = schema.get("$schema") if isinstance(schema, dict) else None
-    if dialect is None:
-        return 2020
-    found = re.search(r"/(?:draft-0([467])|draft/(2019-09|2020-12))/schema#?\Z", str(dialect))
-    return int(found[1] or found[2][:4]) if found else 0
-
-
-def _renewed(schema: Object) -> Object:
-    """What drafts before 2020-12 say in other words (JSON Schema 2020-12, release notes)."""
-    made = dict(schema)
-    after = made.pop("additionalItems", None)
-    if isinstance(made.get("items"), list):
-        made["prefixItems"] = made.pop("items")
-        made.update({} if after is None else {"items": after})
-    for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        # Draft 4: whether the bound itself is out.
-        if isinstance(made.get(word), bool):
-            out = made.pop(word)
-            if out and bound in made:
-                made[word] = made.pop(bound)
-    for name, needs in (made.pop("dependencies", None) or {}).items():
-        made.setdefault("dependentRequired" if isinstance(needs, list) else "dependentSchemas", {})[name] = needs
-    return made
-
-
-def _mapped(word: str, value: Json, change: Callable[[Json], Json]) -> Json:
-    """The value of a keyword with the schemas in it changed."""
-    if word in _MAPS and isinstance(value, dict):
-        return {name: change(each) for name, each in value.items()}
-    if (word in _LISTS or word == "items") and isinstance(value, list):
-        return [change(each) for each in value]
-    return change(value) if word in _ONES else value
-
-
-def _every(schema: Json) -> Iterator[Object]:
-    """Each object in a schema that is a schema, itself first. Not what references lead to."""
-    open_: list[Json] = [schema]
-    while open_:
-        this = open_.pop()
-        if not isinstance(this, dict):
-            continue
-        yield this
-
-        def note(each: Json) -> Json:
-            open_.append(each)
-            return each
-
-        for word, value in this.items():
-            _mapped(word, value, note)
-
-
-def _unescaped(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
 
 
 def _quoted(pointer: str) -> str:

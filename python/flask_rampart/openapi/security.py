@@ -23,7 +23,8 @@ from ..access import CustomScheme, Schemes, require
 from ..guards import AppState
 from ..issuers import Issuers
 from ..tokens import Tokens
-from .schemas import Object, component_name
+from .keywords import Object
+from .schemas import component_name
 
 _MOST = 16
 _CHANGES = frozenset(("POST", "PUT", "PATCH", "DELETE"))

@@ -5,7 +5,7 @@ app says so, behind the guards that it names; nothing serves it unasked.
 
 1. ``application/vnd.oai.openapi+json;version=3.1`` for who names that, ``application/json`` for everybody else.
 2. ``ETag`` (RFC 9110 section 8.8.3); five minutes in any cache where it is open to all, else in the caller's own, which
-   asks each time.
+   asks each time. Who comes with a credential gets none that others may be given: the app may have a guard of its own.
 
 The document leaves itself out.
 """
@@ -26,7 +26,7 @@ from ..errors import ConfigError
 from ..guards import AppState, Guard
 from ..locks import Lock
 from .document import Told, build, written
-from .schemas import Object
+from .keywords import Object
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -94,7 +94,10 @@ class OpenApi:
         response.set_etag(tag if kind == JSON else f"{tag}-oai")
         response.vary.add("Accept")
         is_open = not any(isinstance(guard, require) for guard, _ in self._state.guards_of(ENDPOINT, "GET"))
-        response.headers["Cache-Control"] = f"public, max-age={FRESH}" if is_open else "private, no-cache"
+        told = f"public, max-age={FRESH}" if is_open else "private, no-cache"
+        if is_open and ("Authorization" in request.headers or "Cookie" in request.headers):
+            told = f"private, max-age={FRESH}"
+        response.headers["Cache-Control"] = told
         return response.make_conditional(request)
 
     def _kept(self) -> tuple[bytes, str]:
