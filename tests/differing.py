@@ -318,7 +318,7 @@ KNOWN: list[Known] = [
     Known(
         "jsonschema-rs",
         _is_beyond_64_bits,
-        "beyond 64 bits it takes a double for its shortest decimal; we compare doubles",
+        "beyond 64 bits it takes a double for its shortest decimal; we compare with the double itself",
     ),
 ]
 

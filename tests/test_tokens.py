@@ -229,7 +229,7 @@ def test_base64_has_one_spelling(app: Flask, token: Sign) -> None:
 def test_a_long_token_is_refused_before_it_is_decoded(app: Flask, token: Sign) -> None:
     assert code(app, token(pad="x" * 11_900)) == "ok"
     assert code(app, token(pad="x" * 12_400)) == "token.invalid"
-    assert code(app, "e30." * 100_000) == "token.invalid"
+    assert code(app, "e30." * 7_000) == "token.invalid"
 
 
 def test_audience_and_issuer_are_equal_or_refused(make_app: App) -> None:

@@ -333,6 +333,7 @@ class Rampart:
 
         The rest is as of :meth:`openapi`. Nothing serves the document unless this is called: it is a map of the API.
 
+        >>> from flask_rampart import require
         >>> rampart = Rampart()
         >>> rampart.serve_openapi("/openapi.json", guards=[require(roles="staff")], title="Orders")
         """
