@@ -151,7 +151,12 @@ def query() -> Subject:
 
 def memory() -> Row:
     """Peak of extra memory, of a body of 2 MB, in a process of its own."""
-    body = json.dumps({**material.order(1_000), "lines": material.order(2_000_000)["lines"]}).encode()
+    order = material.order(20_000)
+    few = order["lines"]
+    order["lines"] = [
+        {**few[at % len(few)], "sku": f"LMP-{10_000 + at}"} for at in range(2_000_000 * len(few) // 20_000)
+    ]
+    body = json.dumps(order, separators=(",", ":")).encode()
     schema = {**material.ORDER_SCHEMA, "properties": {**material.ORDER_SCHEMA["properties"]}}
     schema["properties"]["lines"] = {**schema["properties"]["lines"], "maxItems": 100_000}
     said = subprocess.run(
