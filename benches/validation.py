@@ -151,7 +151,7 @@ def query() -> Subject:
 
 
 def memory() -> list[Row]:
-    """Peak of extra memory, of a body of 2 MB, in a process of its own; and what the objects alone are, by json.loads."""
+    """Peak of extra memory for a body of 2 MB, in a process of its own; beside it what `json.loads` takes."""
     order = material.order(20_000)
     few = order["lines"]
     order["lines"] = [
