@@ -24,6 +24,7 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.transport import Response
 
 from examples.predict_api import app as example
 from examples.predict_api import forge
@@ -86,7 +87,9 @@ class Fleeting(Open):
         self.app.logger.setLevel("CRITICAL")
 
     def is_told(self, case: Any, mode: GenerationMode) -> bool:
-        """What is judged is what is left of a text (x-clean): good if that is something, bad if it is all of it."""
+        """Of a text (x-clean), what is left is judged: good if that is something, bad if it is all of it."""
+        if case.media_type == "multipart/form-data" and not isinstance(case.body, dict):
+            return False  # no form can be written of it
         text = case.body.get("text") if isinstance(case.body, dict) else None
         if not isinstance(text, str):
             return True
@@ -170,7 +173,13 @@ class Run:
         self.target.clock.advance(STEP)
         headers = self.target.credentials() if needs else {}
         body = self.target.form_of(case) if mode is GenerationMode.POSITIVE else None
-        response = case.call(headers=headers) if body is None else case.call(headers={**headers, **FORM}, data=body)
+        if body is None:
+            response = case.call(headers=headers)
+        else:
+            # By ourselves: not every version lets its own form be replaced.
+            client = self.target.app.test_client()
+            given = {**headers, **FORM}
+            response = Response.from_any(client.open(case.formatted_path, method=case.method, headers=given, data=body))
         self.tally[operation.label, response.status_code] += 1
         try:
             case.validate_response(response, headers=headers)

@@ -1,6 +1,6 @@
 //! Takes a form apart that was sent as `multipart/form-data`, as its bytes come in.
 //!
-//! 1. The boundary is 1 to 70 characters of RFC 2046's or of a token, named once in the content type: [`boundary`].
+//! 1. The boundary is 1 to 100 characters of RFC 2046's or of a token, named once in the content type: [`boundary`].
 //! 2. The form is exactly: a delimiter, parts with a delimiter between each two, the closing delimiter. A line end before all of it and one
 //!    behind it may be there; anything else around it is refused, as is a form that ends too early.
 //! 3. A delimiter stands at the beginning of a line. A line that only begins as one, and one behind a bare CR or LF, are refused: there are
