@@ -22,6 +22,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ def tarred(*entries: tuple[str, bytes], kind: int = tarfile.PAX_FORMAT) -> bytes
 
 
 def database() -> bytes:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table a (b)")
-    return connection.serialize() if hasattr(connection, "serialize") else b"SQLite format 3\0" + bytes(100)
+    # Python 3.10 cannot write one out.
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table a (b)")
+        return connection.serialize() if hasattr(connection, "serialize") else b"SQLite format 3\0" + bytes(100)
 
 
 def safetensors(header: dict[str, Any] | None = None, data: bytes = bytes(8), text: str | None = None) -> bytes:

@@ -62,9 +62,9 @@ def check_url(
 
     >>> check_url("https://hooks.example.com/x", resolver=lambda host, port: ["93.184.215.14"]).addresses
     ('93.184.215.14',)
-    >>> check_url("https://[::ffff:169.254.169.254]/")
+    >>> check_url("https://169.254.169.254/")
     Traceback (most recent call last):
-    flask_rampart.outbound.rules.OutboundRefused: address: metadata: ::ffff:a9fe:a9fe has the address ::ffff:a9fe:a9fe
+    flask_rampart.outbound.rules.OutboundRefused: address: metadata: 169.254.169.254 has the address 169.254.169.254
     """
     rules = Rules.of(
         schemes=schemes,
