@@ -41,6 +41,9 @@ EXACT = {
     "it says so itself": {"properties": {"a": {}}, "additionalProperties": ONE},
     "it is open itself": {"allOf": [ONE, {"additionalProperties": True}]},
     "patterns": {"properties": {"a": {}}, "patternProperties": {"^b": {}}},
+    "what a pattern matches": {"patternProperties": {"^b": ONE}},
+    "what a pattern matches, and others that are free": {"patternProperties": {"^b": ONE}, "additionalProperties": {}},
+    "what a pattern matches, and others": {"patternProperties": {"^b": {}}, "additionalProperties": ONE},
     "values of a map": {"additionalProperties": ONE},
     "all of two": {"allOf": [ONE, OTHER]},
     "both speak of one member": {"allOf": [{"properties": {"a": ONE}}, {"properties": {"a": OTHER}}]},
@@ -57,6 +60,9 @@ EXACT = {
         "b": {"$ref": "#/$defs/d", "properties": {"b": {}}}}},
     "draft 7": {"$schema": DRAFT_7, "definitions": {"d": ONE}, "properties": {"a": {"$ref": "#/definitions/d"}, "b": {"$ref": "#/definitions/d"}}},
     "draft 7, one of two": {"$schema": DRAFT_7, "oneOf": [{**ONE, "required": ["a"]}, OTHER]},
+    # Found by the test below, each in a core that told it otherwise than the document.
+    "a pattern and others, of nothing": {"patternProperties": {"^b": {"properties": {}}}, "additionalProperties": {}},
+    "what is left of a list": {"unevaluatedItems": {"dependentSchemas": {"a": {"properties": {"a": {}, "b": {}}}}}},
     "a tuple of draft 7": {"$schema": DRAFT_7, "properties": {"a": {"items": [ONE, OTHER], "additionalItems": ONE}}},
 }  # fmt: skip
 
@@ -122,6 +128,13 @@ def subschemas() -> Any:
                 "oneOf": st.lists(inner, min_size=1, max_size=2),
                 "if": inner,
                 "then": inner,
+                "else": inner,
+                "not": inner,
+                "prefixItems": st.lists(inner, min_size=1, max_size=2),
+                "contains": inner,
+                "unevaluatedItems": inner,
+                "unevaluatedProperties": st.one_of(st.booleans(), inner),
+                "dependentRequired": st.dictionaries(name, st.lists(name, max_size=1), max_size=1),
                 "items": inner,
                 "additionalProperties": st.one_of(st.just(True), inner),
                 "patternProperties": st.fixed_dictionaries({"^b": inner}),
