@@ -53,6 +53,9 @@ BOUNDS = st.one_of(st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False, 
 
 @given(NUMBERS, BOUNDS)
 @example(-0.5, 0)
+@example(0.5, 0.25)
+@example(-0.25, -0.5)
+@example(-1e-300, -0.5)
 @example(10**40, 1e300)
 @example(2**53 + 1, float(2**53))
 def test_every_number_stands_where_python_has_it(value: float, bound: float) -> None:

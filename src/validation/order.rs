@@ -118,10 +118,10 @@ impl<'i, F: Json> Keyword<'i, F> for Order {
 }
 
 /// A number, without rounding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Exact {
-    /// An integer, and whether something less than one is added to it.
-    Short(i128, bool),
+    /// An integer; or the next one below a double that is none, and that double.
+    Short(i128, Option<f64>),
     /// An integer beyond 128 bits, and whether it is negative: digits without zeros before them.
     Long(bool, String),
 }
@@ -129,15 +129,15 @@ enum Exact {
 impl Exact {
     fn of_bound(bound: &Number) -> Option<Self> {
         match (bound.as_i64(), bound.as_u64()) {
-            (Some(whole), _) => Some(Self::Short(whole.into(), false)),
-            (_, Some(whole)) => Some(Self::Short(whole.into(), false)),
+            (Some(whole), _) => Some(Self::Short(whole.into(), None)),
+            (_, Some(whole)) => Some(Self::Short(whole.into(), None)),
             _ => Self::of_double(bound.as_f64()?),
         }
     }
 
     fn of(number: &impl JsonNumber) -> Option<Self> {
         if let Some(whole) = number.as_i64() {
-            return Some(Self::Short(whole.into(), false));
+            return Some(Self::Short(whole.into(), None));
         }
         if number.is_written_as_integer() {
             let text = number.as_str();
@@ -157,7 +157,7 @@ impl Exact {
         // The digits of a whole double are written out, all of them.
         let whole = Self::of_digits(&format!("{:.0}", floor.abs()), floor.is_sign_negative());
         Some(match whole {
-            Self::Short(whole, _) => Self::Short(whole, floor != value),
+            Self::Short(whole, _) => Self::Short(whole, (floor != value).then_some(value)),
             long => long,
         })
     }
@@ -165,15 +165,18 @@ impl Exact {
     fn of_digits(digits: &str, is_negative: bool) -> Self {
         let digits = digits.trim_start_matches('0');
         match digits.parse::<i128>() {
-            Ok(whole) => Self::Short(if is_negative { -whole } else { whole }, false),
-            Err(_) if digits.is_empty() => Self::Short(0, false),
+            Ok(whole) => Self::Short(if is_negative { -whole } else { whole }, None),
+            Err(_) if digits.is_empty() => Self::Short(0, None),
             Err(_) => Self::Long(is_negative, digits.to_owned()),
         }
     }
 
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Short(one, more), Self::Short(two, and)) => (one, more).cmp(&(two, and)),
+            (Self::Short(one, more), Self::Short(two, and)) => one.cmp(two).then_with(|| match (more, and) {
+                (Some(one), Some(two)) => one.total_cmp(two),
+                (more, and) => more.is_some().cmp(&and.is_some()),
+            }),
             (Self::Long(true, _), Self::Short(..) | Self::Long(false, _)) => Ordering::Less,
             (Self::Long(false, _), Self::Short(..) | Self::Long(true, _)) => Ordering::Greater,
             (Self::Short(..), Self::Long(..)) => other.cmp(self).reverse(),
@@ -203,8 +206,13 @@ mod tests {
             double(-1.5),
             of("-1"),
             double(-0.5),
+            double(-0.25),
+            double(-1e-300),
             of("0"),
+            double(1e-300),
+            double(0.25),
             double(0.5),
+            of("1"),
             of("18446744073709551616"),
             double(1e20),
             of("100000000000000000001"),
