@@ -179,7 +179,6 @@ def test_a_check_whose_connection_breaks_is_asked_again_and_counts_twice_at_most
     assert left(limits) in (998, 997)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_of_a_fork_settles_nothing_of_its_parent_s(limits_in: Callable[..., Any], own: Redis) -> None:
     limits = limits_in(own.port)
     charged = after_300(limits)

@@ -5,6 +5,7 @@ It checks nothing itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -22,9 +23,9 @@ class Offered(NamedTuple):
     body_required: bool
 
 
-class Offering(Guard):
+class Offering(Guard, ABC):
     """A guard of which what it checks can be told."""
 
+    @abstractmethod
     def offered(self, rule: str) -> Offered | None:
         """What it checks of a request that this rule matched; None if nothing."""
-        raise NotImplementedError
