@@ -378,6 +378,37 @@ def test_500_requests_at_the_end_of_the_keys_make_one_fetch(serve: App, net: Net
     assert len(net.fetched) == 2
 
 
+@pytest.mark.parametrize("stale", [0, 86400])
+def test_a_request_that_read_the_time_before_new_keys_landed_does_not_fetch_once_more(
+    serve: App, net: Net, key: Key, clock: Clock, stale: int
+) -> None:
+    # Four workers of sixteen threads made nine fetches: one thread was held up between the clock and the lock.
+    net.publish(key)
+    app = serve(entry(jwks_uri=f"{ISSUER}/keys", max_stale=stale))
+    assert code(app, token_of(key)) == "ok"
+    clock.advance(3600)
+    source = app.extensions["rampart"].services[Issuers]._sources[ISSUER]
+    real = source._lock
+
+    class HeldUp:
+        """A lock that lets another request by, and the keys land, before it is had."""
+
+        def __enter__(self) -> None:
+            source._lock = real
+            clock.advance(0.001)
+            assert code(app, token_of(key, jti="other")) == "ok"
+            settle(app)
+            real.__enter__()
+
+        def __exit__(self, *error: object) -> None:
+            real.__exit__(*error)
+
+    source._lock = HeldUp()
+    assert code(app, token_of(key)) == "ok"
+    settle(app)
+    assert len(net.fetched) == 2
+
+
 def test_1000_unknown_kids_at_once_make_one_fetch(serve: App, net: Net, key: Key) -> None:
     net.publish(key)
     app = serve(entry(jwks_uri=f"{ISSUER}/keys"))

@@ -121,9 +121,9 @@ class KeySource:
             if held.is_fresh(now):
                 return held.verifier
             if held.is_usable(now):
-                self._begin(now)
+                self._begin()
                 return held.verifier
-        flight = self._begin(now)
+        flight = self._begin()
         if flight is not None:
             # Anybody can name the issuer: where it is out of reach, forged tokens must not keep all threads waiting.
             with self._lock:
@@ -154,9 +154,9 @@ class KeySource:
         """A verifier with newer keys than *used*, which lacks a token's key; None if the issuer has no newer ones."""
         # A fetch that was under way may have begun before the key was published: then one more is worth it.
         for _ in range(2):
-            now = self._clock.now()
             lines: list[str] = []
             with self._lock:
+                now = self._clock.now()
                 held = self._held
                 if held is not None and held.verifier is not used:
                     return held.verifier
@@ -201,10 +201,13 @@ class KeySource:
 
     # One fetch at a time.
 
-    def _begin(self, now: float) -> Flight | None:
+    def _begin(self) -> Flight | None:
         """The fetch that is under way, or a new one; None while it would be too soon."""
         lines: list[str] = []
         with self._lock:
+            # Read while nothing can land: keys that came after the time was read would seem to be of the future, and
+            # worth another fetch.
+            now = self._clock.now()
             held = self._held
             if held is not None and held.is_fresh(now):
                 return None
