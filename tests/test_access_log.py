@@ -200,6 +200,7 @@ class Exchange:
         self.environ: dict[str, Any] = {"REQUEST_METHOD": "GET"}
         self.nonce = None
         self.limits = ()
+        self.sends = ()
 
 
 def test_an_answer_that_its_own_body_holds_can_be_collected() -> None:

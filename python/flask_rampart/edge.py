@@ -23,7 +23,9 @@ from __future__ import annotations
 import io
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+
+from werkzeug.http import HTTP_STATUS_CODES
 
 from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
 from .codings import Codings
@@ -64,6 +66,18 @@ class OwnBounds(Protocol):
         """Whether a request is beyond the bounds of its route, on which these guards stand; of none, the app's."""
 
 
+class Reply(NamedTuple):
+    """An answer of the edge's own that is no refusal, such as a redirect."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+Step = Callable[["WSGIEnvironment", Exchange], "Denied | Reply | None"]
+"""Decides something of a request whatever its route: whether it is answered here, or goes on (None)."""
+
+
 class EdgePolicy:
     """What the edge holds an app to. Made by ``Rampart``, or by :meth:`of` for any WSGI app."""
 
@@ -84,7 +98,13 @@ class EdgePolicy:
         head: HeadBounds | None = None,
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
+        settle: Callable[[WSGIEnvironment], None] | None = None,
+        steps: tuple[Step, ...] = (),
     ) -> None:
+        #: Called first: what of the environ is true (who the peer is), everything after goes by.
+        self.settle = settle
+        #: In order, after bans and the bounds of the head, before limits and the app.
+        self.steps = steps
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
@@ -172,6 +192,8 @@ class RampartMiddleware:
         self._bans = policy.bans
         self._max_body = policy.max_body
         self._judge_head = policy.head.judge
+        self._settle = policy.settle
+        self._steps = policy.steps
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
 
@@ -179,6 +201,8 @@ class RampartMiddleware:
         answers = self._answers
         if answers is None:
             answers = self._begin()
+        if self._settle is not None:
+            self._settle(environ)
         if self._watch is not None:
             self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
@@ -189,6 +213,11 @@ class RampartMiddleware:
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         beyond = self._judge_head(environ)
+        if beyond is None:
+            for step in self._steps:
+                found = step(environ, exchange)
+                if found is not None:
+                    return _stop(Answer(answers, exchange, start_response), exchange, found)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
         # billion.
@@ -279,6 +308,18 @@ class RampartMiddleware:
         if "HTTP_CONTENT_ENCODING" in environ:
             return self.policy.codings.open(environ, exchange, self._max_body)
         return None
+
+
+def _stop(answer: Answer, exchange: Exchange, found: Denied | Reply) -> Iterable[bytes]:
+    if isinstance(found, Denied):
+        return _refuse(answer, exchange, found)
+    headers = list(found.headers)
+    if found.status not in (204, 304):
+        headers.append(("Content-Length", str(len(found.body))))
+    answer(f"{found.status} {HTTP_STATUS_CODES[found.status]}", headers)
+    body = b"" if exchange.environ.get("REQUEST_METHOD") == "HEAD" else found.body
+    answer.end(True, len(body))
+    return (body,) if body else ()
 
 
 def _refuse(answer: Answer, exchange: Exchange, denied: Denied) -> Iterable[bytes]:

@@ -331,6 +331,10 @@ impl Answer {
         let policy = self.answers.get().headers.get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
+        let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
+        if !more.is_empty() {
+            add(&sent, &more)?;
+        }
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
@@ -385,6 +389,23 @@ impl Answer {
             },
         )
     }
+}
+
+/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` always.
+fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let given = sent.len();
+    for field in more {
+        let (name, _): (String, String) = field.extract()?;
+        let mut is_there = false;
+        for index in 0..if name.eq_ignore_ascii_case("vary") { 0 } else { given } {
+            let (known, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
+            is_there |= known.to_str()?.eq_ignore_ascii_case(&name);
+        }
+        if !is_there {
+            sent.append(field)?;
+        }
+    }
+    Ok(())
 }
 
 fn close(body: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -1,0 +1,69 @@
+"""The edge's own answers: steps that decide whatever the route, and fields that rooms send beside the policy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from flask_rampart import EdgePolicy, RampartMiddleware
+from flask_rampart.edge import Reply
+from flask_rampart.errors import Denied
+from flask_rampart.exchange import Exchange
+
+
+def _client(*steps: Any, sent: list[tuple[str, str]] | None = None, settle: Any = None) -> Client:
+    policy = EdgePolicy.of({"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off"}, name="edge")
+    policy.steps, policy.settle = steps, settle
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), *(sent or [])])
+        return [environ.get("REMOTE_ADDR", "").encode()]
+
+    return Client(RampartMiddleware(app, policy))
+
+
+def test_a_step_answers_refuses_or_lets_go_on() -> None:
+    def step(environ: dict[str, Any], exchange: Exchange) -> Denied | Reply | None:
+        path = environ["PATH_INFO"]
+        if path == "/moved":
+            return Reply(308, (("Location", "https://api.example/moved"),))
+        return Denied.of("request.malformed") if path == "/wrong" else None
+
+    client = _client(step)
+    moved = client.get("/moved")
+    assert (moved.status, moved.headers["Location"], moved.data) == (
+        "308 Permanent Redirect",
+        "https://api.example/moved",
+        b"",
+    )
+    # What the edge answers has the policy's headers too.
+    assert moved.headers["X-Content-Type-Options"] == "nosniff" and moved.headers["Content-Length"] == "0"
+    assert client.get("/wrong").json["code"] == "request.malformed"
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer_without_a_body_has_no_length(method: str) -> None:
+    answer = _client(lambda environ, exchange: Reply(204, ())).open("/", method=method)
+    assert answer.status_code == 204 and "Content-Length" not in answer.headers
+
+
+def test_what_rooms_send_is_sent_once_and_the_apps_own_stays() -> None:
+    def step(environ: dict[str, Any], exchange: Exchange) -> None:
+        exchange.sends = (("X-One", "room"), ("x-two", "room"), ("Vary", "Origin"))
+
+    answer = _client(step, sent=[("X-Two", "app"), ("Vary", "Cookie")]).get("/")
+    assert answer.headers.getlist("X-One") == ["room"]
+    assert answer.headers.getlist("X-Two") == ["app"]
+    assert answer.headers.getlist("Vary") == ["Cookie", "Origin"]
+
+
+def test_what_settles_the_environ_comes_before_all_else() -> None:
+    def settle(environ: dict[str, Any]) -> None:
+        environ["REMOTE_ADDR"] = "192.0.2.7"
+
+    seen: list[str] = []
+    client = _client(lambda environ, exchange: seen.append(environ.get("REMOTE_ADDR", "")), settle=settle)
+    assert client.get("/").data == b"192.0.2.7" and seen == ["192.0.2.7"]
