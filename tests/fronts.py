@@ -203,15 +203,17 @@ class Nginx:
 
 
 @contextmanager
-def chromium(hosts: Mapping[str, int]) -> Iterator[Any]:
-    """A browser (playwright's ``BrowserContext``) that takes the certificates of tests.
+def chromium(hosts: Mapping[str, int], plain: Mapping[str, int] | None = None) -> Iterator[Any]:
+    """A browser (playwright's ``Browser``). Have its contexts made with ``ignore_https_errors=True``.
 
-    :param hosts: which port of this machine answers for a name, on 443 and 80 alike: ``{"app.example": 8443}``.
+    :param hosts: which port of this machine answers for a name with TLS: ``{"app.example": 8443}``.
+    :param plain: and without.
     """
     from playwright.sync_api import sync_playwright
 
     found = program("chromium", "chromium")
-    rules = ", ".join(f"MAP {name}:443 127.0.0.1:{port}" for name, port in hosts.items())
+    rules = [f"MAP {name}:443 127.0.0.1:{port}" for name, port in hosts.items()]
+    rules += [f"MAP {name}:80 127.0.0.1:{port}" for name, port in (plain or {}).items()]
     arguments = [
         "--no-sandbox",
         "--disable-gpu",
@@ -220,12 +222,12 @@ def chromium(hosts: Mapping[str, int]) -> Iterator[Any]:
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        f"--host-resolver-rules={rules}, EXCLUDE localhost",
+        f"--host-resolver-rules={', '.join(rules)}, EXCLUDE localhost",
     ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         try:
-            yield browser.new_context(ignore_https_errors=True)
+            yield browser
         finally:
             browser.close()
 
