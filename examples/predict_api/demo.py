@@ -62,7 +62,7 @@ def perform(server: Server) -> bool:
     """Makes all attempts, prints them, and says whether each was as it must be."""
     print(
         f"Flask-Rampart {version('flask-rampart')} in front of a text classifier: gunicorn, {WORKERS} workers, "
-        f"http://127.0.0.1:{server.port}"
+        f"http://127.0.0.1:{server.port}; beside it a notebook with pages, as a proxy reaches it"
     )
     scene = Scene(server)
     # Each worker has answered before: what is measured is the usual request, not a worker's first.
@@ -74,7 +74,7 @@ def perform(server: Server) -> bool:
     results = [result for _, group in acts for result in group]
 
     ids = [answer.request_id for result in results for answer in result.answers]
-    found = logs.access_lines(server.logs["access log"], ids)
+    found = logs.access_lines([server.logs["access log"], server.logs["notebook's access log"]], ids)
     lines = {request: each[0] for request, each in found.items()}
     app = logs.app_lines(server.logs["server and app log"], *APP_LINES)
 

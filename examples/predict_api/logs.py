@@ -20,18 +20,21 @@ SHORTEST = 8
 API_KEY = "rk_live_"
 
 
-def access_lines(log: Path, wanted: Collection[str], seconds: float = 5) -> dict[str, list[dict[str, Any]]]:
-    """The lines of these requests, by request id: there should be one for each.
+def access_lines(
+    logs: Collection[Path], wanted: Collection[str], seconds: float = 5
+) -> dict[str, list[dict[str, Any]]]:
+    """The lines of these requests, by request id: there should be one for each, in one of *logs*.
 
     A line is written when its answer is complete, a moment after the client has it: so this waits a little.
     """
     deadline = time.monotonic() + seconds
     while True:
-        text = log.read_text(encoding="utf-8")
         found: dict[str, list[dict[str, Any]]] = {}
-        for line in text[: text.rfind("\n") + 1].splitlines():  # not a line that is being written
-            members = json.loads(line)
-            found.setdefault(members[REQUEST_ID], []).append(members)
+        for log in logs:
+            text = log.read_text(encoding="utf-8")
+            for line in text[: text.rfind("\n") + 1].splitlines():  # not a line that is being written
+                members = json.loads(line)
+                found.setdefault(members[REQUEST_ID], []).append(members)
         if found.keys() >= set(wanted) or time.monotonic() > deadline:
             return found
         time.sleep(0.05)

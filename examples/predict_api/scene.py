@@ -36,6 +36,7 @@ class Scene:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.client = server.client
+        self.notebook = server.notebook
         # Whoever is to be refused for their address has one of their own.
         self.guesser = Client(server.port, GUESSER)
         self.botnet = Client(server.port, BOTNET)
@@ -54,6 +55,8 @@ class Scene:
         self.api_key = ""
         self.api_key_id = ""
         self.service = ""
+        # The cookie of Ada's session with the notebook.
+        self.session = ""
         self._renewed = 0.0
 
     def enter(self, act: int) -> None:

@@ -1,5 +1,5 @@
 """Runs the API under gunicorn, with four workers, in a folder of its own that is gone afterwards; beside it an issuer
-that the API trusts, and its command line."""
+that the API trusts, its command line, and an app with pages."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from examples.predict_api.accounts import new_account, save
 from examples.predict_api.client import Client
 from examples.predict_api.forge import new_key, private_pem
 from examples.predict_api.issuer import Issuer
+from examples.predict_api.notebook import Notebook, NotebookError
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 4
@@ -56,6 +57,7 @@ class Server:
         self.issuer = Issuer()
         self._wanted = port
         self._folder = tempfile.TemporaryDirectory(prefix="predict-api-")
+        self.notebook = Notebook(Path(self._folder.name))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -78,6 +80,8 @@ class Server:
             "access log": self._path("access.log"),
             "server and app log": self._path("server.log"),
             "gunicorn's log": self._path("workers.log"),
+            "notebook's access log": self.notebook.access_log,
+            "notebook's log": self.notebook.log,
         }
 
     @property
@@ -143,6 +147,10 @@ class Server:
         key.write_bytes(private_pem(self.key))
         self._path("counters").mkdir(mode=0o700)
         self.issuer.start()
+        try:
+            self.notebook.start()
+        except NotebookError as error:
+            raise ServerError(str(error)) from None
 
         # The port is taken here and handed to gunicorn, so that nobody else can take it in between.
         with socket.socket() as listener:
@@ -213,6 +221,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.notebook.stop()
         self.issuer.close()
         self._folder.cleanup()
 
