@@ -110,7 +110,6 @@ events {{ worker_connections 256; }}
 http {{
     access_log off;
     {temporary}
-    {more}
     server {{
         listen 127.0.0.1:{plain};
         {location}
@@ -138,6 +137,7 @@ class Nginx:
 
     :param upstream: where the app is: ``"127.0.0.1:8000"`` or ``"unix:/path"``.
     :param fields: header fields that it sets on requests to the app.
+    :param address: where it calls the app from.
     """
 
     def __init__(
@@ -147,12 +147,13 @@ class Nginx:
         certificate: Certificate,
         *,
         fields: Mapping[str, str] = FORWARDING,
-        more: str = "",
+        address: str = "127.0.0.1",
     ) -> None:
         self.folder, self.plain, self.tls = folder, free_port(), free_port()
         target = f"http://{upstream}:/" if upstream.startswith("unix:") else f"http://{upstream}"
         # Without a path of its own, what the client asked for goes on as it was written.
         target = target.removesuffix("/")
+        bound = "" if upstream.startswith("unix:") else f"proxy_bind {address};"
         set_fields = "\n".join(f"proxy_set_header {name} {value};" for name, value in fields.items())
         configuration = _CONFIGURATION.format(
             user="user root;" if os.geteuid() == 0 else "",
@@ -160,12 +161,11 @@ class Nginx:
             temporary="\n".join(
                 f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
             ),
-            more=more,
             plain=self.plain,
             tls=self.tls,
             chain=certificate.chain,
             key=certificate.key,
-            location=f"location / {{ proxy_pass {target}; proxy_http_version 1.1; {set_fields} }}",
+            location=f"location / {{ proxy_pass {target}; proxy_http_version 1.1; {bound} {set_fields} }}",
         )
         path = folder / "nginx.conf"
         path.write_text(configuration)

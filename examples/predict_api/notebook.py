@@ -138,4 +138,5 @@ def from_page(origin: str, site: str) -> list[Header]:
 
     :param site: how that is related to where it goes: ``"same-origin"``, ``"same-site"`` or ``"cross-site"``.
     """
-    return [("Origin", origin), ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
+    fetch = {"Site": site, "Mode": "navigate", "Dest": "document"}
+    return [("Origin", origin), *((f"Sec-Fetch-{name}", value) for name, value in fetch.items())]

@@ -91,7 +91,7 @@ def _gone(scene: Scene) -> list[Answer]:
     whole = scene.draft(scene.mint("u-somebody")).body
     answer = scene.draft(token, _six_words)
     # The line is written when the server has noticed: it has written some words more by then, and those are paid.
-    line = access_lines(scene.server.logs["access log"], [answer.request_id])[answer.request_id][0]
+    line = access_lines([scene.server.logs["access log"]], [answer.request_id])[answer.request_id][0]
     if line["complete"] or line["bytes"] < len(answer.body):
         raise Unexpected(f"the client left after {len(answer.body)} bytes, and the access log says otherwise: {line}")
     # The one to show is the last.
