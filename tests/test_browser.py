@@ -39,7 +39,7 @@ class Site:
             "RAMPART_LIMIT_STORE": f"shm://{folder}/counters",
             "RAMPART_STORE": f"sqlite:///{folder}/records.sqlite3",
         }
-        self.environment = {**{"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}, **environment}
+        self.environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment}
         self.log = folder / "gunicorn.log"
         with self.log.open("wb") as log:
             self._app = subprocess.Popen(

@@ -1,5 +1,5 @@
-"""Runs the notebook (``examples/pages``) beside the API, at a socket in the file system, and speaks to it as nginx would
-that has a browser in front of it."""
+"""Runs the notebook (``examples/pages``) beside the API, at a socket in the file system, and speaks to it as nginx
+would that has a browser in front of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A page behind a proxy, and what browsers are made to send by pages of other sites. It is the notebook's, at a socket of
-its own; the proxy's part is played here."""
+"""A page behind a proxy, and what browsers are made to send by pages of other sites. It is the notebook's, at a socket
+of its own; the proxy's part is played here."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ BROWSERS = Act(
     [
         Attempt("two readers open the page", 200, "", "by TLS, from the proxy", lambda scene: [
             scene.notebook.send("GET", "/"), scene.notebook.send("GET", "/")], _page, show=True),
-        Attempt("without TLS", 308, "", "sent to it, and not to where Host says", _get("/search?q=a%20b", scheme="http"),
+        Attempt("without TLS", 308, "", "and not to where Host says", _get("/search?q=a%20b", scheme="http"),
                 _location(f"{OURS}/search?q=a%20b")),
         Attempt("a form without TLS", 403, "https.required", "it has travelled in clear already",
                 _send("POST", "/notes", scheme="http")),
