@@ -15,11 +15,11 @@ OURS = f"https://{HOST}"
 
 
 def _get(path: str = "/", *headers: Header, **how: str) -> Send:
-    return lambda scene: scene.notebook.send("GET", path, headers, **how)
+    return lambda scene: scene.notebook.send("GET", path, headers, None, **how)
 
 
 def _send(method: str, path: str = "/", *headers: Header, **how: str) -> Send:
-    return lambda scene: scene.notebook.send(method, path, headers, **how)
+    return lambda scene: scene.notebook.send(method, path, headers, None, **how)
 
 
 def _cookie(scene: Scene) -> Header:
