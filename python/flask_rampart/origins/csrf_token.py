@@ -182,7 +182,9 @@ def _cookie(exchange: Exchange) -> str:
 
 def _seed(exchange: Exchange) -> str | None:
     """What the browser's cookie holds; None if there is none that could be ours, or there are two."""
-    found = parse_cookie(exchange.environ).getlist(_cookie(exchange))
+    # A neighbour's cookie may be no text at all: werkzeug would refuse all of them. Ours is ASCII.
+    text = exchange.environ.get("HTTP_COOKIE", "").encode("ascii", "replace").decode()
+    found = parse_cookie(text).getlist(_cookie(exchange))
     return found[0] if len(found) == 1 and _SEEDS.fullmatch(found[0]) else None
 
 
