@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -512,6 +514,13 @@ def test_routes_list_what_was_declared(make_app: App) -> None:
     output = app.test_cli_runner().invoke(routes).output
     assert "csrf('off')" in output
     assert "fetch-metadata" not in output
+
+
+def test_the_page_of_docs_runs_as_one_program() -> None:
+    page = Path(__file__).parent.parent / "docs" / "csrf.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    assert len(blocks) == 3
+    exec(compile("\n".join(blocks), "csrf.md", "exec"), {"__name__": "csrf_guide"})
 
 
 def test_safe_methods_meet_no_check_at_all(make: App) -> None:

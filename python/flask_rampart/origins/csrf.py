@@ -40,7 +40,7 @@ from ..checks import Check
 from ..config import Settings
 from ..declarations import ATTRIBUTE, declared_around
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange, origin_of
+from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
 from ..readers import nearest
 from .csrf_token import FIELD, CsrfTokens, csrf_token
@@ -213,9 +213,9 @@ class CsrfPolicy:
             if site is None and origin is None and not needs_proof:
                 return None
             if (
-                _by_token(environ)
-                or (site is None and origin is not None and is_own(environ, origin))
-                or (site in _TOLD and origin in trusted)
+                (site is None and origin is not None and is_own(environ, origin))
+                or (origin in trusted and site in _TOLD)
+                or _by_token(environ)
                 or _is_proven(exchange)
                 or (not everybody and not is_ambient(environ))
             ):
@@ -230,7 +230,8 @@ class CsrfPolicy:
             return True
         if environ.get("SSL_CLIENT_VERIFY") == "SUCCESS" or (self._certificate and environ.get(self._certificate)):
             return True
-        return _scheme(environ) in _BY_BROWSERS
+        given = environ.get("HTTP_AUTHORIZATION")
+        return given is not None and _scheme(given) in _BY_BROWSERS
 
 
 def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
@@ -243,21 +244,23 @@ def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
     return chosen
 
 
-def _scheme(environ: dict[str, Any]) -> str:
-    given: str = environ.get("HTTP_AUTHORIZATION", "")
+def _scheme(given: str) -> str:
     return given[:_LONGEST].lstrip(" ").partition(" ")[0].lower()
 
 
 def _by_token(environ: dict[str, Any]) -> bool:
     """Whether a page of another site would have needed our leave to send this: it has a field with a token."""
-    return bool(environ.get("HTTP_X_API_KEY")) or _scheme(environ) in _TOKENS
+    given = environ.get("HTTP_AUTHORIZATION")
+    if given is not None and (given[:7] == "Bearer " or _scheme(given) in _TOKENS):
+        return True
+    return bool(environ.get("HTTP_X_API_KEY"))
 
 
 def _is_proven(exchange: Exchange) -> bool:
     """Whether the page is known to be ours from the token that says who it is (``tokens.places``)."""
     principal = exchange.principal
     # Only where the field is there, which another site's page cannot add: a JWT may also have come in the query.
-    return principal is not None and "HTTP_X_CSRF_TOKEN" in exchange.environ and origin_of(principal) == "jwt"
+    return principal is not None and principal.kind == "jwt" and "HTTP_X_CSRF_TOKEN" in exchange.environ
 
 
 def _reason(site: str | None, origin: str | None) -> str:

@@ -48,10 +48,12 @@ def is_own(environ: dict[str, object], origin: str) -> bool:
     Over HTTPS the scheme must be https too. Where the request seems to have come over HTTP, either will do: a proxy
     that ends TLS and is not known here hides it, and the host alone tells the sites apart.
     """
+    host = environ.get("HTTP_HOST")
+    if host and origin == f"{environ.get('wsgi.url_scheme')}://{host}":
+        return True  # as a browser writes it; the rest is for what proxies do to it
     scheme, _, authority = origin.partition("://")
     if scheme not in _PORTS or (scheme == "http" and environ.get("wsgi.url_scheme") == "https"):
         return False
-    host = environ.get("HTTP_HOST")
     if not isinstance(host, str) or not host:
         host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
     # A browser leaves out the port of its scheme; a proxy may have written it.
