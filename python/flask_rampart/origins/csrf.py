@@ -75,6 +75,7 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
     name = "csrf"
     stage = Stage.IDENTITY
     comes_last = True  # who is identified by a token has proved already what is asked here
+    optional = True  # as of require: who is nobody may come in, so a view that has no more is open to anybody
 
     def __init__(self, mode: str | None = None, *, trusted_origins: Iterable[str] = ()) -> None:
         if mode is not None and not isinstance(mode, str):
