@@ -322,6 +322,16 @@ def test_on_the_whole_app_and_off_on_a_view(make_app: App) -> None:
     assert client.post("/off").status_code == 200
 
 
+def test_two_words_for_a_whole_app_stop_the_start() -> None:
+    app = Flask("whole")
+    app.config.update(RAMPART_ACCESS_LOG="off")
+    rampart = Rampart(app)
+    rampart.protect(app, csrf("strict"), csrf("off"))
+    app.post("/")(lambda: "ok")
+    with pytest.raises(ConfigError, match="which of them"):
+        app.extensions["rampart"].seal()
+
+
 def test_view_classes_and_their_methods(make_app: App) -> None:
     app = make_app()
 
@@ -500,6 +510,7 @@ def test_a_declaration_that_cannot_be_meant_is_refused_at_import() -> None:
         lambda: csrf("off", trusted_origins=["https://a.example"]),
         lambda: csrf("off")(csrf("strict")(view)),
         lambda: csrf("off")(require()(csrf("strict")(view))),
+        lambda: csrf("off")(csrf("strict")(type("Post", (MethodView,), {}))),
     ):
         with pytest.raises(ConfigError):
             wrong()  # type: ignore[no-untyped-call]

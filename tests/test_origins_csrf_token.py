@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -137,7 +138,7 @@ def test_a_form_with_a_file_keeps_it(make: App) -> None:
 
     client = app.test_client()
     token = page(client)
-    data = {"csrf_token": token, "note": (__import__("io").BytesIO(b"hello"), "note.txt")}
+    data = {"csrf_token": token, "note": (io.BytesIO(b"hello"), "note.txt")}
     assert client.post("/upload", data=data).get_json() == {"names": ["note"]}
 
 

@@ -237,6 +237,8 @@ class CsrfPolicy:
 
 def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
     """Of the guards that a request meets, the one that is said nearest to the view."""
+    if sum(isinstance(guard, csrf) for guard in state.app_guards) > 1:
+        raise ConfigError("The app is protected by two csrf(...): which of them is meant? Leave one, or RAMPART_CSRF.")
     around = [guard for guard in (*state.app_guards, *declared_around(state.app, endpoint)) if guard in met]
     default = state.services[CsrfPolicy].default
     own = [guard for guard in met if guard is not default and guard not in around]
