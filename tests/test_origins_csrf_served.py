@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,7 +188,7 @@ def test_a_real_browser_sends_our_own_form_and_is_refused_another_s(tmp_path: Pa
     attack = "<form method=post action='OURS/transfer' id=f></form>"
     with serving(tmp_path, VIEWS) as served, sync_playwright() as playwright:
         ours = f"http://127.0.0.1:{served.port}"
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         # A neighbour: cookies do not know ports, so SameSite does not help.
         with another_site(attack.replace("OURS", ours)) as evil:
             try:
