@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
         "headers",
         "issuers",
         "limits",
+        "origins",
         "outbound",
         "redaction",
         "resource_metadata",

@@ -31,6 +31,7 @@ from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
 from .openapi import OpenApi, Place
+from .origins import CsrfPolicy
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -110,6 +111,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     if keeps_records and records.given:
         records.open()
     state = AppState(app, settings, services)
+    CsrfPolicy(settings, given.clock, app).install(state)
     services[Contracts] = contracts = Contracts(state)
     for contract in given.contracts:
         contracts.add(contract)

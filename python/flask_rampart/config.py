@@ -114,6 +114,17 @@ class Settings:
     """What the metadata of this API says beside the rest (RFC 9728 section 2), such as ``{"resource_name": "Orders"}``;
     needs ``RAMPART_RESOURCE``."""
 
+    csrf: str = "fetch-metadata"
+    """How requests that another site's page made a browser send are told: ``"fetch-metadata"``, ``"strict"``,
+    ``"token"`` or ``"off"``. See ``docs/csrf.md``."""
+
+    csrf_trusted_origins: tuple[str, ...] = ()
+    """Origins whose pages may send what changes something, in their visitor's name, such as
+    ``"https://app.example.com"``."""
+
+    csrf_token_lifetime: int = 12 * 3600
+    """How long a page's token of ``csrf_token()`` is taken, in seconds."""
+
     dpop: str = "off"
     """Whether tokens may be bound to a key of their sender's (DPoP, RFC 9449): ``"off"``, ``"allowed"`` beside bearer
     tokens, or ``"required"``."""
@@ -321,6 +332,9 @@ _READERS: dict[str, readers.Reader] = {
     "user_loading": readers.choice("lazy", "eager"),
     "resource": readers.resource,
     "resource_metadata": readers.mapping,
+    "csrf": readers.choice("fetch-metadata", "strict", "token", "off"),
+    "csrf_trusted_origins": readers.texts,
+    "csrf_token_lifetime": readers.seconds(60, 30 * 86400),
     "dpop": readers.choice("off", "allowed", "required"),
     "dpop_max_age": readers.seconds(1, 600),
     "dpop_nonce": readers.boolean,

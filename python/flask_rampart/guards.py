@@ -74,11 +74,13 @@ class Guard:
     #: Whether declaring it opens a view under ``RAMPART_DEFAULT = "deny"``.
     opens: ClassVar[bool] = False
     #: Whether it does nothing but open: then a subclass of a view class does not inherit it.
-    only_opens: ClassVar[bool] = False
+    only_opens: bool = False
     #: Whether it comes after the others of its stage, which may have done its work.
     comes_last: ClassVar[bool] = False
     #: Whether it is asked about a browser's preflights too, where Flask answers these by itself.
     meets_preflights: bool = True
+    #: Whether it stands on all views unless something nearer is said: then a list of guards leaves it out.
+    is_everywhere: bool = False
     #: Guards that are declared with this one, for what must happen at another stage.
     companions: tuple[Guard, ...] = ()
     #: Where it was first declared, ``module.qualname``: the same in every worker.

@@ -31,7 +31,7 @@ def routes(strict: bool) -> None:
         by_guards: dict[str, list[str]] = {}
         opened: dict[str, bool] = {}
         for method in sorted(set(rule.methods or ()) - _AUTOMATIC):
-            guards = [guard for guard, _ in state.guards_of(rule.endpoint, method)]
+            guards = [guard for guard, _ in state.guards_of(rule.endpoint, method) if not guard.is_everywhere]
             text = "  ".join(dict.fromkeys(map(repr, sorted(guards, key=lambda guard: guard.stage))))
             by_guards.setdefault(text, []).append(method)
             opened[text] = any(guard.opens for guard in guards)

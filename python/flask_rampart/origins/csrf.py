@@ -1,0 +1,286 @@
+"""Decides whether a page of another site made a browser send a request in its user's name (CSRF, CWE-352).
+
+It looks at every request that may change something: any method but GET, HEAD, OPTIONS and TRACE. In this order:
+
+1. ``Sec-Fetch-Site`` is ``same-origin`` or ``none`` (the user's own doing): it may pass. Only a browser can write this
+   field, and every browser does since 2023, over HTTPS and to localhost;
+2. neither that field nor ``Origin``: no browser since 2020 sends such a request, so this is a program: it may pass;
+3. a token in ``Authorization`` (``Bearer``, ``DPoP``, ``ApiKey``) or in ``X-API-Key``: it may pass. No page can add one
+   for another site without that site's leave (CORS);
+4. without ``Sec-Fetch-Site``, an ``Origin`` that is the request's own: it may pass;
+5. an ``Origin`` that is trusted: it may pass, unless ``Sec-Fetch-Site`` is a word that nobody knows, or two;
+6. a JWT in a cookie, whose ``csrf`` claim ``X-CSRF-Token`` repeats: it may pass, as in 3;
+7. nothing that a browser adds by itself (cookie, HTTP password, certificate, what the server knows of the user): it
+   may pass, since another site's page could ask for as much without a browser;
+8. anything else is refused with ``csrf.origin``.
+
+``"strict"`` leaves out 2 and 7: a proof must be there. ``"token"`` leaves out 7, and wants a token in addition
+(:mod:`.csrf_token`), but in 3 and 6. ``"off"`` refuses nothing.
+
+# What it does not do
+A GET that changes something is not protected, nor a page of the same origin, nor a WebSocket. What an app decides by
+the network address alone (an intranet) needs ``"strict"``.
+
+# What can break it in deployment
+A proxy that removes both fields, or writes ``Host`` anew with another port. Over plain HTTP browsers leave out
+``Sec-Fetch-Site``, and with ``Referrer-Policy: no-referrer`` they send ``Origin: null``, which is refused.
+
+Sources: Fetch Metadata (W3C); Fetch, "append a request Origin header"; RFC 6454 section 7.3; Go's
+``net/http.CrossOriginProtection``; OWASP's cheat sheet on CSRF.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._native import Clock
+from ..checks import Check
+from ..config import Settings
+from ..declarations import ATTRIBUTE, declared_around
+from ..errors import ConfigError, Denied
+from ..exchange import Exchange
+from ..guards import AppState, Guard, Stage
+from ..readers import nearest
+from .csrf_token import FIELD, CsrfTokens, csrf_token
+from .origin import is_own, read_origin
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+T = TypeVar("T")
+
+MODES = ("fetch-metadata", "strict", "token", "off")
+SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
+
+
+class csrf(Guard):  # noqa: N801 - read as a noun above a view
+    """Says how a view, or a blueprint, is kept from requests that another site's page made a browser send.
+
+    :param mode: ``"fetch-metadata"``; ``"strict"``: also without a cookie, as for a login form, and never without a
+        proof; ``"token"``: a token of :func:`csrf_token` besides; ``"off"``. Not given: the app's ``RAMPART_CSRF``, or
+        ``"fetch-metadata"`` if that is off.
+    :param trusted_origins: origins whose pages may send it too, beside ``RAMPART_CSRF_TRUSTED_ORIGINS``.
+    :raises ConfigError: at import, if something here cannot be meant.
+
+    What is nearest to the view counts: it, its class, its blueprint, the app. A page of another site is refused with
+    ``csrf.origin``, 403; a token that is missing or wrong with ``csrf.invalid``, 403.
+
+    >>> csrf("strict", trusted_origins=["https://login.example.com"])
+    csrf('strict', trusted_origins=['https://login.example.com'])
+    """
+
+    name = "csrf"
+    stage = Stage.IDENTITY
+    comes_last = True  # who is identified by a token has proved already what is asked here
+    optional = True  # as of require: who is nobody may come in, so a view that has no more is open to anybody
+
+    def __init__(self, mode: str | None = None, *, trusted_origins: Iterable[str] = ()) -> None:
+        if mode is not None and not isinstance(mode, str):
+            raise ConfigError(f"Write @csrf({MODES[1]!r}), with a mode in parentheses.")
+        if mode is not None and mode not in MODES:
+            raise ConfigError(f"csrf({mode!r}): one of {', '.join(map(repr, MODES))}.{nearest(mode, MODES)}")
+        given = (trusted_origins,) if isinstance(trusted_origins, str) else tuple(trusted_origins)
+        if mode is None and not given:
+            raise ConfigError(f"csrf() says nothing. Give it trusted_origins, or one of {', '.join(map(repr, MODES))}.")
+        if mode == "off" and given:
+            raise ConfigError("csrf('off', trusted_origins=...): what is off trusts everybody. Leave one of them out.")
+        self.mode = mode
+        self.trusted_origins = tuple(dict.fromkeys(read_origin("csrf(trusted_origins=...)", text) for text in given))
+        #: What lets more through than the app says is about its own view class: none derived from it inherits that.
+        self.only_opens = mode in (None, "off")
+
+    def __call__(self, target: T) -> T:
+        if any(isinstance(guard, csrf) for guard in getattr(target, "__dict__", {}).get(ATTRIBUTE, ())):
+            name = getattr(target, "__qualname__", repr(target))
+            raise ConfigError(f"{name} has two @csrf(...): which of them is meant? Leave one.")
+        # Its own object for each view: what is on a blueprint as well is then still told from what is on the view.
+        return Guard.__call__(copy.copy(self), target)
+
+    def __repr__(self) -> str:
+        said = [repr(self.mode)] if self.mode is not None else []
+        if self.trusted_origins:
+            said.append(f"trusted_origins={list(self.trusted_origins)!r}")
+        return f"csrf({', '.join(said)})"
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[csrf, str]], state: AppState, endpoint: str) -> Check:
+        policy: CsrfPolicy = state.services[CsrfPolicy]
+        met = [guard for guard, _ in guards]
+        check = policy.check(_nearest(met, state, endpoint))
+        if policy.default in met:
+            # Which stands on no other methods than those that change something.
+            return check
+
+        def check_unsafe(exchange: Exchange) -> Denied | None:
+            # The method that was routed by: middleware may have put another in an environ of its own.
+            return None if exchange.request().method in SAFE else check(exchange)
+
+        return check_unsafe
+
+
+class CsrfPolicy:
+    """What ``RAMPART_CSRF`` says of an app. Made at start-up, before its views are known."""
+
+    def __init__(self, settings: Settings, clock: Clock, app: Flask) -> None:
+        setting = "RAMPART_CSRF_TRUSTED_ORIGINS"
+        self._mode = settings.csrf
+        self._trusted = frozenset(read_origin(setting, text) for text in settings.csrf_trusted_origins)
+        self._tokens = CsrfTokens(settings.csrf_token_lifetime, clock, app)
+        self._certificate = ""
+        if settings.client_cert.startswith("header:"):
+            self._certificate = "HTTP_" + settings.client_cert[len("header:") :].upper().replace("-", "_")
+        self._app = app
+        self._checks: dict[tuple[str, frozenset[str]], Check] = {}
+        #: Stands on every view that declares nothing nearer.
+        self.default = csrf(self._mode)
+        self.default.is_everywhere = True
+
+    def install(self, state: AppState) -> None:
+        """Puts the guard on every view, and gives templates ``csrf_token()``."""
+        state.services[CsrfPolicy] = self
+        state.services[CsrfTokens] = self._tokens
+        if self._mode != "off":
+            everywhere = (self.default,)
+
+            def source(endpoint: str, method: str) -> Iterable[Guard]:
+                ours = endpoint in state.open_endpoints or endpoint in state.own_endpoints
+                return () if ours or method in SAFE else everywhere
+
+            state.sources.append(source)
+        state.at_seal.append(self._seal)
+        # Another extension's stays, as long as no view wants a token of ours.
+        self._app.jinja_env.globals.setdefault(FIELD, csrf_token)
+
+    def _seal(self, app: Flask) -> None:
+        if not (app.debug or app.testing):
+            self._refuse_plain(self._trusted, "RAMPART_CSRF_TRUSTED_ORIGINS")
+
+    def _refuse_plain(self, origins: Iterable[str], where: str) -> None:
+        for origin in sorted(origins):
+            if origin.startswith("http:"):
+                raise ConfigError(
+                    f"{where}: {origin!r} is for app.debug and app.testing: who is on the network can write pages of "
+                    f"it. Write 'https{origin[4:]}'."
+                )
+
+    def check(self, guard: csrf) -> Check:
+        """The check of a view that *guard* stands nearest to.
+
+        :raises ConfigError: if a token is wanted that cannot be signed, or an origin cannot be trusted in production.
+        """
+        mode = guard.mode or (self._mode if self._mode != "off" else MODES[0])
+        if mode == "off":
+            return _admit
+        if not (self._app.debug or self._app.testing):
+            self._refuse_plain(guard.trusted_origins, repr(guard))
+        trusted = self._trusted.union(guard.trusted_origins)
+        found = self._checks.get((mode, trusted))
+        if found is None:
+            found = self._checks[(mode, trusted)] = self._made(mode, trusted)
+        return found
+
+    def _made(self, mode: str, trusted: frozenset[str]) -> Check:
+        from_browser = self._by_browser(trusted, needs_proof=mode == "strict", everybody=mode in ("strict", "token"))
+        if mode != "token":
+            return from_browser
+        self._tokens.ready()
+        verify = self._tokens.verify
+
+        def check(exchange: Exchange) -> Denied | None:
+            denied = from_browser(exchange)
+            if denied is not None or _by_token(exchange.environ) or _is_proven(exchange):
+                return denied
+            return verify(exchange)
+
+        return check
+
+    def _by_browser(self, trusted: frozenset[str], *, needs_proof: bool, everybody: bool) -> Check:
+        """What the browser says of the page.
+
+        :param needs_proof: whether one that says nothing is refused.
+        :param everybody: whether it is asked of requests without any credential too.
+        """
+        is_ambient = self._is_ambient
+
+        def check(exchange: Exchange) -> Denied | None:
+            environ = exchange.environ
+            site = environ.get("HTTP_SEC_FETCH_SITE")
+            if site == "same-origin" or site == "none":
+                return None
+            origin = environ.get("HTTP_ORIGIN")
+            if site is None and origin is None and not needs_proof:
+                return None
+            if (
+                (site is None and origin is not None and is_own(environ, origin))
+                or (origin in trusted and site in _TOLD)
+                or _by_token(environ)
+                or _is_proven(exchange)
+                or (not everybody and not is_ambient(environ))
+            ):
+                return None
+            return Denied.of("csrf.origin", reason=_reason(site, origin))
+
+        return check
+
+    def _is_ambient(self, environ: dict[str, Any]) -> bool:
+        """Whether the request carries something that a browser adds by itself, whichever page asks."""
+        if environ.get("HTTP_COOKIE") or environ.get("REMOTE_USER") or environ.get("SSL_CLIENT_CERT"):
+            return True
+        if environ.get("SSL_CLIENT_VERIFY") == "SUCCESS" or (self._certificate and environ.get(self._certificate)):
+            return True
+        given = environ.get("HTTP_AUTHORIZATION")
+        return given is not None and _scheme(given) in _BY_BROWSERS
+
+
+def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
+    """Of the guards that a request meets, the one that is said nearest to the view."""
+    if sum(isinstance(guard, csrf) for guard in state.app_guards) > 1:
+        raise ConfigError("The app is protected by two csrf(...): which of them is meant? Leave one, or RAMPART_CSRF.")
+    around = [guard for guard in (*state.app_guards, *declared_around(state.app, endpoint)) if guard in met]
+    default = state.services[CsrfPolicy].default
+    own = [guard for guard in met if guard is not default and guard not in around]
+    nearer: Sequence[Any] = own or around or met
+    chosen: csrf = nearer[-1]
+    return chosen
+
+
+def _scheme(given: str) -> str:
+    return given[:_LONGEST].lstrip(" ").partition(" ")[0].lower()
+
+
+def _by_token(environ: dict[str, Any]) -> bool:
+    """Whether a page of another site would have needed our leave to send this: it has a field with a token."""
+    given = environ.get("HTTP_AUTHORIZATION")
+    if given is not None and (given[:7] == "Bearer " or _scheme(given) in _TOKENS):
+        return True
+    return bool(environ.get("HTTP_X_API_KEY"))
+
+
+def _is_proven(exchange: Exchange) -> bool:
+    """Whether the page is known to be ours from the token that says who it is (``tokens.places``)."""
+    principal = exchange.principal
+    # Only where the field is there, which another site's page cannot add: a JWT may also have come in the query.
+    return principal is not None and principal.kind == "jwt" and "HTTP_X_CSRF_TOKEN" in exchange.environ
+
+
+def _reason(site: str | None, origin: str | None) -> str:
+    """For the log: nothing of what the peer wrote."""
+    if site is not None:
+        return f"Sec-Fetch-Site: {site}" if site in _TOLD else "Sec-Fetch-Site is no word that is known"
+    if origin is None:
+        return "neither Sec-Fetch-Site nor Origin"
+    return "Origin: null" if origin == "null" else "Origin is another"
+
+
+def _admit(exchange: Exchange) -> Denied | None:
+    return None
+
+
+_TOLD = frozenset((None, "same-site", "cross-site"))
+_LONGEST = 32
+_TOKENS = frozenset(("bearer", "dpop", "apikey"))
+_BY_BROWSERS = frozenset(("basic", "digest", "negotiate", "ntlm", "kerberos", "hoba", "mutual"))
+"""Schemes of ``Authorization`` that browsers answer, and go on answering, by themselves."""
