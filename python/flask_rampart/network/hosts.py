@@ -136,21 +136,18 @@ class Hosts:
         self.trusted = self._trusted_by()
 
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
-        scheme = environ.get("wsgi.url_scheme")
-        known = self._known.get(scheme) if scheme is not None else None
+        scheme = environ.get("wsgi.url_scheme") or "http"
+        known = self._known.get(scheme)
         raw = environ.get("HTTP_HOST")
         if known is None or raw is None or (written := known.get(raw)) is None:
-            return self._judge(environ, scheme or "http", raw)
+            return self._judge(environ, scheme, raw)
         if written != raw:
             environ["HTTP_HOST"] = written
-        # Servers show the target under one of these names, or under none.
-        target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-        if target and target[0] != "/":
-            return _disagrees(target, written, scheme or "http")
-        return None
+        target = _target(environ)
+        return _disagrees(target, written, scheme) if target[:1] != "/" else None
 
     def _judge(self, environ: WSGIEnvironment, scheme: str, raw: str | None) -> Denied | None:
-        if raw is None:
+        if not raw:
             return self._judge_unnamed(environ, scheme)
         try:
             authority = read_authority(raw)
@@ -167,12 +164,13 @@ class Hosts:
         if known is not None and len(known) < _KEPT:
             known[raw] = written
         environ["HTTP_HOST"] = written
-        target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-        return _disagrees(target, written, scheme) if target and target[0] != "/" else None
+        return _disagrees(_target(environ), written, scheme)
 
     def _judge_unnamed(self, environ: WSGIEnvironment, scheme: str) -> Denied | None:
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             return Denied.of("request.malformed", reason="no Host")
+        # granian shows an empty one where none was sent.
+        environ.pop("HTTP_HOST", None)
         if not self.trusted:
             return None
         # HTTP/1.0: addresses are then built from the server's own name.
@@ -199,7 +197,7 @@ def flask_patterns(value: object, *, is_production: bool) -> tuple[list[Pattern]
     entries = (value,) if isinstance(value, str) else value
     if not isinstance(entries, (list, tuple, set, frozenset)) or not all(isinstance(e, str) for e in entries):
         raise ConfigError(f"TRUSTED_HOSTS must be a list of host names, not {type(value).__name__}.")
-    if not entries or entries == ("",):
+    if not any(entries):
         if is_production:
             raise ConfigError(
                 "TRUSTED_HOSTS is empty, and werkzeug takes that for: any host. List the names that this app is "
@@ -213,6 +211,13 @@ def flask_patterns(value: object, *, is_production: bool) -> tuple[list[Pattern]
         except NotReadable:
             unread.append(entry)
     return patterns, unread
+
+
+def _target(environ: WSGIEnvironment) -> str:
+    """What the request line named. gunicorn, waitress, uWSGI and werkzeug show it; gevent and uWSGI leave a host that
+    stood there in the path; granian drops it, and goes by ``Host``."""
+    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO") or ""
+    return target
 
 
 def _disagrees(target: str, written: str, scheme: str) -> Denied | None:

@@ -86,9 +86,9 @@ class Transport:
             )
         for directive, source in embeds_lost(self._headers):
             self._notices.once(
-                "Pages carry Cross-Origin-Embedder-Policy: require-corp, and their Content-Security-Policy lets them load "
-                f"{source} ({directive}). Browsers will not, unless that origin sends Cross-Origin-Resource-Policy or "
-                "CORS fields. RAMPART_PROFILE = 'html' and 'mixed' send no such policy with pages."
+                "Pages carry Cross-Origin-Embedder-Policy: require-corp, and their Content-Security-Policy lets them "
+                f"load {source} ({directive}). Browsers will not, unless that origin sends Cross-Origin-Resource-Policy "
+                "or CORS fields. RAMPART_PROFILE = 'html' and 'mixed' send no such policy with pages."
             )
         return self._tell_flask()
 
@@ -99,8 +99,8 @@ class Transport:
             flask_patterns(theirs, is_production=self._is_production())
         if settings.https == "redirect" and canonical is None and not settings.trusted_hosts and not theirs:
             raise ConfigError(
-                "RAMPART_HTTPS = 'redirect' needs to know where to: set RAMPART_CANONICAL_HOST, or RAMPART_TRUSTED_HOSTS."
-                " Otherwise it would send clients to whatever host a request names."
+                "RAMPART_HTTPS = 'redirect' needs to know where to: set RAMPART_CANONICAL_HOST, or "
+                "RAMPART_TRUSTED_HOSTS. Otherwise it would send clients to whatever host a request names."
             )
         if canonical is not None and not self._trusted().admits(canonical, "https"):
             raise ConfigError(
