@@ -18,7 +18,7 @@ Under ``app.debug`` nothing is refused or sent on, since the development server 
 was configured holds.
 
 In deployment: behind a proxy that ends TLS and is not declared (``RAMPART_TRUSTED_PROXIES``), every request seems to be
-plain HTTP, and a redirect never ends. The log says so.
+plain HTTP, and a redirect never ends. If none of a process's first twenty requests comes by HTTPS, the log says so.
 
 Sources: RFC 9110 sections 15.4.9 and 15.5.22; Flask-Talisman 1.1 and flaskapi-guard 4.4, which send on to whatever
 ``Host`` says.
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _SAFE = ("GET", "HEAD")
+_IN_VAIN = 20
 _CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY", "HTTP_PROXY_AUTHORIZATION")
 
 # What may stand in a path and a query as it is (RFC 3986 section 3.3, 3.4), beside letters, digits and -._~.
@@ -75,9 +76,12 @@ class Https:
         self._trusted = trusted
         self._is_enforced = is_enforced
         self._notices = notices
+        #: Requests by plain HTTP before the first by HTTPS; None once that came, or it was said that none does.
+        self._in_vain: int | None = 0
 
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | Reply | None:
         if environ.get("wsgi.url_scheme") == "https":
+            self._in_vain = None
             return None
         mode = self._mode
         if mode not in ("redirect", "refuse"):
@@ -90,8 +94,8 @@ class Https:
         carries = any(environ.get(name) for name in _CREDENTIALS)
         if method in _SAFE and not carries and _path(environ) in self._exempt:
             return None
-        if _is_said_to_be_https(environ):
-            self._notices.once(UNDECLARED)
+        if self._in_vain is not None:
+            self._count()
         if carries:
             self._notices.again(IN_CLEAR)
         if mode == "redirect" and method in _SAFE:
@@ -115,7 +119,13 @@ class Https:
         authority = _host_of(environ)
         if authority is None or is_local(authority.host):
             return
-        self._notices.once(UNDECLARED if _is_said_to_be_https(environ) else PLAIN)
+        self._notices.once(PLAIN)
+
+    def _count(self) -> None:
+        self._in_vain = (self._in_vain or 0) + 1
+        if self._in_vain >= _IN_VAIN:
+            self._in_vain = None
+            self._notices.once(NO_HTTPS)
 
 
 def path_of(environ: WSGIEnvironment) -> str:
@@ -158,20 +168,15 @@ def _host_of(environ: WSGIEnvironment) -> Authority | None:
         return None
 
 
-def _is_said_to_be_https(environ: WSGIEnvironment) -> bool:
-    said = environ.get("HTTP_X_FORWARDED_PROTO") or environ.get("HTTP_FORWARDED") or ""
-    return "https" in said.lower()
-
-
 PLAIN = (
     "A request was answered by plain HTTP. Everybody on its way could read it and the answer, and browsers send no "
     "Secure cookie back. Set RAMPART_HTTPS to 'redirect' (pages) or 'refuse' (an API); if a proxy in front of this app "
     "ends TLS, name it in RAMPART_TRUSTED_PROXIES. RAMPART_HTTPS = 'off' says that it is meant."
 )
-UNDECLARED = (
-    "A request came by plain HTTP from somebody who says that its client used HTTPS. If that is your proxy, name it in "
-    "RAMPART_TRUSTED_PROXIES: until then its requests count as plain HTTP, are redirected without end or refused, and "
-    "get no HSTS. If it is not, somebody tries to be believed."
+NO_HTTPS = (
+    f"The first {_IN_VAIN} requests that RAMPART_HTTPS looked at all came by plain HTTP. If a proxy in front of this "
+    "app ends TLS, name it in RAMPART_TRUSTED_PROXIES: until then its requests count as plain HTTP, are redirected "
+    "without end or refused, and get no HSTS."
 )
 IN_CLEAR = (
     "A request carried a credential (Authorization, Cookie or X-API-Key) by plain HTTP, where others can have read it. "

@@ -3,8 +3,8 @@
 It is the one place where the network's room says something. What is said, and when:
 
 1. before the first request, what the settings alone show (:mod:`~flask_rampart.network.transport`);
-2. at the first request that shows it, what only traffic does: a host that nobody restricted, plain HTTP, a proxy that
-   ended TLS and is not believed;
+2. at the first request that shows it, what only traffic does: a host that nobody restricted, plain HTTP, no request by
+   HTTPS at all (a proxy ends TLS and is not declared), a host that is never pinned;
 3. what goes on happening, such as credentials that travel in clear, at most once in a minute, with how often since.
 
 It refuses nothing, and quotes nothing of a peer. Under ``app.debug`` and ``app.testing`` only the third is said.

@@ -87,7 +87,7 @@ class Transport:
         for directive, source in embeds_lost(self._headers):
             self._notices.once(
                 "Pages carry Cross-Origin-Embedder-Policy: require-corp, and their Content-Security-Policy lets them "
-                f"load {source} ({directive}). Browsers will not, unless that origin sends Cross-Origin-Resource-Policy "
+                f"load {source} ({directive}). Browsers do not, unless that origin sends Cross-Origin-Resource-Policy "
                 "or CORS fields. RAMPART_PROFILE = 'html' and 'mixed' send no such policy with pages."
             )
         return self._tell_flask()
