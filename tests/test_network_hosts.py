@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,8 +262,7 @@ def test_without_a_list_any_host_that_is_one_is_answered(make: Make) -> None:
         assert ask(app, host)[0] == 200
 
 
-# A target that names a host itself (RFC 9112 section 3.2.2). What stands where, tests/test_network_hosts.py has seen of
-# gunicorn 27, waitress, gevent, uWSGI and werkzeug.
+# A target that names a host itself (RFC 9112 section 3.2.2). Which server shows it where, the last test here asks them.
 
 
 @pytest.mark.parametrize("where", ["RAW_URI", "REQUEST_URI", "PATH_INFO"])
@@ -472,7 +478,7 @@ def test_a_flood_of_hosts_takes_no_more_memory_than_a_few(make: Make) -> None:
 
 
 @pytest.mark.servers
-def test_a_real_server_is_asked_for_other_hosts(tmp_path: Any) -> None:
+def test_a_real_server_is_asked_for_other_hosts(tmp_path: Path) -> None:
     views = """
     from flask import url_for
     app.add_url_rule("/link", "link", lambda: url_for("link", _external=True))
@@ -488,3 +494,66 @@ def test_a_real_server_is_asked_for_other_hosts(tmp_path: Any) -> None:
         assert served.raw("GET /link HTTP/1.1", "Host:") == 400
         assert served.raw("GET /link HTTP/1.1", "Host: api.example.com", "Host: evil.example") == 400
         assert served.raw("GET /link HTTP/1.0") == 200
+
+
+_SERVERS = {
+    "waitress": "import waitress; waitress.serve(app, listen='127.0.0.1:{port}')",
+    "gevent": "from gevent.pywsgi import WSGIServer; WSGIServer(('127.0.0.1', {port}), app, log=None).serve_forever()",
+    "werkzeug": "from werkzeug.serving import run_simple; run_simple('127.0.0.1', {port}, app)",
+    "granian": "from granian import Granian; Granian('others:app', '127.0.0.1', {port}, interface='wsgi').serve()",
+    "uwsgi": "import pyuwsgi; pyuwsgi.run('--http-socket 127.0.0.1:{port} --module others:app --need-app'.split())",
+}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("server", _SERVERS)
+def test_no_server_lets_a_target_or_a_host_of_another_name_through(tmp_path: Path, server: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "others.py").write_text(
+        "from flask import Flask, url_for\n"
+        "from flask_rampart import Rampart\n"
+        "app = Flask('others')\n"
+        "app.config.update(RAMPART_ACCESS_LOG='off', RAMPART_TRUSTED_HOSTS='good.example', TRUSTED_HOSTS=['Good.example'])\n"
+        "app.add_url_rule('/link', 'link', lambda: url_for('link', _external=True))\n"
+        "Rampart(app)\n"
+    )
+    start = f"from others import app\nif __name__ == '__main__':\n    {_SERVERS[server].format(port=port)}\n"
+    (tmp_path / "start.py").write_text(start)
+
+    def raw(*lines: str) -> tuple[int, str]:
+        with socket.create_connection(("127.0.0.1", port), 30) as peer:
+            peer.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+            answer = b""
+            while data := peer.recv(65536):
+                answer += data
+        return int(answer.split(b" ", 2)[1]), answer.decode("latin-1")
+
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "start.py"], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                alive = process.poll() is None and time.monotonic() < end
+                assert alive, (tmp_path / "log").read_text(errors="replace")
+                time.sleep(0.05)
+        status, text = raw("GET /link HTTP/1.1", "Host: GOOD.example.")
+        assert (status, "http://good.example/link" in text) == (200, True), text
+        assert raw("GET /link HTTP/1.1", "Host: evil.example")[0] == 421
+        for lines in (["Host: good.example", "Host: evil.example"], ["Host: evil.example@good.example"], ["Host:"], []):
+            assert raw("GET /link HTTP/1.1", *lines)[0] == 400, lines
+        status, text = raw("GET http://evil.example/link HTTP/1.1", "Host: good.example")
+        # RFC 9112 section 3.2.2 has a server replace Host by it: werkzeug does. granian drops it, and goes by Host.
+        assert status == {"werkzeug": 421, "granian": 200}.get(server, 400)
+        assert "evil" not in text
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
