@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn a_name_may_be_pinned_whatever_its_port_case_and_dot() {
-        for host in ["example.com", "API.Example.com:8443", "example.com.", "localhost.example.com", "a1.b2c"] {
+        for host in ["example.com", "API.Example.com:8443", "example.com.", "localhost.example.com", "a1.b2c"]
+        {
             assert!(may_be_pinned(host), "{host}");
         }
     }
