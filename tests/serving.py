@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -50,8 +51,11 @@ class Unix(http.client.HTTPConnection):
 class Served:
     """A running server. What it logs is shown when it does not do what it should."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], bind: str) -> None:
+    def __init__(
+        self, folder: Path, process: subprocess.Popen[bytes], bind: str, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._folder = folder
+        self._tls = tls
         self.process = process
         self._bind = bind
         self.port = 0
@@ -59,7 +63,7 @@ class Served:
             if bind.startswith("unix:"):
                 self.wait(lambda: Path(bind[5:]).exists() and "Booting worker" in self.said())
             else:
-                found = self.wait(lambda: re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", self.said()))
+                found = self.wait(lambda: re.search(r"Listening at: https?://127\.0\.0\.1:(\d+)", self.said()))
                 self.port = int(found[1])
             self.wait(lambda: self.get("/ready")[0] == 200)
         except BaseException:
@@ -73,6 +77,8 @@ class Served:
     def connect(self) -> http.client.HTTPConnection:
         if self._bind.startswith("unix:"):
             return Unix(self._bind[5:])
+        if self._tls is not None:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_PATIENCE, context=self._tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], str]:
@@ -146,7 +152,12 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, views: str, *arguments: str, bind: str = "127.0.0.1:0", settings: Any = None
+    folder: Path,
+    views: str,
+    *arguments: str,
+    bind: str = "127.0.0.1:0",
+    settings: Any = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Served]:
     """gunicorn with an app whose *views* are written out; it has ``/ready`` besides, which nothing limits."""
     settings = {"RAMPART_LIMIT_STORE": f"shm://{folder}/counters", **(settings or {})}
@@ -167,7 +178,7 @@ def serving(
             # A group of its own, to end all of it.
             start_new_session=True,
         )
-    served = Served(folder, process, bind)
+    served = Served(folder, process, bind, tls)
     try:
         yield served
     finally:

@@ -179,6 +179,7 @@ def test_nothing_of_a_request_is_left_for_the_collector_of_garbage(make_app: App
                 "SERVER_NAME": "localhost",
                 "SERVER_PORT": "80",
                 "SERVER_PROTOCOL": "HTTP/1.1",
+                "HTTP_HOST": "localhost",
                 "CONTENT_TYPE": "application/json",
                 "wsgi.url_scheme": "http",
                 "wsgi.input": BytesIO(body),

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 FLOORS: list[set[str]] = [
     {"_native"},
     {"addresses", "errors", "locks", "waiting", "weburl"},
+    {"hostnames"},
     {"dialing", "readers", "signals"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "stores"},
@@ -29,6 +30,7 @@ FLOORS: list[set[str]] = [
         "headers",
         "issuers",
         "limits",
+        "network",
         "origins",
         "outbound",
         "redaction",

@@ -60,7 +60,7 @@ def test_the_api_profile_is_on_every_kind_of_answer(app: Flask) -> None:
 def test_hsts_is_sent_over_tls_alone(app: Flask) -> None:
     client = app.test_client()
     assert "Strict-Transport-Security" not in client.get("/").headers
-    secure = client.get("/", base_url="https://localhost").headers
+    secure = client.get("/", base_url="https://api.example").headers
     assert secure["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
 
 

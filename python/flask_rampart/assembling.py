@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ._native import Clock
+from ._native import Clock, HeaderPolicy
 from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
 from .bound import Binding
@@ -30,6 +30,7 @@ from .guards import AppState
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
+from .network.transport import Transport
 from .openapi import OpenApi, Place
 from .origins import CsrfPolicy
 from .redaction import AccessLog, redact_logging, redactor_of
@@ -146,8 +147,10 @@ def assemble(app: Flask, given: Given) -> AppState:
         metadata.serve(app, public)
         state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
+    headers = header_policy(settings)
+    transport = _transport(app, settings, given.clock, headers)
     policy = EdgePolicy(
-        headers=header_policy(settings),
+        headers=headers,
         max_body=bounds.max_bytes,
         access_log=AccessLog(settings, redactor, given.clock, lambda: app.testing),
         limits=application_limits(settings, limits),
@@ -157,7 +160,8 @@ def assemble(app: Flask, given: Given) -> AppState:
         penalty=application_penalty(settings),
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
-        before_first=lambda: _lead(state, limits),
+        before_first=lambda: _lead(state, limits, transport),
+        steps=transport.steps,
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
@@ -253,9 +257,29 @@ _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
 
 
-def _lead(state: AppState, limits: Limits) -> None:
+def _transport(app: Flask, settings: Settings, clock: Clock, headers: HeaderPolicy) -> Transport:
+    def hosts() -> Any:
+        configured = app.config.get("TRUSTED_HOSTS")
+        return configured if configured is not None else app.request_class.trusted_hosts
+
+    return Transport(
+        settings,
+        clock,
+        headers,
+        app.logger,
+        flask_hosts=hosts,
+        is_production=lambda: not (app.debug or app.testing),
+        # What was configured can be tested; the development server has no TLS.
+        is_enforced=lambda: app.testing or not app.debug,
+    )
+
+
+def _lead(state: AppState, limits: Limits, transport: Transport) -> None:
     """Before the first request."""
     state.lead()
+    hosts = transport.open()
+    if hosts is not None:
+        state.app.config["TRUSTED_HOSTS"] = hosts
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any
 
 from . import readers
@@ -205,6 +206,28 @@ class Settings:
     ipv6_prefix: int = 64
     """Bits of an IPv6 address that name one client."""
 
+    trusted_hosts: tuple[str, ...] = ()
+    """Names that this app is called by, such as ``"api.example.com"``, ``"*.example.com"`` for all below one, each
+    perhaps with a port. Not set: any. Flask's ``TRUSTED_HOSTS`` holds beside it."""
+
+    canonical_host: str | None = None
+    """The name, and perhaps the port, that requests by plain HTTP are sent on to."""
+
+    https: str | None = None
+    """What becomes of a request by plain HTTP: ``"redirect"``, ``"refuse"``, or ``"off"``: it is answered. Not set:
+    as ``"off"``, with a warning. See ``docs/https.md``."""
+
+    https_exempt: tuple[str, ...] = ()
+    """Paths that are answered by plain HTTP whatever ``RAMPART_HTTPS`` says, such as ``"/health"``; each exactly as it
+    is written, for GET and HEAD without a credential."""
+
+    hsts: str | None = None
+    """``Strict-Transport-Security`` as it is sent, from ``{"max_age": seconds, "subdomains": True, "preload": False}``;
+    empty, from False, for none. Not set: two years, with subdomains."""
+
+    hsts_since: date | None = None
+    """The day from which it climbs from five minutes to its ``max_age``. Not set: it is sent as it is."""
+
     max_body: int = 1024 * 1024
     """Largest request body, in bytes. ``MAX_CONTENT_LENGTH``, where it is stricter, wins."""
 
@@ -358,6 +381,12 @@ _READERS: dict[str, readers.Reader] = {
     "limit_headers": readers.choice("draft", "legacy", "both", "off"),
     "limit_table": readers.integer(64 * 1024, 4 * 1024**3, "bytes"),
     "ipv6_prefix": readers.integer(32, 128, "bits"),
+    "trusted_hosts": readers.trusted_hosts,
+    "canonical_host": readers.host,
+    "https": readers.choice("redirect", "refuse", "off"),
+    "https_exempt": readers.paths,
+    "hsts": readers.hsts,
+    "hsts_since": readers.day,
     "max_body": readers.integer(1, 1024**3, "bytes"),
     "max_headers": readers.integer(1, 10_000, "header fields"),
     "max_header_bytes": readers.integer(256, 1024**2, "bytes"),

@@ -21,9 +21,10 @@ inside it, so that addresses are the clients'.
 from __future__ import annotations
 
 import io
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -31,7 +32,7 @@ from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
 from .codings import Codings
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
-from .exchange import ENVIRON_KEY, Exchange
+from .exchange import ENVIRON_KEY, Exchange, Reply
 from .headers import header_policy
 from .limits import (
     Bans,
@@ -45,6 +46,7 @@ from .limits import (
     application_penalty,
     refused,
 )
+from .network.transport import Transport
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -64,14 +66,6 @@ class OwnBounds(Protocol):
 
     def settle(self, exchange: Exchange, guards: Iterable[object]) -> Denied | None:
         """Whether a request is beyond the bounds of its route, on which these guards stand; of none, the app's."""
-
-
-class Reply(NamedTuple):
-    """An answer of the edge's own that is no refusal, such as a redirect."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = b""
 
 
 Step = Callable[["WSGIEnvironment", Exchange], "Denied | Reply | None"]
@@ -94,7 +88,7 @@ class EdgePolicy:
         bans: Bans | None = None,
         penalty: Penalty | None = None,
         owner: object = None,
-        before_first: Callable[[], None] | None = None,
+        before_first: Callable[[], object] | None = None,
         head: HeadBounds | None = None,
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
@@ -135,8 +129,11 @@ class EdgePolicy:
         settings = Settings.read(config)
         clock = clock or Clock.system()
         limits = Limits(settings, clock, name)
+        headers = header_policy(settings)
+        hosts = config.get("TRUSTED_HOSTS")
+        transport = Transport(settings, clock, headers, logging.getLogger(name), flask_hosts=lambda: hosts)
         return cls(
-            headers=header_policy(settings),
+            headers=headers,
             max_body=settings.max_body,
             access_log=AccessLog(settings, redactor_of(settings), clock),
             limits=application_limits(settings, limits),
@@ -146,6 +143,8 @@ class EdgePolicy:
             limit_headers=settings.limit_headers,
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
+            before_first=transport.open,
+            steps=transport.steps,
         )
 
 

@@ -69,6 +69,8 @@ _TABLE = (
     Problem("guard.failed", 500, "The request could not be checked."),
     Problem("head.too_large", 431, "The header fields are more than this service reads."),
     Problem("headers.invalid", 422, "The header fields are not what this resource needs."),
+    Problem("host.unknown", 421, "This service does not answer for the host that the request names."),
+    Problem("https.required", 403, "This service is to be had by HTTPS alone."),
     Problem("json.duplicate_key", 400, "The body names a member twice."),
     Problem("json.encoding", 400, "The body is not UTF-8 text without a byte order mark."),
     Problem("json.malformed", 400, "The body is not JSON."),

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from os import urandom
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .signals import access_denied, authentication_failed, emit_refusal, request_refused
 
@@ -89,6 +89,14 @@ def origin_of(principal: Principal) -> str:
     """The kind of the credential itself, whichever scheme found it: an API key that a scheme of the app's took from
     another place stays an API key, without an age and with its own quota."""
     return principal.origin if isinstance(principal, Renamed) else principal.kind
+
+
+class Reply(NamedTuple):
+    """An answer of the edge's own that is no refusal, such as a redirect."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
 
 
 class Scheme(Protocol):

@@ -21,9 +21,17 @@ def header_policy(settings: Settings) -> HeaderPolicy:
     :raises ConfigError: if ``RAMPART_CSP`` is not a policy that a browser would keep.
     """
     try:
-        return HeaderPolicy(settings.profile, csp=settings.csp)
+        return HeaderPolicy(settings.profile, csp=settings.csp, overrides=_pin(settings))
     except ValueError as error:
         raise ConfigError(f"RAMPART_CSP: {error}") from None
+
+
+def _pin(settings: Settings) -> dict[str, str | None]:
+    """``Strict-Transport-Security`` where it is not the profile's: another, or none, or one that climbs, which the
+    network's room sends."""
+    if settings.hsts_since is not None:
+        return {"Strict-Transport-Security": None}
+    return {} if settings.hsts is None else {"Strict-Transport-Security": settings.hsts or None}
 
 
 def csp_nonce() -> str:

@@ -19,12 +19,14 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from ipaddress import IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 from .addresses import NEVER, kind_of
 from .errors import ConfigError
+from .hostnames import Authority, ascii_authority, is_address
 from .weburl import NotReadable, read_host
 
 Reader = Callable[[str, Any], Any]
@@ -296,6 +298,69 @@ def host_patterns(key: str, value: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def trusted_hosts(key: str, value: Any) -> tuple[str, ...]:
+    """Hosts, ``".example.com"`` or ``"*.example.com"`` for all names below one, each perhaps with a port."""
+    found = []
+    for item in texts(key, value):
+        below = item.startswith((".", "*."))
+        name = item.removeprefix("*").removeprefix(".") if below else item
+        if item in ("*", ".", "*."):
+            raise ConfigError(f"{key}: {item!r} is everybody. List the names that this app is called by.")
+        authority = _authority(key, item, name)
+        if below and is_address(authority.host):
+            raise _wrong(key, item, "hosts: there is nothing below an address")
+        found.append(f"{'*.' if below else ''}{authority.written()}")
+    return tuple(found)
+
+
+def host(key: str, value: Any) -> str:
+    """One host, perhaps with a port."""
+    item = text(key, value)
+    return _authority(key, item, item).written()
+
+
+def _authority(key: str, item: str, name: str) -> Authority:
+    try:
+        return ascii_authority(name)
+    except NotReadable as error:
+        raise ConfigError(
+            f"{key} takes hosts such as 'api.example.com' or 'api.example.com:8443', without scheme and path, not "
+            f"{shown(item)}: {error}."
+        ) from None
+
+
+def hsts(key: str, value: Any) -> str:
+    """``Strict-Transport-Security`` from its parts; empty for none."""
+    if value is False:
+        return ""
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, 'False, or a dict such as {"max_age": 63072000, "subdomains": True, "preload": False}')
+    known = ("max_age", "subdomains", "preload")
+    for name in value:
+        if name not in known:
+            raise ConfigError(f"{key}: {name!r} is no part of it.{nearest(str(name), known)}")
+    age = seconds(0, 10 * 366 * 86400)(f'{key}["max_age"]', value.get("max_age", 63072000))
+    subdomains = boolean(f'{key}["subdomains"]', value.get("subdomains", True))
+    if boolean(f'{key}["preload"]', value.get("preload", False)) and not (subdomains and age >= _PRELOADABLE):
+        raise ConfigError(
+            f"{key}: the browsers' list takes no 'preload' without subdomains and a max_age of {_PRELOADABLE} seconds "
+            "(a year) or more. Leave it False until you serve all subdomains by HTTPS."
+        )
+    return f"max-age={age}{'; includeSubDomains' if subdomains else ''}{'; preload' if value.get('preload') else ''}"
+
+
+def day(key: str, value: Any) -> date:
+    """A day, as a text such as ``"2026-11-29"`` or a ``date``."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise _wrong(key, value, "a day such as '2026-11-29'")
+
+
 def mapping(key: str, value: Any) -> Mapping[str, Any]:
     """A dict."""
     if not isinstance(value, Mapping):
@@ -309,4 +374,6 @@ def _wrong(key: str, value: object, wanted: str) -> ConfigError:
     return ConfigError(f"{key} must be {wanted}, not {kind if what == kind else f'{kind} {what}'}.")
 
 
+_PRELOADABLE = 31_536_000
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

@@ -19,6 +19,7 @@ use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
 use super::headers::PyHeaderPolicy;
 use super::limits::Verdict;
+use crate::headers::may_be_pinned;
 
 /// What all answers of an app have in common.
 ///
@@ -335,6 +336,9 @@ impl Answer {
         if !more.is_empty() {
             add(&sent, &more)?;
         }
+        if tls && self.names_unpinned_host(py)? {
+            unpin(&sent)?;
+        }
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
@@ -356,6 +360,13 @@ impl Answer {
             }
         }
         Ok(sent)
+    }
+
+    /// Whether the request names a host that must not be pinned to TLS.
+    fn names_unpinned_host(&self, py: Python<'_>) -> PyResult<bool> {
+        let host = self.environ.bind(py).get_item(intern!(py, "HTTP_HOST"))?;
+        let host = host.as_ref().and_then(|host| host.cast::<PyString>().ok());
+        Ok(host.is_some_and(|host| !host.to_str().is_ok_and(may_be_pinned)))
     }
 
     fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {
@@ -403,6 +414,17 @@ fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
         }
         if !is_there {
             sent.append(field)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes `Strict-Transport-Security` out, whoever set it.
+fn unpin(sent: &Bound<'_, PyList>) -> PyResult<()> {
+    for index in (0..sent.len()).rev() {
+        let (name, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
+        if name.to_str()?.eq_ignore_ascii_case("Strict-Transport-Security") {
+            sent.del_item(index)?;
         }
     }
     Ok(())

@@ -12,7 +12,7 @@
 //!
 //! What only has a meaning over TLS (`Strict-Transport-Security`, `upgrade-insecure-requests`) is
 //! sent over TLS alone. Whether a response goes over TLS is an argument: this room trusts no
-//! `X-Forwarded-Proto`.
+//! `X-Forwarded-Proto`. Hosts that are never pinned are told by [`may_be_pinned`].
 //!
 //! # What it does not do
 //! It does not harden cookies, answer CORS, write `Vary` or rate-limit fields, or judge a policy
@@ -31,6 +31,7 @@
 
 mod csp;
 mod fields;
+mod hsts;
 mod names;
 mod nonce;
 mod policy;
@@ -38,6 +39,7 @@ mod profiles;
 mod suggest;
 
 pub use csp::{Csp, Setting, Template};
+pub use hsts::may_be_pinned;
 pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};
 pub use policy::{Answer, HeaderPolicy, Line, Options, Refusal, Seen, Verdict};
