@@ -59,6 +59,8 @@ class HeaderPolicy:
 
 def new_nonce() -> str: ...
 
+def parse_origin(text: str) -> str | None: ...
+
 class TokenRejected(Exception):
     """A token that is not trusted. ``args`` is ``(code, reason)``; neither contains anything of the token."""
 
