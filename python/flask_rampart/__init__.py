@@ -44,6 +44,7 @@ from .limits import Reservation as Reservation
 from .limits import limit as limit
 from .limits import unlimited as unlimited
 from .openapi import describe as describe
+from .origins import cors as cors
 from .redaction import RedactingFormatter as RedactingFormatter
 from .sanitize import HtmlPolicy as HtmlPolicy
 from .sanitize import clean_html as clean_html

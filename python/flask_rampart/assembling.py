@@ -31,6 +31,7 @@ from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
 from .openapi import OpenApi, Place
+from .origins import Cors
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -143,6 +144,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
         metadata.serve(app, public)
         state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
+    services[Cors] = cors_step = Cors(settings, state)
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
     policy = EdgePolicy(
         headers=header_policy(settings),
@@ -159,6 +161,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
+        steps=(cors_step,),
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.

@@ -23,7 +23,7 @@ from __future__ import annotations
 import io
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -31,7 +31,7 @@ from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
 from .codings import Codings
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
-from .exchange import ENVIRON_KEY, Exchange
+from .exchange import ENVIRON_KEY, Exchange, Reply
 from .headers import header_policy
 from .limits import (
     Bans,
@@ -45,6 +45,7 @@ from .limits import (
     application_penalty,
     refused,
 )
+from .origins import Cors
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -64,14 +65,6 @@ class OwnBounds(Protocol):
 
     def settle(self, exchange: Exchange, guards: Iterable[object]) -> Denied | None:
         """Whether a request is beyond the bounds of its route, on which these guards stand; of none, the app's."""
-
-
-class Reply(NamedTuple):
-    """An answer of the edge's own that is no refusal, such as a redirect."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = b""
 
 
 Step = Callable[["WSGIEnvironment", Exchange], "Denied | Reply | None"]
@@ -146,6 +139,7 @@ class EdgePolicy:
             limit_headers=settings.limit_headers,
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
+            steps=(Cors(settings),),
         )
 
 

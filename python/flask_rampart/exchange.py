@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from os import urandom
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .signals import access_denied, authentication_failed, emit_refusal, request_refused
 
@@ -91,6 +91,14 @@ def origin_of(principal: Principal) -> str:
     return principal.origin if isinstance(principal, Renamed) else principal.kind
 
 
+class Reply(NamedTuple):
+    """An answer of the edge's own that is no refusal, such as a redirect."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
 class Scheme(Protocol):
     """A kind of credential that a room can check, offered to ``require`` by name."""
 
@@ -152,6 +160,9 @@ class Exchange:
     sends: tuple[tuple[str, str], ...] = ()
     """Header fields that the answer gets beside those of the app's policy, each unless the app set one of that name.
     ``Vary``, which adds up, is sent in any case."""
+    crossing: Any = None
+    """What decides whether pages of other origins may read the answer, where the edge says so in ``sends``. The app's
+    own ``Access-Control-*`` fields are then dropped."""
     at_status: tuple[Callable[[int], None], ...] = ()
     """Called with the answer's status, before it leaves; again if the server is given another one."""
     sees_answer: bool = True

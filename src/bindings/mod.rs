@@ -67,7 +67,7 @@ mod _native {
     #[pymodule_export]
     use super::limits::{LimitSet, Quota, Verdict, client_key};
     #[pymodule_export]
-    use super::origins::parse_origin;
+    use super::origins::{PyOrigins, parse_origin};
     #[pymodule_export]
     use super::parts::PyParts;
     #[pymodule_export]
