@@ -207,7 +207,8 @@ class RampartMiddleware:
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         beyond = self._judge_head(environ)
-        if beyond is None:
+        # A long query may yet be within the bounds of its route.
+        if beyond is None or beyond == "query.too_long":
             for step in self._steps:
                 found = step(environ, exchange)
                 if found is not None:

@@ -31,6 +31,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..checks import is_preflight
 from ..config import Settings
 from ..declarations import declared_around, declared_on, epoch, view_class
 from ..errors import ConfigError, Denied
@@ -164,8 +165,8 @@ class Cors:
         """Goes by the view that the request has come to, if the edge took it for another's: something between the edge
         and the app changed its path or method."""
         state, rule = self._state, getattr(exchange.request(), "url_rule", None)
-        # A view that another view calls has no word in its answer.
-        if state is None or rule is None or rule.endpoint != endpoint:
+        # A view that another view calls has no word in its answer; nor has whoever answers OPTIONS in a preflight's.
+        if state is None or rule is None or rule.endpoint != endpoint or is_preflight(exchange):
             return
         policy = policy_of(state, self._policy, endpoint, exchange.environ.get("REQUEST_METHOD", ""))
         if exchange.crossing is policy:
