@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,15 @@ def test_what_can_be_meant_starts(make_app: MakeApp) -> None:
     )
     assert repr(cors(origins=[])) == "cors(origins=[])"
     assert cors.none.policy is None
+
+
+def test_the_examples_of_the_page_run(make_app: MakeApp) -> None:
+    page = Path(__file__).parent.parent / "docs" / "cors.md"
+    failed, ran = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS, encoding="utf-8")
+    assert (failed, ran > 8) == (0, True)
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    app = make_app(rampart=False)
+    exec(compile(block, str(page), "exec"), {"app": app})
+    settings = {name: value for name, value in app.config.items() if name.startswith("RAMPART_CORS_")}
+    assert len(settings) == 6
+    make_app(**settings)
