@@ -159,6 +159,9 @@ def test_whoever_makes_up_paths_gets_no_memory(make_app: MakeApp) -> None:
     steps = [step for step in app.wsgi_app.policy.steps if type(step).__name__ == "Cors"]  # type: ignore[attr-defined]
     for number in range(1500):
         client.get(f"/made-up-{number}", headers={"Origin": STRANGER})
+    client.get("/" + "a" * 4000, headers={"Origin": STRANGER})
+    preflight(client, "/", method="A" * 4000)
+    assert max(sum(map(len, key)) for key in steps[0]._routes._known) <= 512
     assert 0 < len(steps[0]._routes._known) <= 1024
     assert preflight(client, "/closed", origin=STRANGER).status_code == 403
 

@@ -91,7 +91,8 @@ impl Answers {
 /// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
 /// access line is written, once.
 ///
-/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``.
+/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``,
+///     ``sends``, ``crossing``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {

@@ -72,10 +72,11 @@ class Routes:
         except KeyError:
             pass
         policy = self._match(environ, method)
-        if len(self._known) >= _MOST_KNOWN:
-            # Who makes up paths gets no more than this.
-            self._known.clear()
-        self._known[key] = policy
+        # Who makes up paths gets no more memory than this.
+        if sum(map(len, key)) <= _LONGEST_KNOWN:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = policy
         return policy
 
     def _match(self, environ: WSGIEnvironment, method: str) -> Policy | None:
@@ -108,4 +109,5 @@ class Routes:
 
 
 _MOST_KNOWN = 1024
+_LONGEST_KNOWN = 512
 _MOST_HOPS = 4
