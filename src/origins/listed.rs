@@ -226,7 +226,8 @@ fn site_of(host: &str) -> Option<&str> {
     if is_local(host) {
         return Some("localhost");
     }
-    psl::domain_str(host)
+    // An address belongs to no domain, whatever it ends in.
+    if is_address(host) { None } else { psl::domain_str(host) }
 }
 
 /// The registrable domain with which all that ends like this ends, if it is there from its first letter on.
@@ -399,6 +400,7 @@ mod tests {
             r".*\.example\.com",
             r"https://[a-z]+-team\.vercel\.app",
             r"https://.*\.github\.io",
+            r"https://.*\.0\.1",
             r"https://[a-z]+\.com",
             r"https://(?!evil)a\.example\.com",
             r"https://a\.example\.com\Z",
