@@ -202,6 +202,7 @@ class Exchange:
         self.nonce = None
         self.limits = ()
         self.sends = ()
+        self.crossing = None
 
 
 def test_an_answer_that_its_own_body_holds_can_be_collected() -> None:

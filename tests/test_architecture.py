@@ -113,6 +113,7 @@ def test_one_name_through_the_whole_house() -> None:
         "codings",
         "headers",
         "limits",
+        "origins",
         "redaction",
         "sanitize",
         "tokens",

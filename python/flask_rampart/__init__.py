@@ -44,6 +44,7 @@ from .limits import Reservation as Reservation
 from .limits import limit as limit
 from .limits import unlimited as unlimited
 from .openapi import describe as describe
+from .origins import cors as cors
 from .origins import csrf as csrf
 from .origins import csrf_token as csrf_token
 from .redaction import RedactingFormatter as RedactingFormatter

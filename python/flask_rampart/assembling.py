@@ -32,7 +32,7 @@ from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
 from .network.transport import Transport
 from .openapi import OpenApi, Place
-from .origins import CsrfPolicy
+from .origins import Cors, CsrfPolicy
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
 from .resource_metadata import ResourceMetadata
@@ -146,6 +146,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
         metadata.serve(app, public)
         state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
+    services[Cors] = cors_step = Cors(settings, state)
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
     headers = header_policy(settings)
     transport = _transport(app, settings, given.clock, headers)
@@ -161,10 +162,10 @@ def assemble(app: Flask, given: Given) -> AppState:
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
         before_first=lambda: _lead(state, limits, transport),
-        steps=transport.steps,
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
+        steps=(*transport.steps, cors_step),
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.

@@ -39,6 +39,31 @@ class Settings:
     csp: Mapping[str, Any] | None = None
     """The Content-Security-Policy as directives; None keeps the profile's own."""
 
+    cors_origins: tuple[Any, ...] | None = None
+    """Origins whose pages may read answers: ``"https://app.example.com"``, ``"https://*.example.com"``, a
+    ``re.Pattern``, or ``"*"``. None: no other origin's."""
+
+    cors_credentials: bool | None = None
+    """Whether these pages act as whoever is logged in."""
+
+    cors_methods: tuple[str, ...] | None = None
+    """Methods that they may use beside GET, HEAD and POST; None: those that the views have."""
+
+    cors_headers: tuple[str, ...] | None = None
+    """Header fields that they may send; None: ``Authorization`` and ``Content-Type``."""
+
+    cors_expose: tuple[str, ...] | None = None
+    """Header fields that they may read; None: those of a refusal."""
+
+    cors_max_age: int | None = None
+    """For how long browsers keep the answer to a preflight, in seconds; None: 600."""
+
+    cors_private_network: bool | None = None
+    """Whether pages of public sites may reach this app in a private network."""
+
+    cors_debug: bool = False
+    """Whether a refusal says why, in ``X-Rampart-CORS`` and in the log."""
+
     jwt_keys: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
 
@@ -331,6 +356,14 @@ _READERS: dict[str, readers.Reader] = {
     "default": readers.choice("open", "deny"),
     "profile": readers.choice("api", "html", "mixed"),
     "csp": readers.mapping,
+    "cors_origins": readers.origins,
+    "cors_credentials": readers.boolean,
+    "cors_methods": readers.texts,
+    "cors_headers": readers.texts,
+    "cors_expose": readers.texts,
+    "cors_max_age": readers.seconds(0, 86_400),
+    "cors_private_network": readers.boolean,
+    "cors_debug": readers.boolean,
     "jwt_keys": readers.keys,
     "jwt_issuer": readers.text,
     "jwt_audience": readers.texts,

@@ -47,6 +47,7 @@ from .limits import (
     refused,
 )
 from .network.transport import Transport
+from .origins import Cors
 from .redaction import AccessLog, redactor_of
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class EdgePolicy:
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
             before_first=transport.open,
-            steps=transport.steps,
+            steps=(*transport.steps, Cors(settings)),
         )
 
 
@@ -212,7 +213,8 @@ class RampartMiddleware:
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         beyond = self._judge_head(environ)
-        if beyond is None:
+        # A long query may yet be within the bounds of its route.
+        if beyond is None or beyond == "query.too_long":
             for step in self._steps:
                 found = step(environ, exchange)
                 if found is not None:

@@ -62,6 +62,7 @@ _TABLE = (
     Problem("body.too_large", 413, "The body is larger than this resource reads."),
     Problem("body.undecodable", 400, "The body cannot be decoded as its Content-Encoding says."),
     Problem("cookies.invalid", 422, "The cookies are not what this resource needs."),
+    Problem("cors.refused", 403, "Pages of this origin may not send this request."),
     Problem("csrf.invalid", 403, "The request does not prove that it is from a page of this site."),
     Problem("csrf.origin", 403, "The request is from a page of another site, of which this resource takes none."),
     Problem("files.invalid", 422, "The files are not what this resource needs."),

@@ -160,6 +160,9 @@ class Exchange:
     sends: tuple[tuple[str, str], ...] = ()
     """Header fields that the answer gets beside those of the app's policy, each unless the app set one of that name.
     ``Vary``, which adds up, is sent in any case."""
+    crossing: Any = None
+    """What decides whether pages of other origins may read the answer, where the edge says so in ``sends``. The app's
+    own ``Access-Control-*`` fields are then dropped."""
     at_status: tuple[Callable[[int], None], ...] = ()
     """Called with the answer's status, before it leaves; again if the server is given another one."""
     sees_answer: bool = True

@@ -172,6 +172,14 @@ def texts(key: str, value: Any) -> tuple[str, ...]:
     return tuple(text(key, item) for item in values)
 
 
+def origins(key: str, value: Any) -> tuple[Any, ...]:
+    """Origins as texts and compiled regular expressions; a single one may stand without a list."""
+    values = (value,) if isinstance(value, (str, re.Pattern)) else value
+    if not isinstance(values, (list, tuple, set, frozenset)) or not values:
+        raise _wrong(key, value, "a list of origins such as 'https://app.example.com', not empty")
+    return tuple(item if isinstance(item, re.Pattern) else text(key, item) for item in values)
+
+
 def quotas(key: str, value: Any) -> str:
     """Quotas as one text, from one text or several."""
     return "; ".join(texts(key, value))

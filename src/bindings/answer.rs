@@ -92,7 +92,8 @@ impl Answers {
 /// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
 /// access line is written, once.
 ///
-/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``.
+/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``,
+///     ``sends``, ``crossing``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
@@ -332,6 +333,9 @@ impl Answer {
         let policy = self.answers.get().headers.get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
+        if !exchange.getattr(intern!(py, "crossing"))?.is_none() {
+            drop_crossing(&sent)?;
+        }
         let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
         if !more.is_empty() {
             add(&sent, &more)?;
@@ -400,6 +404,19 @@ impl Answer {
             },
         )
     }
+}
+
+/// Drops what the app says by itself of who may read it from elsewhere: two that say so are one that is wrong.
+fn drop_crossing(sent: &Bound<'_, PyList>) -> PyResult<()> {
+    const OURS: &str = "access-control-";
+    for index in (0..sent.len()).rev() {
+        let (name, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
+        let name = name.to_str()?;
+        if name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS)) {
+            sent.del_item(index)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds the fields of *more* whose names are not among *sent*; those of `Vary` always.

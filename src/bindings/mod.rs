@@ -24,6 +24,7 @@ mod headers;
 mod json;
 mod keysets;
 mod limits;
+mod origins;
 mod parts;
 mod proofs;
 mod redaction;
@@ -65,6 +66,8 @@ mod _native {
     use super::keysets::{PyKeySet, bearer_issuer, token_issuer};
     #[pymodule_export]
     use super::limits::{LimitSet, Quota, Verdict, client_key};
+    #[pymodule_export]
+    use super::origins::{PyOrigins, parse_origin};
     #[pymodule_export]
     use super::parts::PyParts;
     #[pymodule_export]
