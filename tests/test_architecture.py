@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
         "headers",
         "issuers",
         "limits",
+        "network",
         "outbound",
         "redaction",
         "resource_metadata",

@@ -30,6 +30,7 @@ from .guards import AppState
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
+from .network.peers import Peers
 from .openapi import OpenApi, Place
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
@@ -159,6 +160,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
+        settle=Peers(settings, app.logger, limits.has_addresses).settle,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.

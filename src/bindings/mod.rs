@@ -25,6 +25,7 @@ mod json;
 mod keysets;
 mod limits;
 mod parts;
+mod peers;
 mod proofs;
 mod redaction;
 mod reservations;
@@ -67,6 +68,8 @@ mod _native {
     use super::limits::{LimitSet, Quota, Verdict, client_key};
     #[pymodule_export]
     use super::parts::PyParts;
+    #[pymodule_export]
+    use super::peers::PeerRule;
     #[pymodule_export]
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
