@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -526,6 +528,16 @@ def test_a_network_that_is_wider_than_any_of_ours_is_said(make_app: App, caplog:
     assert caplog.records == []
     make_app(RAMPART_TRUSTED_PROXIES="128.0.0.0/1")
     assert "more than any one network of yours" in caplog.text
+
+
+def test_the_example_of_the_docs_runs() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "proxies.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names: dict[str, Any] = {"__name__": "proxies"}
+    exec(compile(code, "proxies.md", "exec"), names)
+    said = {"X_Forwarded_For": f"{OTHER}, {CLIENT}", "X_Forwarded_Proto": "https", "X_Forwarded_Host": "api.example"}
+    assert ask(names["app"], "10.0.0.1", **said).text == f"{CLIENT} came by https to api.example"
+    assert ask(names["app"], "10.0.0.99", **said).text == "10.0.0.99 came by http to localhost"
 
 
 # Whatever comes.

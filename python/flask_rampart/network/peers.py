@@ -89,12 +89,13 @@ _NOTICES = {
     ),
     "stranger": (
         "A request came with %s from an address that is not in RAMPART_TRUSTED_PROXIES, so it was removed. If that is "
-        "a proxy of yours, list it: until then, all its clients share one address, one quota and one ban. If it is not, "
-        "somebody came past your proxies."
+        "a proxy of yours, list it: until then, all its clients share one address, one quota and one ban. If it is "
+        "not, somebody came past your proxies."
     ),
     "unreadable": (
         "A request came through a proxy of RAMPART_TRUSTED_PROXIES, and %s has an entry that is no address, where that "
-        "of its client should be: the proxy itself counts as the peer. Let your proxies write the address that they see."
+        "of its client should be: the proxy itself counts as the peer. Let your proxies write the address that they "
+        "see."
     ),
     "short": (
         "A request came through fewer proxies than RAMPART_PROXY_HOPS, says %s. Either that number is too high, or "
@@ -105,7 +106,7 @@ _NOTICES = {
         "ProxyFix."
     ),
     "malformed": (
-        "A request was refused, since it says two things in %s, or one that cannot be meant. If a proxy of yours writes "
-        "it, see docs/proxies.md."
+        "A request was refused, since it says two things in %s, or one that cannot be meant. If a proxy of yours "
+        "writes it, see docs/proxies.md."
     ),
 }
