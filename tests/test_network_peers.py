@@ -262,6 +262,7 @@ def test_host_port_and_prefix_follow_where_the_setting_says_so(shown: App) -> No
     said = {"X_Forwarded_For": CLIENT, "X_Forwarded_Proto": "https", "X_Forwarded_Host": "api.example"}
     assert ask(app, **said).json["url"] == "https://api.example/"
     assert ask(app, **said, X_Forwarded_Port="443").json["url"] == "https://api.example/"
+    assert ask(app, X_Forwarded_For=CLIENT, X_Forwarded_Port="443").json["url"] == "http://localhost:443/"
     found = ask(app, **said, X_Forwarded_Port="8443", X_Forwarded_Prefix="/v1/").json
     assert (found["url"], found["root"], found["server"]) == (
         "https://api.example:8443/v1/",
@@ -438,6 +439,14 @@ def test_where_they_disagree_the_list_counts_and_that_is_said_once(
     # Whom nobody listed is believed in nothing, also where ProxyFix has believed it.
     found = ask(app, OTHER, X_Forwarded_For=f"{PROXY}, 9.9.9.9", X_Forwarded_Proto="https", X_Forwarded_Host="x").json
     assert (found["peer"], found["url"]) == (OTHER, "http://localhost/")
+
+
+def test_a_unix_socket_is_known_beneath_proxyfix(shown: App) -> None:
+    app = shown(RAMPART_TRUSTED_PROXIES="unix")
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    for environ in ({"SERVER_PORT": "/run/app.sock"}, {"SERVER_PORT": "80"}):
+        found = ask(app, "localhost", environ, X_Forwarded_For=f"{OTHER}, {CLIENT}").json
+        assert found["peer"] == (CLIENT if environ["SERVER_PORT"] != "80" else "localhost")
 
 
 def test_an_app_within_an_app_does_not_count_a_proxy_twice(shown: App) -> None:

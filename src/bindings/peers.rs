@@ -80,13 +80,13 @@ impl PeerRule {
             let py = environ.py();
             let mut malformed = seen.contradicts(environ)?;
             remove(environ, &seen.never)?;
-            if let Some(address) = unix_in_disguise(environ, &seen)? {
-                environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-            }
             let proxyfix = dict(environ, intern!(py, "werkzeug.proxy_fix.orig"))?;
             let told = match &self.proxies {
                 None if proxyfix.is_some() => None,
                 None => {
+                    if seen.odd_address {
+                        unmask_unix(environ)?;
+                    }
                     malformed = malformed.or(seen.script_taken(environ)?);
                     if !seen.forwards.is_empty() {
                         believed_by_anybody(environ)?;
@@ -119,6 +119,7 @@ impl PeerRule {
             return Ok((strip(environ, seen)?.and(None), None));
         }
         let fixed = Fixed::undo(environ, proxyfix)?;
+        unmask_unix(environ)?;
         socket_scheme(environ)?;
         let address = text(environ, intern!(py, "REMOTE_ADDR"))?;
         let socket = address.as_deref().map_or(Party::Unknown, party);
@@ -246,7 +247,11 @@ impl Values<'_> {
             if node::is_port(port) {
                 let host = text(environ, host_name)?;
                 if let Some((name, _)) = host.as_deref().and_then(|host| fields::host(host).ok()) {
-                    environ.set_item(host_name, format!("{name}:{port}"))?;
+                    let scheme = text(environ, intern!(py, "wsgi.url_scheme"))?;
+                    let is_default =
+                        matches!((scheme.as_deref(), port), (Some("https"), "443") | (Some("http"), "80"));
+                    let host = if is_default { name.to_owned() } else { format!("{name}:{port}") };
+                    environ.set_item(host_name, host)?;
                 }
                 environ.set_item(port_name, port)?;
             } else {
@@ -429,11 +434,8 @@ fn party(text: &str) -> Party {
     node::address(text).map_or(Party::Unknown, Party::Address)
 }
 
-/// A Unix socket as uWSGI (`0.0.0.0`) and waitress (`localhost`, with the socket's path as port) call it.
-fn unix_in_disguise(environ: &Bound<'_, PyDict>, seen: &Seen<'_>) -> PyResult<Option<&'static str>> {
-    if !seen.odd_address {
-        return Ok(None);
-    }
+/// A Unix socket, as uWSGI (`0.0.0.0`) and waitress (`localhost`, with the socket's path as port) call it, has no address.
+fn unmask_unix(environ: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = environ.py();
     let address = text(environ, intern!(py, "REMOTE_ADDR"))?;
     let is_unix = match address.as_deref() {
@@ -442,7 +444,7 @@ fn unix_in_disguise(environ: &Bound<'_, PyDict>, seen: &Seen<'_>) -> PyResult<Op
             .is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())),
         _ => false,
     };
-    Ok(is_unix.then_some(""))
+    if is_unix { environ.set_item(intern!(py, "REMOTE_ADDR"), "") } else { Ok(()) }
 }
 
 /// The scheme of the socket itself, where the server has taken another from a header field: gunicorn of whom it trusts,
