@@ -129,6 +129,7 @@ impl Proxies {
 pub const MOST: usize = 64;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
