@@ -16,6 +16,7 @@
 //! - [`codings`]: what does this coded body say, if it is not too much?
 //! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
+//! - [`network`]: who is the peer, and by which scheme and host did it come?
 //! - [`origins`]: is this page of another origin one of those that are meant?
 //! - [`redaction`]: what of this text may be remembered?
 //! - [`sanitize`]: what of this text may go on, and where?
@@ -35,6 +36,7 @@ pub mod crypto;
 pub mod error;
 pub mod headers;
 pub mod limits;
+pub mod network;
 pub mod origins;
 pub mod redaction;
 pub mod sanitize;

@@ -34,6 +34,13 @@ class HeadBounds:
     def judge(self, environ: dict[str, Any]) -> str | None: ...
 
 @final
+class PeerRule:
+    """Who is believed about where a request came from."""
+
+    def __new__(cls, proxies: list[str] | None, hops: int | None, reads: list[str]) -> PeerRule: ...
+    def settle(self, environ: dict[str, Any]) -> tuple[str, str] | None: ...
+
+@final
 class HeaderPolicy:
     def __new__(
         cls,

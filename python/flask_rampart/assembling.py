@@ -30,6 +30,7 @@ from .guards import AppState
 from .headers import csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
+from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
 from .origins import Cors, CsrfPolicy
@@ -165,6 +166,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
+        settle=Peers(settings, app.logger, limits.has_addresses).settle,
         steps=(*transport.steps, cors_step),
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)

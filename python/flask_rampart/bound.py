@@ -39,6 +39,9 @@ _HEADER = "header:"
 UNIX = "unix"
 """In ``RAMPART_TRUSTED_PROXIES``: whoever connects by a Unix socket."""
 
+SOCKET = "flask_rampart.socket"
+"""In the environ: who is at the other end of the socket, where the edge has settled who the client is."""
+
 _CLOCK_STEP = 60
 """Seconds that a proof is remembered beyond its time: the wall clock may be set back, the table's clock is not."""
 
@@ -202,7 +205,9 @@ class Peers:
 
     def trust(self, environ: dict[str, Any]) -> bool:
         """Whether the other end of the connection is one of them: the socket's, not what a header says."""
-        peer = environ.get("werkzeug.proxy_fix.orig", environ).get("REMOTE_ADDR")
+        peer = environ.get(SOCKET)
+        if peer is None:
+            peer = environ.get("werkzeug.proxy_fix.orig", environ).get("REMOTE_ADDR")
         if not isinstance(peer, str):
             return False
         if not peer:

@@ -168,6 +168,13 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the proxies in front of this app, such as ``"10.0.0.0/8"``; ``"unix"`` for a Unix socket."""
 
+    proxy_hops: int | None = None
+    """How many of these proxies a request comes through at most; None is as many as are listed."""
+
+    forwarded: tuple[str, ...] = ("for", "proto")
+    """Which fields of trusted proxies are read: some of ``"for"``, ``"proto"``, ``"host"``, ``"port"``, ``"prefix"`` of
+    ``X-Forwarded-*``, or ``"forwarded"`` alone for RFC 7239."""
+
     issuers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Whose tokens are taken beside our own: each ``{"issuer", "audience", "jwks_uri" | "jwks", ...}``, see
     ``docs/issuers.md``."""
@@ -396,6 +403,8 @@ _READERS: dict[str, readers.Reader] = {
     "dpop_nonce": readers.boolean,
     "client_cert": readers.client_cert,
     "trusted_proxies": readers.networks,
+    "proxy_hops": readers.integer(1, 64, "proxies"),
+    "forwarded": readers.forwarded,
     "issuers": readers.issuers,
     "api_keys": readers.boolean,
     "api_key_prefix": readers.text,

@@ -15,7 +15,8 @@ For each request, in order:
    ``src/bindings/answer.rs``, does 4 and 5).
 
 It decides nothing by principal or route. An app that sits behind werkzeug's ``ProxyFix`` has the edge
-inside it, so that addresses are the clients'.
+inside it, so that addresses are the clients'; with ``RAMPART_TRUSTED_PROXIES`` the edge finds them itself
+(``network``).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from .limits import (
     application_penalty,
     refused,
 )
+from .network.peers import Peers
 from .network.transport import Transport
 from .origins import Cors
 from .redaction import AccessLog, redactor_of
@@ -93,10 +95,11 @@ class EdgePolicy:
         head: HeadBounds | None = None,
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
-        settle: Callable[[WSGIEnvironment], None] | None = None,
+        settle: Callable[[WSGIEnvironment], str | None] | None = None,
         steps: tuple[Step, ...] = (),
     ) -> None:
-        #: Called first: what of the environ is true (who the peer is), everything after goes by.
+        #: Called first: what of the environ is true (who the peer is), everything after goes by. Gives the code of a
+        #: refusal, if it cannot be told.
         self.settle = settle
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
@@ -146,6 +149,7 @@ class EdgePolicy:
             codings=Codings(settings.request_codings, settings.coding_ratio),
             before_first=transport.open,
             steps=(*transport.steps, Cors(settings)),
+            settle=Peers(settings, logging.getLogger("flask_rampart"), lambda: bool(settings.limits)).settle,
         )
 
 
@@ -201,8 +205,7 @@ class RampartMiddleware:
         answers = self._answers
         if answers is None:
             answers = self._begin()
-        if self._settle is not None:
-            self._settle(environ)
+        unsettled = None if self._settle is None else self._settle(environ)
         if self._watch is not None:
             self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
@@ -212,7 +215,7 @@ class RampartMiddleware:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
-        beyond = self._judge_head(environ)
+        beyond = unsettled or self._judge_head(environ)
         # A long query may yet be within the bounds of its route.
         if beyond is None or beyond == "query.too_long":
             for step in self._steps:

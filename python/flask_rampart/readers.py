@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -261,7 +261,26 @@ def networks(key: str, value: Any) -> tuple[str, ...]:
             if network.prefixlen == 0:
                 raise ConfigError(f"{key}: {item!r} is everybody. Name the addresses of your proxies.")
         found.append(item)
+    # 0.0.0.0/1 and 128.0.0.0/1 are everybody too.
+    listed = [ip_network(item) for item in found if item != "unix"]
+    together: list[IPv4Network | IPv6Network] = [
+        *collapse_addresses(network for network in listed if isinstance(network, IPv4Network)),
+        *collapse_addresses(network for network in listed if isinstance(network, IPv6Network)),
+    ]
+    if any(network.prefixlen == 0 for network in together):
+        raise ConfigError(f"{key}: these networks together are everybody. Name the addresses of your proxies.")
     return tuple(found)
+
+
+def forwarded(key: str, value: Any) -> tuple[str, ...]:
+    """Fields that proxies write; or ``"forwarded"`` alone, since a proxy that writes one kind passes the other on."""
+    found: tuple[str, ...] = words("for", "proto", "host", "port", "prefix", "forwarded")(key, value)
+    if "forwarded" in found and len(found) > 1:
+        raise ConfigError(
+            f"{key}: 'forwarded' stands alone. A proxy that writes Forwarded passes on what a client wrote into "
+            "X-Forwarded-*."
+        )
+    return found
 
 
 def only_networks(key: str, value: Any) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ mod keysets;
 mod limits;
 mod origins;
 mod parts;
+mod peers;
 mod proofs;
 mod redaction;
 mod reservations;
@@ -70,6 +71,8 @@ mod _native {
     use super::origins::{PyOrigins, parse_origin};
     #[pymodule_export]
     use super::parts::PyParts;
+    #[pymodule_export]
+    use super::peers::PeerRule;
     #[pymodule_export]
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]

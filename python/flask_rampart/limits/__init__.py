@@ -18,7 +18,7 @@ A request that is refused by one of a phase is charged nothing by the others of 
   address, and without an address to one shared key: never to "no limit".
 - **Where**: the counters are shared by all workers of the host, or by all hosts (``RAMPART_LIMIT_STORE``).
 
-Deployment: behind a proxy, ``REMOTE_ADDR`` is the proxy's. Use werkzeug's ``ProxyFix``.
+Deployment: behind a proxy, ``REMOTE_ADDR`` is the proxy's. Set ``RAMPART_TRUSTED_PROXIES``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@
 
 Addresses and names are kept as keyed hashes. A ban is refused with 429 ``limit.banned`` and ``Retry-After``.
 
-It trusts ``REMOTE_ADDR``: behind a proxy that nobody tells it of, everybody is the proxy. See ``docs/bans.md``.
+It trusts ``REMOTE_ADDR``, as the edge has settled it: behind a proxy that nobody tells it of, everybody is the proxy.
+See ``docs/bans.md``.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Bans:
                 self._told_of_proxy = True
                 _logger.warning(
                     "A request came from a proxy of RAMPART_TRUSTED_PROXIES itself, so it is not banned. If clients "
-                    "come through it, put werkzeug's ProxyFix around the app."
+                    "come through it, let it say whose requests they are (RAMPART_FORWARDED)."
                 )
             return True
         return address in self._exempt

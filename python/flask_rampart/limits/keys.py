@@ -12,7 +12,7 @@ In order:
 
 Keys are hashed with a secret of the store's before they are kept: no identifier stands in memory or in Redis.
 
-It does not decide which address is the client's: that is ``REMOTE_ADDR``, after werkzeug's ``ProxyFix``.
+It does not decide which address is the client's: that is ``REMOTE_ADDR``, as the edge has settled it.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _of_field(part: str, text: str) -> str:
 
 
 def address(exchange: Exchange) -> str:
-    """The peer's address, as the server or ``ProxyFix`` says."""
+    """The peer's address, as the edge has settled it."""
     return exchange.environ.get("REMOTE_ADDR") or ""
 
 

@@ -4,12 +4,9 @@ It looks at the first thousand requests of a process:
 
 1. several workers, and a store that each has for itself (``memory://``): a quota is multiplied by the number of
    workers;
-2. a forwarding header that nothing here reads: behind a proxy, all clients would share the proxy's address; without
-   one,
-   somebody tries whether it is believed;
-3. a thousand requests, all of one address: the same, behind a proxy that says nothing.
+2. a thousand requests, all of one address: behind a proxy that nobody is told of, all clients share its address.
 
-It refuses nothing.
+It refuses nothing. What proxies say and nobody reads, ``network`` notices.
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _LOOKS = 1000
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
 class Watch:
@@ -56,22 +52,13 @@ class Watch:
             self._only = address
         elif address != self._only:
             self._only = None
-        # What ProxyFix has read, it remembers here.
-        if "werkzeug.proxy_fix.orig" not in environ and self._limits_addresses():
-            for header in _FORWARDED:
-                if environ.get(header):
-                    name = header[5:].replace("_", "-").title()
-                    self._say(
-                        f"A request came with {name}, which nothing here reads. If this app is behind a proxy, all its "
-                        "clients share one address and one quota: put werkzeug's ProxyFix around it. If it is not, "
-                        "somebody tries to be taken for another."
-                    )
         if self._looks >= _LOOKS:
             self.is_over = True
             if self._only is not None and self._limits_addresses():
                 self._say(
                     f"The first {_LOOKS} requests all came from one address ({self._only or 'none'}). If this app is "
-                    "behind a proxy, all its clients share one quota: put werkzeug's ProxyFix around it."
+                    "behind a proxy, all its clients share one quota: set RAMPART_TRUSTED_PROXIES, or put werkzeug's "
+                    "ProxyFix around it."
                 )
 
     def _say(self, what: str) -> None:
