@@ -199,6 +199,7 @@ class Exchange:
         self.id = "1"
         self.environ: dict[str, Any] = {"REQUEST_METHOD": "GET"}
         self.nonce = None
+        self.headers = None
         self.limits = ()
         self.sends = ()
 

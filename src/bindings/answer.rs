@@ -19,6 +19,7 @@ use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
 use super::headers::PyHeaderPolicy;
 use super::limits::Verdict;
+use crate::headers::Reason;
 
 /// What all answers of an app have in common.
 ///
@@ -28,12 +29,15 @@ use super::limits::Verdict;
 ///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
 /// :param draft: whether answers carry ``RateLimit`` and ``RateLimit-Policy``.
 /// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
+/// :param closed: called with the exchange and ``"nonce"`` or ``"personal"`` where an answer was to be shared by caches and
+///     was closed to them. May not raise.
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
     headers: Py<PyHeaderPolicy>,
     log: Option<Log>,
     tells: Tells,
+    closed: Option<Py<PyAny>>,
 }
 
 /// Which fields say what is left of a quota.
@@ -53,7 +57,8 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None))]
+    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None, closed=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
@@ -62,6 +67,7 @@ impl Answers {
         own: Option<(Py<PyString>, Py<PyAny>)>,
         draft: bool,
         legacy: Option<Py<Clock>>,
+        closed: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let log = match (sink, log) {
             (Some(sink), Some(log)) => {
@@ -70,12 +76,13 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, log, tells: Tells { draft, legacy } })
+        Ok(Self { headers, log, tells: Tells { draft, legacy }, closed })
     }
 
     // The log knows its app, whose middleware holds this.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
+        visit.call(&self.closed)?;
         if let Some(log) = &self.log {
             visit.call(&log.sink)?;
             visit.call(&log.log)?;
@@ -91,7 +98,8 @@ impl Answers {
 /// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
 /// access line is written, once.
 ///
-/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``.
+/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
+///     ``sends``, ``limits``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
@@ -328,9 +336,22 @@ impl Answer {
         let tls = tls.is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
         let nonce = exchange.getattr(intern!(py, "nonce"))?;
         let nonce: Option<&str> = if nonce.is_none() { None } else { Some(nonce.extract()?) };
-        let policy = self.answers.get().headers.get();
+        let route = self.policy_of_route(exchange, code)?;
+        let policy = route.as_ref().unwrap_or_else(|| self.answers.get().headers.bind(py)).get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
+        if nonce.is_some() && own.sharing.is_too_wide(Reason::Nonce) {
+            policy.close(&sent, Reason::Nonce)?;
+            self.tell_closed(exchange, "nonce");
+        } else if own.sharing.is_too_wide(Reason::Personal) {
+            if self.is_personal(exchange, own.sets_cookie, own.varies_by_cookie)? {
+                policy.close(&sent, Reason::Personal)?;
+                self.tell_closed(exchange, "personal");
+            }
+        } else if let Some(made) = &own.nonce {
+            // For a template that asks once the answer has begun. Not where others may keep the page.
+            exchange.setattr(intern!(py, "nonce"), made)?;
+        }
         let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
         if !more.is_empty() {
             add(&sent, &more)?;
@@ -356,6 +377,56 @@ impl Answer {
             }
         }
         Ok(sent)
+    }
+
+    /// The policy of the view that answers; `None` where the app's holds.
+    fn policy_of_route<'py>(
+        &self,
+        exchange: &Bound<'py, PyAny>,
+        code: i64,
+    ) -> PyResult<Option<Bound<'py, PyHeaderPolicy>>> {
+        let py = exchange.py();
+        let route = exchange.getattr(intern!(py, "headers"))?;
+        // What a view that failed would have allowed, its error page does not need.
+        if route.is_none() || code == 500 {
+            return Ok(None);
+        }
+        let route = match route.cast_into::<PyHeaderPolicy>() {
+            Ok(policy) => return Ok(Some(policy)),
+            Err(other) => other.into_inner(),
+        };
+        // Some of it is decided for this request.
+        let chosen = route.call1((exchange,)).and_then(|chosen| Ok(chosen.cast_into::<PyHeaderPolicy>()?));
+        match chosen {
+            Ok(policy) => Ok(Some(policy)),
+            Err(error) => {
+                error.write_unraisable(py, Some(&route));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether an answer belongs to whoever asked: see `headers::caching`.
+    fn is_personal(
+        &self,
+        exchange: &Bound<'_, PyAny>,
+        sets_cookie: bool,
+        varies_by_cookie: bool,
+    ) -> PyResult<bool> {
+        let py = exchange.py();
+        let environ = self.environ.bind(py);
+        Ok(sets_cookie
+            || !exchange.getattr(intern!(py, "principal"))?.is_none()
+            || environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
+            || (varies_by_cookie && environ.contains(intern!(py, "HTTP_COOKIE"))?))
+    }
+
+    fn tell_closed(&self, exchange: &Bound<'_, PyAny>, why: &str) {
+        let py = exchange.py();
+        let Some(closed) = &self.answers.get().closed else { return };
+        if let Err(error) = closed.call1(py, (exchange, why)) {
+            error.write_unraisable(py, Some(exchange));
+        }
     }
 
     fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {
