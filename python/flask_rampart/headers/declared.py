@@ -184,7 +184,7 @@ class RoutePolicies:
         self._made: dict[tuple[Any, ...], HeaderPolicy | Deciding] = {}
         self._over: dict[tuple[Any, int], tuple[Said, HeaderPolicy | Deciding]] = {}
         self._lock = Lock(reentrant=True)
-        self._of_app: tuple[Guard, ...] = ()
+        self._of_app: tuple[Guard, ...] | None = None
 
     def merged(self, guards: Iterable[headers]) -> Said:
         """What these say together, the nearest to the view last."""
@@ -226,7 +226,8 @@ class RoutePolicies:
 
         :raises ConfigError: if what is declared on the app came too late for answers that the edge gave before.
         """
-        late = [guard for guard in guards if isinstance(guard, headers) and guard not in self._of_app]
+        known = guards if self._of_app is None else self._of_app
+        late = [guard for guard in guards if isinstance(guard, headers) and guard not in known]
         if late:
             raise ConfigError(
                 f"rampart.protect(app, {late[0]!r}) comes too late: the edge has already answered. Declare it before "
