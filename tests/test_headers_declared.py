@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -453,3 +455,24 @@ def test_it_is_listed_with_the_routes(make_app: App) -> None:
     told = app.test_cli_runner().invoke(commands, ["routes"]).output
     assert "headers(referrer_policy='origin')" in told
     assert "headers(csp=..., x_frame_options='SAMEORIGIN')" in told
+
+
+def test_the_page_of_the_documents_runs() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "headers.md").read_text()
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "rampart.protect(files" in block]
+    space: dict[str, Any] = {"__name__": "documented"}
+    exec(
+        compile(block.replace("rampart = Rampart(app)", SETTINGS + "rampart = Rampart(app)"), "headers.md", "exec"),
+        space,
+    )
+    client = space["app"].test_client()
+    docs, style = client.get("/docs"), client.get("/style.css")
+    nonce = re.search('nonce="([^"]+)"', docs.text)
+    assert nonce and f"'nonce-{nonce[1]}'" in docs.headers["Content-Security-Policy"]
+    assert docs.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert "fullscreen=(self)" in docs.headers["Permissions-Policy"]
+    assert style.headers["Cache-Control"] == "public, max-age=3600"
+    assert client.get("/a").headers["Content-Security-Policy"] == "default-src 'none'; img-src https://a.example.com"
+
+
+SETTINGS = 'app.config.update(RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")\n'
