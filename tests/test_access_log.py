@@ -200,6 +200,7 @@ class Exchange:
         self.environ: dict[str, Any] = {"REQUEST_METHOD": "GET"}
         self.nonce = None
         self.headers = None
+        self.refusal = None
         self.limits = ()
         self.sends = ()
 

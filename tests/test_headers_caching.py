@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, render_template_string, request, session, stream_with_context
 
-from flask_rampart import EdgePolicy, RampartMiddleware, csp_nonce, headers, public, require
+from flask_rampart import EdgePolicy, Rampart, RampartMiddleware, csp_nonce, headers, limit, public, require
 from flask_rampart.headers import Closings
 
 from .conftest import bearer
@@ -231,3 +231,18 @@ def test_warnings_are_bounded_by_the_routes(caplog: pytest.LogCaptureFixture) ->
         closings(exchange, "personal")  # type: ignore[arg-type]
         closings(exchange, "personal")  # type: ignore[arg-type]
     assert len(caplog.records) == 1024
+
+
+def test_a_refusal_and_a_failure_are_never_kept_for_others(make_app: App) -> None:
+    # Kept by a proxy, the 401 or 429 of one stranger, or one 500, would be the answer for everybody (CPDoS).
+    app = make_app(PROPAGATE_EXCEPTIONS=False)
+    Rampart().protect(app, headers(cache="public, max-age=60"))
+    app.get("/closed")(require("jwt")(lambda: ""))
+    app.get("/limited")(limit("1/hour")(lambda: ""))
+    app.get("/fails")(lambda: 1 // 0)
+    client = app.test_client()
+    assert client.get("/limited").headers["Cache-Control"] == "public, max-age=60"
+    for path, status in (("/closed", 401), ("/limited", 429), ("/fails", 500)):
+        answer = client.get(path)
+        assert answer.status_code == status
+        assert answer.headers.getlist("Cache-Control") == ["private, no-store"], path

@@ -99,7 +99,7 @@ impl Answers {
 /// access line is written, once.
 ///
 /// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
-///     ``sends``, ``limits``.
+///     ``refusal``, ``sends``, ``limits``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
@@ -340,11 +340,15 @@ impl Answer {
         let policy = route.as_ref().unwrap_or_else(|| self.answers.get().headers.bind(py)).get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
-        if nonce.is_some() && own.sharing.is_too_wide(Reason::Nonce) {
-            policy.close(&sent, Reason::Nonce)?;
-            self.tell_closed(exchange, "nonce");
-        } else if own.sharing.is_too_wide(Reason::Personal) {
-            if self.is_personal(exchange, own.sets_cookie, own.varies_by_cookie)? {
+        if own.sharing.is_too_wide(Reason::Once) {
+            if nonce.is_some() {
+                policy.close(&sent, Reason::Once)?;
+                self.tell_closed(exchange, "nonce");
+            } else if code == 500 || !exchange.getattr(intern!(py, "refusal"))?.is_none() {
+                policy.close(&sent, Reason::Once)?;
+            } else if own.sharing.is_too_wide(Reason::Personal)
+                && self.is_personal(exchange, own.sets_cookie, own.varies_by_cookie)?
+            {
                 policy.close(&sent, Reason::Personal)?;
                 self.tell_closed(exchange, "personal");
             }

@@ -341,7 +341,8 @@ type Features = Vec<(String, Option<Vec<String>>)>;
 
 fn features(permissions: &Bound<'_, PyAny>) -> PyResult<Features> {
     let mut features = Vec::new();
-    for (name, value) in pairs(permissions, "permissions is a dict of features, e.g. {\"camera\": \"self\"}")? {
+    for (name, value) in pairs(permissions, "permissions is a dict of features, e.g. {\"camera\": \"self\"}")?
+    {
         let allowed = if value.is_none() {
             None
         } else if let Ok(text) = value.cast::<PyString>() {
@@ -360,7 +361,9 @@ fn directives(csp: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Setting)>> {
         return Ok(Csp::split(text.to_str()?));
     }
     let mut directives = Vec::new();
-    for (name, value) in pairs(csp, "csp is a text or a dict of directives, e.g. {\"default-src\": \"'self'\"}")? {
+    for (name, value) in
+        pairs(csp, "csp is a text or a dict of directives, e.g. {\"default-src\": \"'self'\"}")?
+    {
         let setting = if value.is_none() {
             Setting::Absent
         } else if let Ok(flag) = value.cast::<PyBool>() {

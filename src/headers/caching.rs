@@ -3,9 +3,10 @@
 //! An answer is closed to shared caches, whatever the view or the policy said, where
 //! 1. a nonce was asked for: who else got the page would know it, and could run scripts in it. It becomes
 //!    `private, no-store`;
-//! 2. the request was authenticated, by a guard or by `Authorization`: a cache asks nobody who they are;
-//! 3. the answer sets a cookie, or says by `Vary: Cookie` that it depends on one that came (the class of
-//!    CVE-2023-30861: a proxy handed one user's session to the next). In 2 and 3 it becomes `private`, and
+//! 2. it refuses, or is a 500: kept, one stranger's 401 would be everybody's. The same;
+//! 3. the request was authenticated, by a guard or by `Authorization`: a cache asks nobody who they are;
+//! 4. the answer sets a cookie, or says by `Vary: Cookie` that it depends on one that came (the class of
+//!    CVE-2023-30861: a proxy handed one user's session to the next). In 3 and 4 it becomes `private`, and
 //!    how long the reader's own browser may keep it stays.
 //!
 //! Fields that speak to one cache alone and overrule `Cache-Control` there (RFC 9213, nginx's
@@ -38,8 +39,8 @@ pub enum Sharing {
 pub enum Reason {
     /// It belongs to whoever asked.
     Personal,
-    /// It has a nonce in it.
-    Nonce,
+    /// It answers this one request and no other: it has a nonce, refuses, or failed.
+    Once,
 }
 
 impl Sharing {
@@ -64,8 +65,8 @@ impl Sharing {
     pub fn is_too_wide(self, reason: Reason) -> bool {
         match reason {
             Reason::Personal => self == Self::Shared,
-            // A cache that asks is told 304 by a view that makes no nonce, and gives away the old page.
-            Reason::Nonce => self != Self::Private,
+            // A cache that asks may be told 304, and gives away the old page with its nonce.
+            Reason::Once => self != Self::Private,
         }
     }
 }
@@ -74,7 +75,7 @@ impl Sharing {
 #[must_use]
 pub fn closed(given: &[&str], reason: Reason) -> String {
     let mut closed = "private".to_owned();
-    if reason == Reason::Nonce {
+    if reason == Reason::Once {
         closed.push_str(", no-store");
         return closed;
     }
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(personal(&["max-age=60", "must-revalidate"]), "private, max-age=60, must-revalidate");
         assert_eq!(personal(&["private=\"x\", no-cache=\"a, b\""]), "private, no-cache=\"a, b\"");
         assert_eq!(personal(&[]), "private");
-        assert_eq!(closed(&["public, max-age=60"], Reason::Nonce), "private, no-store");
+        assert_eq!(closed(&["public, max-age=60"], Reason::Once), "private, no-store");
         for value in ["public", "s-maxage=1", "private=\"x\"", "max-age=1, public"] {
             assert_eq!(Sharing::of(&personal(&[value])), Sharing::Private);
         }

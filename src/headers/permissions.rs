@@ -51,7 +51,9 @@ pub(super) fn check(value: &str) -> Result<(), String> {
     let mut seen: Vec<&str> = Vec::new();
     for member in value.split(',').map(str::trim) {
         let Some((name, allowed)) = member.split_once('=') else {
-            return Err(format!("{member:?} is not feature=(allowlist), as in \"camera=(), geolocation=(self)\""));
+            return Err(format!(
+                "{member:?} is not feature=(allowlist), as in \"camera=(), geolocation=(self)\""
+            ));
         };
         feature(name).map_err(|error| error.to_string())?;
         if seen.contains(&name) {
@@ -69,7 +71,9 @@ pub(super) fn check(value: &str) -> Result<(), String> {
                 .and_then(|rest| rest.strip_suffix('"'))
                 .is_some_and(|origin| origin_of(origin).is_some());
             if !is_origin && !matches!(item, "self" | "src" | "*") {
-                return Err(format!("{name} has {item:?}: it takes self, src, * and origins in double quotes"));
+                return Err(format!(
+                    "{name} has {item:?}: it takes self, src, * and origins in double quotes"
+                ));
             }
         }
     }

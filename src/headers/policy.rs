@@ -198,7 +198,8 @@ impl HeaderPolicy {
             Meaning::Ours(slot) => seen.present |= 1 << slot,
             Meaning::Targeted => seen.targeted = true,
             Meaning::Vary => {
-                let on = |field: &str| matches!(field.trim(), "*") || field.trim().eq_ignore_ascii_case("cookie");
+                let on =
+                    |field: &str| matches!(field.trim(), "*") || field.trim().eq_ignore_ascii_case("cookie");
                 seen.varies_by_cookie |= value.split(',').any(on);
             }
             Meaning::ContentType if is_page(value) => seen.page = true,
