@@ -246,3 +246,16 @@ def test_a_refusal_and_a_failure_are_never_kept_for_others(make_app: App) -> Non
         answer = client.get(path)
         assert answer.status_code == status
         assert answer.headers.getlist("Cache-Control") == ["private, no-store"], path
+
+
+def test_a_cookie_that_a_room_adds_beside_the_view_counts_too(make_app: App) -> None:
+    from flask_rampart.guards import current_exchange
+
+    app = make_app()
+
+    @app.get("/")
+    def view() -> tuple[str, dict[str, str]]:
+        current_exchange().sends += (("Set-Cookie", "proof=1; Secure"),)
+        return "", {"Cache-Control": "public, max-age=60"}
+
+    assert cached(app) == "private, max-age=60"

@@ -17,9 +17,9 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
-use super::headers::PyHeaderPolicy;
+use super::headers::{Own, PyHeaderPolicy};
 use super::limits::Verdict;
-use crate::headers::Reason;
+use crate::headers::{Reason, varies_by_cookie};
 
 /// What all answers of an app have in common.
 ///
@@ -340,26 +340,12 @@ impl Answer {
         let policy = route.as_ref().unwrap_or_else(|| self.answers.get().headers.bind(py)).get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
-        if own.sharing.is_too_wide(Reason::Once) {
-            if nonce.is_some() {
-                policy.close(&sent, Reason::Once)?;
-                self.tell_closed(exchange, "nonce");
-            } else if code == 500 || !exchange.getattr(intern!(py, "refusal"))?.is_none() {
-                policy.close(&sent, Reason::Once)?;
-            } else if own.sharing.is_too_wide(Reason::Personal)
-                && self.is_personal(exchange, own.sets_cookie, own.varies_by_cookie)?
-            {
-                policy.close(&sent, Reason::Personal)?;
-                self.tell_closed(exchange, "personal");
-            }
-        } else if let Some(made) = &own.nonce {
-            // For a template that asks once the answer has begun. Not where others may keep the page.
-            exchange.setattr(intern!(py, "nonce"), made)?;
-        }
         let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
         if !more.is_empty() {
             add(&sent, &more)?;
         }
+        // After all that may set a cookie.
+        self.close_to_caches(exchange, policy, &sent, &own, code, nonce.is_some())?;
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
@@ -410,19 +396,52 @@ impl Answer {
         }
     }
 
-    /// Whether an answer belongs to whoever asked: see `headers::caching`.
-    fn is_personal(
+    /// Closes an answer to shared caches where it is one reader's: see `headers::caching`.
+    fn close_to_caches(
         &self,
         exchange: &Bound<'_, PyAny>,
-        sets_cookie: bool,
-        varies_by_cookie: bool,
-    ) -> PyResult<bool> {
+        policy: &PyHeaderPolicy,
+        sent: &Bound<'_, PyList>,
+        own: &Own,
+        code: i64,
+        asked: bool,
+    ) -> PyResult<()> {
+        let py = exchange.py();
+        if !own.sharing.is_too_wide(Reason::Once) {
+            if let Some(made) = &own.nonce {
+                // For a template that asks once the answer has begun. Not where others may keep the page.
+                exchange.setattr(intern!(py, "nonce"), made)?;
+            }
+        } else if asked {
+            policy.close(sent, Reason::Once)?;
+            self.tell_closed(exchange, "nonce");
+        } else if code == 500 || !exchange.getattr(intern!(py, "refusal"))?.is_none() {
+            policy.close(sent, Reason::Once)?;
+        } else if own.sharing.is_too_wide(Reason::Personal) && self.is_personal(exchange, sent)? {
+            policy.close(sent, Reason::Personal)?;
+            self.tell_closed(exchange, "personal");
+        }
+        Ok(())
+    }
+
+    fn is_personal(&self, exchange: &Bound<'_, PyAny>, sent: &Bound<'_, PyList>) -> PyResult<bool> {
         let py = exchange.py();
         let environ = self.environ.bind(py);
-        Ok(sets_cookie
-            || !exchange.getattr(intern!(py, "principal"))?.is_none()
+        if !exchange.getattr(intern!(py, "principal"))?.is_none()
             || environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
-            || (varies_by_cookie && environ.contains(intern!(py, "HTTP_COOKIE"))?))
+        {
+            return Ok(true);
+        }
+        let came = environ.contains(intern!(py, "HTTP_COOKIE"))?;
+        for field in sent {
+            let (name, value): (String, String) = field.extract()?;
+            if name.eq_ignore_ascii_case("Set-Cookie")
+                || (came && name.eq_ignore_ascii_case("Vary") && varies_by_cookie(&value))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn tell_closed(&self, exchange: &Bound<'_, PyAny>, why: &str) {

@@ -146,10 +146,6 @@ impl PyHeaderPolicy {
 pub(super) struct Own {
     pub(super) request_id: bool,
     pub(super) rate_limit: bool,
-    /// Whether it sets a cookie.
-    pub(super) sets_cookie: bool,
-    /// Whether it says that it depends on cookies.
-    pub(super) varies_by_cookie: bool,
     /// Who may keep what was made of them.
     pub(super) sharing: Sharing,
     /// The nonce that was made for it, where none was given.
@@ -162,7 +158,6 @@ impl Own {
         match name.len() {
             12 => self.request_id |= name.eq_ignore_ascii_case("X-Request-Id"),
             9 => self.rate_limit |= name.eq_ignore_ascii_case("RateLimit"),
-            10 => self.sets_cookie |= name.eq_ignore_ascii_case("Set-Cookie"),
             _ => {}
         }
     }
@@ -201,7 +196,6 @@ impl PyHeaderPolicy {
             let nonce = nonce.map(Nonce::parse).transpose().map_err(nonce_error)?;
             let chosen = self.core.chosen(&seen, tls, not_modified);
             own.nonce = self.add(py, &sent, end, &seen, chosen, nonce)?;
-            own.varies_by_cookie = seen.varies_by_cookie;
             own.sharing = self.core.sharing(&seen, chosen);
             Ok((sent, own))
         })

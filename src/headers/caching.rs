@@ -89,6 +89,12 @@ pub fn closed(given: &[&str], reason: Reason) -> String {
     closed
 }
 
+/// Whether a response with this `Vary` depends on cookies.
+#[must_use]
+pub fn varies_by_cookie(value: &str) -> bool {
+    value.split(',').map(str::trim).any(|field| field == "*" || field.eq_ignore_ascii_case("cookie"))
+}
+
 /// Checks what a declaration says of caches.
 pub(super) fn check(value: &str) -> Result<(), String> {
     let mut seen: Vec<String> = Vec::new();
@@ -181,6 +187,20 @@ mod tests {
             ("xprivate", Sharing::Shared),
         ] {
             assert_eq!(Sharing::of(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_depends_on_cookies_says_so_in_vary() {
+        for (value, expected) in [
+            ("Cookie", true),
+            ("Accept, cookie", true),
+            ("*", true),
+            ("Accept-Cookie", false),
+            ("Origin", false),
+            ("", false),
+        ] {
+            assert_eq!(varies_by_cookie(value), expected, "{value}");
         }
     }
 

@@ -40,7 +40,7 @@ mod policy;
 mod profiles;
 mod suggest;
 
-pub use caching::{Reason, Sharing, closed};
+pub use caching::{Reason, Sharing, closed, varies_by_cookie};
 pub use csp::{Csp, Setting, Template};
 pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};

@@ -157,7 +157,6 @@ const NOT_POLICY: [&str; 27] = [
 ];
 
 pub(super) const CACHE_CONTROL: &str = "cache-control";
-const VARY: &str = "vary";
 
 /// The longest name that a policy may hold. The longest of the lists has 41.
 pub(super) const LONGEST: usize = 64;
@@ -179,8 +178,6 @@ pub(super) enum Meaning {
     Malformed,
     /// It says to one cache who may keep the response.
     Targeted,
-    /// It says what the response depends on.
-    Vary,
 }
 
 /// All the names that mean something, in 256 buckets by length and two letters.
@@ -208,7 +205,6 @@ impl NameTable {
             }
         }
         entries.push((CACHE_CONTROL.into(), Meaning::Cache(cache)));
-        entries.push((VARY.into(), Meaning::Vary));
         entries.extend(TARGETED.iter().map(|name| ((*name).into(), Meaning::Targeted)));
         entries.sort_by_key(|(name, _)| bucket(name.as_bytes()));
         let mut starts = Box::new([0_u16; 257]);

@@ -63,8 +63,6 @@ pub struct Line<V> {
 pub struct Seen {
     /// A bit for each header of the policy that the application set itself.
     pub present: u64,
-    /// Whether one of the application's headers says that the response depends on cookies.
-    pub varies_by_cookie: bool,
     cache: Option<Sharing>,
     targeted: bool,
     other: bool,
@@ -197,11 +195,6 @@ impl HeaderPolicy {
             }
             Meaning::Ours(slot) => seen.present |= 1 << slot,
             Meaning::Targeted => seen.targeted = true,
-            Meaning::Vary => {
-                let on =
-                    |field: &str| matches!(field.trim(), "*") || field.trim().eq_ignore_ascii_case("cookie");
-                seen.varies_by_cookie |= value.split(',').any(on);
-            }
             Meaning::ContentType if is_page(value) => seen.page = true,
             Meaning::ContentType => seen.other = true,
             Meaning::Theirs | Meaning::Malformed => {}

@@ -296,18 +296,6 @@ fn who_may_keep_a_response_is_what_the_strictest_of_its_lines_says() {
 }
 
 #[test]
-fn a_response_that_depends_on_cookies_says_so_in_vary() {
-    let policy = policy(Profile::Api, &[]);
-    for (value, expected) in
-        [("Cookie", true), ("Accept, cookie", true), ("*", true), ("Accept-Cookie", false), ("Origin", false)]
-    {
-        let mut seen = Seen::default();
-        policy.examine("vary", value, &mut seen).unwrap();
-        assert_eq!(seen.varies_by_cookie, expected, "{value}");
-    }
-}
-
-#[test]
 fn the_report_only_policy_is_about_pages_where_both_are_sent() {
     let only = Some(vec![("script-src".to_owned(), Setting::Text("'nonce'".to_owned()))]);
     let options = Options { csp_report_only: only, ..Options::default() };
