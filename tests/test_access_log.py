@@ -200,6 +200,8 @@ class Exchange:
         self.id = "1"
         self.environ: dict[str, Any] = {"REQUEST_METHOD": "GET"}
         self.nonce = None
+        self.headers = None
+        self.refusal = None
         self.limits = ()
         self.sends = ()
         self.crossing = None

@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"bound", "declarations", "stores"},
     {"checks", "uninitialised"},
     {"guards"},
-    {"uploads"},
+    {"clearing", "uploads"},
     {
         "access",
         "apikeys",

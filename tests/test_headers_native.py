@@ -375,7 +375,8 @@ def test_in_a_mixed_application_the_dict_is_the_policy_of_pages():
         ({1: "'self'"}, "dict of directives"),
         ({}, "allows everything"),
         ({"img-src": None}, "allows everything"),
-        ("default-src 'self'", "dict of directives"),
+        ("default-src self", "single quotes"),
+        (5, "dict of directives"),
     ],
 )
 def test_a_policy_that_would_not_protect_is_refused_with_its_cure(csp, cure):

@@ -24,6 +24,7 @@ from .access import require as require
 from .access import user_or_none as user_or_none
 from .apikeys import KeyInfo as KeyInfo
 from .apikeys import NewKey as NewKey
+from .clearing import clear_site_data as clear_site_data
 from .config import Settings as Settings
 from .delegation import Actor as Actor
 from .delegation import is_actor as is_actor
@@ -38,7 +39,9 @@ from .exchange import Principal as Principal
 from .extension import Rampart as Rampart
 from .guards import Guard as Guard
 from .guards import Stage as Stage
+from .headers import csp_hash as csp_hash
 from .headers import csp_nonce as csp_nonce
+from .headers import headers as headers
 from .issuers import IntrospectedToken as IntrospectedToken
 from .limits import Reservation as Reservation
 from .limits import limit as limit

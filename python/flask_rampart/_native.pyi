@@ -46,9 +46,11 @@ class HeaderPolicy:
         cls,
         profile: str,
         *,
-        csp: Mapping[str, str | Sequence[str] | bool | None] | None = None,
+        csp: str | Mapping[str, str | Sequence[str] | bool | None] | None = None,
         overrides: Mapping[str, str | None] | None = None,
         keep: Sequence[str] | None = None,
+        csp_report_only: str | Mapping[str, str | Sequence[str] | bool | None] | None = None,
+        permissions: Mapping[str, str | Sequence[str] | None] | None = None,
     ) -> HeaderPolicy: ...
     def apply(
         self,
@@ -526,6 +528,7 @@ class Answers:
         own: tuple[str, object] | None = None,
         draft: bool = True,
         legacy: Clock | None = None,
+        closed: object = None,
     ) -> Answers: ...
 
 @final

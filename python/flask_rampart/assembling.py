@@ -27,7 +27,7 @@ from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState
-from .headers import csp_nonce, header_policy
+from .headers import RoutePolicies, csp_nonce, header_policy
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
 from .network.peers import Peers
@@ -88,6 +88,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         Policies: given.policies,
         Users: given.users,
         Messages: given.messages,
+        RoutePolicies: RoutePolicies(settings, lambda: app.logger),
     }
     metadata = ResourceMetadata.read(settings)
     named = {"resource_metadata": metadata.url} if metadata else {}
@@ -162,7 +163,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         penalty=application_penalty(settings),
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
-        before_first=lambda: _lead(state, limits, transport),
+        before_first=lambda: _lead(state, limits, transport, policy),
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
@@ -179,6 +180,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     state.at_seal.append(lambda app: redact_logging(app, redactor))
     state.at_seal.append(lambda app: _keeps(app, request_class))
     state.at_seal.append(lambda app: own_bounds.prepare())
+    state.at_seal.append(lambda app: services[RoutePolicies].check(state.app_guards))
     state.at_seal.append(records.check)
     if keeps_records:
         # Not before: where it is not set, the place of the store depends on `app.testing`.
@@ -277,12 +279,13 @@ def _transport(app: Flask, settings: Settings, clock: Clock, headers: HeaderPoli
     )
 
 
-def _lead(state: AppState, limits: Limits, transport: Transport) -> None:
+def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePolicy) -> None:
     """Before the first request."""
     state.lead()
     hosts = transport.open()
     if hosts is not None:
         state.app.config["TRUSTED_HOSTS"] = hosts
+    policy.headers = state.services[RoutePolicies].of_app(state.app_guards)
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):

@@ -34,7 +34,7 @@ from .codings import Codings
 from .config import Settings
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange, Reply
-from .headers import header_policy
+from .headers import Closings, header_policy
 from .limits import (
     Bans,
     Counting,
@@ -264,7 +264,7 @@ class RampartMiddleware:
             policy.before_first()
         told = policy.limit_headers
         self._answers = policy.access_log.answers(
-            policy.headers, draft=told in ("draft", "both"), legacy=told in ("legacy", "both")
+            policy.headers, draft=told in ("draft", "both"), legacy=told in ("legacy", "both"), closed=Closings()
         )
         return self._answers
 

@@ -157,6 +157,9 @@ class Exchange:
     """The CSP nonce, once a template asked for it."""
     limits: tuple[tuple[Any, str], ...] = ()
     """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
+    headers: Any = None
+    """The policy of headers that the view declares, or what gives it when called with the exchange; None where the
+    app's holds."""
     sends: tuple[tuple[str, str], ...] = ()
     """Header fields that the answer gets beside those of the app's policy, each unless the app set one of that name.
     ``Vary``, which adds up, is sent in any case."""

@@ -182,21 +182,24 @@ class AccessLog:
         self._stream = where if where in ("stderr", "stdout") else None
         self._sink = self._open(self._delay) if self.enabled else None
 
-    def answers(self, headers: HeaderPolicy, *, draft: bool = True, legacy: bool = False) -> Answers:
+    def answers(
+        self, headers: HeaderPolicy, *, draft: bool = True, legacy: bool = False, closed: object = None
+    ) -> Answers:
         """What makes an app's answers: with these headers, each with a line here. Called at the first request.
 
         :param draft: whether they say what is left of quotas in the fields of the IETF's draft, and *legacy* in those
             that begin with ``X-RateLimit``.
+        :param closed: told of answers that were closed to shared caches.
         """
         sink = self._sink
         clock = self._clock if legacy else None
         if sink is None:
-            return Answers(headers, draft=draft, legacy=clock)
+            return Answers(headers, draft=draft, legacy=clock, closed=closed)
         testing, self._testing = self._testing, lambda: False  # asked once; it holds the app
         if self._delay and testing():
             sink = self._sink = self._open(0)
         own = None if self._stream is None else (self._stream, _own_stream(self._stream))
-        return Answers(headers, sink=sink, log=self, own=own, draft=draft, legacy=clock)
+        return Answers(headers, sink=sink, log=self, own=own, draft=draft, legacy=clock, closed=closed)
 
     def start(self) -> None:
         """Starts the thread that writes, with all signals blocked: they are the process's, not its."""

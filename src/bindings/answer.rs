@@ -17,9 +17,9 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
-use super::headers::PyHeaderPolicy;
+use super::headers::{Own, PyHeaderPolicy};
 use super::limits::Verdict;
-use crate::headers::may_be_pinned;
+use crate::headers::{Reason, may_be_pinned, varies_by_cookie};
 
 /// What all answers of an app have in common.
 ///
@@ -29,12 +29,15 @@ use crate::headers::may_be_pinned;
 ///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
 /// :param draft: whether answers carry ``RateLimit`` and ``RateLimit-Policy``.
 /// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
+/// :param closed: called with the exchange and ``"nonce"`` or ``"personal"`` where an answer was to be shared by caches and
+///     was closed to them. May not raise.
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
     headers: Py<PyHeaderPolicy>,
     log: Option<Log>,
     tells: Tells,
+    closed: Option<Py<PyAny>>,
 }
 
 /// Which fields say what is left of a quota.
@@ -54,7 +57,8 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None))]
+    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None, closed=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
@@ -63,6 +67,7 @@ impl Answers {
         own: Option<(Py<PyString>, Py<PyAny>)>,
         draft: bool,
         legacy: Option<Py<Clock>>,
+        closed: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let log = match (sink, log) {
             (Some(sink), Some(log)) => {
@@ -71,12 +76,13 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, log, tells: Tells { draft, legacy } })
+        Ok(Self { headers, log, tells: Tells { draft, legacy }, closed })
     }
 
     // The log knows its app, whose middleware holds this.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
+        visit.call(&self.closed)?;
         if let Some(log) = &self.log {
             visit.call(&log.sink)?;
             visit.call(&log.log)?;
@@ -92,8 +98,8 @@ impl Answers {
 /// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
 /// access line is written, once.
 ///
-/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``limits``,
-///     ``sends``, ``crossing``.
+/// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
+///     ``refusal``, ``limits``, ``sends``, ``crossing``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
@@ -330,7 +336,8 @@ impl Answer {
         let tls = tls.is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
         let nonce = exchange.getattr(intern!(py, "nonce"))?;
         let nonce: Option<&str> = if nonce.is_none() { None } else { Some(nonce.extract()?) };
-        let policy = self.answers.get().headers.get();
+        let route = self.policy_of_route(exchange, code)?;
+        let policy = route.as_ref().unwrap_or_else(|| self.answers.get().headers.bind(py)).get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
         if !exchange.getattr(intern!(py, "crossing"))?.is_none() {
@@ -343,6 +350,8 @@ impl Answer {
         if tls && self.names_unpinned_host(py)? {
             unpin(&sent)?;
         }
+        // After all that may set a cookie.
+        self.close_to_caches(exchange, policy, &sent, &own, code, nonce.is_some())?;
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
@@ -371,6 +380,89 @@ impl Answer {
         let host = self.environ.bind(py).get_item(intern!(py, "HTTP_HOST"))?;
         let host = host.as_ref().and_then(|host| host.cast::<PyString>().ok());
         Ok(host.is_some_and(|host| !host.to_str().is_ok_and(may_be_pinned)))
+    }
+
+    /// The policy of the view that answers; `None` where the app's holds.
+    fn policy_of_route<'py>(
+        &self,
+        exchange: &Bound<'py, PyAny>,
+        code: i64,
+    ) -> PyResult<Option<Bound<'py, PyHeaderPolicy>>> {
+        let py = exchange.py();
+        let route = exchange.getattr(intern!(py, "headers"))?;
+        // What a view that failed would have allowed, its error page does not need.
+        if route.is_none() || code == 500 {
+            return Ok(None);
+        }
+        let route = match route.cast_into::<PyHeaderPolicy>() {
+            Ok(policy) => return Ok(Some(policy)),
+            Err(other) => other.into_inner(),
+        };
+        // Some of it is decided for this request.
+        let chosen = route.call1((exchange,)).and_then(|chosen| Ok(chosen.cast_into::<PyHeaderPolicy>()?));
+        match chosen {
+            Ok(policy) => Ok(Some(policy)),
+            Err(error) => {
+                error.write_unraisable(py, Some(&route));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Closes an answer to shared caches where it is one reader's: see `headers::caching`.
+    fn close_to_caches(
+        &self,
+        exchange: &Bound<'_, PyAny>,
+        policy: &PyHeaderPolicy,
+        sent: &Bound<'_, PyList>,
+        own: &Own,
+        code: i64,
+        asked: bool,
+    ) -> PyResult<()> {
+        let py = exchange.py();
+        if !own.sharing.is_too_wide(Reason::Once) {
+            if let Some(made) = &own.nonce {
+                // For a template that asks once the answer has begun. Not where others may keep the page.
+                exchange.setattr(intern!(py, "nonce"), made)?;
+            }
+        } else if asked {
+            policy.close(sent, Reason::Once)?;
+            self.tell_closed(exchange, "nonce");
+        } else if code == 500 || !exchange.getattr(intern!(py, "refusal"))?.is_none() {
+            policy.close(sent, Reason::Once)?;
+        } else if own.sharing.is_too_wide(Reason::Personal) && self.is_personal(exchange, sent)? {
+            policy.close(sent, Reason::Personal)?;
+            self.tell_closed(exchange, "personal");
+        }
+        Ok(())
+    }
+
+    fn is_personal(&self, exchange: &Bound<'_, PyAny>, sent: &Bound<'_, PyList>) -> PyResult<bool> {
+        let py = exchange.py();
+        let environ = self.environ.bind(py);
+        if !exchange.getattr(intern!(py, "principal"))?.is_none()
+            || environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
+        {
+            return Ok(true);
+        }
+        let came = environ.contains(intern!(py, "HTTP_COOKIE"))?;
+        for field in sent {
+            let (name, value): (String, String) = field.extract()?;
+            if name.eq_ignore_ascii_case("Set-Cookie")
+                || (came && name.eq_ignore_ascii_case("Vary") && varies_by_cookie(&value))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn tell_closed(&self, exchange: &Bound<'_, PyAny>, why: &str) {
+        let py = exchange.py();
+        let Some(closed) = &self.answers.get().closed else { return };
+        if let Err(error) = closed.call1(py, (exchange, why)) {
+            error.write_unraisable(py, Some(exchange));
+        }
     }
 
     fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {

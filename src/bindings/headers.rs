@@ -8,8 +8,8 @@ use ring::rand::SystemRandom;
 use super::errors::guarded;
 use crate::error::ConfigError;
 use crate::headers::{
-    Answer, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Refusal, Seen, Setting, Template,
-    Verdict,
+    Answer, Csp, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Reason, Refusal, Seen, Setting,
+    Sharing, Template, Verdict, closed,
 };
 
 /// The headers that leave with an application's responses, computed once and immutable.
@@ -23,6 +23,9 @@ use crate::headers::{
 /// :param overrides: a header's name to another value, or to ``None`` to send no such header. A
 ///     ``Content-Security-Policy-Report-Only`` here is checked, and given nonces, like *csp*.
 /// :param keep: names on OWASP's removal list that may pass, e.g. ``["X-B3-TraceId"]``.
+/// :param csp_report_only: directives of a policy that is sent beside, reported on and not enforced; as *csp*.
+/// :param permissions: features of the browser that are another way than in the profile's ``Permissions-Policy``:
+///     a name to ``"self"``, ``"*"``, an origin, a list of these (``[]``: nobody), or ``None`` to leave it out.
 /// :raises ValueError: with what is wrong and the cure: unknown directive, keyword without quotes,
 ///     ``;`` in a value, misspelt header, a value that browsers would ignore.
 ///
@@ -47,16 +50,20 @@ struct Ready {
 #[pymethods]
 impl PyHeaderPolicy {
     #[new]
-    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None))]
+    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None, csp_report_only=None, permissions=None))]
     fn new(
         py: Python<'_>,
         profile: &str,
         csp: Option<&Bound<'_, PyAny>>,
         overrides: Option<&Bound<'_, PyAny>>,
         keep: Option<&Bound<'_, PyAny>>,
+        csp_report_only: Option<&Bound<'_, PyAny>>,
+        permissions: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let options = Options {
             csp: csp.map(directives).transpose()?,
+            csp_report_only: csp_report_only.map(directives).transpose()?,
+            permissions: permissions.map(features).transpose()?,
             keep: keep.map(|keep| strings(keep, "keep")).transpose()?.unwrap_or_default(),
             overrides: overrides.map(replacements).transpose()?.unwrap_or_default(),
         };
@@ -135,10 +142,14 @@ impl PyHeaderPolicy {
 }
 
 /// Headers of the middleware's own that an application set itself.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Own {
     pub(super) request_id: bool,
     pub(super) rate_limit: bool,
+    /// Who may keep what was made of them.
+    pub(super) sharing: Sharing,
+    /// The nonce that was made for it, where none was given.
+    pub(super) nonce: Option<String>,
 }
 
 impl Own {
@@ -183,9 +194,30 @@ impl PyHeaderPolicy {
                 index += 1;
             }
             let nonce = nonce.map(Nonce::parse).transpose().map_err(nonce_error)?;
-            self.add(py, &sent, end, &seen, self.core.chosen(&seen, tls, not_modified), nonce)?;
+            let chosen = self.core.chosen(&seen, tls, not_modified);
+            own.nonce = self.add(py, &sent, end, &seen, chosen, nonce)?;
+            own.sharing = self.core.sharing(&seen, chosen);
             Ok((sent, own))
         })
+    }
+
+    /// Takes *sent* from shared caches: says anew who may keep it.
+    pub(super) fn close(&self, sent: &Bound<'_, PyList>, reason: Reason) -> PyResult<()> {
+        let mut given: Vec<String> = Vec::new();
+        let mut index = 0;
+        while index < sent.len() {
+            let (name, value): (String, String) = sent.get_item(index)?.extract()?;
+            if self.core.is_of_caching(&name) {
+                if name.eq_ignore_ascii_case("Cache-Control") {
+                    given.push(value);
+                }
+                sent.del_item(index)?;
+            } else {
+                index += 1;
+            }
+        }
+        let value = closed(&given.iter().map(String::as_str).collect::<Vec<_>>(), reason);
+        sent.append(("Cache-Control", value))
     }
 
     /// The verdict on one entry, and the tuple to send instead where the entry's own could change.
@@ -221,6 +253,7 @@ impl PyHeaderPolicy {
         Ok((verdict, Some(PyTuple::new(py, [PyString::new(py, name_text), PyString::new(py, value_text)])?)))
     }
 
+    /// Returns the nonce that was made, where none was given and one was needed.
     fn add(
         &self,
         py: Python<'_>,
@@ -229,7 +262,8 @@ impl PyHeaderPolicy {
         seen: &Seen,
         chosen: usize,
         mut nonce: Option<Nonce<'_>>,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<String>> {
+        let was_given = nonce.is_some();
         let Some(ready) = self.ready.get(chosen) else {
             return Err(PyRuntimeError::new_err("internal error in the native core; the request is refused"));
         };
@@ -248,7 +282,7 @@ impl PyHeaderPolicy {
             let value = PyString::new(py, &template.render(nonce));
             sent.append(PyTuple::new(py, [name.bind(py), &value])?)?;
         }
-        Ok(())
+        Ok(if was_given { None } else { nonce.map(|nonce| nonce.as_str().to_owned()) })
     }
 }
 
@@ -296,9 +330,34 @@ fn nonce_error(error: NonceError) -> PyErr {
     }
 }
 
+/// Features with who may use them; `None` where one is left out.
+type Features = Vec<(String, Option<Vec<String>>)>;
+
+fn features(permissions: &Bound<'_, PyAny>) -> PyResult<Features> {
+    let mut features = Vec::new();
+    for (name, value) in pairs(permissions, "permissions is a dict of features, e.g. {\"camera\": \"self\"}")?
+    {
+        let allowed = if value.is_none() {
+            None
+        } else if let Ok(text) = value.cast::<PyString>() {
+            Some(vec![text.to_str()?.to_owned()])
+        } else {
+            Some(strings(&value, &format!("permissions: {name}"))?)
+        };
+        features.push((name, allowed));
+    }
+    Ok(features)
+}
+
+/// Directives as a dict, or as the text of a policy.
 fn directives(csp: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Setting)>> {
+    if let Ok(text) = csp.cast::<PyString>() {
+        return Ok(Csp::split(text.to_str()?));
+    }
     let mut directives = Vec::new();
-    for (name, value) in pairs(csp, "csp is a dict of directives, e.g. {\"default-src\": \"'self'\"}")? {
+    for (name, value) in
+        pairs(csp, "csp is a text or a dict of directives, e.g. {\"default-src\": \"'self'\"}")?
+    {
         let setting = if value.is_none() {
             Setting::Absent
         } else if let Ok(flag) = value.cast::<PyBool>() {

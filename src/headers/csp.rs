@@ -86,6 +86,11 @@ impl Csp {
     /// # Errors
     /// As [`Csp::build`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::build(&Self::split(text))
+    }
+
+    /// The directives that *text* states, not yet checked.
+    pub fn split(text: &str) -> Vec<(String, Setting)> {
         let mut settings = Vec::new();
         for directive in text.split(';').map(str::trim).filter(|directive| !directive.is_empty()) {
             let (name, value) = directive.split_once(' ').unwrap_or((directive, ""));
@@ -94,7 +99,7 @@ impl Csp {
                 if value.is_empty() { Setting::Flag(true) } else { Setting::Text(value.to_owned()) };
             settings.push((name.to_owned(), setting));
         }
-        Self::build(&settings)
+        settings
     }
 
     /// The text for this transport; `None` where nothing of the policy has a meaning on it.

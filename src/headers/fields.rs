@@ -1,6 +1,7 @@
 //! Values of headers: what may be sent at all, and what of an override browsers would understand.
 
 use super::suggest::nearest;
+use super::{caching, permissions};
 use crate::error::ConfigError;
 
 /// Whether a value may leave: no control character but the tab (RFC 9110 §5.5), and nothing beyond
@@ -28,6 +29,8 @@ pub(super) fn check(name: &str, lower: &str, value: &str) -> Result<(), ConfigEr
         return refuse("a value is printable ASCII on one line, with no space around it".to_owned());
     }
     let (allowed, lists): (&[&str], _) = match lower {
+        "cache-control" => return caching::check(value).or_else(refuse),
+        "permissions-policy" => return permissions::check(value).or_else(refuse),
         "strict-transport-security" => return strict_transport(value).or_else(refuse),
         "x-frame-options" if value.to_ascii_lowercase().starts_with("allow-from") => {
             return refuse(

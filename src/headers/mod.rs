@@ -8,7 +8,8 @@
 //! 3. the profile is chosen by `Content-Type` where the policy is `mixed`;
 //! 4. each header of the policy is added unless the application set one of that name: the view's
 //!    stays. Nothing of the policy is ever sent twice;
-//! 5. where the Content-Security-Policy has a nonce, this response gets its own.
+//! 5. where the Content-Security-Policy has a nonce, this response gets its own;
+//! 6. what belongs to one reader is closed to shared caches ([`closed`]; the rules are in `caching`).
 //!
 //! What only has a meaning over TLS (`Strict-Transport-Security`, `upgrade-insecure-requests`) is
 //! sent over TLS alone. Whether a response goes over TLS is an argument: this room trusts no
@@ -29,15 +30,18 @@
 //! Content Security Policy Level 3 (W3C), RFC 6797 (HSTS), RFC 9110 §5, OWASP Secure Headers
 //! Project (lists of 2026-07-19).
 
+mod caching;
 mod csp;
 mod fields;
 mod hsts;
 mod names;
 mod nonce;
+mod permissions;
 mod policy;
 mod profiles;
 mod suggest;
 
+pub use caching::{Reason, Sharing, closed, varies_by_cookie};
 pub use csp::{Csp, Setting, Template};
 pub use hsts::may_be_pinned;
 pub use names::REMOVED;

@@ -1,5 +1,6 @@
 //! Header names: which are tokens, which are dropped, which are ours; one look-up decides.
 
+use super::caching::TARGETED;
 use super::suggest::nearest;
 use crate::error::ConfigError;
 
@@ -125,27 +126,37 @@ pub(super) const KNOWN: [&str; 24] = [
 
 /// Headers that frame or describe one response, or that may stand in it more than once. A constant
 /// `Content-Length` would desynchronise every connection; a constant `Set-Cookie` would fix sessions.
-const NOT_POLICY: [&str; 19] = [
+const NOT_POLICY: [&str; 27] = [
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
     "connection",
     "content-encoding",
     "content-length",
     "content-range",
     "content-type",
     "date",
+    "edge-control",
     "etag",
     "keep-alive",
     "last-modified",
     "location",
+    "netlify-cdn-cache-control",
     "proxy-authenticate",
     "proxy-authorization",
     "set-cookie",
     "status",
+    "surrogate-control",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "vary",
+    "vercel-cdn-cache-control",
     "www-authenticate",
+    "x-accel-expires",
 ];
+
+pub(super) const CACHE_CONTROL: &str = "cache-control";
 
 /// The longest name that a policy may hold. The longest of the lists has 41.
 pub(super) const LONGEST: usize = 64;
@@ -153,6 +164,8 @@ pub(super) const LONGEST: usize = 64;
 /// What a name in an application's list means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
+    /// It says who may keep the response; in the slot of this number if the policy has it too.
+    Cache(Option<u8>),
     /// Nothing to this policy: it passes.
     Theirs,
     /// It chooses the profile.
@@ -163,6 +176,8 @@ pub(super) enum Meaning {
     Ours(u8),
     /// Not a token (RFC 9110 §5.6.2).
     Malformed,
+    /// It says to one cache who may keep the response.
+    Targeted,
 }
 
 /// All the names that mean something, in 256 buckets by length and two letters.
@@ -181,9 +196,16 @@ impl NameTable {
         for name in REMOVED.iter().filter(|name| !kept.iter().any(|k| k == *name)) {
             entries.push(((*name).into(), Meaning::Dropped));
         }
+        let mut cache = None;
         for (slot, name) in (0_u8..).zip(ours) {
-            entries.push((name.as_str().into(), Meaning::Ours(slot)));
+            if name == CACHE_CONTROL {
+                cache = Some(slot);
+            } else {
+                entries.push((name.as_str().into(), Meaning::Ours(slot)));
+            }
         }
+        entries.push((CACHE_CONTROL.into(), Meaning::Cache(cache)));
+        entries.extend(TARGETED.iter().map(|name| ((*name).into(), Meaning::Targeted)));
         entries.sort_by_key(|(name, _)| bucket(name.as_bytes()));
         let mut starts = Box::new([0_u16; 257]);
         for (i, start) in starts.iter_mut().enumerate() {
@@ -345,7 +367,10 @@ mod tests {
         let widest = table.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
         assert!(widest <= 3, "{widest}");
         for (slot, name) in KNOWN.iter().enumerate() {
-            assert_eq!(table.meaning(name.as_bytes()), Meaning::Ours(slot as u8));
+            let slot = slot as u8;
+            let expected =
+                if *name == "Cache-Control" { Meaning::Cache(Some(slot)) } else { Meaning::Ours(slot) };
+            assert_eq!(table.meaning(name.as_bytes()), expected);
         }
     }
 

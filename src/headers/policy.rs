@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::caching::Sharing;
 use super::csp::{Csp, Setting, Template};
-use super::fields;
 use super::names::{self, Meaning, NameTable};
 use super::nonce::Nonce;
 use super::profiles::{self, Profile};
+use super::{fields, permissions};
 use crate::error::ConfigError;
 
 /// What an application changes of its profile.
@@ -15,6 +16,10 @@ use crate::error::ConfigError;
 pub struct Options {
     /// Instead of the profile's policy; of the pages' policy where the profile is `mixed`.
     pub csp: Option<Vec<(String, Setting)>>,
+    /// Beside the enforced policy, reported on only; of pages where the profile is `mixed`.
+    pub csp_report_only: Option<Vec<(String, Setting)>>,
+    /// Features of the browser that are another way than the profile has them: see [`permissions`].
+    pub permissions: Option<Vec<(String, Option<Vec<String>>)>>,
     /// Names on the removal list that may pass.
     pub keep: Vec<String>,
     /// Headers with another value, or with none: not sent.
@@ -29,6 +34,8 @@ pub struct HeaderPolicy {
     answers: [Answer; 6],
     /// Its index in the answers stands for the transport: plain, TLS.
     policies: [Option<Template>; 2],
+    /// Who may keep what each of the answers says nothing else of.
+    sharing: [Sharing; 6],
 }
 
 /// What is added to one kind of response over one transport.
@@ -56,6 +63,8 @@ pub struct Line<V> {
 pub struct Seen {
     /// A bit for each header of the policy that the application set itself.
     pub present: u64,
+    cache: Option<Sharing>,
+    targeted: bool,
     other: bool,
     page: bool,
 }
@@ -94,6 +103,16 @@ impl HeaderPolicy {
             // or a page's allowances would reach an answer that a browser was tricked into rendering.
             (if profile == Profile::Api { &mut api } else { &mut html }).set(CSP, Value::Csp(own));
         }
+        if let Some(directives) = &options.csp_report_only {
+            let own = Csp::build(directives)?;
+            (if profile == Profile::Api { &mut api } else { &mut html }).set(REPORT_ONLY, Value::Csp(own));
+        }
+        if let Some(features) = &options.permissions {
+            let own = permissions::build(profiles::PERMISSIONS, features)?;
+            for kind in [&mut api, &mut html] {
+                kind.set(PERMISSIONS, Value::Fixed(own.clone()));
+            }
+        }
         for (name, value) in checked(options, &kept)? {
             for kind in [&mut api, &mut html] {
                 match &value {
@@ -129,7 +148,8 @@ impl HeaderPolicy {
             answer(&common, true, false),
         ];
         let policies = [html.policy(false), html.policy(true)];
-        Ok(Self { profile, table: NameTable::new(&kept, &slots), answers, policies })
+        let sharing = answers.each_ref().map(Answer::sharing);
+        Ok(Self { profile, table: NameTable::new(&kept, &slots), answers, policies, sharing })
     }
 
     /// The profile it started from.
@@ -167,7 +187,14 @@ impl HeaderPolicy {
         }
         match meaning {
             Meaning::Dropped => return Ok(Verdict::Drop),
+            Meaning::Cache(slot) => {
+                seen.present |= slot.map_or(0, |slot| 1 << slot);
+                // Several lines are one (RFC 9110 §5.3), and the strictest of its directives counts.
+                let said = Sharing::of(value);
+                seen.cache = Some(seen.cache.map_or(said, |before| before.min(said)));
+            }
             Meaning::Ours(slot) => seen.present |= 1 << slot,
+            Meaning::Targeted => seen.targeted = true,
             Meaning::ContentType if is_page(value) => seen.page = true,
             Meaning::ContentType => seen.other = true,
             Meaning::Theirs | Meaning::Malformed => {}
@@ -188,6 +215,21 @@ impl HeaderPolicy {
             (false, false) => 0,
         };
         kind + usize::from(tls)
+    }
+
+    /// Who may keep a response whose headers were all examined, once the answer of this number is added.
+    #[inline]
+    pub fn sharing(&self, seen: &Seen, chosen: usize) -> Sharing {
+        if seen.targeted {
+            return Sharing::Shared;
+        }
+        seen.cache.unwrap_or_else(|| self.sharing.get(chosen).copied().unwrap_or_default())
+    }
+
+    /// Whether a header of this name says who may keep the response: it goes where that is said anew.
+    #[inline]
+    pub fn is_of_caching(&self, name: &str) -> bool {
+        matches!(self.table.meaning(name.as_bytes()), Meaning::Cache(_) | Meaning::Targeted)
     }
 
     /// The headers that leave instead of *headers*; *nonce* is asked for only if one is needed.
@@ -218,6 +260,13 @@ impl HeaderPolicy {
             sent.extend(nonced.map(|line| (line.name.as_str(), Cow::Owned(line.value.render(&nonce)))));
         }
         Ok(sent)
+    }
+}
+
+impl Answer {
+    fn sharing(&self) -> Sharing {
+        let own = self.fixed.iter().find(|line| line.name.eq_ignore_ascii_case(names::CACHE_CONTROL));
+        own.map_or(Sharing::Shared, |line| Sharing::of(&line.value))
     }
 }
 
@@ -300,6 +349,14 @@ fn checked(options: &Options, kept: &[String]) -> Result<Vec<(String, Option<Val
                 "give the Content-Security-Policy as csp or in overrides, not both",
             ));
         }
+        if lower == "content-security-policy-report-only" && options.csp_report_only.is_some() {
+            return Err(ConfigError::new(
+                "give the report-only policy as csp_report_only or in overrides, not both",
+            ));
+        }
+        if lower == "permissions-policy" && options.permissions.is_some() {
+            return Err(ConfigError::new("give Permissions-Policy as permissions or in overrides, not both"));
+        }
         let value = match value {
             None => None,
             Some(text) if lower.starts_with("content-security-policy") => Some(Value::Csp(Csp::parse(text)?)),
@@ -335,6 +392,8 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 const CSP: &str = "Content-Security-Policy";
+const REPORT_ONLY: &str = "Content-Security-Policy-Report-Only";
+const PERMISSIONS: &str = "Permissions-Policy";
 
 #[cfg(test)]
 mod tests;

@@ -93,7 +93,7 @@ pub(super) const HTML_CSP: &str = "default-src 'none'; script-src 'nonce' 'stric
     require-trusted-types-for 'script'; upgrade-insecure-requests";
 
 /// OWASP's list: every powerful feature off.
-const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), cross-origin-isolated=(), \
+pub(super) const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), cross-origin-isolated=(), \
     display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), keyboard-map=(), \
     magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
     publickey-credentials-get=(), screen-wake-lock=(), sync-xhr=(), usb=(), web-share=(), \

@@ -22,6 +22,8 @@ from flask_rampart import (
     RampartMiddleware,
     Upload,
     UploadedFile,
+    clear_site_data,
+    csp_hash,
     csp_nonce,
     current_principal,
     current_user,
@@ -29,6 +31,7 @@ from flask_rampart import (
     has_permission,
     has_role,
     has_scope,
+    headers,
     limit,
     principal_or_none,
     public,
@@ -55,6 +58,26 @@ def sync(number: int) -> dict[str, Any]:
     assert_type(current_principal.claims, dict[str, Any])
     assert_type(csp_nonce(), str)
     return {"number": number, "body": validated.body}
+
+
+@app.get("/page")
+@headers(
+    profile="html",
+    csp={"default-src": "'none'", "img-src": ["'self'"], "upgrade-insecure-requests": True, "font-src": None},
+    csp_report_only=lambda: "default-src 'self'",
+    permissions={"camera": ["self"], "usb": None},
+    cache=60,
+    overrides={"X-Own": None},
+    x_frame_options="SAMEORIGIN",
+    referrer_policy=lambda: None,
+)
+def page() -> str:
+    assert_type(csp_hash("a"), str)
+    clear_site_data("cache", "storage")
+    return ""
+
+
+rampart.protect(blueprint, headers(cache="public, max-age=60"))
 
 
 @app.post("/upload")

@@ -6,6 +6,7 @@ import click
 
 from .bans import ban, unban
 from .contract import contract
+from .csp import csp_hash_command
 from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
@@ -19,6 +20,7 @@ def commands() -> None:
 
 
 commands.add_command(contract)
+commands.add_command(csp_hash_command)
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)

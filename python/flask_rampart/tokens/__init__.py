@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +37,7 @@ from werkzeug.local import LocalProxy
 from .. import signals
 from .._native import Clock, VerifiedToken, Verifier, carries, revocation_mark
 from ..bound import Binding
+from ..clearing import LOGOUT, clear_site_data
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Principal
@@ -268,8 +269,11 @@ class Tokens:
             raise LookupError("there is no such login: its name is the 'sid' of its tokens")
         self._notify("token_revoked", family=family)
 
-    def logout(self) -> None:
+    def logout(self, *, clear: Sequence[str] | None = None) -> None:
         """Ends what the current request came with: the login of its refresh token, and that of its access token.
+
+        :param clear: what the browser is told to forget, as :func:`~flask_rampart.clear_site_data` takes it; ``()`` for
+            nothing. Not given: cache, cookies and storage where tokens come in cookies, else nothing.
 
         A token that belongs to no login ends alone. What has expired or was revoked is over anyway, so logging out
         works without a valid access token too: on a ``public`` view, by the refresh token in the body or the cookie.
@@ -278,6 +282,12 @@ class Tokens:
         :raises TypeError: if the caller is there by something that cannot be ended, such as an API key: guard the view
             with ``require("jwt")``.
         """
+        kinds = (LOGOUT if "cookie" in self._settings.jwt_locations else ()) if clear is None else tuple(clear)
+        self._end_login()
+        if kinds:
+            clear_site_data(*kinds)
+
+    def _end_login(self) -> None:
         families = self._needs_families()
         exchange = current_exchange()
         carried = self._places.refresh_token_or_none()

@@ -261,3 +261,66 @@ fn a_mixed_application_changes_the_policy_of_its_pages_only() {
     assert!(value(&sent(&mixed, &[], true), CSP).unwrap().contains("frame-ancestors 'none'"));
     assert!(!mixed.uses_nonce());
 }
+
+fn reach(policy: &HeaderPolicy, headers: &[(&str, &str)]) -> Sharing {
+    let mut seen = Seen::default();
+    for (name, value) in headers {
+        policy.examine(name, value, &mut seen).unwrap();
+    }
+    policy.sharing(&seen, policy.chosen(&seen, true, false))
+}
+
+#[test]
+fn who_may_keep_a_response_is_what_the_strictest_of_its_lines_says() {
+    let strict = policy(Profile::Html, &[]);
+    let shared = policy(Profile::Html, &[("Cache-Control", Some("public, max-age=60"))]);
+    let silent = policy(Profile::Html, &[("Cache-Control", None)]);
+    assert_eq!(reach(&strict, &[]), Sharing::Private);
+    assert_eq!(reach(&shared, &[]), Sharing::Shared);
+    // A cache may guess (RFC 9111 §4.2.2).
+    assert_eq!(reach(&silent, &[]), Sharing::Shared);
+    for policy in [&strict, &shared, &silent] {
+        assert_eq!(reach(policy, &[("cache-control", "public")]), Sharing::Shared);
+        assert_eq!(reach(policy, &[("CACHE-CONTROL", "no-cache")]), Sharing::Asked);
+        assert_eq!(
+            reach(policy, &[("Cache-Control", "public"), ("Cache-Control", "private")]),
+            Sharing::Private
+        );
+        assert_eq!(
+            reach(policy, &[("Cache-Control", "private"), ("X-Accel-Expires", "60")]),
+            Sharing::Shared
+        );
+        assert!(policy.is_of_caching("cache-control") && policy.is_of_caching("Surrogate-Control"));
+        assert!(!policy.is_of_caching("Vary"));
+    }
+}
+
+#[test]
+fn the_report_only_policy_is_about_pages_where_both_are_sent() {
+    let only = Some(vec![("script-src".to_owned(), Setting::Text("'nonce'".to_owned()))]);
+    let options = Options { csp_report_only: only, ..Options::default() };
+    let mixed = HeaderPolicy::new(Profile::Mixed, &options).unwrap();
+    let page = sent(&mixed, &[("Content-Type", "text/html")], true);
+    assert_eq!(value(&page, REPORT_ONLY), Some(format!("script-src 'nonce-{NONCE}'").as_str()));
+    assert!(value(&page, CSP).unwrap().contains(&format!("'nonce-{NONCE}'")));
+    assert_eq!(value(&sent(&mixed, &[("Content-Type", "application/json")], true), REPORT_ONLY), None);
+    let both = Options {
+        overrides: vec![(REPORT_ONLY.to_owned(), Some("default-src 'self'".to_owned()))],
+        ..options
+    };
+    assert!(HeaderPolicy::new(Profile::Mixed, &both).is_err());
+}
+
+#[test]
+fn features_are_opened_over_those_of_the_profile() {
+    let permissions = Some(vec![("camera".to_owned(), Some(vec!["self".to_owned()]))]);
+    let options = Options { permissions, ..Options::default() };
+    for profile in [Profile::Api, Profile::Html, Profile::Mixed] {
+        let sent = sent(&HeaderPolicy::new(profile, &options).unwrap(), &[], true);
+        let features = value(&sent, PERMISSIONS).unwrap();
+        assert!(features.contains("camera=(self)") && features.contains("usb=()"), "{features}");
+        assert_eq!(features.split(", ").count(), 29);
+    }
+    let both = Options { overrides: vec![(PERMISSIONS.to_owned(), None)], ..options };
+    assert!(HeaderPolicy::new(Profile::Api, &both).is_err());
+}
