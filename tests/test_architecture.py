@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
         "limits",
         "outbound",
         "redaction",
+        "reports",
         "resource_metadata",
         "sanitize",
         "tokens",

@@ -45,6 +45,7 @@ from .limits import limit as limit
 from .limits import unlimited as unlimited
 from .openapi import describe as describe
 from .redaction import RedactingFormatter as RedactingFormatter
+from .reports import ReportGroup as ReportGroup
 from .sanitize import HtmlPolicy as HtmlPolicy
 from .sanitize import clean_html as clean_html
 from .sanitize import clean_text as clean_text

@@ -42,6 +42,8 @@ class HeaderPolicy:
         csp: Mapping[str, str | Sequence[str] | bool | None] | None = None,
         overrides: Mapping[str, str | None] | None = None,
         keep: Sequence[str] | None = None,
+        csp_report_only: Mapping[str, str | Sequence[str] | bool | None] | None = None,
+        reports: str | None = None,
     ) -> HeaderPolicy: ...
     def apply(
         self,

@@ -15,15 +15,24 @@ from .errors import ConfigError
 from .guards import current_exchange
 
 
-def header_policy(settings: Settings) -> HeaderPolicy:
+def header_policy(settings: Settings, reports: str | None = None) -> HeaderPolicy:
     """The app's policy.
 
-    :raises ConfigError: if ``RAMPART_CSP`` is not a policy that a browser would keep.
+    :param reports: where browsers report to: a path, or an https URL.
+    :raises ConfigError: if ``RAMPART_CSP`` or ``RAMPART_CSP_REPORT_ONLY`` is not a policy that a browser would keep.
     """
     try:
-        return HeaderPolicy(settings.profile, csp=settings.csp)
+        policy = HeaderPolicy(settings.profile, csp=settings.csp, reports=reports)
     except ValueError as error:
         raise ConfigError(f"RAMPART_CSP: {error}") from None
+    if settings.csp_report_only is None:
+        return policy
+    try:
+        return HeaderPolicy(
+            settings.profile, csp=settings.csp, csp_report_only=settings.csp_report_only, reports=reports
+        )
+    except ValueError as error:
+        raise ConfigError(f"RAMPART_CSP_REPORT_ONLY: {error}") from None
 
 
 def csp_nonce() -> str:

@@ -8,8 +8,8 @@ use ring::rand::SystemRandom;
 use super::errors::guarded;
 use crate::error::ConfigError;
 use crate::headers::{
-    Answer, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Refusal, Seen, Setting, Template,
-    Verdict,
+    Answer, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Refusal, Reporting, Seen, Setting,
+    Template, Verdict,
 };
 
 /// The headers that leave with an application's responses, computed once and immutable.
@@ -23,6 +23,9 @@ use crate::headers::{
 /// :param overrides: a header's name to another value, or to ``None`` to send no such header. A
 ///     ``Content-Security-Policy-Report-Only`` here is checked, and given nonces, like *csp*.
 /// :param keep: names on OWASP's removal list that may pass, e.g. ``["X-B3-TraceId"]``.
+/// :param csp_report_only: directives of a policy that is sent beside, reported on and not enforced; as *csp*.
+/// :param reports: where browsers report to: a path on this host, or an https URL. Added to every policy that
+///     names no endpoint of its own, as ``rampart`` of ``Reporting-Endpoints``.
 /// :raises ValueError: with what is wrong and the cure: unknown directive, keyword without quotes,
 ///     ``;`` in a value, misspelt header, a value that browsers would ignore.
 ///
@@ -47,16 +50,20 @@ struct Ready {
 #[pymethods]
 impl PyHeaderPolicy {
     #[new]
-    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None))]
+    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None, csp_report_only=None, reports=None))]
     fn new(
         py: Python<'_>,
         profile: &str,
         csp: Option<&Bound<'_, PyAny>>,
         overrides: Option<&Bound<'_, PyAny>>,
         keep: Option<&Bound<'_, PyAny>>,
+        csp_report_only: Option<&Bound<'_, PyAny>>,
+        reports: Option<&str>,
     ) -> PyResult<Self> {
         let options = Options {
             csp: csp.map(directives).transpose()?,
+            csp_report_only: csp_report_only.map(directives).transpose()?,
+            reporting: reports.map(Reporting::new).transpose()?,
             keep: keep.map(|keep| strings(keep, "keep")).transpose()?.unwrap_or_default(),
             overrides: overrides.map(replacements).transpose()?.unwrap_or_default(),
         };

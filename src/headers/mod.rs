@@ -35,6 +35,7 @@ mod names;
 mod nonce;
 mod policy;
 mod profiles;
+mod reporting;
 mod suggest;
 
 pub use csp::{Csp, Setting, Template};
@@ -42,3 +43,4 @@ pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};
 pub use policy::{Answer, HeaderPolicy, Line, Options, Refusal, Seen, Verdict};
 pub use profiles::Profile;
+pub use reporting::Reporting;

@@ -8,6 +8,7 @@ use super::fields;
 use super::names::{self, Meaning, NameTable};
 use super::nonce::Nonce;
 use super::profiles::{self, Profile};
+use super::reporting::{self, Reporting};
 use crate::error::ConfigError;
 
 /// What an application changes of its profile.
@@ -15,6 +16,10 @@ use crate::error::ConfigError;
 pub struct Options {
     /// Instead of the profile's policy; of the pages' policy where the profile is `mixed`.
     pub csp: Option<Vec<(String, Setting)>>,
+    /// Beside the enforced policy, reported on only; of pages where the profile is `mixed`.
+    pub csp_report_only: Option<Vec<(String, Setting)>>,
+    /// Where browsers report to.
+    pub reporting: Option<Reporting>,
     /// Names on the removal list that may pass.
     pub keep: Vec<String>,
     /// Headers with another value, or with none: not sent.
@@ -94,6 +99,10 @@ impl HeaderPolicy {
             // or a page's allowances would reach an answer that a browser was tricked into rendering.
             (if profile == Profile::Api { &mut api } else { &mut html }).set(CSP, Value::Csp(own));
         }
+        if let Some(directives) = &options.csp_report_only {
+            let own = reporting::report_only(directives, options.reporting.is_some())?;
+            (if profile == Profile::Api { &mut api } else { &mut html }).set(REPORT_ONLY, Value::Csp(own));
+        }
         for (name, value) in checked(options, &kept)? {
             for kind in [&mut api, &mut html] {
                 match &value {
@@ -101,6 +110,10 @@ impl HeaderPolicy {
                     None => kind.0.retain(|(known, _)| !known.eq_ignore_ascii_case(&name)),
                 }
             }
+        }
+        if let Some(reporting) = &options.reporting {
+            api.report(reporting);
+            html.report(reporting);
         }
         match profile {
             Profile::Api => html = api.clone(),
@@ -225,6 +238,8 @@ impl HeaderPolicy {
 enum Value {
     Csp(Csp),
     Fixed(String),
+    /// Sent over TLS alone.
+    Tls(String),
 }
 
 /// The headers of one kind of response.
@@ -248,6 +263,26 @@ impl Kind {
         }
     }
 
+    fn report(&mut self, reporting: &Reporting) {
+        for (name, value) in &mut self.0 {
+            match value {
+                Value::Csp(csp) => *csp = reporting.of_csp(csp),
+                Value::Fixed(text) => {
+                    if let Some(longer) = Reporting::of_field(name, text) {
+                        *text = longer;
+                    }
+                }
+                Value::Tls(_) => {}
+            }
+        }
+        let own = self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(ENDPOINTS));
+        let value = match own {
+            Some((_, Value::Fixed(own))) => Value::Fixed(reporting.endpoints(Some(own))),
+            _ => Value::Tls(reporting.endpoints(None)),
+        };
+        self.set(ENDPOINTS, value);
+    }
+
     fn answer(&self, slots: &[String], tls: bool, nonces: bool) -> Answer {
         let mut answer = Answer::default();
         for (name, value) in &self.0 {
@@ -259,7 +294,10 @@ impl Kind {
                 slots.iter().position(|slot| slot.eq_ignore_ascii_case(name)).map_or(0, |slot| 1 << slot);
             let name = name.clone();
             match value {
-                Value::Fixed(value) => answer.fixed.push(Line { bit, name, value: value.clone() }),
+                Value::Tls(_) if !tls => {}
+                Value::Fixed(value) | Value::Tls(value) => {
+                    answer.fixed.push(Line { bit, name, value: value.clone() });
+                }
                 Value::Csp(csp) => match csp.template(tls) {
                     None => {}
                     Some(template) => match template.fixed() {
@@ -300,6 +338,11 @@ fn checked(options: &Options, kept: &[String]) -> Result<Vec<(String, Option<Val
                 "give the Content-Security-Policy as csp or in overrides, not both",
             ));
         }
+        if lower == "content-security-policy-report-only" && options.csp_report_only.is_some() {
+            return Err(ConfigError::new(
+                "give the report-only policy as csp_report_only or in overrides, not both",
+            ));
+        }
         let value = match value {
             None => None,
             Some(text) if lower.starts_with("content-security-policy") => Some(Value::Csp(Csp::parse(text)?)),
@@ -335,6 +378,8 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 const CSP: &str = "Content-Security-Policy";
+const REPORT_ONLY: &str = "Content-Security-Policy-Report-Only";
+const ENDPOINTS: &str = "Reporting-Endpoints";
 
 #[cfg(test)]
 mod tests;
