@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from ..weburl import NotReadable, WebUrl, read_url
+from ..weburl import NotReadable, read_url
 
 MOST = 100
 """Reports of one request that are read."""
@@ -67,6 +67,16 @@ class Seen(NamedTuple):
     source: str
     """Where the script is from that did it: an origin, ``"self"``, or ``""`` if that is not known."""
     sample: tuple[tuple[str, str | int], ...]
+
+
+class Place(NamedTuple):
+    """Where something is: a URL without user, query and fragment."""
+
+    scheme: str
+    authority: str
+    path: str
+    origin: tuple[str, str, int]
+    """Scheme, host and port; ``'self'`` of a policy covers ws and wss too, which are http and https here."""
 
 
 class Reader:
@@ -129,7 +139,7 @@ class Reader:
             tuple(self._sample(body, blocked, source)),
         )
 
-    def _blocked(self, kind: str, blocked: str, body: Mapping[str, Any], document: WebUrl) -> str:
+    def _blocked(self, kind: str, blocked: str, body: Mapping[str, Any], document: Place) -> str:
         if not blocked:
             # Browsers of CSP Level 1 and 2 say of inline code nothing at all.
             return "inline" if kind == "csp-violation" else ""
@@ -154,7 +164,7 @@ class Reader:
             # Redacted before it is cut: half a secret has no shape any more.
             yield "script", f'"{_plain(self._redact(text[:_MOST_TEXT]), _MOST_SCRIPT)}"'
 
-    def _url(self, place: WebUrl) -> str:
+    def _url(self, place: Place) -> str:
         path = quote(self._redact(place.path[:_MOST_TEXT]), safe="/%:[]-._~!$*+,;=@")
         return f"{place.scheme}://{place.authority}{path}"[:_MOST_URL]
 
@@ -179,7 +189,7 @@ def _directive(kind: str, body: Mapping[str, Any]) -> str:
     return ""
 
 
-def _located(url: str) -> WebUrl | None:
+def _located(url: str) -> Place | None:
     """Scheme, host, port and path of an http, https, ws or wss URL; None of any other."""
     found = _URL.match(url)
     if found is None:
@@ -189,13 +199,13 @@ def _located(url: str) -> WebUrl | None:
         place = read_url(f"{_TWINS.get(scheme, scheme)}://{found['authority'].rpartition('@')[2]}/")
     except NotReadable:
         return None
-    return place._replace(path=found["path"] or "/")
+    return Place(scheme, place.authority, found["path"] or "/", place[:3])
 
 
-def _origin(place: WebUrl | None, document: WebUrl) -> str | None:
+def _origin(place: Place | None, document: Place) -> str | None:
     if place is None:
         return None
-    if place[:3] == document[:3]:
+    if place.origin == document.origin:
         return "self"
     return f"{place.scheme}://{place.authority}"
 
