@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from flask_rampart import Clock, ConfigError, Guard, Rampart, ReportGroup, Stage, require, signals
 from flask_rampart.cli import commands
+from flask_rampart.limits import counters
 from flask_rampart.reports import MAX_BODY, Reports
 from flask_rampart.reports.advice import advice
 from flask_rampart.reports.reading import DIRECTIVES, TYPES
@@ -175,6 +178,19 @@ def test_what_cannot_be_meant_stops_the_start_up_and_names_the_setting(make_app:
         make_app(**config)
     assert "RAMPART_" in str(error.value)
     assert "hunter2" not in str(error.value)
+
+
+def test_an_app_that_matches_hosts_collects_on_each(make_app: App) -> None:
+    app = Flask("hosts", host_matching=True, static_host="static.example")
+    app.testing = True
+    app.config.update(RAMPART_REPORTS="/reports", RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_STORE="memory://")
+    Rampart(app)
+    app.add_url_rule("/", "home", lambda: "home", host="www.example.com")
+    body = json.dumps([report("csp-violation", "https://www.example.com/?x")])
+    kind = "application/reports+json"
+    answer = app.test_client().post("/reports", data=body, content_type=kind, base_url="https://www.example.com")
+    assert answer.status_code == 204
+    assert [group.page for group in groups(app)] == ["/"]
 
 
 def test_a_route_of_the_apps_own_there_stops_the_start_up(make_app: App) -> None:
@@ -370,6 +386,20 @@ def test_reports_have_a_quota_of_their_own_and_take_nothing_of_the_apps(make_app
     assert [client.get("/", environ_base=from_there).status_code for _ in range(3)] == [200, 200, 429]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/reports+json"])
+def test_what_is_refused_counts_too(make_app: App, kind: str) -> None:
+    app = make_app(RAMPART_REPORTS="/reports", RAMPART_LIMITS="2/hour")
+    codes = {send(app, b"{", kind).status_code for _ in range(30)}
+    assert len(codes) == 1 and codes <= {400, 415}
+    assert send(app, b"{", kind).status_code == 429
+
+
+def test_the_collector_is_in_no_openapi_document(app: Flask) -> None:
+    rampart = Rampart()
+    rampart._states.add(app.extensions["rampart"])
+    assert "/reports" not in rampart.openapi()["paths"]
+
+
 def test_what_the_collector_does_not_answer_counts_for_the_app(make_app: App) -> None:
     app = make_app(RAMPART_REPORTS="/reports", RAMPART_LIMITS="2/hour")
     client = app.test_client()
@@ -508,3 +538,20 @@ def test_no_hint_opens_the_policy_to_what_was_injected(directive: str, blocked: 
             assert "data:" not in hint
         if directive.startswith("script-src") and strict_dynamic:
             assert "evil" not in hint
+
+
+def test_the_guides_app_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "_private_directory", lambda: str(tmp_path / "counters"))
+    guide = (Path(__file__).parent.parent / "docs" / "reports.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    names: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(block, "reports.md", "exec"), names)
+    app: Flask = names["app"]
+    app.testing = True
+    only = app.test_client().get("/users/1").headers["Content-Security-Policy-Report-Only"]
+    assert only.endswith("img-src 'self'; report-uri /reports")
+    old(app, document_uri=f"{HOST}/users/1")
+    shown = run(app).output.splitlines()
+    assert shown[0].split() == re.findall(r"COUNT .*", guide)[0].split()
+    assert shown[1].split()[2:] == re.findall(r"41 .*", guide)[0].split()[2:5] + shown[1].split()[5:]
+    assert shown[1].endswith(re.findall(r"41 .*?(If you know .*)", guide)[0])

@@ -75,6 +75,7 @@ def test_a_flood_from_one_address_pushes_out_no_group_of_others_while_it_has_mos
 def test_a_flood_pushes_out_few_of_what_several_clients_reported() -> None:
     flooder, *others = senders(4)
     table = Table()
+    assert MOST_ALONE == MOST_GROUPS // 10
     real = confirmed(table, MOST_GROUPS, others[:2])
     many = confirmed(table, MOST_GROUPS - MOST_ALONE, others, name="real")
     assert many <= real

@@ -204,8 +204,8 @@ def assemble(app: Flask, given: Given) -> AppState:
 
 def _open_to_reports(view: Any) -> Any:
     """What guards the collector of reports: bounds and a quota of its own, and nothing that asks who it is."""
-    view = limit(QUOTA, scope="rampart.reports")(bounded(max_body=MAX_BODY, content_types=TYPES_TAKEN)(view))
-    return public(view)
+    # The quota is asked first: what is refused for its length or type counts too, for no other limit counts it.
+    return public(bounded(max_body=MAX_BODY, content_types=TYPES_TAKEN)(limit(QUOTA, scope="rampart.reports")(view)))
 
 
 def _scopes(state: AppState) -> set[str]:

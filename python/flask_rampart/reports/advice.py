@@ -13,7 +13,8 @@ _BASES = {
     "style-src-attr": "style-src",
 }
 """The directive that most policies write: the narrower one is only what was looked for."""
-_RUNS = frozenset(("script-src", "worker-src", "object-src", "default-src", "child-src"))
+_RUNS = frozenset(("script-src", "worker-src", "default-src"))
+"""The directives of what runs."""
 _OTHER = {
     "coep": 'Load it with crossorigin, or let its server send Cross-Origin-Resource-Policy: "cross-origin".',
     "coop": "A window of another origin lost its opener: use same-origin-allow-popups if the app opens it.",
@@ -40,6 +41,8 @@ def advice(kind: str, directive: str, blocked: str, *, strict_dynamic: bool = Fa
         return "A script gives a string to innerHTML or the like: use textContent, or a Trusted Types policy."
     if base == "frame-ancestors":
         return "Another site frames this page: refuse it, or name that site in frame-ancestors."
+    if base == "object-src":
+        return "Remove the plug-in: nothing needs one any more, and object-src stays 'none'."
     if base == "sandbox":
         return "The page does what its sandbox forbids: stop, or add the flag."
     if blocked == "eval":

@@ -7,7 +7,8 @@
 Lost in a crash: the reports of a worker's last second. While the store is away, they wait in memory, in a bounded
 number of groups; of those who report, one in ten seconds waits for it, and none is told.
 
-Deployment: a worker that is killed, and never ends by itself, writes nothing at its end.
+Deployment: a worker that is killed, and never ends by itself, writes nothing at its end. uWSGI runs no timer unless it
+has ``--enable-threads``: then the next report writes what the last ones said.
 """
 
 from __future__ import annotations
