@@ -18,7 +18,7 @@ from flask_rampart.cli import commands
 from flask_rampart.limits import counters
 from flask_rampart.reports import MAX_BODY, Reports
 from flask_rampart.reports.advice import advice
-from flask_rampart.reports.reading import DIRECTIVES, TYPES
+from flask_rampart.reports.reading import DIRECTIVES, TYPES, Reader, Seen
 
 from .conftest import NOW
 
@@ -488,10 +488,23 @@ def test_wrong_types_in_every_member_are_no_error(app: Flask) -> None:
     assert all(group.directive in {*DIRECTIVES, ""} for group in groups(app))
 
 
-def test_of_one_request_a_hundred_reports_are_read(app: Flask) -> None:
+def test_of_one_request_fifty_reports_of_ten_pages_are_read(app: Flask) -> None:
     assert send(app, [report(blockedURL="eval") for _ in range(150)]).status_code == 204
     (group,) = groups(app)
-    assert group.count == 100
+    assert group.count == 50
+    send(app, [report("csp-violation", f"{HOST}/users/{at}", blockedURL="eval") for at in range(20)])
+    assert {group.page: group.count for group in groups(app)} == {"/": 50, "/users/{number}": 10}
+    assert reports_of(app).apart() == {"unknown": 10}
+
+
+def test_a_script_with_any_character_is_shown_in_harmless_ones() -> None:
+    reader = Reader(lambda path: path, lambda authority: True, lambda text: text)
+    for code in range(0x3000):
+        sign = chr(code)
+        (one,) = reader.read([report(blockedURL="inline", sample=f"a{sign}b")]) or ()
+        assert isinstance(one, Seen)
+        plain = sign.isascii() and sign.isprintable() and sign not in "<>&'\"`\\"
+        assert dict(one.sample)["script"] == (f'"a{sign}b"' if plain else f'"a\\u{code:04x}b"')
 
 
 # The command line.

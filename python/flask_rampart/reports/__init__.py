@@ -197,7 +197,7 @@ class Reports:
             document = parse_json(request.get_data(cache=False), _JSON)
         except JsonRejected as rejected:
             raise Denied.of(rejected.code, reason="a report") from None
-        reader = Reader(self._route_of, self._is_ours(request.host), self._redactor.redact)
+        reader = Reader(self._routes(), self._is_ours(request.host), self._redactor.redact)
         found = reader.read(document)
         if found is None:
             raise Denied.of("body.invalid", reason="no report")
@@ -218,22 +218,26 @@ class Reports:
 
         return is_ours
 
-    def _route_of(self, path: str) -> str | None:
-        """The rule that a page of this path has."""
+    def _routes(self) -> Callable[[str], str | None]:
+        """Gives the rule that a page of a path has."""
         adapter = current_app.create_url_adapter(request)
-        if adapter is None:
+
+        def route_of(path: str) -> str | None:
+            if adapter is None or len(path) > _MOST_PATH:
+                return None
+            path = unquote(path)
+            for method in ("GET", "POST"):
+                for one in (path, f"{path}/"):
+                    try:
+                        rule, _ = adapter.match(one, method=method, return_rule=True)
+                    except (RequestRedirect, MethodNotAllowed):
+                        continue
+                    except HTTPException:
+                        break
+                    return str(rule.rule)
             return None
-        path = unquote(path)
-        for method in ("GET", "POST"):
-            for one in (path, f"{path}/"):
-                try:
-                    rule, _ = adapter.match(one, method=method, return_rule=True)
-                except (RequestRedirect, MethodNotAllowed):
-                    continue
-                except HTTPException:
-                    break
-                return str(rule.rule)
-        return None
+
+        return route_of
 
     def _tell(self, key: str, group: Group) -> None:
         emit(browser_reported, self._app, group=self._shown(key, group))
@@ -280,6 +284,7 @@ def _without_port(authority: str) -> str:
     return authority.lower().removesuffix(":443").removesuffix(":80")
 
 
+_MOST_PATH = 2048
 _ANSWER = {"Access-Control-Allow-Origin": "*"}
 _PREFLIGHT = {
     **_ANSWER,

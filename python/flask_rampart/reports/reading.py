@@ -31,8 +31,10 @@ from urllib.parse import quote
 
 from ..weburl import NotReadable, read_url
 
-MOST = 100
+MOST = 50
 """Reports of one request that are read."""
+MOST_PAGES = 10
+"""Documents that the reports of one request may be of; what is of a further one counts as unknown."""
 
 TYPES = frozenset(
     {
@@ -79,8 +81,15 @@ class Place(NamedTuple):
     """Scheme, host and port; ``'self'`` of a policy covers ws and wss too, which are http and https here."""
 
 
+class Page(NamedTuple):
+    """A document of the app's."""
+
+    place: Place
+    route: str
+
+
 class Reader:
-    """Reads reports for one app.
+    """Reads the reports of one request.
 
     :param route_of: gives the rule of a path, or None.
     :param is_ours: whether a document of this authority (``"example.com:8443"``) is the app's.
@@ -96,6 +105,8 @@ class Reader:
         self._route_of = route_of
         self._is_ours = is_ours
         self._redact = redact
+        # The reports of a page are many, and what is to be known of the page is the dearest part of each.
+        self._pages: dict[str, Page | Apart] = {}
 
     def read(self, document: Any) -> Iterator[Seen | Apart] | None:
         """What the reports of one body say; None if it holds none."""
@@ -121,25 +132,32 @@ class Reader:
         blocked, source = _text(body.get("blockedURL")), _text(body.get("sourceFile"))
         if any(text.startswith(_EXTENSIONS) for text in (told, blocked, source)) or blocked in _EXTENSION_WORDS:
             return "extension"
-        document = _located(told)
-        if document is None:
-            return "extension" if told.startswith("about") else "foreign"
-        if not self._is_ours(document.authority):
-            return "foreign"
-        where = self._route_of(document.path)
-        shown = self._blocked(kind, blocked, body, document)
-        from_where = _origin(_located(source), document) if source else ""
+        page = self._pages.get(told)
+        if page is None:
+            if len(self._pages) >= MOST_PAGES:
+                return "unknown"
+            page = self._pages[told] = self._page(told)
+        if isinstance(page, str):
+            return page
+        place, origin = _located(blocked), _located(source)
         return Seen(
             kind,
             _disposition(body),
             _directive(kind, body),
-            shown,
-            "(no route)" if where is None else _plain(_VARIABLE.sub(r"{\1}", where), 200),
-            from_where or "",
-            tuple(self._sample(body, blocked, source)),
+            self._blocked(kind, blocked, place, page.place),
+            page.route,
+            _origin(origin, page.place) or "",
+            tuple(self._sample(body, place, origin)),
         )
 
-    def _blocked(self, kind: str, blocked: str, body: Mapping[str, Any], document: Place) -> str:
+    def _page(self, url: str) -> Page | Apart:
+        place = _located(url)
+        if place is None or not self._is_ours(place.authority):
+            return "foreign"
+        rule = self._route_of(place.path)
+        return Page(place, "(no route)" if rule is None else _plain(_VARIABLE.sub(r"{\1}", rule), 200))
+
+    def _blocked(self, kind: str, blocked: str, place: Place | None, document: Place) -> str:
         if not blocked:
             # Browsers of CSP Level 1 and 2 say of inline code nothing at all.
             return "inline" if kind == "csp-violation" else ""
@@ -148,11 +166,12 @@ class Reader:
         scheme = blocked.partition(":")[0].lower()
         if scheme in _SCHEMES:
             return f"{scheme}:"
-        return _origin(_located(blocked), document) or "other"
+        return _origin(place, document) or "other"
 
-    def _sample(self, body: Mapping[str, Any], blocked: str, source: str) -> Iterator[tuple[str, str | int]]:
-        for name, url in (("blocked", blocked), ("source", source)):
-            place = _located(url)
+    def _sample(
+        self, body: Mapping[str, Any], blocked: Place | None, source: Place | None
+    ) -> Iterator[tuple[str, str | int]]:
+        for name, place in (("blocked", blocked), ("source", source)):
             if place is not None:
                 yield name, self._url(place)
         for name in ("lineNumber", "columnNumber"):
@@ -212,6 +231,8 @@ def _origin(place: Place | None, document: Place) -> str | None:
 
 def _plain(text: str, most: int) -> str:
     """*text* in printable ASCII, with the rest and what HTML gives a meaning as the escapes of a script's string."""
+    if _HARMLESS.fullmatch(text):
+        return text[:most]
     parts: list[str] = []
     left = most
     for sign in text[:most]:
@@ -298,6 +319,8 @@ _VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
 """The variable part of a rule, whose converter is of no interest here."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9 _.-]{0,59}")
 _MEANING = frozenset("<>&'\"`\\")
+_HARMLESS = re.compile(r"[ !#-%(-;=?-\[\]-_a-~]*")
+"""Printable ASCII without what has a meaning."""
 _MOST_TEXT = 2048
 _MOST_URL = 200
 _MOST_SCRIPT = 80
