@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from flask_rampart import Clock, ConfigError, Guard, Rampart, ReportGroup, Stage, require, signals
@@ -505,6 +507,62 @@ def test_a_script_with_any_character_is_shown_in_harmless_ones() -> None:
         assert isinstance(one, Seen)
         plain = sign.isascii() and sign.isprintable() and sign not in "<>&'\"`\\"
         assert dict(one.sample)["script"] == (f'"a{sign}b"' if plain else f'"a\\u{code:04x}b"')
+
+
+_TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(NASTY),
+    st.builds("{}{}".format, st.sampled_from((f"{HOST}/", "https://", "data:", "ws://a:b@")), st.text(max_size=20)),
+)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+_NAMES = [
+    "documentURL",
+    "blockedURL",
+    "sourceFile",
+    "sample",
+    "effectiveDirective",
+    "disposition",
+    "lineNumber",
+    "columnNumber",
+    "reportOnly",
+    "type",
+    "id",
+    "reason",
+    "featureId",
+    "destination",
+    "document-uri",
+    "blocked-uri",
+    "source-file",
+    "script-sample",
+    "violated-directive",
+]
+_BODIES = st.dictionaries(st.sampled_from(_NAMES), _VALUES)
+_DOCUMENTS = st.one_of(
+    _VALUES,
+    st.builds(lambda body: {"csp-report": {"document-uri": f"{HOST}/", **body}}, _BODIES),
+    st.lists(
+        st.builds(
+            lambda kind, body: {"type": kind, "url": f"{HOST}/", "body": body}, st.sampled_from(sorted(TYPES)), _BODIES
+        )
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_DOCUMENTS)
+def test_whatever_is_reported_is_read_as_harmless_text(document: Any) -> None:
+    reader = Reader(lambda path: None, lambda authority: authority == "localhost", lambda text: text)
+    for one in reader.read(document) or ():
+        if isinstance(one, str):
+            assert one in ("extension", "foreign", "unknown")
+            continue
+        for text in (*one[:6], *(str(value).strip('"') for _, value in one.sample)):
+            assert all(" " <= sign <= "~" and sign not in "<>&'\"" for sign in text)
+            assert len(text) <= 300
 
 
 # The command line.
