@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
         "origins",
         "outbound",
         "redaction",
+        "reports",
         "resource_metadata",
         "sanitize",
         "tokens",

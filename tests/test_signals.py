@@ -103,6 +103,7 @@ def test_every_signal_is_there() -> None:
         "limit_exceeded",
         "banned",
         "response_invalid",
+        "browser_reported",
     }
 
 

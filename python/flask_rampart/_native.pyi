@@ -51,6 +51,7 @@ class HeaderPolicy:
         keep: Sequence[str] | None = None,
         csp_report_only: str | Mapping[str, str | Sequence[str] | bool | None] | None = None,
         permissions: Mapping[str, str | Sequence[str] | None] | None = None,
+        reports: str | None = None,
     ) -> HeaderPolicy: ...
     def apply(
         self,

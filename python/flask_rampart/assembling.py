@@ -29,17 +29,20 @@ from .exchange import EXTENSION
 from .guards import AppState
 from .headers import RoutePolicies, csp_nonce, header_policy
 from .issuers import Issuers
-from .limits import Limits, Watch, application_limits, application_penalty, is_limited
+from .limits import Limits, Watch, application_limits, application_penalty, is_limited, limit
 from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
-from .origins import Cors, CsrfPolicy
+from .origins import Cors, CsrfPolicy, cors
 from .redaction import AccessLog, redact_logging, redactor_of
 from .refusals import Challenge
+from .reports import ENDPOINT as REPORTS_ENDPOINT
+from .reports import MAX_BODY, QUOTA, TYPES_TAKEN, Reports, address_of
 from .resource_metadata import ResourceMetadata
 from .stores import Records, Store
 from .tokens import Revocations, Tokens
 from .validation import Bounds, Messages, RouteBounds, hardened
+from .validation import bounds as bounded
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as WerkzeugResponse
@@ -78,6 +81,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     bounds = Bounds(settings, app)
     schemes = Schemes()
     records = Records(settings, app.instance_path, lambda: app.testing, given.store)
+    report_to = address_of(settings, str(app.config.get("APPLICATION_ROOT") or "/"))
     services: dict[type, Any] = {
         Clock: given.clock,
         Limits: limits,
@@ -88,7 +92,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         Policies: given.policies,
         Users: given.users,
         Messages: given.messages,
-        RoutePolicies: RoutePolicies(settings, lambda: app.logger),
+        RoutePolicies: RoutePolicies(settings, lambda: app.logger, report_to),
     }
     metadata = ResourceMetadata.read(settings)
     named = {"resource_metadata": metadata.url} if metadata else {}
@@ -110,7 +114,9 @@ def assemble(app: Flask, given: Given) -> AppState:
         services[ApiKeys] = schemes["api_key"] = api_keys = ApiKeys(settings, given.clock, records, app)
         limits.terms = api_keys.terms
         schemes.meters["api_key"] = limits.meter
-    keeps_records = settings.api_keys or revocable
+    headers = header_policy(settings, reports=report_to)
+    collects = settings.reports is not None and settings.reports.startswith("/")
+    keeps_records = settings.api_keys or revocable or collects
     if keeps_records and records.given:
         records.open()
     state = AppState(app, settings, services)
@@ -148,16 +154,29 @@ def assemble(app: Flask, given: Given) -> AppState:
         # The view's own guard says so too, under RAMPART_DEFAULT = "deny" and in `flask rampart routes`.
         metadata.serve(app, public)
         state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
+    if collects:
+        services[Reports] = reports = Reports(
+            settings,
+            app,
+            given.clock,
+            records,
+            redactor,
+            str(settings.reports),
+            strict_dynamic="'strict-dynamic'" in headers.csp(),
+        )
+        # A browser reports with its cookies and without proof of anything: only what asks for neither guards it.
+        state.open_endpoints.add(REPORTS_ENDPOINT)
+        reports.serve(app, _open_to_reports)
+        state.at_seal.append(reports.seal)
     services[Cors] = cors_step = Cors(settings, state)
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
-    headers = header_policy(settings)
     transport = _transport(app, settings, given.clock, headers)
     policy = EdgePolicy(
         headers=headers,
         max_body=bounds.max_bytes,
         access_log=AccessLog(settings, redactor, given.clock, lambda: app.testing),
         limits=application_limits(settings, limits),
-        exempt=Exempt.of(settings),
+        exempt=Exempt.of(settings, settings.reports if collects else None),
         limit_headers=settings.limit_headers,
         bans=limits.bans,
         penalty=application_penalty(settings),
@@ -191,6 +210,14 @@ def assemble(app: Flask, given: Given) -> AppState:
     if given.document is not None:
         document.serve(given.document)
     return state
+
+
+def _open_to_reports(view: Any) -> Any:
+    """What guards the collector of reports: bounds and a quota of its own, and nothing that asks who it is."""
+    # The quota is asked first: what is refused for its length or type counts too, for no other limit counts it.
+    # Preflights it answers itself, for pages of every origin.
+    view = cors.none(limit(QUOTA, scope="rampart.reports")(view))
+    return public(bounded(max_body=MAX_BODY, content_types=TYPES_TAKEN)(view))
 
 
 def _scopes(state: AppState) -> set[str]:

@@ -64,6 +64,19 @@ class Settings:
     cors_debug: bool = False
     """Whether a refusal says why, in ``X-Rampart-CORS`` and in the log."""
 
+    csp_report_only: Mapping[str, Any] | None = None
+    """A policy beside the enforced one, as directives: what it would block is reported and not blocked."""
+
+    reports: str | None = None
+    """Where browsers report violations to: a path such as ``"/reports"``, where they are collected, or the https URL of
+    another collector. Not set: nowhere."""
+
+    reports_hosts: tuple[str, ...] = ()
+    """Hosts beside its own whose pages' reports the collector takes: ``"www.example.com"``, ``"*.example.com"``."""
+
+    reports_keep: int = 30
+    """Days after which a group of reports that came no more is dropped."""
+
     jwt_keys: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
 
@@ -371,6 +384,10 @@ _READERS: dict[str, readers.Reader] = {
     "cors_max_age": readers.seconds(0, 86_400),
     "cors_private_network": readers.boolean,
     "cors_debug": readers.boolean,
+    "csp_report_only": readers.mapping,
+    "reports": readers.reports,
+    "reports_hosts": readers.host_patterns,
+    "reports_keep": readers.integer(1, 400, "days"),
     "jwt_keys": readers.keys,
     "jwt_issuer": readers.text,
     "jwt_audience": readers.texts,

@@ -133,7 +133,8 @@ class EdgePolicy:
         settings = Settings.read(config)
         clock = clock or Clock.system()
         limits = Limits(settings, clock, name)
-        headers = header_policy(settings)
+        # Nobody collects here: a path leads into the app that is wrapped.
+        headers = header_policy(settings, reports=settings.reports)
         hosts = config.get("TRUSTED_HOSTS")
         transport = Transport(settings, clock, headers, logging.getLogger(name), flask_hosts=lambda: hosts)
         return cls(
@@ -166,20 +167,27 @@ def head_bounds(settings: Settings) -> HeadBounds:
 class Exempt:
     """What the application-wide limits do not count."""
 
-    def __init__(self, paths: tuple[str, ...], networks: Networks) -> None:
+    def __init__(self, paths: tuple[str, ...], networks: Networks, reports: str | None = None) -> None:
         self._paths = frozenset(paths)
         self._networks = networks
+        self._reports = reports
 
     @classmethod
-    def of(cls, settings: Settings) -> Exempt | None:
-        """None if they count everything."""
-        if not settings.limits_exempt_paths and not settings.limits_exempt_networks:
+    def of(cls, settings: Settings, reports: str | None = None) -> Exempt | None:
+        """None if they count everything.
+
+        :param reports: where browsers report to, on their own account: that has a limit of its own, and takes
+            nothing of what their users may do.
+        """
+        if not settings.limits_exempt_paths and not settings.limits_exempt_networks and reports is None:
             return None
-        return cls(settings.limits_exempt_paths, Networks(settings.limits_exempt_networks))
+        return cls(settings.limits_exempt_paths, Networks(settings.limits_exempt_networks), reports)
 
     def has(self, environ: WSGIEnvironment) -> bool:
         """Whether a request is not counted."""
         path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        if environ.get("PATH_INFO") == self._reports and environ["REQUEST_METHOD"] in ("POST", "OPTIONS"):
+            return True  # other methods are not answered there, and nothing else counts them
         return path in self._paths or (environ.get("REMOTE_ADDR") or "") in self._networks
 
 

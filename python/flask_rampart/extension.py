@@ -21,6 +21,7 @@ from .guards import AppState, Guard, current_exchange
 from .issuers import Issuers
 from .limits import Reservation, reserving, unlimited
 from .openapi import Include, OpenApi, Told, place_of
+from .reports import Reports
 from .stores import Store
 from .tokens import Tokens
 
@@ -368,6 +369,14 @@ class Rampart:
         :raises ConfigError: if the app has no ``RAMPART_API_KEYS = True``.
         """
         return self._service(ApiKeys, "RAMPART_API_KEYS")
+
+    @property
+    def reports(self) -> Reports:
+        """What browsers reported of the current app's pages.
+
+        :raises ConfigError: if the app collects no reports.
+        """
+        return self._service(Reports, 'RAMPART_REPORTS = "/reports"')
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from .addresses import NEVER, kind_of
 from .errors import ConfigError
 from .hostnames import Authority, ascii_authority, is_address
-from .weburl import NotReadable, read_host
+from .weburl import NotReadable, read_host, read_url
 
 Reader = Callable[[str, Any], Any]
 
@@ -139,6 +139,20 @@ def path(key: str, value: Any) -> str:
 def paths(key: str, value: Any) -> tuple[str, ...]:
     """One path or more."""
     return tuple(path(key, item) for item in texts(key, value))
+
+
+def reports(key: str, value: Any) -> str:
+    """Where browsers report to: a path on this host, or an https URL."""
+    found = text(key, value)
+    if _REPORTS.fullmatch(found) and "/./" not in f"{found}/" and "/../" not in f"{found}/":
+        return found
+    if found.startswith("https://") and _URL.fullmatch(found):
+        try:
+            read_url(found)
+        except NotReadable as wrong:
+            raise ConfigError(f"{key} must be a path such as '/reports' or an https URL: {wrong}.") from None
+        return found
+    raise _wrong(key, value, "a path of letters, digits and - . _ ~ such as '/reports', or an https URL")
 
 
 def secret(key: str, value: Any) -> str:
@@ -403,4 +417,7 @@ def _wrong(key: str, value: object, wanted: str) -> ConfigError:
 
 _PRELOADABLE = 31_536_000
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_REPORTS = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_URL = re.compile(r"[^\s\"',;<>#\\]+")
+"""What ends no directive, no policy and no quoted string of a header field."""
 _FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

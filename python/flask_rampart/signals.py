@@ -75,6 +75,9 @@ response_invalid = _signals.signal("response-invalid")
 """An answer was not what ``validate(response=...)`` says: ``exchange``, ``endpoint``, ``status``, ``errors`` (pairs
 of a JSON Pointer and a rule), ``enforced`` (whether the client got 500 instead)."""
 
+browser_reported = _signals.signal("browser-reported")
+"""A browser reported what none had reported before: ``group`` (a ``ReportGroup``; a stranger's word)."""
+
 
 def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:
     """Sends *signal* from *app*. Raises nothing that a receiver raised.

@@ -8,8 +8,8 @@ use ring::rand::SystemRandom;
 use super::errors::guarded;
 use crate::error::ConfigError;
 use crate::headers::{
-    Answer, Csp, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Reason, Refusal, Seen, Setting,
-    Sharing, Template, Verdict, closed,
+    Answer, Csp, HeaderPolicy, Line, Nonce, NonceError, Options, Profile, Reason, Refusal, Reporting, Seen,
+    Setting, Sharing, Template, Verdict, closed,
 };
 
 /// The headers that leave with an application's responses, computed once and immutable.
@@ -26,6 +26,8 @@ use crate::headers::{
 /// :param csp_report_only: directives of a policy that is sent beside, reported on and not enforced; as *csp*.
 /// :param permissions: features of the browser that are another way than in the profile's ``Permissions-Policy``:
 ///     a name to ``"self"``, ``"*"``, an origin, a list of these (``[]``: nobody), or ``None`` to leave it out.
+/// :param reports: where browsers report to: a path on this host, or an https URL. Added to every policy that
+///     names no endpoint of its own, as ``rampart`` of ``Reporting-Endpoints``.
 /// :raises ValueError: with what is wrong and the cure: unknown directive, keyword without quotes,
 ///     ``;`` in a value, misspelt header, a value that browsers would ignore.
 ///
@@ -50,7 +52,7 @@ struct Ready {
 #[pymethods]
 impl PyHeaderPolicy {
     #[new]
-    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None, csp_report_only=None, permissions=None))]
+    #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None, csp_report_only=None, permissions=None, reports=None))]
     fn new(
         py: Python<'_>,
         profile: &str,
@@ -59,11 +61,13 @@ impl PyHeaderPolicy {
         keep: Option<&Bound<'_, PyAny>>,
         csp_report_only: Option<&Bound<'_, PyAny>>,
         permissions: Option<&Bound<'_, PyAny>>,
+        reports: Option<&str>,
     ) -> PyResult<Self> {
         let options = Options {
             csp: csp.map(directives).transpose()?,
             csp_report_only: csp_report_only.map(directives).transpose()?,
             permissions: permissions.map(features).transpose()?,
+            reporting: reports.map(Reporting::new).transpose()?,
             keep: keep.map(|keep| strings(keep, "keep")).transpose()?.unwrap_or_default(),
             overrides: overrides.map(replacements).transpose()?.unwrap_or_default(),
         };

@@ -102,6 +102,27 @@ impl Csp {
         settings
     }
 
+    /// Whether it names an address for reports itself.
+    pub fn reports(&self) -> bool {
+        let named =
+            |directive: &str| directive.starts_with("report-uri ") || directive.starts_with("report-to ");
+        let texts = [&self.plain, &self.tls];
+        let parts = texts.into_iter().flatten().flat_map(|template| template.parts.iter());
+        parts.flat_map(|part| part.split("; ")).any(named)
+    }
+
+    /// The policy with these directives at its end, by transport.
+    pub(super) fn with(&self, plain: &str, tls: &str) -> Self {
+        let longer = |template: &Option<Template>, more: &str| {
+            let mut parts = template.as_ref()?.parts.to_vec();
+            if let Some(last) = parts.last_mut() {
+                *last = format!("{last}; {more}").into();
+            }
+            Some(Template { parts: parts.into() })
+        };
+        Self { plain: longer(&self.plain, plain), tls: longer(&self.tls, tls) }
+    }
+
     /// The text for this transport; `None` where nothing of the policy has a meaning on it.
     pub fn template(&self, tls: bool) -> Option<&Template> {
         if tls { self.tls.as_ref() } else { self.plain.as_ref() }

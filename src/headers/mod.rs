@@ -39,6 +39,7 @@ mod nonce;
 mod permissions;
 mod policy;
 mod profiles;
+mod reporting;
 mod suggest;
 
 pub use caching::{Reason, Sharing, closed, varies_by_cookie};
@@ -48,3 +49,4 @@ pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};
 pub use policy::{Answer, HeaderPolicy, Line, Options, Refusal, Seen, Verdict};
 pub use profiles::Profile;
+pub use reporting::Reporting;

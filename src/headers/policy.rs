@@ -8,6 +8,7 @@ use super::csp::{Csp, Setting, Template};
 use super::names::{self, Meaning, NameTable};
 use super::nonce::Nonce;
 use super::profiles::{self, Profile};
+use super::reporting::{self, Reporting};
 use super::{fields, permissions};
 use crate::error::ConfigError;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub csp_report_only: Option<Vec<(String, Setting)>>,
     /// Features of the browser that are another way than the profile has them: see [`permissions`].
     pub permissions: Option<Vec<(String, Option<Vec<String>>)>>,
+    /// Where browsers report to.
+    pub reporting: Option<Reporting>,
     /// Names on the removal list that may pass.
     pub keep: Vec<String>,
     /// Headers with another value, or with none: not sent.
@@ -104,7 +107,7 @@ impl HeaderPolicy {
             (if profile == Profile::Api { &mut api } else { &mut html }).set(CSP, Value::Csp(own));
         }
         if let Some(directives) = &options.csp_report_only {
-            let own = Csp::build(directives)?;
+            let own = reporting::report_only(directives, options.reporting.is_some())?;
             (if profile == Profile::Api { &mut api } else { &mut html }).set(REPORT_ONLY, Value::Csp(own));
         }
         if let Some(features) = &options.permissions {
@@ -120,6 +123,10 @@ impl HeaderPolicy {
                     None => kind.0.retain(|(known, _)| !known.eq_ignore_ascii_case(&name)),
                 }
             }
+        }
+        if let Some(reporting) = &options.reporting {
+            api.report(reporting);
+            html.report(reporting);
         }
         match profile {
             Profile::Api => html = api.clone(),
@@ -274,6 +281,8 @@ impl Answer {
 enum Value {
     Csp(Csp),
     Fixed(String),
+    /// Sent over TLS alone.
+    Tls(String),
 }
 
 /// The headers of one kind of response.
@@ -297,6 +306,26 @@ impl Kind {
         }
     }
 
+    fn report(&mut self, reporting: &Reporting) {
+        for (name, value) in &mut self.0 {
+            match value {
+                Value::Csp(csp) => *csp = reporting.of_csp(csp),
+                Value::Fixed(text) => {
+                    if let Some(longer) = Reporting::of_field(name, text) {
+                        *text = longer;
+                    }
+                }
+                Value::Tls(_) => {}
+            }
+        }
+        let own = self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(ENDPOINTS));
+        let value = match own {
+            Some((_, Value::Fixed(own))) => Value::Fixed(reporting.endpoints(Some(own))),
+            _ => Value::Tls(reporting.endpoints(None)),
+        };
+        self.set(ENDPOINTS, value);
+    }
+
     fn answer(&self, slots: &[String], tls: bool, nonces: bool) -> Answer {
         let mut answer = Answer::default();
         for (name, value) in &self.0 {
@@ -308,7 +337,10 @@ impl Kind {
                 slots.iter().position(|slot| slot.eq_ignore_ascii_case(name)).map_or(0, |slot| 1 << slot);
             let name = name.clone();
             match value {
-                Value::Fixed(value) => answer.fixed.push(Line { bit, name, value: value.clone() }),
+                Value::Tls(_) if !tls => {}
+                Value::Fixed(value) | Value::Tls(value) => {
+                    answer.fixed.push(Line { bit, name, value: value.clone() });
+                }
                 Value::Csp(csp) => match csp.template(tls) {
                     None => {}
                     Some(template) => match template.fixed() {
@@ -393,6 +425,7 @@ impl std::error::Error for Refusal {}
 
 const CSP: &str = "Content-Security-Policy";
 const REPORT_ONLY: &str = "Content-Security-Policy-Report-Only";
+const ENDPOINTS: &str = "Reporting-Endpoints";
 const PERMISSIONS: &str = "Permissions-Policy";
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
 from .openapi import openapi
+from .reports import csp_report
 from .routes import routes
 
 
@@ -21,6 +22,7 @@ def commands() -> None:
 
 commands.add_command(contract)
 commands.add_command(csp_hash_command)
+commands.add_command(csp_report)
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)

@@ -177,8 +177,10 @@ class Deciding:
 class RoutePolicies:
     """The policies of an app's parts, each made once."""
 
-    def __init__(self, settings: Settings, logger: Callable[[], logging.Logger]) -> None:
+    def __init__(self, settings: Settings, logger: Callable[[], logging.Logger], reports: str | None = None) -> None:
         self._settings = settings
+        #: Where browsers report to.
+        self._reports = reports
         self._logger = logger
         self._said: dict[HeaderPolicy | Deciding, Said] = {}
         self._made: dict[tuple[Any, ...], HeaderPolicy | Deciding] = {}
@@ -235,7 +237,7 @@ class RoutePolicies:
             )
 
     def _make(self, said: Said) -> HeaderPolicy:
-        return header_policy(self._settings, said)
+        return header_policy(self._settings, said, self._reports)
 
 
 def _read(
@@ -281,7 +283,8 @@ def _read(
         )
     said = Said(profile, values, names, kept)
     # Each by itself, now, so that what is wrong is told where it is written.
-    header_policy(Settings(profile=profile or "mixed"), said.settled({}))
+    # Where browsers report to is not known yet.
+    header_policy(Settings(profile=profile or "mixed"), said.settled({}), "/reports")
     return said
 
 

@@ -83,22 +83,23 @@ def is_of_data(profile: str) -> bool:
     return profile == "api"
 
 
-def header_policy(settings: Settings, said: Said = NOTHING) -> HeaderPolicy:
+def header_policy(settings: Settings, said: Said = NOTHING, reports: str | None = None) -> HeaderPolicy:
     """The policy of the app, or of a part of it.
 
     :param said: what is declared there, without functions.
+    :param reports: where browsers report to: a path, or an https URL.
     :raises ConfigError: if it is not a policy that a browser would keep.
     """
     csp: Any = settings.csp
-    report_only: Any = None
+    report_only: Any = settings.csp_report_only
     permissions: Any = None
     overrides: dict[str, str | None] = {} if HSTS in said.values else _pin(settings)
     for name, (value, *_) in said.values.items():
         if value is OWN:
-            csp = None if name == CSP else csp
+            csp, report_only = _without(name, csp, report_only)
         elif value is None:
             overrides[said.names[name]] = None
-            csp = None if name == CSP else csp
+            csp, report_only = _without(name, csp, report_only)
         elif name == CSP:
             csp = value
         elif name == CSP_REPORT_ONLY:
@@ -115,10 +116,27 @@ def header_policy(settings: Settings, said: Said = NOTHING) -> HeaderPolicy:
             permissions=permissions,
             overrides=overrides,
             keep=said.keep,
+            reports=reports,
         )
     except ValueError as error:
-        place = "headers(...)" if said.values or said.keep else "RAMPART_CSP"
-        raise ConfigError(f"{place}: {error}") from None
+        raise ConfigError(f"{_place(settings, said)}: {error}") from None
+
+
+def _without(name: str, csp: Any, report_only: Any) -> tuple[Any, Any]:
+    return None if name == CSP else csp, None if name == CSP_REPORT_ONLY else report_only
+
+
+def _place(settings: Settings, said: Said) -> str:
+    """Where what is wrong was said."""
+    if said.values or said.keep:
+        return "headers(...)"
+    if settings.csp_report_only is None:
+        return "RAMPART_CSP"
+    try:
+        HeaderPolicy(settings.profile, csp=settings.csp)
+    except ValueError:
+        return "RAMPART_CSP"
+    return "RAMPART_CSP_REPORT_ONLY"
 
 
 def _pin(settings: Settings) -> dict[str, str | None]:

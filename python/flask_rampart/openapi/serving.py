@@ -7,7 +7,7 @@ app says so, behind the guards that it names; nothing serves it unasked.
 2. ``ETag`` (RFC 9110 section 8.8.3); five minutes in any cache where it is open to all, else in the caller's own, which
    asks each time. Who comes with a credential gets none that others may be given: the app may have a guard of its own.
 
-The document leaves itself out.
+The document leaves itself out, and where browsers report: that is nothing for clients.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..access import public, require
 from ..errors import ConfigError
 from ..guards import AppState, Guard
 from ..locks import Lock
+from ..reports import ENDPOINT as REPORTS
 from .document import Told, build, written
 from .keywords import Object
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 ENDPOINT = "rampart_openapi"
 JSON = "application/json"
 OPENAPI = "application/vnd.oai.openapi+json"
+_HIDDEN = frozenset((ENDPOINT, REPORTS))
 FRESH = 300
 """Seconds for which a cache may keep a document that is open to all."""
 
@@ -65,7 +67,7 @@ class OpenApi:
         if told is None:
             made: Object = json.loads(self._kept()[0])
             return made
-        return build(self._state, told, frozenset((ENDPOINT,)))
+        return build(self._state, told, _HIDDEN)
 
     def serve(self, place: Place) -> None:
         """Serves it.
@@ -107,7 +109,7 @@ class OpenApi:
             with self._lock:
                 made = self._made
                 if made is None or made[0] != epoch or not self._state.sealed:
-                    text = written(build(self._state, self.told, frozenset((ENDPOINT,))))
+                    text = written(build(self._state, self.told, _HIDDEN))
                     made = self._made = (epoch, text, hashlib.sha256(text).hexdigest()[:32])
         return made[1], made[2]
 

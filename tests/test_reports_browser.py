@@ -1,0 +1,128 @@
+"""A real Chromium reports what it blocked, in both of its ways, and the collector groups it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask, request
+from playwright.sync_api import Page, sync_playwright
+from werkzeug.serving import make_server
+
+from flask_rampart import ReportGroup, csp_nonce, public
+from flask_rampart.reports import Reports
+
+from .outgoing import certified
+
+App = Callable[..., Flask]
+pytestmark = pytest.mark.servers
+
+_PATIENCE = 60.0
+_PAGE = """<!doctype html><title>page</title>
+<script>document.title = "injected"</script>
+<img src="https://cdn.example.com/tracker.png?user=ada">
+<script nonce="{nonce}">try {{ eval("1") }} catch (e) {{}} document.body.append("ran")</script>"""
+
+
+@contextmanager
+def chromium() -> Iterator[Page]:
+    """A page of a fresh Chromium that looks up no name and reports at once."""
+    arguments = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP localhost 127.0.0.1, MAP * ~NOTFOUND",
+        "--short-reporting-delay",
+        "--ignore-certificate-errors",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        try:
+            yield browser.new_context(ignore_https_errors=True).new_page()
+        finally:
+            browser.close()
+
+
+@contextmanager
+def served(app: Flask, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The app at an address of this host."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"{'https' if context else 'http'}://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def app(make_app: App) -> Flask:
+    app = make_app(
+        RAMPART_REPORTS="/reports",
+        RAMPART_DEFAULT="deny",
+        RAMPART_CSP={"default-src": "'none'", "script-src": "'nonce'", "base-uri": "'none'"},
+        RAMPART_CSP_REPORT_ONLY={"require-trusted-types-for": "'script'"},
+        RAMPART_PROFILE="html",
+    )
+    app.testing = True
+
+    @app.get("/users/<int:number>")
+    @public
+    def user(number: int) -> str:
+        return _PAGE.format(nonce=csp_nonce())
+
+    return app
+
+
+def reported(
+    app: Flask, enough: Callable[[dict[tuple[str, str, str], ReportGroup]], bool]
+) -> dict[tuple[str, str, str], ReportGroup]:
+    """The groups by directive, what was blocked and disposition, once there are enough."""
+    reports: Reports = app.extensions["rampart"].services[Reports]
+    end = time.monotonic() + _PATIENCE
+    while True:
+        found = {(group.directive, group.blocked, group.disposition): group for group in reports.list()}
+        if enough(found):
+            return found
+        assert time.monotonic() < end, found
+        threading.Event().wait(0.1)
+
+
+EXPECTED = {
+    ("script-src-elem", "inline", "enforce"),
+    ("img-src", "https://cdn.example.com", "enforce"),
+    ("script-src", "eval", "enforce"),
+}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["report-uri over http", "the Reporting API over https"])
+def test_what_chromium_blocks_is_reported_and_grouped(app: Flask, tls: bool, tmp_path: Path) -> None:
+    context = certified(tmp_path, "localhost")[1] if tls else None
+    taken: list[str] = []
+    app.before_request(lambda: taken.append(_kind()))
+    with served(app, context) as origin, chromium() as page:
+        page.goto(f"{origin}/users/7?session=hunter2")
+        assert page.title() == "page"
+        assert page.locator("body").inner_text().endswith("ran")
+        found = reported(app, lambda found: set(found) >= EXPECTED)
+    kind = "application/reports+json" if tls else "application/csp-report"
+    assert set(taken) - {""} == {kind}
+    for key in EXPECTED:
+        group = found[key]
+        assert (group.type, group.page, group.count) == ("csp-violation", "/users/{number}", 1)
+        assert "hunter2" not in repr(group) and "ada" not in repr(group)
+    only = [key for key in found if key[2] == "report"]
+    assert only and all(key[0] == "require-trusted-types-for" for key in only)
+    reports: Reports = app.extensions["rampart"].services[Reports]
+    assert "foreign" not in reports.apart()
+
+
+def _kind() -> str:
+    return request.mimetype if request.path == "/reports" else ""
