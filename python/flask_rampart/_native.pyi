@@ -58,6 +58,14 @@ class HeaderPolicy:
     def uses_nonce(self) -> bool: ...
 
 def new_nonce() -> str: ...
+@final
+class CookiePolicy:
+    def __new__(
+        cls,
+        rules: Sequence[tuple[str, bool | None, str | None, bool | None, bool | None]],
+        tell: Callable[[str, str], None] | None = None,
+    ) -> CookiePolicy: ...
+    def harden(self, line: str, tls: bool) -> str | None: ...
 
 class TokenRejected(Exception):
     """A token that is not trusted. ``args`` is ``(code, reason)``; neither contains anything of the token."""
@@ -504,6 +512,7 @@ class Answers:
         cls,
         headers: HeaderPolicy,
         *,
+        cookies: CookiePolicy | None = None,
         sink: AccessSink | None = None,
         log: object = None,
         own: tuple[str, object] | None = None,

@@ -23,6 +23,7 @@ from .bound import Binding
 from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
+from .cookies import AppCookies
 from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
 from .exchange import EXTENSION
@@ -144,6 +145,8 @@ def assemble(app: Flask, given: Given) -> AppState:
         metadata.serve(app, public)
         state.at_seal.append(lambda app: metadata.seal(app, _scopes(state)))
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
+    cookies = AppCookies(app, settings, {} if tokens is None else tokens.cookie_rules)
+    state.at_seal.append(cookies.check)
     policy = EdgePolicy(
         headers=header_policy(settings),
         max_body=bounds.max_bytes,
@@ -155,10 +158,11 @@ def assemble(app: Flask, given: Given) -> AppState:
         penalty=application_penalty(settings),
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
-        before_first=lambda: _lead(state, limits),
+        before_first=lambda: _lead(state, limits, cookies),
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
+        cookies=cookies.policy,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.
@@ -251,8 +255,9 @@ _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
 
 
-def _lead(state: AppState, limits: Limits) -> None:
+def _lead(state: AppState, limits: Limits, cookies: AppCookies) -> None:
     """Before the first request."""
+    cookies.name_session()
     state.lead()
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.

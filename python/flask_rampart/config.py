@@ -38,6 +38,14 @@ class Settings:
     csp: Mapping[str, Any] | None = None
     """The Content-Security-Policy as directives; None keeps the profile's own."""
 
+    cookies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is otherwise of some cookies, by name or ``"beginning*"``: ``{"theme": {"http_only": False}}``; see
+    ``docs/cookies.md``."""
+
+    session_prefix: str | None = None
+    """What the name of the session's cookie begins with: ``"host"`` (``__Host-``), ``"host-http"``, ``"http"``, or
+    ``"secure"``. Not set: nothing. Under ``app.debug`` nothing either."""
+
     jwt_keys: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
 
@@ -297,6 +305,8 @@ _READERS: dict[str, readers.Reader] = {
     "default": readers.choice("open", "deny"),
     "profile": readers.choice("api", "html", "mixed"),
     "csp": readers.mapping,
+    "cookies": readers.cookies,
+    "session_prefix": readers.choice("host", "host-http", "http", "secure"),
     "jwt_keys": readers.keys,
     "jwt_issuer": readers.text,
     "jwt_audience": readers.texts,

@@ -9,8 +9,8 @@ For each request, in order:
    Flask view. What is within the bounds that some route has of its own goes on, until the route is known;
 3. the app runs; a body without a declared length is cut off where the bound is reached, and a coded one is decoded as
    it is read;
-4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, whoever made it: a view,
-   an error handler, a mounted app, a stream;
+4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, and its cookies what they lack,
+   whoever made it: a view, an error handler, a mounted app, a stream;
 5. when the body is exhausted or closed, whichever comes first, the access-log line is written (``Answer``, in
    ``src/bindings/answer.rs``, does 4 and 5).
 
@@ -21,15 +21,17 @@ inside it, so that addresses are the clients'.
 from __future__ import annotations
 
 import io
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
+from ._native import Answer, Answers, Clock, CookiePolicy, HeadBounds, HeaderPolicy, Verdict
 from .codings import Codings
 from .config import Settings
+from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange
 from .headers import header_policy
@@ -98,6 +100,7 @@ class EdgePolicy:
         head: HeadBounds | None = None,
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
+        cookies: Callable[[], CookiePolicy] | None = None,
         settle: Callable[[WSGIEnvironment], None] | None = None,
         steps: tuple[Step, ...] = (),
     ) -> None:
@@ -108,6 +111,8 @@ class EdgePolicy:
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
+        #: Called before the first request: with which attributes cookies leave.
+        self.cookies = cookies or (lambda: CookiePolicy([]))
         self.headers = headers
         self.max_body = max_body
         self.access_log = access_log
@@ -146,7 +151,13 @@ class EdgePolicy:
             limit_headers=settings.limit_headers,
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
+            cookies=_cookies_of(settings),
         )
+
+
+def _cookies_of(settings: Settings) -> Callable[[], CookiePolicy]:
+    policy = cookie_policy(settings, tell=Telling(logging.getLogger("flask_rampart")))
+    return lambda: policy
 
 
 def head_bounds(settings: Settings) -> HeadBounds:
@@ -260,7 +271,10 @@ class RampartMiddleware:
             policy.before_first()
         told = policy.limit_headers
         self._answers = policy.access_log.answers(
-            policy.headers, draft=told in ("draft", "both"), legacy=told in ("legacy", "both")
+            policy.headers,
+            policy.cookies(),
+            draft=told in ("draft", "both"),
+            legacy=told in ("legacy", "both"),
         )
         return self._answers
 

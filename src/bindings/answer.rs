@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
+use super::cookies::{PyCookiePolicy, is_cookie};
 use super::headers::PyHeaderPolicy;
 use super::limits::Verdict;
 
@@ -26,12 +27,14 @@ use super::limits::Verdict;
 /// :param sink: where the access log goes, with *log*; None where there is none.
 /// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
 ///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
+/// :param cookies: what their cookies go through; None leaves them as they are.
 /// :param draft: whether answers carry ``RateLimit`` and ``RateLimit-Policy``.
 /// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
     headers: Py<PyHeaderPolicy>,
+    cookies: Option<Py<PyCookiePolicy>>,
     log: Option<Log>,
     tells: Tells,
 }
@@ -53,10 +56,11 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None))]
+    #[pyo3(signature = (headers, *, cookies=None, sink=None, log=None, own=None, draft=true, legacy=None))]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
+        cookies: Option<Py<PyCookiePolicy>>,
         sink: Option<Py<AccessSink>>,
         log: Option<Py<PyAny>>,
         own: Option<(Py<PyString>, Py<PyAny>)>,
@@ -70,12 +74,13 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, log, tells: Tells { draft, legacy } })
+        Ok(Self { headers, cookies, log, tells: Tells { draft, legacy } })
     }
 
     // The log knows its app, whose middleware holds this.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
+        visit.call(&self.cookies)?;
         if let Some(log) = &self.log {
             visit.call(&log.sink)?;
             visit.call(&log.log)?;
@@ -335,6 +340,11 @@ impl Answer {
         if !more.is_empty() {
             add(&sent, &more)?;
         }
+        if (own.cookie || !more.is_empty())
+            && let Some(cookies) = &self.answers.get().cookies
+        {
+            cookies.get().apply(py, &sent, tls, self.environ.bind(py))?;
+        }
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
@@ -391,13 +401,14 @@ impl Answer {
     }
 }
 
-/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` always.
+/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` and `Set-Cookie` always.
 fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
     let given = sent.len();
     for field in more {
         let (name, _): (String, String) = field.extract()?;
         let mut is_there = false;
-        for index in 0..if name.eq_ignore_ascii_case("vary") { 0 } else { given } {
+        let repeats = name.eq_ignore_ascii_case("vary") || is_cookie(&name);
+        for index in 0..if repeats { 0 } else { given } {
             let (known, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
             is_there |= known.to_str()?.eq_ignore_ascii_case(&name);
         }
