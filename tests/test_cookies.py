@@ -28,7 +28,7 @@ HARD = "; Secure; HttpOnly; SameSite=Lax"
 
 
 def lines(app: Any, path: str = "/", *, base_url: str = TLS, method: str = "GET") -> list[str]:
-    client = app.test_client() if isinstance(app, Flask) else Client(app)
+    client = Client(app, use_cookies=False)
     answer = client.open(path, base_url=base_url, method=method)
     found: list[str] = answer.headers.getlist("Set-Cookie")
     return found
@@ -247,9 +247,12 @@ def test_an_inner_apps_token_cookies_stay_as_they_were_set(make_app: App) -> Non
         tokens.set_cookies(response, tokens.issue_pair("ada"))
         return response
 
-    alone = [re.sub("=[^;]*", "", line, count=1) for line in lines(inner)]
+    def shapes(app: Any) -> list[str]:
+        return [re.sub("=[^;]*|Expires=[^;]*; ", "", line, count=2) for line in lines(app)]
+
     outer = RampartMiddleware(inner, EdgePolicy.of({"RAMPART_ACCESS_LOG": "off"}, name="test"))
-    assert [re.sub("=[^;]*", "", line, count=1) for line in lines(outer)] == alone
+    assert shapes(outer) == shapes(inner)
+    assert sum("HttpOnly" in line for line in shapes(outer)) == 2
 
 
 def test_what_browsers_would_drop_is_logged_once_without_its_value(
@@ -378,9 +381,10 @@ def test_a_name_that_has_its_prefix_already_keeps_it(make_app: App) -> None:
     [
         ({"SESSION_COOKIE_DOMAIN": "a.example"}, "SESSION_COOKIE_DOMAIN names a domain"),
         ({"SESSION_COOKIE_PATH": "/b"}, "SESSION_COOKIE_PATH is another"),
+        ({"RAMPART_SESSION_PREFIX": "http", "SESSION_COOKIE_HTTPONLY": False}, "SESSION_COOKIE_HTTPONLY is False"),
         ({"RAMPART_SESSION_PREFIX": "hosst"}, "Did you mean host?"),
     ],
-    ids=["domain", "path", "misspelt"],
+    ids=["domain", "path", "scripts", "misspelt"],
 )
 def test_a_prefix_that_would_lose_the_session_stops_the_start_up(make_app: App, config: Any, word: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(word)):
@@ -410,6 +414,13 @@ def test_a_session_cookie_without_httponly_is_for_development_or_said_by_name(
     app = sessions(make_app, SESSION_COOKIE_HTTPONLY=False, RAMPART_COOKIES={"session": {"http_only": False}})
     assert "HttpOnly" not in lines(app)[0]
     assert not caplog.records
+
+
+@pytest.mark.parametrize("name", ["__http-s", "__Host-Http-s", "not a token"])
+def test_a_name_that_cannot_have_a_rule_of_its_own_breaks_no_answer(make_app: App, name: str) -> None:
+    app = sessions(make_app, SESSION_COOKIE_HTTPONLY=False, SESSION_COOKIE_NAME=name)
+    app.testing = True
+    assert "HttpOnly" in lines(app)[0]
 
 
 def test_flasks_own_settings_of_the_session_stay(make_app: App) -> None:

@@ -58,6 +58,7 @@ class HeaderPolicy:
     def uses_nonce(self) -> bool: ...
 
 def new_nonce() -> str: ...
+
 @final
 class CookiePolicy:
     def __new__(

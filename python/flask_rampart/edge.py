@@ -112,7 +112,7 @@ class EdgePolicy:
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
         #: Called before the first request: with which attributes cookies leave.
-        self.cookies = cookies or (lambda: CookiePolicy([]))
+        self.cookies = cookies or _cookies_of(Settings())
         self.headers = headers
         self.max_body = max_body
         self.access_log = access_log

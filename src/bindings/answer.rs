@@ -56,6 +56,7 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
+    #[allow(clippy::too_many_arguments)] // as keywords
     #[pyo3(signature = (headers, *, cookies=None, sink=None, log=None, own=None, draft=true, legacy=None))]
     fn new(
         py: Python<'_>,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._native import CookiePolicy
 from ..config import Settings
 from ..errors import ConfigError
-from .making import OF_ONE_HOST, PREFIXES
+from .making import OF_NO_SCRIPT, OF_ONE_HOST, PREFIXES, TOKEN
 from .policy import Rules, cookie_policy
 from .telling import Telling
 
@@ -45,7 +45,8 @@ class AppCookies:
         own = dict(self._own)
         name = self._app.config["SESSION_COOKIE_NAME"]
         if self._app.config["SESSION_COOKIE_HTTPONLY"] is False:
-            if self._app.debug or self._app.testing:
+            promised = name.lower().startswith(tuple(PREFIXES[prefix].lower() for prefix in OF_NO_SCRIPT))
+            if (self._app.debug or self._app.testing) and TOKEN.fullmatch(name) and not promised:
                 own[name] = {"http_only": False}
             elif "HttpOnly" in (cookie_policy(self._settings, own).harden(f"{name}=", False) or ""):
                 self._telling(name, "session_http_only")
@@ -78,18 +79,24 @@ class AppCookies:
         """Refuses a session's cookie that its own name would make browsers drop. At the start, and once more before
         the first request.
 
-        :raises ConfigError: if the cookie is for a domain or for another path.
+        :raises ConfigError: if the cookie is for a domain, for another path, or for scripts.
         """
-        if self._settings.session_prefix not in OF_ONE_HOST:
+        prefix = self._settings.session_prefix
+        if prefix in OF_NO_SCRIPT and app.config["SESSION_COOKIE_HTTPONLY"] is False:
+            raise ConfigError(
+                f"RAMPART_SESSION_PREFIX = {prefix!r} is for cookies that no script reads, and SESSION_COOKIE_HTTPONLY "
+                'is False. Remove it, or choose "host" or "secure".'
+            )
+        if prefix not in OF_ONE_HOST:
             return
         if app.config["SESSION_COOKIE_DOMAIN"]:
             raise ConfigError(
-                f"RAMPART_SESSION_PREFIX = {self._settings.session_prefix!r} is for cookies of one host, and "
+                f"RAMPART_SESSION_PREFIX = {prefix!r} is for cookies of one host, and "
                 "SESSION_COOKIE_DOMAIN names a domain, so browsers would drop it. Remove the domain, or choose "
                 '"secure".'
             )
         if app.config["SESSION_COOKIE_PATH"] not in (None, "/"):
             raise ConfigError(
-                f"RAMPART_SESSION_PREFIX = {self._settings.session_prefix!r} needs the path /, and SESSION_COOKIE_PATH "
+                f"RAMPART_SESSION_PREFIX = {prefix!r} needs the path /, and SESSION_COOKIE_PATH "
                 'is another, so browsers would drop the cookie. Remove the path, or choose "secure".'
             )

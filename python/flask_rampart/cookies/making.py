@@ -28,7 +28,8 @@ PREFIXES: Mapping[str, str] = {
     "secure": "__Secure-",
 }
 OF_ONE_HOST = ("host", "host-http")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+OF_NO_SCRIPT = ("host-http", "http")
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def cookie_name(name: str, *, prefix: Prefix | None = "host") -> str:
@@ -42,7 +43,7 @@ def cookie_name(name: str, *, prefix: Prefix | None = "host") -> str:
     >>> cookie_name("theme"), cookie_name("theme", prefix="secure"), cookie_name("theme", prefix=None)
     ('__Host-theme', '__Secure-theme', 'theme')
     """
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise ValueError("a cookie's name is made of letters, digits and !#$%&'*+-.^_`|~")
     if prefix is None:
         return name
