@@ -337,13 +337,12 @@ impl Answer {
         let policy = self.answers.get().headers.get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
+        let mut sets_cookie = own.cookie;
         let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
         if !more.is_empty() {
-            add(&sent, &more)?;
+            sets_cookie |= add(&sent, &more)?;
         }
-        if (own.cookie || !more.is_empty())
-            && let Some(cookies) = &self.answers.get().cookies
-        {
+        if sets_cookie && let Some(cookies) = &self.answers.get().cookies {
             cookies.get().apply(py, &sent, tls, self.environ.bind(py))?;
         }
         if !own.request_id {
@@ -402,22 +401,26 @@ impl Answer {
     }
 }
 
-/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` and `Set-Cookie` always.
-fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
+/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` and `Set-Cookie` always. Whether a
+/// cookie is set.
+fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<bool> {
     let given = sent.len();
+    let mut sets_cookie = false;
     for field in more {
         let (name, _): (String, String) = field.extract()?;
         let mut is_there = false;
-        let repeats = name.eq_ignore_ascii_case("vary") || is_cookie(&name);
+        let cookie = is_cookie(&name);
+        let repeats = cookie || name.eq_ignore_ascii_case("vary");
         for index in 0..if repeats { 0 } else { given } {
             let (known, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
             is_there |= known.to_str()?.eq_ignore_ascii_case(&name);
         }
         if !is_there {
             sent.append(field)?;
+            sets_cookie |= cookie;
         }
     }
-    Ok(())
+    Ok(sets_cookie)
 }
 
 fn close(body: &Bound<'_, PyAny>) -> PyResult<()> {
