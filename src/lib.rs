@@ -7,13 +7,14 @@
 //! It does no network, reads no clock and no environment, logs nothing of its own, and opens two files:
 //! the table of counters that the workers of a host share, and the access log, which a thread that needs no
 //! interpreter writes ([`redaction::Sink`]). It holds no global state.
-//! It does not know methods, paths, status codes, cookies or WSGI.
+//! It does not know methods, paths, status codes, requests' cookies or WSGI.
 //!
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
 //!
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`codings`]: what does this coded body say, if it is not too much?
+//! - [`cookies`]: with which attributes does this cookie leave?
 //! - [`headers`]: which headers does this answer leave with?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`network`]: who is the peer, and by which scheme and host did it come?
@@ -31,6 +32,7 @@
 
 pub mod apikeys;
 pub mod codings;
+pub mod cookies;
 pub mod credential;
 pub mod crypto;
 pub mod error;

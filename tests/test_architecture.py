@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "access",
         "apikeys",
         "codings",
+        "cookies",
         "delegation",
         "headers",
         "issuers",
@@ -112,6 +113,7 @@ def test_one_name_through_the_whole_house() -> None:
     for room in (
         "apikeys",
         "codings",
+        "cookies",
         "headers",
         "limits",
         "origins",

@@ -9,6 +9,7 @@ Start with :class:`Rampart`.
 
 from __future__ import annotations
 
+from . import cookies as cookies
 from . import outbound as outbound
 from . import signals as signals
 from ._native import Clock as Clock

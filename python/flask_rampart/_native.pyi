@@ -79,6 +79,15 @@ class Origins:
     @property
     def insecure(self) -> str | None: ...
 
+@final
+class CookiePolicy:
+    def __new__(
+        cls,
+        rules: Sequence[tuple[str, bool | None, str | None, bool | None, bool | None]],
+        tell: Callable[[str, str], None] | None = None,
+    ) -> CookiePolicy: ...
+    def harden(self, line: str, tls: bool) -> str | None: ...
+
 class TokenRejected(Exception):
     """A token that is not trusted. ``args`` is ``(code, reason)``; neither contains anything of the token."""
 
@@ -524,6 +533,7 @@ class Answers:
         cls,
         headers: HeaderPolicy,
         *,
+        cookies: CookiePolicy | None = None,
         sink: AccessSink | None = None,
         log: object = None,
         own: tuple[str, object] | None = None,

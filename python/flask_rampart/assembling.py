@@ -23,6 +23,7 @@ from .bound import Binding
 from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
+from .cookies import AppCookies
 from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
 from .errors import ConfigError
 from .exchange import EXTENSION
@@ -171,6 +172,8 @@ def assemble(app: Flask, given: Given) -> AppState:
     services[Cors] = cors_step = Cors(settings, state)
     services[RouteBounds] = own_bounds = RouteBounds(bounds, settings, state)
     transport = _transport(app, settings, given.clock, headers)
+    cookies = AppCookies(app, settings, {} if tokens is None else tokens.cookie_rules)
+    state.at_seal.append(cookies.check)
     policy = EdgePolicy(
         headers=headers,
         max_body=bounds.max_bytes,
@@ -182,12 +185,13 @@ def assemble(app: Flask, given: Given) -> AppState:
         penalty=application_penalty(settings),
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
-        before_first=lambda: _lead(state, limits, transport, policy),
+        before_first=lambda: _lead(state, limits, transport, policy, cookies),
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
         settle=Peers(settings, app.logger, limits.has_addresses).settle,
         steps=(*transport.steps, cors_step),
+        cookies=cookies.policy,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.
@@ -306,8 +310,9 @@ def _transport(app: Flask, settings: Settings, clock: Clock, headers: HeaderPoli
     )
 
 
-def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePolicy) -> None:
+def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePolicy, cookies: AppCookies) -> None:
     """Before the first request."""
+    cookies.name_session()
     state.lead()
     hosts = transport.open()
     if hosts is not None:

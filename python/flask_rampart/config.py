@@ -77,6 +77,14 @@ class Settings:
     reports_keep: int = 30
     """Days after which a group of reports that came no more is dropped."""
 
+    cookies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is otherwise of some cookies, by name or ``"beginning*"``: ``{"theme": {"http_only": False}}``; see
+    ``docs/cookies.md``."""
+
+    session_prefix: str | None = None
+    """What the name of the session's cookie begins with: ``"host"`` (``__Host-``), ``"host-http"``, ``"http"``, or
+    ``"secure"``. Not set: nothing. Under ``app.debug`` nothing either."""
+
     jwt_keys: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Each a JWK, or ``{"kid", "alg", "secret" | "pem" | "path", "verify_only"}``. The first that can sign signs."""
 
@@ -388,6 +396,8 @@ _READERS: dict[str, readers.Reader] = {
     "reports": readers.reports,
     "reports_hosts": readers.host_patterns,
     "reports_keep": readers.integer(1, 400, "days"),
+    "cookies": readers.cookies,
+    "session_prefix": readers.choice("host", "host-http", "http", "secure"),
     "jwt_keys": readers.keys,
     "jwt_issuer": readers.text,
     "jwt_audience": readers.texts,

@@ -9,8 +9,8 @@ For each request, in order:
    Flask view. What is within the bounds that some route has of its own goes on, until the route is known;
 3. the app runs; a body without a declared length is cut off where the bound is reached, and a coded one is decoded as
    it is read;
-4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, whoever made it: a view,
-   an error handler, a mounted app, a stream;
+4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, and its cookies what they lack,
+   whoever made it: a view, an error handler, a mounted app, a stream;
 5. when the body is exhausted or closed, whichever comes first, the access-log line is written (``Answer``, in
    ``src/bindings/answer.rs``, does 4 and 5).
 
@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ._native import Answer, Answers, Clock, HeadBounds, HeaderPolicy, Verdict
+from ._native import Answer, Answers, Clock, CookiePolicy, HeadBounds, HeaderPolicy, Verdict
 from .codings import Codings
 from .config import Settings
+from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange, Reply
 from .headers import Closings, header_policy
@@ -96,6 +97,7 @@ class EdgePolicy:
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
         settle: Callable[[WSGIEnvironment], str | None] | None = None,
+        cookies: Callable[[], CookiePolicy] | None = None,
         steps: tuple[Step, ...] = (),
     ) -> None:
         #: Called first: what of the environ is true (who the peer is), everything after goes by. Gives the code of a
@@ -106,6 +108,8 @@ class EdgePolicy:
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
+        #: Called before the first request: with which attributes cookies leave.
+        self.cookies = cookies or _cookies_of(Settings())
         self.headers = headers
         self.max_body = max_body
         self.access_log = access_log
@@ -151,7 +155,13 @@ class EdgePolicy:
             before_first=transport.open,
             steps=(*transport.steps, Cors(settings)),
             settle=Peers(settings, logging.getLogger("flask_rampart"), lambda: bool(settings.limits)).settle,
+            cookies=_cookies_of(settings),
         )
+
+
+def _cookies_of(settings: Settings) -> Callable[[], CookiePolicy]:
+    policy = cookie_policy(settings, tell=Telling(logging.getLogger("flask_rampart")))
+    return lambda: policy
 
 
 def head_bounds(settings: Settings) -> HeadBounds:
@@ -272,7 +282,11 @@ class RampartMiddleware:
             policy.before_first()
         told = policy.limit_headers
         self._answers = policy.access_log.answers(
-            policy.headers, draft=told in ("draft", "both"), legacy=told in ("legacy", "both"), closed=Closings()
+            policy.headers,
+            policy.cookies(),
+            draft=told in ("draft", "both"),
+            legacy=told in ("legacy", "both"),
+            closed=Closings(),
         )
         return self._answers
 

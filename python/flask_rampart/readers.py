@@ -255,6 +255,25 @@ def client_cert(key: str, value: Any) -> str:
     return value
 
 
+def cookies(key: str, value: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Rules for cookies by name; what a name may be is for the policy to judge."""
+    if not isinstance(value, Mapping) or not value:
+        raise _wrong(key, value, 'a dict of names of cookies, such as {"theme": {"http_only": False}}, not empty')
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, rule in value.items():
+        if not isinstance(name, str):
+            raise _wrong(key, name, "a dict whose keys are names of cookies")
+        if not isinstance(rule, Mapping) or not rule:
+            raise _wrong(f"{key}[{name!r}]", rule, f"a dict of {', '.join(_OF_COOKIES)}, not empty")
+        for word, what in rule.items():
+            if word not in _OF_COOKIES:
+                hint = nearest(word, tuple(_OF_COOKIES)) if isinstance(word, str) else ""
+                raise ConfigError(f"{key}[{name!r}] has no {shown(word)}, but {', '.join(_OF_COOKIES)}.{hint}")
+            _OF_COOKIES[word](f"{key}[{name!r}][{word!r}]", what)
+        found[name] = dict(rule)
+    return found
+
+
 def networks(key: str, value: Any) -> tuple[str, ...]:
     """Networks of IP addresses, and ``"unix"``."""
     found = []
@@ -420,4 +439,10 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _REPORTS = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _URL = re.compile(r"[^\s\"',;<>#\\]+")
 """What ends no directive, no policy and no quoted string of a header field."""
+_OF_COOKIES: Mapping[str, Reader] = {
+    "http_only": boolean,
+    "same_site": choice("Lax", "Strict", "None"),
+    "secure": boolean,
+    "partitioned": boolean,
+}
 _FIELD = re.compile(r"header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

@@ -24,7 +24,7 @@ from typing import Any
 
 from flask import Flask
 
-from ._native import AccessLine, AccessSink, Answers, Clock, HeaderPolicy, Redactor
+from ._native import AccessLine, AccessSink, Answers, Clock, CookiePolicy, HeaderPolicy, Redactor
 from .config import Settings
 from .errors import ConfigError
 from .exchange import Exchange
@@ -183,9 +183,16 @@ class AccessLog:
         self._sink = self._open(self._delay) if self.enabled else None
 
     def answers(
-        self, headers: HeaderPolicy, *, draft: bool = True, legacy: bool = False, closed: object = None
+        self,
+        headers: HeaderPolicy,
+        cookies: CookiePolicy | None = None,
+        *,
+        draft: bool = True,
+        legacy: bool = False,
+        closed: object = None,
     ) -> Answers:
-        """What makes an app's answers: with these headers, each with a line here. Called at the first request.
+        """What makes an app's answers: with these headers and cookies, each with a line here. Called at the
+        first request.
 
         :param draft: whether they say what is left of quotas in the fields of the IETF's draft, and *legacy* in those
             that begin with ``X-RateLimit``.
@@ -194,12 +201,12 @@ class AccessLog:
         sink = self._sink
         clock = self._clock if legacy else None
         if sink is None:
-            return Answers(headers, draft=draft, legacy=clock, closed=closed)
+            return Answers(headers, cookies=cookies, draft=draft, legacy=clock, closed=closed)
         testing, self._testing = self._testing, lambda: False  # asked once; it holds the app
         if self._delay and testing():
             sink = self._sink = self._open(0)
         own = None if self._stream is None else (self._stream, _own_stream(self._stream))
-        return Answers(headers, sink=sink, log=self, own=own, draft=draft, legacy=clock, closed=closed)
+        return Answers(headers, cookies=cookies, sink=sink, log=self, own=own, draft=draft, legacy=clock, closed=closed)
 
     def start(self) -> None:
         """Starts the thread that writes, with all signals blocked: they are the process's, not its."""

@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
+use super::cookies::{PyCookiePolicy, is_cookie};
 use super::headers::{Own, PyHeaderPolicy};
 use super::limits::Verdict;
 use crate::headers::{Reason, may_be_pinned, varies_by_cookie};
@@ -27,6 +28,7 @@ use crate::headers::{Reason, may_be_pinned, varies_by_cookie};
 /// :param sink: where the access log goes, with *log*; None where there is none.
 /// :param log: has ``say(exchange, status, micros, size, complete)``, for the stream that *own* is not in its place of,
 ///     ``start()``, which starts the sink's thread, and ``failed(error)``. None may raise.
+/// :param cookies: what their cookies go through; None leaves them as they are.
 /// :param draft: whether answers carry ``RateLimit`` and ``RateLimit-Policy``.
 /// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
 /// :param closed: called with the exchange and ``"nonce"`` or ``"personal"`` where an answer was to be shared by caches and
@@ -35,6 +37,7 @@ use crate::headers::{Reason, may_be_pinned, varies_by_cookie};
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
     headers: Py<PyHeaderPolicy>,
+    cookies: Option<Py<PyCookiePolicy>>,
     log: Option<Log>,
     tells: Tells,
     closed: Option<Py<PyAny>>,
@@ -57,11 +60,12 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, sink=None, log=None, own=None, draft=true, legacy=None, closed=None))]
+    #[pyo3(signature = (headers, *, cookies=None, sink=None, log=None, own=None, draft=true, legacy=None, closed=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
         headers: Py<PyHeaderPolicy>,
+        cookies: Option<Py<PyCookiePolicy>>,
         sink: Option<Py<AccessSink>>,
         log: Option<Py<PyAny>>,
         own: Option<(Py<PyString>, Py<PyAny>)>,
@@ -76,13 +80,14 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, log, tells: Tells { draft, legacy }, closed })
+        Ok(Self { headers, cookies, log, tells: Tells { draft, legacy }, closed })
     }
 
     // The log knows its app, whose middleware holds this.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
         visit.call(&self.closed)?;
+        visit.call(&self.cookies)?;
         if let Some(log) = &self.log {
             visit.call(&log.sink)?;
             visit.call(&log.log)?;
@@ -343,9 +348,13 @@ impl Answer {
         if !exchange.getattr(intern!(py, "crossing"))?.is_none() {
             drop_crossing(&sent)?;
         }
+        let mut sets_cookie = own.cookie;
         let more = exchange.getattr(intern!(py, "sends"))?.cast_into::<PyTuple>()?;
         if !more.is_empty() {
-            add(&sent, &more)?;
+            sets_cookie |= add(&sent, &more)?;
+        }
+        if sets_cookie && let Some(cookies) = &self.answers.get().cookies {
+            cookies.get().apply(py, &sent, tls, self.environ.bind(py))?;
         }
         if tls && self.names_unpinned_host(py)? {
             unpin(&sent)?;
@@ -511,21 +520,26 @@ fn drop_crossing(sent: &Bound<'_, PyList>) -> PyResult<()> {
     Ok(())
 }
 
-/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` always.
-fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
+/// Adds the fields of *more* whose names are not among *sent*; those of `Vary` and `Set-Cookie` always. Whether a
+/// cookie is set.
+fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<bool> {
     let given = sent.len();
+    let mut sets_cookie = false;
     for field in more {
         let (name, _): (String, String) = field.extract()?;
         let mut is_there = false;
-        for index in 0..if name.eq_ignore_ascii_case("vary") { 0 } else { given } {
+        let cookie = is_cookie(&name);
+        let repeats = cookie || name.eq_ignore_ascii_case("vary");
+        for index in 0..if repeats { 0 } else { given } {
             let (known, _): (Bound<'_, PyString>, Bound<'_, PyAny>) = sent.get_item(index)?.extract()?;
             is_there |= known.to_str()?.eq_ignore_ascii_case(&name);
         }
         if !is_there {
             sent.append(field)?;
+            sets_cookie |= cookie;
         }
     }
-    Ok(())
+    Ok(sets_cookie)
 }
 
 /// Takes `Strict-Transport-Security` out, whoever set it.

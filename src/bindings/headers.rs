@@ -154,12 +154,15 @@ pub(super) struct Own {
     pub(super) sharing: Sharing,
     /// The nonce that was made for it, where none was given.
     pub(super) nonce: Option<String>,
+    /// Whether a cookie is set.
+    pub(super) cookie: bool,
 }
 
 impl Own {
     #[inline]
     fn note(&mut self, name: &str) {
         match name.len() {
+            10 => self.cookie |= super::cookies::is_cookie(name),
             12 => self.request_id |= name.eq_ignore_ascii_case("X-Request-Id"),
             9 => self.rate_limit |= name.eq_ignore_ascii_case("RateLimit"),
             _ => {}

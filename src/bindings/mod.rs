@@ -17,6 +17,7 @@ mod batches;
 mod cleaners;
 mod clock;
 mod codings;
+mod cookies;
 mod credentials;
 pub(crate) mod errors;
 mod head;
@@ -57,6 +58,8 @@ mod _native {
     use super::clock::Clock;
     #[pymodule_export]
     use super::codings::{CodingRejected, PyDecoder};
+    #[pymodule_export]
+    use super::cookies::PyCookiePolicy;
     #[pymodule_export]
     use super::credentials::carries;
     #[pymodule_export]

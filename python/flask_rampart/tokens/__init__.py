@@ -343,6 +343,11 @@ class Tokens:
         else:
             self._places.set_cookies(response, tokens)
 
+    @property
+    def cookie_rules(self) -> dict[str, dict[str, bool]]:
+        """What is otherwise of the cookies that are set here, by name, as in ``RAMPART_COOKIES``."""
+        return self._places.cookie_rules()
+
     def clear_cookies(self, response: Response) -> None:
         """Takes the cookies back. It revokes nothing: see :meth:`logout`."""
         self._places.clear_cookies(response)

@@ -141,6 +141,17 @@ class Places:
         self._set(response, self.refresh_cookie, "", 0, self._refresh_path)
         self._set(response, self.csrf_cookie, "", 0, "/", readable=True)
 
+    def cookie_rules(self) -> dict[str, dict[str, bool]]:
+        """What is otherwise of these cookies, so that they leave as they are set here."""
+        if "cookie" not in self._places:
+            return {}
+        plain = {} if self._secure else {"secure": False}
+        return {
+            self.access_cookie: {"http_only": True, **plain},
+            self.refresh_cookie: {"http_only": True, **plain},
+            self.csrf_cookie: {"http_only": False, **plain},
+        }
+
     def _set(
         self, response: Response, name: str, value: str, seconds: int, path: str, *, readable: bool = False
     ) -> None:
