@@ -7,7 +7,7 @@
 //! It does no network, reads no clock and no environment, logs nothing of its own, and opens two files:
 //! the table of counters that the workers of a host share, and the access log, which a thread that needs no
 //! interpreter writes ([`redaction::Sink`]). It holds no global state.
-//! It does not know methods, paths, status codes, cookies or WSGI.
+//! It does not know routes, status codes, cookies or WSGI.
 //!
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
@@ -15,6 +15,7 @@
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`codings`]: what does this coded body say, if it is not too much?
 //! - [`headers`]: which headers does this answer leave with?
+//! - [`hygiene`]: is this head one that everybody reads alike?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`redaction`]: what of this text may be remembered?
 //! - [`sanitize`]: what of this text may go on, and where?
@@ -33,6 +34,7 @@ pub mod credential;
 pub mod crypto;
 pub mod error;
 pub mod headers;
+pub mod hygiene;
 pub mod limits;
 pub mod redaction;
 pub mod sanitize;

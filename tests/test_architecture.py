@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
         "codings",
         "delegation",
         "headers",
+        "hygiene",
         "issuers",
         "limits",
         "outbound",

@@ -23,11 +23,12 @@ from .bound import Binding
 from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
-from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
+from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState
 from .headers import csp_nonce, header_policy
+from .hygiene import declared_methods, head_bounds, unanswered
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited
 from .openapi import OpenApi, Place
@@ -155,7 +156,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         penalty=application_penalty(settings),
         watch=Watch(app.logger, limits.is_own, limits.has_addresses),
         owner=state,
-        before_first=lambda: _lead(state, limits),
+        before_first=lambda: _lead(state, limits, policy),
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
@@ -170,6 +171,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     state.at_seal.append(lambda app: redact_logging(app, redactor))
     state.at_seal.append(lambda app: _keeps(app, request_class))
     state.at_seal.append(lambda app: own_bounds.prepare())
+    state.at_seal.append(lambda app: _tell_unanswered(app, settings))
     state.at_seal.append(records.check)
     if keeps_records:
         # Not before: where it is not set, the place of the store depends on `app.testing`.
@@ -251,15 +253,24 @@ _KEYS_FRESH = 300
 """Seconds for which others may keep our keys: publish a new key so long before it signs."""
 
 
-def _lead(state: AppState, limits: Limits) -> None:
+def _lead(state: AppState, limits: Limits, policy: EdgePolicy) -> None:
     """Before the first request."""
     state.lead()
+    # Every route is known by now.
+    policy.head = head_bounds(state.settings, declared_methods(state.app))
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):
         if is_limited(state):
             # A worker that has just begun refuses who is banned with its first request.
             limits.bans.book  # noqa: B018
+
+
+def _tell_unanswered(app: Flask, settings: Settings) -> None:
+    for route in unanswered(app, settings):
+        app.logger.warning(
+            "%s is never reached: its method is not in RAMPART_METHODS, or is one that is never answered.", route
+        )
 
 
 def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:

@@ -23,6 +23,7 @@ from ipaddress import IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from ._native import HeadBounds
 from .addresses import NEVER, kind_of
 from .errors import ConfigError
 from .weburl import NotReadable, read_host
@@ -168,6 +169,16 @@ def texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple, set, frozenset)) or not values:
         raise _wrong(key, value, "a text or a list of texts, not empty")
     return tuple(text(key, item) for item in values)
+
+
+def methods(key: str, value: Any) -> tuple[str, ...]:
+    """Methods that may be answered; several may stand in one text: ``"GET HEAD"``."""
+    found = texts(key, value.split() or value if isinstance(value, str) else value)
+    try:
+        HeadBounds(max_headers=1, max_header_bytes=1, max_query=1, max_path=1, methods=found)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}.") from None
+    return tuple(dict.fromkeys(found))
 
 
 def quotas(key: str, value: Any) -> str:

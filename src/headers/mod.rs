@@ -38,6 +38,7 @@ mod profiles;
 mod suggest;
 
 pub use csp::{Csp, Setting, Template};
+pub use fields::may_be_sent;
 pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};
 pub use policy::{Answer, HeaderPolicy, Line, Options, Refusal, Seen, Verdict};
