@@ -282,6 +282,12 @@ def test_what_is_expected_is_known_or_refused(app: Flask, expect: str, status: i
     assert ask(app, HTTP_EXPECT=expect)[0] == status
 
 
+@pytest.mark.parametrize("protocol", ["b HTTP/1.1", "HTTP/1.1 x", "http/1.1", "<b>HTTP/1.1"])
+def test_a_version_that_is_none_is_part_of_a_target_with_a_space(app: Flask, protocol: str) -> None:
+    # uWSGI, which begins its answer with it.
+    assert ask(app, SERVER_PROTOCOL=protocol) == (400, "request.malformed")
+
+
 def test_a_query_has_no_control_character_and_any_escape(app: Flask) -> None:
     for query in ("a=\0", "a=\nb", "a\x7f"):
         assert ask(app, QUERY_STRING=query) == (400, "request.malformed")

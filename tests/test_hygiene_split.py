@@ -54,13 +54,13 @@ def sent(status: Any, headers: Any, *, environ: dict[str, Any] | None = None, se
 @pytest.mark.parametrize("text", SPLITS.values(), ids=SPLITS)
 def test_no_value_ends_its_field(text: str) -> None:
     for name in ("X-Any", "Location", "Set-Cookie", "Content-Type", "Server"):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"[a-z]"):
             sent("200 OK", [(name, text)])
 
 
 @pytest.mark.parametrize("name", ["X Y", "X:", "X\r\nY", "", "X\0", "caf\xe9", "X\u010a", "X\udc0a", "X\t"], ids=repr)
 def test_no_name_ends_its_field(name: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"[a-z]"):
         sent("200 OK", [(name, "y")])
 
 
@@ -73,7 +73,7 @@ def test_no_status_ends_its_line(text: str) -> None:
 @pytest.mark.parametrize("text", SPLITS.values(), ids=SPLITS)
 def test_what_rooms_send_splits_no_answer_either(text: str) -> None:
     for field in (("X-Room", text), (f"X-{text}", "y"), ("Vary", text)):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"[a-z]"):
             sent("200 OK", [], sends=(field,))
     assert ("X-Room", "y") in sent("200 OK", [], sends=(("X-Room", "y"),))[1]
 

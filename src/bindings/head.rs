@@ -135,6 +135,7 @@ impl HeadBounds {
             length: own_length,
             transfer: of(Slot::Transfer).map(|_| text(Slot::Transfer)),
             expect: of(Slot::Expect).map(|_| text(Slot::Expect)),
+            protocol: text(Slot::Protocol),
             relative: false,
         };
         if !path.is_empty() && !path.starts_with('/') {
@@ -197,6 +198,7 @@ enum Slot {
     Type,
     Transfer,
     Expect,
+    Protocol,
     ShadowLength,
     ShadowType,
     Proxy,
@@ -226,6 +228,7 @@ fn slot(name: &str) -> Option<Slot> {
         (12, _) => ("CONTENT_TYPE", Slot::Type),
         (14, Some(b'D')) => ("REQUEST_METHOD", Slot::Method),
         (14, _) => ("CONTENT_LENGTH", Slot::Length),
+        (15, Some(b'L')) => ("SERVER_PROTOCOL", Slot::Protocol),
         (17, _) => ("HTTP_CONTENT_TYPE", Slot::ShadowType),
         (18, _) => ("HTTP_X_HTTP_METHOD", Slot::OverrideOld),
         (19, _) => ("HTTP_CONTENT_LENGTH", Slot::ShadowLength),

@@ -2,7 +2,7 @@
 //!
 //! Rules, in order; the first that is broken refuses:
 //! 1. the method is on the list, letter for letter (`methods.rs`);
-//! 2. the body's end is told once, in one way; what is expected is known (`framing.rs`);
+//! 2. the request line ends in a version of HTTP; the body's end is told once, in one way; what is expected is known (`framing.rs`);
 //! 3. the target as it was sent, where the server shows it, names one place on this host (`target.rs`);
 //! 4. the path, once decoded, is UTF-8 and has in it nothing that another reader takes for something else (`path.rs`);
 //! 5. the query has no control character.
@@ -49,6 +49,8 @@ pub struct Head<'h> {
     pub length: &'h str,
     /// `Transfer-Encoding`.
     pub transfer: Option<&'h str>,
+    /// `SERVER_PROTOCOL`, such as `HTTP/1.1`; empty if it is not known.
+    pub protocol: &'h str,
     /// `Expect`.
     pub expect: Option<&'h str>,
     /// Whether a path may come without its first slash, as a framework's own test client writes it.
@@ -78,14 +80,16 @@ pub enum Refusal {
     Length,
     /// The method is not on the list. Code `method.refused`.
     Method,
+    /// The request line does not end in a version of HTTP. Code `request.malformed`.
+    Protocol,
+    /// A control character in the query. Code `request.malformed`.
+    Query,
     /// The path begins with two slashes, or with none. Code `path.malformed`.
     Slashes,
     /// The target is of no form that an application answers. Code `path.malformed`.
     Target,
     /// `Transfer-Encoding` is not `chunked`, or stands beside a `Content-Length`. Code `request.malformed`.
     Transfer,
-    /// A control character in the query. Code `request.malformed`.
-    Query,
 }
 
 impl Refusal {
@@ -94,9 +98,12 @@ impl Refusal {
         match self {
             Self::Method => "method.refused",
             Self::Expectation => "expectation.refused",
-            Self::Authority | Self::Field | Self::Length | Self::Transfer | Self::Query => {
-                "request.malformed"
-            }
+            Self::Authority
+            | Self::Field
+            | Self::Length
+            | Self::Protocol
+            | Self::Query
+            | Self::Transfer => "request.malformed",
             Self::Backslash
             | Self::Control
             | Self::DotSegment
@@ -120,10 +127,11 @@ impl Refusal {
             Self::Field => "control character in a field",
             Self::Length => "Content-Length",
             Self::Method => "method",
+            Self::Protocol => "version of HTTP",
+            Self::Query => "control character in the query",
             Self::Slashes => "first slash",
             Self::Target => "form of the target",
             Self::Transfer => "Transfer-Encoding",
-            Self::Query => "control character in the query",
         }
     }
 }

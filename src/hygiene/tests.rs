@@ -15,6 +15,7 @@ const HEAD: Head<'static> = Head {
     length: "",
     transfer: None,
     expect: None,
+    protocol: "HTTP/1.1",
     relative: false,
 };
 
@@ -150,6 +151,16 @@ fn slashes_that_are_data_still_make_no_dot_segment() {
     }
     assert_eq!(judged("/%2fevil.example", "//evil.example"), Err(Refusal::Slashes));
     assert_eq!(judged("/%5cevil.example", "/\\evil.example"), Err(Refusal::Slashes));
+}
+
+#[test]
+fn a_request_line_ends_in_a_version() {
+    for protocol in ["", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"] {
+        assert_eq!(judged(Head { protocol, ..HEAD }), Ok(()), "{protocol}");
+    }
+    for protocol in ["b HTTP/1.1", "HTTP/", "HTTP/1.1 ", "http/1.1", "RTSP/1.0", "HTTP/1.1\r\nX: y"] {
+        assert_eq!(judged(Head { protocol, ..HEAD }), Err(Refusal::Protocol), "{protocol:?}");
+    }
 }
 
 #[test]
