@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -357,8 +357,8 @@ def test_whatever_passes_names_one_place(path: str, slashes: bool) -> None:
 
 
 @pytest.fixture(name="undeclared")
-def body_of_no_length() -> Iterator[BytesIO]:
-    yield BytesIO(b"x" * 5000)
+def body_of_no_length() -> BytesIO:
+    return BytesIO(b"x" * 5000)
 
 
 @pytest.mark.parametrize(
