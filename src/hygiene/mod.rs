@@ -98,12 +98,9 @@ impl Refusal {
         match self {
             Self::Method => "method.refused",
             Self::Expectation => "expectation.refused",
-            Self::Authority
-            | Self::Field
-            | Self::Length
-            | Self::Protocol
-            | Self::Query
-            | Self::Transfer => "request.malformed",
+            Self::Authority | Self::Field | Self::Length | Self::Protocol | Self::Query | Self::Transfer => {
+                "request.malformed"
+            }
             Self::Backslash
             | Self::Control
             | Self::DotSegment
