@@ -36,10 +36,8 @@ pub(super) fn begins(head: &Head<'_>) -> Result<(), Refusal> {
     let is_path = |path: &str| path.is_empty() || path.starts_with('/');
     // `OPTIONS *` asks of the server, not of a place (RFC 9110 §9.3.7).
     let of_server = head.method == "OPTIONS" && head.path == "*";
-    if !head.relative && !of_server && !(is_path(head.mount) && is_path(head.path)) {
-        return Err(Refusal::Slashes);
-    }
-    Ok(())
+    let begins = is_path(head.mount) && is_path(head.path);
+    if begins || of_server || head.relative { Ok(()) } else { Err(Refusal::Slashes) }
 }
 
 /// The bytes that the characters stand for.
