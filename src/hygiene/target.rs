@@ -28,7 +28,7 @@ pub(super) fn judge(head: &Head<'_>, encoded_slashes: bool) -> Result<(), Refusa
         None => target,
     };
     let place = if place.starts_with('/') || head.relative { place } else { of_address(place, head.host)? };
-    if place.starts_with("//") {
+    if place.starts_with("//") || place.starts_with("/\\") {
         return Err(Refusal::Slashes);
     }
     let bytes = path::raw(place)?;

@@ -150,6 +150,7 @@ fn slashes_that_are_data_still_make_no_dot_segment() {
         assert_eq!(judged(target, "/"), Err(Refusal::DotSegment), "{target}");
     }
     assert_eq!(judged("/%2fevil.example", "//evil.example"), Err(Refusal::Slashes));
+    assert_eq!(judged("/\\evil.example", "/evil.example"), Err(Refusal::Slashes));
     assert_eq!(judged("/%5cevil.example", "/\\evil.example"), Err(Refusal::Slashes));
 }
 
