@@ -7,7 +7,7 @@
 //! It does no network, reads no clock and no environment, logs nothing of its own, and opens two files:
 //! the table of counters that the workers of a host share, and the access log, which a thread that needs no
 //! interpreter writes ([`redaction::Sink`]). It holds no global state.
-//! It does not know methods, paths, status codes, requests' cookies or WSGI.
+//! It does not know routes, status codes or WSGI.
 //!
 //! # The rooms
 //! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
@@ -16,6 +16,7 @@
 //! - [`codings`]: what does this coded body say, if it is not too much?
 //! - [`cookies`]: with which attributes does this cookie leave?
 //! - [`headers`]: which headers does this answer leave with?
+//! - [`hygiene`]: is this head one that everybody reads alike?
 //! - [`limits`]: may this key spend another cell of its quota?
 //! - [`network`]: who is the peer, and by which scheme and host did it come?
 //! - [`origins`]: is this page of another origin one of those that are meant?
@@ -37,6 +38,7 @@ pub mod credential;
 pub mod crypto;
 pub mod error;
 pub mod headers;
+pub mod hygiene;
 pub mod limits;
 pub mod network;
 pub mod origins;

@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
         "cookies",
         "delegation",
         "headers",
+        "hygiene",
         "issuers",
         "limits",
         "network",

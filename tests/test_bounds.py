@@ -166,8 +166,6 @@ TYPES = [
     ("image/png, image/gif", False),
     ("image", False),
     ("application / json", False),
-    ("application/json\x00", False),
-    ("application/json\n", False),
     ("imagex/png", False),
     ("image/p ng", False),
     ("\u212afoo/bar", False),

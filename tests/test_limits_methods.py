@@ -21,12 +21,13 @@ App = Callable[..., Flask]
 
 
 def ask(app: Flask, *methods: str, path: str = "/") -> list[int]:
-    """As a server hands the method over: the test client would write it in capitals."""
+    """As a server hands the method over, to what is behind the edge, which takes only methods that it knows, in
+    capitals."""
     said = []
     for method in methods:
         environ = EnvironBuilder(path=path, method="POST").get_environ()
         environ["REQUEST_METHOD"] = method
-        said.append(int(run_wsgi_app(app, environ)[1][:3]))
+        said.append(int(run_wsgi_app(app.wsgi_app.app, environ)[1][:3]))
     return said
 
 

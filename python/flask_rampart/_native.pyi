@@ -28,10 +28,20 @@ class BodyDecoder:
 
 @final
 class HeadBounds:
-    """How large the head of a request may be."""
+    """How large the head of a request may be, and what else it may be."""
 
-    def __new__(cls, *, max_headers: int, max_header_bytes: int, max_query: int, max_path: int) -> HeadBounds: ...
-    def judge(self, environ: dict[str, Any]) -> str | None: ...
+    def __new__(
+        cls,
+        *,
+        max_headers: int,
+        max_header_bytes: int,
+        max_query: int,
+        max_path: int,
+        methods: Sequence[str],
+        encoded_slashes: bool = False,
+        method_override: bool = False,
+    ) -> HeadBounds: ...
+    def judge(self, environ: dict[str, Any]) -> tuple[str, str] | None: ...
 
 @final
 class PeerRule:

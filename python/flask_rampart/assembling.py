@@ -24,11 +24,12 @@ from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
 from .cookies import AppCookies
-from .edge import EdgePolicy, Exempt, RampartMiddleware, head_bounds
+from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState
 from .headers import RoutePolicies, csp_nonce, header_policy
+from .hygiene import declared_methods, head_bounds, unanswered
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited, limit
 from .network.peers import Peers
@@ -204,6 +205,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     state.at_seal.append(lambda app: _keeps(app, request_class))
     state.at_seal.append(lambda app: own_bounds.prepare())
     state.at_seal.append(lambda app: services[RoutePolicies].check(state.app_guards))
+    state.at_seal.append(lambda app: _tell_unanswered(app, settings))
     state.at_seal.append(records.check)
     if keeps_records:
         # Not before: where it is not set, the place of the store depends on `app.testing`.
@@ -318,12 +320,21 @@ def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePol
     if hosts is not None:
         state.app.config["TRUSTED_HOSTS"] = hosts
     policy.headers = state.services[RoutePolicies].of_app(state.app_guards)
+    # Every route is known by now.
+    policy.head = head_bounds(state.settings, declared_methods(state.app))
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):
         if is_limited(state):
             # A worker that has just begun refuses who is banned with its first request.
             limits.bans.book  # noqa: B018
+
+
+def _tell_unanswered(app: Flask, settings: Settings) -> None:
+    for route in unanswered(app, settings):
+        app.logger.warning(
+            "%s is never reached: its method is not in RAMPART_METHODS, or is one that is never answered.", route
+        )
 
 
 def _wrap(app: Flask, wrap: Callable[[Any], RampartMiddleware]) -> None:

@@ -296,6 +296,17 @@ class Settings:
     max_path: int = 8192
     """Longest path, in bytes, as it reads without escapes."""
 
+    methods: tuple[str, ...] | None = None
+    """Methods that are answered, in capitals; never ``"TRACE"``, ``"TRACK"``, ``"CONNECT"``. Not set: ``"GET"``,
+    ``"HEAD"``, ``"POST"``, ``"PUT"``, ``"PATCH"``, ``"DELETE"``, ``"OPTIONS"``, and those of the app's routes."""
+
+    method_override: bool = False
+    """Whether ``X-HTTP-Method-Override`` and its like reach the app, which may then take a request for one of another
+    method."""
+
+    encoded_slashes: bool = False
+    """Whether ``%2f``, ``%5c`` and backslashes in a path are data. Dot segments are refused all the same."""
+
     request_codings: tuple[str, ...] = ()
     """Content codings of request bodies that are taken: of ``"gzip"``, ``"deflate"``, ``"br"``; or ``"as-is"`` alone,
     which leaves coded bodies as they came. Not set: none."""
@@ -461,6 +472,9 @@ _READERS: dict[str, readers.Reader] = {
     "max_header_bytes": readers.integer(256, 1024**2, "bytes"),
     "max_query": readers.integer(0, 1024**2, "bytes"),
     "max_path": readers.integer(1, 1024**2, "bytes"),
+    "methods": readers.methods,
+    "method_override": readers.boolean,
+    "encoded_slashes": readers.boolean,
     "request_codings": readers.codings,
     "coding_ratio": readers.integer(1, 10_000, "times"),
     "form_max_fields": readers.integer(1, 1_000_000, "fields"),

@@ -4,7 +4,8 @@ For each request, in order:
 
 1. it opens the :class:`~flask_rampart.exchange.Exchange`;
 2. it refuses what is known to be wrong whatever the route: an address over the application-wide limits (which
-   therefore count 404s and 405s too), a head, path or query beyond its bound, a malformed ``Content-Length``, a body
+   therefore count 404s and 405s too), a head, path or query beyond its bound, one that two readers would read in two
+   ways (``hygiene``), a body
    declared larger than ``RAMPART_MAX_BODY``, a content coding that is not taken; such an answer costs a hundredth of a
    Flask view. What is within the bounds that some route has of its own goes on, until the route is known;
 3. the app runs; a body without a declared length is cut off where the bound is reached, and a coded one is decoded as
@@ -36,6 +37,7 @@ from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange, Reply
 from .headers import Closings, header_policy
+from .hygiene import head_bounds
 from .limits import (
     Bans,
     Counting,
@@ -164,16 +166,6 @@ def _cookies_of(settings: Settings) -> Callable[[], CookiePolicy]:
     return lambda: policy
 
 
-def head_bounds(settings: Settings) -> HeadBounds:
-    """What the settings say of the head of a request."""
-    return HeadBounds(
-        max_headers=settings.max_headers,
-        max_header_bytes=settings.max_header_bytes,
-        max_query=settings.max_query,
-        max_path=settings.max_path,
-    )
-
-
 class Exempt:
     """What the application-wide limits do not count."""
 
@@ -233,25 +225,27 @@ class RampartMiddleware:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
-        beyond = unsettled or self._judge_head(environ)
+        beyond = self._judge_head(environ) if unsettled is None else (unsettled, "how it was forwarded")
         # A long query may yet be within the bounds of its route.
-        if beyond is None or beyond == "query.too_long":
+        if beyond is None or beyond[0] == "query.too_long":
             for step in self._steps:
                 found = step(environ, exchange)
                 if found is not None:
                     return _stop(Answer(answers, exchange, start_response), exchange, found)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
-        # billion.
+        # billion; or, by a server that shows how a body is sent and says so, without one (RFC 9112 section 6.3).
         if (
             beyond is None
             and self._limits is None
-            and declared
-            and len(declared) < 10
-            and declared.isdigit()
-            and declared.isascii()
-            and int(declared) <= self._max_body
             and "HTTP_CONTENT_ENCODING" not in environ
+            and (
+                len(declared) < 10 and int(declared) <= self._max_body
+                if declared
+                else "gunicorn.socket" in environ
+                and "HTTP_TRANSFER_ENCODING" not in environ
+                and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+            )
         ):
             denied = None
         else:
@@ -280,6 +274,8 @@ class RampartMiddleware:
         policy = self.policy
         if policy.before_first is not None:
             policy.before_first()
+        # It may know by now which methods the routes declare.
+        self._judge_head = policy.head.judge
         told = policy.limit_headers
         self._answers = policy.access_log.answers(
             policy.headers,
@@ -303,7 +299,7 @@ class RampartMiddleware:
             return refused(verdict)
         return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
-    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: str | None) -> Denied | None:
+    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
         limits = self._limits
         if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
             # Always answers: while a store elsewhere is away, this host counts.
@@ -313,14 +309,13 @@ class RampartMiddleware:
                 return self._over(exchange, verdict)
         own = self.policy.own_bounds
         if beyond is not None:
-            if beyond != "query.too_long" or own is None or len(environ["QUERY_STRING"]) > own.most_query:
-                return Denied.of(beyond, reason="the head")
+            code, reason = beyond
+            if code != "query.too_long" or own is None or len(environ["QUERY_STRING"]) > own.most_query:
+                return Denied.of(code, reason=reason)
             exchange.put_off = own.settle
         declared = environ.get("CONTENT_LENGTH")
         if declared:
-            # Digits and nothing else (RFC 9110 section 8.6).
-            if not (declared.isascii() and declared.isdigit()):
-                return Denied.of("request.malformed", reason="Content-Length")
+            # Digits and nothing else: so it was judged.
             length = int(declared) if len(declared) <= 18 else _ENDLESS
             if length > self._max_body:
                 if own is None or length > own.most_body:

@@ -24,6 +24,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from ._native import HeadBounds
 from .addresses import NEVER, kind_of
 from .errors import ConfigError
 from .hostnames import Authority, ascii_authority, is_address
@@ -192,6 +193,16 @@ def origins(key: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(values, (list, tuple, set, frozenset)) or not values:
         raise _wrong(key, value, "a list of origins such as 'https://app.example.com', not empty")
     return tuple(item if isinstance(item, re.Pattern) else text(key, item) for item in values)
+
+
+def methods(key: str, value: Any) -> tuple[str, ...]:
+    """Methods that may be answered; several may stand in one text: ``"GET HEAD"``."""
+    found = texts(key, value.split() or value if isinstance(value, str) else value)
+    try:
+        HeadBounds(max_headers=1, max_header_bytes=1, max_query=1, max_path=1, methods=found)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}.") from None
+    return tuple(dict.fromkeys(found))
 
 
 def quotas(key: str, value: Any) -> str:

@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::cookies::{PyCookiePolicy, is_cookie};
 use super::headers::{Own, PyHeaderPolicy};
 use super::limits::Verdict;
-use crate::headers::{Reason, may_be_pinned, varies_by_cookie};
+use crate::headers::{Reason, may_be_pinned, may_be_sent, varies_by_cookie};
 
 /// What all answers of an app have in common.
 ///
@@ -145,7 +145,9 @@ impl Answer {
     /// ``start_response`` (PEP 3333), with more headers. Returns what the server's own returns.
     ///
     /// :raises ValueError: for a status line with a control character, which would begin a header or a second
-    ///     answer (CWE-113), and for headers that cannot be sent.
+    ///     answer (CWE-113), or with a character beyond Latin-1; for a status of the 1xx, after which a client takes the
+    ///     body for the next answer, but for the 101 that a request with ``Upgrade`` asked for; and for headers that
+    ///     cannot be sent.
     #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__<'py>(
         &self,
@@ -154,9 +156,25 @@ impl Answer {
         headers: &Bound<'py, PyList>,
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let code = status.to_str().ok().filter(|line| !line.contains(char::is_control)).map(code);
-        let Some(code) = code else {
-            return Err(PyValueError::new_err("the status line has a control character"));
+        let plain = |line: &&str| !line.contains(|c: char| c.is_control() || c > '\u{ff}');
+        let Some(line) = status.to_str().ok().filter(plain) else {
+            return Err(PyValueError::new_err(
+                "the status line has a control character, or one beyond Latin-1",
+            ));
+        };
+        let code = code(line);
+        if (100..200).contains(&code)
+            && !(code == 101 && self.environ.bind(py).contains(intern!(py, "HTTP_UPGRADE"))?)
+        {
+            return Err(PyValueError::new_err("a status of the 1xx is no answer (RFC 9110 section 15.2)"));
+        }
+        // A subclass may say something else when a server formats it: what was judged is what is sent.
+        let judged;
+        let status = if status.is_exact_instance_of::<PyString>() {
+            status
+        } else {
+            judged = PyString::new(py, line);
+            &judged
         };
         self.tell(py, code);
         let sent = self.headers(py, code, headers)?;
@@ -526,7 +544,12 @@ fn add(sent: &Bound<'_, PyList>, more: &Bound<'_, PyTuple>) -> PyResult<bool> {
     let given = sent.len();
     let mut sets_cookie = false;
     for field in more {
-        let (name, _): (String, String) = field.extract()?;
+        let (name, value): (String, String) = field.extract()?;
+        if !may_be_sent(&name, &value) {
+            return Err(PyValueError::new_err(
+                "a header of our own has a character that would split the answer",
+            ));
+        }
         let mut is_there = false;
         let cookie = is_cookie(&name);
         let repeats = cookie || name.eq_ignore_ascii_case("vary");

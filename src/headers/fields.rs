@@ -16,6 +16,12 @@ pub(super) fn may_leave(value: &[u8]) -> bool {
     !value.iter().fold(false, |any, &b| any | bad(b))
 }
 
+/// Whether a field may leave as it is: its name is a token (RFC 9110 §5.6.2), and its value can split nothing.
+pub fn may_be_sent(name: &str, value: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token) && may_leave(value.as_bytes())
+}
+
 /// Checks the value of an override; *lower* is the header's lower-cased name.
 ///
 /// A header that browsers know must have a value that they know: `nosnif` would turn a protection
@@ -144,6 +150,15 @@ mod tests {
             value[position] = b'\n';
             assert!(!may_leave(&value), "{position}");
         }
+    }
+
+    #[test]
+    fn a_field_is_sent_whose_name_is_a_token() {
+        assert!(may_be_sent("X-Frame-Options", "DENY") && may_be_sent("!#$%&'*+-.^_`|~", ""));
+        for name in ["", "X Y", "X:", "X\r\n", "caf\u{e9}", "X\0"] {
+            assert!(!may_be_sent(name, "y"), "{name:?}");
+        }
+        assert!(!may_be_sent("Location", "/\r\nSet-Cookie: x=1") && !may_be_sent("Location", "/\u{560a}"));
     }
 
     #[test]

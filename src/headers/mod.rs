@@ -44,6 +44,7 @@ mod suggest;
 
 pub use caching::{Reason, Sharing, closed, varies_by_cookie};
 pub use csp::{Csp, Setting, Template};
+pub use fields::may_be_sent;
 pub use hsts::may_be_pinned;
 pub use names::REMOVED;
 pub use nonce::{Nonce, NonceError};
