@@ -169,12 +169,13 @@ class Nginx:
         )
         path = folder / "nginx.conf"
         path.write_text(configuration)
-        self._process = subprocess.Popen(
-            [program("nginx", "nginx-light"), "-c", path, "-p", folder, "-e", folder / "nginx.log"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "nginx.err").open("wb"),
-        )
+        with (folder / "nginx.err").open("wb") as errors:
+            self._process = subprocess.Popen(
+                [program("nginx", "nginx-light"), "-c", path, "-p", folder, "-e", folder / "nginx.log"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
         try:
             for port in (self.plain, self.tls):
                 self._await(port)
@@ -222,6 +223,8 @@ def chromium(hosts: Mapping[str, int], plain: Mapping[str, int] | None = None) -
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        # Pages of the tests have no address; a browser asks its user before such a page reaches this machine.
+        "--disable-features=LocalNetworkAccessChecks",
         f"--host-resolver-rules={', '.join(rules)}, EXCLUDE localhost",
     ]
     with sync_playwright() as playwright:

