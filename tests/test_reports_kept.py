@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -184,6 +185,30 @@ class Away(MemoryStore):
         return super().replace(kind, key, value, version, group=group, expires=expires)
 
 
+def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        threading.Event().wait(0.005)
+
+
+class Silent(MemoryStore):
+    """A store that lets whoever asks for the table wait, until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.waiting = 0
+        self.most = 0
+
+    def get(self, kind: str, key: str) -> Record | None:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        self.goes_on.wait(20)
+        self.waiting -= 1
+        return super().get(kind, key)
+
+
 @pytest.fixture
 def store() -> Away:
     return Away()
@@ -263,7 +288,103 @@ def test_a_store_that_is_away_from_the_start_is_not_asked_for_each_report(store:
     store.insert = insert  # type: ignore[assignment]
     for _ in range(50):
         one.count([seen("eval")], "a")
+    until(lambda: asked == 1)
+    for _ in range(50):
+        one.count([seen("eval")], "a")
+    assert one._timer is None or one._due > time.monotonic() + 5
     assert asked == 1
+    del store.insert
+    store.is_away = False
+    # What came while nobody could be asked what senders are hashed with is not lost.
+    (group,) = one.table().groups.values()
+    assert (group.count, group.clients) == (100, 1)
+
+
+def test_nobody_who_reports_waits_for_a_silent_store_and_one_thread_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "EVERY", 0.01)
+    store = Silent()
+    one = keeper(store)
+    began, before = time.monotonic(), threading.active_count()
+    for at in range(100):
+        one.count([seen("eval")], f"address {at}")
+        threading.Event().wait(0.002)  # time in which a thread for each of them would begin
+    assert time.monotonic() - began < 10  # as long as it is silent, and more
+    assert threading.active_count() <= before + 1
+    assert store.most == 1
+    store.goes_on.set()
+    (group,) = one.table().groups.values()
+    assert group.count == 100
+
+
+def test_a_thread_that_does_not_come_is_not_waited_for(store: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    # uWSGI without --enable-threads runs none between requests.
+    monkeypatch.setattr(keeping.threading.Timer, "start", lambda self: None)
+    monkeypatch.setattr(keeping, "_LATE", 0.0)
+    one = keeper(store)
+    one.count([seen("eval")], "a")
+    assert one._timer is not None
+    one.count([seen("eval")], "a")
+    record = store.get("reports", "table")
+    assert record is not None
+    assert [group.count for group in Table.of(record.value).groups.values()] == [2]
+
+
+def test_a_process_that_may_begin_no_thread_answers_all_the_same(store: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(keeping.threading.Timer, "start", start)
+    one = keeper(store)
+    for _ in range(3):
+        one.count([seen("eval")], "a")
+    one.at_exit()
+    (group,) = one.table().groups.values()
+    assert group.count == 3
+
+
+def test_a_table_of_a_newer_version_is_left_alone_and_nothing_is_lost(store: Away, caplog: Any) -> None:
+    value = b'{"format": 2, "rows": "of another kind"}'
+    store.insert("reports", "table", value)
+    app = Flask("old")
+    records = Records(Settings(), "/nowhere", store=store)
+    one = Keeper(records, lambda: NOW, 30, at_once=lambda: True, logger=app.logger)
+    for _ in range(3):
+        one.count([seen("eval")], "a")
+    record = store.get("reports", "table")
+    assert record is not None and record.value == value
+    assert [line.message for line in caplog.records] == [
+        "reports of browsers are not written: the table of reports was written by a newer version of flask-rampart"
+    ]
+    with pytest.raises(StoreError, match="newer version"):
+        one.table()
+    store.delete("reports", "table")  # once the newer one is gone
+    assert [group.count for group in one.table().groups.values()] == [3]
+
+
+def test_a_group_that_this_version_does_not_know_is_dropped_and_the_others_stay() -> None:
+    table = Table()
+    confirmed(table, 2, list(senders(2)))
+    first, second = table.groups.values()
+    first.type = "made-up"
+    assert [group.blocked for group in Table.of(table.written()).groups.values()] == [second.blocked]
+    for hostile in ("\x1b[2J", "\u202egnp.exe", "\uff21", "a\nb"):
+        second.page = hostile
+        assert Table.of(table.written()).groups == {}
+        second.page, second.sample = "/", {"script": hostile}
+        assert Table.of(table.written()).groups == {}
+        second.sample = {}
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_keeps_nothing_for_ever(store: Away) -> None:
+    moment = NOW + 20 * 365 * 86400
+    records = Records(Settings(), "/nowhere", store=store)
+    one = Keeper(records, lambda: moment, 30, at_once=lambda: True)
+    one.count([seen("eval")], "a")
+    moment = NOW
+    one.count([seen("inline")], "a")
+    assert {group.last for group in one.table().groups.values()} == {NOW}
+    moment = NOW + 30 * 86400 + 1
+    assert one.table().groups == {}
 
 
 def test_a_collector_answers_while_the_store_is_away(make_app: Callable[..., Flask]) -> None:
@@ -282,6 +403,7 @@ def test_a_collector_answers_while_the_store_is_away(make_app: Callable[..., Fla
 def test_a_child_does_not_count_again_what_its_parent_counted(store: Away) -> None:
     one = keeper(store)
     one.count([seen("eval")], "a")
+    one.flush()
     one.count([seen("eval")], "a")  # waits
     one._process = os.getpid() + 1  # as in a child
     one.count([seen("inline")], "a")

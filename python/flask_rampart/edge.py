@@ -185,10 +185,13 @@ class Exempt:
             return None
         return cls(settings.limits_exempt_paths, Networks(settings.limits_exempt_networks), reports)
 
-    def has(self, environ: WSGIEnvironment) -> bool:
-        """Whether a request is not counted."""
+    def has(self, environ: WSGIEnvironment, *, goes_on: bool) -> bool:
+        """Whether a request is not counted.
+
+        :param goes_on: whether the app will see it: what is refused before, no limit of a view counts.
+        """
         path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        if environ.get("PATH_INFO") == self._reports and environ["REQUEST_METHOD"] in ("POST", "OPTIONS"):
+        if goes_on and environ.get("PATH_INFO") == self._reports and environ["REQUEST_METHOD"] in ("POST", "OPTIONS"):
             return True  # other methods are not answered there, and nothing else counts them
         return path in self._paths or (environ.get("REMOTE_ADDR") or "") in self._networks
 
@@ -299,9 +302,15 @@ class RampartMiddleware:
             return refused(verdict)
         return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
+    def _spares(self, exempt: Exempt, environ: WSGIEnvironment, beyond: object) -> bool:
+        declared = environ.get("CONTENT_LENGTH") or "0"
+        goes_on = beyond is None and "HTTP_CONTENT_ENCODING" not in environ
+        # Digits and nothing else: so it was judged.
+        return exempt.has(environ, goes_on=goes_on and len(declared) < 10 and int(declared) <= self._max_body)
+
     def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
         limits = self._limits
-        if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
+        if limits is not None and not (self._exempt is not None and self._spares(self._exempt, environ, beyond)):
             # Always answers: while a store elsewhere is away, this host counts.
             verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
             exchange.limits = ((verdict, limits.policy),)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from flask import Response, current_app, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from .._native import JsonBounds, JsonRejected, client_key, parse_json
@@ -226,14 +226,19 @@ class Reports:
             if adapter is None or len(path) > _MOST_PATH:
                 return None
             path = unquote(path)
-            for method in ("GET", "POST"):
-                for one in (path, f"{path}/"):
-                    try:
-                        rule, _ = adapter.match(one, method=method, return_rule=True)
-                    except (RequestRedirect, MethodNotAllowed):
-                        continue
-                    except HTTPException:
-                        break
+            one, method = path, "GET"
+            # Each look-up runs the app's converters, which may ask a database: few for a page, and one for most.
+            for _ in range(_MOST_LOOKS):
+                try:
+                    rule, _values = adapter.match(one, method=method, return_rule=True)
+                except RequestRedirect:
+                    one = f"{path}/"
+                except MethodNotAllowed:
+                    method = "POST"
+                except Exception:
+                    # None there, or a converter that fails at a made-up path: no request came to it.
+                    return None
+                else:
                     return str(rule.rule)
             return None
 
@@ -285,6 +290,8 @@ def _without_port(authority: str) -> str:
 
 
 _MOST_PATH = 2048
+_MOST_LOOKS = 3
+"""With a slash at its end, and as a POST; then it has been found."""
 _ANSWER = {"Access-Control-Allow-Origin": "*"}
 _PREFLIGHT = {
     **_ANSWER,

@@ -1,14 +1,16 @@
 """Keeps the table of groups in the app's records, for all workers and the command line, and writes it seldom.
 
 1. A report is counted in the memory of its worker, in at most twice as many groups as the table has.
-2. That is written at the first report, and then at most once a second, however many come; by a timer, if none comes.
+2. That is written at the first report, and then at most once a second, however many come: by a thread of its own, so
+   that nobody who reports waits for the store, and by one at a time, however long the store takes.
 3. A write reads the table, adds and compares: another worker's write in between makes it begin again.
+4. A table that a newer version has written in another way is left as it is.
 
 Lost in a crash: the reports of a worker's last second. While the store is away, they wait in memory, in a bounded
-number of groups; of those who report, one in ten seconds waits for it, and none is told.
+number of groups; it is asked every ten seconds, and nobody who reports is told.
 
-Deployment: a worker that is killed, and never ends by itself, writes nothing at its end. uWSGI runs no timer unless it
-has ``--enable-threads``: then the next report writes what the last ones said.
+Deployment: a worker that is killed, and never ends by itself, writes nothing at its end. uWSGI runs no thread between
+requests unless it has ``--enable-threads``: where the thread comes too late, the next report writes.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from collections.abc import Callable
 from logging import Logger
 
 from ..locks import Lock
-from ..stores import Records, StoreError
+from ..stores import Record, Records, StoreError
 from .reading import Apart, Seen
-from .table import MOST_GROUPS, Group, Sender, Table, noted
+from .table import MOST_GROUPS, Group, NewerTable, Sender, Table, noted
 
 KIND = "reports"
 EVERY = 1.0
@@ -40,6 +42,8 @@ _AWAY = 10.0
 """Seconds after which a store that was away is asked again."""
 _SILENCE = 60.0
 """Seconds between two lines of log about a store that is away."""
+_LATE = 2.0
+"""Seconds after its time at which a thread that has not come is not waited for."""
 
 
 class Keeper:
@@ -71,10 +75,13 @@ class Keeper:
         self._lock = Lock()
         self._writing = Lock()
         self._salt = b""
+        # What came before it was known what senders are hashed with.
+        self._early: list[tuple[list[Seen | Apart], str, float]] = []
         self._next = 0.0
         self._complained = -_SILENCE
         self._told_since, self._told = -_MINUTE, 0
         self._timer: threading.Timer | None = None
+        self._due = 0.0
         self._process = os.getpid()
         _keepers.add(self)
 
@@ -83,36 +90,30 @@ class Keeper:
 
         :param address: of whom they came from, one for all that belong to one client.
         """
-        if not self._salt and time.monotonic() < self._next:
-            return  # the store was away a moment ago
-        try:
-            sender = Sender.of(address, self._secret())
-        except StoreError as error:
-            self._complain(error)
-            return
         now = self._now()
         with self._lock:
             if self._process != os.getpid():
                 # What the parent has counted, the parent writes.
-                self._process, self._pending, self._timer = os.getpid(), _waiting(), None
-            self._pending.apart.update(one for one in seen if isinstance(one, str))
-            self._pending.add([noted(one, sender, now) for one in seen if not isinstance(one, str)])
-            due = self._next - time.monotonic()
-            # Whoever is writing may wait for the store: nobody else waits with them.
-            if (due > 0 or self._writing.locked()) and not self._at_once():
-                if self._timer is None:
-                    self._timer = threading.Timer(max(due, EVERY), self._later)
-                    self._timer.daemon = True
-                    self._timer.start()
+                self._process, self._pending, self._early, self._timer = os.getpid(), _waiting(), [], None
+            if self._salt:
+                self._add(seen, address, now)
+            elif sum(len(found) for found, _, _ in self._early) < 2 * MOST_GROUPS:
+                self._early.append((seen, address, now))
+            if not self._at_once() and self._is_awaited():
                 return
         self.flush()
 
     def flush(self) -> None:
         """Writes what was counted since the last time. A store that is away is complained of, and waited for."""
         with self._writing:
+            self._next = time.monotonic() + EVERY
+            try:
+                self._know()
+            except StoreError as error:
+                self._complain(error)
+                return
             with self._lock:
                 mine, self._pending = self._pending, _waiting()
-                self._next = time.monotonic() + EVERY
             if not mine.groups and not mine.apart:
                 return
             try:
@@ -132,8 +133,8 @@ class Keeper:
         """
         self.flush()
         record = self._records.store.get(KIND, _TABLE)
-        found = Table() if record is None else Table.of(record.value)
-        found.expire(self._now() - self._keep)
+        found = Table() if record is None else _read(record)
+        found.expire(self._now(), self._keep)
         return found
 
     def clear(self) -> None:
@@ -142,7 +143,7 @@ class Keeper:
         :raises StoreError: if the store cannot be written.
         """
         with self._lock:
-            self._pending = _waiting()
+            self._pending, self._early = _waiting(), []
         self._records.store.delete(KIND, _TABLE)
 
     def at_exit(self) -> None:
@@ -151,18 +152,44 @@ class Keeper:
             self._logger = None  # what it writes to may be closed
             self.flush()
 
-    def _later(self) -> None:
-        with self._lock:
+    def _add(self, seen: list[Seen | Apart], address: str, now: float) -> None:
+        sender = Sender.of(address, self._salt)
+        self._pending.apart.update(one for one in seen if isinstance(one, str))
+        self._pending.add([noted(one, sender, now) for one in seen if not isinstance(one, str)])
+
+    def _is_awaited(self) -> bool:
+        """Whether a thread will write; begins one, if there is none."""
+        moment = time.monotonic()
+        if self._timer is not None:
+            # Whoever is writing may wait for the store for long: nobody else waits with them.
+            return moment < self._due + _LATE or self._writing.locked()
+        self._due = max(moment, self._next)
+        self._timer = threading.Timer(self._due - moment, self._later)
+        self._timer.daemon = True
+        try:
+            self._timer.start()
+        except RuntimeError:
+            # No more threads, or the end of the process: the next report comes here again, or the end writes.
             self._timer = None
-        self.flush()
+        return True
+
+    def _later(self) -> None:
+        try:
+            self.flush()
+        finally:
+            with self._lock:
+                # Not before: while it waits for the store, no other thread begins to wait.
+                self._timer = None
+                if self._early or self._pending.groups or self._pending.apart:
+                    self._is_awaited()
 
     def _merge(self, mine: Table) -> list[str]:
         store = self._records.store
         for tried in range(_TRIES):
             now = self._now()
             record = store.get(KIND, _TABLE)
-            found = Table() if record is None else Table.of(record.value)
-            found.expire(now - self._keep)
+            found = Table() if record is None else _read(record)
+            found.expire(now, self._keep)
             new = found.add((key, _copied(group)) for key, group in mine.groups.items())
             found.apart.update(mine.apart)
             value, ends = found.written(), now + self._keep
@@ -190,16 +217,19 @@ class Keeper:
             self._pending.add(later.groups.items())
             self._pending.apart.update(later.apart)
 
-    def _secret(self) -> bytes:
-        """What senders are hashed with: the same in all workers."""
+    def _know(self) -> None:
+        """Learns what senders are hashed with, which is the same in all workers, and counts what came before."""
         if not self._salt:
             store = self._records.store
             store.insert(KIND, _SALT, os.urandom(32))
             record = store.get(KIND, _SALT)
-            if record is None:
+            if record is None or not record.value:
                 raise StoreError("what reports are hashed with was written and is not there")
-            self._salt = record.value[:32]
-        return self._salt
+            salt = record.value[:32]
+            with self._lock:
+                self._salt, early, self._early = salt, self._early, []
+                for seen, address, now in early:
+                    self._add(seen, address, now)
 
     def _complain(self, error: StoreError) -> None:
         moment = time.monotonic()
@@ -211,6 +241,14 @@ class Keeper:
 
 def _waiting() -> Table:
     return Table(slack=MOST_GROUPS)
+
+
+def _read(record: Record) -> Table:
+    try:
+        return Table.of(record.value)
+    except NewerTable:
+        # Workers of two versions, side by side: to begin it anew would throw away what the others keep.
+        raise StoreError("the table of reports was written by a newer version of flask-rampart") from None
 
 
 def _copied(group: Group) -> Group:

@@ -31,11 +31,17 @@ from hashlib import blake2b
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from .reading import Seen
+from .reading import TYPES, Seen
 
+FORMAT = 1
+"""Of the record. Whoever changes what a group is made of adds one."""
 MOST_GROUPS = 500
 MOST_ALONE = 50
 """Places that groups of a single client keep among groups that several have reported."""
+
+
+class NewerTable(Exception):
+    """The table was written by a newer version, in a way that this one cannot read."""
 
 
 @dataclass
@@ -88,25 +94,35 @@ class Table:
 
     @classmethod
     def of(cls, value: bytes) -> Table:
-        """The table that was written. What cannot be read is an empty one: reports come again."""
+        """The table that was written. What cannot be read is an empty one: reports come again.
+
+        :raises NewerTable: if it is of a later format.
+        """
         try:
             held: Any = json.loads(value)
-            groups = {key: Group(*fields) for key, fields in held["groups"].items()}
-            if not all(_is_sound(group) for group in groups.values()):
-                return cls()
+            if held.get("format", FORMAT) > FORMAT:
+                raise NewerTable
+            read = {key: Group(*fields) for key, fields in held["groups"].items()}
+            groups = {key: group for key, group in read.items() if _is_sound(group)}
             return cls(groups, Counter({str(name): int(count) for name, count in held["apart"].items()}))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def written(self) -> bytes:
         """The table as bytes."""
         groups = {key: list(vars(group).values()) for key, group in self.groups.items()}
-        return json.dumps({"groups": groups, "apart": dict(self.apart)}, separators=(",", ":")).encode()
+        held = {"format": FORMAT, "groups": groups, "apart": dict(self.apart)}
+        return json.dumps(held, separators=(",", ":")).encode()
 
-    def expire(self, before: float) -> None:
-        """Drops what nobody has reported since *before*."""
-        for key in [key for key, group in self.groups.items() if group.last < before]:
-            del self.groups[key]
+    def expire(self, now: float, keep: float) -> None:
+        """Drops what nobody has reported for *keep* seconds.
+
+        What a clock said that went ahead and was set back is taken for *now*, or it would be kept for as long.
+        """
+        for key, group in [*self.groups.items()]:
+            group.first, group.last = min(group.first, now), min(group.last, now)
+            if group.last < now - keep:
+                del self.groups[key]
 
     def add(self, fresh: Iterable[tuple[str, Group]]) -> list[str]:
         """Counts reports, and gives the keys of the groups that were not there and now are."""
@@ -172,12 +188,21 @@ class Sender:
         return cls(digest[0] & 63, digest[1:6].hex())
 
 
+def _is_shown(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isprintable())
+
+
 def _is_sound(group: Group) -> bool:
     texts = (group.type, group.disposition, group.directive, group.blocked, group.page, group.source, group.owner)
-    counts: Callable[[Any], bool] = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)  # noqa: E731
+    counts: Callable[[Any], bool] = lambda value: (  # noqa: E731
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e11
+    )
     return (
-        all(isinstance(text, str) for text in texts)
+        # As it was written; whoever else can write there gets no further than a terminal that shows it.
+        all(isinstance(text, str) and (text == "" or (text.isascii() and text.isprintable())) for text in texts)
+        and group.type in TYPES
         and isinstance(group.sample, dict)
+        and all(map(_is_shown, group.sample.values()))
         and isinstance(group.bits, int)
         and all(map(counts, (group.count, group.first, group.last)))
     )
