@@ -20,7 +20,7 @@ from flask_rampart.reports.reading import Seen
 from flask_rampart.reports.table import MOST_ALONE, MOST_GROUPS, Group, Sender, Table, noted
 from flask_rampart.stores import MemoryStore, Record, Records, StoreError
 
-from .test_reports import groups, old
+from .reporting import groups, old
 
 SALT = b"s" * 32
 NOW = 1_800_000_000.0
