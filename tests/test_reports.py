@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_rampart import Clock, ConfigError, Guard, Rampart, Stage, require
+from flask_rampart import Clock, ConfigError, Guard, Rampart, Stage, headers, require
 from flask_rampart.limits import counters
 from flask_rampart.reports import Reports
 from flask_rampart.reports.advice import advice
@@ -32,6 +32,27 @@ def test_over_tls_policies_name_the_endpoint_and_over_http_report_uri_alone(app:
     sent = client.get("/").headers
     assert "Reporting-Endpoints" not in sent
     assert sent["Content-Security-Policy"].endswith("; report-uri /reports")
+
+
+def test_answers_of_routes_with_headers_of_their_own_refusals_and_errors_name_the_endpoint_too(make_app: App) -> None:
+    app = make_app(RAMPART_REPORTS="/reports", RAMPART_PROFILE="html", RAMPART_TRUSTED_HOSTS=["localhost"])
+
+    def asked() -> dict[str, str]:
+        return {"img-src": "'self'"}
+
+    app.get("/constant")(headers(csp={"img-src": "'self' https://cdn.example.com"})(lambda: "page"))
+    app.get("/asked")(headers(csp=asked)(lambda: "page"))
+    app.get("/fails")(lambda: 1 / 0)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    client = app.test_client()
+    found = {}
+    for path in ("/constant", "/asked", "/nowhere", "/fails", "/a/../b"):
+        answer = client.get(path, base_url="https://localhost")
+        found[path] = answer.status_code
+        assert answer.headers["Reporting-Endpoints"] == 'rampart="/reports", default="/reports"', path
+        assert answer.headers["Content-Security-Policy"].endswith("; report-uri /reports; report-to rampart"), path
+        assert answer.headers["Cross-Origin-Opener-Policy"] == 'same-origin; report-to="rampart"', path
+    assert found == {"/constant": 200, "/asked": 200, "/nowhere": 404, "/fails": 500, "/a/../b": 400}
 
 
 def test_without_the_setting_nothing_is_sent_and_nothing_is_there(make_app: App) -> None:
@@ -194,6 +215,55 @@ def test_what_is_refused_counts_too(make_app: App, kind: str) -> None:
     codes = {send(app, b"{", kind).status_code for _ in range(30)}
     assert len(codes) == 1 and codes <= {400, 415}
     assert send(app, b"{", kind).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("query", "data", "fields", "status"),
+    [
+        ("", b"x" * (2 << 20), {}, 413),
+        ("", b"[]", {"Content-Encoding": "gzip"}, 415),
+        ("?" + "x" * 9000, b"[]", {}, 414),
+        ("", b"[]", {"X-Long": "x" * 40_000}, 431),
+    ],
+    ids=["too long a body", "a coded body", "too long a query", "too long a head"],
+)
+def test_what_the_edge_refuses_there_counts_for_the_app(
+    make_app: App, query: str, data: bytes, fields: dict[str, str], status: int
+) -> None:
+    # No limit of a view counts what never comes to it.
+    app = make_app(RAMPART_REPORTS="/reports", RAMPART_LIMITS="2/hour")
+    kind = "application/reports+json"
+    sent = [
+        app.test_client().post(f"/reports{query}", data=data, content_type=kind, headers=fields).status_code
+        for _ in range(4)
+    ]
+    assert sent == [status, status, 429, 429]
+
+
+@pytest.mark.parametrize("origin", ["https://www.example.com", "https://evil.example"])
+@pytest.mark.parametrize("path", ["/reports", "/reports/"])
+def test_a_cors_policy_of_the_app_does_not_answer_for_the_collector(make_app: App, origin: str, path: str) -> None:
+    app = make_app(
+        RAMPART_REPORTS="/reports",
+        RAMPART_REPORTS_HOSTS=["www.example.com"],
+        RAMPART_CORS_ORIGINS=["https://www.example.com"],
+        RAMPART_CORS_CREDENTIALS=True,
+    )
+    app.testing = True
+    client = app.test_client()
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answer = client.options(path, headers=asked)
+    assert (answer.status_code, answer.headers.getlist("Access-Control-Allow-Origin")) == (204, ["*"])
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    body = json.dumps([report("csp-violation", "https://www.example.com/")])
+    sent = {"Origin": origin, "Sec-Fetch-Site": "cross-site", "Cookie": "session=1"}
+    answer = client.post(path, data=body, content_type="application/reports+json", headers=sent)
+    assert (answer.status_code, answer.headers.getlist("Access-Control-Allow-Origin")) == (204, ["*"])
+    assert [group.page for group in groups(app)] == ["(no route)"]
 
 
 def test_the_collector_is_in_no_openapi_document(app: Flask) -> None:

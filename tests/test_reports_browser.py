@@ -36,7 +36,7 @@ def chromium() -> Iterator[Page]:
         "--no-sandbox",
         "--disable-gpu",
         "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP localhost 127.0.0.1, MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP localhost 127.0.0.1, MAP www.example.com 127.0.0.1, MAP * ~NOTFOUND",
         "--short-reporting-delay",
         "--ignore-certificate-errors",
     ]
@@ -122,6 +122,29 @@ def test_what_chromium_blocks_is_reported_and_grouped(app: Flask, tls: bool, tmp
     assert only and all(key[0] == "require-trusted-types-for" for key in only)
     reports: Reports = app.extensions["rampart"].services[Reports]
     assert "foreign" not in reports.apart()
+
+
+def test_pages_of_another_host_that_is_named_report_across_origins(make_app: App, tmp_path: Path) -> None:
+    context = certified(tmp_path, "localhost", "www.example.com")[1]
+    collector = make_app(
+        RAMPART_REPORTS="/reports",
+        RAMPART_REPORTS_HOSTS=["www.example.com"],
+        # What pages may read is another matter: the browser asks the collector itself.
+        RAMPART_CORS_ORIGINS=["https://app.example.com"],
+    )
+    collector.testing = True
+    asked: list[tuple[str, str]] = []
+    collector.before_request(lambda: asked.append((request.method, request.headers.get("Origin", ""))))
+    with served(collector, context) as there:
+        pages = make_app(RAMPART_REPORTS=f"{there}/reports", RAMPART_PROFILE="html")
+        pages.testing = True
+        pages.get("/")(lambda: "<!doctype html><img src='https://cdn.example.com/a.png'>")
+        with served(pages, context) as here, chromium() as page:
+            origin = here.replace("localhost", "www.example.com")
+            page.goto(f"{origin}/")
+            found = reported(collector, lambda found: ("img-src", "https://cdn.example.com", "enforce") in found)
+    assert found["img-src", "https://cdn.example.com", "enforce"].page == "(no route)"
+    assert set(asked) >= {("OPTIONS", origin), ("POST", origin)}
 
 
 def _kind() -> str:

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.routing import BaseConverter, ValidationError
 
 from flask_rampart import Clock, ReportGroup, signals
 from flask_rampart.reports import MAX_BODY
@@ -233,6 +234,44 @@ def test_wrong_types_in_every_member_are_no_error(app: Flask) -> None:
         for name in ("type", "url", "body", "age"):
             assert send(app, [{**report(), name: value}], address="192.0.2.10").status_code in (204, 429)
     assert all(group.directive in {*DIRECTIVES, ""} for group in groups(app))
+
+
+def test_a_report_does_little_work_of_the_apps_own_and_none_that_fails(make_app: App) -> None:
+    # Converters that look into a database are common: a stranger's paths come to them.
+    asked: list[str] = []
+
+    class Known(BaseConverter):
+        regex = "[^/]+"
+
+        def to_python(self, value: str) -> str:
+            asked.append(value)
+            if value.startswith("broken"):
+                raise RuntimeError("a database that is away")
+            if value.startswith("none"):
+                raise ValidationError
+            return value
+
+    app = make_app(RAMPART_REPORTS="/reports")
+    app.testing = True
+    app.url_map.converters["known"] = Known
+    app.get("/a/<known:name>")(lambda name: "get")
+    app.post("/b/<known:name>")(lambda name: "post")
+    app.get("/c/<known:name>/")(lambda name: "slashed")
+    for path, page, most in (
+        ("/a/x", "/a/{name}", 1),
+        ("/b/x", "/b/{name}", 2),
+        ("/c/x", "/c/{name}/", 2),
+        ("/a/none", "(no route)", 1),
+        ("/a/broken", "(no route)", 1),
+        ("//a/x", "(no route)", 3),
+    ):
+        asked.clear()
+        assert old(app, document_uri=HOST + path).status_code == 204
+        assert page in {group.page for group in groups(app)}, path
+        assert len(asked) <= most, path
+    asked.clear()
+    send(app, [report("csp-violation", f"{HOST}/c/{at}") for at in range(50)])
+    assert len(asked) <= 20
 
 
 def test_of_one_request_fifty_reports_of_ten_pages_are_read(app: Flask) -> None:
