@@ -69,16 +69,17 @@ class Site:
     def _await(self, socket: Path) -> None:
         end = time.monotonic() + 30
         while True:
+            connection = Unix(str(socket))
             try:
-                connection = Unix(str(socket))
                 connection.request("GET", "/")
                 connection.getresponse().read()
-                connection.close()
                 return
             except OSError:
                 if self._app.poll() is not None or time.monotonic() > end:
                     pytest.fail(f"gunicorn did not start:\n{self.said()}")
                 time.sleep(0.05)
+            finally:
+                connection.close()
 
 
 @pytest.fixture(scope="module")
