@@ -115,6 +115,7 @@ worker_processes 2;
 events {{ worker_connections 256; }}
 http {{
     access_log off;
+    server_tokens off;
     {temporary}
     server {{
         listen 127.0.0.1:{plain};
@@ -125,10 +126,19 @@ http {{
         ssl_certificate {chain};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ecdh_curve X25519:prime256v1:secp384r1;
+        ssl_ciphers {ciphers};
+        ssl_prefer_server_ciphers off;
         {location}
     }}
 }}
 """
+#: Of Mozilla's "intermediate" configuration.
+_CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
 FORWARDING = {
     "Host": "$http_host",
     "X-Forwarded-For": "$proxy_add_x_forwarded_for",
@@ -169,6 +179,7 @@ class Nginx:
             ),
             plain=self.plain,
             tls=self.tls,
+            ciphers=_CIPHERS,
             chain=certificate.chain,
             key=certificate.key,
             location=f"location / {{ proxy_pass {target}; proxy_http_version 1.1; {bound} {set_fields} }}",

@@ -104,7 +104,7 @@ def conclude(scene: Scene, results: list[Result], requests: int, unlogged: int, 
     problems += [f"leaked: {leak}" for leak in found]
     for problem in problems:
         report.verdict(False, problem)
-    if any(answer.status >= 500 for result in results for answer in result.answers):
+    if any(answer.status >= 500 > result.attempt.status for result in results for answer in result.answers):
         print(f"The server said last:\n{scene.server.tail()}", file=sys.stderr)
     if not problems:
         report.verdict(

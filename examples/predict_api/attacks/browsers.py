@@ -57,14 +57,14 @@ def _page(answers: Sequence[Answer]) -> tuple[str, str]:
         return "", "two pages have one nonce"
     if "Strict-Transport-Security" not in answers[0].headers:
         return "", "no Strict-Transport-Security over TLS"
-    return "each page a nonce of its own", ""
+    return "a nonce each", ""
 
 
 def _location(wanted: str) -> Judge:
     def judge(answers: Sequence[Answer]) -> tuple[str, str]:
         found = answers[0].headers.get("Location") or ""
         right = (answers[0].status, found) == (308, wanted)
-        return f"to {found}", "" if right else f"expected 308 to {wanted}, got {answers[0].status} to {found}"
+        return "to https", "" if right else f"expected 308 to {wanted}, got {answers[0].status} to {found}"
 
     return judge
 
@@ -73,7 +73,7 @@ def _cookies(answers: Sequence[Answer]) -> tuple[str, str]:
     """What the session's cookie says."""
     said = (answers[0].headers.get("Set-Cookie") or "").lower()
     lacking = [word for word in ("secure", "httponly", "samesite=lax") if word not in said]
-    return "Secure, HttpOnly, SameSite=Lax", f"its cookie lacks {', '.join(lacking)}" if lacking else ""
+    return "hardened cookie", f"its cookie lacks {', '.join(lacking)}" if lacking else ""
 
 
 def _allows(origin: str | None, status: int) -> Judge:
@@ -84,7 +84,7 @@ def _allows(origin: str | None, status: int) -> Judge:
             return "", f"expected {status} for {origin}, got {answer.status} for {allowed}"
         if "Origin" not in " ".join(answer.headers.get_all("Vary") or []):
             return "", "no Vary: Origin, so that a cache would give one site's answer to another"
-        return f"for {allowed}" if allowed else "for nobody", ""
+        return "for it" if allowed else "for nobody", ""
 
     return judge
 
@@ -96,29 +96,30 @@ def _sign_in(scene: Scene) -> Answer:
 BROWSERS = Act(
     "A page behind a proxy, and the pages of other sites",
     [
-        Attempt("two readers open the page", 200, "", "by TLS, from the proxy", lambda scene: [
+        Attempt("two readers open the page", 200, "", "scripts run by nonce alone", lambda scene: [
             scene.notebook.send("GET", "/"), scene.notebook.send("GET", "/")], _page, show=True),
-        Attempt("without TLS", 308, "", "and not to where Host says", _get("/search?q=a%20b", scheme="http"),
+        Attempt("without TLS", 308, "", "not to where Host says", _get("/search?q=a%20b", scheme="http"),
                 _location(f"{OURS}/search?q=a%20b")),
-        Attempt("a form without TLS", 403, "https.required", "it has travelled in clear already",
+        Attempt("a form without TLS", 403, "https.required", "it came in clear already",
                 _send("POST", "/notes", scheme="http")),
-        Attempt("by another name", 421, "host.unknown", "links in mails would lead there", _get(host="evil.example")),
-        Attempt("a method that nobody uses", 501, "method.refused", "TRACE echoes cookies", _send("TRACE")),
-        Attempt("an encoded slash in the path", 400, "path.malformed", "proxies and apps read it in two ways",
+        Attempt("by another name", 421, "host.unknown", "our links would lead there", _get(host="evil.example")),
+        Attempt("TRACE", 501, "method.refused", "it would echo the cookies", _send("TRACE")),
+        Attempt("an encoded slash", 400, "path.malformed", "a proxy reads it otherwise",
                 _get("/static/..%2f..%2fapp.py")),
-        Attempt("signing in", 303, "", "the session is hardened, whoever set it", _sign_in, _cookies),
+        Attempt("signing in", 303, "", "whoever has set it", _sign_in, _cookies),
         Attempt("a note, by our own page", 303, "", "Sec-Fetch-Site: same-origin", _note(OURS, "same-origin"),
                 lambda answers: ("kept", "" if answers[0].status == 303 else f"got {answers[0].status}")),
-        Attempt("a note, by a page of another site", 403, "csrf.origin", "with the session's cookie",
+        Attempt("a note, by another site's page", 403, "csrf.origin", "with the session's cookie",
                 _note(EVIL, "cross-site"), show=True),
-        Attempt("a note, by a page of the same site", 403, "csrf.origin", "SameSite lets its cookie through",
+        Attempt("a note, by a sibling's page", 403, "csrf.origin", "SameSite=Lax lets it through",
                 _note(f"https://old.{HOST}", "same-site")),
-        Attempt("a preflight of a listed site", 204, "", "answered before anything else", _preflight(READER),
+        Attempt("a preflight of a listed site", 204, "", "before anything else is asked", _preflight(READER),
                 _allows(READER, 204)),
-        Attempt("a preflight of another site", 403, "cors.refused", "nothing is allowed", _preflight(EVIL), _allows(None, 403)),
+        Attempt("a preflight of another site", 403, "cors.refused", "nothing is allowed", _preflight(EVIL),
+                _allows(None, 403)),
         Attempt("a listed site reads", 200, "", "with the session", _read(READER), _allows(READER, 200)),
-        Attempt("another site reads", 200, "", "its browser keeps the answer from it", _read(EVIL), _allows(None, 200)),
-        Attempt("a site whose name ends alike", 200, "", "https://reader.notes.example.evil.example",
+        Attempt("another site reads", 200, "", "its browser keeps it back", _read(EVIL), _allows(None, 200)),
+        Attempt("a site whose name ends alike", 200, "", "reader.notes.example.evil...",
                 _read(f"{READER}.evil.example"), _allows(None, 200)),
     ],
 )  # fmt: skip
