@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -342,7 +341,9 @@ def test_a_process_that_may_begin_no_thread_answers_all_the_same(store: Away, mo
     assert group.count == 3
 
 
-def test_a_table_of_a_newer_version_is_left_alone_and_nothing_is_lost(store: Away, caplog: Any) -> None:
+def test_a_table_of_a_newer_version_is_left_alone_and_nothing_is_lost(
+    store: Away, caplog: pytest.LogCaptureFixture
+) -> None:
     value = b'{"format": 2, "rows": "of another kind"}'
     store.insert("reports", "table", value)
     app = Flask("old")
@@ -352,7 +353,7 @@ def test_a_table_of_a_newer_version_is_left_alone_and_nothing_is_lost(store: Awa
         one.count([seen("eval")], "a")
     record = store.get("reports", "table")
     assert record is not None and record.value == value
-    assert [line.message for line in caplog.records] == [
+    assert caplog.messages == [
         "reports of browsers are not written: the table of reports was written by a newer version of flask-rampart"
     ]
     with pytest.raises(StoreError, match="newer version"):
