@@ -387,7 +387,7 @@ def test_in_production_our_address_is_not_the_senders_to_say(make_app: App, clie
     # TRUSTED_HOSTS leaves the port open: another service of the host could pass on what was made for itself.
     for config in ({}, {"TRUSTED_HOSTS": ["api.example"]}):
         with pytest.raises(ConfigError, match="RAMPART_RESOURCE"):
-            app(**config).test_client().get("/")
+            app(**config).test_client().get("/", base_url="http://api.example")
     named = app(RAMPART_RESOURCE="https://api.example")
     headers = client.headers(htu="https://api.example/")
     assert named.test_client().get("/", headers={**headers, "Host": "evil.example:8443"}).status_code == 200

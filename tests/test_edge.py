@@ -13,9 +13,9 @@ from flask_rampart.errors import Denied
 from flask_rampart.exchange import Exchange
 
 
-def _client(*steps: Any, sent: list[tuple[str, str]] | None = None, settle: Any = None) -> Client:
-    policy = EdgePolicy.of({"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off"}, name="edge")
-    policy.steps, policy.settle = steps, settle
+def _client(*steps: Any, sent: list[tuple[str, str]] | None = None, **settings: Any) -> Client:
+    policy = EdgePolicy.of({"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off", **settings}, name="edge")
+    policy.steps = steps
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain"), *(sent or [])])
@@ -60,10 +60,23 @@ def test_what_rooms_send_is_sent_once_and_the_apps_own_stays() -> None:
     assert answer.headers.getlist("Vary") == ["Cookie", "Origin"]
 
 
-def test_what_settles_the_environ_comes_before_all_else() -> None:
-    def settle(environ: dict[str, Any]) -> None:
-        environ["REMOTE_ADDR"] = "192.0.2.7"
-
+def test_what_is_true_of_a_request_is_settled_before_all_else() -> None:
     seen: list[str] = []
-    client = _client(lambda environ, exchange: seen.append(environ.get("REMOTE_ADDR", "")), settle=settle)
-    assert client.get("/").data == b"192.0.2.7" and seen == ["192.0.2.7"]
+    step: Any = lambda environ, exchange: seen.append(environ.get("REMOTE_ADDR", ""))  # noqa: E731
+    client = _client(step, RAMPART_TRUSTED_PROXIES="127.0.0.1")
+    fields = {"X-Forwarded-For": "192.0.2.7"}
+    assert client.get("/", headers=fields, environ_base={"REMOTE_ADDR": "127.0.0.1"}).data == b"192.0.2.7"
+    assert seen == ["192.0.2.7"]
+
+
+def test_an_edge_that_was_told_of_no_proxies_believes_nobody() -> None:
+    settings: dict[str, Any] = {"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off"}
+    of = EdgePolicy.of(settings, name="edge")
+    policy = EdgePolicy(headers=of.headers, max_body=9, access_log=of.access_log, limits=None)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str("HTTP_X_FORWARDED_FOR" in environ).encode()]
+
+    answer = Client(RampartMiddleware(app, policy)).get("/", headers={"X-Forwarded-For": "192.0.2.7"})
+    assert answer.data == b"False"

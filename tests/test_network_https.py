@@ -89,10 +89,10 @@ def test_a_request_that_only_reads_is_sent_on_to_the_same_place(make: Make, meth
     assert HSTS not in headers
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
 def test_a_request_that_may_carry_a_secret_is_refused_and_not_sent_on(make: Make, method: str) -> None:
     # Talisman redirects every method: the client sends the body once in clear, each time, and never learns of it.
-    app = make(RAMPART_HTTPS="redirect", RAMPART_TRUSTED_HOSTS=HOSTS)
+    app = make(RAMPART_HTTPS="redirect", RAMPART_TRUSTED_HOSTS=HOSTS, RAMPART_METHODS=["GET", method])
     answer = ask(app, REQUEST_METHOD=method)
     assert code_of(answer) == REFUSED
     assert "Location" not in answer[1]
@@ -166,43 +166,58 @@ def test_flasks_own_list_is_enough_to_know_the_host(make: Make) -> None:
     assert code_of(ask(app, "evil.test")) == (421, "host.unknown")
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "location"),
-    [
-        ("//evil.test/x", "", "//evil.test/x"),
-        ("/\\evil.test", "", "/%5Cevil.test"),
-        ("evil.test", "", "/evil.test"),
-        ("@evil.test", "", "/@evil.test"),
-        (":80@evil.test/", "", "/:80@evil.test/"),
-        ("", "", "/"),
-        ("/a\r\nSet-Cookie: x=y", "", "/a%0D%0ASet-Cookie:%20x=y"),
-        ("/a", "b\r\nSet-Cookie: x=y", "/a?b%0D%0ASet-Cookie:%20x=y"),
-        ("/a", "b#c", "/a?b%23c"),
-        ("/a?b#c", "", "/a%3Fb%23c"),
-        ("/%", "%zz", "/%25?%zz"),
-        ("/b\xc3\xbccher", "q=\xc3\xbc", "/b%C3%BCcher?q=%C3%BC"),
-        ("/\x00", "\x00", "/%00?%00"),
-        ("/http://evil.test/", "", "/http://evil.test/"),
-        ('/"<a>', '"<a>', "/%22%3Ca%3E?%22%3Ca%3E"),
-    ],
-)
+_PLACES = [
+    ("/a", "b#c", "/a?b%23c"),
+    ("/a?b#c", "", "/a%3Fb%23c"),
+    ("", "", "/"),
+    ("/%", "%zz", "/%25?%zz"),
+    ("/b\xc3\xbccher", "q=\xc3\xbc", "/b%C3%BCcher?q=%C3%BC"),
+    ("/http://evil.test/", "", "/http://evil.test/"),
+    ('/"<a>', '"<a>', "/%22%3Ca%3E?%22%3Ca%3E"),
+]
+# What is refused before anybody would be sent there (`hygiene`), and could not be broken out of either.
+_NO_PLACES = [
+    ("//evil.test/x", "", "//evil.test/x"),
+    ("/\\evil.test", "", "/%5Cevil.test"),
+    ("evil.test", "", "/evil.test"),
+    ("@evil.test", "", "/@evil.test"),
+    (":80@evil.test/", "", "/:80@evil.test/"),
+    ("/a\r\nSet-Cookie: x=y", "", "/a%0D%0ASet-Cookie:%20x=y"),
+    ("/a", "b\r\nSet-Cookie: x=y", "/a?b%0D%0ASet-Cookie:%20x=y"),
+    ("/\x00", "\x00", "/%00?%00"),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "location"), [*_PLACES, *_NO_PLACES])
 def test_a_location_begins_with_our_host_and_cannot_be_broken_out_of(
     make: Make, path: str, query: str, location: str
 ) -> None:
     app = make(RAMPART_HTTPS="redirect", RAMPART_CANONICAL_HOST="example.com")
-    assert ask(app, PATH_INFO=path, QUERY_STRING=query)[1]["Location"] == f"https://example.com{location}"
+    environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    assert f"{path_of(environ)}{query_of(environ)}" == location
+    status, headers, _ = ask(app, **environ)
+    if (path, query, location) in _PLACES:
+        assert (status, headers["Location"]) == (308, f"https://example.com{location}")
+    else:
+        assert status == 400
+        assert "Location" not in headers
 
 
 def test_a_path_is_kept_as_the_client_wrote_it_where_the_server_shows_that(make: Make) -> None:
-    app = make(RAMPART_HTTPS="redirect", RAMPART_CANONICAL_HOST="example.com")
+    app = make(RAMPART_HTTPS="redirect", RAMPART_CANONICAL_HOST="example.com", RAMPART_ENCODED_SLASHES=True)
     for name in ("RAW_URI", "REQUEST_URI"):
         # `%2F` and `/` are not the same path; WSGI alone cannot tell.
         answer = ask(app, PATH_INFO="/a/b", QUERY_STRING="c", **{name: "/a%2fb?c"})
         assert answer[1]["Location"] == "https://example.com/a%2fb?c"
-        # Another path, such as that before a proxy took off its prefix, or what is no path, is not taken.
-        for raw in ("/other?c", "/a%2fb%0d%0a?c", "/a/b\r\nX: y?c", "http://example.com/a/b?c", "//a/b?c", "/a/b#?c"):
+        # Another path, such as that before a proxy took off its prefix, is not taken.
+        for raw in ("/other?c", "http://example.com/a/b?c"):
             answer = ask(app, PATH_INFO="/a/b", QUERY_STRING="c", **{name: raw})
             assert answer[1]["Location"] == "https://example.com/a/b?c", raw
+        # Nor is what is no path, which goes no further, and would not be taken either.
+        for raw in ("/a%2fb%0d%0a?c", "/a/b\r\nX: y?c", "//a/b?c", "/a/b#?c"):
+            environ = {"PATH_INFO": "/a/b", "QUERY_STRING": "c", name: raw}
+            assert path_of(environ) == "/a/b", raw
+            assert ask(app, **environ)[0] == 400, raw
 
 
 def test_a_mounted_app_keeps_its_prefix(make: Make) -> None:
@@ -232,8 +247,10 @@ def test_a_probe_is_answered_by_plain_http_on_its_path_alone(make: Make) -> None
     app = make(RAMPART_HTTPS="refuse", RAMPART_HTTPS_EXEMPT="/health")
     assert ask(app, PATH_INFO="/health")[2] == "well"
     assert ask(app, PATH_INFO="/health", REQUEST_METHOD="HEAD")[0] == 200
-    for path in ("/", "/health/", "//health", "/health/x", "/Health", "/health;x", "/health%2F", "/x/../health"):
+    for path in ("/", "/health/", "/health/x", "/Health", "/health;x", "/health%2F"):
         assert code_of(ask(app, PATH_INFO=path)) == REFUSED, path
+    for path in ("//health", "/x/../health"):
+        assert code_of(ask(app, PATH_INFO=path)) == (400, "path.malformed"), path
     assert code_of(ask(app, PATH_INFO="/health", REQUEST_METHOD="POST")) == REFUSED
     assert code_of(ask(app, SCRIPT_NAME="/v1", PATH_INFO="/health")) == REFUSED
 
@@ -242,6 +259,14 @@ def test_a_probe_is_answered_by_plain_http_on_its_path_alone(make: Make) -> None
 def test_a_probe_that_carries_a_credential_is_not_exempt(make: Make, field: str) -> None:
     app = make(RAMPART_HTTPS="refuse", RAMPART_HTTPS_EXEMPT="/health")
     assert code_of(ask(app, PATH_INFO="/health", **{field: "secret"})) == REFUSED
+
+
+def test_a_token_in_the_query_is_a_credential_too(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    # RFC 6750 section 2.3
+    app = make(RAMPART_HTTPS="redirect", RAMPART_CANONICAL_HOST="example.com", RAMPART_HTTPS_EXEMPT="/health")
+    assert ask(app, PATH_INFO="/health", QUERY_STRING="access_token=secret")[0] == 308
+    assert "carried a credential" in caplog.text
+    assert "secret" not in caplog.text
 
 
 # Development, tests, and what is said.
@@ -562,7 +587,11 @@ def test_a_real_client_is_sent_from_http_to_https_and_pinned_there(tmp_path: Pat
     app.add_url_rule("/a/<path:rest>", "a", lambda rest: f"{request.scheme} {rest} {request.query_string.decode()}")
     Rampart(app)
     """
-    hosts = {"RAMPART_TRUSTED_HOSTS": ["localhost", "127.0.0.1", "example.com"], "RAMPART_HSTS_SINCE": "2020-01-01"}
+    hosts = {
+        "RAMPART_TRUSTED_HOSTS": ["localhost", "127.0.0.1", "example.com"],
+        "RAMPART_HSTS_SINCE": "2020-01-01",
+        "RAMPART_ENCODED_SLASHES": True,
+    }
     files = ("--certfile", str(tmp_path / "server.pem"), "--keyfile", str(tmp_path / "server.key"))
     with serving(secure, views, *files, settings=hosts, tls=context) as tls:
         status, headers, text = tls.get("/a/b", Host="example.com")

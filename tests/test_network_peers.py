@@ -390,7 +390,7 @@ def test_a_listed_proxy_may_tell_gunicorn_the_prefix_where_that_is_read(shown: A
 
 
 def test_proxyfix_alone_goes_on_working(shown: App, caplog: pytest.LogCaptureFixture) -> None:
-    app = shown(RAMPART_LIMITS="1000/hour")
+    app = shown(RAMPART_LIMITS="1000/hour", RAMPART_TRUSTED_HOSTS="a.example")
     app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     said = {
         "X_Forwarded_For": CLIENT,
@@ -455,6 +455,27 @@ def test_an_app_within_an_app_does_not_count_a_proxy_twice(shown: App) -> None:
     inner = EdgePolicy.of({"RAMPART_TRUSTED_PROXIES": ["192.0.2.0/24"], "RAMPART_ACCESS_LOG": "off"}, name="inner")
     app.wsgi_app.app = RampartMiddleware(app.wsgi_app.app, inner)  # type: ignore[attr-defined]
     assert ask(app, X_Forwarded_For=f"{OTHER}, {CLIENT}").json["peer"] == CLIENT
+
+
+def test_an_app_within_an_app_keeps_what_the_outer_ones_proxy_says(shown: App) -> None:
+    # An authenticating proxy's word, which the outer app has found to be that of a listed one.
+    app = shown(RAMPART_TRUSTED_PROXIES="10.0.0.0/8")
+    inner = EdgePolicy.of({"RAMPART_ACCESS_LOG": "off"}, name="inner")
+    app.wsgi_app.app = RampartMiddleware(app.wsgi_app.app, inner)  # type: ignore[attr-defined]
+    said = {"X_Forwarded_For": CLIENT, "X_Forwarded_User": "ann"}
+    assert "X-Forwarded-User" in ask(app, **said).json["fields"]
+    found = ask(app, OTHER, **said).json
+    assert (found["peer"], "X-Forwarded-User" in found["fields"]) == (OTHER, False)
+
+
+def test_a_field_that_is_taken_from_the_app_is_told_of_also_where_nothing_is_limited(
+    shown: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An app may have read it itself until now.
+    app = shown()
+    for _ in range(2):
+        assert "X-Real-Ip" not in ask(app, X_Real_IP=CLIENT).json["fields"]
+    assert caplog.text.count("came with X-Real-Ip") == 1
 
 
 # What goes by it.

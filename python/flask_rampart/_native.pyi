@@ -42,6 +42,9 @@ class HeadBounds:
         method_override: bool = False,
     ) -> HeadBounds: ...
     def judge(self, environ: dict[str, Any]) -> tuple[str, str] | None: ...
+    def arrive(
+        self, environ: dict[str, Any], rule: PeerRule
+    ) -> tuple[tuple[str, str] | None, tuple[str, str] | None] | None: ...
 
 @final
 class PeerRule:

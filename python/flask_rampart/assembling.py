@@ -190,7 +190,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         head=head_bounds(settings),
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
-        settle=Peers(settings, app.logger, limits.has_addresses).settle,
+        peers=Peers(settings, app.logger),
         steps=(*transport.steps, cors_step),
         cookies=cookies.policy,
     )

@@ -98,13 +98,13 @@ class EdgePolicy:
         head: HeadBounds | None = None,
         codings: Codings | None = None,
         own_bounds: OwnBounds | None = None,
-        settle: Callable[[WSGIEnvironment], str | None] | None = None,
+        peers: Peers | None = None,
         cookies: Callable[[], CookiePolicy] | None = None,
         steps: tuple[Step, ...] = (),
     ) -> None:
-        #: Called first: what of the environ is true (who the peer is), everything after goes by. Gives the code of a
-        #: refusal, if it cannot be told.
-        self.settle = settle
+        #: Comes first: what of the environ is true (who the peer is), everything after goes by. Nobody is believed
+        #: unless it says so.
+        self.peers = peers or Peers(Settings(), _LOGGER)
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
         self.head = head or head_bounds(Settings())
@@ -156,7 +156,7 @@ class EdgePolicy:
             codings=Codings(settings.request_codings, settings.coding_ratio),
             before_first=transport.open,
             steps=(*transport.steps, Cors(settings)),
-            settle=Peers(settings, logging.getLogger("flask_rampart"), lambda: bool(settings.limits)).settle,
+            peers=Peers(settings, _LOGGER),
             cookies=_cookies_of(settings),
         )
 
@@ -208,8 +208,9 @@ class RampartMiddleware:
         self._watch = policy.watch
         self._bans = policy.bans
         self._max_body = policy.max_body
-        self._judge_head = policy.head.judge
-        self._settle = policy.settle
+        self._arrive = policy.head.arrive
+        self._peers = policy.peers
+        self._rule = policy.peers.rule
         self._steps = policy.steps
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
@@ -218,7 +219,9 @@ class RampartMiddleware:
         answers = self._answers
         if answers is None:
             answers = self._begin()
-        unsettled = None if self._settle is None else self._settle(environ)
+        # Makes the environ true, and judges what it then is, in one pass over it: what is refused, bans answer first.
+        found = self._arrive(environ, self._rule)
+        beyond = None if found is None else self._heed(*found)
         if self._watch is not None:
             self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
@@ -228,13 +231,12 @@ class RampartMiddleware:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
-        beyond = self._judge_head(environ) if unsettled is None else (unsettled, "how it was forwarded")
         # A long query may yet be within the bounds of its route.
         if beyond is None or beyond[0] == "query.too_long":
             for step in self._steps:
-                found = step(environ, exchange)
-                if found is not None:
-                    return _stop(Answer(answers, exchange, start_response), exchange, found)
+                reply = step(environ, exchange)
+                if reply is not None:
+                    return _stop(Answer(answers, exchange, start_response), exchange, reply)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
         # billion; or, by a server that shows how a body is sent and says so, without one (RFC 9112 section 6.3).
@@ -278,7 +280,7 @@ class RampartMiddleware:
         if policy.before_first is not None:
             policy.before_first()
         # It may know by now which methods the routes declare.
-        self._judge_head = policy.head.judge
+        self._arrive = policy.head.arrive
         told = policy.limit_headers
         self._answers = policy.access_log.answers(
             policy.headers,
@@ -288,6 +290,11 @@ class RampartMiddleware:
             closed=Closings(),
         )
         return self._answers
+
+    def _heed(self, told: tuple[str, str] | None, refused: tuple[str, str] | None) -> tuple[str, str] | None:
+        """What is told of where a request came from goes to people; what is refused of it, or of its head, is given."""
+        code = None if told is None else self._peers.tell(*told)
+        return refused if code is None else (code, "how it was forwarded")
 
     def _look(self, watch: Watch, environ: WSGIEnvironment) -> None:
         watch.look(environ)
@@ -440,3 +447,4 @@ class BoundedInput(io.RawIOBase):
 
 
 _ENDLESS = 10**18
+_LOGGER = logging.getLogger("flask_rampart")

@@ -1,6 +1,7 @@
 //! A request's head, before anything in it is read: how large it is, and whether everybody reads it alike.
 //!
-//! One call for each request, which looks once at each entry of the environ. It adds up all of them, which is more than
+//! One call for each request, which looks once at each entry of the environ; so it also sees whether there is anything to
+//! settle of who the peer is (`peers`), which comes before. It adds up all of them, which is more than
 //! the head; only where that is too much, or some entry has a control character, does it look which names are fields.
 //! What is decided of the rest stands in `hygiene`.
 //!
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::errors::guarded;
+use super::peers::{self, PeerRule};
 use crate::hygiene::{Head, Methods, Refusal, Rules, may_arrive, may_name};
 
 /// How large the head of a request may be, and what else it may be. Each bound is inclusive.
@@ -42,6 +44,9 @@ pub struct HeadBounds {
 /// The code of a refusal, and the word for the log.
 type Refused = (&'static str, &'static str);
 
+/// What is told of where a request came from, and its refusal.
+type Arrived = (Option<peers::Told>, Option<Refused>);
+
 #[pymethods]
 impl HeadBounds {
     /// :raises ValueError: for methods that are never answered, or are none.
@@ -68,46 +73,38 @@ impl HeadBounds {
     ///
     /// Sizes are judged first, except that a query which is too long is told last: some route may take it.
     fn judge(&self, environ: &Bound<'_, PyDict>) -> PyResult<Option<Refused>> {
+        guarded(|| self.conclude(environ, &Gathered::of(environ)?))
+    }
+
+    /// Makes *environ* true by *rule*, and judges what it then is; None of nearly every request.
+    ///
+    /// What :meth:`PeerRule.settle` tells, and what :meth:`judge` says.
+    fn arrive(&self, environ: &Bound<'_, PyDict>, rule: &PeerRule) -> PyResult<Option<Arrived>> {
         guarded(|| {
-            let mut seen = Seen::default();
-            let mut bytes = 0_usize;
-            let mut is_odd = false;
-            for (name, value) in environ.iter() {
-                let Ok(name) = name.cast::<PyString>() else { continue };
-                // No server can show another name.
-                let Ok(name) = name.to_str() else { continue };
-                let slot = slot(name);
-                let Ok(text) = value.cast::<PyString>() else {
-                    if slot.is_some_and(|slot| slot < Slot::Proxy) && !value.is_none() {
-                        value.cast_into::<PyString>()?;
-                    }
-                    continue;
-                };
-                match text.to_str() {
-                    Ok(text) => {
-                        bytes = bytes.saturating_add(name.len()).saturating_add(text.len());
-                        is_odd |= !may_arrive(text.as_bytes()) | !may_name(name.as_bytes());
-                    }
-                    Err(_) => is_odd = true,
-                }
-                if let Some(slot) = slot {
-                    seen.0[slot as usize] = value.cast_into::<PyString>().ok();
-                }
-            }
-            let is_large = environ.len() > self.max_headers || bytes > self.max_header_bytes;
-            if is_large && !self.holds_head(environ) {
-                return Ok(Some(("head.too_large", "the head")));
-            }
-            if is_odd && fields(environ).any(|(name, value)| !is_plain(&name, &value)) {
-                return Ok(Some(told(Refusal::Field)));
-            }
-            self.clean(environ, &seen)?;
-            self.judge_rest(environ, &seen)
+            let quiet = if rule.trusts() { None } else { Some(Gathered::of(environ)?) };
+            let (told, found) = match quiet.filter(|found| found.is_quiet) {
+                Some(found) => (None, found),
+                None => (rule.settle(environ)?, Gathered::of(environ)?),
+            };
+            let refused = self.conclude(environ, &found)?;
+            Ok((told.is_some() || refused.is_some()).then_some((told, refused)))
         })
     }
 }
 
 impl HeadBounds {
+    fn conclude(&self, environ: &Bound<'_, PyDict>, found: &Gathered<'_>) -> PyResult<Option<Refused>> {
+        let is_large = environ.len() > self.max_headers || found.bytes > self.max_header_bytes;
+        if is_large && !self.holds_head(environ) {
+            return Ok(Some(("head.too_large", "the head")));
+        }
+        if found.is_odd && fields(environ).any(|(name, value)| !is_plain(&name, &value)) {
+            return Ok(Some(told(Refusal::Field)));
+        }
+        self.clean(environ, &found.seen)?;
+        self.judge_rest(environ, &found.seen)
+    }
+
     fn judge_rest(&self, environ: &Bound<'_, PyDict>, seen: &Seen<'_>) -> PyResult<Option<Refused>> {
         let of = |slot: Slot| seen.0[slot as usize].as_ref();
         // A lone surrogate stands for no byte, and neither does what is put here: both are refused.
@@ -123,7 +120,9 @@ impl HeadBounds {
                 return Ok(Some(("request.malformed", "underscores in a field")));
             }
         }
-        let target = if of(Slot::RawUri).is_some() { text(Slot::RawUri) } else { text(Slot::RequestUri) };
+        // An empty one shows nothing, and must not hide the other.
+        let raw = text(Slot::RawUri);
+        let target = if raw.is_empty() { text(Slot::RequestUri) } else { raw };
         let mut head = Head {
             // As werkzeug reads it where there is none.
             method: of(Slot::Method).map_or("GET", |method| method.to_str().unwrap_or("")),
@@ -212,6 +211,50 @@ const SLOTS: usize = Slot::OverrideOld as usize + 1;
 /// What was found by name.
 #[derive(Default)]
 struct Seen<'py>([Option<Bound<'py, PyString>>; SLOTS]);
+
+/// What one pass over an environ finds.
+struct Gathered<'py> {
+    seen: Seen<'py>,
+    bytes: usize,
+    /// Whether some entry has a character that no field may have.
+    is_odd: bool,
+    /// Whether nothing of it says where the request came from but the socket.
+    is_quiet: bool,
+}
+
+impl<'py> Gathered<'py> {
+    fn of(environ: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let mut found = Self { seen: Seen::default(), bytes: 0, is_odd: false, is_quiet: true };
+        for (name, value) in environ.iter() {
+            let Ok(name) = name.cast::<PyString>() else { continue };
+            // No server can show another name.
+            let Ok(name) = name.to_str() else { continue };
+            let slot = slot(name);
+            let Ok(text) = value.cast::<PyString>() else {
+                found.is_quiet &= peers::is_quiet(name, ",");
+                if slot.is_some_and(|slot| slot < Slot::Proxy) && !value.is_none() {
+                    value.cast_into::<PyString>()?;
+                }
+                continue;
+            };
+            match text.to_str() {
+                Ok(text) => {
+                    found.bytes = found.bytes.saturating_add(name.len()).saturating_add(text.len());
+                    found.is_odd |= !may_arrive(text.as_bytes()) | !may_name(name.as_bytes());
+                    found.is_quiet &= peers::is_quiet(name, text);
+                }
+                Err(_) => {
+                    found.is_odd = true;
+                    found.is_quiet &= peers::is_quiet(name, ",");
+                }
+            }
+            if let Some(slot) = slot {
+                found.seen.0[slot as usize] = value.cast_into::<PyString>().ok();
+            }
+        }
+        Ok(found)
+    }
+}
 
 /// By length first: most names have none of these.
 #[inline]

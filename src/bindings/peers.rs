@@ -1,18 +1,24 @@
 //! Makes an environ true: who the peer is, and by which scheme, host and prefix the request came.
 //!
-//! One pass over the environ's names; only a request that has a forwarding field, or comes where proxies are trusted, costs
-//! more than that. What is believed, `network` decides; what stands here is where WSGI and its servers keep it.
+//! Only a request that has a forwarding field, or comes where proxies are trusted, costs anything: of all others the pass
+//! that `head` makes over the environ anyway tells that there is nothing to settle ([`is_quiet`]). What is believed,
+//! `network` decides; what stands here is where WSGI and its servers keep it.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use self::seen::{Seen, remove, shown, strip};
+use self::servers::{Fixed, believed_by_anybody, party, socket_scheme, unmask_unix};
 use super::errors::guarded;
 use crate::error::ConfigError;
 use crate::network::fields::{self, Role, Unclear};
 use crate::network::forwarded::{self, Element};
 use crate::network::node;
 use crate::network::walk::{End, MOST, Party, Proxies, Walk};
+
+mod seen;
+mod servers;
 
 /// Who is believed about where a request came from.
 ///
@@ -44,7 +50,7 @@ struct Reads {
 }
 
 /// What is noticed of a request: a word, and the header field that it is about.
-type Told = (&'static str, String);
+pub(super) type Told = (&'static str, String);
 
 #[pymethods]
 impl PeerRule {
@@ -71,18 +77,16 @@ impl PeerRule {
     ///
     /// A word, and the field that it is about: ``"malformed"`` is to be refused; ``"unread"``, ``"stranger"``,
     /// ``"unreadable"``, ``"short"`` and ``"disagrees"`` are for people.
-    fn settle(&self, environ: &Bound<'_, PyDict>) -> PyResult<Option<Told>> {
+    pub(super) fn settle(&self, environ: &Bound<'_, PyDict>) -> PyResult<Option<Told>> {
         guarded(|| {
             let seen = Seen::of(environ);
-            if self.proxies.is_none() && seen.is_quiet() {
-                return Ok(None);
-            }
             let py = environ.py();
             let mut malformed = seen.contradicts(environ)?;
             remove(environ, &seen.never)?;
             let proxyfix = dict(environ, intern!(py, "werkzeug.proxy_fix.orig"))?;
             let told = match &self.proxies {
-                None if proxyfix.is_some() => None,
+                // An app around this one has settled it, and what it left is of its own proxies.
+                None if proxyfix.is_some() || environ.contains(intern!(py, SOCKET))? => None,
                 None => {
                     if seen.odd_address {
                         unmask_unix(environ)?;
@@ -105,6 +109,11 @@ impl PeerRule {
 }
 
 impl PeerRule {
+    /// Whether anybody but the socket is believed.
+    pub(super) fn trusts(&self) -> bool {
+        self.proxies.is_some()
+    }
+
     /// What is to be told, and the field for which the request is refused.
     fn walk(
         &self,
@@ -213,6 +222,19 @@ impl PeerRule {
     }
 }
 
+/// Whether an entry of an environ says nothing that would have to be settled.
+#[inline]
+pub(super) fn is_quiet(name: &str, value: &str) -> bool {
+    match name.strip_prefix("HTTP_") {
+        None => name != "REMOTE_ADDR" || !(value == "0.0.0.0" || value == "localhost"),
+        Some(field) => match fields::role(field) {
+            None => true,
+            Some(Role::Host) => !value.contains(','),
+            Some(_) => false,
+        },
+    }
+}
+
 /// What a trusted proxy said of the request.
 #[derive(Default)]
 struct Values<'a> {
@@ -267,144 +289,8 @@ impl Values<'_> {
     }
 }
 
-/// What a `ProxyFix` around the app has made of the environ.
-#[derive(Default)]
-struct Fixed<'py>(Vec<(&'static str, Option<Bound<'py, PyAny>>)>);
-
-impl<'py> Fixed<'py> {
-    /// Puts back what the server said, and remembers what stood there.
-    fn undo(environ: &Bound<'py, PyDict>, original: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
-        let Some(original) = original else { return Ok(Self::default()) };
-        let mut found = Vec::with_capacity(CHANGED.len());
-        for name in CHANGED {
-            found.push((name, environ.get_item(name)?));
-            put(environ, name, original.get_item(name)?.filter(|value| !value.is_none()))?;
-        }
-        Ok(Self(found))
-    }
-
-    /// Gives back what it did where we read nothing ourselves.
-    fn redo(self, environ: &Bound<'py, PyDict>, reads: &Reads) -> PyResult<()> {
-        for (name, value) in self.0 {
-            let ours = match name {
-                "REMOTE_ADDR" => reads.peer,
-                "wsgi.url_scheme" => reads.proto,
-                "SCRIPT_NAME" => reads.prefix,
-                _ => reads.host || reads.port,
-            };
-            if !ours {
-                put(environ, name, value)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn names_another(&self, peer: Party) -> bool {
-        self.0.iter().any(|(name, value)| {
-            let text = value.as_ref().and_then(|value| value.cast::<PyString>().ok());
-            *name == "REMOTE_ADDR" && text.is_some_and(|text| party(&text.to_string_lossy()) != peer)
-        })
-    }
-}
-
-/// What one pass over an environ finds.
-#[derive(Default)]
-struct Seen<'py> {
-    forwards: Vec<Field<'py>>,
-    passes: Vec<Field<'py>>,
-    /// Fields that no app shall see, whoever sent them.
-    never: Vec<Field<'py>>,
-    content: Vec<Field<'py>>,
-    two_hosts: bool,
-    odd_address: bool,
-}
-
-type Field<'py> = (Bound<'py, PyString>, Bound<'py, PyAny>);
-
-impl<'py> Seen<'py> {
-    fn of(environ: &Bound<'py, PyDict>) -> Self {
-        let mut seen = Self::default();
-        for (key, value) in environ.iter() {
-            let Ok(key) = key.cast_into::<PyString>() else { continue };
-            let Ok(name) = key.to_str() else { continue };
-            let Some(name) = name.strip_prefix("HTTP_") else {
-                if name == "REMOTE_ADDR" {
-                    let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
-                    seen.odd_address = text.is_some_and(|text| text == "0.0.0.0" || text == "localhost");
-                }
-                continue;
-            };
-            match fields::role(name) {
-                None => {}
-                Some(Role::Host) => {
-                    let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
-                    seen.two_hosts = text.is_none_or(|text| text.contains(','));
-                }
-                Some(Role::Forwards) => seen.forwards.push((key, value)),
-                Some(Role::Passes) => seen.passes.push((key, value)),
-                Some(Role::Content) => seen.content.push((key, value)),
-                Some(Role::Path | Role::Proxy) => seen.never.push((key, value)),
-            }
-        }
-        seen
-    }
-
-    fn is_quiet(&self) -> bool {
-        !self.two_hosts
-            && !self.odd_address
-            && [&self.forwards, &self.passes, &self.never, &self.content]
-                .iter()
-                .all(|fields| fields.is_empty())
-    }
-
-    /// The field that says a thing once more, and otherwise.
-    fn contradicts(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<String>> {
-        if self.two_hosts {
-            return Ok(Some("Host".to_owned()));
-        }
-        for (key, value) in &self.content {
-            let name = key.to_str()?.trim_start_matches("HTTP_");
-            if environ.get_item(name)?.is_none_or(|true_one| !true_one.eq(value).unwrap_or(false)) {
-                return Ok(Some(shown(name)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the server took the path under which the app is served from a header field.
-    fn script_taken(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<String>> {
-        let py = environ.py();
-        for (key, value) in &self.never {
-            if key.to_str()? == "HTTP_SCRIPT_NAME" && environ.contains(intern!(py, "gunicorn.socket"))? {
-                let taken = environ.get_item(intern!(py, "SCRIPT_NAME"))?;
-                if taken.is_some_and(|taken| taken.eq(value).unwrap_or(true)) && !value.eq("")? {
-                    return Ok(Some("Script_Name".to_owned()));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn value(&self, name: &str) -> Option<String> {
-        let (_, value) = self
-            .forwards
-            .iter()
-            .find(|(key, _)| key.to_str().is_ok_and(|key| key.strip_prefix("HTTP_") == Some(name)))?;
-        // What is no text of bytes is malformed, and not absent.
-        Some(
-            value
-                .cast::<PyString>()
-                .map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned()),
-        )
-    }
-}
-
 /// In the environ: who is at the other end of the socket, empty for a Unix socket, once that was settled.
 const SOCKET: &str = "flask_rampart.socket";
-
-/// What `ProxyFix` changes, and keeps as it was.
-const CHANGED: [&str; 6] =
-    ["REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "SCRIPT_NAME"];
 
 fn listed(networks: &[String]) -> Result<Proxies, ConfigError> {
     let mut proxies = Proxies::new();
@@ -425,78 +311,6 @@ fn listed(networks: &[String]) -> Result<Proxies, ConfigError> {
     Ok(proxies)
 }
 
-/// Who a server says is at the other end. gunicorn and granian say nothing of a Unix socket; nginx's `uwsgi_params` say
-/// `unix:`.
-fn party(text: &str) -> Party {
-    if text.is_empty() || text == "unix:" {
-        return Party::Unix;
-    }
-    node::address(text).map_or(Party::Unknown, Party::Address)
-}
-
-/// A Unix socket, as uWSGI (`0.0.0.0`) and waitress (`localhost`, with the socket's path as port) call it, has no address.
-fn unmask_unix(environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    let py = environ.py();
-    let address = text(environ, intern!(py, "REMOTE_ADDR"))?;
-    let is_unix = match address.as_deref() {
-        Some("0.0.0.0") => environ.contains(intern!(py, "uwsgi.version"))?,
-        Some("localhost") => text(environ, intern!(py, "SERVER_PORT"))?
-            .is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())),
-        _ => false,
-    };
-    if is_unix { environ.set_item(intern!(py, "REMOTE_ADDR"), "") } else { Ok(()) }
-}
-
-/// The scheme of the socket itself, where the server has taken another from a header field: gunicorn of whom it trusts,
-/// which is another list than ours; uWSGI of anybody.
-fn socket_scheme(environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    let py = environ.py();
-    if text(environ, intern!(py, "wsgi.url_scheme"))?.as_deref() != Some("https") {
-        return Ok(());
-    }
-    if let Some(socket) = environ.get_item(intern!(py, "gunicorn.socket"))?
-        && !socket.hasattr(intern!(py, "getpeercert"))?
-    {
-        return environ.set_item(intern!(py, "wsgi.url_scheme"), "http");
-    }
-    believed_by_anybody(environ)
-}
-
-/// uWSGI's HTTP socket takes `X-Forwarded-Proto` from anybody; its own TLS, and a server in front that speaks its protocol,
-/// say so in variables that no header field can set.
-fn believed_by_anybody(environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    let py = environ.py();
-    if !environ.contains(intern!(py, "uwsgi.version"))? {
-        return Ok(());
-    }
-    let is = |name, word: &str| -> PyResult<bool> {
-        Ok(text(environ, name)?.is_some_and(|text| text.eq_ignore_ascii_case(word)))
-    };
-    let is_own = is(intern!(py, "HTTPS"), "on")?
-        || is(intern!(py, "UWSGI_SCHEME"), "https")?
-        || is(intern!(py, "REQUEST_SCHEME"), "https")?;
-    if is_own { Ok(()) } else { environ.set_item(intern!(py, "wsgi.url_scheme"), "http") }
-}
-
-/// Removes all that forwards, and tells of the first of it.
-fn strip(environ: &Bound<'_, PyDict>, seen: &Seen<'_>) -> PyResult<Option<Told>> {
-    remove(environ, &seen.forwards)?;
-    remove(environ, &seen.passes)?;
-    let field = match seen.forwards.first() {
-        Some((key, _)) => Some(shown(key.to_str()?.trim_start_matches("HTTP_"))),
-        // The rest of these names is the peer's own.
-        None => seen.passes.first().map(|_| "X-Forwarded-*".to_owned()),
-    };
-    Ok(field.map(|field| ("unread", field)))
-}
-
-fn remove(environ: &Bound<'_, PyDict>, fields: &[Field<'_>]) -> PyResult<()> {
-    for (key, _) in fields {
-        environ.del_item(key)?;
-    }
-    Ok(())
-}
-
 fn put(environ: &Bound<'_, PyDict>, name: &str, value: Option<Bound<'_, PyAny>>) -> PyResult<()> {
     match value {
         Some(value) => environ.set_item(name, value),
@@ -515,15 +329,4 @@ fn dict<'py>(
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     Ok(environ.get_item(name)?.and_then(|value| value.cast_into::<PyDict>().ok()))
-}
-
-/// A field's name as people write it. Only names that are known here come to this.
-fn shown(name: &str) -> String {
-    name.split('_')
-        .map(|part| {
-            part.get(..1).unwrap_or_default().to_owned()
-                + &part.get(1..).unwrap_or_default().to_ascii_lowercase()
-        })
-        .collect::<Vec<_>>()
-        .join("-")
 }

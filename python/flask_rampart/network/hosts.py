@@ -5,17 +5,16 @@ by ``Host``, which the peer writes. Rules, in order:
 
 1. a ``Host`` that is no host and port, is empty, or was sent twice, is refused with ``request.malformed``, as is
    HTTP/1.1 without one (RFC 9112 section 3.2), whatever is configured;
-2. a request whose target names a host itself (``GET http://host/ HTTP/1.1``) is refused with ``request.malformed`` if
-   that is not the one in ``Host``: servers differ about which of them counts;
-3. where ``RAMPART_TRUSTED_HOSTS`` is set, the host must be one of those; where Flask's ``TRUSTED_HOSTS`` is set, one of
+2. where ``RAMPART_TRUSTED_HOSTS`` is set, the host must be one of those; where Flask's ``TRUSTED_HOSTS`` is set, one of
    those as well. Another is refused with ``host.unknown``, 421 (RFC 9110 section 15.5.20);
-4. what goes on carries ``Host`` in one spelling: lower case, no dot at the end, no port that is the scheme's own. So
+3. what goes on carries ``Host`` in one spelling: lower case, no dot at the end, no port that is the scheme's own. So
    Flask's comparison, which knows one spelling only, agrees.
 
 An empty list is nobody, never everybody: ours is an error, Flask's (which werkzeug takes for "any") is one in
 production, and admits this machine's own names alone in development and tests.
 
-It does not decide whose word about the host is believed: what a trusted proxy said stands in ``Host`` by now.
+It does not decide whose word about the host is believed: what a trusted proxy said stands in ``Host`` by now. Whether a
+target that names a host itself (``GET http://host/ HTTP/1.1``) names the one in ``Host``, ``hygiene`` decides before.
 
 In deployment: a load balancer's probe that names the instance's address is refused like anybody else; let it send the
 right ``Host``, or list the address.
@@ -26,7 +25,6 @@ attacks" (2013).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
 _KEPT = 1024
 """Spellings of hosts that are remembered; of others the same is worked out anew."""
-
-_TARGET = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?P<authority>[^/?#]*)", re.ASCII)
 
 
 class Pattern(NamedTuple):
@@ -143,8 +139,7 @@ class Hosts:
             return self._judge(environ, scheme, raw)
         if written != raw:
             environ["HTTP_HOST"] = written
-        target = _target(environ)
-        return _disagrees(target, written, scheme) if target[:1] != "/" else None
+        return None
 
     def _judge(self, environ: WSGIEnvironment, scheme: str, raw: str | None) -> Denied | None:
         if not raw:
@@ -164,7 +159,7 @@ class Hosts:
         if known is not None and len(known) < _KEPT:
             known[raw] = written
         environ["HTTP_HOST"] = written
-        return _disagrees(_target(environ), written, scheme)
+        return None
 
     def _judge_unnamed(self, environ: WSGIEnvironment, scheme: str) -> Denied | None:
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
@@ -211,26 +206,6 @@ def flask_patterns(value: object, *, is_production: bool) -> tuple[list[Pattern]
         except NotReadable:
             unread.append(entry)
     return patterns, unread
-
-
-def _target(environ: WSGIEnvironment) -> str:
-    """What the request line named. gunicorn, waitress, uWSGI and werkzeug show it; gevent and uWSGI leave a host that
-    stood there in the path; granian drops it, and goes by ``Host``."""
-    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO") or ""
-    return target
-
-
-def _disagrees(target: str, written: str, scheme: str) -> Denied | None:
-    named = _TARGET.match(target)
-    if named is None:
-        return None
-    try:
-        authority = read_authority(named["authority"])
-    except NotReadable:
-        return Denied.of("request.malformed", reason="the target's host")
-    # By the target's own scheme: a port that is its own is as good as none.
-    same = authority.written(named["scheme"].lower()) == read_authority(written).written(scheme)
-    return None if same else Denied.of("request.malformed", reason="the target's host is not Host")
 
 
 ANY_HOST = (

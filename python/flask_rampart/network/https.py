@@ -91,7 +91,7 @@ class Https:
         if not self._is_enforced():
             return None
         method = environ.get("REQUEST_METHOD")
-        carries = any(environ.get(name) for name in _CREDENTIALS)
+        carries = _carries(environ)
         if method in _SAFE and not carries and _path(environ) in self._exempt:
             return None
         if self._in_vain is not None:
@@ -154,6 +154,11 @@ def query_of(environ: WSGIEnvironment) -> str:
     return f"?{quote(query.encode('latin-1', 'replace'), safe=_IN_QUERY)}" if query else ""
 
 
+def _carries(environ: WSGIEnvironment) -> bool:
+    # RFC 6750 section 2.3: a token in the query. One more that only looks like it is refused or told of, no more.
+    return any(environ.get(name) for name in _CREDENTIALS) or "access_token" in (environ.get("QUERY_STRING") or "")
+
+
 def _path(environ: WSGIEnvironment) -> str:
     return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
 
@@ -179,6 +184,6 @@ NO_HTTPS = (
     "without end or refused, and get no HSTS."
 )
 IN_CLEAR = (
-    "A request carried a credential (Authorization, Cookie or X-API-Key) by plain HTTP, where others can have read it. "
-    "Replace it, and find the client that uses http://."
+    "A request carried a credential (Authorization, Cookie, X-API-Key, or a token in its query) by plain HTTP, where "
+    "others can have read it. Replace it, and find the client that uses http://."
 )

@@ -24,26 +24,20 @@ Sources: RFC 7239, PEP 3333; express-rate-limit's validations.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
 from .._native import PeerRule
 from ..config import Settings
 from ..errors import ConfigError
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 
 class Peers:
     """Who is believed about where requests come from.
 
-    :param limits_addresses: asked whether anything is limited by address.
     :raises ConfigError: for settings that need ``RAMPART_TRUSTED_PROXIES``.
     """
 
-    def __init__(self, settings: Settings, logger: logging.Logger, limits_addresses: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
         proxies = settings.trusted_proxies
         if not proxies:
             for name, given in (
@@ -55,9 +49,9 @@ class Peers:
                         f"{name} needs RAMPART_TRUSTED_PROXIES: the addresses of your proxies, such as '10.0.0.0/8', "
                         "or 'unix'. Of anybody else, nothing is read."
                     )
-        self._rule = PeerRule(list(proxies) or None, settings.proxy_hops, list(settings.forwarded))
+        #: What the edge settles each request by.
+        self.rule = PeerRule(list(proxies) or None, settings.proxy_hops, list(settings.forwarded))
         self._logger = logger
-        self._limits_addresses = limits_addresses
         self._said: set[tuple[str, str]] = set()
         for text in proxies:
             if text != "unix" and (network := ip_network(text)).prefixlen < (8 if network.version == 4 else 20):
@@ -67,14 +61,10 @@ class Peers:
                     text,
                 )
 
-    def settle(self, environ: WSGIEnvironment) -> str | None:
-        """Makes *environ* true. The code of the refusal, if it cannot be told what is."""
-        told = self._rule.settle(environ)
-        return None if told is None else self._tell(*told)
-
-    def _tell(self, word: str, field: str) -> str | None:
+    def tell(self, word: str, field: str) -> str | None:
+        """What the rule told of a request. The code of the refusal, if it cannot be told what of it is true."""
         code = "request.malformed" if word == "malformed" else None
-        if (word, field) in self._said or (word == "unread" and not self._limits_addresses()):
+        if (word, field) in self._said:
             return code
         self._said.add((word, field))
         self._logger.warning(_NOTICES[word], field)
@@ -83,9 +73,9 @@ class Peers:
 
 _NOTICES = {
     "unread": (
-        "A request came with %s, which nothing here reads, so it was removed. If this app is behind a proxy, all its "
-        "clients share one address and one quota: set RAMPART_TRUSTED_PROXIES, or put werkzeug's ProxyFix around the "
-        "app. If it is not, somebody tries to be taken for another."
+        "A request came with %s, which nothing here reads, so it was removed, and the app does not see it. If this app "
+        "is behind a proxy, all its clients share one address and one quota: set RAMPART_TRUSTED_PROXIES, or put "
+        "werkzeug's ProxyFix around the app. If it is not, somebody tries to be taken for another."
     ),
     "stranger": (
         "A request came with %s from an address that is not in RAMPART_TRUSTED_PROXIES, so it was removed. If that is "
