@@ -192,6 +192,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         own_bounds=own_bounds,
         settle=Peers(settings, app.logger, limits.has_addresses).settle,
         steps=(*transport.steps, cors_step),
+        cross=cors_step.tell,
         cookies=cookies.policy,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)

@@ -101,12 +101,15 @@ class EdgePolicy:
         settle: Callable[[WSGIEnvironment], str | None] | None = None,
         cookies: Callable[[], CookiePolicy] | None = None,
         steps: tuple[Step, ...] = (),
+        cross: Callable[[WSGIEnvironment, Exchange], None] | None = None,
     ) -> None:
         #: Called first: what of the environ is true (who the peer is), everything after goes by. Gives the code of a
         #: refusal, if it cannot be told.
         self.settle = settle
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
+        #: Called for a page of another origin that is refused before ``steps``: says whether it may read why.
+        self.cross = cross
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
@@ -143,6 +146,7 @@ class EdgePolicy:
         headers = header_policy(settings, reports=settings.reports)
         hosts = config.get("TRUSTED_HOSTS")
         transport = Transport(settings, clock, headers, logging.getLogger(name), flask_hosts=lambda: hosts)
+        crossing = Cors(settings)
         return cls(
             headers=headers,
             max_body=settings.max_body,
@@ -155,7 +159,8 @@ class EdgePolicy:
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
             before_first=transport.open,
-            steps=(*transport.steps, Cors(settings)),
+            steps=(*transport.steps, crossing),
+            cross=crossing.tell,
             settle=Peers(settings, logging.getLogger("flask_rampart"), lambda: bool(settings.limits)).settle,
             cookies=_cookies_of(settings),
         )
@@ -208,6 +213,7 @@ class RampartMiddleware:
         self._judge_head = policy.head.judge
         self._settle = policy.settle
         self._steps = policy.steps
+        self._cross = policy.cross
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
 
@@ -224,6 +230,8 @@ class RampartMiddleware:
         if bans is not None and bans.ask is not None:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
+                if self._cross is not None and "HTTP_ORIGIN" in environ:
+                    self._cross(environ, exchange)
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         beyond = self._judge_head(environ) if unsettled is None else (unsettled, "how it was forwarded")
         # A long query may yet be within the bounds of its route.
@@ -232,6 +240,8 @@ class RampartMiddleware:
                 found = step(environ, exchange)
                 if found is not None:
                     return _stop(Answer(answers, exchange, start_response), exchange, found)
+        elif self._cross is not None and "HTTP_ORIGIN" in environ:
+            self._cross(environ, exchange)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
         # billion; or, by a server that shows how a body is sent and says so, without one (RFC 9112 section 6.3).
