@@ -185,7 +185,8 @@ def _looks_up(rule: Rule) -> bool:
 
 
 _logger = logging.getLogger("flask_rampart")
-_PURE = frozenset(converter.to_python for converter in (BaseConverter, *DEFAULT_CONVERTERS.values()))
+_BUILT_IN: tuple[type[BaseConverter], ...] = (BaseConverter, *DEFAULT_CONVERTERS.values())
+_PURE = frozenset(converter.to_python for converter in _BUILT_IN)
 _ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _MOST_KNOWN = 512
 _LONGEST_KNOWN = 512
