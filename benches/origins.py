@@ -95,7 +95,8 @@ def comparisons() -> list[Comparison]:
         preflight("of a stranger, refused", one, stranger, 403),
         more(page, "one policy for the app", one, FROM_PAGE, plain, origin),
         more(page, "a policy of the view's", many, FROM_PAGE, plain, origin),
-        Comparison(page, "without CORS, of bare Flask", plain, bare),
+        # A subject of its own: what others are compared with has no figures beside it.
+        Comparison(page, "without CORS", subject("ours", protected("alone"), FROM_PAGE), bare),
         more("the CSRF check", "by Sec-Fetch-Site", checked, metadata, unchecked, None),
         more("the CSRF check", "by Origin", checked, BY_COOKIE, unchecked, None),
     ]

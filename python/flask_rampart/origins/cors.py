@@ -130,10 +130,22 @@ class _Follow(Guard):
     @classmethod
     def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check:
         edge: Cors = state.services[Cors]
+        # Bound anew with the plan, whenever a view is replaced or a guard declared.
+        known: dict[str, Policy | None] = {}
 
         def check(exchange: Exchange) -> Denied | None:
-            if "HTTP_ORIGIN" in exchange.environ and exchange.sees_answer:
-                edge.correct(exchange, endpoint)
+            # Whoever answers OPTIONS has no word in a preflight's answer.
+            if "HTTP_ORIGIN" not in exchange.environ or not exchange.sees_answer or is_preflight(exchange):
+                return None
+            method: str = exchange.environ.get("REQUEST_METHOD", "")
+            try:
+                policy = known[method]
+            except KeyError:
+                policy = edge.of(endpoint, method)
+                if len(known) < _MOST_METHODS:
+                    known[method] = policy
+            if exchange.crossing is not policy:
+                edge.correct(exchange, policy)
             return None
 
         return check
@@ -183,15 +195,13 @@ class Cors:
         if self._policy is not None:
             self._tell(self._policy, environ["HTTP_ORIGIN"], exchange)
 
-    def correct(self, exchange: Exchange, endpoint: str) -> None:
-        """Goes by the view that the request has come to, if the edge took it for another's: something between the edge
-        and the app changed its path or method."""
-        # Whoever answers OPTIONS has no word in a preflight's.
-        if self._state is None or is_preflight(exchange):
-            return
-        policy = policy_of(self._state, self._policy, endpoint, exchange.environ.get("REQUEST_METHOD", ""))
-        if exchange.crossing is policy:
-            return
+    def of(self, endpoint: str, method: str) -> Policy | None:
+        """The policy of a view."""
+        return self._policy if self._state is None else policy_of(self._state, self._policy, endpoint, method)
+
+    def correct(self, exchange: Exchange, policy: Policy | None) -> None:
+        """Goes by the policy of the view that the request has come to, where the edge took it for another's: something
+        between the edge and the app changed its path or method."""
         exchange.sends = tuple(field for field in exchange.sends if not field[0].startswith(_OURS))
         exchange.crossing = None
         if policy is not None:
@@ -211,8 +221,7 @@ class Cors:
 
     def _survey(self, state: AppState) -> Routes:
         now = epoch()
-        default = self._policy
-        routes = Routes(state.app, default, lambda endpoint, method: policy_of(state, default, endpoint, method), now)
+        routes = Routes(state.app, self._policy, self.of, now)
         self._routes = routes
         return routes
 
@@ -312,5 +321,6 @@ _CAUSES = {
     "header": "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
     "private network": "HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK",
 }
+_MOST_METHODS = 16
 _MOST_TOLD = 256
 """Causes that are logged, in the life of a process."""
