@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 
 from flask_rampart import cors
+from flask_rampart.exchange import Exchange
+from flask_rampart.origins import Cors
 
 from .test_origins_cors import PAGE, STRANGER, preflight, said
 
@@ -33,6 +36,12 @@ def app_of(make_app: MakeApp, **more: object) -> Flask:
     return app
 
 
+def step_of(app: Flask) -> Any:
+    """The step of the edge."""
+    (step,) = (step for step in app.wsgi_app.policy.steps if isinstance(step, Cors))  # type: ignore[attr-defined]
+    return step
+
+
 @pytest.mark.parametrize(
     "origin",
     [
@@ -40,7 +49,6 @@ def app_of(make_app: MakeApp, **more: object) -> Flask:
         "https://example.com.evil.test",
         "https://a.example.com.evil.test",  # re.match, unanchored at its end
         "https://pr-1.example.org.evil.test",
-        "https://pr-1.example.org\n",
         "https://evilexample.com",
         "https://evil-example.com",
         "https://pr-1xexample.org",
@@ -76,6 +84,23 @@ def test_an_origin_that_only_looks_like_a_listed_one_is_a_stranger(make_app: Mak
     assert (asked.status_code, said(asked)) == (403, {})
     answer = client.get("/", environ_overrides={"HTTP_ORIGIN": origin})
     assert (answer.status_code, said(answer), answer.headers["Vary"]) == (200, {}, "Origin")
+
+
+@pytest.mark.parametrize("origin", ["https://pr-1.example.org\n", "https://example.com\x00"], ids=["line", "nul"])
+def test_an_origin_with_a_control_character_is_refused_before_and_would_be_a_stranger(
+    make_app: MakeApp, origin: str
+) -> None:
+    app = app_of(make_app)
+    client = Client(app)
+    environ = {"HTTP_ORIGIN": origin, "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT"}
+    for answer in (
+        client.open("/", method="OPTIONS", environ_overrides=environ),
+        client.get("/", environ_overrides={"HTTP_ORIGIN": origin}),
+    ):
+        # No field may have one (RFC 9110 section 5.5), so no policy is asked.
+        assert (answer.status_code, answer.get_json()["code"], said(answer)) == (400, "request.malformed", {})
+    # And nor does a `$` before a last line break let it in, where nobody refuses it first.
+    assert step_of(app)._policy.fields(origin) is None
 
 
 def test_nothing_of_a_list_is_found_twice_in_one_answer(make_app: MakeApp) -> None:
@@ -156,13 +181,12 @@ def test_whoever_makes_up_paths_gets_no_memory(make_app: MakeApp) -> None:
         return "x"
 
     client = app.test_client()
-    steps = [step for step in app.wsgi_app.policy.steps if type(step).__name__ == "Cors"]  # type: ignore[attr-defined]
     for number in range(1500):
         client.get(f"/made-up-{number}", headers={"Origin": STRANGER})
     client.get("/" + "a" * 4000, headers={"Origin": STRANGER})
     preflight(client, "/", method="A" * 4000)
-    assert max(sum(map(len, key)) for key in steps[0]._routes._known) <= 512
-    assert 0 < len(steps[0]._routes._known) <= 1024
+    assert max(sum(map(len, key)) for key in step_of(app)._routes._known) <= 512
+    assert 0 < len(step_of(app)._routes._known) <= 1024
     assert preflight(client, "/closed", origin=STRANGER).status_code == 403
 
 
@@ -172,8 +196,7 @@ def test_whoever_has_many_names_gets_no_memory(make_app: MakeApp) -> None:
     for number in range(1100):
         origin = f"https://n{number}.example.com"
         assert client.get("/", headers={"Origin": origin}).headers["Access-Control-Allow-Origin"] == origin
-    steps = [step for step in app.wsgi_app.policy.steps if type(step).__name__ == "Cors"]  # type: ignore[attr-defined]
-    assert len(steps[0]._policy._known) <= 1024
+    assert len(step_of(app)._policy._known) <= 1024
 
 
 NASTY = st.text(alphabet=st.characters(max_codepoint=255), max_size=60)
@@ -241,15 +264,27 @@ def test_no_line_can_be_forged_in_the_log_and_it_does_not_grow(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     # CVE-2024-1681: what a peer sent was logged as it came.
-    client = Client(app_of(make_app, RAMPART_CORS_DEBUG=True))
+    app = app_of(make_app, RAMPART_CORS_DEBUG=True)
+    client = Client(app)
+
+    def asking(origin: str, path: str) -> dict[str, str]:
+        return {
+            "HTTP_ORIGIN": origin,
+            "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT",
+            "PATH_INFO": path,
+            "REQUEST_METHOD": "OPTIONS",
+        }
+
     with caplog.at_level(logging.WARNING, "flask_rampart"):
+        # What the edge lets through: a terminal's commands, and a new line, beyond ASCII.
         for number in range(400):
-            environ = {
-                "HTTP_ORIGIN": f"https://{number}\r\nERROR:root:forged\x1b[2J\u2028{'x' * 5000}",
-                "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT",
-                "PATH_INFO": "/\r\nERROR:root:forged",
-            }
-            client.open("/", method="OPTIONS", environ_overrides=environ)
+            origin = f"https://{number}\x85ERROR:root:forged\x9b2J{'x' * 5000}"
+            answer = client.open(environ_overrides=asking(origin, "/\xe2\x80\xa8ERROR:root:forged"))
+            assert answer.status_code == 403
+        # And what it does not, should it come by another way.
+        environ = asking("https://\r\nERROR:root:forged\x1b[2J", "/\r\nERROR:root:forged")
+        step_of(app)._told.clear()
+        step_of(app)(environ, Exchange(None, environ))
     lines = [record.getMessage() for record in caplog.records if "CORS" in record.getMessage()]
-    assert 0 < len(lines) <= 256
-    assert all(line.isprintable() and len(line) < 800 for line in lines)
+    assert len(lines) == 257
+    assert all(line.isprintable() and line.isascii() and len(line) < 800 for line in lines)

@@ -192,6 +192,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         own_bounds=own_bounds,
         peers=Peers(settings, app.logger),
         steps=(*transport.steps, cors_step),
+        cross=cors_step.tell,
         cookies=cookies.policy,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)

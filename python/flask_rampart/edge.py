@@ -101,12 +101,15 @@ class EdgePolicy:
         peers: Peers | None = None,
         cookies: Callable[[], CookiePolicy] | None = None,
         steps: tuple[Step, ...] = (),
+        cross: Callable[[WSGIEnvironment, Exchange], None] | None = None,
     ) -> None:
         #: Comes first: what of the environ is true (who the peer is), everything after goes by. Nobody is believed
         #: unless it says so.
         self.peers = peers or Peers(Settings(), _LOGGER)
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
+        #: Called for a page of another origin that is refused before ``steps``: says whether it may read why.
+        self.cross = cross
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
         self.own_bounds = own_bounds
@@ -143,6 +146,7 @@ class EdgePolicy:
         headers = header_policy(settings, reports=settings.reports)
         hosts = config.get("TRUSTED_HOSTS")
         transport = Transport(settings, clock, headers, logging.getLogger(name), flask_hosts=lambda: hosts)
+        crossing = Cors(settings)
         return cls(
             headers=headers,
             max_body=settings.max_body,
@@ -155,7 +159,8 @@ class EdgePolicy:
             head=head_bounds(settings),
             codings=Codings(settings.request_codings, settings.coding_ratio),
             before_first=transport.open,
-            steps=(*transport.steps, Cors(settings)),
+            steps=(*transport.steps, crossing),
+            cross=crossing.tell,
             peers=Peers(settings, _LOGGER),
             cookies=_cookies_of(settings),
         )
@@ -212,6 +217,7 @@ class RampartMiddleware:
         self._peers = policy.peers
         self._rule = policy.peers.rule
         self._steps = policy.steps
+        self._cross = policy.cross
         self._logs = policy.access_log.enabled
         self._answers: Answers | None = None
 
@@ -230,6 +236,8 @@ class RampartMiddleware:
         if bans is not None and bans.ask is not None:
             left = bans.ask(environ.get("REMOTE_ADDR") or "")
             if left and not bans.exempts(exchange):
+                if self._cross is not None and "HTTP_ORIGIN" in environ:
+                    self._cross(environ, exchange)
                 return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
         # A long query may yet be within the bounds of its route.
         if beyond is None or beyond[0] == "query.too_long":
@@ -237,6 +245,8 @@ class RampartMiddleware:
                 reply = step(environ, exchange)
                 if reply is not None:
                     return _stop(Answer(answers, exchange, start_response), exchange, reply)
+        elif self._cross is not None and "HTTP_ORIGIN" in environ:
+            self._cross(environ, exchange)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
         # billion; or, by a server that shows how a body is sent and says so, without one (RFC 9112 section 6.3).

@@ -14,7 +14,7 @@ from .access import CustomScheme, Schemes
 from .apikeys import ApiKeys
 from .assembling import Given, assemble
 from .contract import Contract, Contracts
-from .declarations import expand, protect_blueprint
+from .declarations import changed, expand, protect_blueprint
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState, Guard, current_exchange
@@ -86,6 +86,7 @@ class Rampart:
             if state.sealed:
                 raise ConfigError("protect(app, ...) comes too late: the app has already handled a request.")
             state.app_guards = (*state.app_guards, *expand(guards))
+            changed()  # the edge may have met a request already, which no guard has
         elif isinstance(target, Blueprint):
             protect_blueprint(target, guards)
         else:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..checks import is_preflight
 from ..config import Settings
-from ..declarations import declared_around, declared_on, epoch, view_class
+from ..declarations import changed, declared_around, declared_on, epoch, view_class
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Reply
 from ..guards import AppState, Guard, Stage
@@ -42,6 +42,7 @@ from .routing import Routes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
 
     from ..checks import Check
 
@@ -113,17 +114,41 @@ class cors(Guard):  # noqa: N801 - read as a word above a view
             own = [guard for guard, _ in declared_on(view, "GET") if isinstance(guard, cors)]
             if len(own) > 1:
                 raise ConfigError(f"{endpoint}: @cors stands twice on one view. One policy can be meant: leave one.")
-        edge: Cors | None = state.services.get(Cors)
-
-        def check(exchange: Exchange) -> Denied | None:
-            if edge is not None and exchange.sees_answer and "HTTP_ORIGIN" in exchange.environ:
-                edge.correct(exchange, endpoint)
-            return None
-
-        return check
+        return _admit
 
 
 cors.none = cors(origins=())
+
+
+class _Follow(Guard):
+    """Stands on every view of an app with more than one policy: the answer goes by the view that gave it."""
+
+    stage = Stage.ARRIVAL
+    name = "cors"
+    is_everywhere = True
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check:
+        edge: Cors = state.services[Cors]
+        # Bound anew with the plan, whenever a view is replaced or a guard declared.
+        known: dict[str, Policy | None] = {}
+
+        def check(exchange: Exchange) -> Denied | None:
+            # Whoever answers OPTIONS has no word in a preflight's answer.
+            if "HTTP_ORIGIN" not in exchange.environ or not exchange.sees_answer or is_preflight(exchange):
+                return None
+            method: str = exchange.environ.get("REQUEST_METHOD", "")
+            try:
+                policy = known[method]
+            except KeyError:
+                policy = edge.of(endpoint, method)
+                if len(known) < _MOST_METHODS:
+                    known[method] = policy
+            if exchange.crossing is not policy:
+                edge.correct(exchange, policy)
+            return None
+
+        return check
 
 
 class Cors:
@@ -138,12 +163,16 @@ class Cors:
         self._debug = settings.cors_debug
         self._told: set[tuple[str, str]] = set()
         self._state = state
-        self._routes = Routes(None, self._policy, _nobody)
         # The views are known when the first request comes.
-        self._epoch = epoch() if state is None else -1
+        self._routes = Routes(None, self._policy, _nobody, -1)
+        if state is not None:
+            state.sources.append(self._following)
+            state.at_seal.append(self._warn)
 
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | Reply | None:
-        routes = self._routes if self._epoch == epoch() or self._state is None else self._survey(self._state)
+        routes = self._routes
+        if routes.epoch != epoch() and self._state is not None:
+            routes = self._survey(self._state)
         origin: str | None = environ.get("HTTP_ORIGIN")
         if origin is None:
             if routes.without:
@@ -161,29 +190,46 @@ class Cors:
         self._tell(policy, origin, exchange)
         return None
 
-    def correct(self, exchange: Exchange, endpoint: str) -> None:
-        """Goes by the view that the request has come to, if the edge took it for another's: something between the edge
-        and the app changed its path or method."""
-        state, rule = self._state, getattr(exchange.request(), "url_rule", None)
-        # A view that another view calls has no word in its answer; nor has whoever answers OPTIONS in a preflight's.
-        if state is None or rule is None or rule.endpoint != endpoint or is_preflight(exchange):
-            return
-        policy = policy_of(state, self._policy, endpoint, exchange.environ.get("REQUEST_METHOD", ""))
-        if exchange.crossing is policy:
-            return
+    def tell(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Says who may read a refusal that is given before any view is looked for: as where there is none."""
+        if self._policy is not None:
+            self._tell(self._policy, environ["HTTP_ORIGIN"], exchange)
+
+    def of(self, endpoint: str, method: str) -> Policy | None:
+        """The policy of a view."""
+        return self._policy if self._state is None else policy_of(self._state, self._policy, endpoint, method)
+
+    def correct(self, exchange: Exchange, policy: Policy | None) -> None:
+        """Goes by the policy of the view that the request has come to, where the edge took it for another's: something
+        between the edge and the app changed its path or method."""
         exchange.sends = tuple(field for field in exchange.sends if not field[0].startswith(_OURS))
         exchange.crossing = None
         if policy is not None:
             self._tell(policy, exchange.environ["HTTP_ORIGIN"], exchange)
 
+    def _following(self, endpoint: str, method: str) -> tuple[Guard, ...]:
+        state, routes = self._state, self._routes
+        if state is None:
+            return ()
+        is_outdated = routes.epoch == epoch() and routes.is_outdated(endpoint)
+        if is_outdated or routes.epoch != epoch():
+            were_alike = routes.are_alike
+            routes = self._survey(state)
+            if is_outdated and were_alike and not routes.are_alike:
+                changed()  # the other views, which were planned without it, are planned anew
+        return () if routes.are_alike else _EVERYWHERE
+
     def _survey(self, state: AppState) -> Routes:
         now = epoch()
-        default = self._policy
-        routes = Routes(state.app, default, lambda endpoint, method: policy_of(state, default, endpoint, method))
-        # Last: another thread that sees this epoch sees these routes.
+        routes = Routes(state.app, self._policy, self.of, now)
         self._routes = routes
-        self._epoch = now
         return routes
+
+    def _warn(self, app: Flask) -> None:
+        if self._debug and not (app.debug or app.testing):
+            app.logger.warning(
+                "RAMPART_CORS_DEBUG is on in production: strangers learn from X-Rampart-CORS what is allowed to whom."
+            )
 
     def _preflight(self, policy: Policy, environ: WSGIEnvironment) -> Denied | Reply:
         answer = policy.preflight(environ)
@@ -257,11 +303,17 @@ def policy_of(state: AppState, default: Policy | None, endpoint: str, method: st
     return default
 
 
+def _admit(exchange: Exchange) -> Denied | None:
+    """It refuses nothing by itself: the edge goes by it."""
+    return None
+
+
 def _nobody(endpoint: str, method: str) -> Policy | None:
     return None
 
 
 _logger = logging.getLogger("flask_rampart")
+_EVERYWHERE = (_Follow(),)
 _OURS = ("Access-Control-", "X-Rampart-CORS")
 _CAUSES = {
     "origin": "HTTP_ORIGIN",
@@ -269,5 +321,6 @@ _CAUSES = {
     "header": "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
     "private network": "HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK",
 }
+_MOST_METHODS = 16
 _MOST_TOLD = 256
 """Causes that are logged, in the life of a process."""
