@@ -83,9 +83,15 @@ def test_a_token_of_this_page_is_taken_and_nothing_else(make: App) -> None:
     assert send(client, token) == 200  # two forms of one page
     for wrong in ("", " ", "x", token + "x", token[:-1], token[1:], token.upper(), f"{token},{token}", f"{token}, x"):
         assert send(client, wrong) == "csrf.invalid", wrong
-    for wrong in ("\x00", "\xe9" * 5, "." * 5, ".." + token, "x" * 10_000, token.replace(".", "")):
+    for wrong in ("\xe9" * 5, "." * 5, ".." + token, "x" * 10_000, token.replace(".", "")):
         answer = client.post("/send", environ_overrides={"HTTP_X_CSRF_TOKEN": wrong})
         assert answer.get_json()["code"] == "csrf.invalid", wrong
+    # What no field can have in it is refused before anybody reads it; a form can have it.
+    answer = client.post("/send", environ_overrides={"HTTP_X_CSRF_TOKEN": "\x00"})
+    assert answer.get_json()["code"] == "request.malformed"
+    for wrong in ("\x00", f"{token}\x00", f"\x00{token}", f"{token}\n", "\u00e9" * 5, "x" * 10_000):
+        data = {"csrf_token": wrong}
+        assert send(client, None, data=data) == "csrf.invalid", repr(wrong)
     assert send(client, None) == "csrf.invalid"
 
 
