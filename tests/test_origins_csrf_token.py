@@ -120,6 +120,14 @@ def test_a_token_is_also_taken_from_a_form_which_the_view_gets_without_it(make: 
     assert send(client, None, data=f"csrf_token={token}", content_type="text/plain") == "csrf.invalid"
 
 
+def test_a_header_leaves_the_body_to_a_view_that_reads_it_itself(make: App) -> None:
+    app = make()
+    app.post("/raw")(lambda: request.stream.read())
+    client = app.test_client()
+    kind = {"content_type": "application/x-www-form-urlencoded", "headers": {"X-CSRF-Token": page(client)}}
+    assert client.post("/raw", data="csrf_token=x&a=1", **kind).data == b"csrf_token=x&a=1"
+
+
 def test_a_checked_form_need_not_name_the_field(make: App) -> None:
     app = make()
 
@@ -132,6 +140,10 @@ def test_a_checked_form_need_not_name_the_field(make: App) -> None:
     token = page(client)
     assert client.post("/checked", data={"csrf_token": token, "amount": "5"}).get_json() == {"form": ["amount"]}
     assert client.post("/checked", data={"csrf_token": token, "other": "5"}).status_code == 422
+    # A script that sends the whole form of a page, field and all, and the header as well.
+    header = {"X-CSRF-Token": token}
+    answer = client.post("/checked", data={"csrf_token": "x", "amount": "5"}, headers=header)
+    assert answer.get_json() == {"form": ["amount"]}
 
 
 def test_a_form_with_a_file_keeps_it(make: App) -> None:
