@@ -46,7 +46,7 @@ def setting(*given: str, status: int = 200) -> Callable[[], Response]:
     return view
 
 
-def sent_by(wsgi: Any) -> list[tuple[str, str]]:
+def sent_by(wsgi: Any, **environ: str) -> list[tuple[str, str]]:
     """The cookies that a server is given, in all calls of its ``start_response``."""
     app = RampartMiddleware(wsgi, EdgePolicy.of({"RAMPART_ACCESS_LOG": "off"}, name="test"))
     sent: list[tuple[str, str]] = []
@@ -54,7 +54,7 @@ def sent_by(wsgi: Any) -> list[tuple[str, str]]:
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         sent.extend(headers)
 
-    list(app(create_environ(base_url=TLS), start_response))
+    list(app({**create_environ(base_url=TLS), **environ}, start_response))
     return [pair for pair in sent if pair[0].lower() == "set-cookie"]
 
 
@@ -71,12 +71,13 @@ def test_a_cookie_of_an_answer_of_any_status_is_hardened(make_app: App, status: 
     ]
 
 
-def test_a_cookie_of_an_informational_status_is_hardened_by_the_middleware_too() -> None:
+def test_a_cookie_of_the_one_informational_status_that_may_be_sent_is_hardened_too() -> None:
     def wsgi(environ: Any, start_response: Any) -> Iterable[bytes]:
-        start_response("103 Early Hints", [("set-COOKIE", "a=1"), ("X", "y"), ("Set-Cookie", "b=2; httponly")])
+        given = [("set-COOKIE", "a=1"), ("X", "y"), ("Set-Cookie", "b=2; httponly")]
+        start_response("101 Switching Protocols", given)
         return [b""]
 
-    assert sent_by(wsgi) == [
+    assert sent_by(wsgi, HTTP_UPGRADE="websocket") == [
         ("set-COOKIE", "a=1" + HARD),
         ("Set-Cookie", "b=2; httponly; Secure; SameSite=Lax"),
     ]

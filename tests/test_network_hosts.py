@@ -231,6 +231,11 @@ def test_addresses_are_compared_and_not_their_spellings(make: Make) -> None:
         assert ask(app, host) == UNKNOWN
 
 
+def test_an_ipv4_address_within_ipv6_is_written_as_browsers_write_it(make: Make) -> None:
+    # WHATWG URL, "IPv6 serializer". Python 3.13 writes its end with dots, and the page's own Origin would be another.
+    assert ask(make(), "[::ffff:192.0.2.7]", path="/host") == (200, "[::ffff:c000:207]")
+
+
 # What the app then sees.
 
 

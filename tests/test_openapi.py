@@ -15,7 +15,7 @@ from typing_extensions import deprecated
 
 from examples.login_api import app as login_example
 from examples.predict_api import app as predict_example
-from flask_rampart import Archive, Rampart, Upload, describe, limit, public, require, unlimited, validate
+from flask_rampart import Archive, Rampart, Upload, csrf, describe, limit, public, require, unlimited, validate
 from flask_rampart._native import Key
 from flask_rampart.errors import PROBLEMS, ConfigError
 from flask_rampart.openapi.answers import EDGE
@@ -545,6 +545,42 @@ def test_a_cookie_with_a_method_that_changes_something_needs_its_proof(full: tup
     assert {"jwt_cookie": ["orders", "read"]} in order["get"]["security"]
     assert "csrf.invalid" in order["delete"]["x-rampart-codes"]["403"]
     assert "csrf.invalid" not in order["get"]["x-rampart-codes"]["403"]
+
+
+def test_a_refusal_of_other_sites_pages_is_told_where_browsers_identify_by_themselves() -> None:
+    def refusals(guard: Any, method: str = "post", **config: Any) -> list[str]:
+        return [code for code in codes(told(guard, method, **config)).get("403", []) if code.startswith("csrf.")]
+
+    cookies = {"RAMPART_JWT_LOCATIONS": ["header", "cookie"]}
+    assert refusals(require(), **cookies) == ["csrf.invalid", "csrf.origin"]
+    assert refusals(require(), "get", **cookies) == []
+    assert refusals(require(), **cookies, RAMPART_CSRF="off") == ["csrf.invalid"]
+    assert refusals(lambda view: csrf("off")(require()(view)), **cookies) == ["csrf.invalid"]
+    assert refusals(require()) == []
+    assert refusals(public) == []
+    assert refusals(csrf("strict")) == ["csrf.origin"]
+    key = {"SECRET_KEY": "k" * 32}
+    assert refusals(csrf("token"), **key) == ["csrf.invalid", "csrf.origin"]
+    assert refusals(csrf("token"), "get", **key) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, ["csrf.origin"], id="whatever it likes"),
+        pytest.param({"header": "X-Client-DN"}, ["csrf.origin"], id="a field that a proxy may write"),
+        pytest.param({"header": "Authorization", "challenge": "Basic"}, ["csrf.origin"], id="a password"),
+        pytest.param({"header": "Authorization", "challenge": "Token"}, [], id="what only a script sends"),
+    ],
+)
+def test_a_scheme_of_the_apps_own_is_refused_to_other_sites_by_what_it_reads(
+    given: dict[str, str], expected: list[str]
+) -> None:
+    app, rampart = bare()
+    rampart.scheme("account", **given)(lambda *_: None)
+    app.post("/")(require("account")(lambda: "ok"))
+    found = codes(only(document_of(app, rampart))).get("403", [])
+    assert [code for code in found if code.startswith("csrf.")] == expected
 
 
 def test_without_bearer_tokens_no_scheme_says_bearer() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
+from werkzeug.test import create_environ, run_wsgi_app
 
 from flask_rampart import Identity, Rampart, csrf, public, require
 from flask_rampart.origins.origin import is_own
@@ -91,11 +92,17 @@ def test_what_changes_nothing_is_not_asked(make: App, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["post", "Post", "delete"])
 def test_a_method_in_other_letters_is_not_a_way_around(make: App, method: str) -> None:
-    # werkzeug routes by the method in capitals.
     app = make()
-    environ = {"REQUEST_METHOD": method, "HTTP_COOKIE": "a=b", "HTTP_SEC_FETCH_SITE": "cross-site"}
-    answer = app.test_client(use_cookies=False).open("/", environ_overrides=environ)
-    assert answer.status_code == 403
+    edge: Any = app.wsgi_app
+    environ = {"HTTP_COOKIE": "a=b", "HTTP_SEC_FETCH_SITE": "cross-site"}
+
+    def ask(wsgi: Any, **more: str) -> int:
+        return int(run_wsgi_app(wsgi, {**create_environ("/"), **environ, **more})[1][:3])
+
+    # The edge takes only methods in capitals. Behind it werkzeug routes by the method in capitals.
+    assert ask(edge, REQUEST_METHOD=method) == 501
+    assert ask(edge.app, REQUEST_METHOD=method) == 403
+    assert ask(edge.app, REQUEST_METHOD=method, HTTP_SEC_FETCH_SITE="same-origin") == 200
 
 
 @pytest.mark.parametrize("declared", [False, True])
@@ -210,10 +217,35 @@ def test_over_https_a_page_over_http_is_another_site(make: App) -> None:
         ("http", "[::1]", "http://[::1]", True),
         ("http", "xn--bcher-kva.test", "http://xn--bcher-kva.test", True),
         ("http", "", "http://", False),
+        # The edge writes Host without the dot at its end, before this is asked.
+        ("http", "shop.test", "http://shop.test.", True),
+        ("http", "shop.test:8080", "http://shop.test.:8080", True),
+        ("http", "shop.test.", "http://shop.test", True),
+        ("http", "shop.test", "http://shop.test..", False),
+        ("http", "shop.test", "http://.shop.test", False),
+        ("http", "shop.test", "http://.", False),
+        ("https", "shop.test", "http://shop.test.", False),
     ],
 )
 def test_our_own_origin_is_read_from_host(scheme: str, host: str, origin: str, expected: bool) -> None:
     assert is_own({"wsgi.url_scheme": scheme, "HTTP_HOST": host}, origin) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("Shop.TEST", "http://shop.test"),
+        ("shop.test.", "http://shop.test."),
+        ("shop.test:80", "http://shop.test"),
+        ("shop.test.:8080", "http://shop.test.:8080"),
+        ("[0:0::1]:8080", "http://[::1]:8080"),
+        ("[::ffff:1.2.3.4]", "http://[::ffff:102:304]"),
+    ],
+)
+def test_a_host_in_any_spelling_is_the_origin_of_its_page(make: App, host: str, origin: str) -> None:
+    app = make()
+    assert status(app, {**COOKIE, "Host": host, "Origin": origin}) == 200
+    assert status(app, {**COOKIE, "Host": host, "Origin": origin.replace("http://", "http://x")}) == 403
 
 
 def test_without_host_the_servers_own_name_counts() -> None:
@@ -283,6 +315,32 @@ def test_a_session_of_the_apps_own_scheme_is_kept_from_other_sites(make_app: App
     assert client.post("/transfer", headers=COOKIE).data == b"done"
     assert client.post("/transfer", headers={**COOKIE, "Sec-Fetch-Site": "same-origin"}).data == b"done"
     assert client.post("/transfer", headers={**COOKIE, **CROSS}).get_json()["code"] == "csrf.origin"
+
+
+def test_a_scheme_that_goes_by_what_nobody_knows_counts_as_a_cookie(make_app: App) -> None:
+    # A proxy that logs users in, by cookies that it keeps for itself, says who it is in a field of its own: to another
+    # site's page that field is as good as a cookie.
+    app = Flask("behind")
+    app.config.update(RAMPART_ACCESS_LOG="off")
+    rampart = Rampart(app)
+
+    @rampart.scheme("proxy", challenge="Token")
+    def by_proxy() -> Any:
+        name = request.headers.get("X-Remote-User") or request.headers.get("Authorization")
+        return Identity(name) if name else None
+
+    @app.post("/transfer")
+    @require("proxy")
+    def transfer() -> str:
+        return "done"
+
+    client = app.test_client(use_cookies=False)
+    user = {"X-Remote-User": "ada"}
+    assert client.post("/transfer", headers={**user, **CROSS}).get_json()["code"] == "csrf.origin"
+    assert client.post("/transfer", headers={**user, "Sec-Fetch-Site": "same-origin"}).data == b"done"
+    assert client.post("/transfer", headers=user).data == b"done"
+    # What only a script can send is no such thing.
+    assert client.post("/transfer", headers={"Authorization": "Token abc", **CROSS}).data == b"done"
 
 
 def test_a_jwt_in_a_cookie_proves_the_page_by_its_claim(make_app: App, token: Callable[..., str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from flask import Blueprint, Flask
 from flask.views import MethodView, View
 
-from flask_rampart import ConfigError, Rampart, csrf, require
+from flask_rampart import ConfigError, Rampart, cors, csrf, require
 from flask_rampart.origins.origin import read_origin
 
 from .test_origins_csrf import COOKIE, CROSS, status
@@ -148,30 +149,39 @@ def test_who_is_not_there_and_what_is_not_there_is_told_as_before(make_app: App)
         ("*", "wildcard"),
         ("https://*.example.com", "wildcard"),
         ("null", "sandboxed"),
-        ("app.example.com", "no scheme"),
-        ("https://app.example.com/", "Write 'https://app.example.com'"),
-        ("https://app.example.com/path", "Write 'https://app.example.com'"),
-        ("https://app.example.com?", "Write 'https://app.example.com'"),
-        ("https://app.example.com#x", "Write 'https://app.example.com'"),
-        ("https://user@app.example.com", "user"),
-        ("ftp://app.example.com", "neither https nor http"),
-        ("https://127.1", "differ"),
+        ("app.example.com", 'Did you mean "https://app.example.com"?'),
+        ("https://app.example.com/", 'Did you mean "https://app.example.com"?'),
+        ("https://app.example.com/path", 'Did you mean "https://app.example.com"?'),
+        ("https://app.example.com?", 'Did you mean "https://app.example.com"?'),
+        ("https://app.example.com#x", 'Did you mean "https://app.example.com"?'),
+        ("https://user:hunter2@app.example.com", "user"),
+        ("ftp://app.example.com", "Did you mean https?"),
+        ("htps://app.example.com", "Did you mean https?"),
+        ("file://app.example.com", "no origin"),
+        ("https://127.1", 'Did you mean "https://127.0.0.1"?'),
+        ("http://[0:0::1]:80", 'Did you mean "http://[::1]"?'),
+        ("http://[::ffff:1.2.3.4]", 'Did you mean "http://[::ffff:102:304]"?'),
         ("https://app.example.com:0", "port"),
-        ("https://b\u00fccher.example", "xn--"),
-        ("https://app.example.com\n", "characters"),
+        ("https://app.example.com.", "no origin"),
+        ("https://app.example.com\n", 'Did you mean "https://app.example.com"?'),
     ],
 )
 def test_an_origin_that_is_none_or_more_stops_the_start(make_app: App, origin: str, why: str) -> None:
     with pytest.raises(ConfigError, match="RAMPART_CSRF_TRUSTED_ORIGINS") as caught:
         make_app(RAMPART_CSRF_TRUSTED_ORIGINS=[origin])
     assert why in str(caught.value)
+    assert "hunter2" not in str(caught.value) and "?." not in str(caught.value)
     with pytest.raises(ConfigError):
         csrf(trusted_origins=[origin])
 
 
 def test_an_origin_is_kept_as_browsers_write_it() -> None:
     assert read_origin("it", "HTTPS://App.Example.COM:443") == "https://app.example.com"
-    assert read_origin("it", "http://[0:0::1]:80") == "http://[::1]"
+    assert read_origin("it", "http://[::1]:80") == "http://[::1]"
+    assert read_origin("it", "https://b\u00fccher.example") == "https://xn--bcher-kva.example"
+    # Pages of an app on a phone, and of an extension, have origins too.
+    assert read_origin("it", "capacitor://localhost") == "capacitor://localhost"
+    assert read_origin("it", "chrome-extension://abcdefghijklmnop") == "chrome-extension://abcdefghijklmnop"
     with pytest.raises(ConfigError):
         read_origin("it", 5)
 
@@ -232,3 +242,67 @@ def test_the_page_of_docs_runs_as_one_program() -> None:
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
     assert len(blocks) == 3
     exec(compile("\n".join(blocks), "csrf.md", "exec"), {"__name__": "csrf_guide"})
+
+
+def told_of(make_app: App, *, view: Any = None, **config: Any) -> list[str]:
+    """The warnings of a start, about pages that may read and not write."""
+    app = make_app(**config)
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    app.logger.addHandler(handler)
+    view = view or (lambda: "ok")
+    app.post("/")(view)
+    app.get("/read")(lambda: "ok")
+    app.extensions["rampart"].seal()
+    app.test_client().post("/")
+    return [text for text in told if "CSRF_TRUSTED_ORIGINS" in text]
+
+
+WITH = {"RAMPART_CORS_CREDENTIALS": True, "RAMPART_CORS_ORIGINS": ["https://a.example", "https://*.b.example"]}
+
+
+def test_pages_that_may_read_as_a_user_and_not_write_are_told_of_once(make_app: App) -> None:
+    (text,) = told_of(make_app, **WITH)
+    assert "https://a.example, https://*.b.example" in text and "csrf.origin" in text
+    # What is trusted is not missed; of a wildcard it is enough that somebody thought of one.
+    (text,) = told_of(make_app, **WITH, RAMPART_CSRF_TRUSTED_ORIGINS=["https://x.b.example"])
+    assert "Pages of https://a.example may" in text
+    (text,) = told_of(make_app, **WITH, RAMPART_CSRF_TRUSTED_ORIGINS=["https://c.example", "https://a.example"])
+    assert "Pages of https://*.b.example may" in text
+    assert not told_of(make_app, **WITH, RAMPART_CSRF_TRUSTED_ORIGINS=["https://x.b.example", "https://a.example"])
+    many = [f"https://a{number}.example" for number in range(8)]
+    (text,) = told_of(make_app, **{**WITH, "RAMPART_CORS_ORIGINS": many})
+    assert "https://a4.example and 3 more may" in text
+
+
+def test_nobody_is_told_where_nothing_would_be_refused(make_app: App) -> None:
+    assert not told_of(make_app, RAMPART_CORS_ORIGINS=["https://a.example"])
+    assert not told_of(make_app, RAMPART_CORS_ORIGINS="*")
+    assert not told_of(make_app, **WITH, RAMPART_CSRF="off")
+    assert not told_of(make_app, **WITH, view=csrf("off")(lambda: "ok"))
+    trusting = csrf(trusted_origins=["https://a.example", "https://x.b.example"])
+    assert not told_of(make_app, **WITH, view=trusting(lambda: "ok"))
+    assert not told_of(make_app, **WITH, view=cors.none(lambda: "ok"))
+
+
+def test_a_view_with_cors_of_its_own_is_told_of_too(make_app: App) -> None:
+    view = cors(["https://v.example"], credentials=True)(lambda: "ok")
+    (text,) = told_of(make_app, view=view)
+    assert "Pages of https://v.example may" in text
+
+
+def test_a_refusal_says_to_the_log_that_cors_let_the_page_read(make_app: App) -> None:
+    app = make_app(**WITH)
+    app.post("/")(lambda: "ok")
+    reasons = []
+
+    @app.errorhandler(403)
+    def told(error: Any) -> Any:
+        reasons.append(error.reason)
+        return "no", 403
+
+    client = app.test_client(use_cookies=False)
+    for origin in ("https://a.example", "https://x.b.example", "https://evil.test"):
+        assert client.post("/", headers={**COOKIE, **CROSS, "Origin": origin}).data == b"no"
+    assert ["CORS" in reason for reason in reasons] == [True, True, False]

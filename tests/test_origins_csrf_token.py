@@ -83,9 +83,15 @@ def test_a_token_of_this_page_is_taken_and_nothing_else(make: App) -> None:
     assert send(client, token) == 200  # two forms of one page
     for wrong in ("", " ", "x", token + "x", token[:-1], token[1:], token.upper(), f"{token},{token}", f"{token}, x"):
         assert send(client, wrong) == "csrf.invalid", wrong
-    for wrong in ("\x00", "\xe9" * 5, "." * 5, ".." + token, "x" * 10_000, token.replace(".", "")):
+    for wrong in ("\xe9" * 5, "." * 5, ".." + token, "x" * 10_000, token.replace(".", "")):
         answer = client.post("/send", environ_overrides={"HTTP_X_CSRF_TOKEN": wrong})
         assert answer.get_json()["code"] == "csrf.invalid", wrong
+    # What no field can have in it is refused before anybody reads it; a form can have it.
+    answer = client.post("/send", environ_overrides={"HTTP_X_CSRF_TOKEN": "\x00"})
+    assert answer.get_json()["code"] == "request.malformed"
+    for wrong in ("\x00", f"{token}\x00", f"\x00{token}", f"{token}\n", "\u00e9" * 5, "x" * 10_000):
+        data = {"csrf_token": wrong}
+        assert send(client, None, data=data) == "csrf.invalid", repr(wrong)
     assert send(client, None) == "csrf.invalid"
 
 
@@ -114,6 +120,14 @@ def test_a_token_is_also_taken_from_a_form_which_the_view_gets_without_it(make: 
     assert send(client, None, data=f"csrf_token={token}", content_type="text/plain") == "csrf.invalid"
 
 
+def test_a_header_leaves_the_body_to_a_view_that_reads_it_itself(make: App) -> None:
+    app = make()
+    app.post("/raw")(lambda: request.stream.read())
+    client = app.test_client()
+    kind = {"content_type": "application/x-www-form-urlencoded", "headers": {"X-CSRF-Token": page(client)}}
+    assert client.post("/raw", data="csrf_token=x&a=1", **kind).data == b"csrf_token=x&a=1"
+
+
 def test_a_checked_form_need_not_name_the_field(make: App) -> None:
     app = make()
 
@@ -126,6 +140,10 @@ def test_a_checked_form_need_not_name_the_field(make: App) -> None:
     token = page(client)
     assert client.post("/checked", data={"csrf_token": token, "amount": "5"}).get_json() == {"form": ["amount"]}
     assert client.post("/checked", data={"csrf_token": token, "other": "5"}).status_code == 422
+    # A script that sends the whole form of a page, field and all, and the header as well.
+    header = {"X-CSRF-Token": token}
+    answer = client.post("/checked", data={"csrf_token": "x", "amount": "5"}, headers=header)
+    assert answer.get_json() == {"form": ["amount"]}
 
 
 def test_a_form_with_a_file_keeps_it(make: App) -> None:

@@ -108,7 +108,10 @@ def read_host(host: str) -> str:
         try:
             if "%" in host:
                 raise NotReadable("its host has a zone")
-            return str(IPv6Address(host[1:-1]))
+            address = IPv6Address(host[1:-1])
+            mapped = address.ipv4_mapped
+            # Browsers write ::ffff:102:304, as Python did before 3.13.
+            return str(address) if mapped is None else "::ffff:{:x}:{:x}".format(*divmod(int(mapped), 1 << 16))
         except AddressValueError:
             raise NotReadable("its host is no address") from None
     host = host.lower()

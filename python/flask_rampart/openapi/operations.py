@@ -9,6 +9,7 @@ from werkzeug.routing import Rule
 
 from ..access import require
 from ..guards import AppState, Guard
+from ..origins import CsrfPolicy
 from ..validation import Bounds
 from .answers import Answers, blueprints_of, status_text
 from .describing import Description, described, is_deprecated, texts_of
@@ -69,7 +70,11 @@ class Operations:
             parts=parts.declared | declared(offered),
             of_types=parts.types is not None,
             enforced=parts.enforces_answers(state.settings.response_mode),
-            more=(*said.problems, *(["body.media_type"] if offered.bodies else [])),
+            more=(
+                *said.problems,
+                *(["body.media_type"] if offered.bodies else []),
+                *self._of_pages(endpoint, method, demands),
+            ),
         )
         made: Object = self._texts(view, method, said, sentences(access))
         made["operationId"] = identity
@@ -99,6 +104,17 @@ class Operations:
             made["x-rampart-bounds"] = parts.bounds
         made.update(parts.more)
         return made
+
+    def _of_pages(self, endpoint: str, method: str, demands: Sequence[require]) -> list[str]:
+        """What pages of other sites are refused with: where the view has said so, or takes what browsers add by
+        themselves."""
+        state = self._state
+        protection: CsrfPolicy = state.services[CsrfPolicy]
+        mode, _ = protection.of_view(state, endpoint, method)
+        if mode == "token":
+            return ["csrf.invalid", "csrf.origin"]
+        taken = bool(demands) and self.security.by_browsers(self.security.kinds(demands))
+        return ["csrf.origin"] if mode == "strict" or (mode != "off" and taken) else []
 
     def _is_refused(self, guards: Sequence[Guard]) -> bool:
         """Whether the app answers everybody with ``route.undeclared``."""

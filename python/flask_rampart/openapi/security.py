@@ -30,6 +30,8 @@ _MOST = 16
 _CHANGES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _DISCOVERY = "/.well-known/openid-configuration"
 CSRF = "csrf_token"
+_ANSWERED = frozenset(("basic", "digest", "negotiate", "ntlm"))
+"""Schemes of ``Authorization`` that browsers answer by themselves."""
 
 
 class Security:
@@ -59,6 +61,16 @@ class Security:
             if demand.schemes:
                 names = [name for name in names if name in demand.schemes]
         return self._known.in_order(names)
+
+    def by_browsers(self, kinds: Sequence[str]) -> bool:
+        """Whether one of these schemes may go by what a browser, or a proxy in front of the app, adds by itself."""
+        return any(self._by_browsers(kind) for kind in kinds)
+
+    def _by_browsers(self, kind: str) -> bool:
+        scheme = self._known[kind]
+        if isinstance(scheme, CustomScheme):
+            return not scheme.in_authorization or scheme.challenge.scheme.lower() in _ANSWERED
+        return kind == "jwt" and self._tokens is not None and "cookie" in self._settings.jwt_locations
 
     def requirements(self, demands: Sequence[require], method: str) -> list[dict[str, list[str]]]:
         """What a view demands; each of them is enough."""

@@ -10,8 +10,8 @@ It looks at every request that may change something: any method but GET, HEAD, O
 4. without ``Sec-Fetch-Site``, an ``Origin`` that is the request's own: it may pass;
 5. an ``Origin`` that is trusted: it may pass, unless ``Sec-Fetch-Site`` is a word that nobody knows, or two;
 6. a JWT in a cookie, whose ``csrf`` claim ``X-CSRF-Token`` repeats: it may pass, as in 3;
-7. nothing that a browser adds by itself (cookie, HTTP password, certificate, what the server knows of the user): it
-   may pass, since another site's page could ask for as much without a browser;
+7. nothing that a browser adds by itself (cookie, HTTP password, certificate, what the server or a scheme of the app's
+   own knows of the user): it may pass, since another site's page could ask for as much without a browser;
 8. anything else is refused with ``csrf.origin``.
 
 ``"strict"`` leaves out 2 and 7: a proof must be there. ``"token"`` leaves out 7, and wants a token in addition
@@ -44,10 +44,13 @@ from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
 from ..readers import nearest
 from .csrf_token import FIELD, CsrfTokens, csrf_token
+from .hint import tell_readers
 from .origin import is_own, read_origin
 
 if TYPE_CHECKING:
     from flask import Flask
+
+    from .policy import Policy
 
 T = TypeVar("T")
 
@@ -109,7 +112,7 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
     def bind(cls, guards: Sequence[tuple[csrf, str]], state: AppState, endpoint: str) -> Check:
         policy: CsrfPolicy = state.services[CsrfPolicy]
         met = [guard for guard, _ in guards]
-        check = policy.check(_nearest(met, state, endpoint))
+        check = policy.check(nearest_to(endpoint, met, state), reads_form=_reads_form(state, endpoint))
         if policy.default in met:
             # Which stands on no other methods than those that change something.
             return check
@@ -133,7 +136,7 @@ class CsrfPolicy:
         if settings.client_cert.startswith("header:"):
             self._certificate = "HTTP_" + settings.client_cert[len("header:") :].upper().replace("-", "_")
         self._app = app
-        self._checks: dict[tuple[str, frozenset[str]], Check] = {}
+        self._checks: dict[tuple[str, frozenset[str], bool], Check] = {}
         #: Stands on every view that declares nothing nearer.
         self.default = csrf(self._mode)
         self.default.is_everywhere = True
@@ -151,6 +154,7 @@ class CsrfPolicy:
 
             state.sources.append(source)
         state.at_seal.append(self._seal)
+        state.at_seal.append(lambda app: tell_readers(app, state, self))
         # Another extension's stays, as long as no view wants a token of ours.
         self._app.jinja_env.globals.setdefault(FIELD, csrf_token)
 
@@ -166,23 +170,36 @@ class CsrfPolicy:
                     f"it. Write 'https{origin[4:]}'."
                 )
 
-    def check(self, guard: csrf) -> Check:
+    def meant(self, guard: csrf) -> tuple[str, frozenset[str]]:
+        """The mode of a view that *guard* stands nearest to, and the origins that are trusted there."""
+        mode = guard.mode or (self._mode if self._mode != "off" else MODES[0])
+        return mode, self._trusted.union(guard.trusted_origins)
+
+    def of_view(self, state: AppState, endpoint: str, method: str) -> tuple[str, frozenset[str]]:
+        """The mode of a view for a method, and the origins that are trusted there. ``"off"`` where nothing is asked."""
+        met = [guard for guard, _ in state.guards_of(endpoint, method) if isinstance(guard, csrf)]
+        if method in SAFE or not met:
+            return "off", self._trusted
+        return self.meant(nearest_to(endpoint, met, state))
+
+    def check(self, guard: csrf, *, reads_form: bool = False) -> Check:
         """The check of a view that *guard* stands nearest to.
 
+        :param reads_form: whether a form is read before the view in any case, by ``validate``.
         :raises ConfigError: if a token is wanted that cannot be signed, or an origin cannot be trusted in production.
         """
-        mode = guard.mode or (self._mode if self._mode != "off" else MODES[0])
+        mode, trusted = self.meant(guard)
         if mode == "off":
             return _admit
         if not (self._app.debug or self._app.testing):
             self._refuse_plain(guard.trusted_origins, repr(guard))
-        trusted = self._trusted.union(guard.trusted_origins)
-        found = self._checks.get((mode, trusted))
+        kind = (mode, trusted, reads_form and mode == "token")
+        found = self._checks.get(kind)
         if found is None:
-            found = self._checks[(mode, trusted)] = self._made(mode, trusted)
+            found = self._checks[kind] = self._made(*kind)
         return found
 
-    def _made(self, mode: str, trusted: frozenset[str]) -> Check:
+    def _made(self, mode: str, trusted: frozenset[str], reads_form: bool) -> Check:
         from_browser = self._by_browser(trusted, needs_proof=mode == "strict", everybody=mode in ("strict", "token"))
         if mode != "token":
             return from_browser
@@ -193,7 +210,7 @@ class CsrfPolicy:
             denied = from_browser(exchange)
             if denied is not None or _by_token(exchange.environ) or _is_proven(exchange):
                 return denied
-            return verify(exchange)
+            return verify(exchange, reads_form=reads_form)
 
         return check
 
@@ -218,24 +235,29 @@ class CsrfPolicy:
                 or (origin in trusted and site in _TOLD)
                 or _by_token(environ)
                 or _is_proven(exchange)
-                or (not everybody and not is_ambient(environ))
+                or (not everybody and not is_ambient(exchange))
             ):
                 return None
-            return Denied.of("csrf.origin", reason=_reason(site, origin))
+            return Denied.of("csrf.origin", reason=_reason(site, origin, exchange))
 
         return check
 
-    def _is_ambient(self, environ: dict[str, Any]) -> bool:
+    def _is_ambient(self, exchange: Exchange) -> bool:
         """Whether the request carries something that a browser adds by itself, whichever page asks."""
+        environ = exchange.environ
         if environ.get("HTTP_COOKIE") or environ.get("REMOTE_USER") or environ.get("SSL_CLIENT_CERT"):
             return True
         if environ.get("SSL_CLIENT_VERIFY") == "SUCCESS" or (self._certificate and environ.get(self._certificate)):
             return True
         given = environ.get("HTTP_AUTHORIZATION")
-        return given is not None and _scheme(given) in _BY_BROWSERS
+        if given:
+            return _scheme(given) in _BY_BROWSERS
+        # A scheme of the app's own may go by what a proxy says of the user, or by the address: nobody knows.
+        principal = exchange.principal
+        return principal is not None and principal.kind not in _OF_TOKENS
 
 
-def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
+def nearest_to(endpoint: str, met: Sequence[csrf], state: AppState) -> csrf:
     """Of the guards that a request meets, the one that is said nearest to the view."""
     if sum(isinstance(guard, csrf) for guard in state.app_guards) > 1:
         raise ConfigError("The app is protected by two csrf(...): which of them is meant? Leave one, or RAMPART_CSRF.")
@@ -245,6 +267,14 @@ def _nearest(met: Sequence[csrf], state: AppState, endpoint: str) -> csrf:
     nearer: Sequence[Any] = own or around or met
     chosen: csrf = nearer[-1]
     return chosen
+
+
+def _reads_form(state: AppState, endpoint: str) -> bool:
+    """Whether ``validate`` reads a form before this view."""
+    if endpoint not in state.app.view_functions:
+        return False
+    guards = (guard for method in _SENDING for guard, _ in state.guards_of(endpoint, method))
+    return any(guard.name == "validate" and not _FORMS.isdisjoint(getattr(guard, "given", ())) for guard in guards)
 
 
 def _scheme(given: str) -> str:
@@ -266,8 +296,11 @@ def _is_proven(exchange: Exchange) -> bool:
     return principal is not None and principal.kind == "jwt" and "HTTP_X_CSRF_TOKEN" in exchange.environ
 
 
-def _reason(site: str | None, origin: str | None) -> str:
+def _reason(site: str | None, origin: str | None, exchange: Exchange) -> str:
     """For the log: nothing of what the peer wrote."""
+    reader: Policy | None = exchange.crossing
+    if site in _TOLD and origin is not None and reader is not None and reader.credentials and reader.fields(origin):
+        return "Origin may read by CORS, and is not among the trusted ones"
     if site is not None:
         return f"Sec-Fetch-Site: {site}" if site in _TOLD else "Sec-Fetch-Site is no word that is known"
     if origin is None:
@@ -280,7 +313,10 @@ def _admit(exchange: Exchange) -> Denied | None:
 
 
 _TOLD = frozenset((None, "same-site", "cross-site"))
+_FORMS = frozenset(("form", "files"))
+_SENDING = ("POST", "PUT", "PATCH", "DELETE")
 _LONGEST = 32
+_OF_TOKENS = ("jwt", "api_key")
 _TOKENS = frozenset(("bearer", "dpop", "apikey"))
 _BY_BROWSERS = frozenset(("basic", "digest", "negotiate", "ntlm", "kerberos", "hoba", "mutual"))
 """Schemes of ``Authorization`` that browsers answer, and go on answering, by themselves."""

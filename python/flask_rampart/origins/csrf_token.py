@@ -97,8 +97,12 @@ class CsrfTokens:
         bound_to = (*_logins(exchange), "")[0]
         return self._signed_by(seed, bound_to).sign(secrets.token_urlsafe(12)).decode()
 
-    def verify(self, exchange: Exchange) -> Denied | None:
-        """A refusal, unless the request carries a token of this browser and login."""
+    def verify(self, exchange: Exchange, *, reads_form: bool = False) -> Denied | None:
+        """A refusal, unless the request carries a token of this browser and login.
+
+        :param reads_form: whether a form is read before the view in any case. A script often sends the whole form,
+            with the field in it, and the header; without this, a view that reads the body itself would find none.
+        """
         given, by_form = _given(exchange)
         if given is None:
             return Denied.of("csrf.invalid", reason="no token, or two")
@@ -119,7 +123,7 @@ class CsrfTokens:
             return Denied.of("csrf.invalid", reason="a token of another browser, login or key")
         if not -_SKEW <= age <= self._lifetime:
             return Denied.of("csrf.invalid", reason="the token is too old")
-        if by_form:
+        if by_form or (reads_form and exchange.request().mimetype in FORMS):
             _take_out(exchange)
         return None
 

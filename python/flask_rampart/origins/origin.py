@@ -1,44 +1,48 @@
-"""Reads an origin as browsers write it, so that at run time text is compared with text.
+"""Reads the origins that are trusted, and knows a request's own, so that at run time text is compared with text.
 
 An origin is a scheme, a host and a port that is left out where it is the scheme's own (RFC 6454 section 6.2). A
-browser writes each in exactly one way: lower case, names beyond ASCII as ``xn--...``, IPv6 in brackets and shortened.
-:func:`read_origin` gives that way, and refuses what names more than an origin: a path, a query, a user, a wildcard, or
-the word ``null``, which any page can have for its origin (a sandboxed frame, a redirect).
+browser writes each in exactly one way: ``src/origins/origin.rs`` gives that way, as it does for CORS. What names more
+than an origin is refused: a path, a query, a user, a wildcard, or the word ``null``, which any page can have for its
+origin (a sandboxed frame, a redirect).
 """
 
 from __future__ import annotations
 
+from .._native import Origins, parse_origin
 from ..errors import ConfigError
-from ..readers import shown
-from ..weburl import NotReadable, read_url
+from ..readers import nearest, shown
 
 
 def read_origin(where: str, text: object) -> str:
     """The origin that *text* names, as a browser writes it.
 
     :param where: what the error names, such as a setting.
-    :raises ConfigError: if it is no http or https origin.
+    :raises ConfigError: if it is none.
+
+    A scheme of its own, such as ``capacitor://localhost`` or ``chrome-extension://...``, is taken as it is written.
 
     >>> read_origin("ORIGINS", "https://App.Example.com:443")
     'https://app.example.com'
     """
     if not isinstance(text, str):
         raise ConfigError(f"{where}: an origin is a text such as 'https://app.example.com', not {shown(text)}.")
-    if text == "null":
-        raise ConfigError(
-            f"{where}: 'null' is the origin of every sandboxed frame, whoever put it there. Leave it out."
-        )
     if "*" in text:
         raise ConfigError(f"{where}: {shown(text)} has a wildcard: each origin is named in full.")
-    if text.isascii() and "://" not in text:
-        raise ConfigError(f"{where}: {shown(text)} is no origin: it has no scheme. Write 'https://app.example.com'.")
-    try:
-        url = read_url(text)
-    except NotReadable as error:
-        raise ConfigError(f"{where}: {shown(text)} is no origin: {error}.") from None
-    origin = f"{url.scheme}://{url.authority}"
-    if url.path != "/" or "#" in text or text.endswith("/"):
-        raise ConfigError(f"{where}: {shown(text)} is more than an origin. Write {origin!r}.")
+    if "@" in text:
+        raise ConfigError(f"{where}: {shown(text)} has a user or a password, which no origin has. Leave them out.")
+    origin = parse_origin(text)
+    if origin is None:
+        try:
+            Origins([text], [])
+        except ValueError as error:
+            end = "" if str(error).endswith("?") else "."
+            raise ConfigError(f"{where}: {error}{end}") from None
+        raise ConfigError(f"{where}: {shown(text)} is no origin such as 'https://app.example.com'.")
+    scheme = origin.partition("://")[0]
+    # Browsers have no pages of it any more, so it is a slip of the pen.
+    meant = " Did you mean https?" if scheme == "ftp" else nearest(scheme, tuple(_PORTS))
+    if scheme not in _PORTS and meant:
+        raise ConfigError(f"{where}: {shown(text)} has the scheme {scheme!r}.{meant}")
     return origin
 
 
@@ -57,7 +61,12 @@ def is_own(environ: dict[str, object], origin: str) -> bool:
     if not isinstance(host, str) or not host:
         host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
     # A browser leaves out the port of its scheme; a proxy may have written it.
-    return authority != "" and host.lower().removesuffix(_PORTS[scheme]) == authority
+    return authority != "" and _undotted(host.lower()).removesuffix(_PORTS[scheme]) == _undotted(authority)
+
+
+def _undotted(authority: str) -> str:
+    # The edge has taken the dot from Host already (``network.hosts``): it is the same name (RFC 1034 section 3.1).
+    return authority.replace(".:", ":", 1).removesuffix(".")
 
 
 _PORTS = {"http": ":80", "https": ":443"}

@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._native import Origins
+from .._native import Origins, parse_origin
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ class Policy:
             )
         #: Whether there is an origin that is meant.
         self.is_off = not listed and not patterns
+        #: Whether these pages act as whoever is logged in.
+        self.credentials = credentials
+        #: Origins that are named in full, as browsers send them; and what else was given.
+        self.named = tuple(origin for text in listed if (origin := parse_origin(text)) is not None)
+        self.unnamed = (*(text for text in listed if parse_origin(text) is None), *patterns)
         self._private_network = private_network
         self._methods = None if methods is None else _methods(name("methods"), methods)
         allowed = _allowed(name("headers"), headers, credentials)
