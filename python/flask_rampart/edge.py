@@ -35,7 +35,7 @@ from .codings import Codings
 from .config import Settings
 from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
-from .exchange import ENVIRON_KEY, Exchange, Reply
+from .exchange import ENVIRON_KEY, Exchange, Reply, has_no_body
 from .headers import Closings, header_policy
 from .hygiene import head_bounds
 from .limits import (
@@ -242,9 +242,7 @@ class RampartMiddleware:
             and (
                 len(declared) < 10 and int(declared) <= self._max_body
                 if declared
-                else "gunicorn.socket" in environ
-                and "HTTP_TRANSFER_ENCODING" not in environ
-                and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+                else has_no_body(environ)
             )
         ):
             denied = None
