@@ -231,6 +231,9 @@ class RampartMiddleware:
             for step in self._steps:
                 found = step(environ, exchange)
                 if found is not None:
+                    if isinstance(found, Denied):
+                        # Whoever tries out hosts and origins spends what whoever tries out paths does.
+                        found = self._count(environ, exchange) or found
                     return _stop(Answer(answers, exchange, start_response), exchange, found)
         declared = environ.get("CONTENT_LENGTH")
         # The usual request needs no second look: not limited here, not coded, of a length that is a number below a
@@ -297,14 +300,20 @@ class RampartMiddleware:
             return refused(verdict)
         return refused(verdict, self._bans.strike(exchange, "application", penalty, verdict.violated or ""))
 
-    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
+    def _count(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | None:
+        """Counts a request against the application-wide limits, unless it is exempt."""
         limits = self._limits
-        if limits is not None and (self._exempt is None or not self._exempt.has(environ)):
-            # Always answers: while a store elsewhere is away, this host counts.
-            verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
-            exchange.limits = ((verdict, limits.policy),)
-            if not verdict.admitted:
-                return self._over(exchange, verdict)
+        if limits is None or (self._exempt is not None and self._exempt.has(environ)):
+            return None
+        # Always answers: while a store elsewhere is away, this host counts.
+        verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
+        exchange.limits = ((verdict, limits.policy),)
+        return None if verdict.admitted else self._over(exchange, verdict)
+
+    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
+        over = self._count(environ, exchange)
+        if over is not None:
+            return over
         own = self.policy.own_bounds
         if beyond is not None:
             code, reason = beyond
