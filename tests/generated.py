@@ -10,6 +10,7 @@ their operation takes, so that they reach the view. The clock is advanced before
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import warnings
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import schemathesis
 from flask import Flask
@@ -39,6 +41,7 @@ KEY = forge.new_key()
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 UPLOADS = {"screenshot": png(8, 8), "log": zipped(1000)}
 PASSWORD = "correct horse battery"
+_NO_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\\/]|\A\.\.?\Z")
 
 
 class Open:
@@ -53,8 +56,9 @@ class Open:
         return {}
 
     def is_told(self, case: Any, mode: GenerationMode) -> bool:
-        """Whether a document can say that a case is good, or bad."""
-        return True
+        """Whether a document can say that a case is good, or bad: not that some texts stand in no path whatever its route."""
+        texts = [text for text in (case.path_parameters or {}).values() if isinstance(text, str)]
+        return mode is GenerationMode.NEGATIVE or not any(_NO_PATH.search(unquote(text)) for text in texts)
 
     def form_of(self, case: Any) -> bytes | None:
         """The form of a good case, where a document cannot say what is good; None where it can."""
@@ -90,6 +94,8 @@ class Fleeting(Open):
         """Of a text (x-clean), what is left is judged: good if that is something, bad if it is all of it."""
         if case.media_type == "multipart/form-data" and not isinstance(case.body, dict):
             return False  # no form can be written of it
+        if not super().is_told(case, mode):
+            return False
         text = case.body.get("text") if isinstance(case.body, dict) else None
         if not isinstance(text, str):
             return True

@@ -231,7 +231,6 @@ TYPES = [
     (";", False),
     ("/", False),
     ("application/\xff", False),
-    ("\0", False),
     ("x" * 10_000, False),
 ]
 
@@ -249,6 +248,11 @@ def test_odd_content_types_are_taken_or_415_and_never_an_error(app: Flask, conte
             assert (status, got) == (400, "request.malformed"), way
         else:
             assert status == 415 and got == "body.media_type", way
+
+
+def test_a_content_type_with_a_control_character_is_refused_by_the_edge(app: Flask) -> None:
+    for way in WAYS:
+        assert ask(app, way, b'{"a":1}', CONTENT_TYPE="application/json\0") == (400, "request.malformed"), way
 
 
 class Broken(BytesIO):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from flask_rampart import EdgePolicy, RampartMiddleware
+from flask_rampart import Clock, EdgePolicy, RampartMiddleware
 from flask_rampart.edge import Reply
 from flask_rampart.errors import Denied
 from flask_rampart.exchange import Exchange
@@ -80,3 +80,18 @@ def test_an_edge_that_was_told_of_no_proxies_believes_nobody() -> None:
 
     answer = Client(RampartMiddleware(app, policy)).get("/", headers={"X-Forwarded-For": "192.0.2.7"})
     assert answer.data == b"False"
+
+
+def test_what_a_step_refuses_counts_against_the_limit_of_an_address_and_what_it_answers_does_not() -> None:
+    def step(environ: dict[str, Any], exchange: Exchange) -> Denied | Reply | None:
+        if environ["PATH_INFO"] == "/moved":
+            return Reply(308, (("Location", "https://api.example/moved"),))
+        return Denied.of("host.unknown") if environ["PATH_INFO"] == "/wrong" else None
+
+    config = {"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off", "RAMPART_LIMITS": "2/minute"}
+    policy = EdgePolicy.of(config, name="counting", clock=Clock.manual(1_800_000_000))
+    policy.steps = (step,)
+    client = Client(RampartMiddleware(lambda environ, start: start("200 OK", []) and [], policy))
+    assert [client.get("/moved").status_code for _ in range(3)] == [308, 308, 308]
+    assert [client.get("/wrong").status_code for _ in range(3)] == [421, 421, 429]
+    assert "Retry-After" in client.get("/wrong").headers

@@ -258,7 +258,6 @@ REFUSED: dict[str, str] = {
     "its parts are padded": resigned(HEAD + "=" * (-len(HEAD) % 4), part(GOOD + " ") + "="),
     "its signature is padded": signed(payload()) + "=",
     "it has the other alphabet": resigned(HEAD, part(GOOD[:-1] + ', "a": "\u00ff\u00ff\u00ff?>"}').replace("_", "/")),
-    "it ends in a line": signed(payload()) + "\n",
     "it has unused bits": with_unused_bits(signed(payload())),
     "crit names what is there": signed(payload(), crit=["typ"]),  # CVE-2025-59420, CVE-2026-32597
     "b64 is there": resigned(part('{"alg":"HS256","b64":true}'), part(GOOD)),  # RFC 7797
@@ -303,6 +302,14 @@ def test_the_token_that_is_varied_below_is_a_good_one(strict: Flask) -> None:
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_two_libraries_could_read_in_two_ways_is_refused(strict: Flask, what: str) -> None:
     assert read_here(strict, REFUSED[what]) == "token.invalid"
+
+
+def test_a_token_that_ends_in_a_line_is_refused_by_the_edge_and_would_be_behind_it(strict: Flask) -> None:
+    token = signed(payload()) + "\n"
+    assert read_here(strict, token) == "request.malformed"
+    with strict.app_context(), pytest.raises(Denied) as refused:
+        strict.extensions["rampart"].services[Tokens].verify(token)
+    assert refused.value.problem.code == "token.invalid"
 
 
 def test_the_names_of_rfc_9864_are_not_taken_yet(serve: App) -> None:

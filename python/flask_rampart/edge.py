@@ -35,7 +35,7 @@ from .codings import Codings
 from .config import Settings
 from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
-from .exchange import ENVIRON_KEY, Exchange, Reply
+from .exchange import ENVIRON_KEY, Exchange, Reply, has_no_body
 from .headers import Closings, header_policy
 from .hygiene import head_bounds
 from .limits import (
@@ -244,6 +244,9 @@ class RampartMiddleware:
             for step in self._steps:
                 reply = step(environ, exchange)
                 if reply is not None:
+                    if isinstance(reply, Denied):
+                        # Whoever tries out hosts and origins spends what whoever tries out paths does.
+                        reply = self._count(environ, exchange, reply) or reply
                     return _stop(Answer(answers, exchange, start_response), exchange, reply)
         elif self._cross is not None and "HTTP_ORIGIN" in environ:
             self._cross(environ, exchange)
@@ -254,13 +257,7 @@ class RampartMiddleware:
             beyond is None
             and self._limits is None
             and "HTTP_CONTENT_ENCODING" not in environ
-            and (
-                len(declared) < 10 and int(declared) <= self._max_body
-                if declared
-                else "gunicorn.socket" in environ
-                and "HTTP_TRANSFER_ENCODING" not in environ
-                and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-            )
+            and (len(declared) < 10 and int(declared) <= self._max_body if declared else has_no_body(environ))
         ):
             denied = None
         else:
@@ -325,14 +322,20 @@ class RampartMiddleware:
         # Digits and nothing else: so it was judged.
         return exempt.has(environ, goes_on=goes_on and len(declared) < 10 and int(declared) <= self._max_body)
 
-    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
+    def _count(self, environ: WSGIEnvironment, exchange: Exchange, beyond: object) -> Denied | None:
+        """Counts a request against the application-wide limits, unless it is exempt."""
         limits = self._limits
-        if limits is not None and not (self._exempt is not None and self._spares(self._exempt, environ, beyond)):
-            # Always answers: while a store elsewhere is away, this host counts.
-            verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
-            exchange.limits = ((verdict, limits.policy),)
-            if not verdict.admitted:
-                return self._over(exchange, verdict)
+        if limits is None or (self._exempt is not None and self._spares(self._exempt, environ, beyond)):
+            return None
+        # Always answers: while a store elsewhere is away, this host counts.
+        verdict = limits.check((environ.get("REMOTE_ADDR") or "",))
+        exchange.limits = ((verdict, limits.policy),)
+        return None if verdict.admitted else self._over(exchange, verdict)
+
+    def _screen(self, environ: WSGIEnvironment, exchange: Exchange, beyond: tuple[str, str] | None) -> Denied | None:
+        over = self._count(environ, exchange, beyond)
+        if over is not None:
+            return over
         own = self.policy.own_bounds
         if beyond is not None:
             code, reason = beyond

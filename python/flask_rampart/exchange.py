@@ -35,6 +35,15 @@ SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """What a scope is made of (RFC 6749 section 3.3)."""
 
 
+def has_no_body(environ: Mapping[str, Any]) -> bool:
+    """Whether a request of no length has no body: a server that shows how it is sent says so (RFC 9112 section 6.3)."""
+    return (
+        "gunicorn.socket" in environ
+        and "HTTP_TRANSFER_ENCODING" not in environ
+        and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+    )
+
+
 class Principal(Protocol):
     """Who is calling, whatever the kind of credential."""
 

@@ -6,7 +6,8 @@
 //! What is decided of the rest stands in `hygiene`.
 //!
 //! From the environ it takes what nobody inside may go by: `HTTP_PROXY`, which programs in C take for a setting of
-//! their own (httpoxy, CVE-2016-5385), and the fields that ask for another method than the one that was judged.
+//! their own (httpoxy, CVE-2016-5385), the fields that ask for another method than the one that was judged, and cookies
+//! that are not UTF-8, which a neighbour's page can plant and of which one makes a framework refuse all.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -15,7 +16,7 @@ use pyo3::types::{PyDict, PyString};
 
 use super::errors::guarded;
 use super::peers::{self, PeerRule};
-use crate::hygiene::{Head, Methods, Refusal, Rules, may_arrive, may_name};
+use crate::hygiene::{Head, Methods, Refusal, Rules, may_arrive, may_name, readable_cookies};
 
 /// How large the head of a request may be, and what else it may be. Each bound is inclusive.
 ///
@@ -164,6 +165,14 @@ impl HeadBounds {
                 environ.del_item(name)?;
             }
         }
+        let cookies = seen.0[Slot::Cookie as usize].as_ref().and_then(|cookies| cookies.to_str().ok());
+        if let Some(cookies) = cookies.filter(|cookies| !cookies.is_ascii()) {
+            match readable_cookies(cookies) {
+                readable if readable.is_empty() => environ.del_item("HTTP_COOKIE")?,
+                readable if readable == cookies => {}
+                readable => environ.set_item("HTTP_COOKIE", readable)?,
+            }
+        }
         Ok(())
     }
 
@@ -183,7 +192,7 @@ impl HeadBounds {
     }
 }
 
-/// What is looked at by name. Those from `Proxy` on are taken out.
+/// What is looked at by name. Of `Cookie` a part may be taken out; those from `Proxy` on are, whatever they hold.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Slot {
     Method,
@@ -200,6 +209,7 @@ enum Slot {
     Protocol,
     ShadowLength,
     ShadowType,
+    Cookie,
     Proxy,
     Override,
     OverrideShort,
@@ -232,7 +242,7 @@ impl<'py> Gathered<'py> {
             let slot = slot(name);
             let Ok(text) = value.cast::<PyString>() else {
                 found.is_quiet &= peers::is_quiet(name, ",");
-                if slot.is_some_and(|slot| slot < Slot::Proxy) && !value.is_none() {
+                if slot.is_some_and(|slot| slot < Slot::Cookie) && !value.is_none() {
                     value.cast_into::<PyString>()?;
                 }
                 continue;
@@ -260,6 +270,7 @@ impl<'py> Gathered<'py> {
 #[inline]
 fn slot(name: &str) -> Option<Slot> {
     let (known, slot) = match (name.len(), name.as_bytes().last()) {
+        (11, Some(b'E')) if name.starts_with('H') => ("HTTP_COOKIE", Slot::Cookie),
         (7, _) => ("RAW_URI", Slot::RawUri),
         (9, Some(b'O')) => ("PATH_INFO", Slot::Path),
         (9, _) => ("HTTP_HOST", Slot::Host),

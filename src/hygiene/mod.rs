@@ -5,12 +5,13 @@
 //! 2. the request line ends in a version of HTTP; the body's end is told once, in one way; what is expected is known (`framing.rs`);
 //! 3. the target as it was sent, where the server shows it, names one place on this host (`target.rs`);
 //! 4. the path, once decoded, is UTF-8 and has in it nothing that another reader takes for something else (`path.rs`);
-//! 5. the query has no control character.
+//! 5. the query is bytes, and has no control character.
 //!
-//! Names and values of header fields are judged one by one, by [`may_name`] and [`may_arrive`].
+//! Names and values of header fields are judged one by one, by [`may_name`] and [`may_arrive`]. Cookies that are not UTF-8
+//! are left out, by [`readable_cookies`]: the one thing that is not refused but dropped.
 //!
 //! # What it does not do
-//! It changes nothing: a path is refused, never repaired, since what repairs it is one reader more. It does not decode
+//! It changes nothing else: a path is refused, never repaired, since what repairs it is one reader more. It does not decode
 //! twice (`%252f` is a `%2f` that somebody may want), and does not look at percent-encodings in a query. It does not
 //! compare the path with the target: a proxy may rewrite the one and show the other.
 //!
@@ -22,11 +23,13 @@
 //! RFC 9110 (§5.5, §8.6, §9.1, §10.1.1), RFC 9112 (§3.2, §5.1, §6), RFC 3986 (§2.2, §5.2.4), RFC 3629 (§3, §10), PEP 3333;
 //! CWE-22, CWE-444, CWE-158.
 
+mod cookies;
 mod framing;
 mod methods;
 mod path;
 mod target;
 
+pub use cookies::readable_cookies;
 pub use framing::{may_arrive, may_name};
 pub use methods::Methods;
 
@@ -82,7 +85,7 @@ pub enum Refusal {
     Method,
     /// The request line does not end in a version of HTTP. Code `request.malformed`.
     Protocol,
-    /// A control character in the query. Code `request.malformed`.
+    /// A control character in the query, or what is no byte. Code `request.malformed`.
     Query,
     /// The path begins with two slashes, or with none. Code `path.malformed`.
     Slashes,
@@ -156,7 +159,7 @@ impl Rules {
         path::judge(head.mount, self.encoded_slashes)?;
         path::judge(head.path, self.encoded_slashes)?;
         path::begins(head)?;
-        if framing::has_control(head.query.as_bytes()) {
+        if framing::has_control(head.query.as_bytes()) || head.query.chars().any(|c| c > '\u{ff}') {
             return Err(Refusal::Query);
         }
         Ok(())

@@ -184,7 +184,9 @@ fn where_a_body_ends_is_said_once() {
 
 #[test]
 fn no_control_character_is_read_wherever_it_stands() {
-    assert_eq!(judged(Head { query: "a=\u{0}", ..HEAD }), Err(Refusal::Query));
+    for query in ["a=\u{0}", "a=\u{100}", "\u{fffd}"] {
+        assert_eq!(judged(Head { query, ..HEAD }), Err(Refusal::Query), "{query:?}");
+    }
     assert_eq!(judged(Head { query: "a=%00&b=%zz&c=\u{e9}", ..HEAD }), Ok(()));
     for bad in (0..0x20).filter(|&b| b != b'\t').chain([0x7f]) {
         for position in 0..40 {
@@ -194,4 +196,23 @@ fn no_control_character_is_read_wherever_it_stands() {
         }
     }
     assert!(may_arrive(b"a\tb \xc3\xa9") && !may_name(b"A B") && may_name(b"HTTP_X"));
+}
+
+#[test]
+fn a_cookie_that_is_not_utf8_takes_no_other_with_it() {
+    for (field, readable) in [
+        ("a=1", "a=1"),
+        ("", ""),
+        ("a=\u{ff}", ""),
+        ("a=\u{ff}; b=2", "b=2"),
+        ("b=2;a=\u{ff}", "b=2"),
+        ("\u{ff}; b=2; \u{c3}=3;c", "b=2;c"),
+        // A character that is cut in two by a semicolon is none.
+        ("a=\u{c3};\u{a9}=1; b=2", "b=2"),
+        ("a=\u{c3}\u{a9}; b=2", "a=\u{c3}\u{a9}; b=2"),
+        ("a=\u{100}; b=\"x;y\"", "b=\"x;y\""),
+        ("a=\u{ed}\u{a0}\u{80}; b", "b"),
+    ] {
+        assert_eq!(readable_cookies(field), readable, "{field:?}");
+    }
 }

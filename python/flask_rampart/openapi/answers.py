@@ -33,7 +33,7 @@ from .schemas import Schemas
 
 _JSON = tuple(code for code in PROBLEMS if code.startswith("json."))
 #: What is refused before there is a route, whatever the operation.
-EDGE = ("head.too_large", "path.too_long", "query.too_long")
+EDGE = ("head.too_large", "path.malformed", "path.too_long", "query.too_long")
 _CODED = frozenset(("body.coding", "body.undecodable"))
 _READ = ("body.incomplete", "body.too_large")
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))

@@ -25,7 +25,7 @@ from .._native import JsonBounds
 from ..checks import Check
 from ..config import Settings
 from ..errors import ConfigError, Denied
-from ..exchange import Exchange
+from ..exchange import Exchange, has_no_body
 from ..guards import AppState, Guard, Stage
 from .bodies import HELD, Bounds, Held
 from .declared import validate
@@ -246,7 +246,7 @@ class RouteBounds:
             if not (declared.isascii() and declared.isdigit()):
                 return Denied.of("request.malformed", reason="Content-Length")
             length = int(declared) if len(declared) <= 18 else 10**18
-        if length is None and not environ.get("wsgi.input_terminated"):
+        if length is None and (not environ.get("wsgi.input_terminated") or has_no_body(environ)):
             length = 0
         if length is not None and length > own.max_body:
             return Denied.of("body.too_large", reason="declared length")
