@@ -17,6 +17,7 @@ from .._native import HeaderPolicy
 from ..config import Settings
 from ..errors import ConfigError
 
+CACHE = "cache-control"
 CSP = "content-security-policy"
 CSP_REPORT_ONLY = "content-security-policy-report-only"
 HSTS = "strict-transport-security"
