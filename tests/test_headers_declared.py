@@ -208,7 +208,7 @@ def test_it_opens_nothing_and_refuses_nothing(make_app: App) -> None:
 def test_a_profile_of_another_kind_takes_back_the_policies_that_were_written_for_the_first(make_app: App) -> None:
     app = make_app(RAMPART_PROFILE="html", RAMPART_CSP={"default-src": "'self'", "script-src": "*"})
     rampart = Rampart()
-    rampart.protect(app, headers(csp_report_only="default-src 'self'", referrer_policy="origin"))
+    rampart.protect(app, headers(csp_report_only="default-src 'self'; report-uri /csp", referrer_policy="origin"))
     app.get("/data")(headers(profile="api")(lambda: {"a": 1}))
     app.get("/mixed")(headers(profile="mixed")(lambda: "<p>"))
     answer = app.test_client().get("/data").headers
@@ -231,12 +231,18 @@ def test_a_page_among_data_has_the_nonce_of_its_template(make_app: App) -> None:
 
 def test_the_report_only_policy_stands_beside_the_enforced_one_with_the_same_nonce(make_app: App) -> None:
     app = make_app(RAMPART_PROFILE="html")
-    strict = {"script-src": "'nonce' 'strict-dynamic'", "require-trusted-types-for": "'script'"}
+    strict = {
+        "script-src": "'nonce' 'strict-dynamic'",
+        "require-trusted-types-for": "'script'",
+        "report-uri": "/csp",
+    }
     app.get("/")(headers(csp="script-src 'nonce'", csp_report_only=strict)(lambda: csp_nonce()))
     answer = app.test_client().get("/")
     assert answer.headers["Content-Security-Policy"] == f"script-src 'nonce-{answer.text}'"
     only = answer.headers["Content-Security-Policy-Report-Only"]
-    assert only == f"script-src 'nonce-{answer.text}' 'strict-dynamic'; require-trusted-types-for 'script'"
+    assert only == (
+        f"script-src 'nonce-{answer.text}' 'strict-dynamic'; require-trusted-types-for 'script'; report-uri /csp"
+    )
 
 
 def test_permissions_are_opened_one_by_one(make_app: App) -> None:

@@ -100,7 +100,7 @@ impl Answers {
 /// One answer: give it to the app as ``start_response``, then to the server as the body.
 ///
 /// It adds the headers of the policy, ``X-Request-Id``, and ``RateLimit`` with ``RateLimit-Policy`` where limits were
-/// asked; each only where the app did not set one. When the body is exhausted or closed, whichever comes first, the
+/// asked; each kind only where the app set none of it. When the body is exhausted or closed, whichever comes first, the
 /// access line is written, once.
 ///
 /// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
@@ -307,13 +307,14 @@ impl Answer {
         sent: &Bound<'_, PyList>,
         verdict: &Verdict,
         policy: Bound<'_, PyAny>,
+        own: &Own,
     ) -> PyResult<()> {
         let tells = &self.answers.get().tells;
-        if tells.draft {
+        if tells.draft && !own.rate_limit {
             sent.append((intern!(py, "RateLimit"), verdict.fields(py)))?;
             sent.append((intern!(py, "RateLimit-Policy"), policy))?;
         }
-        if let Some(clock) = &tells.legacy {
+        if let Some(clock) = tells.legacy.as_ref().filter(|_| !own.legacy_limit) {
             let reset = clock.get().unix().0.max(0.0) as u64 + verdict.reset();
             sent.append((intern!(py, "X-RateLimit-Limit"), verdict.limit().to_string()))?;
             sent.append((intern!(py, "X-RateLimit-Remaining"), verdict.remaining().to_string()))?;
@@ -357,9 +358,10 @@ impl Answer {
         let exchange = self.exchange.bind(py);
         let tls = self.environ.bind(py).get_item(intern!(py, "wsgi.url_scheme"))?;
         let tls = tls.is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
+        // First: a function that decides a value may ask for the nonce.
+        let route = self.policy_of_route(exchange, code)?;
         let nonce = exchange.getattr(intern!(py, "nonce"))?;
         let nonce: Option<&str> = if nonce.is_none() { None } else { Some(nonce.extract()?) };
-        let route = self.policy_of_route(exchange, code)?;
         let policy = route.as_ref().unwrap_or_else(|| self.answers.get().headers.bind(py)).get();
         // A 304's headers replace those of the stored page (RFC 9111 section 3.2), whose nonce must stay.
         let (sent, own) = policy.applied(py, headers, tls, nonce, code == 304)?;
@@ -382,7 +384,7 @@ impl Answer {
         if !own.request_id {
             sent.append((intern!(py, "X-Request-Id"), self.id.bind(py)))?;
         }
-        if !own.rate_limit {
+        if !(own.rate_limit && own.legacy_limit) {
             let limits = exchange.getattr(intern!(py, "limits"))?.cast_into::<PyTuple>()?;
             // The phase that refused is what the client should go by, else the one that has the least left.
             let mut tightest: Option<(Bound<'py, Verdict>, Bound<'py, PyAny>)> = None;
@@ -396,7 +398,7 @@ impl Answer {
                 }
             }
             if let Some((verdict, policy)) = tightest {
-                self.tell_limits(py, &sent, verdict.get(), policy)?;
+                self.tell_limits(py, &sent, verdict.get(), policy, &own)?;
             }
         }
         Ok(sent)
@@ -447,12 +449,19 @@ impl Answer {
         asked: bool,
     ) -> PyResult<()> {
         let py = exchange.py();
-        if !own.sharing.is_too_wide(Reason::Once) {
-            if let Some(made) = &own.nonce {
-                // For a template that asks once the answer has begun. Not where others may keep the page.
-                exchange.setattr(intern!(py, "nonce"), made)?;
-            }
-        } else if asked {
+        let is_shared = own.sharing.is_too_wide(Reason::Once);
+        if !is_shared && let Some(made) = &own.nonce {
+            // For a template that asks once the answer has begun. Not where others may keep the page.
+            exchange.setattr(intern!(py, "nonce"), made)?;
+        }
+        if code >= 400 && own.kept_by_policy {
+            // What a place says of what it serves is not said of the errors there.
+            return policy.close(sent, Reason::Once);
+        }
+        if !is_shared {
+            return Ok(());
+        }
+        if asked {
             policy.close(sent, Reason::Once)?;
             self.tell_closed(exchange, "nonce");
         } else if code == 500 || !exchange.getattr(intern!(py, "refusal"))?.is_none() {

@@ -87,7 +87,7 @@ impl PyHeaderPolicy {
     /// :param headers: as given to ``start_response`` (PEP 3333): a list of tuples of two strings.
     /// :param tls: whether the response goes over TLS; HSTS and ``upgrade-insecure-requests`` need it.
     /// :param nonce: what :func:`new_nonce` made for this request, if a template asked for it. Without
-    ///     it a fresh one is made where the policy needs one.
+    ///     it a fresh one is made where the policy needs one; an answer that others may keep is sent without.
     /// :param not_modified: whether the status is 304. The stored page keeps its policy and its
     ///     nonce: only what pages and data have in common is sent (RFC 9111 §3.2).
     /// :raises TypeError: if *headers* is no list of pairs of strings.
@@ -149,9 +149,14 @@ impl PyHeaderPolicy {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Own {
     pub(super) request_id: bool,
+    /// `RateLimit` or `RateLimit-Policy`.
     pub(super) rate_limit: bool,
+    /// One that begins with `X-RateLimit-`.
+    pub(super) legacy_limit: bool,
     /// Who may keep what was made of them.
     pub(super) sharing: Sharing,
+    /// Whether it is the policy, and not the response itself, that lets somebody keep it.
+    pub(super) kept_by_policy: bool,
     /// The nonce that was made for it, where none was given.
     pub(super) nonce: Option<String>,
     /// Whether a cookie is set.
@@ -165,6 +170,12 @@ impl Own {
             10 => self.cookie |= super::cookies::is_cookie(name),
             12 => self.request_id |= name.eq_ignore_ascii_case("X-Request-Id"),
             9 => self.rate_limit |= name.eq_ignore_ascii_case("RateLimit"),
+            16 => self.rate_limit |= name.eq_ignore_ascii_case("RateLimit-Policy"),
+            17 | 21 => {
+                const LEGACY: &str = "X-RateLimit-";
+                let start = name.get(..LEGACY.len());
+                self.legacy_limit |= start.is_some_and(|start| start.eq_ignore_ascii_case(LEGACY));
+            }
             _ => {}
         }
     }
@@ -204,6 +215,7 @@ impl PyHeaderPolicy {
             let chosen = self.core.chosen(&seen, tls, not_modified);
             own.nonce = self.add(py, &sent, end, &seen, chosen, nonce)?;
             own.sharing = self.core.sharing(&seen, chosen);
+            own.kept_by_policy = self.core.is_kept_by_policy(&seen, chosen);
             Ok((sent, own))
         })
     }
@@ -281,7 +293,13 @@ impl PyHeaderPolicy {
                 sent.append(line.bind(py))?;
             }
         }
+        // Nobody asked for one, and others get this very answer: they would all know it.
+        let bare = nonce.is_none() && self.core.sharing(seen, chosen).is_too_wide(Reason::Once);
         for (_, name, template) in ready.nonced.iter().filter(|(bit, ..)| seen.present & bit == 0) {
+            if bare {
+                sent.append((name.bind(py), template.bare()))?;
+                continue;
+            }
             let nonce = match &mut nonce {
                 Some(nonce) => nonce,
                 none => none.insert(fresh()?),

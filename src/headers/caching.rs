@@ -3,11 +3,15 @@
 //! An answer is closed to shared caches, whatever the view or the policy said, where
 //! 1. a nonce was asked for: who else got the page would know it, and could run scripts in it. It becomes
 //!    `private, no-store`;
-//! 2. it refuses, or is a 500: kept, one stranger's 401 would be everybody's. The same;
+//! 2. it refuses, or is a 500: kept, one stranger's 401 would be everybody's. The same; and so any error (400 and up)
+//!    for which the view itself says nothing: what a declaration says of a place is about what it serves;
 //! 3. the request was authenticated, by a guard or by `Authorization`: a cache asks nobody who they are;
 //! 4. the answer sets a cookie, or says by `Vary: Cookie` that it depends on one that came (the class of
 //!    CVE-2023-30861: a proxy handed one user's session to the next). In 3 and 4 it becomes `private`, and
 //!    how long the reader's own browser may keep it stays.
+//!
+//! An answer for which no nonce was asked and which others may keep is sent without one: whoever has a copy of it would
+//! know the nonce of all the others.
 //!
 //! Fields that speak to one cache alone and overrule `Cache-Control` there (RFC 9213, nginx's
 //! `X-Accel-Expires`) are dropped with it.
@@ -69,6 +73,11 @@ impl Sharing {
             Reason::Once => self != Self::Private,
         }
     }
+}
+
+/// Whether somebody may keep an answer with this `Cache-Control`, if only the reader's own browser.
+pub(super) fn is_kept(value: &str) -> bool {
+    !directives(value).any(|directive| directive.eq_ignore_ascii_case("no-store"))
 }
 
 /// The value of `Cache-Control` instead of *given*, all the values that there were.

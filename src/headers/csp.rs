@@ -47,6 +47,8 @@ pub struct Csp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Box<[Box<str>]>,
+    /// Without its nonces; empty where there are none.
+    bare: Box<str>,
 }
 
 impl Csp {
@@ -93,7 +95,8 @@ impl Csp {
     pub fn split(text: &str) -> Vec<(String, Setting)> {
         let mut settings = Vec::new();
         for directive in text.split(';').map(str::trim).filter(|directive| !directive.is_empty()) {
-            let (name, value) = directive.split_once(' ').unwrap_or((directive, ""));
+            let (name, value) =
+                directive.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((directive, ""));
             let value = value.trim();
             let setting =
                 if value.is_empty() { Setting::Flag(true) } else { Setting::Text(value.to_owned()) };
@@ -118,7 +121,11 @@ impl Csp {
             if let Some(last) = parts.last_mut() {
                 *last = format!("{last}; {more}").into();
             }
-            Some(Template { parts: parts.into() })
+            let bare = match &*template.as_ref()?.bare {
+                "" => String::new(),
+                bare => format!("{bare}; {more}"),
+            };
+            Some(Template { parts: parts.into(), bare: bare.into() })
         };
         Self { plain: longer(&self.plain, plain), tls: longer(&self.tls, tls) }
     }
@@ -149,6 +156,11 @@ impl Template {
         value
     }
 
+    /// The header's value for an answer that has no nonce: nothing runs by one.
+    pub fn bare(&self) -> &str {
+        self.fixed().unwrap_or(&self.bare)
+    }
+
     /// The header's value where no nonce is used.
     pub fn fixed(&self) -> Option<&str> {
         match &*self.parts {
@@ -161,17 +173,24 @@ impl Template {
         if written.is_empty() {
             return None;
         }
-        let text = written
-            .iter()
-            .map(|(directive, value)| match value.as_str() {
+        let joined = |value: &dyn Fn(&str) -> String| {
+            let directives = written.iter().map(|(directive, given)| match given.as_str() {
                 "" => Cow::Borrowed(directive.name),
-                value => Cow::Owned(format!("{} {value}", directive.name)),
-            })
-            .collect::<Vec<_>>()
-            .join("; ");
+                given => Cow::Owned(format!("{} {}", directive.name, value(given))),
+            });
+            directives.collect::<Vec<_>>().join("; ")
+        };
         // The mark cannot come from a setting: control characters are refused in every value.
-        Some(Self { parts: text.split(sources::NONCE_MARK).map(Box::from).collect() })
+        let parts: Box<[Box<str>]> =
+            joined(&str::to_owned).split(sources::NONCE_MARK).map(Box::from).collect();
+        let bare = if parts.len() > 1 { joined(&without_nonces) } else { String::new() };
+        Some(Self { parts, bare: bare.into() })
     }
+}
+
+fn without_nonces(value: &str) -> String {
+    let others: Vec<&str> = value.split(' ').filter(|source| !source.contains(sources::NONCE_MARK)).collect();
+    if others.is_empty() { "'none'".to_owned() } else { others.join(" ") }
 }
 
 /// The directive's value as it will be sent; `None` where it is left out.

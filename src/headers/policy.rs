@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::caching::Sharing;
+use super::caching::{self, Sharing};
 use super::csp::{Csp, Setting, Template};
 use super::names::{self, Meaning, NameTable};
 use super::nonce::Nonce;
@@ -39,6 +39,8 @@ pub struct HeaderPolicy {
     policies: [Option<Template>; 2],
     /// Who may keep what each of the answers says nothing else of.
     sharing: [Sharing; 6],
+    /// Whether they say themselves that somebody may keep it.
+    kept: [bool; 6],
 }
 
 /// What is added to one kind of response over one transport.
@@ -124,7 +126,13 @@ impl HeaderPolicy {
                 }
             }
         }
-        if let Some(reporting) = &options.reporting {
+        let silent = |(name, value): &(String, Option<String>)| {
+            value.is_none() && name.eq_ignore_ascii_case(ENDPOINTS)
+        };
+        // Who wants no endpoints is taken at their word: a policy that names one that is not there reports nothing,
+        // and no `report-uri` either.
+        if let Some(reporting) = options.reporting.as_ref().filter(|_| !options.overrides.iter().any(silent))
+        {
             api.report(reporting);
             html.report(reporting);
         }
@@ -156,7 +164,9 @@ impl HeaderPolicy {
         ];
         let policies = [html.policy(false), html.policy(true)];
         let sharing = answers.each_ref().map(Answer::sharing);
-        Ok(Self { profile, table: NameTable::new(&kept, &slots), answers, policies, sharing })
+        let table = NameTable::new(&kept, &slots);
+        let kept = answers.each_ref().map(Answer::is_kept);
+        Ok(Self { profile, table, answers, policies, sharing, kept })
     }
 
     /// The profile it started from.
@@ -233,6 +243,12 @@ impl HeaderPolicy {
         seen.cache.unwrap_or_else(|| self.sharing.get(chosen).copied().unwrap_or_default())
     }
 
+    /// Whether it is the policy, and not the response itself, that lets somebody keep it.
+    #[inline]
+    pub fn is_kept_by_policy(&self, seen: &Seen, chosen: usize) -> bool {
+        seen.cache.is_none() && self.kept.get(chosen).copied().unwrap_or_default()
+    }
+
     /// Whether a header of this name says who may keep the response: it goes where that is said anew.
     #[inline]
     pub fn is_of_caching(&self, name: &str) -> bool {
@@ -274,6 +290,11 @@ impl Answer {
     fn sharing(&self) -> Sharing {
         let own = self.fixed.iter().find(|line| line.name.eq_ignore_ascii_case(names::CACHE_CONTROL));
         own.map_or(Sharing::Shared, |line| Sharing::of(&line.value))
+    }
+
+    fn is_kept(&self) -> bool {
+        let own = self.fixed.iter().find(|line| line.name.eq_ignore_ascii_case(names::CACHE_CONTROL));
+        own.is_some_and(|line| caching::is_kept(&line.value))
     }
 }
 

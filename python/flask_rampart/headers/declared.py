@@ -25,7 +25,7 @@ from ..errors import ConfigError
 from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
 from ..locks import Lock
-from .policies import CSP, CSP_REPORT_ONLY, NOTHING, OWN, PERMISSIONS, UNSAID, Said, header_policy
+from .policies import CACHE, CSP, CSP_REPORT_ONLY, HSTS, NOTHING, OWN, PERMISSIONS, UNSAID, Said, header_policy
 
 T = TypeVar("T")
 Directives = Mapping[str, "str | Sequence[str] | bool | None"]
@@ -103,10 +103,14 @@ class headers(Guard):  # noqa: N801 - read as a word above a view
         ordered = sorted((guard for guard, _ in guards), key=lambda guard: seat.get(guard, len(around)))
         said = policies.merged(ordered)
         policy = policies.of(said)
+        unpins = said.values.get(HSTS) == (None,)
 
         def choose(exchange: Exchange) -> None:
             before = exchange.headers
             exchange.headers = policy if before is None else policies.over(before, said)
+            if unpins and exchange.sends:
+                # A pin that climbs (RAMPART_HSTS_SINCE) is there already.
+                exchange.sends = tuple(field for field in exchange.sends if field[0].lower() != HSTS)
 
         return choose
 
@@ -146,6 +150,8 @@ class Deciding:
             try:
                 given = value()
                 if given is not None:
+                    if name == CACHE:
+                        given = _cache(given)
                     _frozen(given)
                     return given
             except Exception:
@@ -264,7 +270,7 @@ def _read(
         ("Content-Security-Policy", csp),
         ("Content-Security-Policy-Report-Only", csp_report_only),
         ("Permissions-Policy", permissions),
-        ("Cache-Control", f"private, max-age={cache}" if _is_seconds(cache) else cache),
+        ("Cache-Control", _cache(cache)),
     ):
         if value is not _UNSET:
             put(header, value)
@@ -288,8 +294,10 @@ def _read(
     return said
 
 
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _cache(value: Any) -> Any:
+    """A ``Cache-Control``, also where it is given as seconds."""
+    is_seconds = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return f"private, max-age={value}" if is_seconds else value
 
 
 def _must_be_sendable(name: str, value: Any) -> None:

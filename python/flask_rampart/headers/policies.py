@@ -17,6 +17,7 @@ from .._native import HeaderPolicy
 from ..config import Settings
 from ..errors import ConfigError
 
+CACHE = "cache-control"
 CSP = "content-security-policy"
 CSP_REPORT_ONLY = "content-security-policy-report-only"
 HSTS = "strict-transport-security"
@@ -93,7 +94,8 @@ def header_policy(settings: Settings, said: Said = NOTHING, reports: str | None 
     csp: Any = settings.csp
     report_only: Any = settings.csp_report_only
     permissions: Any = None
-    overrides: dict[str, str | None] = {} if HSTS in said.values else _pin(settings)
+    # A pin cannot be taken back: where a function fails, the settings' own counts, not the profile's two years.
+    overrides: dict[str, str | None] = _pin(settings) if said.values.get(HSTS, (OWN,))[0] is OWN else {}
     for name, (value, *_) in said.values.items():
         if value is OWN:
             csp, report_only = _without(name, csp, report_only)
