@@ -53,6 +53,7 @@ struct Ready {
 impl PyHeaderPolicy {
     #[new]
     #[pyo3(signature = (profile, *, csp=None, overrides=None, keep=None, csp_report_only=None, permissions=None, reports=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
         profile: &str,

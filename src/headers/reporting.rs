@@ -101,6 +101,7 @@ pub(super) fn report_only(directives: &[(String, Setting)], reporting: bool) -> 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::headers::{HeaderPolicy, Nonce, Options, Profile, Refusal};
 

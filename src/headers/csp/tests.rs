@@ -245,3 +245,13 @@ fn a_policy_in_one_line_is_read_as_the_same_policy() {
     assert!(Csp::parse("default-src 'none', script-src *").is_err());
     assert!(Csp::parse("default-src").unwrap_err().to_string().contains("needs a value"));
 }
+
+#[test]
+fn without_its_nonce_a_policy_allows_what_is_left_and_nothing_in_its_place() {
+    let csp = Csp::parse("script-src 'nonce'; style-src 'self' 'nonce'; img-src *").unwrap();
+    let template = csp.template(true).unwrap();
+    assert_eq!(template.bare(), "script-src 'none'; style-src 'self'; img-src *");
+    let longer = csp.with("report-uri /r", "report-uri /r; report-to r");
+    assert!(longer.template(true).unwrap().bare().ends_with("img-src *; report-uri /r; report-to r"));
+    assert_eq!(Csp::parse("img-src *").unwrap().template(false).unwrap().bare(), "img-src *");
+}

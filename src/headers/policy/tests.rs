@@ -297,11 +297,17 @@ fn who_may_keep_a_response_is_what_the_strictest_of_its_lines_says() {
 
 #[test]
 fn the_report_only_policy_is_about_pages_where_both_are_sent() {
-    let only = Some(vec![("script-src".to_owned(), Setting::Text("'nonce'".to_owned()))]);
+    let only = Some(vec![
+        ("script-src".to_owned(), Setting::Text("'nonce'".to_owned())),
+        ("report-uri".to_owned(), Setting::Text("/csp".to_owned())),
+    ]);
     let options = Options { csp_report_only: only, ..Options::default() };
     let mixed = HeaderPolicy::new(Profile::Mixed, &options).unwrap();
     let page = sent(&mixed, &[("Content-Type", "text/html")], true);
-    assert_eq!(value(&page, REPORT_ONLY), Some(format!("script-src 'nonce-{NONCE}'").as_str()));
+    assert_eq!(
+        value(&page, REPORT_ONLY),
+        Some(format!("script-src 'nonce-{NONCE}'; report-uri /csp").as_str())
+    );
     assert!(value(&page, CSP).unwrap().contains(&format!("'nonce-{NONCE}'")));
     assert_eq!(value(&sent(&mixed, &[("Content-Type", "application/json")], true), REPORT_ONLY), None);
     let both = Options {
