@@ -220,36 +220,48 @@ class Nginx:
             time.sleep(0.02)
 
 
-@contextmanager
-def chromium(hosts: Mapping[str, int], plain: Mapping[str, int] | None = None) -> Iterator[Any]:
-    """A browser (playwright's ``Browser``). Have its contexts made with ``ignore_https_errors=True``.
+def leading(hosts: Mapping[str, int], plain: Mapping[str, int] | None = None) -> list[str]:
+    """Rules by which names lead to this machine.
 
-    :param hosts: which port of this machine answers for a name with TLS: ``{"app.example": 8443}``.
+    :param hosts: which port answers for a name with TLS: ``{"app.example": 8443}``.
     :param plain: and without.
+    """
+    rules = [f"MAP {name}:443 127.0.0.1:{port}" for name, port in hosts.items()]
+    rules += [f"MAP {name}:80 127.0.0.1:{port}" for name, port in (plain or {}).items()]
+    return [*rules, "EXCLUDE localhost"]
+
+
+@contextmanager
+def chromium(rules: Sequence[str] = (), *arguments: str) -> Iterator[Any]:
+    """A browser (playwright's ``Browser``). For TLS, have its contexts made with ``ignore_https_errors=True``.
+
+    :param rules: where names lead to, as ``--host-resolver-rules`` has it.
+    :param arguments: more of its command line.
     """
     from playwright.sync_api import sync_playwright
 
     found = program("chromium", "chromium")
-    rules = [f"MAP {name}:443 127.0.0.1:{port}" for name, port in hosts.items()]
-    rules += [f"MAP {name}:80 127.0.0.1:{port}" for name, port in (plain or {}).items()]
-    arguments = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        # Pages of the tests have no address; a browser asks its user before such a page reaches this machine.
-        "--disable-features=LocalNetworkAccessChecks",
-        f"--host-resolver-rules={', '.join(rules)}, EXCLUDE localhost",
-    ]
+    resolved = [f"--host-resolver-rules={', '.join(rules)}"] if rules else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        browser = playwright.chromium.launch(executable_path=found, args=[*_QUIET, *resolved, *arguments])
         try:
             yield browser
         finally:
             browser.close()
+
+
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Pages of the tests have no address; a browser asks its user before such a page reaches this machine.
+    "--disable-features=LocalNetworkAccessChecks",
+)
 
 
 def keep(page: Any, name: str) -> Path:

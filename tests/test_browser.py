@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .fronts import ROOT, Certificate, Nginx, chromium, keep
+from .fronts import ROOT, Certificate, Nginx, chromium, keep, leading
 from .serving import Unix
 
 pytestmark = pytest.mark.servers
@@ -93,7 +93,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[Any]:
-    with chromium(dict.fromkeys(HOSTS, site.nginx.tls), plain=dict.fromkeys(HOSTS, site.nginx.plain)) as found:
+    with chromium(leading(dict.fromkeys(HOSTS, site.nginx.tls), dict.fromkeys(HOSTS, site.nginx.plain))) as found:
         yield found
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
 from flask_rampart import cors, limit, require
 
 from .conftest import bearer
+from .fronts import chromium
 
 pytestmark = pytest.mark.servers
 
@@ -47,22 +47,6 @@ def served(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def chromium() -> Iterator[Page]:
-    arguments = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
 
 
 def page_of(environ: dict[str, Any], start: Any) -> list[bytes]:
@@ -106,8 +90,9 @@ def test_a_browser_reads_what_a_listed_page_may_read_and_nothing_else(
         served(page_of, "localhost") as listed,
         served(page_of) as stranger,
         served(api_of(make_app, listed)) as api,
-        chromium() as page,
+        chromium(["MAP localhost 127.0.0.1", "MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1"]) as browser,
     ):
+        page = browser.new_page()
 
         def fetch(path: str, **options: Any) -> list[Any]:
             found: list[Any] = page.evaluate(FETCH, [api + path, options])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from .fronts import chromium
 from .serving import Served, serving
 
 pytestmark = pytest.mark.servers
@@ -183,33 +183,27 @@ def another_site(page: str) -> Iterator[str]:
 
 
 def test_a_real_browser_sends_our_own_form_and_is_refused_another_s(tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
     attack = "<form method=post action='OURS/transfer' id=f></form>"
-    with serving(tmp_path, VIEWS) as served, sync_playwright() as playwright:
+    with serving(tmp_path, VIEWS) as served, chromium() as browser:
         ours = f"http://127.0.0.1:{served.port}"
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         # A neighbour: cookies do not know ports, so SameSite does not help.
         with another_site(attack.replace("OURS", ours)) as evil:
-            try:
-                page = browser.new_page()
+            page = browser.new_page()
 
-                def submitted(address: str, form: str) -> str:
-                    page.goto(address)
-                    with page.expect_navigation():
-                        page.evaluate(f"document.getElementById('{form}').submit()")
-                    return page.content()
+            def submitted(address: str, form: str) -> str:
+                page.goto(address)
+                with page.expect_navigation():
+                    page.evaluate(f"document.getElementById('{form}').submit()")
+                return page.content()
 
-                assert "done for ada" in submitted(ours, "f")
-                assert "careful done" in submitted(ours, "g")
-                assert "csrf.origin" in submitted(evil, "f")
-                # By script, without asking for leave. It may not read the answer: what counts is what was done.
-                page.goto(evil)
-                page.evaluate(
-                    "url => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include'}).catch(() => 0)",
-                    f"{ours}/transfer",
-                )
-                seen = (tmp_path / "transfers").read_text().splitlines()
-                assert seen == ["same-origin True 200", "same-site True 403", "same-site True 403"]
-            finally:
-                browser.close()
+            assert "done for ada" in submitted(ours, "f")
+            assert "careful done" in submitted(ours, "g")
+            assert "csrf.origin" in submitted(evil, "f")
+            # By script, without asking for leave. It may not read the answer: what counts is what was done.
+            page.goto(evil)
+            page.evaluate(
+                "url => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include'}).catch(() => 0)",
+                f"{ours}/transfer",
+            )
+            seen = (tmp_path / "transfers").read_text().splitlines()
+            assert seen == ["same-origin True 200", "same-site True 403", "same-site True 403"]

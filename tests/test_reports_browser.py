@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, request
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
 from flask_rampart import ReportGroup, csp_nonce, public
 from flask_rampart.reports import Reports
 
+from .fronts import chromium
 from .outgoing import certified
 
 App = Callable[..., Flask]
@@ -30,22 +31,11 @@ _PAGE = """<!doctype html><title>page</title>
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
+def page_of_chromium() -> Iterator[Page]:
     """A page of a fresh Chromium that looks up no name and reports at once."""
-    arguments = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP localhost 127.0.0.1, MAP www.example.com 127.0.0.1, MAP * ~NOTFOUND",
-        "--short-reporting-delay",
-        "--ignore-certificate-errors",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        try:
-            yield browser.new_context(ignore_https_errors=True).new_page()
-        finally:
-            browser.close()
+    rules = ["MAP localhost 127.0.0.1", "MAP www.example.com 127.0.0.1", "MAP * ~NOTFOUND"]
+    with chromium(rules, "--short-reporting-delay", "--ignore-certificate-errors") as browser:
+        yield browser.new_context(ignore_https_errors=True).new_page()
 
 
 @contextmanager
@@ -107,7 +97,7 @@ def test_what_chromium_blocks_is_reported_and_grouped(app: Flask, tls: bool, tmp
     context = certified(tmp_path, "localhost")[1] if tls else None
     taken: list[str] = []
     app.before_request(lambda: taken.append(_kind()))
-    with served(app, context) as origin, chromium() as page:
+    with served(app, context) as origin, page_of_chromium() as page:
         page.goto(f"{origin}/users/7?session=hunter2")
         assert page.title() == "page"
         assert page.locator("body").inner_text().endswith("ran")
@@ -139,7 +129,7 @@ def test_pages_of_another_host_that_is_named_report_across_origins(make_app: App
         pages = make_app(RAMPART_REPORTS=f"{there}/reports", RAMPART_PROFILE="html")
         pages.testing = True
         pages.get("/")(lambda: "<!doctype html><img src='https://cdn.example.com/a.png'>")
-        with served(pages, context) as here, chromium() as page:
+        with served(pages, context) as here, page_of_chromium() as page:
             origin = here.replace("localhost", "www.example.com")
             page.goto(f"{origin}/")
             found = reported(collector, lambda found: ("img-src", "https://cdn.example.com", "enforce") in found)
