@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"hostnames"},
     {"dialing", "readers", "signals"},
     {"config", "exchange", "refusals"},
-    {"bound", "declarations", "stores"},
+    {"bound", "declarations", "inputs", "stores"},
     {"checks", "uninitialised"},
     {"guards"},
     {"clearing", "uploads"},

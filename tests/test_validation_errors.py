@@ -114,9 +114,10 @@ def test_half_of_a_surrogate_pair_is_malformed_in_every_part(make_app: Make) -> 
 @pytest.mark.parametrize(
     ("cookie", "status"),
     [
-        ("a=\xff", 400),
+        # The edge drops a pair of such octets; an escape is text until it is read.
+        ("a=\xff", 200),
         ('a="\\377"', 400),
-        (" a =\xff", 400),
+        (" a =\xff", 200),
         ("a=\xc3\xa9", 200),
         ('a="\\303\\251"', 200),
         ("a=1; other=\xff", 200),
@@ -134,6 +135,17 @@ def test_a_cookie_that_is_no_utf_8_is_malformed_if_it_is_declared(make_app: Make
     if status == 400:
         assert answer.json["code"] == "request.malformed"
     assert client.get("/free", environ_overrides={"HTTP_COOKIE": cookie}).status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["a=\xff", " a =\xff"], ids=["octet", "blanks"])
+def test_a_declared_cookie_that_is_no_utf_8_is_malformed_where_no_edge_has_dropped_it(
+    make_app: Make, cookie: str
+) -> None:
+    app = make_app()
+    app.get("/")(validate(cookies={"properties": {"a": {"type": "string"}}})(lambda: ""))
+    app.wsgi_app = app.wsgi_app.app  # type: ignore[method-assign, attr-defined]
+    answer = app.test_client(use_cookies=False).get("/", environ_overrides={"HTTP_COOKIE": cookie})
+    assert (answer.status_code, answer.json["code"]) == (400, "request.malformed")
 
 
 def make_worded(make_app: Make, function: Any) -> Flask:

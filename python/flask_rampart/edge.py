@@ -2,12 +2,14 @@
 
 For each request, in order:
 
-1. it opens the :class:`~flask_rampart.exchange.Exchange`;
-2. it refuses what is known to be wrong whatever the route: an address over the application-wide limits (which
-   therefore count 404s and 405s too), a head, path or query beyond its bound, one that two readers would read in two
-   ways (``hygiene``), a body
-   declared larger than ``RAMPART_MAX_BODY``, a content coding that is not taken; such an answer costs a hundredth of a
-   Flask view. What is within the bounds that some route has of its own goes on, until the route is known;
+1. it makes the environ true (who the peer is, ``network``), judges the head (``hygiene``), and opens the
+   :class:`~flask_rampart.exchange.Exchange`;
+2. it answers what is known whatever the route, in this order: an address that is banned; a host that is not ours, plain
+   HTTP (``network``), a browser that asks for leave (``origins``); an address over the application-wide limits, which
+   therefore count 404s and 405s too; a head, path or query beyond its bound or that two readers would read in two ways;
+   a body declared larger than ``RAMPART_MAX_BODY``; a content coding that is not taken. Such an answer costs a
+   hundredth of a Flask view. What is within the bounds that some route has of its own goes on, until the route is
+   known;
 3. the app runs; a body without a declared length is cut off where the bound is reached, and a coded one is decoded as
    it is read;
 4. the answer gets the secure headers, the rate-limit fields and ``X-Request-Id``, and its cookies what they lack,
@@ -22,11 +24,9 @@ inside it, so that addresses are the clients'; with ``RAMPART_TRUSTED_PROXIES`` 
 
 from __future__ import annotations
 
-import io
 import logging
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -38,6 +38,7 @@ from .errors import PROBLEM_JSON, STATUS_LINES, Denied
 from .exchange import ENVIRON_KEY, Exchange, Reply, has_no_body
 from .headers import Closings, header_policy
 from .hygiene import head_bounds
+from .inputs import BoundedInput
 from .limits import (
     Bans,
     Counting,
@@ -385,78 +386,6 @@ def _refuse(answer: Answer, exchange: Exchange, denied: Denied) -> Iterable[byte
         document = b""
     answer.end(True, len(document))
     return (document,)
-
-
-class BoundedInput(io.RawIOBase):
-    """A request body that refuses where it passes its bound, whoever reads it.
-
-    :param declared: how long it says that it is. Beyond the bound, not a byte of it is read. None if it ends by itself.
-    """
-
-    def __init__(self, stream: Any, bound: int, exchange: Exchange, *, declared: int | None = None) -> None:
-        self._stream = stream
-        #: Bytes that may be read.
-        self.rampart_bound = bound
-        self._exchange = weakref.ref(exchange)
-        #: Bytes read so far: tells whether somebody read the body before it was checked.
-        self.rampart_taken = 0
-        self.rampart_declared = declared
-
-    def rampart_hold(self, bound: int) -> None:
-        """Sets another bound."""
-        self.rampart_bound = bound
-
-    def _room(self) -> int:
-        declared = self.rampart_declared
-        left = self.rampart_bound - self.rampart_taken
-        if left < 0 or (declared is not None and declared > self.rampart_bound):
-            self._refuse("body.too_large", "undeclared length" if declared is None else "declared length")
-        # One byte more than the bound is enough to know; of what was declared, the server may not have one more.
-        return left + 1 if declared is None else declared - self.rampart_taken
-
-    def _refuse(self, code: str, reason: str) -> NoReturn:
-        denied, exchange = Denied.of(code, reason=reason), self._exchange()
-        raise denied if exchange is None else exchange.refuse(denied)
-
-    def _take(self, read: Callable[[int], bytes], asked: int) -> bytes:
-        if not asked:
-            return b""
-        try:
-            data = read(asked)
-        except OSError:
-            # Servers raise of their own where a chunk is cut off, or is none.
-            self._refuse("body.incomplete", "the connection ended")
-        self.rampart_taken += len(data)
-        if self.rampart_taken > self.rampart_bound:
-            self._room()
-        if not data and self.rampart_declared is not None:
-            self._refuse("body.incomplete", "shorter than Content-Length")
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        room = self._room()
-        if size is not None and size >= 0:
-            return self._take(self._stream.read, min(size, room))
-        parts = []
-        while part := self._take(self._stream.read, room):
-            parts.append(part)
-            room = self._room()
-        return b"".join(parts)
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readline(self, size: int | None = -1) -> bytes:
-        room = self._room()
-        return self._take(self._stream.readline, room if size is None or size < 0 else min(size, room))
 
 
 _ENDLESS = 10**18
