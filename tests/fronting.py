@@ -101,12 +101,8 @@ def fronting(folder: Path, name: str, *, unix: bool = False, **settings: Any) ->
             probe.bind(("127.0.0.1", 0))
             place = int(probe.getsockname()[1])
     log = folder / f"{name}.log"
-    root = Path(__file__).parent.parent
-    paths = [
-        str(folder),
-        *([str(root / "python")] if (root / "python").exists() else []),
-        os.environ.get("PYTHONPATH", ""),
-    ]
+    # uWSGI has an interpreter of its own, which is told what this one has: the package as it is installed here.
+    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep), *sys.path]
     with log.open("wb") as out:
         process = subprocess.Popen(
             _command(name, place),
