@@ -344,11 +344,11 @@ def test_a_child_does_not_keep_the_lock_of_a_parent_that_is_killed(
 
         def pwrite(descriptor: int, data: bytes, at: int) -> int:
             real(descriptor, data, at)
-            child = os.fork()
-            if child == 0:
+            if os.fork() == 0:
+                # By itself, and so after what is done in a child: its parent may be dead before it is first run.
+                os.write(writing, f"{os.getpid()}\n".encode())
                 time.sleep(30)
                 os._exit(0)
-            os.write(writing, f"{child}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)
             return 0
 
