@@ -16,7 +16,7 @@ from flask_rampart import Clock, Settings
 from flask_rampart.reports import Reports, keeping
 from flask_rampart.reports.keeping import Keeper
 from flask_rampart.reports.reading import Seen
-from flask_rampart.reports.table import MOST_ALONE, MOST_GROUPS, Group, Sender, Table, noted
+from flask_rampart.reports.table import MOST_ALONE, MOST_GROUPS, MOST_NAMED, Group, Sender, Table, noted
 from flask_rampart.stores import MemoryStore, Record, Records, StoreError
 
 from .reporting import groups, old
@@ -101,7 +101,7 @@ def test_addresses_share_the_places_that_nobody_confirms() -> None:
     table = Table()
     flood(table, first, MOST_GROUPS)
     flood(table, second, MOST_GROUPS, NOW + 10_000)
-    owners = [group.owner for group in table.groups.values()]
+    owners = [group.senders[0] for group in table.groups.values()]
     assert abs(owners.count(first.name) - owners.count(second.name)) <= 1
 
 
@@ -120,7 +120,17 @@ def test_a_batch_makes_room_once_and_tells_what_stayed() -> None:
     assert len(new) == MOST_GROUPS
 
 
-@pytest.mark.parametrize("count", [1, 2, 10, 40, 100])
+@pytest.mark.parametrize("salt", range(50))
+def test_a_few_clients_are_counted_exactly(salt: int) -> None:
+    table = Table()
+    for count in range(1, MOST_NAMED):
+        for _ in range(2):
+            table_add(table, "https://cdn.example", Sender.of(f"198.51.100.{count}", bytes([salt])))
+        (group,) = table.groups.values()
+        assert (group.clients, group.is_confirmed) == (count, count > 1)
+
+
+@pytest.mark.parametrize("count", [10, 40, 100])
 def test_clients_are_about_as_many_as_there_were(count: int) -> None:
     table = Table()
     for at in range(count):

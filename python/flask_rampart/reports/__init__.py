@@ -76,7 +76,7 @@ class ReportGroup:
     count: int
     """Reports; anybody can add to it."""
     clients: int
-    """About how many clients sent them, up to 200: what to go by."""
+    """How many clients sent them, eight and more about, up to 200: what to go by."""
     first_seen: float
     """Seconds since 1970-01-01 UTC."""
     last_seen: float

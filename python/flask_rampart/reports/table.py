@@ -3,7 +3,8 @@
 Rules, in order:
 
 1. a group that nobody reported for ``RAMPART_REPORTS_KEEP`` days is dropped;
-2. a report of a group that is there is counted, and who sent it is remembered as one bit of 64 of the group's own;
+2. a report of a group that is there is counted, and who sent it is remembered: the first :data:`MOST_NAMED` by name,
+   and each as one bit of 64 of the group's own, from which more are estimated;
 3. a new group is taken in. If that makes more than :data:`MOST_GROUPS`, others make room: those that a single client
    has reported, one of the client that has the most of them at a time, the one that was silent longest;
 4. where no more than :data:`MOST_ALONE` of these are left, the groups with the fewest clients.
@@ -15,7 +16,8 @@ reported, and those of the fewest clients. Senders with *k* addresses can confir
 at most *k* clients, and those few. What they can do in any case is to add to the count of a group: ``clients`` is what
 to go by.
 
-Who sent a report is a keyed hash, never an address.
+Who sent a report is a keyed hash, never an address. A few are counted exactly: of three senders, two share a bit in one
+group of twenty, and "one client" or "two" decides what makes room.
 
 It reads no clock and no store. The whole table is one record: a few hundred bytes for each of at most 500 groups.
 """
@@ -38,6 +40,8 @@ FORMAT = 1
 MOST_GROUPS = 500
 MOST_ALONE = 50
 """Places that groups of a single client keep among groups that several have reported."""
+MOST_NAMED = 8
+"""Senders of a group that are remembered by name, the first ones."""
 
 
 class NewerTable(Exception):
@@ -60,19 +64,21 @@ class Group:
     last: float
     bits: int
     """Of the keyed hash of each sender, one bit."""
-    owner: str
-    """The keyed hash of the first sender."""
+    senders: list[str]
+    """The keyed hashes of the first senders, in their order."""
 
     @property
     def clients(self) -> int:
-        """About how many clients have reported it; more than 200 are 200 (linear counting)."""
+        """How many clients have reported it: fewer than 8 exactly, more about (linear counting), at most 200."""
+        if len(self.senders) < MOST_NAMED:
+            return len(self.senders)
         ones = self.bits.bit_count()
-        return 200 if ones >= 62 else max(1, round(-64 * math.log(1 - ones / 64)))
+        return 200 if ones >= 62 else max(MOST_NAMED, round(-64 * math.log(1 - ones / 64)))
 
     @property
     def is_confirmed(self) -> bool:
         """Whether more than one client has reported it."""
-        return self.bits & (self.bits - 1) != 0
+        return len(self.senders) > 1
 
     def add(self, other: Group) -> None:
         """Adds the reports of the same group from elsewhere."""
@@ -80,6 +86,8 @@ class Group:
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
         self.bits |= other.bits
+        # A new list: copies of a group share theirs.
+        self.senders = [*dict.fromkeys(self.senders + other.senders)][:MOST_NAMED]
 
 
 @dataclass
@@ -143,7 +151,7 @@ class Table:
         alone: dict[str, list[tuple[float, str]]] = {}
         for key, group in self.groups.items():
             if not group.is_confirmed:
-                alone.setdefault(group.owner, []).append((group.last, key))
+                alone.setdefault(group.senders[0], []).append((group.last, key))
         for held in alone.values():
             held.sort(reverse=True)
         spare = sum(map(len, alone.values())) - MOST_ALONE
@@ -159,7 +167,7 @@ class Table:
             if held:
                 heappush(queue, (-len(held), held[-1], owner))
         if over > 0:
-            confirmed = [(group.bits.bit_count(), group.last, key) for key, group in self.groups.items()]
+            confirmed = [(group.clients, group.last, key) for key, group in self.groups.items()]
             for _, _, key in sorted(one for one in confirmed if one[0] > 1)[:over]:
                 self._drop(key)
 
@@ -171,7 +179,7 @@ def noted(seen: Seen, who: Sender, now: float) -> tuple[str, Group]:
     """A report as a group of one, and its key."""
     named = seen[:6]
     key = blake2b("\0".join(named).encode(), digest_size=16).hexdigest()
-    return key, Group(*named, dict(seen.sample), 1, now, now, 1 << who.bit, who.name)
+    return key, Group(*named, dict(seen.sample), 1, now, now, 1 << who.bit, [who.name])
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ def _is_shown(value: Any) -> bool:
 
 
 def _is_sound(group: Group) -> bool:
-    texts = (group.type, group.disposition, group.directive, group.blocked, group.page, group.source, group.owner)
+    texts = (group.type, group.disposition, group.directive, group.blocked, group.page, group.source)
     counts: Callable[[Any], bool] = lambda value: (  # noqa: E731
         isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e11
     )
@@ -204,5 +212,9 @@ def _is_sound(group: Group) -> bool:
         and isinstance(group.sample, dict)
         and all(map(_is_shown, group.sample.values()))
         and isinstance(group.bits, int)
+        and 0 < group.bits < 1 << 64
+        and isinstance(group.senders, list)
+        and 0 < len(group.senders) <= MOST_NAMED
+        and all(isinstance(name, str) for name in group.senders)
         and all(map(counts, (group.count, group.first, group.last)))
     )
