@@ -61,7 +61,10 @@ class Worker:
 
     def written(self) -> int:
         """How many of its reports were written, once it has ended."""
-        lines = self.process.communicate(timeout=60)[0].split()
+        assert self.process.stdout is not None
+        # Not communicate(): it passes over what an earlier readline() has taken from the pipe beyond its line.
+        with self.process:
+            lines = self.process.stdout.read().split()
         return int(lines[-1]) if lines else 0
 
 
