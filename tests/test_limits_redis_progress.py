@@ -109,7 +109,6 @@ def test_it_goes_on_when_its_key_is_reset(shared: App) -> None:
 
 def test_the_collector_waits_for_no_server(shared: App, own: Redis) -> None:
     limits = limits_of(shared(RAMPART_LIMIT_STORE_TIMEOUT=10))
-    # What it takes to look through all that other tests have left is no wait for the server.
     assert own.seconds_to_collect(lambda: limits.reserve(("a",))[1]) < 5
     until(lambda: held_in(own) == 0)
 
