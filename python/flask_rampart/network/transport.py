@@ -19,6 +19,7 @@ from .._native import Clock, HeaderPolicy
 from ..config import Settings
 from ..errors import ConfigError
 from ..hostnames import Authority, is_address, is_local, read_authority
+from ..readers import shown
 from .hosts import Hosts, Pattern, Trusted, flask_patterns
 from .hsts import DEFAULT, Climb, Ramp
 from .https import Https
@@ -128,7 +129,9 @@ class Transport:
             return None
         patterns, unread = flask_patterns(theirs, is_production=self._is_production())
         if unread:
-            self._notices.once(f"TRUSTED_HOSTS has entries that are no hosts, and admit nobody: {', '.join(unread)}.")
+            self._notices.once(
+                f"TRUSTED_HOSTS has entries that are no hosts, and admit nobody: {', '.join(map(shown, unread))}."
+            )
         if any(":" in pattern.authority.host for pattern in patterns):
             self._notices.once(
                 "TRUSTED_HOSTS has an IPv6 address, which Flask never finds there: it cuts its entries at the first "
