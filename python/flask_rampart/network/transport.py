@@ -68,17 +68,22 @@ class Transport:
             settings.https, self._canonical, settings.https_exempt, lambda: hosts.trusted, is_enforced, notices
         )
         self.steps: tuple[Any, ...] = (hosts, https)
+        self._climb: Climb | None = None
         if settings.hsts_since is not None:
-            self.steps += (Climb(Ramp(settings.hsts or DEFAULT, settings.hsts_since), clock.now),)
+            self._climb = Climb(Ramp(settings.hsts or DEFAULT, settings.hsts_since), clock.now)
+            self.steps += (self._climb,)
 
-    def open(self) -> list[str] | None:
+    def open(self, *, unpinned: bool = False) -> list[str] | None:
         """Reads what may be set until the first request, and says what is wrong.
 
+        :param unpinned: whether the app says that nothing of it is pinned to HTTPS, whatever the settings say.
         :returns: Flask's ``TRUSTED_HOSTS`` in the spelling that werkzeug compares; None to leave it.
         :raises ConfigError: for a list of hosts that cannot be meant.
         """
         hosts = self._hosts
         hosts.open()
+        if unpinned and self._climb is not None:
+            self._climb.stop()
         canonical = self._canonical
         if self._pins and canonical is not None and (is_local(canonical.host) or is_address(canonical.host)):
             self._notices.once(
