@@ -104,7 +104,7 @@ impl Answers {
 /// access line is written, once.
 ///
 /// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
-///     ``refusal``, ``limits``, ``sends``, ``crossing``.
+///     ``refusal``, ``limits``, ``sends``, ``crossing``; it gets ``has_begun``.
 /// :param start_response: the server's (PEP 3333).
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
@@ -185,6 +185,7 @@ impl Answer {
         }?;
         // Not before: what the server did not take was not sent.
         self.state().status = code;
+        self.exchange.bind(py).setattr(intern!(py, "has_begun"), true)?;
         Ok(write)
     }
 
