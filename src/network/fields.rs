@@ -6,6 +6,8 @@
 //!    or passed it on. Fewer values than proxies, but more than one: nobody knows whose they are, and none counts.
 //! 3. A scheme, a host, a port and a prefix are read strictly.
 //!
+//! Fields that say a request's length or type once more, and `Proxy`, are `hygiene`'s.
+//!
 //! Names are those of WSGI without `HTTP_`: upper case, with underscores (PEP 3333).
 
 use super::node;
@@ -19,12 +21,8 @@ pub enum Role {
     Passes,
     /// `Host`.
     Host,
-    /// `Content_Length` or `Content_Type`: some servers keep them beside the true ones.
-    Content,
     /// `Script_Name` or `Path_Info`: some servers take them for the request's own (gunicorn#2650).
     Path,
-    /// `Proxy`, which programs take for a setting of their environment (CVE-2016-5385).
-    Proxy,
 }
 
 /// What the field of this name is; `None` of nearly all of them.
@@ -84,7 +82,6 @@ pub fn role(name: &str) -> Option<Role> {
         },
         b'A' => (name == "ALI_CDN_REAL_IP").then_some(Role::Forwards),
         b'C' => match name {
-            "CONTENT_LENGTH" | "CONTENT_TYPE" => Some(Role::Content),
             "CLIENT_IP"
             | "CF_CONNECTING_IP"
             | "CF_CONNECTING_IPV6"
@@ -105,7 +102,6 @@ pub fn role(name: &str) -> Option<Role> {
         b'H' => (name == "HOST").then_some(Role::Host),
         b'I' => (name == "INCAP_CLIENT_IP").then_some(Role::Forwards),
         b'P' => match name {
-            "PROXY" => Some(Role::Proxy),
             "PATH_INFO" => Some(Role::Path),
             "PROXY_CLIENT_IP" => Some(Role::Forwards),
             _ => None,
