@@ -16,8 +16,9 @@ Rules, in order:
 
 Each notice is said once for each process, and names no address.
 
-It decides nothing by hosts and schemes, nor of lengths and of ``Proxy``, which are ``hygiene``'s. Where a server merges two names, such as ``X-Forwarded-For`` and
-``X_Forwarded_For``, nobody behind it can tell them apart: see ``docs/proxies.md``.
+It decides nothing by hosts and schemes, nor of lengths and of ``Proxy``, which are ``hygiene``'s. Where a server merges
+two names, such as ``X-Forwarded-For`` and ``X_Forwarded_For``, nobody behind it can tell them apart: see
+``docs/proxies.md``.
 Sources: RFC 7239, PEP 3333; express-rate-limit's validations.
 """
 
