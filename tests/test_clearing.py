@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, jsonify
 
 from flask_rampart import ConfigError, Rampart, clear_site_data, public
+from flask_rampart.tokens import Tokens
 
 App = Callable[..., Flask]
 
@@ -59,7 +60,8 @@ def logs_out(app: Flask, rampart: Rampart, **more: Any) -> None:
 @pytest.mark.parametrize(
     ("locations", "more", "told"),
     [
-        (("header", "cookie"), {}, '"cache", "cookies", "storage"'),
+        # "cookies" are those of the whole registrable domain: other apps there would lose theirs.
+        (("header", "cookie"), {}, '"cache", "storage"'),
         (("header",), {}, None),
         (("header",), {"clear": ("storage",)}, '"storage"'),
         (("header", "cookie"), {"clear": ()}, None),
@@ -91,4 +93,47 @@ def test_a_logout_that_was_refused_clears_nothing(make_app: App) -> None:
     assert answer.status_code == 403
     assert "Clear-Site-Data" not in answer.headers
     answer = client.post("/logout", base_url="https://localhost", headers={"X-CSRF-Token": pair.csrf})
-    assert answer.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert client.get_cookie(name) is None
+
+
+@pytest.mark.parametrize("more", [{}, {"clear": ()}], ids=["clears", "clears nothing"])
+def test_a_logout_deletes_its_own_cookies_one_by_one(make_app: App, more: dict[str, Any]) -> None:
+    app = make_app(RAMPART_JWT_LOCATIONS=("header", "cookie"))
+    rampart = Rampart()
+    logs_out(app, rampart, **more)
+    places = app.extensions["rampart"].services[Tokens]._places
+    names = [places.access_cookie, places.refresh_cookie, places.csrf_cookie]
+    client = app.test_client()
+    for name in (*names, "other"):
+        client.set_cookie(name, "x", domain="localhost")
+    answer = client.post("/logout", base_url="https://localhost")
+    gone = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert [line.partition("=")[0] for line in gone] == names
+    assert all("Secure" in line for line in gone)
+    assert [client.get_cookie(name) is None for name in (*names, "other")] == [True, True, True, False]
+
+
+def test_a_logout_leaves_the_cookies_of_the_login_that_follows_it(make_app: App) -> None:
+    app = make_app(RAMPART_JWT_LOCATIONS=("header", "cookie"))
+    tokens = app.extensions["rampart"].services[Tokens]
+
+    @app.post("/switch")
+    @public
+    def switch() -> Any:
+        tokens.logout()
+        answer = jsonify(ok=True)
+        tokens.set_cookies(answer, tokens.issue_pair("bob"))
+        return answer
+
+    answer = app.test_client().post("/switch", base_url="https://localhost")
+    lines = answer.headers.getlist("Set-Cookie")
+    assert len(lines) == 3
+    assert not any("Max-Age=0" in line for line in lines)
+
+
+def test_a_logout_of_header_tokens_sets_no_cookie(make_app: App) -> None:
+    app = make_app(RAMPART_JWT_LOCATIONS=("header",))
+    rampart = Rampart()
+    logs_out(app, rampart)
+    assert "Set-Cookie" not in app.test_client().post("/logout").headers

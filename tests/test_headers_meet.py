@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import abort
+from flask import Blueprint, abort
 
 from flask_rampart import Rampart, csp_nonce, headers, limit, require
 
@@ -31,6 +31,27 @@ def test_a_view_that_pins_nothing_has_no_pin_that_climbs(make_app: App) -> None:
     ]
     assert pins[0] == []
     assert len(pins[1]) == 1
+
+
+def test_an_app_that_pins_nothing_has_no_pin_that_climbs_on_any_answer(make_app: App) -> None:
+    # Also on those that no route made: a 404, a refusal at the edge.
+    app = make_app(RAMPART_HSTS_SINCE="2026-11-01", RAMPART_TRUSTED_HOSTS=["example.com"])
+    Rampart().protect(app, headers(strict_transport_security=None))
+    app.get("/")(lambda: "")
+    client = app.test_client()
+    answers = [client.get(path, base_url="https://example.com") for path in ("/absent", "/", "/a/../b")]
+    answers.append(client.get("/", base_url="https://evil.example"))
+    assert [answer.status_code for answer in answers] == [404, 200, 400, 421]
+    assert not any("Strict-Transport-Security" in answer.headers for answer in answers)
+
+
+def test_a_function_that_leaves_it_to_who_pins_nothing_has_no_pin_that_climbs(make_app: App) -> None:
+    app = make_app(RAMPART_HSTS_SINCE="2026-11-01")
+    blueprint = Blueprint("shop", __name__)
+    Rampart().protect(blueprint, headers(strict_transport_security=None))
+    blueprint.get("/")(headers(strict_transport_security=lambda: None)(lambda: ""))
+    app.register_blueprint(blueprint)
+    assert "Strict-Transport-Security" not in app.test_client().get("/", base_url="https://example.com").headers
 
 
 def test_who_wants_no_endpoints_is_sent_no_policy_that_names_one(make_app: App) -> None:

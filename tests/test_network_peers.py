@@ -25,6 +25,12 @@ FORWARDING = (
     "X-Forwarded-User", "X-Forwarded-Client-Cert", "Forwarded", "X-Real-IP", "X-Original-URL", "X-Rewrite-URL",
     "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-ARR-SSL", "Front-End-Https",
     "X-Url-Scheme", "Fastly-Client-IP", "X-Original-Host", "Client-IP", "Proxy",
+    # What other frameworks, snippets and networks of caches read or write.
+    "WL-Proxy-Client-IP", "WL-Proxy-SSL", "Proxy-Client-IP", "X-True-Client-IP", "X-HTTP-Host-Override", "X-Script-Name",
+    "X-Forward-For", "X-Forward-Proto", "X-Original-Prefix", "X-Original-Remote-Addr", "Remote-Addr", "DO-Connecting-IP",
+    "EO-Connecting-IP", "EO-Client-IP", "Ali-CDN-Real-IP", "CDN-Src-IP", "CloudFront-Viewer-Address", "Incap-Client-IP",
+    "CloudFront-Forwarded-Proto", "X-MS-Forwarded-Client-IP", "X-NF-Client-Connection-IP", "X-Sucuri-ClientIP",
+    "X-Vercel-Forwarded-For",
 )  # fmt: skip
 
 

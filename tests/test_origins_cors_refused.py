@@ -65,6 +65,32 @@ def test_a_page_can_read_that_its_address_is_banned(make_app: MakeApp) -> None:
     assert preflight(client, "/limited").status_code == 429
 
 
+@pytest.mark.parametrize("mode", ["refuse", "redirect"])
+def test_a_page_can_read_that_https_is_required(make_app: MakeApp, mode: str) -> None:
+    client = app_of(make_app, RAMPART_HTTPS=mode, RAMPART_CANONICAL_HOST="example.com").test_client()
+    answer = client.post("/own", base_url="http://example.com", headers={"Origin": PAGE})
+    assert answer.get_json()["code"] == "https.required"
+    assert answer.headers.getlist("Access-Control-Allow-Origin") == [PAGE]
+    assert "Origin" in vary(answer)
+    assert said(client.post("/own", base_url="http://example.com", headers={"Origin": STRANGER})) == {}
+    assert said(client.post("/own", base_url="http://example.com")) == {}
+
+
+def test_a_redirect_to_https_says_nothing_of_cors(make_app: MakeApp) -> None:
+    # Who follows it would send `Origin: null` (Fetch, "HTTP-redirect fetch"), which no policy has.
+    client = app_of(make_app, RAMPART_HTTPS="redirect", RAMPART_CANONICAL_HOST="example.com").test_client()
+    answer = client.get("/own", base_url="http://example.com", headers={"Origin": PAGE})
+    assert (answer.status_code, said(answer)) == (308, {})
+
+
+@pytest.mark.parametrize("host, code", [("evil.example", "host.unknown"), ("a b", "request.malformed")])
+def test_a_host_that_is_not_ours_has_no_policy(make_app: MakeApp, host: str, code: str) -> None:
+    client = Client(app_of(make_app, RAMPART_TRUSTED_HOSTS=["example.com"]))
+    answer = client.get("/own", environ_overrides={"HTTP_HOST": host, "HTTP_ORIGIN": PAGE})
+    assert answer.get_json()["code"] == code
+    assert said(answer) == {}
+
+
 def test_an_app_without_a_policy_of_its_own_says_nothing_in_early_refusals(make_app: MakeApp) -> None:
     app = make_app()
     app.get("/own")(cors(origins="*")(lambda: "x"))

@@ -69,6 +69,27 @@ def test_a_setting_that_could_not_be_meant_stops_the_start_up(
 
 
 @pytest.mark.parametrize(
+    "origins",
+    [
+        ["https://ada:hunter2@app.example.com"],
+        ["https://ada:hunter2@*.example.com"],
+        ["https://app.example.com?token=hunter2"],
+        ["http://ada:hunter2@app.example.com"],
+        [re.compile(r"https://ada:hunter2@app\.example\.com", re.I)],
+        [re.compile(r"https://ada:hunter2@.*")],
+        ["*", "https://ada:hunter2@app.example.com"],
+    ],
+    ids=["user", "star", "query", "plain", "flags", "pattern", "two"],
+)
+def test_no_error_quotes_a_password(make_app: MakeApp, origins: list[Any]) -> None:
+    with pytest.raises(ConfigError) as at_start:
+        make_app(RAMPART_CORS_ORIGINS=origins, RAMPART_CORS_CREDENTIALS=True)
+    with pytest.raises(ConfigError) as at_import:
+        cors(origins=origins)
+    assert "hunter2" not in f"{at_start.value}{at_import.value}"
+
+
+@pytest.mark.parametrize(
     "given, cure",
     [
         ({"origins": "*", "credentials": True}, r"cors\(origins=...\): '\*' with cors\(credentials=...\)"),

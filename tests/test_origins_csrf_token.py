@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, render_template_string, request, session
+from flask import Flask, render_template_string, request, session, stream_template_string, stream_with_context
 from flask.testing import FlaskClient
 from werkzeug.http import parse_cookie
 
@@ -442,3 +442,35 @@ def test_a_refusal_says_nothing_of_what_was_sent(make: App) -> None:
     assert "secret" not in answer.text
     assert token not in answer.text
     assert json.loads(answer.text)["code"] == "csrf.invalid"
+
+
+def test_a_stream_that_has_begun_gets_no_token_that_would_be_refused(make: App) -> None:
+    app = make()
+
+    @app.get("/late")
+    def late() -> Any:
+        def stream() -> Iterator[str]:
+            yield "<form>"
+            yield csrf_token()
+
+        return stream_with_context(stream())
+
+    @app.get("/template")
+    def template() -> Any:
+        return stream_template_string("{{ csrf_token() }}")
+
+    @app.get("/early")
+    def early() -> Any:
+        csrf_token()
+        return stream_template_string("{{ csrf_token() }}")
+
+    client = app.test_client()
+    for path in ("/late", "/template"):
+        # Also where the browser has the cookie: it would work for who has been here before, and for nobody else.
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="before the stream begins"):
+                client.get(path, buffered=True)
+            page(client)
+    fresh = app.test_client()
+    token = page(fresh, "/early")
+    assert fresh.post("/send", headers={"X-CSRF-Token": token}).status_code == 200

@@ -317,10 +317,11 @@ def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePol
     """Before the first request."""
     cookies.name_session()
     state.lead()
-    hosts = transport.open()
+    headers = state.services[RoutePolicies]
+    hosts = transport.open(unpinned=headers.unpins(state.app_guards))
     if hosts is not None:
         state.app.config["TRUSTED_HOSTS"] = hosts
-    policy.headers = state.services[RoutePolicies].of_app(state.app_guards)
+    policy.headers = headers.of_app(state.app_guards)
     # Every route is known by now.
     policy.head = head_bounds(state.settings, declared_methods(state.app))
     state.services[RouteBounds].survey()

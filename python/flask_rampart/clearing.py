@@ -6,8 +6,10 @@ from .errors import ConfigError
 from .guards import current_exchange
 
 KINDS = ("cache", "clientHints", "cookies", "executionContexts", "prefetchCache", "prerenderCache", "storage", "*")
-LOGOUT = ("cache", "cookies", "storage")
+USUAL = ("cache", "cookies", "storage")
 """What OWASP has a logout clear."""
+LOGOUT = ("cache", "storage")
+"""What is of this origin alone: ``"cookies"`` would sign the user out of every app of the registrable domain."""
 _NAME = "Clear-Site-Data"
 
 
@@ -28,5 +30,5 @@ def clear_site_data(*kinds: str) -> None:
     exchange = current_exchange()
     told = [value for name, value in exchange.sends if name == _NAME]
     before = tuple(part.strip().strip('"') for value in told for part in value.split(","))
-    value = ", ".join(f'"{kind}"' for kind in dict.fromkeys((*before, *(kinds or LOGOUT))))
+    value = ", ".join(f'"{kind}"' for kind in dict.fromkeys((*before, *(kinds or USUAL))))
     exchange.sends = (*(field for field in exchange.sends if field[0] != _NAME), (_NAME, value))

@@ -109,7 +109,8 @@ class EdgePolicy:
         self.peers = peers or Peers(Settings(), _LOGGER)
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
-        #: Called for a page of another origin that is refused before ``steps``: says whether it may read why.
+        #: Called for a page of another origin that is refused before ``steps``, or by plain HTTP: says whether it may
+        #: read why.
         self.cross = cross
         self.head = head or head_bounds(Settings())
         self.codings = codings or Codings((), 1)
@@ -246,6 +247,9 @@ class RampartMiddleware:
                 reply = step(environ, exchange)
                 if reply is not None:
                     if isinstance(reply, Denied):
+                        # A page of ours may read what to do about it; at a host that is not ours, no policy is.
+                        if self._cross is not None and reply.problem.code in _READABLE and "HTTP_ORIGIN" in environ:
+                            self._cross(environ, exchange)
                         # Whoever tries out hosts and origins spends what whoever tries out paths does.
                         reply = self._count(environ, exchange, reply) or reply
                     return _stop(Answer(answers, exchange, start_response), exchange, reply)
@@ -388,5 +392,7 @@ def _refuse(answer: Answer, exchange: Exchange, denied: Denied) -> Iterable[byte
     return (document,)
 
 
+_READABLE = frozenset(("https.required",))
+"""Refusals of steps that stand before CORS, which pages may read all the same."""
 _ENDLESS = 10**18
 _LOGGER = logging.getLogger("flask_rampart")

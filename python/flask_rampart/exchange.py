@@ -177,6 +177,9 @@ class Exchange:
     own ``Access-Control-*`` fields are then dropped."""
     at_status: tuple[Callable[[int], None], ...] = ()
     """Called with the answer's status, before it leaves; again if the server is given another one."""
+    has_begun: bool = False
+    """Whether the answer has been given to the server, as the edge notes it: what a stream does after that changes no
+    header."""
     sees_answer: bool = True
     """Whether the edge sees the answer. If not, nobody calls what is in ``at_status``."""
     at_end: tuple[Callable[[], None], ...] = ()

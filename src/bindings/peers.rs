@@ -81,7 +81,7 @@ impl PeerRule {
         guarded(|| {
             let seen = Seen::of(environ);
             let py = environ.py();
-            let mut malformed = seen.contradicts(environ)?;
+            let mut malformed = seen.two_hosts.then(|| "Host".to_owned());
             remove(environ, &seen.never)?;
             let proxyfix = dict(environ, intern!(py, "werkzeug.proxy_fix.orig"))?;
             let told = match &self.proxies {

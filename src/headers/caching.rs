@@ -138,12 +138,13 @@ pub(super) fn check(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The directives of a value; a comma between quotes parts none.
+/// The directives of a value; a comma between quotes parts none, and a quote behind a backslash ends none (RFC 9110 §5.6.4).
 fn directives(value: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
+    let (mut quoted, mut escaped) = (false, false);
     value
         .split(move |c| {
-            quoted ^= c == '"';
+            quoted ^= c == '"' && !escaped;
+            escaped = quoted && c == '\\' && !escaped;
             c == ',' && !quoted
         })
         .map(str::trim)
@@ -193,6 +194,9 @@ mod tests {
             ("", Sharing::Shared),
             ("private=\"set-cookie\"", Sharing::Shared),
             ("no-cache=\"a, private, b\"", Sharing::Shared),
+            // A cache reads one directive here, and may share the answer.
+            (r#"x="a\", private, b", max-age=60"#, Sharing::Shared),
+            (r#"x="a\\", private"#, Sharing::Private),
             ("xprivate", Sharing::Shared),
         ] {
             assert_eq!(Sharing::of(value), expected, "{value}");

@@ -6,6 +6,8 @@
 //!    or passed it on. Fewer values than proxies, but more than one: nobody knows whose they are, and none counts.
 //! 3. A scheme, a host, a port and a prefix are read strictly.
 //!
+//! Fields that say a request's length or type once more, and `Proxy`, are `hygiene`'s.
+//!
 //! Names are those of WSGI without `HTTP_`: upper case, with underscores (PEP 3333).
 
 use super::node;
@@ -19,12 +21,8 @@ pub enum Role {
     Passes,
     /// `Host`.
     Host,
-    /// `Content_Length` or `Content_Type`: some servers keep them beside the true ones.
-    Content,
     /// `Script_Name` or `Path_Info`: some servers take them for the request's own (gunicorn#2650).
     Path,
-    /// `Proxy`, which programs take for a setting of their environment (CVE-2016-5385).
-    Proxy,
 }
 
 /// What the field of this name is; `None` of nearly all of them.
@@ -67,30 +65,51 @@ pub fn role(name: &str) -> Option<Role> {
             | "X_APPENGINE_USER_IP"
             | "X_AZURE_CLIENTIP"
             | "X_AZURE_SOCKETIP"
-            | "X_ENVOY_EXTERNAL_ADDRESS" => Some(Role::Forwards),
+            | "X_ENVOY_EXTERNAL_ADDRESS"
+            | "X_TRUE_CLIENT_IP"
+            | "X_FORWARD_FOR"
+            | "X_FORWARD_PROTO"
+            | "X_HTTP_HOST_OVERRIDE"
+            | "X_ORIGINAL_PREFIX"
+            | "X_ORIGINAL_REMOTE_ADDR"
+            | "X_SCRIPT_NAME"
+            | "X_MS_FORWARDED_CLIENT_IP"
+            | "X_NF_CLIENT_CONNECTION_IP"
+            | "X_SUCURI_CLIENTIP"
+            | "X_VERCEL_FORWARDED_FOR" => Some(Role::Forwards),
             _ if name.starts_with("X_FORWARDED") => Some(Role::Passes),
             _ => None,
         },
+        b'A' => (name == "ALI_CDN_REAL_IP").then_some(Role::Forwards),
         b'C' => match name {
-            "CONTENT_LENGTH" | "CONTENT_TYPE" => Some(Role::Content),
-            "CLIENT_IP" | "CF_CONNECTING_IP" | "CF_CONNECTING_IPV6" | "CF_PSEUDO_IPV4" | "CF_VISITOR" => {
-                Some(Role::Forwards)
-            }
+            "CLIENT_IP"
+            | "CF_CONNECTING_IP"
+            | "CF_CONNECTING_IPV6"
+            | "CF_PSEUDO_IPV4"
+            | "CF_VISITOR"
+            | "CDN_SRC_IP"
+            | "CLOUDFRONT_FORWARDED_PROTO"
+            | "CLOUDFRONT_VIEWER_ADDRESS" => Some(Role::Forwards),
             _ => None,
         },
+        b'D' => (name == "DO_CONNECTING_IP").then_some(Role::Forwards),
+        b'E' => matches!(name, "EO_CONNECTING_IP" | "EO_CLIENT_IP").then_some(Role::Forwards),
         b'F' => match name {
             "FORWARDED" | "FORWARDED_FOR" | "FORWARDED_FOR_IP" | "FORWARDED_PROTO" | "FRONT_END_HTTPS"
             | "FASTLY_CLIENT_IP" | "FLY_CLIENT_IP" => Some(Role::Forwards),
             _ => None,
         },
         b'H' => (name == "HOST").then_some(Role::Host),
+        b'I' => (name == "INCAP_CLIENT_IP").then_some(Role::Forwards),
         b'P' => match name {
-            "PROXY" => Some(Role::Proxy),
             "PATH_INFO" => Some(Role::Path),
+            "PROXY_CLIENT_IP" => Some(Role::Forwards),
             _ => None,
         },
         b'S' => (name == "SCRIPT_NAME").then_some(Role::Path),
+        b'R' => (name == "REMOTE_ADDR").then_some(Role::Forwards),
         b'T' => (name == "TRUE_CLIENT_IP").then_some(Role::Forwards),
+        b'W' => matches!(name, "WL_PROXY_CLIENT_IP" | "WL_PROXY_SSL").then_some(Role::Forwards),
         _ => None,
     }
 }

@@ -152,7 +152,7 @@ impl Origins {
     }
 
     fn add_stars(&mut self, text: &str) -> Result<(), ConfigError> {
-        let wrong = |cure: &str| Err(ConfigError::new(format!("{text:?}: {cure}")));
+        let wrong = |cure: &str| Err(ConfigError::new(format!("{}: {cure}", quoted(text))));
         let Some((scheme, rest)) = text.split_once("://") else { return wrong(STARS) };
         let (rest, has_any_port) = rest.strip_suffix(":*").map_or((rest, false), |rest| (rest, true));
         let (rest, is_below) = rest.strip_prefix("*.").map_or((rest, false), |rest| (rest, true));
@@ -194,7 +194,10 @@ impl Origins {
     }
 
     fn add_pattern(&mut self, pattern: &str) -> Result<(), ConfigError> {
-        let wrong = |cure: &str| ConfigError::new(format!("re.compile({pattern:?}): {cure}"));
+        let wrong = |cure: &str| {
+            let shown = if pattern.contains('@') { "...".to_owned() } else { format!("{pattern:?}") };
+            ConfigError::new(format!("re.compile({shown}): {cure}"))
+        };
         if pattern.len() > LONGEST_PATTERN {
             return Err(ConfigError::new(format!(
                 "a regular expression is longer than {LONGEST_PATTERN} bytes"
@@ -256,8 +259,9 @@ fn no_origin(text: &str) -> ConfigError {
             "\"null\" is what every sandboxed frame and every data: page sends, whoever made it. Give the page an origin",
         );
     }
-    let wrong =
-        |hint: &str| ConfigError::new(format!("{text:?} is no origin such as \"https://example.com\"{hint}"));
+    let wrong = |hint: &str| {
+        ConfigError::new(format!("{} is no origin such as \"https://example.com\"{hint}", quoted(text)))
+    };
     let meant = match Url::parse(text) {
         Ok(url) if text.contains("://") => Origin::parse(&url.origin().ascii_serialization()),
         _ => Origin::parse(&format!("https://{text}")),
@@ -266,6 +270,14 @@ fn no_origin(text: &str) -> ConfigError {
         Some(meant) if !text.contains('@') => wrong(&format!(". Did you mean {:?}?", meant.as_str())),
         _ => wrong(": scheme, host, and a port if it is not the usual one; no path, no user"),
     }
+}
+
+/// A text as an error may quote it: not where it has a user, a password or a query, any of which may be a secret.
+fn quoted(text: &str) -> String {
+    if text.contains(['@', '?']) {
+        return "one that has a user, a password or a query".to_owned();
+    }
+    format!("{text:?}")
 }
 
 const STARS: &str = "a star stands for the names below a domain, \"https://*.example.com\", or for the ports of localhost, \"http://localhost:*\"";
@@ -410,6 +422,27 @@ mod tests {
             assert!(matching(pattern).is_err(), "{pattern}");
         }
         assert!(matching(&"a".repeat(LONGEST_PATTERN + 1)).is_err());
+    }
+
+    #[test]
+    fn an_error_quotes_no_user_no_password_and_no_query() {
+        for text in [
+            "https://ada:hunter2@app.example.com",
+            "https://ada:hunter2@*.example.com",
+            "*://ada:hunter2@example.com",
+            "http://ada:hunter2@localhost:*",
+            "ada:hunter2@example.com",
+            "https://app.example.com/?token=hunter2",
+            "https://*.example.com?hunter2",
+        ] {
+            let told = of(&[text]).map_or_else(|error| error.to_string(), |_| "taken".to_owned());
+            assert!(told.starts_with("one that has a user, a password or a query"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        for pattern in [r"https://ada:hunter2@.*", r"https://ada:hunter2@(?!a)\.example\.com"] {
+            let told = matching(pattern).map_or_else(|error| error.to_string(), |_| "taken".to_owned());
+            assert!(told.starts_with("re.compile(...): ") && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

@@ -108,9 +108,8 @@ class headers(Guard):  # noqa: N801 - read as a word above a view
         def choose(exchange: Exchange) -> None:
             before = exchange.headers
             exchange.headers = policy if before is None else policies.over(before, said)
-            if unpins and exchange.sends:
-                # A pin that climbs (RAMPART_HSTS_SINCE) is there already.
-                exchange.sends = tuple(field for field in exchange.sends if field[0].lower() != HSTS)
+            if unpins:
+                _unpin(exchange)
 
         return choose
 
@@ -138,6 +137,8 @@ class Deciding:
                 if len(self._found) >= _MOST_FOUND:
                     self._found.clear()
                 self._found[key] = policy
+            if found.get(HSTS, OWN) is None:
+                _unpin(exchange)
             return policy
         except Exception:
             self._logger.exception("headers(...) of %s: the profile's own values were sent.", exchange.route)
@@ -229,6 +230,10 @@ class RoutePolicies:
         self._of_app = guards
         return self._make(self.merged(guard for guard in guards if isinstance(guard, headers)).settled({}))
 
+    def unpins(self, guards: tuple[Guard, ...]) -> bool:
+        """Whether the app's declarations say that nothing is pinned to HTTPS."""
+        return self.merged(guard for guard in guards if isinstance(guard, headers)).values.get(HSTS) == (None,)
+
     def check(self, guards: tuple[Guard, ...]) -> None:
         """Before the first request that comes to the app.
 
@@ -292,6 +297,12 @@ def _read(
     # Where browsers report to is not known yet.
     header_policy(Settings(profile=profile or "mixed"), said.settled({}), "/reports")
     return said
+
+
+def _unpin(exchange: Exchange) -> None:
+    """Takes out a pin that climbs (``RAMPART_HSTS_SINCE``), which the edge has put there already."""
+    if exchange.sends:
+        exchange.sends = tuple(field for field in exchange.sends if field[0].lower() != HSTS)
 
 
 def _cache(value: Any) -> Any:

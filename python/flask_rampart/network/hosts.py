@@ -3,8 +3,8 @@
 Whatever builds an address from a request (``url_for(_external=True)``, redirects, links in mails, keys of caches) goes
 by ``Host``, which the peer writes. Rules, in order:
 
-1. a ``Host`` that is no host and port, is empty, or was sent twice, is refused with ``request.malformed``, as is
-   HTTP/1.1 without one (RFC 9112 section 3.2), whatever is configured;
+1. a ``Host`` that is no host and port, or is empty, is refused with ``request.malformed``, as is HTTP/1.1 without one
+   (RFC 9112 section 3.2), whatever is configured. That two were sent, ``peers`` has seen before;
 2. where ``RAMPART_TRUSTED_HOSTS`` is set, the host must be one of those; where Flask's ``TRUSTED_HOSTS`` is set, one of
    those as well. Another is refused with ``host.unknown``, 421 (RFC 9110 section 15.5.20);
 3. what goes on carries ``Host`` in one spelling: lower case, no dot at the end, no port that is the scheme's own. So

@@ -93,6 +93,10 @@ class Climb:
         # What is sent from when until when: one assignment, which threads see whole.
         self._current: tuple[float, float, tuple[tuple[str, str], ...]] = (0.0, 0.0, ())
 
+    def stop(self) -> None:
+        """Sends nothing from now on."""
+        self._current = (float("-inf"), float("inf"), ())
+
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
         if environ.get("wsgi.url_scheme") != "https":
             return

@@ -8,16 +8,17 @@ Rules, in order:
    ``RAMPART_PROXY_HOPS`` proxies (``src/network/walk.rs``). Then ``REMOTE_ADDR`` is the client's, ``wsgi.url_scheme``
    that of its connection, and what ``RAMPART_FORWARDED`` names beside follows; the fields are removed all the same;
 3. an entry that is no address ends this: the peer is the last listed proxy, and nothing else is read;
-4. what says one thing twice is refused with 400 ``request.malformed``: two hosts, a ``Content_Length`` that is not the
-   ``Content-Length``, a ``Script_Name`` that gunicorn took for the path of the app, a forwarded host, port or prefix of
-   which nobody knows whose it is;
+4. what says one thing twice is refused with 400 ``request.malformed``: two hosts, also where a proxy says another, a
+   ``Script_Name`` that gunicorn took for the path of the app, a forwarded host, port or prefix of which nobody knows
+   whose it is;
 5. werkzeug's ``ProxyFix`` around the app goes on working alone. Beside rule 2 it is not needed: what is settled here
    stands, and where the two do not agree, that is said once.
 
 Each notice is said once for each process, and names no address.
 
-It decides nothing by hosts and schemes. Where a server merges two names, such as ``X-Forwarded-For`` and
-``X_Forwarded_For``, nobody behind it can tell them apart: see ``docs/proxies.md``.
+It decides nothing by hosts and schemes, nor of lengths and of ``Proxy``, which are ``hygiene``'s. Where a server merges
+two names, such as ``X-Forwarded-For`` and ``X_Forwarded_For``, nobody behind it can tell them apart: see
+``docs/proxies.md``.
 Sources: RFC 7239, PEP 3333; express-rate-limit's validations.
 """
 

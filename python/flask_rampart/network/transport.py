@@ -19,6 +19,7 @@ from .._native import Clock, HeaderPolicy
 from ..config import Settings
 from ..errors import ConfigError
 from ..hostnames import Authority, is_address, is_local, read_authority
+from ..readers import shown
 from .hosts import Hosts, Pattern, Trusted, flask_patterns
 from .hsts import DEFAULT, Climb, Ramp
 from .https import Https
@@ -67,17 +68,22 @@ class Transport:
             settings.https, self._canonical, settings.https_exempt, lambda: hosts.trusted, is_enforced, notices
         )
         self.steps: tuple[Any, ...] = (hosts, https)
+        self._climb: Climb | None = None
         if settings.hsts_since is not None:
-            self.steps += (Climb(Ramp(settings.hsts or DEFAULT, settings.hsts_since), clock.now),)
+            self._climb = Climb(Ramp(settings.hsts or DEFAULT, settings.hsts_since), clock.now)
+            self.steps += (self._climb,)
 
-    def open(self) -> list[str] | None:
+    def open(self, *, unpinned: bool = False) -> list[str] | None:
         """Reads what may be set until the first request, and says what is wrong.
 
+        :param unpinned: whether the app says that nothing of it is pinned to HTTPS, whatever the settings say.
         :returns: Flask's ``TRUSTED_HOSTS`` in the spelling that werkzeug compares; None to leave it.
         :raises ConfigError: for a list of hosts that cannot be meant.
         """
         hosts = self._hosts
         hosts.open()
+        if unpinned and self._climb is not None:
+            self._climb.stop()
         canonical = self._canonical
         if self._pins and canonical is not None and (is_local(canonical.host) or is_address(canonical.host)):
             self._notices.once(
@@ -128,7 +134,9 @@ class Transport:
             return None
         patterns, unread = flask_patterns(theirs, is_production=self._is_production())
         if unread:
-            self._notices.once(f"TRUSTED_HOSTS has entries that are no hosts, and admit nobody: {', '.join(unread)}.")
+            self._notices.once(
+                f"TRUSTED_HOSTS has entries that are no hosts, and admit nobody: {', '.join(map(shown, unread))}."
+            )
         if any(":" in pattern.authority.host for pattern in patterns):
             self._notices.once(
                 "TRUSTED_HOSTS has an IPv6 address, which Flask never finds there: it cuts its entries at the first "

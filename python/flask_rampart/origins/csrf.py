@@ -1,6 +1,8 @@
 """Decides whether a page of another site made a browser send a request in its user's name (CSRF, CWE-352).
 
-It looks at every request that may change something: any method but GET, HEAD, OPTIONS and TRACE. In this order:
+It looks at every request that may change something: any method but GET, HEAD, OPTIONS and TRACE; and at every handshake
+of a WebSocket, which is a GET with cookies from whichever page, to which CORS does not apply (Cross-Site WebSocket
+Hijacking, CWE-1385). In this order:
 
 1. ``Sec-Fetch-Site`` is ``same-origin`` or ``none`` (the user's own doing): it may pass. Only a browser can write this
    field, and every browser does since 2023, over HTTPS and to localhost;
@@ -15,11 +17,12 @@ It looks at every request that may change something: any method but GET, HEAD, O
 8. anything else is refused with ``csrf.origin``.
 
 ``"strict"`` leaves out 2 and 7: a proof must be there. ``"token"`` leaves out 7, and wants a token in addition
-(:mod:`.csrf_token`), but in 3 and 6. ``"off"`` refuses nothing.
+(:mod:`.csrf_token`), but in 3 and 6, and of no handshake, to which a page can add nothing. ``"off"`` refuses nothing.
 
 # What it does not do
-A GET that changes something is not protected, nor a page of the same origin, nor a WebSocket. What an app decides by
-the network address alone (an intranet) needs ``"strict"``.
+A GET that changes something is not protected, nor a page of the same origin, nor a WebSocket that something answers
+before Flask routes it (Socket.IO's middleware). What an app decides by the network address alone (an intranet) needs
+``"strict"``.
 
 # What can break it in deployment
 A proxy that removes both fields, or writes ``Host`` anew with another port. Over plain HTTP browsers leave out
@@ -112,14 +115,19 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
     def bind(cls, guards: Sequence[tuple[csrf, str]], state: AppState, endpoint: str) -> Check:
         policy: CsrfPolicy = state.services[CsrfPolicy]
         met = [guard for guard, _ in guards]
-        check = policy.check(nearest_to(endpoint, met, state), reads_form=_reads_form(state, endpoint))
-        if policy.default in met:
+        chosen = nearest_to(endpoint, met, state)
+        check = policy.check(chosen, reads_form=_reads_form(state, endpoint))
+        greet = policy.check(chosen, is_handshake=True) if _is_of_websocket(state.app, endpoint) else _admit
+        if policy.default in met and greet is _admit:
             # Which stands on no other methods than those that change something.
             return check
 
         def check_unsafe(exchange: Exchange) -> Denied | None:
             # The method that was routed by: middleware may have put another in an environ of its own.
-            return None if exchange.request().method in SAFE else check(exchange)
+            if exchange.request().method not in SAFE:
+                return check(exchange)
+            # Werkzeug routes nothing else to a view of WebSockets, and no handshake to another.
+            return greet(exchange) if "HTTP_UPGRADE" in exchange.environ else None
 
         return check_unsafe
 
@@ -136,7 +144,7 @@ class CsrfPolicy:
         if settings.client_cert.startswith("header:"):
             self._certificate = "HTTP_" + settings.client_cert[len("header:") :].upper().replace("-", "_")
         self._app = app
-        self._checks: dict[tuple[str, frozenset[str], bool], Check] = {}
+        self._checks: dict[tuple[str, frozenset[str], bool, bool], Check] = {}
         #: Stands on every view that declares nothing nearer.
         self.default = csrf(self._mode)
         self.default.is_everywhere = True
@@ -150,7 +158,9 @@ class CsrfPolicy:
 
             def source(endpoint: str, method: str) -> Iterable[Guard]:
                 ours = endpoint in state.open_endpoints or endpoint in state.own_endpoints
-                return () if ours or method in SAFE else everywhere
+                if ours or (method in SAFE and not (method == "GET" and _is_of_websocket(state.app, endpoint))):
+                    return ()
+                return everywhere
 
             state.sources.append(source)
         state.at_seal.append(self._seal)
@@ -182,10 +192,11 @@ class CsrfPolicy:
             return "off", self._trusted
         return self.meant(nearest_to(endpoint, met, state))
 
-    def check(self, guard: csrf, *, reads_form: bool = False) -> Check:
+    def check(self, guard: csrf, *, reads_form: bool = False, is_handshake: bool = False) -> Check:
         """The check of a view that *guard* stands nearest to.
 
         :param reads_form: whether a form is read before the view in any case, by ``validate``.
+        :param is_handshake: whether it is that of WebSockets' handshakes, which are asked for no token.
         :raises ConfigError: if a token is wanted that cannot be signed, or an origin cannot be trusted in production.
         """
         mode, trusted = self.meant(guard)
@@ -193,15 +204,15 @@ class CsrfPolicy:
             return _admit
         if not (self._app.debug or self._app.testing):
             self._refuse_plain(guard.trusted_origins, repr(guard))
-        kind = (mode, trusted, reads_form and mode == "token")
+        kind = (mode, trusted, reads_form and mode == "token", is_handshake and mode == "token")
         found = self._checks.get(kind)
         if found is None:
             found = self._checks[kind] = self._made(*kind)
         return found
 
-    def _made(self, mode: str, trusted: frozenset[str], reads_form: bool) -> Check:
+    def _made(self, mode: str, trusted: frozenset[str], reads_form: bool, is_handshake: bool) -> Check:
         from_browser = self._by_browser(trusted, needs_proof=mode == "strict", everybody=mode in ("strict", "token"))
-        if mode != "token":
+        if mode != "token" or is_handshake:
             return from_browser
         self._tokens.ready()
         verify = self._tokens.verify
@@ -275,6 +286,14 @@ def _reads_form(state: AppState, endpoint: str) -> bool:
         return False
     guards = (guard for method in _SENDING for guard, _ in state.guards_of(endpoint, method))
     return any(guard.name == "validate" and not _FORMS.isdisjoint(getattr(guard, "given", ())) for guard in guards)
+
+
+def _is_of_websocket(app: Flask, endpoint: str) -> bool:
+    """Whether a rule leads to this view by a WebSocket's handshake."""
+    try:
+        return any(rule.websocket for rule in app.url_map.iter_rules(endpoint))
+    except KeyError:
+        return False  # of no rule yet
 
 
 def _scheme(given: str) -> str:

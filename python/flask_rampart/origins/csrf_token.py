@@ -54,7 +54,8 @@ def csrf_token() -> str:
     it before an answer begins to be streamed: it may set a cookie. The answer is not stored by caches.
 
     :raises ConfigError: if the app has no ``SECRET_KEY``.
-    :raises RuntimeError: outside a request, or in an app without ``Rampart(app)``.
+    :raises RuntimeError: outside a request, in an app without ``Rampart(app)``, or for the first time in a stream that
+        has begun.
     """
     exchange = current_exchange()
     state = cast("AppState", exchange.owner)
@@ -90,6 +91,11 @@ class CsrfTokens:
         kept = exchange.request().__dict__
         seed = kept.get(_SEED)
         if seed is None:
+            if exchange.has_begun:
+                raise RuntimeError(
+                    "csrf_token() was called for the first time in a stream that has begun: it can set no cookie any "
+                    "more, so its token would be refused. Call it in the view before the stream begins."
+                )
             seed = _seed(exchange) or secrets.token_urlsafe(16)
             kept[_SEED] = seed
             after_this_request(lambda response: _keep(response, exchange, seed))

@@ -195,8 +195,9 @@ def _split(where: str, origins: Any) -> tuple[list[str], list[str]]:
             listed.append(value)
         elif isinstance(value, re.Pattern) and isinstance(value.pattern, str):
             if value.flags & ~(re.UNICODE | re.ASCII):
+                quoted = "re.compile(...)" if "@" in value.pattern else repr(value)
                 raise ConfigError(
-                    f"{where}: {value!r} has flags. An origin is in lower case and on one line: leave them out."
+                    f"{where}: {quoted} has flags. An origin is in lower case and on one line: leave them out."
                 )
             patterns.append(value.pattern)
         else:

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response, current_app, has_request_context
+from flask import Flask, Response, after_this_request, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
 from .. import signals
@@ -273,8 +273,9 @@ class Tokens:
         """Ends what the current request came with: the login of its refresh token, and that of its access token.
 
         :param clear: what the browser is told to forget, as :func:`~flask_rampart.clear_site_data` takes it; ``()`` for
-            nothing. Not given: cache, cookies and storage where tokens come in cookies, else nothing.
+            nothing. Not given: cache and storage where tokens come in cookies, else nothing.
 
+        Where tokens come in cookies, the answer takes back those of ours, one by one, unless the view sets them anew.
         A token that belongs to no login ends alone. What has expired or was revoked is over anyway, so logging out
         works without a valid access token too: on a ``public`` view, by the refresh token in the body or the cookie.
 
@@ -284,6 +285,8 @@ class Tokens:
         """
         kinds = (LOGOUT if "cookie" in self._settings.jwt_locations else ()) if clear is None else tuple(clear)
         self._end_login()
+        if "cookie" in self._settings.jwt_locations:
+            after_this_request(self._places.take_back_cookies)
         if kinds:
             clear_site_data(*kinds)
 

@@ -141,6 +141,19 @@ class Places:
         self._set(response, self.refresh_cookie, "", 0, self._refresh_path)
         self._set(response, self.csrf_cookie, "", 0, "/", readable=True)
 
+    def take_back_cookies(self, response: Response) -> Response:
+        """Takes those back that the answer does not set by itself, as that of a login which follows the logout does."""
+        given = {line.partition("=")[0] for line in response.headers.getlist("Set-Cookie")}
+        for name, path, readable in (
+            (self.access_cookie, "/", False),
+            (self.refresh_cookie, self._refresh_path, False),
+            (self.csrf_cookie, "/", True),
+        ):
+            if name not in given:
+                self._set(response, name, "", 0, path, readable=readable)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     def cookie_rules(self) -> dict[str, dict[str, bool]]:
         """What is otherwise of these cookies, so that they leave as they are set here."""
         if "cookie" not in self._places:

@@ -14,8 +14,8 @@ pub(super) struct Seen<'py> {
     passes: Vec<Field<'py>>,
     /// Fields that no app shall see, whoever sent them.
     pub(super) never: Vec<Field<'py>>,
-    content: Vec<Field<'py>>,
-    two_hosts: bool,
+    /// Whether `Host` came twice: seen before what a proxy says of it takes its place.
+    pub(super) two_hosts: bool,
     pub(super) odd_address: bool,
 }
 
@@ -42,25 +42,10 @@ impl<'py> Seen<'py> {
                 }
                 Some(Role::Forwards) => seen.forwards.push((key, value)),
                 Some(Role::Passes) => seen.passes.push((key, value)),
-                Some(Role::Content) => seen.content.push((key, value)),
-                Some(Role::Path | Role::Proxy) => seen.never.push((key, value)),
+                Some(Role::Path) => seen.never.push((key, value)),
             }
         }
         seen
-    }
-
-    /// The field that says a thing once more, and otherwise.
-    pub(super) fn contradicts(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<String>> {
-        if self.two_hosts {
-            return Ok(Some("Host".to_owned()));
-        }
-        for (key, value) in &self.content {
-            let name = key.to_str()?.trim_start_matches("HTTP_");
-            if environ.get_item(name)?.is_none_or(|true_one| !true_one.eq(value).unwrap_or(false)) {
-                return Ok(Some(shown(name)));
-            }
-        }
-        Ok(None)
     }
 
     /// Whether the server took the path under which the app is served from a header field.
