@@ -122,6 +122,14 @@ impl Redactor {
     fn is_secret_name(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
         guarded(|| Ok(self.core.is_secret_name(&name.to_string_lossy())))
     }
+
+    /// What values of *name* are called; None if they are not secret.
+    ///
+    /// >>> [Redactor().entity_of_name(name) for name in ("X-Api-Key", "max_tokens")]
+    /// ['API_KEY', None]
+    fn entity_of_name(&self, name: &Bound<'_, PyString>) -> PyResult<Option<&'static str>> {
+        guarded(|| Ok(self.core.entity_of_name(&name.to_string_lossy())))
+    }
 }
 
 /// Above this, about half a millisecond of work, other threads may run meanwhile.

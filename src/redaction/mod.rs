@@ -155,6 +155,11 @@ impl Redactor {
         self.name_entity(name.as_bytes()).is_some()
     }
 
+    /// What values of this name are called: `PASSWORD`; `None` if they are not secret.
+    pub fn entity_of_name(&self, name: &str) -> Option<&'static str> {
+        self.name_entity(name.as_bytes())
+    }
+
     /// Everything that a find can be called, in alphabetical order.
     pub fn entities(&self) -> Vec<&'static str> {
         let rules = rules::RULES.iter().map(|rule| rule.entity);
