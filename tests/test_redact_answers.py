@@ -283,9 +283,7 @@ def test_what_after_request_functions_compress_and_tag_is_the_redacted_one(app: 
     assert answer.headers["ETag"] == f'"{hashlib.sha1(body).hexdigest()}"'
 
 
-def test_what_after_request_functions_put_in_is_redacted_as_well(
-    app: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_after_request_functions_put_in_is_redacted_as_well(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     @app.after_request
     def more(response: Response) -> Response:
         how = request.args.get("how")

@@ -10,8 +10,10 @@ import io
 import json
 import logging
 import pickle
+import re
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,7 +304,9 @@ def test_an_app_has_the_redactor_that_its_settings_say() -> None:
         RAMPART_REDACT={"names": ["shoe_size"], "operators": {"EMAIL_ADDRESS": {"type": "mask"}, "PIN": Redact()}}
     )
     with app.app_context():
-        assert rampart.redactor.redact(f"shoe_size=39 pin=1234 {MAIL}") == f"shoe_size=[REDACTED:SECRET] pin= {'*' * 15}"
+        assert (
+            rampart.redactor.redact(f"shoe_size=39 pin=1234 {MAIL}") == f"shoe_size=[REDACTED:SECRET] pin= {'*' * 15}"
+        )
     app.logger.handlers.clear()
 
 
@@ -326,9 +330,7 @@ def test_a_setting_that_cannot_be_meant_stops_the_start(given: Any, says: str) -
     assert says in str(told.value)
 
 
-def test_an_apps_operators_hold_for_its_log_and_marks_for_its_access_log(
-    tmp_path: Any, make_app: Any
-) -> None:
+def test_an_apps_operators_hold_for_its_log_and_marks_for_its_access_log(tmp_path: Any, make_app: Any) -> None:
     path = tmp_path / "access.log"
     app = make_app(RAMPART_ACCESS_LOG=str(path), RAMPART_REDACT={"operators": {"DEFAULT": Keep(), "PIN": Mask()}})
     stream = io.StringIO()
@@ -345,3 +347,10 @@ def test_an_apps_operators_hold_for_its_log_and_marks_for_its_access_log(
     assert f"pin=**** for {MAIL}" in stream.getvalue()
     assert MAIL not in path.read_text()
     assert "[REDACTED:PIN]" in path.read_text()
+
+
+def test_the_pages_code_runs() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "redaction.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert blocks
+    exec(compile("\n".join(blocks), "docs/redaction.md", "exec"), {"__name__": "redaction_page"})

@@ -289,7 +289,9 @@ def test_findings_say_where_and_never_what() -> None:
     assert MAIL not in repr(result.findings) and str(CARD) not in repr(result.findings)
 
 
-@pytest.mark.parametrize("operator", [Replace("-"), Redact(), Mask(), Hash(b"k" * 32), Custom(len)], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "operator", [Replace("-"), Redact(), Mask(), Hash(b"k" * 32), Custom(len)], ids=lambda o: o.name
+)
 def test_every_operator_hides_every_kind_of_leaf(operator: Operator) -> None:
     value = {"a": ["hunter2secret", 47110815, b"hunter2secret", {"b": 47110815.5}]}
     made = str(REDACTOR.redact_json(value, paths={"/a": operator}))
