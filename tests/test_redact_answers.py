@@ -179,6 +179,7 @@ def pieces() -> Iterator[str]:
         (lambda: Response(MAIL, headers={"Content-Encoding": "gzip, gzip"}), "content coding"),
         (lambda: Response(MAIL, content_type="text/plain; charset=x-none"), "charset"),
         (lambda: Response(b"\xff" + MAIL.encode(), content_type="text/plain; charset=utf-8"), "charset"),
+        (lambda: Response("ada@example.com".encode("utf-16-le"), content_type="text/plain"), "charset"),
         # A range over half of a secret, and then one over the other half.
         (lambda: Response("ada@exam", 206, {"Content-Range": "bytes 0-7/15"}), "piece of a whole"),
         (lambda: send_file(io.BytesIO(b"\x89PNG" + MAIL.encode()), "image/png"), "piece of a whole"),
@@ -215,6 +216,42 @@ def test_what_fails_is_not_passed(app: Flask, caplog: pytest.LogCaptureFixture) 
     app.get("/text", endpoint="text")(redact(response=redactor)(lambda: MAIL))
     for path in ("/json", "/text"):
         refused(app.test_client().get(path), caplog, "failed with OSError")
+
+
+def test_an_apps_own_words_for_a_refusal_are_redacted_as_well(app: Flask) -> None:
+    @app.errorhandler(500)
+    def told(error: Any) -> Any:
+        return Response(pieces(), 500) if request.args.get("stream") else (f"{error.code} for {MAIL}", 500)
+
+    @app.after_request
+    def more(response: Response) -> Response:
+        if request.args.get("late"):
+            response.response = pieces()
+            response.headers.pop("Content-Length", None)
+        return response
+
+    app.get("/")(redact()(lambda: pieces()))
+    client = app.test_client()
+    assert client.get("/").text == f"500 for {MARK}"
+    for query in ("?stream=1", "?late=1", "?stream=1&late=1"):
+        answer = client.get(f"/{query}")
+        assert (answer.status_code, answer.get_json()["code"]) == (500, "response.invalid"), query
+
+
+def test_a_view_and_its_blueprint_that_say_the_same_are_one(app: Flask) -> None:
+    redactor = Redactor(operators={"PASSWORD": Hash(b"k" * 32)})
+    below = Blueprint("below", __name__)
+    below.get("/")(
+        redact(response=redactor)(
+            redact(response={"redactor": redactor, "keys": {"x": "redact"}})(
+                lambda: {"password": "hunter2secret", "x": "y"}
+            )
+        )
+    )
+    Rampart().protect(below, redact(response=redactor))
+    app.register_blueprint(below)
+    made = app.test_client().get("/").get_json()
+    assert made == {"password": Hash(b"k" * 32).apply("hunter2secret", "PASSWORD"), "x": ""}
 
 
 def test_it_is_told_once_a_minute_of_each_endpoint(app: Flask, caplog: pytest.LogCaptureFixture) -> None:

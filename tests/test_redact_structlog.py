@@ -67,7 +67,7 @@ def test_nested_values_names_context_and_what_was_bound_are_covered(renderer: st
     structlog.contextvars.bind_contextvars(token=SECRET)
     bound = log.logger.bind(password=SECRET, user={"mail": [MAIL]})
     deep = {"a": [{"headers": [("Authorization", f"Basic {SECRET}")]}]}
-    bound.info(f"login of {MAIL}", **{"mail_of_someone": MAIL}, deep=deep, card=4111111111111111)
+    bound.info(f"login of {MAIL}", mail_of_someone=MAIL, deep=deep, card=4111111111111111)
     assert "login of" in log.text
     for secret in (MAIL, SECRET, "4111"):
         assert secret not in log.text

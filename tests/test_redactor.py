@@ -29,8 +29,8 @@ from flask_rampart.redaction import (
     Mask,
     Operator,
     Pseudonymize,
-    RedactingFormatter,
     Redact,
+    RedactingFormatter,
     Replace,
     operators,
 )

@@ -117,6 +117,19 @@ class Rules:
         self.places = places
 
 
+def _each_once(rules: Iterable[Rules]) -> tuple[Rules, ...]:
+    """Those that add something: a find that was hashed by a blueprint's declaration is not hashed again by a view's."""
+    rules = tuple(dict.fromkeys(rules))
+    placed = {id(one.redactor) for one in rules if one.places}
+    found: dict[object, Rules] = {}
+    for one in rules:
+        if one.places:
+            found[one] = one
+        elif id(one.redactor) not in placed:
+            found.setdefault(id(one.redactor), one)
+    return tuple(found.values())
+
+
 class _Cannot(Exception):
     """An answer cannot be redacted; says why in a word of :data:`_CURES`."""
 
@@ -155,17 +168,24 @@ class Outgoing:
             raise RuntimeError("redact() was met outside a request.")
         noted: _Noted = this.__dict__.setdefault(_ATTRIBUTE, _Noted())
         # Views that call views may each say something: all of it holds.
-        noted.rules = tuple(dict.fromkeys((*noted.rules, *rules)))
+        noted.rules = _each_once((*noted.rules, *rules))
 
     def first(self, noted: _Noted, response: Response) -> Response:
         """*response* redacted, or what leaves instead."""
-        return self._guarded(noted, response, self._redacted)
+        return self._guarded(noted, response, self._redacted, instead)
 
     def last(self, noted: _Noted, response: Response) -> Response:
         """*response* as it is, if it holds nothing but what was redacted before; else as :meth:`first`."""
-        return self._guarded(noted, response, self._still)
+        # Without the app's words for it, which nobody would look at any more.
+        return self._guarded(noted, response, self._still, _in_our_words)
 
-    def _guarded(self, noted: _Noted, response: Response, work: Callable[[_Noted, Response], Response]) -> Response:
+    def _guarded(
+        self,
+        noted: _Noted,
+        response: Response,
+        work: Callable[[_Noted, Response], Response],
+        otherwise: Callable[[Flask, Denied], Response],
+    ) -> Response:
         try:
             if self._is_ours(response):
                 return response
@@ -175,7 +195,7 @@ class Outgoing:
         except Exception as error:
             # Its message may quote what it failed at.
             reason = f"failed with {type(error).__name__}"
-        return self._refused(response, reason)
+        return otherwise(self._state.app, self._refused(response, reason))
 
     def _is_ours(self, response: Response) -> bool:
         if isinstance(response, Refusal) and response.response == [response._document]:
@@ -232,6 +252,8 @@ class Outgoing:
         charset = response.mimetype_params.get("charset", "utf-8")
         try:
             text = data.decode(charset)
+            if "\0" in text:
+                raise _Cannot("charset")  # UTF-16 that does not say so reads as UTF-8 full of these
             made = rules.redactor.redact(text)
             return data if made == text else made.encode(charset, "replace")
         except (LookupError, UnicodeError):
@@ -273,9 +295,9 @@ class Outgoing:
                 response.status_code = 200
                 response.make_conditional(request)
 
-    def _refused(self, response: Response, reason: str) -> Response:
-        """500 instead. The answer itself is emptied: where an error handler's own ``after_request`` fails, Flask sends
-        what it had before."""
+    def _refused(self, response: Response, reason: str) -> Denied:
+        """What leaves instead. The answer itself is emptied: where an ``after_request`` function fails for an error
+        handler's answer, Flask sends what it had before."""
         self._tell(reason)
         app = self._state.app
         try:
@@ -287,7 +309,7 @@ class Outgoing:
         for name in (*_ABOUT_THE_BODY, "Content-Length", "Content-Range", "ETag", "Last-Modified"):
             response.headers.pop(name, None)
         response.status_code = 500
-        return instead(app, self._exchange().refuse(Denied.of("response.invalid", f"redaction: {reason}")))
+        return self._exchange().refuse(Denied.of("response.invalid", f"redaction: {reason}"))
 
     def _exchange(self) -> Exchange:
         return self._state.exchange(request._get_current_object())  # type: ignore[attr-defined]
@@ -315,6 +337,12 @@ class Outgoing:
             _CURES.get(reason, reason),
             self._exchange().id,
         )
+
+
+def _in_our_words(app: Flask, denied: Denied) -> Response:
+    made: Any = denied.to_response(app.response_class)
+    response: Response = made
+    return response
 
 
 def _surround(app: Flask, outgoing: Outgoing) -> None:

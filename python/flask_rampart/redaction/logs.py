@@ -138,7 +138,11 @@ def rampart_redact(logger: Any, method_name: str, event_dict: MutableMapping[str
 def _processed(redactor: Redactor, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event = dict(event_dict)
     # structlog's bridge to `logging` hands its own objects on; their formatter takes them out again.
-    own: dict[str, Any] = {name: event.pop(name) for name in ("_record", "_from_structlog") if name in event}
+    own: dict[str, Any] = {
+        name: event.pop(name)
+        for name, kind in (("_record", logging.LogRecord), ("_from_structlog", bool))
+        if isinstance(event.get(name), kind)
+    }
     told = event.pop("exc_info", None)
     if told and "exception" not in event:
         text = _traceback(told)

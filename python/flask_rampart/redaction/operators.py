@@ -242,8 +242,8 @@ class Encrypt(_Keyed):
     def __post_init__(self) -> None:
         if not all(callable(getattr(self.vault, name, None)) for name in ("seal", "open")):
             raise ConfigError(
-                "Encrypt(vault=...) takes an object with seal(data, associated_data=...) and open(...): a vault. A bare "
-                "key is none; what it encrypted alone would not be authenticated."
+                "Encrypt(vault=...) takes an object with seal(data, associated_data=...) and open(...): a vault. A "
+                "bare key is none; what it encrypted alone would not be authenticated."
             )
 
     def apply(self, value: str, entity: str) -> str:
