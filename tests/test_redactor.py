@@ -354,3 +354,72 @@ def test_the_pages_code_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", page, re.S)
     assert blocks
     exec(compile("\n".join(blocks), "docs/redaction.md", "exec"), {"__name__": "redaction_page"})
+
+# Lists and detectors: what the core is told, and what Python adds for nested values.
+
+BADGE = {"name": "badge", "entity": "BADGE", "pattern": "BDG-[0-9]{6}", "samples": ["BDG-123456"]}
+
+
+def test_only_what_is_asked_for_is_found_names_too() -> None:
+    redactor = Redactor(["EMAIL_ADDRESS"])
+    value = {"password": "hunter2", "mail": MAIL, "text": f"password=hunter2 {MAIL}"}
+    assert redactor.redact(value) == {
+        "password": "hunter2",
+        "mail": "[REDACTED:EMAIL_ADDRESS]",
+        "text": "password=hunter2 [REDACTED:EMAIL_ADDRESS]",
+    }
+    assert Redactor(["PASSWORD"]).redact(value)["password"] == "[REDACTED:PASSWORD]"
+
+
+def test_what_is_denied_wins_over_what_is_allowed_and_what_is_asked_for() -> None:
+    # OTel's allow list beats its block list: opentelemetry-collector-contrib#43826.
+    redactor = Redactor(
+        ["EMAIL_ADDRESS"], {"CODENAME": Mask()}, allow=["bluebird", MAIL], deny={"bluebird": "CODENAME"}
+    )
+    assert redactor.redact({"a": [f"bluebird by {MAIL}"]}) == {"a": [f"******** by {MAIL}"]}
+    (found,) = redactor.scan("bluebird")
+    assert (found.entity, found.rule) == ("CODENAME", "deny")
+
+
+def test_an_allowed_pattern_is_left_alone() -> None:
+    redactor = Redactor(allow=[re.compile(r"[a-z]+@example\.com")])
+    assert redactor.redact(f"{MAIL} bob@example.org") == f"{MAIL} [REDACTED:EMAIL_ADDRESS]"
+
+
+def test_a_detector_of_ones_own_is_found_and_has_its_operator() -> None:
+    redactor = Redactor(operators={"BADGE": Mask(keep_last=2)}, detectors=[BADGE])
+    assert redactor.redact("BDG-123456 came") == "********56 came"
+    (found,) = redactor.scan("BDG-123456 came")
+    assert (found.entity, found.rule, found.start, found.end) == ("BADGE", "badge", 0, 10)
+    near = {"name": "room", "entity": "ROOM", "pattern": "R-[0-9]{3}", "literals": ["R-"], "context": ["room"]}
+    near = {**near, "pattern": "RM-[0-9]{3}", "literals": ["RM-"]}
+    assert Redactor(detectors=[near]).redact("room RM-101, part RM-102") == "room [REDACTED:ROOM], part [REDACTED:ROOM]"
+    assert Redactor(detectors=[near]).redact("part RM-102") == "part RM-102"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"entities": ["EMAIL_ADRESS"]},
+        {"entities": "EMAIL_ADDRESS"},
+        {"allow": "x"},
+        {"allow": [7]},
+        {"allow": [re.compile("x", re.IGNORECASE)]},
+        {"deny": ["bluebird"]},
+        {"deny": {"": "CODENAME"}},
+        {"deny": {"bluebird": "code name"}},
+        {"detectors": [{**BADGE, "samples": ["none"]}]},
+        {"detectors": [{**BADGE, "counter_samples": ["BDG-123456"]}]},
+        {"detectors": [{**BADGE, "pattern": "(BDG-[0-9]{6}"}]},
+        {"detectors": [{**BADGE, "pattern": r"(?<=x)BDG-[0-9]{6}"}]},
+        {"detectors": [{"name": "badge"}]},
+        {"detectors": [{**BADGE, "patern": "x"}]},
+        {"detectors": [lambda text: []]},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_lists_and_detectors_are_checked_when_the_redactor_is_made(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Redactor(**given)
+    with pytest.raises(ConfigError, match="RAMPART_REDACT: "):
+        app_with(RAMPART_REDACT=given)

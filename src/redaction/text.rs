@@ -56,6 +56,26 @@ fn ends_colour(before: &[u8]) -> bool {
     before[..before.len() - digits].ends_with(b"[")
 }
 
+/// Where a token may start after the escape that the word at *at* begins in: what [`word_starts`] allows for.
+pub(super) fn starts_after_escape(text: &[u8], at: usize) -> [Option<usize>; 2] {
+    let before = at.checked_sub(1).and_then(|i| text.get(i)).copied();
+    match before {
+        Some(b'\\') => {
+            let longer = match text.get(at) {
+                Some(b'x') => Some(at + 3),
+                Some(b'u') => Some(at + 5),
+                _ => None,
+            };
+            [Some(at + 1), longer]
+        }
+        Some(b'%') => [percent(text, at - 1).map(|_| at + 2), None],
+        _ => {
+            let end = at + text.get(at..).map_or(0, colour_digits);
+            [(text.get(end) == Some(&b'm') && ends_colour(&text[..end])).then_some(end + 1), None]
+        }
+    }
+}
+
 /// The length of the index that *before* ends with: `[]` or `[12]`.
 pub(super) fn index_before(before: &[u8]) -> usize {
     let Some((b']', rest)) = before.split_last() else { return 0 };

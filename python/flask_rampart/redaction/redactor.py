@@ -11,7 +11,8 @@ first time; with other operators it may be found again (the hash of a password i
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -69,13 +70,15 @@ class Redacted:
 class Redactor:
     """Finds secrets and personal data in texts, bytes and nested values, and replaces them.
 
-    :param entities: what is looked for, such as ``["EMAIL_ADDRESS", "CREDIT_CARD"]``; None: all that is built in.
+    :param entities: what is looked for, such as ``["EMAIL_ADDRESS", "CREDIT_CARD"]``; None: all of :attr:`entities`.
     :param operators: what becomes of a find, by entity, ``"DEFAULT"`` for the rest: ``{"EMAIL_ADDRESS":
         Mask(keep_last=4)}``, or as Presidio's ``OperatorConfig`` says it, ``{"type": "mask", ...}``. None: a mark,
         ``[REDACTED:<ENTITY>]``.
-    :param allow: what is never found.
-    :param deny: what is always found.
-    :param detectors: detectors of one's own.
+    :param allow: finds that are left alone: texts, each a whole find, and compiled patterns that match a whole find.
+    :param deny: words that are always found, each with its entity: ``{"bluebird": "CODENAME"}``. They win over *allow*
+        and *entities*.
+    :param detectors: further kinds of secrets: dicts of ``name``, ``entity``, ``pattern``, and more; see
+        ``docs/redaction.md``. Their samples are tried at once.
     :param names: further names whose values are secret: ``"license_key"`` also covers ``X-License-Key``.
     :raises ConfigError: for what cannot be used.
 
@@ -87,7 +90,7 @@ class Redactor:
     >>> redactor.redact({"to": ["ada@example.com"], "pin": 1234})
     {'to': ['<EMAIL_ADDRESS>'], 'pin': '[REDACTED:PIN]'}
     >>> redactor.scan("pin: 1234")
-    (Finding(entity='PIN', rule='PIN', start=5, end=9, pointer=''),)
+    (Finding(entity='PIN', rule='named', start=5, end=9, pointer=''),)
     """
 
     __slots__ = ("_default", "_operators", "_plain", "native")
@@ -102,13 +105,13 @@ class Redactor:
         self,
         entities: Sequence[str] | None = None,
         operators: Mapping[str, Any] | None = None,
-        allow: Any = None,
-        deny: Any = None,
-        detectors: Any = None,
+        allow: Iterable[str | re.Pattern[str]] | None = None,
+        deny: Mapping[str, str] | None = None,
+        detectors: Iterable[Mapping[str, Any]] | None = None,
         *,
         names: Sequence[str] | None = None,
     ) -> None:
-        given = {"entities": entities, "allow": allow, "deny": deny, "detectors": detectors, "names": names}
+        given: dict[str, Any] = {"entities": entities, "allow": allow, "deny": deny, "detectors": detectors, "names": names}
         try:
             native = _native.Redactor(**{name: value for name, value in given.items() if value is not None})
         except (ValueError, TypeError) as error:
@@ -153,7 +156,7 @@ class Redactor:
 
     def is_secret_name(self, name: str) -> bool:
         """Whether values of *name* are secret."""
-        return self.native.is_secret_name(name)
+        return self.secret_name(name) is not None
 
     def scan(self, value: Any) -> tuple[Finding, ...]:
         """What is found in a text, bytes or a nested value, from left to right."""
@@ -292,7 +295,7 @@ class Redactor:
         return Finding(entity, rule, 0, 0, pointer)
 
     def _spans(self, text: str) -> list[tuple[str, str, int, int]]:
-        return [(entity, entity, start, end) for entity, start, end in self.native.scan(text)]
+        return [(entity, rule, start, end) for entity, start, end, rule in self.native.scan(text)]
 
 
 @functools.cache

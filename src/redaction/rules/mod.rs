@@ -48,6 +48,8 @@ pub(super) enum Extent {
     Jwt,
     /// To the END line.
     Pem,
+    /// A word of exactly one of these lengths, with the provider's name near by (`nearby.rs`).
+    Near { lengths: &'static [usize], alphabet: fn(u8) -> bool, keywords: &'static [&'static str] },
     /// Found by shape or by name, in `shapes.rs` and `fields.rs`.
     Shape,
 }
@@ -68,7 +70,21 @@ const TOKEN: Rule = Rule {
 const SHAPE: Rule = Rule { extent: Extent::Shape, ..TOKEN };
 
 /// All rows. Where several match at one place, the first decides.
-pub(super) const RULES: &[Rule] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// The row of a find that has no other: a shape, or the value of a name.
+pub(super) fn shape(entity: &str) -> &'static str {
+    let shape = |rule: &&Rule| {
+        matches!(rule.extent, Extent::Shape) && rule.entity == entity && rule.name != "url_password"
+    };
+    all().find(shape).map_or("named", |rule| rule.name)
+}
+
+const FAMILIES: &[&[Rule]] = &[RULES];
+
+const RULES: &[Rule] = &[
     Rule {
         name: "email",
         entity: "EMAIL_ADDRESS",
