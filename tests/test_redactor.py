@@ -355,6 +355,7 @@ def test_the_pages_code_runs() -> None:
     assert blocks
     exec(compile("\n".join(blocks), "docs/redaction.md", "exec"), {"__name__": "redaction_page"})
 
+
 # Lists and detectors: what the core is told, and what Python adds for nested values.
 
 BADGE = {"name": "badge", "entity": "BADGE", "pattern": "BDG-[0-9]{6}", "samples": ["BDG-123456"]}
@@ -391,9 +392,8 @@ def test_a_detector_of_ones_own_is_found_and_has_its_operator() -> None:
     assert redactor.redact("BDG-123456 came") == "********56 came"
     (found,) = redactor.scan("BDG-123456 came")
     assert (found.entity, found.rule, found.start, found.end) == ("BADGE", "badge", 0, 10)
-    near = {"name": "room", "entity": "ROOM", "pattern": "R-[0-9]{3}", "literals": ["R-"], "context": ["room"]}
-    near = {**near, "pattern": "RM-[0-9]{3}", "literals": ["RM-"]}
-    assert Redactor(detectors=[near]).redact("room RM-101, part RM-102") == "room [REDACTED:ROOM], part [REDACTED:ROOM]"
+    near = {"name": "room", "entity": "ROOM", "pattern": "RM-[0-9]{3}", "literals": ["RM-"], "context": ["room"]}
+    assert Redactor(detectors=[near]).redact("room RM-101") == "room [REDACTED:ROOM]"
     assert Redactor(detectors=[near]).redact("part RM-102") == "part RM-102"
 
 

@@ -111,7 +111,13 @@ class Redactor:
         *,
         names: Sequence[str] | None = None,
     ) -> None:
-        given: dict[str, Any] = {"entities": entities, "allow": allow, "deny": deny, "detectors": detectors, "names": names}
+        given: dict[str, Any] = {
+            "entities": entities,
+            "allow": allow,
+            "deny": deny,
+            "detectors": detectors,
+            "names": names,
+        }
         try:
             native = _native.Redactor(**{name: value for name, value in given.items() if value is not None})
         except (ValueError, TypeError) as error:
