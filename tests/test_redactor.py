@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import pickle
+import random
 import re
 import traceback
 from dataclasses import dataclass
@@ -423,3 +424,25 @@ def test_lists_and_detectors_are_checked_when_the_redactor_is_made(given: dict[s
         Redactor(**given)
     with pytest.raises(ConfigError, match="RAMPART_REDACT: "):
         app_with(RAMPART_REDACT=given)
+
+
+PIECES = [
+    "\\", '"', "'", "{", "}", "[", ":", ",", "=", " ", "\n", "&", "%22", "\ud800", "\udcff", "é", "\U0001f600", "[REDACTED:PIN]",
+    "[REDACTED:", '"pin": 1234', '"otp":99', '\\"pin\\": 1234', "pin=1234", "password", "password=", MAIL, "4111 1111 1111 1111",
+    "Cookie: a=b", "token", "Bearer abc.def", "sk-ant-api03-" + "A" * 40,
+]  # fmt: skip
+
+
+def test_operators_write_where_marks_would_stand_whatever_the_text() -> None:
+    # Each operator writes the mark itself: texts and bytes then come out as those do that Rust has marked.
+    native = Redactor()
+    same = Redactor(operators={entity: Replace(f"[REDACTED:{entity}]") for entity in native.entities})
+    assert not same.is_plain
+    dice = random.Random(7)
+    for _ in range(800):
+        text = "".join(dice.choice(PIECES) for _ in range(dice.randrange(1, 12)))
+        assert same.redact(text) == native.redact(text), text
+        data = text.encode("utf-8", "surrogatepass")
+        assert same.redact(data) == native.redact(data), data
+        for found in native.scan(text):
+            assert 0 <= found.start < found.end <= len(text)
