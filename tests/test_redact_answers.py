@@ -182,7 +182,7 @@ def pieces() -> Iterator[str]:
         (lambda: Response("ada@example.com".encode("utf-16-le"), content_type="text/plain"), "charset"),
         # A range over half of a secret, and then one over the other half.
         (lambda: Response("ada@exam", 206, {"Content-Range": "bytes 0-7/15"}), "piece of a whole"),
-        (lambda: send_file(io.BytesIO(b"\x89PNG" + MAIL.encode()), "image/png"), "piece of a whole"),
+        (lambda: send_file(io.BytesIO(b"\x89PNG" + MAIL.encode()), "image/png"), "neither JSON nor text"),
     ],
 )
 def test_what_cannot_be_redacted_does_not_leave(
@@ -375,6 +375,42 @@ def test_a_guess_of_what_was_hidden_is_not_confirmed_by_a_304(app: Flask) -> Non
     assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
     known = client.get("/", headers={"If-None-Match": answers[0].headers["ETag"]})
     assert (known.status_code, known.data) == (304, b"")
+    for field in ("If-Match", "If-Range"):
+        told = [
+            (answer.status_code, answer.data)
+            for guess in guesses
+            for answer in [client.get("/", headers={field: f'"{guess}"', "Range": "bytes=0-3"})]
+        ]
+        assert told[0] == told[1] and told[0][0] in (200, 412), field
+    assert client.get("/", headers={"If-Match": answers[0].headers["ETag"]}).status_code == 200
+
+
+def test_a_view_that_answers_304_by_itself_is_not_asked(app: Flask) -> None:
+    @app.get("/")
+    @redact()
+    def view() -> Any:
+        tag = hashlib.sha1(MAIL.encode()).hexdigest()
+        if tag in request.if_none_match:
+            return "", 304
+        return MAIL, 200, {"ETag": f'"{tag}"'}
+
+    guess = hashlib.sha1(MAIL.encode()).hexdigest()
+    assert app.test_client().get("/", headers={"If-None-Match": f'"{guess}"'}).text == MARK
+
+
+def test_what_others_ask_is_left_alone(app: Flask) -> None:
+    app.put("/")(redact()(lambda: str(request.if_match)))
+    app.get("/open", endpoint="open")(lambda: f"{request.if_none_match} {request.range}")
+    client = app.test_client()
+    assert client.put("/", headers={"If-Match": '"x"'}).text == '"x"'
+    assert client.get("/open", headers={"If-None-Match": '"x"', "Range": "bytes=0-7"}).text == '"x" bytes=0-7'
+
+
+def test_a_file_of_text_is_the_whole_whatever_piece_is_asked_for(app: Flask) -> None:
+    app.get("/")(redact()(lambda: send_file(io.BytesIO(MAIL.encode()), "text/plain", etag="x")))
+    answer = app.test_client().get("/", headers={"Range": "bytes=0-7"})
+    assert (answer.status_code, answer.text) == (200, MARK)
+    assert "Content-Range" not in answer.headers and "Accept-Ranges" not in answer.headers
 
 
 def test_head_says_what_get_says(app: Flask) -> None:

@@ -3,16 +3,18 @@
 It is a guard that refuses nobody: it runs first, at arrival, and notes that the answer of this request is to be
 redacted, whoever makes it then: the view, another view that calls it, an error handler of the app's. In order:
 
-1. as soon as there is a response, before any ``after_request`` function sees it, it is redacted: JSON by value, path
+1. what a GET or HEAD asks about the answer (``If-None-Match``, ``Range`` and their kin) is kept from the view: a 304
+   would tell who sends the hash of a guess that it was right, and a piece may be half of a secret;
+2. as soon as there is a response, before any ``after_request`` function sees it, it is redacted: JSON by value, path
    and name, text by text. What these functions compute of a body (an ETag, a compressed one) is then of the redacted
-   one; where the view itself has computed an ETag, another takes its place, and whether the client has it is asked
-   again: a 304 would else confirm what somebody has guessed of the hidden;
-2. when they are done, the body is looked at once more. If it is still the redacted one, or a piece of it, or that in a
+   one. Where the view itself has computed an ETag, another takes its place, and what was asked is answered by that;
+   ranges are not (RFC 9110 section 14.2 leaves that open);
+3. when they are done, the body is looked at once more. If it is still the redacted one, or a piece of it, or that in a
    coding that is read here, it leaves. Else it is redacted like the first;
-3. what cannot be redacted does not leave: a stream of unknown length, a piece of a whole (206), a coding that is not
+4. what cannot be redacted does not leave: a stream of unknown length, a piece of a whole (206), a coding that is not
    read here, a media type that is neither JSON nor text, JSON that is none, and, where paths or keys were declared, a
    2xx that is not JSON. The client gets 500 ``response.invalid``, and the app's log says what is wrong and the cure;
-4. so does what fails to be redacted, for whatever reason. Refusals of ours pass as they are: they hold no values.
+5. so does what fails to be redacted, for whatever reason. Refusals of ours pass as they are: they hold no values.
 
 Header fields are not redacted, nor is what a WSGI middleware of the app's does to an answer.
 """
@@ -137,10 +139,12 @@ class _Cannot(Exception):
 class _Noted:
     """What is to happen to the answer of one request."""
 
-    __slots__ = ("made", "rules")
+    __slots__ = ("asked", "made", "rules")
 
     def __init__(self) -> None:
         self.rules: tuple[Rules, ...] = ()
+        #: What the client asked about the answer, until there is one.
+        self.asked: dict[str, str] = {}
         self.made = b""
 
 
@@ -167,11 +171,18 @@ class Outgoing:
         if this is None:
             raise RuntimeError("redact() was met outside a request.")
         noted: _Noted = this.__dict__.setdefault(_ATTRIBUTE, _Noted())
+        if this.method in _READING:
+            for field in _ASKED:
+                if field in exchange.environ:
+                    noted.asked[field] = exchange.environ.pop(field)
         # Views that call views may each say something: all of it holds.
         noted.rules = _each_once((*noted.rules, *rules))
 
     def first(self, noted: _Noted, response: Response) -> Response:
         """*response* redacted, or what leaves instead."""
+        noted.asked.pop("HTTP_RANGE", None)
+        noted.asked.pop("HTTP_IF_RANGE", None)
+        request.environ.update(noted.asked)
         return self._guarded(noted, response, self._redacted, instead)
 
     def last(self, noted: _Noted, response: Response) -> Response:
@@ -223,6 +234,9 @@ class Outgoing:
         noted.made = made
         if made != plain:
             self._put(response, made)
+        response.headers.pop("Accept-Ranges", None)
+        if noted.asked and response.status_code == 200 and any(name in response.headers for name in _VALIDATORS):
+            response.make_conditional(request)
         return response
 
     def _still(self, noted: _Noted, response: Response) -> Response:
@@ -291,9 +305,6 @@ class Outgoing:
             response.mimetype_params.pop("charset", None)
         if tag is not None:
             response.set_etag(generate_etag(made), bool(is_weak))
-            if request.method in ("GET", "HEAD") and response.status_code in (200, 304):
-                response.status_code = 200
-                response.make_conditional(request)
 
     def _refused(self, response: Response, reason: str) -> Denied:
         """What leaves instead. The answer itself is emptied: where an ``after_request`` function fails for an error
@@ -372,6 +383,16 @@ def _same(made: Any, value: Any) -> bool:
     return bool(made == value) or made is value
 
 
+_READING = ("GET", "HEAD")
+_ASKED = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_RANGE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_RANGE",
+)
+_VALIDATORS = ("ETag", "Last-Modified")
 _ABOUT_THE_BODY = ("Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "Content-Encoding")
 _TEXTS = frozenset(
     f"application/{kind}"
