@@ -11,7 +11,7 @@
 
 use super::Finding;
 use super::rules::{Extent, Rule};
-use super::text::base64url;
+use super::text::{base64url, word_starts};
 
 /// Bytes before a word that a provider's name is looked for in.
 pub(super) const REACH: usize = 40;
@@ -21,7 +21,9 @@ pub(super) const LONGEST: usize = 127;
 
 /// The rows that are found by a name near by.
 pub(super) struct Nearby {
-    rules: Vec<&'static Rule>,
+    rules: Vec<(usize, &'static Rule)>,
+    /// Those of them that need no name: a checksum says enough.
+    nameless: Vec<usize>,
     /// Bit n: some row's secrets have n characters.
     lengths: u128,
     /// Names, and which of the rows they belong to.
@@ -32,14 +34,24 @@ pub(super) struct Nearby {
 }
 
 impl Nearby {
-    pub(super) fn new(rules: impl Iterator<Item = &'static Rule>) -> Self {
+    pub(super) fn new(rules: impl Iterator<Item = (usize, &'static Rule)>) -> Self {
         let heads = Box::new([0; BUCKETS]);
-        let mut table = Self { rules: Vec::new(), lengths: 0, keywords: Vec::new(), heads, next: Vec::new() };
-        for rule in rules {
+        let mut table = Self {
+            rules: Vec::new(),
+            nameless: Vec::new(),
+            lengths: 0,
+            keywords: Vec::new(),
+            heads,
+            next: Vec::new(),
+        };
+        for (number, rule) in rules {
             let Extent::Near { lengths, keywords, .. } = rule.extent else { continue };
             let row = table.rules.len();
-            table.rules.push(rule);
+            table.rules.push((number, rule));
             table.lengths |= lengths.iter().filter(|n| **n <= LONGEST).fold(0, |all, n| all | 1 << n);
+            if keywords.is_empty() {
+                table.nameless.push(row);
+            }
             for keyword in keywords {
                 table.add(keyword.as_bytes(), row);
             }
@@ -89,14 +101,22 @@ impl Nearby {
     }
 
     fn named(&self, text: &[u8], at: usize, end: usize, floor: usize) -> Option<Finding> {
+        let own = self.nameless.iter().filter_map(|row| self.rules.get(*row));
+        for (number, rule) in own {
+            if fits(*number, rule, &text[at..end]) {
+                return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
+            }
+        }
         let window = &text[floor.max(at.saturating_sub(REACH)).min(at)..at];
         let line = memchr::memrchr2(b'\n', b'\r', window).map_or(window, |i| &window[i + 1..]);
         // Cut off in the middle of a word, its rest starts none.
         let cut = line.len() == window.len() && at - line.len() > floor;
         let mut before = if cut { text[at - line.len() - 1] } else { b' ' };
         for (i, &byte) in line.iter().enumerate() {
+            // The tail of an escape, `\n`, is no part of a word.
             let starts = byte.is_ascii_alphabetic()
                 && (!before.is_ascii_alphabetic()
+                    || word_starts(text, at - line.len() + i, floor)
                     || before.is_ascii_lowercase() && byte.is_ascii_uppercase());
             before = byte;
             let found = if starts { self.secret(&line[i..], line, &text[at..end]) } else { None };
@@ -114,9 +134,11 @@ impl Nearby {
         while let Some(i) = usize::from(index).checked_sub(1) {
             let (keyword, rows) = self.keywords.get(i)?;
             if name.len() >= keyword.len() && name[..keyword.len()].eq_ignore_ascii_case(keyword) {
-                let fits = |row: &&usize| self.rules.get(**row).is_some_and(|rule| fits(rule, secret));
+                let fits = |row: &&usize| {
+                    self.rules.get(**row).is_some_and(|(number, rule)| fits(*number, rule, secret))
+                };
                 if let Some(row) = rows.iter().find(fits) {
-                    return self.rules.get(*row).copied().filter(|_| !says_otherwise(line));
+                    return self.rules.get(*row).map(|(_, rule)| *rule).filter(|_| !says_otherwise(line));
                 }
             }
             index = *self.next.get(i)?;
@@ -125,9 +147,12 @@ impl Nearby {
     }
 }
 
-fn fits(rule: &Rule, secret: &[u8]) -> bool {
+fn fits(number: usize, rule: &Rule, secret: &[u8]) -> bool {
     let Extent::Near { lengths, alphabet, .. } = rule.extent else { return false };
-    lengths.contains(&secret.len()) && secret.iter().all(|b| alphabet(*b)) && (rule.check)(secret)
+    lengths.contains(&secret.len())
+        && secret.iter().all(|b| alphabet(*b))
+        && (rule.check)(secret)
+        && super::scan::is_whole(number, secret)
 }
 
 /// Whether the last word of *line* names what is no secret.

