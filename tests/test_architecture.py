@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "inputs", "stores"},
     {"checks", "uninitialised"},
-    {"guards"},
+    {"answering", "guards"},
     {"clearing", "uploads"},
     {
         "access",

@@ -42,7 +42,7 @@ def test_json_that_was_dumped_into_json_stays_readable():
 def test_lone_surrogates_are_ordinary_characters_and_stay(surrogate):
     text = f"{surrogate} password=a{surrogate}b {surrogate}"
     assert REDACTOR.redact(text) == f"{surrogate} password=[REDACTED:PASSWORD] {surrogate}"
-    assert REDACTOR.scan(text) == [("PASSWORD", len(surrogate) + 10, 2 * len(surrogate) + 12)]
+    assert REDACTOR.scan(text) == [("PASSWORD", len(surrogate) + 10, 2 * len(surrogate) + 12, "named")]
     for place in (f"{surrogate}{JWT}", f"{JWT}{surrogate}", f"{surrogate}ann@example.org{surrogate}"):
         assert "REDACTED" in REDACTOR.redact(place)
 
@@ -57,19 +57,19 @@ def test_no_text_makes_redaction_raise():
         noise = dice.randbytes(dice.randrange(1, 24)).decode("utf-8", "surrogateescape")
         for text in (mixed, noise, mixed + noise, noise + mixed):
             assert "ann@b.co" not in REDACTOR.redact(text)
-            for entity, start, end in REDACTOR.scan(text):
+            for entity, start, end, _ in REDACTOR.scan(text):
                 assert entity in REDACTOR.entities and 0 <= start < end <= len(text)
 
 
 def test_offsets_count_code_points():
     text = "😀é→ password='hünter2' 😀 4111111111111111 end"
     found = REDACTOR.scan(text)
-    assert [(entity, text[start:end]) for entity, start, end in found] == [
-        ("PASSWORD", "hünter2"),
-        ("CREDIT_CARD", "4111111111111111"),
+    assert [(entity, text[start:end], rule) for entity, start, end, rule in found] == [
+        ("PASSWORD", "hünter2", "named"),
+        ("CREDIT_CARD", "4111111111111111", "payment_card"),
     ]
     assert REDACTOR.scan("nothing") == []
-    assert {entity for entity, _, _ in found} <= set(REDACTOR.entities)
+    assert {entity for entity, _, _, _ in found} <= set(REDACTOR.entities)
     assert list(REDACTOR.entities) == sorted(set(REDACTOR.entities))
 
 

@@ -52,6 +52,8 @@ from .origins import cors as cors
 from .origins import csrf as csrf
 from .origins import csrf_token as csrf_token
 from .redaction import RedactingFormatter as RedactingFormatter
+from .redaction import Redactor as Redactor
+from .redaction import redact as redact
 from .reports import ReportGroup as ReportGroup
 from .sanitize import HtmlPolicy as HtmlPolicy
 from .sanitize import clean_html as clean_html

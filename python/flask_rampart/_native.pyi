@@ -1,5 +1,6 @@
 """The native core, as Python sees it. The docstrings are in the module; a test holds this file against it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, final
 
@@ -507,13 +508,22 @@ class Parts:
 
 @final
 class Redactor:
-    def __new__(cls, *, names: Sequence[str] | None = None) -> Redactor: ...
+    def __new__(
+        cls,
+        *,
+        names: Sequence[str] | None = None,
+        entities: Iterable[str] | None = None,
+        allow: Iterable[str | re.Pattern[str]] | None = None,
+        deny: Mapping[str, str] | None = None,
+        detectors: Iterable[Mapping[str, object]] | None = None,
+    ) -> Redactor: ...
     @property
     def entities(self) -> tuple[str, ...]: ...
     def redact(self, text: str) -> str: ...
     def redact_bytes(self, data: bytes) -> bytes: ...
-    def scan(self, text: str) -> list[tuple[str, int, int]]: ...
+    def scan(self, text: str) -> list[tuple[str, int, int, str]]: ...
     def is_secret_name(self, name: str) -> bool: ...
+    def entity_of_name(self, name: str) -> str | None: ...
 
 @final
 class AccessLine:

@@ -36,7 +36,7 @@ from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
 from .origins import Cors, CsrfPolicy, cors
-from .redaction import AccessLog, redact_logging, redactor_of
+from .redaction import AccessLog, Redactor, redact_logging, redactor_of
 from .refusals import Challenge
 from .reports import ENDPOINT as REPORTS_ENDPOINT
 from .reports import MAX_BODY, QUOTA, TYPES_TAKEN, Reports, address_of
@@ -94,6 +94,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         Policies: given.policies,
         Users: given.users,
         Messages: given.messages,
+        Redactor: redactor,
         RoutePolicies: RoutePolicies(settings, lambda: app.logger, report_to),
     }
     metadata = ResourceMetadata.read(settings)
@@ -162,7 +163,7 @@ def assemble(app: Flask, given: Given) -> AppState:
             app,
             given.clock,
             records,
-            redactor,
+            redactor.native,
             str(settings.reports),
             strict_dynamic="'strict-dynamic'" in headers.csp(),
         )

@@ -358,8 +358,9 @@ class Settings:
     """The only hosts that ``flask_rampart.outbound`` may call: ``"api.example.com"``, ``"*.example.com"`` for all below
     one. Not set: any with public addresses."""
 
-    redact: tuple[str, ...] = ()
-    """Further names whose values are secret in logs, beside the built-in ones."""
+    redact: tuple[str, ...] | Mapping[str, Any] = ()
+    """Further names whose values are secret, beside the built-in ones; or a dict of what ``Redactor`` takes:
+    ``{"names": [...], "entities": [...], "operators": {...}, "allow": ..., "deny": ..., "detectors": ...}``."""
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
@@ -491,7 +492,7 @@ _READERS: dict[str, readers.Reader] = {
     "access_log_delay": readers.fraction(0, 60, "seconds"),
     "outbound_allow": readers.outbound_networks,
     "outbound_hosts": readers.host_patterns,
-    "redact": readers.texts,
+    "redact": readers.redaction,
 }
 
 if set(_READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover

@@ -21,6 +21,7 @@ from .guards import AppState, Guard, current_exchange
 from .issuers import Issuers
 from .limits import Reservation, reserving, unlimited
 from .openapi import Include, OpenApi, Told, place_of
+from .redaction import Redactor
 from .reports import Reports
 from .stores import Store
 from .tokens import Tokens
@@ -378,6 +379,19 @@ class Rampart:
         :raises ConfigError: if the app collects no reports.
         """
         return self._service(Reports, 'RAMPART_REPORTS = "/reports"')
+
+    @property
+    def redactor(self) -> Redactor:
+        """Finds secrets and personal data by the current app's ``RAMPART_REDACT``, and replaces them.
+
+        >>> app = Flask("shop")
+        >>> app.config["RAMPART_REDACT"] = {"operators": {"EMAIL_ADDRESS": {"type": "mask", "keep_last": 4}}}
+        >>> rampart = Rampart(app)
+        >>> with app.app_context():
+        ...     rampart.redactor.redact("ada@example.com")
+        '***********.com'
+        """
+        return self._service(Redactor, "RAMPART_REDACT")
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

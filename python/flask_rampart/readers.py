@@ -31,6 +31,8 @@ from .hostnames import Authority, ascii_authority, is_address
 from .weburl import NotReadable, read_host, read_url
 
 Reader = Callable[[str, Any], Any]
+REDACTION = ("names", "entities", "operators", "allow", "deny", "detectors")
+"""What ``RAMPART_REDACT`` may say."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -185,6 +187,21 @@ def texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple, set, frozenset)) or not values:
         raise _wrong(key, value, "a text or a list of texts, not empty")
     return tuple(text(key, item) for item in values)
+
+
+def redaction(key: str, value: Any) -> tuple[str, ...] | Mapping[str, Any]:
+    """Names alone, or a dict of what a redactor takes; what the dict's members may be is for their room to judge."""
+    if not isinstance(value, Mapping):
+        if not isinstance(value, (str, list, tuple, set, frozenset)):
+            raise _wrong(key, value, 'names, or a dict such as {"names": ["license_key"], "operators": {...}}')
+        return texts(key, value)
+    if not value:
+        raise _wrong(key, value, "a dict that says something; leave the setting out for the built-in rules")
+    for name in value:
+        if name not in REDACTION:
+            raise ConfigError(f"{key} has no {name!r}.{nearest(str(name), REDACTION)} It has {', '.join(REDACTION)}.")
+    # A copy: what is said later to the dict is no setting.
+    return {**value, **({"names": texts(f"{key}['names']", value["names"])} if "names" in value else {})}
 
 
 def origins(key: str, value: Any) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::crypto;
+
 /// The most digits a card number has (ISO/IEC 7812-1).
 pub(super) const CARD_MOST: usize = 19;
 
@@ -72,6 +74,71 @@ pub(super) fn is_no_word(text: &[u8]) -> bool {
 pub(super) fn has_random_run(text: &[u8]) -> bool {
     text.split(|b| !b.is_ascii_alphanumeric())
         .any(|run| run.len() >= 16 && run.iter().any(u8::is_ascii_digit))
+}
+
+/// Whether a text looks as if a machine had drawn it: letters and digits, none too often. Shannon's entropy of at least
+/// three bits for each character tells 32 drawn hexadecimal digits from words and from counters.
+pub(super) fn is_random(text: &[u8]) -> bool {
+    let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = text.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let mut counts = [0u16; 256];
+    for byte in text {
+        counts[usize::from(*byte)] += 1;
+    }
+    let length = text.len() as f32;
+    let bits: f32 =
+        counts.iter().filter(|n| **n > 0).map(|n| f32::from(*n)).map(|n| n * (length / n).log2()).sum();
+    digits >= 2 && letters >= 2 && bits >= 3.0 * length
+}
+
+/// Whether a Bitcoin key in wallet import format: base58 with the first four bytes of a double SHA-256.
+pub(super) fn is_wallet_import_key(text: &[u8]) -> bool {
+    let mut bytes = [0u8; 38];
+    for letter in text {
+        let Some(mut carry) = BASE58.iter().position(|b| b == letter) else { return false };
+        for byte in bytes.iter_mut().rev() {
+            carry += 58 * usize::from(*byte);
+            *byte = (carry % 256) as u8;
+            carry /= 256;
+        }
+        if carry != 0 {
+            return false;
+        }
+    }
+    // 0x80, 32 bytes, perhaps 1 for a compressed public key, and 4 of checksum.
+    let body = if text.len() == 52 { &bytes[..34] } else { &bytes[1..34] };
+    let check = &bytes[34..];
+    let sum = crypto::sha256(&crypto::sha256(body));
+    body.first() == Some(&0x80) && sum[..4] == *check
+}
+
+const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// Whether a Stellar secret seed (SEP-23): base32 of a version byte, 32 bytes and a CRC-16 (XMODEM).
+pub(super) fn is_stellar_seed(text: &[u8]) -> bool {
+    let (mut bits, mut held, mut bytes) = (0u32, 0u32, Vec::with_capacity(35));
+    for letter in text {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return false,
+        };
+        bits = bits << 5 | u32::from(value);
+        held += 5;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held & 0xFF) as u8);
+        }
+    }
+    let Some((body, check)) = bytes.split_last_chunk::<2>() else { return false };
+    let crc =
+        body.iter().fold(0u16, |crc, byte| {
+            (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+            })
+        });
+    // The version byte of a seed is what makes it start with S.
+    body.len() == 33 && body[0] == 18 << 3 && crc == u16::from_le_bytes(*check)
 }
 
 #[cfg(test)]

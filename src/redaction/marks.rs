@@ -1,14 +1,20 @@
 //! Finds, in one branch-free pass, the few bytes of a text that are worth a closer look.
 //!
-//! Two kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`), which stand between a name and its value,
-//! in an e-mail address or in a URL; and the *start of a run* of at least 13 digits, blanks and dashes,
-//! where a card number may be. The pass classifies 64 bytes at a time into two bit masks; the compiler
-//! turns the loop into vector instructions, so there is no `unsafe` and no processor-specific code.
+//! Three kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`), which stand between a name and its value,
+//! in an e-mail address or in a URL; the *start of a run* of at least 13 digits, blanks and dashes,
+//! where a card number may be; and the *start of a long word*: at least 15 letters, digits, `_` and `-`, after
+//! no letter and no digit, where a token may start. Every provider's token is such a word, and few others are:
+//! so the number of kinds costs nothing (`prefixes.rs`). The pass classifies 64 bytes at a time into bit masks; the
+//! compiler turns the loop into vector instructions, so there is no `unsafe` and no processor-specific code.
 //!
 //! It decides nothing: whoever looks at a mark decides.
 
 /// The shortest card number, and so the shortest run that is marked.
 const RUN: u32 = 13;
+
+/// The shortest word that is marked.
+pub(super) const WORD: usize = 15;
+
 const BLOCK: usize = 64;
 
 /// What stands at a marked position.
@@ -18,6 +24,8 @@ pub(super) enum Mark {
     Sign,
     /// The first byte of a run of at least 13 digits, blanks and dashes.
     Digits,
+    /// The first byte of at least 15 letters, digits, `_` and `-`, after no letter and no digit.
+    Word,
 }
 
 /// The marks of a text, from left to right.
@@ -27,21 +35,29 @@ pub(super) struct Marks<'t> {
     base: usize,
     signs: u64,
     runs: u64,
+    words: u64,
     /// Classes of the block after the current one: a run is known only when its 13th byte is seen.
     next: Classes,
     /// Whether the position before the current block already belongs to a marked run.
     carry: u64,
+    /// Whether the position before the current block is a letter or a digit.
+    letter: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Classes {
     signs: u64,
     digits: u64,
+    /// Letters and digits.
+    alnum: u64,
+    /// `_` and `-`.
+    joints: u64,
 }
 
 impl<'t> Marks<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        let mut marks = Self { text, base: 0, signs: 0, runs: 0, next: Classes::default(), carry: 0 };
+        let next = Classes::default();
+        let mut marks = Self { text, base: 0, signs: 0, runs: 0, words: 0, next, carry: 0, letter: 0 };
         let first = marks.classes(0);
         marks.load(first);
         marks
@@ -50,18 +66,24 @@ impl<'t> Marks<'t> {
     /// The next mark, or none when the text is used up.
     #[inline]
     pub(super) fn next(&mut self) -> Option<(usize, Mark)> {
-        while self.signs | self.runs == 0 {
+        while self.signs | self.runs | self.words == 0 {
             self.base += BLOCK;
             if self.base >= self.text.len() {
                 return None;
             }
             self.load(self.next);
         }
-        let bit = (self.signs | self.runs).trailing_zeros();
+        let bit = (self.signs | self.runs | self.words).trailing_zeros();
         let single = 1 << bit;
-        let mark = if self.signs & single != 0 { Mark::Sign } else { Mark::Digits };
-        self.signs &= !single;
-        self.runs &= !single;
+        // A sign is no part of a run or a word; a run and a word may start together.
+        let (mark, mask) = if self.signs & single != 0 {
+            (Mark::Sign, &mut self.signs)
+        } else if self.runs & single != 0 {
+            (Mark::Digits, &mut self.runs)
+        } else {
+            (Mark::Word, &mut self.words)
+        };
+        *mask &= !single;
         Some((self.base + bit as usize, mark))
     }
 
@@ -77,6 +99,15 @@ impl<'t> Marks<'t> {
         let run = run as u64;
         self.runs = run & !(run << 1 | self.carry);
         self.carry = run >> 63;
+        // Bit i stays set while bits i..i+15 are all set.
+        let wide = u128::from(current.alnum | current.joints)
+            | u128::from(self.next.alnum | self.next.joints) << BLOCK;
+        let mut word = wide & (wide >> 1);
+        word &= word >> 2;
+        word &= word >> 4;
+        word &= word >> (WORD - 8);
+        self.words = word as u64 & !(current.alnum << 1 | self.letter);
+        self.letter = current.alnum >> 63;
     }
 
     fn classes(&self, base: usize) -> Classes {
@@ -103,14 +134,20 @@ pub(super) fn is_sign(byte: u8) -> bool {
 fn classify(block: &[u8; BLOCK]) -> Classes {
     let mut marked = [0u8; BLOCK];
     for (mark, &byte) in marked.iter_mut().zip(block) {
-        let digit = (byte.wrapping_sub(b'0') < 10) | (byte == b' ') | (byte == b'-');
-        *mark = u8::from(is_sign(byte)) | u8::from(digit) << 1;
+        let number = byte.wrapping_sub(b'0') < 10;
+        let dash = byte == b'-';
+        let digit = number | (byte == b' ') | dash;
+        let alnum = number | ((byte | 0x20).wrapping_sub(b'a') < 26);
+        let joint = dash | (byte == b'_');
+        *mark = u8::from(is_sign(byte)) | u8::from(digit) << 1 | u8::from(alnum) << 2 | u8::from(joint) << 3;
     }
     let mut classes = Classes::default();
     for (i, word) in marked.as_chunks::<8>().0.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         classes.signs |= gather(word & LOW) << (8 * i);
         classes.digits |= gather(word >> 1 & LOW) << (8 * i);
+        classes.alnum |= gather(word >> 2 & LOW) << (8 * i);
+        classes.joints |= gather(word >> 3 & LOW) << (8 * i);
     }
     classes
 }
@@ -130,23 +167,26 @@ mod tests {
     fn plainly(text: &[u8]) -> Vec<(usize, Mark)> {
         let digit = |i: usize| matches!(text.get(i), Some(b'0'..=b'9' | b' ' | b'-'));
         let long = |i: usize| (i..i + 13).all(digit);
-        (0..text.len())
-            .filter_map(|i| match text[i] {
-                byte if b"=:@%>(".contains(&byte) => Some((i, Mark::Sign)),
-                _ if long(i) && (i == 0 || !long(i - 1)) => Some((i, Mark::Digits)),
-                _ => None,
-            })
-            .collect()
+        let word =
+            |i: usize| matches!(text.get(i), Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'-'));
+        let marks = |i: usize| {
+            let sign = b"=:@%>(".contains(&text[i]).then_some(Mark::Sign);
+            let digits = (long(i) && (i == 0 || !long(i - 1))).then_some(Mark::Digits);
+            let starts = (i..i + WORD).all(word) && (i == 0 || !text[i - 1].is_ascii_alphanumeric());
+            [sign, digits, starts.then_some(Mark::Word)].into_iter().flatten().map(move |mark| (i, mark))
+        };
+        (0..text.len()).flat_map(marks).collect()
     }
 
     #[test]
     fn the_masks_mark_what_a_plain_loop_marks_at_every_block_boundary() {
         let mut state = 7u32;
         for length in (0..300).chain([1000, 4096]) {
+            let kinds = if length % 2 == 0 { 30 } else { 42 };
             let text: Vec<u8> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"0123456789 -0123456789 -a:=>(',"[(state >> 20) as usize % 30]
+                    b"0123456789 -0123456789 -a:=>(',Zz_-09A-b_C1"[(state >> 20) as usize % kinds]
                 })
                 .collect();
             let mut marks = Marks::new(&text);

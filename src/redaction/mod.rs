@@ -32,7 +32,11 @@ mod fields;
 mod json;
 mod marks;
 mod names;
+mod nearby;
+mod options;
+mod own;
 mod packed;
+mod prefixes;
 mod rules;
 mod scan;
 mod shapes;
@@ -49,10 +53,10 @@ mod tests;
 use std::borrow::Cow;
 
 pub use access_line::{Access, render};
+pub use options::{Allow, Detector, Options};
 pub use sink::{Failure, Outlet, Sink};
 
 use crate::error::ConfigError;
-use names::Names;
 use scan::Engine;
 use text::MARKER;
 
@@ -61,15 +65,19 @@ pub struct Redactor {
     engine: Engine,
 }
 
-/// A secret: what it is, and which bytes of the text it takes.
+/// A secret: which bytes of the text it takes. Its redactor says what it is: [`Redactor::entity`], [`Redactor::rule`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding {
-    /// `EMAIL_ADDRESS`, `PASSWORD`, …: one of [`Redactor::entities`].
-    pub entity: &'static str,
     /// Offset of the first byte.
     pub start: usize,
     /// Offset after the last byte.
     pub end: usize,
+    /// `EMAIL_ADDRESS`, `PASSWORD`, …
+    entity: &'static str,
+    /// The row of the table that found it; empty for a shape or a name.
+    rule: &'static str,
+    /// The developer's detector that found it, by its number.
+    own: Option<u16>,
     /// Put round the replacement, where a bare JSON number becomes a text.
     quote: Option<Quote>,
 }
@@ -83,13 +91,17 @@ struct Quote {
 
 impl Finding {
     fn new(start: usize, end: usize, entity: &'static str) -> Option<Self> {
-        (start < end).then_some(Self { entity, start, end, quote: None })
+        (start < end).then_some(Self { start, end, entity, rule: "", own: None, quote: None })
     }
 
-    fn replacement(&self, out: &mut Vec<u8>) {
+    fn by(self, rule: &'static str) -> Self {
+        Self { rule, ..self }
+    }
+
+    fn replacement(&self, entity: &str, out: &mut Vec<u8>) {
         self.write_quote(out);
         out.extend_from_slice(MARKER);
-        out.extend_from_slice(self.entity.as_bytes());
+        out.extend_from_slice(entity.as_bytes());
         out.push(b']');
         self.write_quote(out);
     }
@@ -108,7 +120,35 @@ impl Redactor {
     /// # Errors
     /// If a name is empty, has fewer than three letters, is over 64 bytes long or is no name.
     pub fn new(names: &[&str]) -> Result<Self, ConfigError> {
-        Ok(Self { engine: Engine::new(Names::new(names)?)? })
+        Self::build(Options { names, ..Options::default() })
+    }
+
+    /// A redactor by these options.
+    ///
+    /// # Errors
+    /// If a name, an entity, an allowed pattern, a denied word or a detector cannot be used, with the reason; also if a
+    /// detector does not find one of its samples, or finds something in a counter-sample.
+    pub fn build(options: Options<'_>) -> Result<Self, ConfigError> {
+        let redactor = Self { engine: Engine::new(&options)? };
+        for detector in options.detectors {
+            redactor.try_samples(detector, &options)?;
+        }
+        Ok(redactor)
+    }
+
+    fn try_samples(&self, detector: &Detector<'_>, options: &Options<'_>) -> Result<(), ConfigError> {
+        if options.entities.is_some_and(|entities| !entities.contains(&detector.entity)) {
+            return Ok(());
+        }
+        let finds = |text: &&&str| self.scan(text).iter().any(|found| self.rule(found) == detector.name);
+        let missed = detector.samples.iter().position(|text| !finds(&text));
+        let hit = detector.counter_samples.iter().position(|text| finds(&text));
+        let problem = match (missed, hit) {
+            (Some(i), _) => format!("finds nothing in sample {} of its own", i + 1),
+            (_, Some(i)) => format!("finds something in counter-sample {} of its own", i + 1),
+            _ => return Ok(()),
+        };
+        Err(options::invalid("detector", detector.name, &problem))
     }
 
     /// *text* with its secrets replaced; *text* itself if it has none.
@@ -133,7 +173,7 @@ impl Redactor {
         let mut done = 0;
         for finding in findings {
             out.extend_from_slice(&text[done..finding.start]);
-            finding.replacement(&mut out);
+            finding.replacement(self.entity(&finding), &mut out);
             done = finding.end;
         }
         out.extend_from_slice(&text[done..]);
@@ -155,10 +195,31 @@ impl Redactor {
         self.name_entity(name.as_bytes()).is_some()
     }
 
+    /// What values of this name are called: `PASSWORD`; `None` if they are not secret, or not looked for.
+    pub fn entity_of_name(&self, name: &str) -> Option<&'static str> {
+        self.name_entity(name.as_bytes()).filter(|entity| self.engine.selects(entity))
+    }
+
+    /// What a find of this redactor is called: `EMAIL_ADDRESS`, `PASSWORD`, … One of [`Redactor::entities`].
+    pub fn entity(&self, finding: &Finding) -> &str {
+        match finding.own.and_then(|number| self.engine.own(number)) {
+            Some(own) => &own.entity,
+            None => finding.entity,
+        }
+    }
+
+    /// Which row found it: the table's (`github_token`), a detector's name, `deny`, or `named` for the value of a secret name.
+    pub fn rule(&self, finding: &Finding) -> &str {
+        match finding.own.and_then(|number| self.engine.own(number)) {
+            Some(own) => &own.name,
+            None if finding.rule.is_empty() => rules::shape(finding.entity),
+            None => finding.rule,
+        }
+    }
+
     /// Everything that a find can be called, in alphabetical order.
-    pub fn entities(&self) -> Vec<&'static str> {
-        let rules = rules::RULES.iter().map(|rule| rule.entity);
-        let mut all: Vec<_> = rules.chain(self.engine.names().entities()).collect();
+    pub fn entities(&self) -> Vec<&str> {
+        let mut all = self.engine.entities();
         all.sort_unstable();
         all.dedup();
         all

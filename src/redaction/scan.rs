@@ -5,10 +5,16 @@
 //! is already replaced counts as a find that needs no replacing. So a text in which the finds were replaced
 //! is read like the text itself, and yields no others.
 //!
+//! Tokens that are long words after a prefix are looked up where a long word starts (`prefixes.rs`), however many kinds
+//! there are. The literals are for the few that are not: what stands inside words, ends in a blank or a dot, or is the
+//! developer's.
+//!
 //! # Why it is linear
-//! A try at a literal matches a bounded head; a try at a mark reads only bytes that no other try reads
+//! A try at a literal or a word matches a bounded head; a try at a mark reads only bytes that no other try reads
 //! again (`values.rs`, `shapes.rs` say why). The header of a token that leads nowhere is remembered, so that
 //! `eyJeyJeyJ…` is walked once.
+
+use std::sync::LazyLock;
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
@@ -16,53 +22,112 @@ use regex::bytes::Regex;
 
 use super::marks::{self, Mark, Marks};
 use super::names::Names;
-use super::rules::{Extent, RULES, Rule};
-use super::text::{marker_length, percent, run, token68, word_starts};
+use super::nearby::Nearby;
+use super::options::{self, Allowed, Options};
+use super::own::Own;
+use super::prefixes::{self, Prefixes, Route};
+use super::rules::{self, Extent, Rule};
+use super::text::{MARKER, marker_length, percent, run, starts_after_escape, token68, word_starts};
 use super::{Finding, fields, shapes};
 use crate::error::ConfigError;
 
 /// The compiled table.
 pub(super) struct Engine {
     literals: Literals,
-    /// By literal: the rows that have it, in the table's order.
-    rows: Vec<Vec<Row>>,
+    /// By literal: the rows that have it or what it starts with, in the table's order, the developer's first.
+    by_literal: Vec<Vec<Row>>,
+    prefixes: Prefixes,
+    nearby: Nearby,
+    own: Vec<Own>,
+    allowed: Option<Allowed>,
+    /// The entities that are looked for, in order; none for all.
+    selected: Option<Vec<Box<str>>>,
+    /// The shortest find.
+    shortest: usize,
     names: Names,
 }
 
-#[derive(Clone)]
-struct Row {
-    rule: &'static Rule,
-    head: Regex,
+#[derive(Clone, Copy, PartialEq)]
+enum Row {
+    /// Of the table, by its number.
+    Built(usize),
+    /// The developer's, by its number.
+    Own(usize),
 }
 
 impl Engine {
-    pub(super) fn new(names: Names) -> Result<Self, ConfigError> {
-        let mut literals: Vec<&str> = Vec::new();
-        let mut rows: Vec<Vec<Row>> = Vec::new();
-        for rule in RULES.iter().filter(|rule| !rule.literals.is_empty()) {
-            let row = Row { rule, head: compile(rule)? };
-            for literal in rule.literals {
-                match literals.iter().position(|known| known == literal) {
-                    Some(index) => rows[index].push(row.clone()),
-                    None => {
-                        literals.push(literal);
-                        rows.push(vec![row.clone()]);
-                    }
+    pub(super) fn new(options: &Options<'_>) -> Result<Self, ConfigError> {
+        let names = Names::new(options.names)?;
+        let known = known_entities(&names);
+        let own = options::own(options, &known)?;
+        let denied = options.deny.iter().position(|(word, _)| names.entity(word.as_bytes()).is_some());
+        if let Some(i) = denied {
+            let problem = "is a name whose value is secret: hidden, it would tell nobody so. Leave it out";
+            return Err(options::invalid("denied word", &(i + 1).to_string(), problem));
+        }
+        let chosen = |entity: &str| options.entities.is_none_or(|entities| entities.contains(&entity));
+        if let Some((i, _)) = COMPILED.iter().enumerate().find(|(_, head)| head.is_none()) {
+            let name = rules::all().nth(i).map_or("", |rule| rule.name);
+            return Err(ConfigError::new(format!("the rule {name} has no pattern")));
+        }
+        let mut literals: Vec<(Vec<u8>, Row)> = Vec::new();
+        let (mut compiled, mut shortest) = (Vec::new(), SHORTEST);
+        for (i, (own, texts)) in own.into_iter().enumerate() {
+            if i < options.deny.len() || chosen(&own.entity) {
+                shortest = texts.iter().map(Vec::len).fold(shortest, usize::min);
+                literals.extend(texts.into_iter().map(|text| (text, Row::Own(i))));
+            }
+            compiled.push(own);
+        }
+        let (mut words, mut dotted) = (Vec::new(), Vec::new());
+        for (i, rule) in rules::all().enumerate().filter(|(_, rule)| chosen(rule.entity)) {
+            match ROUTES[i] {
+                Route::Word => words.extend(rule.literals.iter().map(|literal| (*literal, i))),
+                Route::Dotted => dotted.extend(rule.literals.iter().map(|literal| (*literal, i))),
+                Route::Literal => {
+                    literals.extend(rule.literals.iter().map(|l| (l.as_bytes().to_vec(), Row::Built(i))));
                 }
             }
         }
-        // The last literal is what a replacement starts with. It has no rows.
-        literals.push("[REDACTED:");
-        Ok(Self { literals: Literals::new(&literals)?, rows, names })
+        let (literals, by_literal) = Literals::new(literals)?;
+        Ok(Self {
+            literals,
+            by_literal,
+            prefixes: Prefixes::new(&words, dotted),
+            nearby: Nearby::new(rules::all().enumerate().filter(|(_, rule)| chosen(rule.entity))),
+            own: compiled,
+            allowed: if options.allow.is_empty() { None } else { Some(Allowed::new(options.allow)?) },
+            selected: options.entities.map(|entities| entities.iter().map(|e| (*e).into()).collect()),
+            shortest,
+            names,
+        })
     }
 
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
+    /// The developer's detector or word of this number.
+    pub(super) fn own(&self, number: u16) -> Option<&Own> {
+        self.own.get(usize::from(number))
+    }
+
+    /// Everything that a find can be called, in no order.
+    pub(super) fn entities(&self) -> Vec<&str> {
+        let selected = |entity: &&str| self.selects(entity);
+        let denied = self.own.iter().filter(|own| &*own.name == "deny").map(|own| &*own.entity);
+        let own = self.own.iter().map(|own| &*own.entity);
+        known_entities(&self.names).into_iter().chain(own).filter(selected).chain(denied).collect()
+    }
+
+    #[inline]
+    pub(super) fn selects(&self, entity: &str) -> bool {
+        self.selected.as_ref().is_none_or(|entities| entities.iter().any(|e| **e == *entity))
+    }
+
     /// What is secret in *text*, from left to right, without overlaps. Allocates only if there is something.
     pub(super) fn scan(&self, text: &[u8]) -> Vec<Finding> {
-        if text.len() < SHORTEST && !text.iter().any(|b| marks::is_sign(*b)) {
+        if text.len() < SHORTEST && text.len() < self.shortest && !text.iter().any(|b| marks::is_sign(*b)) {
             return Vec::new();
         }
         let mut found: Vec<Finding> = Vec::new();
@@ -76,17 +141,34 @@ impl Engine {
         let mut digits = 0;
         // The password of a URL whose user's name, which may be a secret as well, is still to be read.
         let mut ahead: Option<Finding> = None;
+        // Up to here it is known whether a word starts right after a find.
+        let mut seen = 0;
         loop {
             let place = mark.map_or(usize::MAX, |(at, _)| at);
             let next = literal.map_or(place, |(at, _)| place.min(at));
+            // After a find a word starts, also where the find ends in the middle of one.
+            let fresh = done > seen && done <= next;
+            let next = if fresh { done } else { next };
             if let Some(password) = ahead.take_if(|password| next >= password.start) {
-                found.extend(Finding::new(password.start.max(done), password.end, password.entity));
+                let start = password.start.max(done);
+                found.extend((start < password.end).then_some(Finding { start, ..password }));
                 done = done.max(password.end);
+                continue;
+            }
+            if fresh {
+                seen = done;
+                if text[done - 1].is_ascii_alphanumeric()
+                    && let Some(finding) = self.word(text, done, done)
+                {
+                    done = finding.end;
+                    found.push(finding);
+                    continue;
+                }
             }
             match (mark, literal) {
                 (_, Some((at, index))) if at <= place => {
-                    if let Some(rows) = self.rows.get(index) {
-                        let finding = token(rows, text, at, done, &mut vain);
+                    if let Some(rows) = self.by_literal.get(index).filter(|rows| !rows.is_empty()) {
+                        let finding = self.first(rows, text, at, done, &mut vain);
                         done = finding.map_or(done, |f| f.end);
                         found.extend(finding);
                     } else if let Some(length) = marker_length(&text[at..]) {
@@ -98,73 +180,182 @@ impl Engine {
                     // A run may start inside a find and go on after it.
                     let from = at.max(done);
                     if from >= digits {
+                        let first = found.len();
                         digits = shapes::cards(text, from, done, &mut found);
                         done = found.last().map_or(done, |f| f.end.max(done));
+                        if self.selected.is_some() {
+                            self.keep_selected(&mut found, first);
+                        }
                     }
                     mark = marks.next();
                 }
                 (Some((at, Mark::Sign)), _) => {
                     if at >= done {
-                        let finding = self.sign(text, at, done);
+                        let finding = self.sign(text, at, done).filter(|f| self.selects(f.entity));
                         done = finding.map_or(done, |f| f.end);
                         found.extend(finding);
                         if finding.is_none() && text[at] == b':' && ahead.is_none() {
-                            ahead = shapes::url_password(text, at, done);
+                            ahead = shapes::url_password(text, at, done)
+                                .filter(|f| self.selects(f.entity))
+                                .map(|f| f.by("url_password"));
                         }
                     }
                     mark = marks.next();
                 }
-                (None, _) => return found,
+                (Some((at, Mark::Word)), _) => {
+                    if at >= done
+                        && let Some(finding) = self.word(text, at, done)
+                    {
+                        done = finding.end;
+                        found.push(finding);
+                    }
+                    mark = marks.next();
+                }
+                (None, _) => break,
             }
         }
+        if let Some(allowed) = &self.allowed {
+            found.retain(|f| self.is_denied(f) || !allowed.has(&text[f.start..f.end]));
+        }
+        found
+    }
+
+    /// What an entity that was not selected would have hidden is no find. It is passed over all the same.
+    fn keep_selected(&self, found: &mut Vec<Finding>, first: usize) {
+        let mut place = 0;
+        found.retain(|f| {
+            place += 1;
+            place <= first || self.selects(f.entity)
+        });
+    }
+
+    fn is_denied(&self, finding: &Finding) -> bool {
+        finding.own.and_then(|number| self.own(number)).is_some_and(|own| &*own.name == "deny")
     }
 
     fn sign(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
         match text[at] {
             b'@' => shapes::email(text, at, 1, floor),
             b'%' if percent(text, at) == Some(b'@') => shapes::email(text, at, 3, floor),
-            _ => fields::find(text, at, floor, &self.names),
+            _ => fields::find(text, at, floor, &self.names).map(|f| f.by("named")),
         }
+    }
+
+    /// The token that the long word at *at* is, or that starts after the escape in front of it.
+    #[inline]
+    fn word(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
+        let here = self.token_at(text, at, floor);
+        if here.is_some() {
+            return here;
+        }
+        let escape = at.checked_sub(1).is_some_and(|i| matches!(text[i], b'\\' | b'%' | b'[' | b';'));
+        if !escape {
+            return None;
+        }
+        starts_after_escape(text, at).into_iter().flatten().find_map(|at| self.token_at(text, at, floor))
+    }
+
+    #[inline]
+    fn token_at(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
+        let rows = self.prefixes.rows(text, at);
+        let mut found = rows.iter().find_map(|row| table(*row, text, at, floor, &mut 0));
+        if found.is_none()
+            && let Some((row, start)) = self.prefixes.dotted(text, at)
+        {
+            found = table(row, text, start, floor, &mut 0);
+        }
+        found.or_else(|| self.nearby.find(text, at, floor, |rest| self.glued(rest)))
+    }
+
+    /// Whether a secret starts here that may stand in the middle of a word.
+    fn glued(&self, rest: &[u8]) -> bool {
+        GLUED.iter().any(|literal| rest.starts_with(literal))
+    }
+
+    fn first(&self, rows: &[Row], text: &[u8], at: usize, floor: usize, vain: &mut usize) -> Option<Finding> {
+        rows.iter().find_map(|row| match *row {
+            Row::Built(row) => table(row, text, at, floor, vain),
+            Row::Own(number) => {
+                let found = self.own.get(number)?.find(text, at, floor, |rest| self.glued(rest))?;
+                let number = u16::try_from(number).ok()?;
+                Finding::new(found.0, found.1, "").map(|f| Finding { own: Some(number), ..f })
+            }
+        })
     }
 }
 
-/// The token that the first fitting row finds round a literal at *at*.
-fn token(rows: &[Row], text: &[u8], at: usize, floor: usize, vain: &mut usize) -> Option<Finding> {
-    rows.iter().find_map(|row| {
-        let start = at.checked_sub(row.rule.before).filter(|start| *start >= floor)?;
-        if row.rule.alone && !word_starts(text, start, floor) {
-            return None;
+fn known_entities(names: &Names) -> Vec<&'static str> {
+    rules::all().map(|rule| rule.entity).chain(names.entities()).collect()
+}
+
+/// The heads of all rows, in the table's order. None for what does not compile, which a test rules out.
+static COMPILED: LazyLock<Vec<Option<Head>>> = LazyLock::new(|| {
+    rules::all()
+        .map(|rule| {
+            // ASCII classes keep the automata small, and a text need not be UTF-8.
+            let pattern = format!(r"(?-u)\A(?:{})", rule.pattern);
+            Regex::new(&pattern).ok().map(|head| Head { rule, head })
+        })
+        .collect()
+});
+
+/// The routes to all rows, in the table's order.
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| rules::all().map(prefixes::route).collect());
+
+struct Head {
+    rule: &'static Rule,
+    head: Regex,
+}
+
+/// Whether all of *secret* is what the row's pattern describes.
+pub(super) fn is_whole(row: usize, secret: &[u8]) -> bool {
+    let head = COMPILED.get(row).and_then(Option::as_ref).map(|head| &head.head);
+    head.and_then(|head| head.find(secret)).is_some_and(|found| found.end() == secret.len())
+}
+
+/// How secrets start that may stand in the middle of a word.
+static GLUED: LazyLock<Vec<&'static [u8]>> = LazyLock::new(|| {
+    let inside = rules::all().filter(|rule| !rule.alone && rule.before == 0);
+    inside.flat_map(|rule| rule.literals).map(|literal| literal.as_bytes()).collect()
+});
+
+/// The token that a row of the table finds round a literal at *at*.
+fn table(row: usize, text: &[u8], at: usize, floor: usize, vain: &mut usize) -> Option<Finding> {
+    let Head { rule, head } = COMPILED.get(row)?.as_ref()?;
+    let start = at.checked_sub(rule.before).filter(|start| *start >= floor)?;
+    if rule.alone && !word_starts(text, start, floor) {
+        return None;
+    }
+    let found = |start, end| Finding::new(start, end, rule.entity).map(|f| f.by(rule.name));
+    let head = start + head.find(&text[start..])?.end();
+    let first = &text[..text.len().min(head + CHECKED)];
+    let (start, alphabet): (usize, fn(u8) -> bool) = match rule.extent {
+        Extent::Run(alphabet) => (start, alphabet),
+        Extent::Exactly(alphabet) if text.get(head).is_some_and(|b| alphabet(*b)) => return None,
+        Extent::Exactly(_) => (start, |_| false),
+        Extent::Credentials => {
+            let blank = text[start..head].iter().rposition(|b| matches!(b, b' ' | b'\t' | b'+'));
+            let escape = text[start..head].windows(3).rposition(|w| w == b"%20").map(|i| i + 2);
+            (start + blank.max(escape)? + 1, token68)
         }
-        let head = start + row.head.find(&text[start..])?.end();
-        let first = &text[..text.len().min(head + CHECKED)];
-        let (start, alphabet): (usize, fn(u8) -> bool) = match row.rule.extent {
-            Extent::Run(alphabet) => (start, alphabet),
-            Extent::Exactly(alphabet) if text.get(head).is_some_and(|b| alphabet(*b)) => return None,
-            Extent::Exactly(_) => (start, |_| false),
-            Extent::Credentials => {
-                let blank = text[start..head].iter().rposition(|b| matches!(b, b' ' | b'\t' | b'+'));
-                let escape = text[start..head].windows(3).rposition(|w| w == b"%20").map(|i| i + 2);
-                (start + blank.max(escape)? + 1, token68)
+        Extent::Jwt if start < *vain => return None,
+        Extent::Jwt => match shapes::jwt_end(text, start) {
+            Ok(end) => return found(start, end),
+            Err(reached) => {
+                *vain = reached;
+                return None;
             }
-            Extent::Jwt if start < *vain => return None,
-            Extent::Jwt => match shapes::jwt_end(text, start) {
-                Ok(end) => return Finding::new(start, end, row.rule.entity),
-                Err(reached) => {
-                    *vain = reached;
-                    return None;
-                }
-            },
-            Extent::Pem => return Finding::new(start, shapes::pem_end(text, head), row.rule.entity),
-            Extent::Shape => return None,
-        };
-        // Checked before the rest is walked, so that a token that fails costs a bounded number of steps.
-        let checked = head + run(first, head, alphabet);
-        if !(row.rule.check)(&text[start..checked]) {
-            return None;
-        }
-        let end = checked + run(text, checked, alphabet);
-        Finding::new(start, end, row.rule.entity)
-    })
+        },
+        Extent::Pem => return found(start, shapes::pem_end(text, head)),
+        Extent::Shape | Extent::Near { .. } => return None,
+    };
+    // Checked before the rest is walked, so that a token that fails costs a bounded number of steps.
+    let checked = head + run(first, head, alphabet);
+    if !(rule.check)(&text[start..checked]) {
+        return None;
+    }
+    let end = checked + run(text, checked, alphabet);
+    found(start, end)
 }
 
 /// Without a sign (for names and addresses), a secret has at least the thirteen digits of a card.
@@ -173,12 +364,6 @@ const SHORTEST: usize = 13;
 /// A check sees this much beyond a token's head.
 const CHECKED: usize = 96;
 
-fn compile(rule: &Rule) -> Result<Regex, ConfigError> {
-    // ASCII classes keep the automata small, and a text need not be UTF-8.
-    let pattern = format!(r"(?-u)\A(?:{})", rule.pattern);
-    Regex::new(&pattern).map_err(|error| ConfigError::new(format!("the rule {}: {error}", rule.name)))
-}
-
 /// Finds the next literal: with vector instructions where the processor has them, by automaton elsewhere.
 struct Literals {
     packed: Option<Searcher>,
@@ -186,13 +371,35 @@ struct Literals {
 }
 
 impl Literals {
-    fn new(literals: &[&str]) -> Result<Self, ConfigError> {
-        let packed = Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(literals).build();
+    /// The search, and by literal its rows. What is longer comes first, and has the rows of what it starts with.
+    fn new(pairs: Vec<(Vec<u8>, Row)>) -> Result<(Self, Vec<Vec<Row>>), ConfigError> {
+        let mut texts: Vec<&[u8]> = pairs.iter().map(|(text, _)| text.as_slice()).collect();
+        texts.sort_unstable_by_key(|text| (std::cmp::Reverse(text.len()), *text));
+        texts.dedup();
+        let mut of: std::collections::HashMap<&[u8], Vec<Row>> = std::collections::HashMap::new();
+        for (text, row) in &pairs {
+            of.entry(text).or_default().push(*row);
+        }
+        let rows = |text: &&[u8]| {
+            let starts = (1..=text.len()).rev().filter_map(|length| of.get(&text[..length]));
+            let mut rows: Vec<Row> = starts.flatten().copied().collect();
+            rows.sort_by_key(|row| match *row {
+                Row::Own(number) => (false, number),
+                Row::Built(number) => (true, number),
+            });
+            rows.dedup();
+            rows
+        };
+        let mut by_literal: Vec<Vec<Row>> = texts.iter().map(rows).collect();
+        // The last literal is what a replacement starts with. It has no rows.
+        texts.push(MARKER);
+        by_literal.push(Vec::new());
+        let packed = Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(&texts).build();
         let automaton = AhoCorasick::builder()
             .match_kind(aho_corasick::MatchKind::LeftmostFirst)
-            .build(literals)
+            .build(&texts)
             .map_err(|error| ConfigError::new(format!("the rules' literals: {error}")))?;
-        Ok(Self { packed, automaton })
+        Ok((Self { packed, automaton }, by_literal))
     }
 
     #[inline]
@@ -210,10 +417,15 @@ impl Literals {
 mod tests {
     use super::*;
 
+    fn default_literals() -> Vec<&'static str> {
+        let searched = rules::all().filter(|rule| prefixes::route(rule) == Route::Literal);
+        searched.flat_map(|rule| rule.literals.iter().copied()).collect()
+    }
+
     #[test]
     fn no_literal_hides_another() {
         // At one place only the first literal is reported: none may be the start of another.
-        let all: Vec<&str> = RULES.iter().flat_map(|rule| rule.literals.iter().copied()).collect();
+        let all = default_literals();
         for (a, b) in all.iter().flat_map(|a| all.iter().map(move |b| (a, b))) {
             assert!(a == b || !a.starts_with(b), "{a} starts with {b}");
             assert!(a.len() >= 3, "{a} is too short for the vector search");
@@ -221,17 +433,18 @@ mod tests {
     }
 
     // The vector search takes 64 literals, the marker's among them. One more, and every text is searched slowly.
+    // Rows that are long words are not among them.
     #[test]
     fn the_literals_are_few_enough_for_the_vector_search() {
-        let mut all: Vec<&str> = RULES.iter().flat_map(|rule| rule.literals.iter().copied()).collect();
+        let mut all = default_literals();
         all.push("[REDACTED:");
         all.sort_unstable();
         all.dedup();
-        assert!(all.len() <= 64, "{} literals", all.len());
+        assert!(all.len() <= 64, "{} literals: {all:?}", all.len());
         let vectors = cfg!(all(target_arch = "aarch64", target_feature = "neon"));
         #[cfg(target_arch = "x86_64")]
         let vectors = vectors || std::is_x86_feature_detected!("ssse3");
-        let literals = Literals::new(&all);
-        assert_eq!(literals.is_ok_and(|literals| literals.packed.is_some()), vectors);
+        let engine = Engine::new(&Options::default());
+        assert_eq!(engine.is_ok_and(|engine| engine.literals.packed.is_some()), vectors);
     }
 }

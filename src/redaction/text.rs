@@ -22,12 +22,12 @@ pub(super) fn marker_length(text: &[u8]) -> Option<usize> {
 /// The byte that `%XX` at *at* stands for.
 pub(super) fn percent(text: &[u8], at: usize) -> Option<u8> {
     match text.get(at..at + 3)? {
-        [b'%', high, low] => Some(hex(*high)? << 4 | hex(*low)?),
+        [b'%', high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
         _ => None,
     }
 }
 
-fn hex(digit: u8) -> Option<u8> {
+fn nibble(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
@@ -54,6 +54,26 @@ pub(super) fn word_starts(text: &[u8], at: usize, floor: usize) -> bool {
 fn ends_colour(before: &[u8]) -> bool {
     let digits = before.iter().rev().take(12).take_while(|b| b.is_ascii_digit() || **b == b';').count();
     before[..before.len() - digits].ends_with(b"[")
+}
+
+/// Where a token may start after the escape that the word at *at* begins in: what [`word_starts`] allows for.
+pub(super) fn starts_after_escape(text: &[u8], at: usize) -> [Option<usize>; 2] {
+    let before = at.checked_sub(1).and_then(|i| text.get(i)).copied();
+    match before {
+        Some(b'\\') => {
+            let longer = match text.get(at) {
+                Some(b'x') => Some(at + 3),
+                Some(b'u') => Some(at + 5),
+                _ => None,
+            };
+            [Some(at + 1), longer]
+        }
+        Some(b'%') => [percent(text, at - 1).map(|_| at + 2), None],
+        _ => {
+            let end = at + text.get(at..).map_or(0, colour_digits);
+            [(text.get(end) == Some(&b'm') && ends_colour(&text[..end])).then_some(end + 1), None]
+        }
+    }
 }
 
 /// The length of the index that *before* ends with: `[]` or `[12]`.
@@ -129,6 +149,31 @@ pub(super) fn alnum(byte: u8) -> bool {
 /// The alphabet of base64url, without padding.
 pub(super) fn base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// The alphabet of base64, with padding.
+pub(super) fn base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// Base64, and what stands between its parts in a token of Sentry's.
+pub(super) fn sentry(byte: u8) -> bool {
+    base64(byte) || byte == b'_'
+}
+
+/// Base64url, and the dots of GitLab's routable tokens.
+pub(super) fn gitlab(byte: u8) -> bool {
+    base64url(byte) || byte == b'.'
+}
+
+/// Hexadecimal digits as nearly all write them.
+pub(super) fn hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// Capital letters and digits.
+pub(super) fn uppercase(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
 }
 
 /// RFC 9110's `token68`, and both base64 alphabets.

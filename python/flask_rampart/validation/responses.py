@@ -25,7 +25,6 @@ import re
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from http import HTTPStatus
-from itertools import chain
 from typing import Any
 
 from flask import Flask, Response, has_request_context, request
@@ -33,7 +32,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
 from .._native import Clock, JsonBounds, JsonRejected, Schema, SchemaRejected
-from ..checks import Check, answer
+from ..answering import decoded, instead, is_whole
+from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState
@@ -111,18 +111,15 @@ class Contract:
         shape = self._shapes[key]
         if shape is None or status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
             return []
-        if response.direct_passthrough or response.is_streamed:
-            # Of a length that is said, it is a whole: an error page of Flask's, a file.
-            length = response.content_length
-            if length is None or length > _MOST_READ or not _collect(response, length):
-                return [("", "stream")]
+        if not is_whole(response):
+            return [("", "stream")]
         data = response.get_data()
         if not data and method == "HEAD":
             return []
         if not response.is_json:
             return [("", "media_type")]
         try:
-            plain = _decoded(data, response.headers.get("Content-Encoding", ""))
+            plain = decoded(data, response.headers.get("Content-Encoding", ""))
         except (ValueError, zlib.error):
             return [("", "encoding")]
         said = shape.judge(plain)
@@ -262,22 +259,7 @@ class Responses:
         except Exception:
             app.logger.exception("An answer of %s that was held back could not be closed.", contract.endpoint)
         denied = exchange.refuse(Denied.of("response.invalid", f"{rule} at {pointer!r}"))
-        return _instead(app, denied)
-
-
-def _instead(app: Flask, denied: Denied) -> Response:
-    """The refusal as the app words it, or as we do."""
-    made: Any
-    try:
-        made = answer(app, denied, request.blueprints)
-    except Denied:
-        try:
-            made = app.make_response(app.ensure_sync(app.handle_user_exception)(denied))
-        except Exception:
-            app.logger.exception("The app's own words for %s failed.", denied)
-            made = denied.to_response(app.response_class)
-    response: Response = made
-    return response
+        return instead(app, denied)
 
 
 def _lend(app: Flask) -> None:
@@ -327,49 +309,6 @@ def _plain(value: Any) -> Any:
     return _own(value).dump(value) if is_instance(value) else value
 
 
-def _collect(response: Response, most: int) -> bool:
-    """Reads a stream into a list of no more than *most* bytes; if that fails, it is as long and as broken as it was."""
-    response.direct_passthrough = False
-    source = response.response
-    chunks: list[bytes] = []
-    rest = response.iter_encoded()
-    try:
-        for chunk in rest:
-            chunks.append(chunk)
-            most -= len(chunk)
-            if most < 0:
-                break
-    except Exception as error:
-        most, rest = -1, _failing(error)
-    if hasattr(source, "close"):
-        # As werkzeug does: what is closed with the answer is its list, from here on.
-        response.call_on_close(source.close)
-    response.response = chunks if most >= 0 else chain(chunks, rest)
-    return most >= 0
-
-
-def _failing(error: Exception) -> Iterator[bytes]:
-    raise error
-    yield b""
-
-
-def _decoded(data: bytes, encoding: str) -> bytes:
-    """A body without its encoding (RFC 9110 section 8.4.1).
-
-    :raises ValueError: for one that is not read here, or that grows beyond all measure.
-    """
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return data
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise ValueError("not read")
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    plain = reader.decompress(data, _MOST_DECODED)
-    if not reader.eof or reader.unused_data:
-        raise ValueError("not whole")
-    return plain
-
-
 def _admit(exchange: Exchange) -> Denied | None:
     return None
 
@@ -377,7 +316,5 @@ def _admit(exchange: Exchange) -> Denied | None:
 _CONTRACT = "_rampart_contract"
 _STATUS = re.compile(r"[1-5][0-9]{2}|[1-5][xX]{2}|default")
 _MINUTE = 60.0
-_MOST_DECODED = 64 << 20
-_MOST_READ = 16 << 20
 _FLASKS = (str, bytes, bytearray, Iterator, BaseResponse)
 """What Flask makes a response of by itself; as of what can be called, a WSGI app."""

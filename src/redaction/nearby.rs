@@ -1,0 +1,201 @@
+//! Secrets without a form of their own: so many hexadecimal digits, told by the provider's name near by.
+//!
+//! A long word counts when all of these hold:
+//! 1. it has exactly a length, and the alphabet, of the provider's secrets;
+//! 2. a name of the provider's starts a word at most [`REACH`] bytes before it, on the same line, in any case
+//!    (`datadog`, `DATADOG_APP_KEY`, `newDatadogClient`);
+//! 3. the word directly before it does not say that it is something else (`trace_id`, `commit`, `sha256`);
+//! 4. it looks random (`checks.rs`).
+//!
+//! What is already hidden is no context. UUIDs are never taken: nothing tells a key from a request's number.
+
+use super::Finding;
+use super::rules::{Extent, Rule};
+use super::text::{base64url, word_starts};
+
+/// Bytes before a word that a provider's name is looked for in.
+pub(super) const REACH: usize = 40;
+
+/// No secret of this sort is longer. It bounds what is read at a word.
+pub(super) const LONGEST: usize = 127;
+
+/// The rows that are found by a name near by.
+pub(super) struct Nearby {
+    rules: Vec<(usize, &'static Rule)>,
+    /// Those of them that need no name: a checksum says enough.
+    nameless: Vec<usize>,
+    /// Bit n: some row's secrets have n characters.
+    lengths: u128,
+    /// Names, and which of the rows they belong to.
+    keywords: Vec<(&'static [u8], Vec<usize>)>,
+    /// By hash of a name's first four letters: the index of the first name, plus one, and so on.
+    heads: Box<[u16; BUCKETS]>,
+    next: Vec<u16>,
+}
+
+impl Nearby {
+    pub(super) fn new(rules: impl Iterator<Item = (usize, &'static Rule)>) -> Self {
+        let heads = Box::new([0; BUCKETS]);
+        let mut table = Self {
+            rules: Vec::new(),
+            nameless: Vec::new(),
+            lengths: 0,
+            keywords: Vec::new(),
+            heads,
+            next: Vec::new(),
+        };
+        for (number, rule) in rules {
+            let Extent::Near { lengths, keywords, .. } = rule.extent else { continue };
+            let row = table.rules.len();
+            table.rules.push((number, rule));
+            table.lengths |= lengths.iter().filter(|n| **n <= LONGEST).fold(0, |all, n| all | 1 << n);
+            if keywords.is_empty() {
+                table.nameless.push(row);
+            }
+            for keyword in keywords {
+                table.add(keyword.as_bytes(), row);
+            }
+        }
+        table
+    }
+
+    fn add(&mut self, keyword: &'static [u8], row: usize) {
+        if let Some((_, rows)) = self.keywords.iter_mut().find(|(known, _)| *known == keyword) {
+            rows.push(row);
+        } else if let Some(first) = keyword.first_chunk() {
+            let head = &mut self.heads[bucket(*first)];
+            self.keywords.push((keyword, vec![row]));
+            self.next.push(*head);
+            *head = u16::try_from(self.keywords.len()).unwrap_or_default();
+        }
+    }
+
+    /// The secret that the long word at *at* is, if it is one. Nothing before *floor* is read.
+    ///
+    /// *glued* says whether another secret may start inside a word: the word ends there as well.
+    #[inline]
+    pub(super) fn find(
+        &self,
+        text: &[u8],
+        at: usize,
+        floor: usize,
+        glued: impl Fn(&[u8]) -> bool,
+    ) -> Option<Finding> {
+        let rest = text.get(at..)?;
+        let word = rest.iter().take(LONGEST + 1).take_while(|b| base64url(**b)).count();
+        if word > LONGEST || self.lengths & (u128::MAX >> (LONGEST - word)) == 0 {
+            return None;
+        }
+        if self.lengths >> word & 1 == 1 {
+            return self.named(text, at, at + word, floor);
+        }
+        let mut shorter = self.lengths & ((1u128 << word) - 1);
+        while shorter != 0 {
+            let length = shorter.trailing_zeros() as usize;
+            shorter &= shorter - 1;
+            if glued(&rest[length..]) {
+                return self.named(text, at, at + length, floor);
+            }
+        }
+        None
+    }
+
+    fn named(&self, text: &[u8], at: usize, end: usize, floor: usize) -> Option<Finding> {
+        let own = self.nameless.iter().filter_map(|row| self.rules.get(*row));
+        for (number, rule) in own {
+            if fits(*number, rule, &text[at..end]) {
+                return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
+            }
+        }
+        let window = &text[floor.max(at.saturating_sub(REACH)).min(at)..at];
+        let line = memchr::memrchr2(b'\n', b'\r', window).map_or(window, |i| &window[i + 1..]);
+        // Cut off in the middle of a word, its rest starts none.
+        let cut = line.len() == window.len() && at - line.len() > floor;
+        let mut before = if cut { text[at - line.len() - 1] } else { b' ' };
+        for (i, &byte) in line.iter().enumerate() {
+            // The tail of an escape, `\n`, is no part of a word.
+            let starts = byte.is_ascii_alphabetic()
+                && (!before.is_ascii_alphabetic()
+                    || word_starts(text, at - line.len() + i, floor)
+                    || before.is_ascii_lowercase() && byte.is_ascii_uppercase());
+            before = byte;
+            let found = if starts { self.secret(&line[i..], line, &text[at..end]) } else { None };
+            if let Some(rule) = found {
+                return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
+            }
+        }
+        None
+    }
+
+    /// The row of the provider that *name* starts with, if *secret* is one of its secrets.
+    fn secret(&self, name: &[u8], line: &[u8], secret: &[u8]) -> Option<&'static Rule> {
+        let first = name.first_chunk::<4>()?.map(|b| b | 0x20);
+        let mut index = self.heads[bucket(first)];
+        while let Some(i) = usize::from(index).checked_sub(1) {
+            let (keyword, rows) = self.keywords.get(i)?;
+            if name.len() >= keyword.len() && name[..keyword.len()].eq_ignore_ascii_case(keyword) {
+                let fits = |row: &&usize| {
+                    self.rules.get(**row).is_some_and(|(number, rule)| fits(*number, rule, secret))
+                };
+                if let Some(row) = rows.iter().find(fits) {
+                    return self.rules.get(*row).map(|(_, rule)| *rule).filter(|_| !says_otherwise(line));
+                }
+            }
+            index = *self.next.get(i)?;
+        }
+        None
+    }
+}
+
+fn fits(number: usize, rule: &Rule, secret: &[u8]) -> bool {
+    let Extent::Near { lengths, alphabet, .. } = rule.extent else { return false };
+    lengths.contains(&secret.len())
+        && secret.iter().all(|b| alphabet(*b))
+        && (rule.check)(secret)
+        && super::scan::is_whole(number, secret)
+}
+
+/// Whether the last word of *line* names what is no secret.
+fn says_otherwise(line: &[u8]) -> bool {
+    let end = line.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |i| i + 1);
+    let start = line[..end].iter().rposition(|b| !b.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
+    let word = &line[start..end];
+    let last =
+        word.iter().rposition(u8::is_ascii_uppercase).filter(|i| *i > 0 && word[i - 1].is_ascii_lowercase());
+    let hump = &word[last.unwrap_or(0)..];
+    HARMLESS.iter().any(|known| hump.eq_ignore_ascii_case(known) || word.eq_ignore_ascii_case(known))
+}
+
+const BUCKETS: usize = 1024;
+
+#[inline]
+fn bucket(first: [u8; 4]) -> usize {
+    (u32::from_le_bytes(first).wrapping_mul(0x9E37_79B1) >> 22) as usize % BUCKETS
+}
+
+/// Names of what only looks like a secret.
+const HARMLESS: &[&[u8]] = &[
+    b"id",
+    b"ids",
+    b"uuid",
+    b"trace",
+    b"span",
+    b"commit",
+    b"sha",
+    b"sha1",
+    b"sha256",
+    b"md5",
+    b"hash",
+    b"digest",
+    b"etag",
+    b"checksum",
+    b"rev",
+    b"revision",
+    b"version",
+    b"ref",
+    b"build",
+    b"image",
+    b"layer",
+    b"release",
+    b"fingerprint",
+];
