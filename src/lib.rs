@@ -10,7 +10,7 @@
 //! It does not know routes, status codes or WSGI.
 //!
 //! # The rooms
-//! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
+//! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto`, `suggest` and `urlencoded`.
 //!
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`codings`]: what does this coded body say, if it is not too much?
@@ -45,6 +45,7 @@ pub mod origins;
 pub mod redaction;
 pub mod sanitize;
 pub mod secret;
+mod suggest;
 pub mod time;
 pub mod tokens;
 pub mod uploads;
