@@ -33,6 +33,7 @@ pub const MAX_LENGTH: usize = 256;
 pub const MAX_TWEAK: usize = 256;
 
 /// An ordered list of different characters.
+#[derive(Clone)]
 pub struct Alphabet {
     letters: Vec<char>,
     numerals: HashMap<char, u16>,

@@ -64,6 +64,15 @@ pub fn steps(path: &str) -> Result<Vec<Step>, ConfigError> {
     }
 }
 
+/// A name as a message may show it: one that looks like a name of a column, not like a value that became one.
+///
+/// Tables by customer have addresses and numbers for names.
+pub fn shown_name(name: &str) -> &str {
+    let plain = name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
+    let digits = name.chars().filter(|letter| letter.is_numeric()).count();
+    if plain && digits <= 4 && (1..=64).contains(&name.len()) { name } else { "(a name that is not shown)" }
+}
+
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut letters = text.char_indices();
@@ -94,6 +103,16 @@ mod tests {
         assert_eq!(steps("a[*][*]").unwrap(), [member("a"), Step::Each, Step::Each]);
         assert_eq!(steps(r#""a.b\"\\[*]".c d"#).unwrap(), [member("a.b\"\\[*]"), member("c d")]);
         assert_eq!(steps(r#""""#).unwrap(), [member("")]);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_value_is_not_shown() {
+        for name in ["e-mail", "Name 2", "caf\u{e9}"] {
+            assert_eq!(shown_name(name), name);
+        }
+        for value in ["ann@example.org", "4111111111111111", "", "1984-05-09", "a.b", &"x".repeat(65)] {
+            assert_ne!(shown_name(value), value);
+        }
     }
 
     #[test]
