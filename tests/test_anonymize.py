@@ -107,7 +107,7 @@ def test_what_is_made_equal_is_what_was_declared_and_nothing_else() -> None:
     declared = Pseudonymizer(KEY, scope="m", normalise=["lower", "strip"])
     assert {declared(text) for text in spellings} == {code("m", "ann@example.org")[:16].hex()}
     dice = random.Random(7)
-    letters = "aA\u00c5\u212bA\u030aßẞİIıſΣςﬁ①\u2121 \t\u3000"
+    letters = "aA\u00c5\u212bA\u030a\u00df\u1e9e\u0130I\u0131\u017f\u03a3\u03c2\ufb01\u2460\u2121 \t\u3000"
     for form in ("NFC", "NFKC"):
         both = Pseudonymizer(KEY, scope="m", normalise=[form.lower(), "lower"])
         for _ in range(300):
@@ -250,7 +250,7 @@ def test_ff1_refuses_small_domains_and_says_which() -> None:
     assert refused(ff1.encrypt, "12345") == "length"
     assert refused(ff1.encrypt, "1" * 257) == "length"
     assert refused(ff1.encrypt, "12345x") == "alphabet"
-    assert refused(ff1.encrypt, "１２３４５６") == "alphabet"
+    assert refused(ff1.encrypt, "\uff11\uff12\uff13\uff14\uff15\uff16") == "alphabet"
     assert refused(FF1(KEY, scope="s", separators="-").encrypt, "1-2-3-4-5") == "length"
     for wrong in ({"alphabet": "a"}, {"alphabet": "aba"}, {"separators": "0"}, {"tweak": bytes(257)}, {"scope": ""}):
         with pytest.raises(ConfigError):
@@ -275,7 +275,7 @@ def test_periods_of_dates_are_those_of_the_calendar() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "n/a", "1984", "1984-5-9", "2023-02-29", "09.05.1984", "1984-05-09junk", "1984-05-09T25:00", "０", 19840509, 1.5, True]
+    "text", ["", "n/a", "1984", "1984-5-9", "2023-02-29", "09.05.1984", "1984-05-09junk", "1984-05-09T25:00", "\uff10", 19840509, 1.5, True]
 )  # fmt: skip
 def test_what_is_no_date_is_refused_and_never_passed_on(text: Any) -> None:
     assert refused(coarse_date, text, to="year") in {"date", "kind"}
@@ -305,7 +305,10 @@ def test_bins_hold_what_they_say() -> None:
             assert (Decimal(low) - Decimal("0.5")) % Decimal(width) == 0
 
 
-@pytest.mark.parametrize("number", ["", " 1", "1,5", "1 000", "inf", "nan", "0x10", "１", "1_000", float("nan"), float("inf"), True, b"1"])
+@pytest.mark.parametrize(
+    "number",
+    ["", " 1", "1,5", "1 000", "inf", "nan", "0x10", "\uff11", "1_000", float("nan"), float("inf"), True, b"1"],
+)
 def test_what_is_no_number_is_refused(number: Any) -> None:
     assert refused(coarse_number, number, width=10) in {"number", "kind"}
 
@@ -332,7 +335,12 @@ def test_networks_are_those_of_ipaddress() -> None:
 
 def test_postcodes_follow_safe_harbor_where_asked_to() -> None:
     safe: dict[str, Any] = {"keep": 3, "country": "us", "small": "us-2000"}
-    assert [coarse_postcode(code, **safe) for code in ("90210", "03601", "20302-1234", None)] == ["902", "000", "000", None]
+    assert [coarse_postcode(code, **safe) for code in ("90210", "03601", "20302-1234", None)] == [
+        "902",
+        "000",
+        "000",
+        None,
+    ]
     for none in ("9021", "902 10", "ABCDE", "90210-12345", "", 90210):
         assert refused(coarse_postcode, none, **safe) in {"postcode", "kind"}
     assert refused(coarse_postcode, "123", keep=3) == "postcode"

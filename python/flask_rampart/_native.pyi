@@ -13,7 +13,7 @@ class Clock:
     def now(self) -> float: ...
 
 class AnonymizeRefused(ValueError):
-    """A value or record that a plan does not let pass. ``args`` is ``(code, column)``; neither contains anything of the value."""
+    """What a plan does not let pass. ``args`` is ``(code, column)``; neither says anything of the value."""
 
     args: tuple[str, str]
 

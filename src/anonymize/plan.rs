@@ -420,12 +420,14 @@ fn scrubbed(scrub: Option<&dyn Scrub>, cell: Cell<'_>) -> Fate<'static> {
     let Some(scrub) = scrub else { return Fate::Put(Made::Null) };
     match cell {
         Cell::Other => Fate::Redact,
-        // A card number is one as a number too.
-        cell => match cell.text() {
-            Ok(text) => Fate::Put(scrub.scrub(&text).map_or(Made::Kept, Made::Text)),
-            Err(_) => Fate::Put(Made::Kept),
-        },
+        // A card number is one as a number too, and as the float that a table with gaps makes of it.
+        Cell::Float(number) => changed(scrub.scrub(&number.to_string())),
+        cell => changed(cell.text().ok().and_then(|text| scrub.scrub(&text))),
     }
+}
+
+fn changed(text: Option<String>) -> Fate<'static> {
+    Fate::Put(text.map_or(Made::Kept, Made::Text))
 }
 
 fn on_error(fields: &mut Fields<'_>) -> Result<Option<OnError>, ConfigError> {

@@ -26,7 +26,7 @@ pyo3::create_exception!(
     flask_rampart._native,
     AnonymizeRefused,
     PyValueError,
-    "A value or record that a plan does not let pass. ``args`` is ``(code, column)``; neither contains anything of the value."
+    "What a plan does not let pass. ``args`` is ``(code, column)``; neither says anything of the value."
 );
 
 /// What a plan says, ready to be carried out.
@@ -401,10 +401,13 @@ impl Own {
         if value.is_instance_of::<PyInt>() {
             return Ok(match value.extract() {
                 Ok(number) => Self::Int(number),
-                // Some thousands of digits have no text either (CVE-2020-10735).
-                Err(_) => {
-                    value.str().ok().and_then(|text| text.extract().ok()).map_or(Self::Other, Self::Long)
-                }
+                // Thousands of digits have no text either, whatever this Python thinks of them (CVE-2020-10735).
+                Err(_) => value
+                    .str()
+                    .ok()
+                    .and_then(|text| text.extract().ok())
+                    .filter(|text: &String| text.len() <= 4300)
+                    .map_or(Self::Other, Self::Long),
             });
         }
         if value.is_instance_of::<PyFloat>() {

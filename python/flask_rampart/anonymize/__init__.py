@@ -7,7 +7,8 @@
   :func:`coarse_place`: values that more people share.
 - :class:`Measure`, :func:`measure`: k-anonymity, l-diversity, t-closeness.
 
-None of it needs Flask or an app. What it does not protect from is in ``docs/anonymize.md``: a pseudonym is personal data still.
+None of it needs Flask or an app. What it does not protect from is in ``docs/anonymize.md``: a pseudonym is personal
+data still.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Values made coarser, so that more people share them. Pure functions, one for each kind.
 
-Each reads strictly: what is not as it says is refused (:class:`AnonymizeRefused`), never passed on as it was. None stays None.
+Each reads strictly: what is not as it says is refused (:class:`AnonymizeRefused`), never passed on as it was. None
+stays None.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def coarse_date(
     format: str = "YYYY-MM-DD",
     earliest: int | None = None,
 ) -> str | None:
-    """The period of a date: ``"1984-05-09"``, ``"1984-W19"`` (ISO 8601), ``"1984-05"``, ``"1984-Q2"``, ``"1984"``, ``"1980s"``.
+    """The period of a date: ``"1984-05-09"``, ``"1984-W19"`` (ISO 8601), ``"1984-05"``, ``"1984-Q2"``, ``"1984"``,
+    ``"1980s"``.
 
     A time of day may follow (ISO 8601); it is dropped, and its zone is not applied.
 
@@ -93,9 +95,10 @@ def coarse_postcode(
     For HIPAA's Safe Harbor (45 CFR 164.514(b)(2)(i)(B)): ``keep=3, country="us", small="us-2000"``.
 
     :param country: ``"us"``: five digits, or nine with a dash. None: letters and digits, with single blanks or dashes.
-    :param small: beginnings that become *instead*, because too few people live there. ``"us-2000"`` are those of the census of
-        2000, as the Department of Health and Human Services lists them.
-    :raises AnonymizeRefused: ``postcode``, also for one that would be kept whole; ``kind`` for a number, which has lost its zeros.
+    :param small: beginnings that become *instead*, because too few people live there. ``"us-2000"`` are those of the
+        census of 2000, as the Department of Health and Human Services lists them.
+    :raises AnonymizeRefused: ``postcode``, also for one that would be kept whole; ``kind`` for a number, which has
+        lost its zeros.
     :raises ConfigError: for what cannot be.
 
     >>> coarse_postcode("sw1a 1aa", keep=2), coarse_postcode("03601", keep=3, country="us", small="us-2000")

@@ -89,12 +89,12 @@ class Pseudonymizer(_OneRule):
 
     :param key: at least 32 random bytes, see :mod:`flask_rampart.anonymize.keyed`.
     :param scope: within which pseudonyms can be joined: ``"mail"``, ``"tenant-7/mail"``.
-    :param form: ``"hex"``; ``"base32"``; ``"email"`` for ``user-...@example.invalid`` (RFC 2606), of mail addresses alone;
-        ``"integer"`` from *low* to *high*.
+    :param form: ``"hex"``; ``"base32"``; ``"email"`` for ``user-...@example.invalid`` (RFC 2606), of mail addresses
+        alone; ``"integer"`` from *low* to *high*.
     :param bits: how long; 128, 130 or 80 by default. Two of n values share one with a chance of n**2 / 2 ** (bits + 1):
         :func:`collision_chance`.
-    :param normalise: what is made equal before: of ``"nfc"``, ``"nfkc"``, ``"lower"``, ``"blanks"`` (runs to one space),
-        ``"strip"``. Nothing that is not said.
+    :param normalise: what is made equal before: of ``"nfc"``, ``"nfkc"``, ``"lower"``, ``"blanks"`` (runs to one
+        space), ``"strip"``. Nothing that is not said.
     :raises ConfigError: for what cannot be.
 
     RFC 2104, RFC 5869, RFC 4648. The value is a text, an integer, a date, a decimal or a UUID.
@@ -133,8 +133,9 @@ class Pseudonymizer(_OneRule):
 class Tokenizer(_OneRule):
     """Puts a token in the place of a value, and the value in the place of the token.
 
-    AES-SIV (RFC 5297) with a key for the *scope*, and the scope's name as associated data: what Tink's deterministic AEAD
-    writes without a prefix, in base 64 for URLs. Equal values have equal tokens; the length shows; a changed token is refused.
+    AES-SIV (RFC 5297) with a key for the *scope*, and the scope's name as associated data: what Tink's deterministic
+    AEAD writes without a prefix, in base 64 for URLs. Equal values have equal tokens; the length shows; a changed
+    token is refused.
 
     :raises ConfigError: for what cannot be.
 
@@ -165,13 +166,14 @@ class Tokenizer(_OneRule):
 class FF1:
     """Encrypts a text into one of the same length and alphabet: FF1 of NIST SP 800-38G.
 
-    It is not authenticated: a changed text decrypts to another, and nothing tells. Lengths and separators show. A domain of
-    fewer than a million texts is refused (SP 800-38G Rev. 1), and so are more than 256 characters. No check digit stays right.
+    It is not authenticated: a changed text decrypts to another, and nothing tells. Lengths and separators show. A
+    domain of fewer than a million texts is refused (SP 800-38G Rev. 1), and so are more than 256 characters. No check
+    digit stays right.
 
-    :param key: with a *scope* the master key, at least 32 bytes, from which one is derived; without it an AES key itself, of 16,
-        24 or 32 bytes.
-    :param alphabet: ``"digits"``, ``"hex"``, ``"HEX"``, ``"lower"``, ``"alphanumeric"``, ``"base62"``, or the characters, in
-        their order.
+    :param key: with a *scope* the master key, at least 32 bytes, from which one is derived; without it an AES key
+        itself, of 16, 24 or 32 bytes.
+    :param alphabet: ``"digits"``, ``"hex"``, ``"HEX"``, ``"lower"``, ``"alphanumeric"``, ``"base62"``, or the
+        characters, in their order.
     :param separators: characters that stay where they are.
     :param tweak: public bytes, at most 256, by which the same texts become others.
     :raises ConfigError: for what cannot be.

@@ -1,7 +1,7 @@
 """What is left to find in a table: k-anonymity, l-diversity, t-closeness.
 
-One pass over the rows, of which none is kept. The counts are exact, and memory is bounded: a table with more classes and values
-than ``max_entries`` is refused, not estimated.
+One pass over the rows, of which none is kept. The counts are exact, and memory is bounded: a table with more classes
+and values than ``max_entries`` is refused, not estimated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Diversity:
     """Least exp(H) of a class, with H the entropy of its values: entropy l-diversity."""
 
     closeness: float
-    """Largest distance of a class's distribution from the table's, 0 to 1: t-closeness, any two values equally far apart."""
+    """Largest distance of a class's distribution from the table's, 0 to 1: t-closeness, any two values equally far
+    apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class Measure:
     :param key: 16 random bytes; the same for counts that are merged. A fresh one if None.
     :raises ConfigError: for what cannot be.
 
-    Nothing is a value like any other, and so is what a row does not have. ``1`` and ``1.0`` are one value, ``"1"`` another.
-    A list or a table for a value is refused (:class:`AnonymizeRefused`).
+    Nothing is a value like any other, and so is what a row does not have. ``1`` and ``1.0`` are one value, ``"1"``
+    another. A list or a table for a value is refused (:class:`AnonymizeRefused`).
 
     Sweeney 2002; Machanavajjhala et al. 2007; Li et al. 2007.
 
