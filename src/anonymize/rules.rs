@@ -36,7 +36,7 @@ pub(super) enum Rule {
     Age(Ages),
     Custom(String),
     Date(Dates),
-    Ff1(Ff1),
+    Ff1(Box<Ff1>),
     Geo(Grid),
     Ip(Networks),
     Keep,
@@ -109,7 +109,13 @@ impl Rule {
                     .map_err(|error| fields.wrong("alphabet", &error.to_string()))?;
                 let separators = fields.text("separators")?.unwrap_or("");
                 let tweak = fields.text("tweak")?.unwrap_or("");
-                Self::Ff1(Ff1::scoped(key(fields, hands)?, scope, alphabet, separators, tweak.as_bytes())?)
+                Self::Ff1(Box::new(Ff1::scoped(
+                    key(fields, hands)?,
+                    scope,
+                    alphabet,
+                    separators,
+                    tweak.as_bytes(),
+                )?))
             }
             "date" => {
                 let Some(unit) = fields.word("to", &Unit::NAMES)?.and_then(Unit::named) else {

@@ -174,7 +174,7 @@ impl AnonymizePlan {
         let treat = || own.iter().map(|own| column.treat(own.cell())).collect::<Result<Vec<_>, _>>();
         let fates = if own.len() > DETACH { py.detach(treat) } else { treat() };
         let fates = fates.map_err(|why| refused(why, column.path()))?;
-        if fates.iter().any(|fate| *fate == Fate::Drop) {
+        if fates.contains(&Fate::Drop) {
             return Ok(None);
         }
         let mut walk = Walk { plan: self, path: vec![column.path().to_owned()] };
