@@ -178,6 +178,7 @@ fn aligned3(number: Decimal, width: Decimal, origin: Decimal) -> Result<((i128, 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

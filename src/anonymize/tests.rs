@@ -1,5 +1,7 @@
 //! The rules against the standards' vectors, and what they refuse.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use serde_json::{Value, json};
 
 use super::*;
