@@ -3,24 +3,25 @@
 //! Values are taken out of their objects first, so that a column can be treated while other threads run. Records are walked
 //! here, since they are Python's; which rule meets which value, the core says.
 
+mod measure;
+mod values;
+
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
-use pyo3::intern;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyString};
 use serde_json::{Map, Number, Value};
 
 use super::errors::guarded;
 use super::redaction::Redactor;
 use crate::anonymize::{
-    Alphabet, Cell, Column, Fate, Ff1, Hands, Made, MasterKey, Measure, Node, Plan, Refused, Scrub, Step,
-    TooMany, Unnamed, collision_chance as chance, date, shown_name, steps,
+    Alphabet, Cell, Column, Fate, Ff1, Hands, Made, MasterKey, Node, Plan, Refused, Scrub, Step, Unnamed,
+    collision_chance as chance, shown_name, steps,
 };
-use crate::crypto::fill_random;
 use crate::error::ConfigError;
+pub use measure::AnonymizeMeasure;
+use values::{Own, is_list, made_of, refused};
 
 pyo3::create_exception!(
     flask_rampart._native,
@@ -346,120 +347,6 @@ impl Walk<'_> {
     }
 }
 
-fn refused(why: Refused, column: &str) -> PyErr {
-    AnonymizeRefused::new_err((why.code(), column.to_owned()))
-}
-
-fn is_list(value: &Bound<'_, PyAny>) -> bool {
-    value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()
-}
-
-fn made_of<'py>(made: Made, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = value.py();
-    Ok(match made {
-        Made::Kept => value.clone(),
-        Made::Null => py.None().into_bound(py),
-        Made::Int(number) => number.into_pyobject(py)?.into_any(),
-        Made::Float(number) => number.into_pyobject(py)?.into_any(),
-        Made::Text(text) => text.into_pyobject(py)?.into_any(),
-    })
-}
-
-/// A value, taken out of its object so that no interpreter is needed to look at it.
-enum Own {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Date(time::Date, String),
-    Text(PyBackedStr),
-    Long(String),
-    Other,
-}
-
-/// Kinds that have one text of their own, wherever they are written.
-struct Kinds {
-    date: Py<PyType>,
-    texts: [Py<PyType>; 2],
-}
-
-static KINDS: PyOnceLock<Kinds> = PyOnceLock::new();
-
-impl Own {
-    fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = value.py();
-        if value.is_none() {
-            return Ok(Self::Null);
-        }
-        if let Ok(text) = value.cast::<PyString>() {
-            // Lone surrogates have no UTF-8, so no rule reads them.
-            return Ok(PyBackedStr::try_from(text.clone()).map_or(Self::Other, Self::Text));
-        }
-        if let Ok(truth) = value.cast::<PyBool>() {
-            return Ok(Self::Bool(truth.is_true()));
-        }
-        if value.is_instance_of::<PyInt>() {
-            return Ok(match value.extract() {
-                Ok(number) => Self::Int(number),
-                // Thousands of digits have no text either, whatever this Python thinks of them (CVE-2020-10735).
-                Err(_) => value
-                    .str()
-                    .ok()
-                    .and_then(|text| text.extract().ok())
-                    .filter(|text: &String| text.len() <= 4300)
-                    .map_or(Self::Other, Self::Long),
-            });
-        }
-        if value.is_instance_of::<PyFloat>() {
-            return Ok(Self::Float(value.extract()?));
-        }
-        let kinds = KINDS.get_or_try_init(py, || {
-            let kind = |module: &str, name: &str| {
-                Ok::<_, PyErr>(py.import(module)?.getattr(name)?.cast_into::<PyType>()?.unbind())
-            };
-            Ok::<_, PyErr>(Kinds {
-                date: kind("datetime", "date")?,
-                texts: [kind("decimal", "Decimal")?, kind("uuid", "UUID")?],
-            })
-        })?;
-        if value.is_instance(kinds.date.bind(py))? {
-            let part = |name| value.getattr(name).and_then(|part| part.extract::<i32>());
-            let parts = (|| {
-                let day = date(
-                    part(intern!(py, "year"))?,
-                    u8::try_from(part(intern!(py, "month"))?)?,
-                    u8::try_from(part(intern!(py, "day"))?)?,
-                );
-                Ok::<_, PyErr>((day, value.call_method0(intern!(py, "isoformat"))?.extract()?))
-            })();
-            // What has the kind of a date and is none, as in pandas.
-            return Ok(match parts {
-                Ok((Some(day), text)) => Self::Date(day, text),
-                _ => Self::Other,
-            });
-        }
-        for kind in &kinds.texts {
-            if value.is_instance(kind.bind(py))? {
-                return Ok(Self::Long(value.str()?.extract()?));
-            }
-        }
-        Ok(Self::Other)
-    }
-
-    fn cell(&self) -> Cell<'_> {
-        match self {
-            Self::Null => Cell::Null,
-            Self::Bool(truth) => Cell::Bool(*truth),
-            Self::Int(number) => Cell::Int(*number),
-            Self::Float(number) => Cell::Float(*number),
-            Self::Date(date, text) => Cell::Date(*date, text),
-            Self::Text(text) => Cell::Text(text),
-            Self::Long(text) => Cell::Text(text),
-            Self::Other => Cell::Other,
-        }
-    }
-}
-
 struct Scrubber(Arc<crate::redaction::Redactor>);
 
 impl Scrub for Scrubber {
@@ -548,127 +435,6 @@ impl FF1 {
     fn shortest(&self) -> usize {
         self.0.shortest()
     }
-}
-
-/// Counts rows by what their people may be told apart by. ``flask_rampart.anonymize.Measure`` says more.
-///
-/// >>> measure = AnonymizeMeasure(["zip"], ["illness"])
-/// >>> measure.add([{"zip": "902", "illness": "flu"}, {"zip": "902", "illness": "cold"}])
-/// >>> measure.result()
-/// (2, 1, [(2, 1)], [(2, 2, 2.0, 0.0)])
-#[pyclass(module = "flask_rampart._native")]
-pub struct AnonymizeMeasure {
-    core: Measure,
-    quasi: Vec<Vec<Step>>,
-    sensitive: Vec<Vec<Step>>,
-}
-
-#[pymethods]
-impl AnonymizeMeasure {
-    #[new]
-    #[pyo3(signature = (quasi_identifiers, sensitive, *, max_entries = 1_000_000, key = None))]
-    fn new(
-        quasi_identifiers: Vec<String>,
-        sensitive: Vec<String>,
-        max_entries: usize,
-        key: Option<[u8; 16]>,
-    ) -> PyResult<Self> {
-        guarded(|| {
-            let key = match key {
-                Some(key) => key,
-                None => {
-                    let mut key = [0; 16];
-                    fill_random(&mut key).map_err(|_| ConfigError::new("the system has no random bytes"))?;
-                    key
-                }
-            };
-            let core = Measure::new(key, quasi_identifiers.len(), sensitive.len(), max_entries)?;
-            Ok(Self { core, quasi: places(&quasi_identifiers)?, sensitive: places(&sensitive)? })
-        })
-    }
-
-    /// Counts these rows. What a row has not is nothing.
-    ///
-    /// :raises OverflowError: for more classes and values than ``max_entries``; nothing can be measured then.
-    fn add(&mut self, rows: &Bound<'_, PyAny>) -> PyResult<()> {
-        guarded(|| {
-            for row in rows.try_iter()? {
-                let row = row?;
-                let (quasi, sensitive) = (found(&row, &self.quasi)?, found(&row, &self.sensitive)?);
-                self.core.add(&cells(&quasi), &cells(&sensitive)).map_err(too_many)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Adds what another counted, of other rows, with the same key.
-    fn merge(&mut self, other: PyRef<'_, Self>) -> PyResult<()> {
-        guarded(|| match self.core.merge(&other.core) {
-            Ok(()) => Ok(()),
-            Err(Some(error)) => Err(error.into()),
-            Err(None) => Err(too_many(TooMany)),
-        })
-    }
-
-    /// How many rows so far are in the class of this one.
-    fn class_size(&self, row: &Bound<'_, PyAny>) -> PyResult<u64> {
-        guarded(|| Ok(self.core.class_size(&cells(&found(row, &self.quasi)?))))
-    }
-
-    /// ``(rows, classes, sizes, sensitive)``: how many classes have each size, and of each sensitive column
-    /// ``(values, distinct, entropy, closeness)``.
-    #[allow(clippy::type_complexity, reason = "a tuple for Python, which names it")]
-    fn result(&self) -> PyResult<(u64, u64, Vec<(u64, u64)>, Vec<(u64, u64, f64, f64)>)> {
-        guarded(|| {
-            let privacy = self.core.privacy().map_err(too_many)?;
-            let sensitive =
-                privacy.sensitive.iter().map(|of| (of.values, of.distinct, of.entropy, of.closeness));
-            Ok((privacy.rows, privacy.classes, privacy.sizes, sensitive.collect()))
-        })
-    }
-}
-
-fn cells(own: &[Own]) -> Vec<Cell<'_>> {
-    own.iter().map(Own::cell).collect()
-}
-
-fn places(paths: &[String]) -> Result<Vec<Vec<Step>>, ConfigError> {
-    paths
-        .iter()
-        .map(|path| {
-            let steps = steps(path)?;
-            if steps.contains(&Step::Each) {
-                return Err(ConfigError::new(format!("{path:?} leads to several values of a record")));
-            }
-            Ok(steps)
-        })
-        .collect()
-}
-
-fn found(row: &Bound<'_, PyAny>, places: &[Vec<Step>]) -> PyResult<Vec<Own>> {
-    let row = row.cast::<PyDict>().map_err(|_| PyTypeError::new_err("a row is a dict"))?;
-    places.iter().map(|steps| value_at(row, steps)).collect()
-}
-
-fn value_at(row: &Bound<'_, PyDict>, steps: &[Step]) -> PyResult<Own> {
-    let mut value = row.clone().into_any();
-    for step in steps {
-        let Step::Member(name) = step else { return Ok(Own::Null) };
-        let Ok(table) = value.cast::<PyDict>() else { return Ok(Own::Null) };
-        let Some(member) = table.get_item(name)? else { return Ok(Own::Null) };
-        value = member;
-    }
-    match Own::of(&value)? {
-        // All of them would be one value, and look safer than they are.
-        Own::Other => Err(refused(Refused::Kind, "")),
-        own => Ok(own),
-    }
-}
-
-fn too_many(_: TooMany) -> PyErr {
-    PyOverflowError::new_err(
-        "more classes and values than max_entries: take fewer or coarser quasi-identifiers, or allow more memory",
-    )
 }
 
 /// The chance that some two of *values* different values share one of 2 ** *bits* pseudonyms. ``flask_rampart.anonymize`` says more.
