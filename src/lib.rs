@@ -10,8 +10,9 @@
 //! It does not know routes, status codes or WSGI.
 //!
 //! # The rooms
-//! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto` and `urlencoded`.
+//! A room never imports another; what they share is `time`, `error`, `secret`, `credential`, `crypto`, `suggest` and `urlencoded`.
 //!
+//! - [`anonymize`]: what stands in the place of this value, and who can still be told apart?
 //! - [`apikeys`]: may this API key be trusted now?
 //! - [`codings`]: what does this coded body say, if it is not too much?
 //! - [`cookies`]: with which attributes does this cookie leave?
@@ -31,6 +32,7 @@
 // One file lifts this, `limits/shm/file.rs`, which maps the shared table.
 #![deny(unsafe_code)]
 
+pub mod anonymize;
 pub mod apikeys;
 pub mod codings;
 pub mod cookies;
@@ -45,6 +47,7 @@ pub mod origins;
 pub mod redaction;
 pub mod sanitize;
 pub mod secret;
+mod suggest;
 pub mod time;
 pub mod tokens;
 pub mod uploads;

@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
     {"clearing", "uploads"},
     {
         "access",
+        "anonymize",
         "apikeys",
         "codings",
         "cookies",
@@ -112,6 +113,7 @@ def test_rust_rooms_do_not_import_rooms() -> None:
 
 def test_one_name_through_the_whole_house() -> None:
     for room in (
+        "anonymize",
         "apikeys",
         "codings",
         "cookies",

@@ -13,6 +13,69 @@ class Clock:
     def advance(self, seconds: float) -> None: ...
     def now(self) -> float: ...
 
+class AnonymizeRefused(ValueError):
+    """What a plan does not let pass. ``args`` is ``(code, column)``; neither says anything of the value."""
+
+    args: tuple[str, str]
+
+@final
+class AnonymizePlan:
+    """What a plan says, ready to be carried out."""
+
+    def __new__(
+        cls,
+        plan: str | dict[str, Any],
+        *,
+        key: bytes | None = None,
+        redactor: Redactor | None = None,
+        customs: dict[str, Callable[[Any], Any]] | None = None,
+    ) -> AnonymizePlan: ...
+    def apply_row(self, row: dict[str, Any]) -> dict[str, Any]: ...
+    def apply_column(self, path: str, values: list[Any]) -> list[Any] | None: ...
+    def reverse(self, path: str, text: str) -> str: ...
+    def met(self) -> list[tuple[str, str, int, int, int]]: ...
+    @property
+    def quasi_identifiers(self) -> list[str]: ...
+    @property
+    def sensitive(self) -> list[str]: ...
+
+@final
+class FF1:
+    """FF1 (NIST SP 800-38G) over texts of one alphabet."""
+
+    def __new__(
+        cls,
+        key: bytes,
+        *,
+        scope: str | None = None,
+        alphabet: str = "digits",
+        separators: str = "",
+        tweak: bytes | None = None,
+    ) -> FF1: ...
+    def encrypt(self, text: str) -> str: ...
+    def decrypt(self, text: str) -> str: ...
+    @property
+    def shortest(self) -> int: ...
+
+@final
+class AnonymizeMeasure:
+    """Counts rows by what their people may be told apart by."""
+
+    def __new__(
+        cls,
+        quasi_identifiers: list[str],
+        sensitive: list[str],
+        *,
+        max_entries: int = 1_000_000,
+        key: bytes | None = None,
+    ) -> AnonymizeMeasure: ...
+    def add(self, rows: Iterable[dict[str, Any]]) -> None: ...
+    def merge(self, other: AnonymizeMeasure) -> None: ...
+    def class_size(self, row: dict[str, Any]) -> int: ...
+    def result(self) -> tuple[int, int, list[tuple[int, int]], list[tuple[int, int, float, float]]]: ...
+
+def collision_chance(bits: float, values: float) -> float: ...
+
 class CodingRejected(Exception):
     """A body that is not decoded. ``args`` is ``(code, reason)``; neither contains anything of the body."""
 

@@ -9,6 +9,7 @@
 
 mod access_log;
 mod almanac;
+mod anonymize;
 mod answer;
 mod apikeys;
 mod asked;
@@ -46,6 +47,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::access_log::{AccessLine, AccessSink};
+    #[pymodule_export]
+    use super::anonymize::{AnonymizeMeasure, AnonymizePlan, AnonymizeRefused, FF1, collision_chance};
     #[pymodule_export]
     use super::answer::{Answer, Answers};
     #[pymodule_export]

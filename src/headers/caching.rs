@@ -24,7 +24,7 @@
 //!
 //! Sources: RFC 9111 §3, §5.2; RFC 9213.
 
-use super::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Who may use an answer again, the strictest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

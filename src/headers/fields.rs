@@ -1,8 +1,8 @@
 //! Values of headers: what may be sent at all, and what of an override browsers would understand.
 
-use super::suggest::nearest;
 use super::{caching, permissions};
 use crate::error::ConfigError;
+use crate::suggest::nearest;
 
 /// Whether a value may leave: no control character but the tab (RFC 9110 §5.5), and nothing beyond
 /// Latin-1, which is all that PEP 3333 lets a header carry.

@@ -40,7 +40,6 @@ mod permissions;
 mod policy;
 mod profiles;
 mod reporting;
-mod suggest;
 
 pub use caching::{Reason, Sharing, closed, varies_by_cookie};
 pub use csp::{Csp, Setting, Template};

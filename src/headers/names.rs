@@ -1,8 +1,8 @@
 //! Header names: which are tokens, which are dropped, which are ours; one look-up decides.
 
 use super::caching::TARGETED;
-use super::suggest::nearest;
 use crate::error::ConfigError;
+use crate::suggest::nearest;
 
 /// Headers that name the software, its version or its internals, lower-cased and sorted: the removal
 /// list of OWASP's Secure Headers Project of 2026-07-19.

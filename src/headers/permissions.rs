@@ -8,8 +8,8 @@
 //!
 //! Source: Permissions Policy, W3C; Structured Fields, RFC 8941.
 
-use super::suggest::nearest;
 use crate::error::ConfigError;
+use crate::suggest::nearest;
 
 /// The value of the header: *base*, the profile's, with these features another way. `None` leaves one out.
 ///

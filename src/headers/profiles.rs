@@ -5,7 +5,7 @@
 
 use crate::error::ConfigError;
 
-use super::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Which set of headers a policy starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

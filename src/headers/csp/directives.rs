@@ -1,7 +1,7 @@
 //! The directives that browsers know, and what each takes.
 
 use crate::error::ConfigError;
-use crate::headers::suggest::nearest;
+use crate::suggest::nearest;
 
 /// One directive of CSP Level 3 or of a specification that extends it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::directives::{Directive, Grammar};
 use crate::error::ConfigError;
-use crate::headers::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Stands in a value where the response's own nonce goes. No setting can contain it.
 pub(super) const NONCE_MARK: &str = "\u{1}";

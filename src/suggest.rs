@@ -4,7 +4,7 @@
 ///
 /// Near is at most two edits (a swap of neighbours is one), one for words of up to four letters.
 /// A word that is the beginning of a candidate is near as well: `script` for `script-src`.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A start-up error must stay cheap and readable even where someone pasted a whole policy.
     if word.is_empty() || word.len() > 64 {
         return None;

@@ -1,0 +1,146 @@
+"""What is left to find in a table: k-anonymity, l-diversity, t-closeness.
+
+One pass over the rows, of which none is kept. The counts are exact, and memory is bounded: a table with more classes
+and values than ``max_entries`` is refused, not estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _native
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """How much is open of one sensitive column."""
+
+    values: int
+    """Different values in the table."""
+
+    distinct: int
+    """Least number of different values in a class: distinct l-diversity."""
+
+    entropy: float
+    """Least exp(H) of a class, with H the entropy of its values: entropy l-diversity."""
+
+    closeness: float
+    """Largest distance of a class's distribution from the table's, 0 to 1: t-closeness, any two values equally far
+    apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What was measured. Rows with the same quasi-identifiers are one class."""
+
+    rows: int
+    """Rows of the table."""
+
+    classes: int
+    """Classes."""
+
+    sizes: tuple[tuple[int, int], ...]
+    """How many classes have each size, in rising order."""
+
+    sensitive: Mapping[str, Diversity]
+    """Of each sensitive column, by its path."""
+
+    @property
+    def k(self) -> int:
+        """The size of the smallest class; 0 for a table without rows."""
+        return self.sizes[0][0] if self.sizes else 0
+
+    def rows_below(self, k: int) -> int:
+        """How many rows are in classes of fewer than *k*."""
+        return sum(size * classes for size, classes in self.sizes if size < k)
+
+
+class Measure:
+    """Counts rows, in as many pieces as there are.
+
+    :param quasi_identifiers: paths by which people may be told apart: ``["birth", "place.zip"]``. At least one.
+    :param sensitive: paths of what nobody should learn of them.
+    :param max_entries: most classes, values and pairs of them together, each of some 50 bytes.
+    :param key: 16 random bytes; the same for counts that are merged. A fresh one if None.
+    :raises ConfigError: for what cannot be.
+
+    Nothing is a value like any other, and so is what a row does not have. ``1`` and ``1.0`` are one value, ``"1"``
+    another. A list or a table for a value is refused (:class:`AnonymizeRefused`).
+
+    Sweeney 2002; Machanavajjhala et al. 2007; Li et al. 2007.
+
+    >>> measure = Measure(["zip"], ["illness"])
+    >>> measure.add([{"zip": "902", "illness": "flu"}, {"zip": "902", "illness": "flu"}])
+    >>> measure.add([{"zip": "903", "illness": "flu"}])
+    >>> measure.privacy().k, measure.privacy().rows_below(2)
+    (1, 1)
+    """
+
+    def __init__(
+        self,
+        quasi_identifiers: Sequence[str],
+        sensitive: Sequence[str] = (),
+        *,
+        max_entries: int = 1_000_000,
+        key: bytes | None = None,
+    ) -> None:
+        if isinstance(quasi_identifiers, str) or isinstance(sensitive, str):
+            raise ConfigError("quasi_identifiers and sensitive are lists of paths, not one text")
+        self._sensitive = tuple(sensitive)
+        try:
+            self._native = _native.AnonymizeMeasure(
+                list(quasi_identifiers), list(sensitive), max_entries=max_entries, key=key
+            )
+        except (OverflowError, ValueError) as error:
+            raise ConfigError(str(error)) from None
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Counts these rows.
+
+        :raises OverflowError: for more than ``max_entries``; nothing can be measured then.
+        """
+        self._native.add(rows)
+
+    def merge(self, other: Measure) -> None:
+        """Adds what another counted, of other rows, with the same key and paths.
+
+        :raises ConfigError: if it has others.
+        :raises OverflowError: for more than ``max_entries``.
+        """
+        try:
+            self._native.merge(other._native)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def class_size(self, row: dict[str, Any]) -> int:
+        """How many rows so far have the quasi-identifiers of this one."""
+        return self._native.class_size(row)
+
+    def privacy(self) -> Privacy:
+        """What was measured so far.
+
+        :raises OverflowError: if there were more than ``max_entries``.
+        """
+        rows, classes, sizes, sensitive = self._native.result()
+        found = {path: Diversity(*of) for path, of in zip(self._sensitive, sensitive, strict=True)}
+        return Privacy(rows, classes, tuple(sizes), found)
+
+
+def measure(
+    rows: Iterable[dict[str, Any]],
+    quasi_identifiers: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    max_entries: int = 1_000_000,
+) -> Privacy:
+    """What is left to find in these rows: :class:`Measure` in one call.
+
+    >>> measure([{"age": "30-39", "illness": "flu"}] * 5, ["age"], ["illness"]).k
+    5
+    """
+    counted = Measure(quasi_identifiers, sensitive, max_entries=max_entries)
+    counted.add(rows)
+    return counted.privacy()

@@ -1,0 +1,447 @@
+//! Anonymisation for Python: records and columns in, the same as a plan says out.
+//!
+//! Values are taken out of their objects first, so that a column can be treated while other threads run. Records are walked
+//! here, since they are Python's; which rule meets which value, the core says.
+
+mod measure;
+mod values;
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+use serde_json::{Map, Number, Value};
+
+use super::errors::guarded;
+use super::redaction::Redactor;
+use crate::anonymize::{
+    Alphabet, Cell, Column, Fate, Ff1, Hands, Made, MasterKey, Node, Plan, Refused, Scrub, Step, Unnamed,
+    collision_chance as chance, shown_name, steps,
+};
+use crate::error::ConfigError;
+pub use measure::AnonymizeMeasure;
+use values::{Own, is_list, made_of, refused};
+
+pyo3::create_exception!(
+    flask_rampart._native,
+    AnonymizeRefused,
+    PyValueError,
+    "What a plan does not let pass. ``args`` is ``(code, column)``; neither says anything of the value."
+);
+
+/// What a plan says, ready to be carried out.
+///
+/// :param plan: TOML, or the same as a dict.
+/// :param key: at least 32 random bytes, for pseudonyms, tokens and FF1.
+/// :param redactor: for the rule ``"redact"``.
+/// :param customs: functions by name, for the rule ``"custom"``; each takes a value and returns another.
+/// :raises ValueError: for what is no plan; says what would be right.
+///
+/// >>> plan = AnonymizePlan({"columns": {"born": {"do": "date", "to": "year"}}})
+/// >>> plan.apply_row({"born": "1984-05-09"})
+/// {'born': '1984'}
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct AnonymizePlan {
+    core: Plan,
+    customs: Py<PyDict>,
+}
+
+#[pymethods]
+impl AnonymizePlan {
+    #[new]
+    #[pyo3(signature = (plan, *, key = None, redactor = None, customs = None))]
+    fn new(
+        py: Python<'_>,
+        plan: &Bound<'_, PyAny>,
+        key: Option<&[u8]>,
+        redactor: Option<&Redactor>,
+        customs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let key = key.map(|key| MasterKey::new(key.to_vec())).transpose()?;
+            let own = PyDict::new(py);
+            let mut names = Vec::new();
+            for (name, function) in customs.into_iter().flat_map(|customs| customs.iter()) {
+                names.push(name.extract()?);
+                if !function.is_callable() {
+                    return Err(PyTypeError::new_err("customs are functions by name"));
+                }
+                own.set_item(name, function)?;
+            }
+            let scrub = redactor.map(|redactor| Arc::new(Scrubber(redactor.core.clone())) as Arc<dyn Scrub>);
+            let hands = Hands { key: key.as_ref(), scrub, customs: names, ..Hands::default() };
+            let core = match plan.cast::<PyString>() {
+                Ok(text) => Plan::parse(text.to_str()?, &hands)?,
+                Err(_) => Plan::new(&tree(plan, 0)?, &hands)?,
+            };
+            Ok(Self { core, customs: own.unbind() })
+        })
+    }
+
+    /// A copy of a record, with each value as the plan says. What is kept is the same object.
+    ///
+    /// :raises AnonymizeRefused: for a value that a rule cannot read or a column that no rule names, where the plan
+    ///     refuses such.
+    fn apply_row<'py>(&self, row: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        guarded(|| Walk { plan: self, path: Vec::new() }.members(self.core.root(), row))
+    }
+
+    /// A copy of a column, or None if the plan drops it.
+    ///
+    /// *path* is the column's in the plan: ``"user.email"``, or ``'"user.email"'`` for a name with a dot in it.
+    fn apply_column<'py>(
+        &self,
+        path: &str,
+        values: &Bound<'py, PyList>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let py = values.py();
+        guarded(|| {
+            let mut walk = Walk { plan: self, path: vec![path.to_owned()] };
+            let place = self.core.place(path)?;
+            if let Some(column) = place.and_then(|node| self.core.column(node)) {
+                return self.column(py, column, values);
+            }
+            if place.is_some() {
+                return Err(ConfigError::new(format!(
+                    "{path:?} has parts of which the plan speaks: give whole records"
+                ))
+                .into());
+            }
+            let name = match steps(path)?.pop() {
+                Some(Step::Member(name)) => name,
+                _ => String::new(),
+            };
+            let out = PyList::empty(py);
+            for value in values.iter() {
+                match walk.unnamed(&name, &value)? {
+                    Some(made) => out.append(made)?,
+                    None => return Ok(None),
+                }
+            }
+            // A column without values is left out all the same.
+            Ok((self.core.unnamed() != Unnamed::Drop).then_some(out))
+        })
+    }
+
+    /// The text that a token, or a text encrypted by FF1, of this column stands for.
+    ///
+    /// :raises AnonymizeRefused: for what was not made with this key.
+    /// :raises ValueError: for a column whose rule cannot be undone.
+    fn reverse(&self, path: &str, text: &str) -> PyResult<String> {
+        guarded(|| {
+            let column = self.core.place(path)?.and_then(|node| self.core.column(node));
+            match column.and_then(|column| column.reversed(text)) {
+                Some(done) => done.map_err(|why| refused(why, path)),
+                None => Err(ConfigError::new(format!(
+                    "{path:?} has no rule that can be undone: token and ff1 can"
+                ))
+                .into()),
+            }
+        })
+    }
+
+    /// What each rule met: ``(path, rule, values, nothings, suppressed)``.
+    fn met(&self) -> Vec<(String, &'static str, u64, u64, u64)> {
+        let told = self.core.columns().iter().map(|column| {
+            let met = column.met();
+            (column.path().to_owned(), column.word(), met.values, met.nulls, met.suppressed)
+        });
+        told.collect()
+    }
+
+    /// Paths by which people may be told apart.
+    #[getter]
+    fn quasi_identifiers(&self) -> Vec<String> {
+        self.core.quasi_identifiers().to_vec()
+    }
+
+    /// Paths of what nobody should learn of them.
+    #[getter]
+    fn sensitive(&self) -> Vec<String> {
+        self.core.sensitive().to_vec()
+    }
+}
+
+impl AnonymizePlan {
+    fn column<'py>(
+        &self,
+        py: Python<'py>,
+        column: &Column,
+        values: &Bound<'py, PyList>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let values: Vec<Bound<'py, PyAny>> = values.iter().collect();
+        let own = values.iter().map(Own::of).collect::<PyResult<Vec<_>>>()?;
+        let treat = || own.iter().map(|own| column.treat(own.cell())).collect::<Result<Vec<_>, _>>();
+        let fates = if own.len() > DETACH { py.detach(treat) } else { treat() };
+        let fates = fates.map_err(|why| refused(why, column.path()))?;
+        if fates.contains(&Fate::Drop) {
+            return Ok(None);
+        }
+        let mut walk = Walk { plan: self, path: vec![column.path().to_owned()] };
+        let out = PyList::empty(py);
+        for (value, fate) in values.iter().zip(fates) {
+            // `Drop` is gone.
+            if let Some(made) = walk.carried_out(column, fate, value)? {
+                out.append(made)?;
+            }
+        }
+        Ok(Some(out))
+    }
+}
+
+/// Values above which other threads may run: some half a millisecond of the cheapest rule.
+const DETACH: usize = 1000;
+
+/// Deepest nesting of a record.
+const DEPTH: usize = 64;
+
+struct Walk<'p> {
+    plan: &'p AnonymizePlan,
+    path: Vec<String>,
+}
+
+impl Walk<'_> {
+    /// A record, or a table in one.
+    fn members<'py>(&mut self, node: &Node, table: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        self.bounded()?;
+        let out = PyDict::new(table.py());
+        // A list of its own: a function of the program's may change the table meanwhile.
+        for item in table.items() {
+            let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
+            let Some(name) = key.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) else {
+                return Err(self.refused(Refused::Kind));
+            };
+            self.path.push(shown_name(name).to_owned());
+            let made = match node.member(name) {
+                Some(node) => self.place(node, &value)?,
+                None => self.unnamed(name, &value)?,
+            };
+            self.path.pop();
+            if let Some(made) = made {
+                out.set_item(key, made)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// A value at a place that the plan knows; None if it is left out.
+    fn place<'py>(&mut self, node: &Node, value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = value.py();
+        if let Some(column) = self.plan.core.column(node) {
+            let own = Own::of(value)?;
+            let fate = column.treat(own.cell()).map_err(|why| self.refused(why))?;
+            return self.carried_out(column, fate, value);
+        }
+        if value.is_none() {
+            return Ok(Some(value.clone()));
+        }
+        match (value.cast::<PyDict>(), node.each()) {
+            (Ok(table), _) if node.has_members() => Ok(Some(self.members(node, table)?.into_any())),
+            (_, Some(each)) if is_list(value) => {
+                self.bounded()?;
+                let out = PyList::empty(py);
+                self.path.push("[*]".to_owned());
+                for item in value.try_iter()? {
+                    if let Some(made) = self.place(each, &item?)? {
+                        out.append(made)?;
+                    }
+                }
+                self.path.pop();
+                Ok(Some(out.into_any()))
+            }
+            _ => self.misshapen(value),
+        }
+    }
+
+    fn unnamed<'py>(&mut self, name: &str, value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.plan.core.unnamed() {
+            Unnamed::Drop => Ok(None),
+            Unnamed::Keep => Ok(Some(value.clone())),
+            Unnamed::Redact => self.redacted(name, value).map(Some),
+            Unnamed::Refuse => Err(self.refused(Refused::Column)),
+        }
+    }
+
+    fn carried_out<'py>(
+        &mut self,
+        column: &Column,
+        fate: Fate<'_>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = value.py();
+        match fate {
+            Fate::Drop => Ok(None),
+            Fate::Put(made) => made_of(made, value).map(Some),
+            Fate::Redact => self.parts_redacted(value).map(Some),
+            Fate::Custom(name) => {
+                let function = self.plan.customs.bind(py).get_item(name)?;
+                let failed = match function.map(|function| function.call1((value,))) {
+                    Some(Ok(made)) => return Ok(Some(made)),
+                    // Ctrl-C and the like are not the value's fault. What else it says may quote the value.
+                    Some(Err(error)) if !error.is_instance_of::<pyo3::exceptions::PyException>(py) => {
+                        return Err(error);
+                    }
+                    _ => column.failed(Refused::Custom),
+                };
+                made_of(failed.map_err(|why| self.refused(why))?, value).map(Some)
+            }
+        }
+    }
+
+    fn redacted<'py>(&mut self, name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !value.is_none() && self.plan.core.is_secret_name(name) {
+            return Ok(PyString::new(value.py(), "[REDACTED]").into_any());
+        }
+        let own = Own::of(value)?;
+        match self.plan.core.redacted(own.cell()) {
+            Fate::Put(made) => made_of(made, value),
+            _ => self.parts_redacted(value),
+        }
+    }
+
+    /// What has parts, each of them redacted; names as well, which may be values.
+    fn parts_redacted<'py>(&mut self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        self.bounded()?;
+        self.path.push("*".to_owned());
+        let made = if let Ok(table) = value.cast::<PyDict>() {
+            let out = PyDict::new(py);
+            for item in table.items() {
+                let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
+                let Some(name) = key.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) else {
+                    return Err(self.refused(Refused::Kind));
+                };
+                let made = self.redacted(name, &value)?;
+                match self.plan.core.redacted(Cell::Text(name)) {
+                    Fate::Put(Made::Text(name)) => out.set_item(name, made)?,
+                    _ => out.set_item(key, made)?,
+                }
+            }
+            out.into_any()
+        } else if is_list(value) {
+            let out = PyList::empty(py);
+            for item in value.try_iter()? {
+                out.append(self.redacted("", &item?)?)?;
+            }
+            out.into_any()
+        } else {
+            let Some(made) = self.misshapen(value)? else { return Ok(py.None().into_bound(py)) };
+            made
+        };
+        self.path.pop();
+        Ok(made)
+    }
+
+    fn misshapen<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let made = self.plan.core.misshapen().map_err(|why| self.refused(why))?;
+        made_of(made, value).map(Some)
+    }
+
+    fn bounded(&self) -> PyResult<()> {
+        if self.path.len() > DEPTH { Err(refused(Refused::Depth, "")) } else { Ok(()) }
+    }
+
+    fn refused(&self, why: Refused) -> PyErr {
+        refused(why, &self.path.join(".").replace(".[*]", "[*]"))
+    }
+}
+
+struct Scrubber(Arc<crate::redaction::Redactor>);
+
+impl Scrub for Scrubber {
+    fn scrub(&self, text: &str) -> Option<String> {
+        match self.0.redact(text) {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(clean) => Some(clean),
+        }
+    }
+
+    fn is_secret_name(&self, name: &str) -> bool {
+        self.0.is_secret_name(name)
+    }
+}
+
+/// A plan as a dict, as what plans are read from.
+fn tree(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    let wrong = || PyErr::from(ConfigError::new("a plan is made of tables, lists, texts and numbers"));
+    if depth > 8 {
+        return Err(wrong());
+    }
+    if let Ok(table) = value.cast::<PyDict>() {
+        let mut out = Map::new();
+        for (name, value) in table.iter() {
+            out.insert(name.extract().map_err(|_| wrong())?, tree(&value, depth + 1)?);
+        }
+        return Ok(Value::Object(out));
+    }
+    if is_list(value) {
+        let items = value.try_iter()?.map(|item| tree(&item?, depth + 1)).collect::<PyResult<_>>()?;
+        return Ok(Value::Array(items));
+    }
+    match Own::of(value)?.cell() {
+        Cell::Bool(truth) => Ok(Value::Bool(truth)),
+        Cell::Int(number) => Ok(Value::from(number)),
+        Cell::Float(number) => Number::from_f64(number).map(Value::Number).ok_or_else(wrong),
+        Cell::Text(text) | Cell::Date(_, text) => Ok(Value::String(text.to_owned())),
+        _ => Err(wrong()),
+    }
+}
+
+/// FF1 (NIST SP 800-38G) over texts of one alphabet. ``flask_rampart.anonymize.FF1`` says more.
+///
+/// >>> ff1 = FF1(bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"))
+/// >>> ff1.encrypt("0123456789")
+/// '2433477484'
+/// >>> ff1.decrypt("2433477484")
+/// '0123456789'
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct FF1(Ff1);
+
+#[pymethods]
+impl FF1 {
+    #[new]
+    #[pyo3(signature = (key, *, scope = None, alphabet = "digits", separators = "", tweak = None))]
+    fn new(
+        key: &[u8],
+        scope: Option<&str>,
+        alphabet: &str,
+        separators: &str,
+        tweak: Option<&[u8]>,
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let (alphabet, tweak) = (Alphabet::new(alphabet)?, tweak.unwrap_or_default());
+            Ok(Self(match scope {
+                Some(scope) => {
+                    Ff1::scoped(&MasterKey::new(key.to_vec())?, scope, alphabet, separators, tweak)?
+                }
+                None => Ff1::new(key, alphabet, separators, tweak)?,
+            }))
+        })
+    }
+
+    /// The text that *text* becomes.
+    fn encrypt(&self, text: &str) -> PyResult<String> {
+        guarded(|| self.0.encrypt(text).map_err(|why| refused(why, "")))
+    }
+
+    /// The text that became *text*.
+    fn decrypt(&self, text: &str) -> PyResult<String> {
+        guarded(|| self.0.decrypt(text).map_err(|why| refused(why, "")))
+    }
+
+    /// Fewest characters of a text, without separators.
+    #[getter]
+    fn shortest(&self) -> usize {
+        self.0.shortest()
+    }
+}
+
+/// The chance that some two of *values* different values share one of 2 ** *bits* pseudonyms. ``flask_rampart.anonymize`` says more.
+///
+/// >>> collision_chance(128, 1e9) < 1e-20
+/// True
+#[pyfunction]
+pub fn collision_chance(bits: f64, values: f64) -> f64 {
+    chance(bits, values)
+}

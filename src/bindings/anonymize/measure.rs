@@ -1,0 +1,132 @@
+//! Measures for Python: rows in, k-anonymity and its kin out.
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::super::errors::guarded;
+use super::values::{Own, refused};
+use crate::anonymize::{Cell, Measure, Refused, Step, TooMany, steps};
+use crate::crypto::fill_random;
+use crate::error::ConfigError;
+
+/// Counts rows by what their people may be told apart by. ``flask_rampart.anonymize.Measure`` says more.
+///
+/// >>> measure = AnonymizeMeasure(["zip"], ["illness"])
+/// >>> measure.add([{"zip": "902", "illness": "flu"}, {"zip": "902", "illness": "cold"}])
+/// >>> measure.result()
+/// (2, 1, [(2, 1)], [(2, 2, 2.0, 0.0)])
+#[pyclass(module = "flask_rampart._native")]
+pub struct AnonymizeMeasure {
+    core: Measure,
+    quasi: Vec<Vec<Step>>,
+    sensitive: Vec<Vec<Step>>,
+}
+
+#[pymethods]
+impl AnonymizeMeasure {
+    #[new]
+    #[pyo3(signature = (quasi_identifiers, sensitive, *, max_entries = 1_000_000, key = None))]
+    fn new(
+        quasi_identifiers: Vec<String>,
+        sensitive: Vec<String>,
+        max_entries: usize,
+        key: Option<[u8; 16]>,
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let key = match key {
+                Some(key) => key,
+                None => {
+                    let mut key = [0; 16];
+                    fill_random(&mut key).map_err(|_| ConfigError::new("the system has no random bytes"))?;
+                    key
+                }
+            };
+            let core = Measure::new(key, quasi_identifiers.len(), sensitive.len(), max_entries)?;
+            Ok(Self { core, quasi: places(&quasi_identifiers)?, sensitive: places(&sensitive)? })
+        })
+    }
+
+    /// Counts these rows. What a row has not is nothing.
+    ///
+    /// :raises OverflowError: for more classes and values than ``max_entries``; nothing can be measured then.
+    fn add(&mut self, rows: &Bound<'_, PyAny>) -> PyResult<()> {
+        guarded(|| {
+            for row in rows.try_iter()? {
+                let row = row?;
+                let (quasi, sensitive) = (found(&row, &self.quasi)?, found(&row, &self.sensitive)?);
+                self.core.add(&cells(&quasi), &cells(&sensitive)).map_err(too_many)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds what another counted, of other rows, with the same key.
+    fn merge(&mut self, other: PyRef<'_, Self>) -> PyResult<()> {
+        guarded(|| match self.core.merge(&other.core) {
+            Ok(()) => Ok(()),
+            Err(Some(error)) => Err(error.into()),
+            Err(None) => Err(too_many(TooMany)),
+        })
+    }
+
+    /// How many rows so far are in the class of this one.
+    fn class_size(&self, row: &Bound<'_, PyAny>) -> PyResult<u64> {
+        guarded(|| Ok(self.core.class_size(&cells(&found(row, &self.quasi)?))))
+    }
+
+    /// ``(rows, classes, sizes, sensitive)``: how many classes have each size, and of each sensitive column
+    /// ``(values, distinct, entropy, closeness)``.
+    #[allow(clippy::type_complexity, reason = "a tuple for Python, which names it")]
+    fn result(&self) -> PyResult<(u64, u64, Vec<(u64, u64)>, Vec<(u64, u64, f64, f64)>)> {
+        guarded(|| {
+            let privacy = self.core.privacy().map_err(too_many)?;
+            let sensitive =
+                privacy.sensitive.iter().map(|of| (of.values, of.distinct, of.entropy, of.closeness));
+            Ok((privacy.rows, privacy.classes, privacy.sizes, sensitive.collect()))
+        })
+    }
+}
+
+fn cells(own: &[Own]) -> Vec<Cell<'_>> {
+    own.iter().map(Own::cell).collect()
+}
+
+fn places(paths: &[String]) -> Result<Vec<Vec<Step>>, ConfigError> {
+    paths
+        .iter()
+        .map(|path| {
+            let steps = steps(path)?;
+            if steps.contains(&Step::Each) {
+                return Err(ConfigError::new(format!("{path:?} leads to several values of a record")));
+            }
+            Ok(steps)
+        })
+        .collect()
+}
+
+fn found(row: &Bound<'_, PyAny>, places: &[Vec<Step>]) -> PyResult<Vec<Own>> {
+    let row = row.cast::<PyDict>().map_err(|_| PyTypeError::new_err("a row is a dict"))?;
+    places.iter().map(|steps| value_at(row, steps)).collect()
+}
+
+fn value_at(row: &Bound<'_, PyDict>, steps: &[Step]) -> PyResult<Own> {
+    let mut value = row.clone().into_any();
+    for step in steps {
+        let Step::Member(name) = step else { return Ok(Own::Null) };
+        let Ok(table) = value.cast::<PyDict>() else { return Ok(Own::Null) };
+        let Some(member) = table.get_item(name)? else { return Ok(Own::Null) };
+        value = member;
+    }
+    match Own::of(&value)? {
+        // All of them would be one value, and look safer than they are.
+        Own::Other => Err(refused(Refused::Kind, "")),
+        own => Ok(own),
+    }
+}
+
+fn too_many(_: TooMany) -> PyErr {
+    PyOverflowError::new_err(
+        "more classes and values than max_entries: take fewer or coarser quasi-identifiers, or allow more memory",
+    )
+}
