@@ -1,0 +1,13 @@
+//! Seals data so that only a holder of the keys reads it, and finds out when it was changed.
+//!
+//! Everything is in the formats of Google's Tink: what is sealed here, Tink opens, and the other way round.
+//!
+//! # The rooms within
+//! [`wire`] Tink's messages · [`templates`] the kinds of keys · [`keyset`] which keys there are
+
+pub mod keyset;
+pub mod templates;
+pub mod wire;
+
+pub use keyset::{Key, Keyset, Material, OutputPrefix, Random, Status};
+pub use templates::{Primitive, TEMPLATES, Template};
