@@ -3,9 +3,11 @@
 //! Everything is in the formats of Google's Tink: what is sealed here, Tink opens, and the other way round.
 //!
 //! # The rooms within
-//! [`wire`] Tink's messages · [`templates`] the kinds of keys · [`keyset`] which keys there are
+//! [`wire`] Tink's messages · [`templates`] the kinds of keys · [`keyset`] which keys there are ·
+//! [`streaming`] what is too long for memory
 
 pub mod keyset;
+pub mod streaming;
 pub mod templates;
 pub mod wire;
 
