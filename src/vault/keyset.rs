@@ -24,6 +24,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::json;
 use super::templates::{Primitive, Template};
 use super::wire::{self, KeyData, TYPE_PREFIX};
 use crate::crypto::Failed;
@@ -237,6 +238,19 @@ impl Keyset {
     /// The keyset in Tink's binary form, in clear: what is sealed by a KMS.
     pub fn to_binary(&self) -> Secret {
         wire::encode(&self.to_wire())
+    }
+
+    /// Reads a keyset from Tink's JSON form, in clear.
+    ///
+    /// # Errors
+    /// As [`Keyset::from_binary`].
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_wire(json::read_keyset(text)?)
+    }
+
+    /// The keyset in Tink's JSON form, in clear.
+    pub fn to_json(&self) -> Secret {
+        json::write_keyset(&self.to_wire())
     }
 
     /// Reads Tink's message.
