@@ -296,6 +296,21 @@ impl Keyset {
         wire::KeysetInfo { primary_key_id: self.primary, key_info: key_info.collect() }
     }
 
+    /// The same keys once more, for what takes long: meanwhile, the original may change.
+    pub fn snapshot(&self) -> Self {
+        let keys = self.keys.iter().map(|key| Key {
+            id: key.id,
+            status: key.status,
+            prefix: key.prefix,
+            material: key.material.as_ref().map(|material| Material {
+                type_url: material.type_url.clone(),
+                value: Secret::new(material.value.expose().to_vec()),
+                kind: material.kind,
+            }),
+        });
+        Self { primary: self.primary, keys: keys.collect() }
+    }
+
     /// The id of the key that seals.
     pub fn primary(&self) -> u32 {
         self.primary
