@@ -24,6 +24,7 @@ from .openapi import Include, OpenApi, Told, place_of
 from .reports import Reports
 from .stores import Store
 from .tokens import Tokens
+from .vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -378,6 +379,14 @@ class Rampart:
         :raises ConfigError: if the app collects no reports.
         """
         return self._service(Reports, 'RAMPART_REPORTS = "/reports"')
+
+    @property
+    def vault(self) -> Vault:
+        """Seals and opens what the current app keeps.
+
+        :raises ConfigError: if the app has no ``RAMPART_VAULT_KEYSET``.
+        """
+        return self._service(Vault, "RAMPART_VAULT_KEYSET")
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::json;
 use super::templates::{Primitive, Template};
 use super::wire::{self, KeyData, TYPE_PREFIX};
 use crate::crypto::Failed;
@@ -239,6 +240,19 @@ impl Keyset {
         wire::encode(&self.to_wire())
     }
 
+    /// Reads a keyset from Tink's JSON form, in clear.
+    ///
+    /// # Errors
+    /// As [`Keyset::from_binary`].
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_wire(json::read_keyset(text)?)
+    }
+
+    /// The keyset in Tink's JSON form, in clear.
+    pub fn to_json(&self) -> Secret {
+        json::write_keyset(&self.to_wire())
+    }
+
     /// Reads Tink's message.
     ///
     /// # Errors
@@ -280,6 +294,21 @@ impl Keyset {
             output_prefix_type: key.prefix.number(),
         });
         wire::KeysetInfo { primary_key_id: self.primary, key_info: key_info.collect() }
+    }
+
+    /// The same keys once more, for what takes long: meanwhile, the original may change.
+    pub fn snapshot(&self) -> Self {
+        let keys = self.keys.iter().map(|key| Key {
+            id: key.id,
+            status: key.status,
+            prefix: key.prefix,
+            material: key.material.as_ref().map(|material| Material {
+                type_url: material.type_url.clone(),
+                value: Secret::new(material.value.expose().to_vec()),
+                kind: material.kind,
+            }),
+        });
+        Self { primary: self.primary, keys: keys.collect() }
     }
 
     /// The id of the key that seals.

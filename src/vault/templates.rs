@@ -7,6 +7,7 @@
 //! X-AES-GCM, the KMS types) can stand in a keyset that is read, and is refused where it would be used.
 
 use super::keyset::OutputPrefix;
+use super::streaming::{ctr_hmac, gcm_hkdf};
 use super::wire::{
     AesGcmKey, AesGcmSivKey, AesSivKey, ChaCha20Poly1305Key, HkdfPrfKey, HkdfPrfParams, SHA256,
     XChaCha20Poly1305Key, encode,
@@ -24,6 +25,8 @@ pub enum Primitive {
     DeterministicAead,
     /// Computes what nobody else can: for indexes, not for secrets.
     Prf,
+    /// Seals what is too long for memory, by the segment.
+    StreamingAead,
 }
 
 impl Primitive {
@@ -40,6 +43,7 @@ impl Primitive {
             Self::Aead => "AEAD",
             Self::DeterministicAead => "deterministic AEAD",
             Self::Prf => "PRF",
+            Self::StreamingAead => "streaming AEAD",
         }
     }
 }
@@ -87,7 +91,9 @@ macro_rules! tink {
     };
 }
 
+pub(super) const AES_CTR_HMAC_STREAMING: &str = tink!("AesCtrHmacStreamingKey");
 pub(super) const AES_GCM: &str = tink!("AesGcmKey");
+pub(super) const AES_GCM_HKDF_STREAMING: &str = tink!("AesGcmHkdfStreamingKey");
 pub(super) const AES_GCM_SIV: &str = tink!("AesGcmSivKey");
 pub(super) const AES_SIV: &str = tink!("AesSivKey");
 pub(super) const CHACHA20_POLY1305: &str = tink!("ChaCha20Poly1305Key");
@@ -96,9 +102,17 @@ pub(super) const XCHACHA20_POLY1305: &str = tink!("XChaCha20Poly1305Key");
 
 /// All of them, in alphabetical order.
 pub static TEMPLATES: &[Template] = &[
+    stream("AES128_CTR_HMAC_SHA256_1MB", AES_CTR_HMAC_STREAMING, 16, |key| ctr_hmac(key, MEBIBYTE)),
+    stream("AES128_CTR_HMAC_SHA256_4KB", AES_CTR_HMAC_STREAMING, 16, |key| ctr_hmac(key, FOUR_KIB)),
     aead("AES128_GCM", AES_GCM, 16, AesGcmKey::of),
+    stream("AES128_GCM_HKDF_1MB", AES_GCM_HKDF_STREAMING, 16, |key| gcm_hkdf(key, MEBIBYTE)),
+    stream("AES128_GCM_HKDF_4KB", AES_GCM_HKDF_STREAMING, 16, |key| gcm_hkdf(key, FOUR_KIB)),
     aead("AES128_GCM_SIV", AES_GCM_SIV, 16, AesGcmSivKey::of),
+    stream("AES256_CTR_HMAC_SHA256_1MB", AES_CTR_HMAC_STREAMING, 32, |key| ctr_hmac(key, MEBIBYTE)),
+    stream("AES256_CTR_HMAC_SHA256_4KB", AES_CTR_HMAC_STREAMING, 32, |key| ctr_hmac(key, FOUR_KIB)),
     aead("AES256_GCM", AES_GCM, 32, AesGcmKey::of),
+    stream("AES256_GCM_HKDF_1MB", AES_GCM_HKDF_STREAMING, 32, |key| gcm_hkdf(key, MEBIBYTE)),
+    stream("AES256_GCM_HKDF_4KB", AES_GCM_HKDF_STREAMING, 32, |key| gcm_hkdf(key, FOUR_KIB)),
     aead("AES256_GCM_SIV", AES_GCM_SIV, 32, AesGcmSivKey::of),
     Template {
         name: "AES256_SIV",
@@ -131,6 +145,19 @@ const fn aead(
 ) -> Template {
     Template { name, type_url, primitive: Primitive::Aead, key_len, prefixes: ANY_PREFIX, encode }
 }
+
+// A stream has no place for a prefix: its header is found by trying.
+const fn stream(
+    name: &'static str,
+    type_url: &'static str,
+    key_len: usize,
+    encode: fn(&[u8]) -> Secret,
+) -> Template {
+    Template { name, type_url, primitive: Primitive::StreamingAead, key_len, prefixes: RAW_ONLY, encode }
+}
+
+const FOUR_KIB: u32 = 4 * 1024;
+const MEBIBYTE: u32 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@
 //! 2. a segment's nonce says its number, and whether it is the last (`segment.rs`);
 //! 3. where a segment lies follows from the sizes of the format (`layout.rs`, `format.rs`).
 //!
+//! Which of a keyset's keys it is, `keys.rs` decides; `message.rs` reads them.
+//!
 //! So a bit that was flipped, a segment that was moved, repeated, left out or taken from another stream, a stream that was cut
 //! or continued, and other associated data open nothing. Any place can be read by itself.
 //!
@@ -20,7 +22,9 @@
 //! Nonce-Reuse Misuse-Resistance" (2015), whose nOAE2 this is; RFC 5869 (HKDF).
 
 mod format;
+mod keys;
 mod layout;
+mod message;
 mod open;
 mod seal;
 mod segment;
@@ -28,7 +32,9 @@ mod segment;
 mod tests;
 
 pub use format::{Cipher, Format, Hash};
+pub use keys::StreamKeys;
 pub use layout::Span;
+pub use message::{ctr_hmac, gcm_hkdf};
 pub use open::Opener;
 pub use seal::Sealer;
 
