@@ -113,7 +113,7 @@ def open_file(
         raise ValueError("encoding, errors and newline are for text")
     bound = associated(associated_data)
     if "r" in letters:
-        reader = io.BufferedReader(OpenedFile(path, keyset, bound))
+        reader: io.BufferedReader = io.BufferedReader(OpenedFile(path, keyset, bound))
         return io.TextIOWrapper(reader, encoding or "utf-8", errors, newline) if text else reader
     writer = SealedWriter(SealedFile(path, keyset, bound, replace="w" in letters))
     if not text:

@@ -7,8 +7,8 @@ A file is opened when all of these hold, checked in this order:
 3. its last segment opens as the last: so that a file that was cut or continued, also at a segment's border, is refused
    before anything of it is read.
 
-What is read later is authentic at its place, or raises :class:`~flask_rampart.errors.IntegrityError`; a read that comes
-upon one changed segment gives nothing.
+What is read later is authentic at its place, or raises :class:`~flask_rampart.errors.IntegrityError`: a changed segment is
+noticed by whoever reads of it, and what is whole beside it is read.
 
 It reads with ``pread``, some segments at a time: memory does not grow with the file, and processes that share one after
 a fork do not disturb each other. It has no descriptor to give away (``fileno``): whoever asked for it would read what
@@ -22,7 +22,8 @@ import io
 import operator
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
 
 from .._native import Keyset, StreamOpener
 from ..errors import IntegrityError
@@ -96,7 +97,7 @@ class OpenedFile(io.RawIOBase):
     def readall(self) -> bytes:
         return b"".join(self.runs())
 
-    def runs(self) -> Any:
+    def runs(self) -> Iterator[memoryview]:
         """All from here on, in parts of a size that is easy to handle."""
         self._open()
         while plain := self._next(RUN):
@@ -107,7 +108,7 @@ class OpenedFile(io.RawIOBase):
         bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.length}
         if whence not in bases:
             raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
-        at = bases[whence] + operator.index(offset)
+        at: int = bases[whence] + operator.index(offset)
         if not 0 <= at < 1 << 63:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self._at = at
@@ -147,7 +148,13 @@ class OpenedFile(io.RawIOBase):
 
     def _fetch(self, at: int, most: int) -> None:
         first, offset, length, start = self._opener.span(at, most)
-        self._plain, self._start = self._opener.open(first, self._read(offset, length)), start
+        try:
+            self._plain, self._start = self._opener.open(first, self._read(offset, length)), start
+        except IntegrityError:
+            if most <= 1:
+                raise
+            # A layer above asks for more than it was asked for: what lies behind may be changed, and this be whole.
+            self._fetch(at, 1)
 
     def _read(self, offset: int, length: int) -> bytes:
         data = os.pread(self._descriptor, length, offset)

@@ -45,7 +45,7 @@ class NewFile:
         folder = os.path.dirname(self._target)
         self._descriptor, self._temporary = tempfile.mkstemp(prefix=".vault-", suffix=".part", dir=folder)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Appends *data*.
 
         :raises OSError: if the disk is full, say. The file is to be discarded then.

@@ -190,7 +190,7 @@ def _header(text: bytes, room: int) -> tuple[dict[str, _Place], Mapping[str, str
 
 
 def _place(member: Any) -> _Place:
-    if not isinstance(member, dict) or set(member) != {"dtype", "shape", "data_offsets"}:
+    if not isinstance(member, dict) or not member.keys() >= {"dtype", "shape", "data_offsets"}:
         raise _wrong("a tensor has dtype, shape and data_offsets")
     dtype, shape, offsets = member["dtype"], member["shape"], member["data_offsets"]
     bits = _BITS.get(dtype) if isinstance(dtype, str) else None

@@ -11,6 +11,7 @@ There is no seeking, and no writing into a file that is there: what is sealed is
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import warnings
@@ -69,6 +70,7 @@ class SealedFile(_Kept, io.RawIOBase):
         self.mode = "wb" if replace else "xb"
         self._at = 0
         self._file: NewFile | None = None
+        self._failed = False
         try:
             # First, so that a keyset that is for something else leaves no trace.
             self._sealer = StreamSealer(keyset, associated_data)
@@ -96,15 +98,16 @@ class SealedFile(_Kept, io.RawIOBase):
 
     def discard(self) -> None:
         """Gives up: what is written from here on goes nowhere, and ``close`` leaves what was there."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.discard()
+        self._failed = False
+        self._drop()
 
     def close(self) -> None:
         if self.closed:
             return
         try:
             file = self._file
+            if self._failed:
+                raise _lost()
             if file is not None:
                 try:
                     # Before anything is sealed.
@@ -112,7 +115,7 @@ class SealedFile(_Kept, io.RawIOBase):
                     file.write(self._sealer.finish())
                     file.commit()
                 finally:
-                    self.discard()
+                    self._drop()
         finally:
             io.RawIOBase.close(self)
 
@@ -122,6 +125,8 @@ class SealedFile(_Kept, io.RawIOBase):
 
     def _guarded(self, data: bytes, *, seal: bool = False) -> None:
         file = self._file
+        if self._failed:
+            raise _lost()
         if file is None:
             return
         try:
@@ -129,14 +134,24 @@ class SealedFile(_Kept, io.RawIOBase):
             file.write(self._sealer.push(data) if seal else data)
         except BaseException:
             # A layer above may close after this, and must not complete half of a file.
-            self.discard()
+            self._failed = True
+            self._drop()
             raise
+
+    def _drop(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.discard()
+
+
+def _lost() -> OSError:
+    return OSError(errno.EIO, "a write has failed: the file is not completed")
 
 
 class SealedWriter(_Kept, io.BufferedWriter):
     """A sealed file that is being written, as ``open_file`` gives it in a binary mode."""
 
-    raw: SealedFile  # type: ignore[assignment]
+    raw: SealedFile
 
     def discard(self) -> None:
         """Gives up: ``close`` leaves what was there."""
