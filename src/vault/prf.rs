@@ -45,11 +45,10 @@ impl Prf {
     pub fn new(keyset: &Keyset) -> Result<Self, ConfigError> {
         let mut keys = Vec::new();
         for (key, material) in keyset.enabled() {
-            let read = if key.prefix() == OutputPrefix::Raw {
-                read(material)
-            } else {
-                Err(ConfigError::new("a key of a PRF has the output prefix RAW"))
-            };
+            let read = read(material).and_then(|prk| match key.prefix() {
+                OutputPrefix::Raw => Ok(prk),
+                _ => Err(ConfigError::new("a key of a PRF has the output prefix RAW")),
+            });
             let prk = read.map_err(|error| {
                 ConfigError::new(format!("key {} ({}): {error}", key.id(), key.type_name()))
             })?;
