@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import tink
-from flask_rampart.errors import IntegrityError
-from flask_rampart.vault import Keyset, decrypt_file, encrypt_file, keyset_templates, open_file
 from tink import proto_keyset_format, secret_key_access, streaming_aead
 from tink.proto import aes_ctr_hmac_streaming_pb2, aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
+
+from flask_rampart.errors import IntegrityError
+from flask_rampart.vault import Keyset, decrypt_file, encrypt_file, keyset_templates, open_file
 
 streaming_aead.register()
 
@@ -175,9 +176,8 @@ def test_tink_reads_a_file_of_ours_from_the_disk_with_any_of_several_keys(tmp_pa
         keyset.rotate(template)
     binary = keyset.to_cleartext_binary()
     for template in ("AES256_GCM_HKDF_4KB", "AES128_GCM_HKDF_1MB", "AES256_GCM_HKDF_1MB"):
-        with open(tmp_path / template, "rb") as sealed:
-            with primitive(binary).new_decrypting_stream(sealed, WHERE) as plain:
-                assert plain.read() == data
+        with open(tmp_path / template, "rb") as sealed, primitive(binary).new_decrypting_stream(sealed, WHERE) as plain:
+            assert plain.read() == data
         with open_file(tmp_path / template, keyset=keyset, associated_data=WHERE) as file:
             assert file.read() == data
 

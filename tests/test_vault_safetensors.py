@@ -12,6 +12,7 @@ import numpy
 import pytest
 import safetensors
 import safetensors.numpy
+
 from flask_rampart.errors import IntegrityError
 from flask_rampart.vault import Keyset, Tensor, Vault, load_safetensors, open_file
 
@@ -162,9 +163,8 @@ def test_a_header_that_says_what_cannot_be_is_refused(why: str) -> None:
 
 @pytest.mark.parametrize("why", [why for why in WRONG if why not in LAX])
 def test_the_formats_own_library_refuses_them_as_well(why: str) -> None:
-    with pytest.raises(Exception, match=".") as caught:
+    with pytest.raises(safetensors.SafetensorError):
         safetensors.deserialize(WRONG[why].getvalue())
-    assert not isinstance(caught.value, pytest.fail.Exception)
 
 
 def test_a_header_is_read_up_to_its_bound() -> None:

@@ -6,10 +6,10 @@ import copy
 import pickle
 
 import pytest
-from flask_rampart.errors import IntegrityError
-from flask_rampart.vault import Keyset, keyset_templates
 
 from flask_rampart._native import StreamOpener, StreamSealer
+from flask_rampart.errors import IntegrityError
+from flask_rampart.vault import Keyset, keyset_templates
 
 TEMPLATES = [name for name, of in keyset_templates() if of == "streaming AEAD"]
 HEADERS = {"AES128": 24, "AES256": 40}
@@ -190,7 +190,7 @@ def test_a_keyset_for_something_else_is_told_so() -> None:
     streams = Keyset.generate("AES256_GCM_HKDF_4KB")
     with pytest.raises(ValueError, match="AEAD"):
         streams.seal(b"", b"")
-    with pytest.raises(ValueError, match="RAW|prefix"):
+    with pytest.raises(ValueError, match="prefix TINK"):
         Keyset.generate("AES256_GCM_HKDF_4KB", prefix="TINK")
 
 

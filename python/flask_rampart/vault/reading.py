@@ -7,8 +7,8 @@ A file is opened when all of these hold, checked in this order:
 3. its last segment opens as the last: so that a file that was cut or continued, also at a segment's border, is refused
    before anything of it is read.
 
-What is read later is authentic at its place, or raises :class:`~flask_rampart.errors.IntegrityError`: a changed segment is
-noticed by whoever reads of it, and what is whole beside it is read.
+What is read later is authentic at its place, or raises :class:`~flask_rampart.errors.IntegrityError`: a changed segment
+is noticed by whoever reads of it, and what is whole beside it is read.
 
 It reads with ``pread``, some segments at a time: memory does not grow with the file, and processes that share one after
 a fork do not disturb each other. It has no descriptor to give away (``fileno``): whoever asked for it would read what

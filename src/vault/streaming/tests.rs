@@ -1,9 +1,10 @@
 //! Streams of Tink's, and what is done to streams.
 
 use super::seal::Sealer;
-use super::{Cipher, Format, Hash, Opener, StreamKey};
+use super::{Cipher, Format, Hash, Opener, StreamKey, StreamKeys};
 use crate::crypto::Failed;
 use crate::secret::Secret;
+use crate::vault::{Keyset, OutputPrefix, Primitive, TEMPLATES, Template, wire};
 
 const WHERE: &[u8] = b"where";
 const GCM: &[(&str, usize)] = &[("gcm128", 64), ("gcm256_sha512", 80), ("gcm128_sha1_long", 64)];
@@ -244,4 +245,104 @@ fn a_key_is_not_shorter_than_what_is_derived_from_it() {
         let format = Format::new(Cipher::Gcm, Hash::Sha256, derived, 4096).expect("a format");
         assert_eq!(StreamKey::new(format, Secret::new(vec![1; length])).is_ok(), fits, "{derived} {length}");
     }
+}
+
+/// Bytes that are no secret: a generator for tests.
+fn counting(out: &mut [u8]) -> Result<(), Failed> {
+    for (at, byte) in out.iter_mut().enumerate() {
+        *byte = u8::try_from(at % 251).expect("below 251");
+    }
+    out[0] = out[0].wrapping_add(u8::try_from(out.len() % 251).expect("below 251"));
+    Ok(())
+}
+
+fn keyset(name: &str) -> Keyset {
+    Keyset::generate(Template::named(name).expect("a template"), None, &mut counting).expect("a keyset")
+}
+
+#[test]
+fn a_template_makes_the_streams_of_its_name() {
+    let mut seen = 0;
+    for template in TEMPLATES.iter().filter(|template| template.primitive == Primitive::StreamingAead) {
+        let keyset = keyset(template.name);
+        let (key, material) = keyset.enabled().next().expect("a key");
+        assert_eq!(key.prefix(), OutputPrefix::Raw);
+        let read = super::message::read(material).expect("a usable key");
+        let format = read.format();
+        let bits = if template.name.starts_with("AES256") { 32 } else { 16 };
+        let cipher = if template.name.contains("GCM") {
+            Cipher::Gcm
+        } else {
+            Cipher::CtrHmac { hash: Hash::Sha256, tag: 32 }
+        };
+        let segment = if template.name.ends_with("1MB") { 1 << 20 } else { 4096 };
+        assert_eq!(
+            (
+                format.cipher(),
+                format.hkdf(),
+                format.derived(),
+                format.segment(),
+                read.secret().expose().len()
+            ),
+            (cipher, Hash::Sha256, bits, segment, bits),
+            "{}",
+            template.name
+        );
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
+}
+
+#[test]
+fn the_primary_key_seals_and_every_enabled_one_opens() {
+    let mut keyset = keyset("AES128_GCM_HKDF_4KB");
+    let first = keyset.primary();
+    let seal = |keyset: &Keyset| {
+        let mut sealer = StreamKeys::new(keyset).expect("keys").sealer(WHERE).expect("a sealer");
+        let mut out = sealer.header().to_vec();
+        sealer.push(b"text", true, &mut out).expect("sealed");
+        out
+    };
+    let old = seal(&keyset);
+    let mut other = |out: &mut [u8]| {
+        out.fill(9);
+        Ok(())
+    };
+    let template = Template::named("AES256_CTR_HMAC_SHA256_1MB").expect("a template");
+    keyset.rotate(template, None, &mut other).expect("rotated");
+    let new = seal(&keyset);
+    assert_eq!((old[0], new[0]), (24, 40));
+    let opens = |keyset: &Keyset, stream: &[u8]| {
+        let keys = StreamKeys::new(keyset).expect("keys");
+        assert_eq!(keys.head(), 1 << 20);
+        keys.opener(WHERE, stream, stream.len() as u64).is_ok()
+    };
+    assert!(opens(&keyset, &old) && opens(&keyset, &new));
+    keyset.disable(first).expect("disabled");
+    assert!(!opens(&keyset, &old) && opens(&keyset, &new));
+}
+
+#[test]
+fn a_keyset_with_a_key_of_another_kind_is_refused() {
+    let error = StreamKeys::new(&keyset("AES256_GCM")).err().expect("refused").to_string();
+    assert!(error.contains("AesGcmKey") && error.contains("not for streams"), "{error}");
+}
+
+#[test]
+fn a_key_of_another_version_or_without_parameters_is_refused() {
+    let sound = super::gcm_hkdf(&[7; 16], 4096).expose().to_vec();
+    let type_url = "type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey";
+    let read = |value: Vec<u8>| {
+        let key_data = wire::KeyData { type_url: type_url.to_owned(), value, key_material_type: 1 };
+        let key = wire::Key { key_data: Some(key_data), status: 1, key_id: 5, output_prefix_type: 3 };
+        let keyset = Keyset::from_wire(wire::Keyset { primary_key_id: 5, key: vec![key] }).expect("a keyset");
+        StreamKeys::new(&keyset).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(sound.clone()), Ok(()));
+    let version = read([&[8, 1][..], &sound].concat()).expect_err("a version");
+    assert!(version.contains("version"), "{version}");
+    let bare = read([&[0x1a, 16][..], &[7; 16]].concat()).expect_err("no parameters");
+    assert!(bare.contains("parameters"), "{bare}");
+    let damaged = read(vec![0x1a, 200, 7]).expect_err("damaged");
+    assert!(damaged.contains("AES-GCM-HKDF"), "{damaged}");
 }
