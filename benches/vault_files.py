@@ -73,8 +73,8 @@ def tinks(keyset: Keyset) -> tuple[Work, Work]:
 
 
 def pieces(_: Keyset) -> tuple[Work, Work]:
-    """What people write by hand: each mebibyte sealed by itself, by cryptography's AES-GCM. No format, no order, no
-    end.""" from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    """What people write by hand, by cryptography's AES-GCM: each mebibyte by itself, with no order and no end."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     key = AESGCM(bytes(32))
 
