@@ -93,14 +93,31 @@ def test_no_flipped_bit_and_no_truncation_is_opened_of_what_is_deterministic(pre
 
 
 @pytest.mark.parametrize("template", AEADS)
-@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 65_536, 1_100_000])
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 65_536])
 def test_any_length_is_sealed_and_opened(template: str, size: int) -> None:
-    # The last one is long enough for other threads to run meanwhile.
     keyset = Keyset.generate(template)
     data = bytes(size)
     sealed = keyset.seal(data, b"")
     assert len(sealed) == size + (45 if template.startswith("X") else 33)
     assert keyset.open(sealed, b"") == data
+
+
+def test_other_threads_run_while_much_is_sealed() -> None:
+    # Above a mebibyte the interpreter's lock is given away; what is sealed is the same.
+    keyset = Keyset.generate("AES256_GCM")
+    data = bytes(range(256)) * 4300
+    opened: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: opened.append(keyset.open(keyset.seal(data, b"x"), b"x") == data))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [True] * 3
+    with pytest.raises(IntegrityError):
+        keyset.open(keyset.seal(data, b"x")[:-1], b"x")
 
 
 def test_the_bytes_are_those_of_the_standards() -> None:
@@ -159,7 +176,9 @@ def test_a_keyset_does_one_thing() -> None:
                     use(keyset)
 
 
-@pytest.mark.parametrize("wrong", ["text", None, 7, bytearray(b"x"), [1]], ids=["str", "None", "int", "bytearray", "list"])
+@pytest.mark.parametrize(
+    "wrong", ["text", None, 7, bytearray(b"x"), [1]], ids=["str", "None", "int", "bytearray", "list"]
+)
 def test_only_bytes_are_sealed(wrong: Any) -> None:
     keyset = Keyset.generate("AES256_GCM")
     for call in (keyset.seal, keyset.open):
@@ -193,7 +212,7 @@ def test_old_keys_open_until_they_are_destroyed() -> None:
         (added, "ENABLED", "XChaCha20Poly1305Key", "TINK", True),
     ]
     for refused in (keyset.enable, keyset.disable, keyset.promote, keyset.destroy):
-        with pytest.raises(ValueError, match="destroyed|DESTROYED"):
+        with pytest.raises(ValueError, match=r"destroyed|DESTROYED"):
             refused(old)
     for refused in (keyset.disable, keyset.destroy):
         with pytest.raises(ValueError, match="promote another"):
@@ -269,7 +288,14 @@ def test_prefixes_that_there_are() -> None:
 def test_no_key_is_in_what_is_printed(template: str) -> None:
     keyset = Keyset.generate(template)
     seen = material(keyset)
-    shown = [repr(keyset), str(keyset), f"{keyset}", repr(keyset.info()), str(vars(type(keyset)).keys()), repr(dir(keyset))]
+    shown = [
+        repr(keyset),
+        str(keyset),
+        f"{keyset}",
+        repr(keyset.info()),
+        str(vars(type(keyset)).keys()),
+        repr(dir(keyset)),
+    ]
     record = logging.makeLogRecord({"msg": "%s %r", "args": (keyset, keyset)})
     shown.append(record.getMessage())
     errors = [
@@ -323,7 +349,9 @@ def test_every_form_gives_the_same_keyset_back() -> None:
         Keyset.from_cleartext_json(keyset.to_cleartext_json()),
         Keyset.from_cleartext_binary(clear),
         Keyset.from_encrypted_json(keyset.to_encrypted_json(kms), kms),
-        Keyset.from_encrypted_binary(keyset.to_encrypted_binary(kms, associated_data=b"ad"), kms, associated_data=b"ad"),
+        Keyset.from_encrypted_binary(
+            keyset.to_encrypted_binary(kms, associated_data=b"ad"), kms, associated_data=b"ad"
+        ),
         Keyset.from_passphrase_json(keyset.to_passphrase_json(PASSPHRASE, **CHEAP), PASSPHRASE),
     ):
         assert back.to_cleartext_binary() == clear
@@ -511,7 +539,7 @@ def test_a_key_that_cannot_be_used_is_refused_when_it_would_be(name: str) -> Non
 
 def test_no_bytes_make_it_panic() -> None:
     keyset = Keyset.generate("AES128_GCM")
-    keyset.rotate("HKDF_SHA256") if keyset.primitive == "PRF" else keyset.rotate("AES256_GCM")
+    keyset.rotate("AES256_GCM")
     clear = keyset.to_cleartext_binary()
     known = 0
     for bit in range(len(clear) * 8):

@@ -88,7 +88,9 @@ def test_deterministic_aead_is_the_same_to_the_byte(prefix: str) -> None:
             for place in (AD, b""):
                 sealed = keyset.seal_deterministic(text, place)
                 assert sealed == their.encrypt_deterministically(text, place)
-                assert their.decrypt_deterministically(sealed, place) == keyset.open_deterministic(sealed, place) == text
+                assert (
+                    their.decrypt_deterministically(sealed, place) == keyset.open_deterministic(sealed, place) == text
+                )
 
 
 def test_a_blind_index_is_an_hmac_by_what_tinks_prf_gives() -> None:
@@ -162,9 +164,7 @@ def test_a_keyset_under_a_passphrase_is_opened_by_any_argon2_and_tink() -> None:
     outer = json.loads(keyset.to_passphrase_json(b"correct horse battery", memory=19456, passes=2, lanes=1))
     _, kind, version, costs, salt = outer["kdf"].split("$")
     assert (kind, version, costs) == ("argon2id", "v=19", "m=19456,t=2,p=1")
-    key = hash_secret_raw(
-        b"correct horse battery", base64.b64decode(salt + "=="), 2, 19456, 1, 32, Type.ID, version=19
-    )
+    key = hash_secret_raw(b"correct horse battery", base64.b64decode(salt + "=="), 2, 19456, 1, 32, Type.ID, version=19)
     raw = tink_pb2.Keyset(primary_key_id=1)
     raw.key.add(key_id=1, status=tink_pb2.ENABLED, output_prefix_type=tink_pb2.RAW).key_data.CopyFrom(
         tink_pb2.KeyData(

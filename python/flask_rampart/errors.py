@@ -4,7 +4,8 @@
   and suggests the cure.
 * :class:`Denied` is the peer's. The peer learns a stable code, as an RFC 9457 problem, and never a
   value; the detail goes to the log.
-* :class:`IntegrityError` is somebody's who tampered, or mixed up keys or places. It is loud: nothing catches it on the way.
+* :class:`IntegrityError` is somebody's who tampered, or mixed up keys or places. It is loud: nothing catches it on the
+  way.
 
 Every code that a peer can receive stands in :data:`PROBLEMS`, and in ``docs/problems.md``.
 """

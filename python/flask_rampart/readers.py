@@ -185,8 +185,9 @@ def kms(key: str, value: Any) -> Any:
         callable(value) or (callable(getattr(value, "encrypt", None)) and callable(getattr(value, "decrypt", None)))
     ):
         raise ConfigError(
-            f"{key} must be an object with encrypt(plaintext, associated_data) and decrypt(ciphertext, associated_data), "
-            f"such as Tink's Aead of a KMS, or a function that returns one; not {type(value).__name__}."
+            f"{key} must be an object with encrypt(plaintext, associated_data) and decrypt(ciphertext, "
+            "associated_data), such as Tink's Aead of a KMS, or a function that returns one; not "
+            f"{type(value).__name__}."
         )
     return value
 

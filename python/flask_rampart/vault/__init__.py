@@ -2,17 +2,17 @@
 
 Four things, each by keysets of its own (``src/vault``):
 
-1. :meth:`Vault.seal` and :meth:`Vault.open`: authenticated encryption. What is sealed can be bound to its place by *associated
-   data*, and opens nowhere else;
+1. :meth:`Vault.seal` and :meth:`Vault.open`: authenticated encryption. What is sealed can be bound to its place by
+   *associated data*, and opens nowhere else;
 2. :meth:`Vault.seal_deterministic`: the same value is sealed to the same, so that a column can be searched;
 3. :meth:`Vault.blind_index`: what a value is looked up by, without being there;
 4. :meth:`Vault.open_file`: files of any length, read at any place.
 
-What was changed, cut, moved or sealed by a stranger raises :class:`~flask_rampart.errors.IntegrityError`, and nothing of
-it is given out.
+What was changed, cut, moved or sealed by a stranger raises :class:`~flask_rampart.errors.IntegrityError`, and nothing
+of it is given out.
 
-It does not hide lengths, does not stop somebody from putting an older value back into its place, and opens nothing for whoever
-has lost the keyset.
+It does not hide lengths, does not stop somebody from putting an older value back into its place, and opens nothing for
+whoever has lost the keyset.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ AEAD, DETERMINISTIC, PRF, STREAMING = "AEAD", "deterministic AEAD", "PRF", "stre
 
 
 class Vault:
-    """Seals and opens by keysets, which have names. ``rampart.vault`` is the current app's; this makes one without Flask.
+    """Seals and opens by keysets, which have names. ``rampart.vault`` is the current app's; this is one without Flask.
 
     :param keysets: one keyset, or several by name; or a function that gives them by name, called when they are first
         needed, and again by :meth:`reload`.
@@ -106,8 +106,8 @@ class Vault:
     def open(self, sealed: Bytes, *, associated_data: str | bytes, name: str | None = None) -> bytes:
         """What *sealed* says.
 
-        :raises IntegrityError: if it was changed or cut, was sealed for other *associated_data*, or by no key that may open
-            it. Nothing of it is given out.
+        :raises IntegrityError: if it was changed or cut, was sealed for other *associated_data*, or by no key that may
+            open it. Nothing of it is given out.
         :raises ConfigError: if there is no keyset for this.
         """
         return self._for(AEAD, name).open(_bytes(sealed), _associated(associated_data))
@@ -262,10 +262,9 @@ class Vault:
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
-            template = next(found for found, of in reversed(keyset_templates()) if of == primitive)
             raise ConfigError(
                 f"There is no keyset for {primitive}: there are {_list(keysets)}. Make one by "
-                f"Keyset.generate({_TEMPLATES.get(primitive, template)!r}), and name it in RAMPART_VAULT_KEYSET."
+                f"Keyset.generate({_TEMPLATES[primitive]!r}), and name it in RAMPART_VAULT_KEYSET."
             )
         several = ", ".join(repr(each) for each, keyset in keysets.items() if keyset.primitive == primitive)
         raise ConfigError(f"There are several keysets for {primitive}: say which by name=, one of {several}.")

@@ -1,9 +1,9 @@
 """The vault of an app, from ``RAMPART_VAULT_KEYSET``, ``_KMS`` and ``_PASSPHRASE``.
 
-1. Before the first request, the files are looked at: they are there, nobody else can change or read them (in production), and
-   they are in a form that the settings can open. Keysets in clear are opened.
-2. The KMS is asked, and the passphrase stretched, when a keyset is first needed: an app that opens nothing does not wait for
-   either, and a KMS that is away stops only what needs it.
+1. Before the first request, the files are looked at: they are there, nobody else can change or read them (in
+   production), and they are in a form that the settings can open. Keysets in clear are opened.
+2. The KMS is asked, and the passphrase stretched, when a keyset is first needed: an app that opens nothing does not
+   wait for either, and a KMS that is away stops only what needs it.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 A file is read when all of these hold, checked in this order:
 
 1. it is a regular file of 256 KiB at most, in UTF-8;
-2. *strict*: it is this user's or root's, and nobody else can write it; nor, unless a KMS has sealed it, read it (its group
-   may: that is how orchestrators hand secrets over);
-3. where a KMS or a passphrase is given, the keyset is sealed by it. One in clear is refused then: whoever can write the file
-   would otherwise choose the key;
+2. *strict*: it is this user's or root's, and nobody else can write it; nor, unless a KMS has sealed it, read it (its
+   group may: that is how orchestrators hand secrets over);
+3. where a KMS or a passphrase is given, the keyset is sealed by it. One in clear is refused then: whoever can write the
+   file would otherwise choose the key;
 4. it opens, and is sound (``src/vault/keyset.rs``).
 
 The three forms: Tink's JSON keyset in clear, Tink's encrypted keyset, and the latter within an object that says how a
@@ -214,7 +214,10 @@ def _write(where: str, data: bytes, *, replace: bool) -> None:
 
 
 def _passphrase(given: Any) -> bytes:
-    data = given.encode() if isinstance(given, str) else given
+    try:
+        data = given.encode() if isinstance(given, str) else given
+    except UnicodeEncodeError:
+        raise ConfigError("A passphrase that is a text can be written as UTF-8.") from None
     if not isinstance(data, bytes):
         raise ConfigError(f"A passphrase is a text or bytes, not {type(given).__name__}.")
     return data
