@@ -23,8 +23,8 @@ use crate::vault::{
 /// Keys that seal and open, one of which is primary, in the formats of Google's Tink.
 ///
 /// The primary key seals; every enabled key opens. A keyset is for one thing: ``"AEAD"``, ``"deterministic AEAD"``,
-/// ``"PRF"`` or ``"streaming AEAD"``, by its keys' template. Changes are made in place, and seen by all threads at once. Key material is wiped
-/// when it is dropped; a keyset is not pickled, copied or printed.
+/// ``"PRF"`` or ``"streaming AEAD"``, by its keys' template. Changes are made in place, and seen by all threads at once.
+/// Key material is wiped when it is dropped; a keyset is not pickled, copied or printed.
 ///
 /// >>> keyset = Keyset.generate("AES256_GCM")
 /// >>> sealed = keyset.seal(b"42 Main Street", b"users.address:7")
@@ -211,8 +211,8 @@ impl PyKeyset {
         self.read(|held| held.keyset.primary())
     }
 
-    /// What it is for: ``"AEAD"``, ``"deterministic AEAD"``, ``"PRF"``, ``"streaming AEAD"``; None if its primary key is of a type that is not
-    /// known here.
+    /// What it is for: ``"AEAD"``, ``"deterministic AEAD"``, ``"PRF"``, ``"streaming AEAD"``; None if its primary key is of
+    /// a type that is not known here.
     #[getter]
     fn primitive(&self) -> Option<&'static str> {
         self.read(|held| held.keyset.primitive().map(|found| found.name()))
