@@ -98,6 +98,8 @@ fn wide(size: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::{Extent, Layout, Span};
 
     const SMALL: Layout = Layout { segment: 64, header: 24, tag: 16 };

@@ -31,7 +31,8 @@ pub(super) struct Segments {
 
 enum Kind {
     CtrHmac { key: Secret, mac: hmac::Key, tag: usize },
-    Gcm(LessSafeKey),
+    // Boxed: its tables are large.
+    Gcm(Box<LessSafeKey>),
 }
 
 const MAC_KEY: usize = 32;
@@ -63,7 +64,9 @@ impl Segments {
             }
             Cipher::Gcm => {
                 let algorithm = if format.derived() == 16 { &AES_128_GCM } else { &AES_256_GCM };
-                Kind::Gcm(LessSafeKey::new(UnboundKey::new(algorithm, derived.expose()).map_err(|_| Failed)?))
+                Kind::Gcm(Box::new(LessSafeKey::new(
+                    UnboundKey::new(algorithm, derived.expose()).map_err(|_| Failed)?,
+                )))
             }
         };
         Ok(Self { kind, prefix })
