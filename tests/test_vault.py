@@ -197,12 +197,23 @@ def test_a_keyset_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> No
     for back in (
         read_keyset(tmp_path / "clear"),
         read_keyset(tmp_path / "kms", kms=kms, associated_data=b"ad"),
-        read_keyset(tmp_path / "passphrase", passphrase=PASSPHRASE),
         read_keyset(str(tmp_path / "passphrase"), passphrase=lambda: PASSPHRASE.encode()),
     ):
         assert back.to_cleartext_binary() == keyset.to_cleartext_binary()
-    with pytest.raises(IntegrityError, match="passphrase"):
-        read_keyset(tmp_path / "passphrase", passphrase="another passphrase")
+
+
+def test_another_passphrase_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(Keyset.generate("AES256_GCM").to_passphrase_json(PASSPHRASE.encode(), **CHEAP))
+    path.chmod(0o600)
+    for wrong in (PASSPHRASE + " ", PASSPHRASE.encode() + b"\n"):
+        with pytest.raises(IntegrityError, match="passphrase"):
+            read_keyset(path, passphrase=wrong)
+    for wrong in ("", 5):
+        with pytest.raises(ConfigError, match="passphrase"):
+            read_keyset(path, passphrase=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="UTF-8"):
+        read_keyset(path, passphrase="\ud800")
 
 
 def test_keys_that_are_there_are_not_overwritten_unasked(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ pub type Aead = Sealer<AeadCipher>;
 pub struct AeadCipher(Kind);
 
 enum Kind {
-    Ring(LessSafeKey),
-    // Boxed: their key schedules are large, and most keysets have none of them.
+    // Boxed: key schedules are large, and a keyset has some.
+    Ring(Box<LessSafeKey>),
     Siv128(Box<Aes128GcmSiv>),
     Siv256(Box<Aes256GcmSiv>),
     XChaCha(Box<XChaCha20Poly1305>),
@@ -140,7 +140,7 @@ impl AeadCipher {
     }
 }
 
-/// AES-256-GCM or another of ring's with bytes that are no keyset's: what a keyset is sealed by under a passphrase.
+/// AES-256-GCM with bytes that are no keyset's: what a keyset is sealed by under a passphrase.
 ///
 /// # Errors
 /// Unless there are 32 bytes.
@@ -150,7 +150,7 @@ pub(super) fn aes_256_gcm(key: &[u8]) -> Result<AeadCipher, ConfigError> {
 
 fn ring(algorithm: &'static Algorithm, key: &[u8]) -> Result<Kind, ConfigError> {
     let key = UnboundKey::new(algorithm, key).map_err(|_| ConfigError::new("this key has the wrong size"))?;
-    Ok(Kind::Ring(LessSafeKey::new(key)))
+    Ok(Kind::Ring(Box::new(LessSafeKey::new(key))))
 }
 
 /// Tink knows no other version of any key yet; a later one may mean something else.

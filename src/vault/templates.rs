@@ -161,6 +161,7 @@ const MEBIBYTE: u32 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
 
     #[test]

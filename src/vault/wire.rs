@@ -227,6 +227,7 @@ pub fn decode<M: Message + Default>(bytes: &[u8], what: &str) -> Result<M, Confi
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
 
     #[test]

@@ -119,13 +119,17 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> str:
     """
     where = os.fspath(path)
     try:
-        # The descriptor is asked, not the path, which may be another file a moment later. Not waiting: a pipe has no
-        # reader's end.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
+        # Not waiting: a pipe may have nobody who writes.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            # The descriptor is asked, not the path, which may be another file a moment later.
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"{where} is no regular file.")
-            data = file.read(MOST_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(MOST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigError(f"{where} cannot be read: {error.strerror}.") from None
     if len(data) > MOST_BYTES:
