@@ -161,8 +161,8 @@ class Vault:
     ) -> io.BufferedReader | io.TextIOWrapper | SealedWriter:
         """Opens a sealed file, as ``open`` opens one that is not: see :func:`open_file`.
 
-        :param mode: ``"rb"``, ``"wb"`` and ``"xb"``, or ``"r"``, ``"w"`` and ``"x"`` for text, with *encoding*, *errors*
-            and *newline*.
+        :param mode: ``"rb"``, ``"wb"`` and ``"xb"``, or ``"r"``, ``"w"`` and ``"x"`` for text, with *encoding*,
+            *errors* and *newline*.
         :raises IntegrityError: if it was changed or cut, or is not of this keyset or these *associated_data*.
         :raises ConfigError: if there is no keyset for this.
         """
@@ -192,8 +192,8 @@ class Vault:
     ) -> None:
         """Writes what the sealed file *source* says to *target*: see :func:`decrypt_file`.
 
-        :raises IntegrityError: if it was changed or cut, or is not of this keyset or these *associated_data*. No *target*
-            is made then.
+        :raises IntegrityError: if it was changed or cut, or is not of this keyset or these *associated_data*. No
+            *target* is made then.
         """
         keyset = self._for(STREAMING, name)
         files.decrypt_file(source, target, keyset=keyset, associated_data=associated_data, replace=replace)
