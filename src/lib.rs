@@ -26,6 +26,7 @@
 //! - [`tokens`]: may this bearer token be trusted now?
 //! - [`uploads`]: is this form well formed, and is this file what it may be?
 //! - [`validation`]: does this body have the shape that was promised?
+//! - [`vault`]: what did this sealed value say, if nobody changed it?
 //!
 //! The feature `python` adds `bindings`, the only code that knows PyO3.
 
@@ -53,6 +54,7 @@ pub mod tokens;
 pub mod uploads;
 pub mod urlencoded;
 pub mod validation;
+pub mod vault;
 
 #[cfg(feature = "python")]
 mod bindings;

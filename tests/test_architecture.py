@@ -42,6 +42,7 @@ FLOORS: list[set[str]] = [
         "sanitize",
         "tokens",
         "validation",
+        "vault",
     },
     {"contract", "edge", "openapi"},
     {"assembling"},
@@ -125,6 +126,7 @@ def test_one_name_through_the_whole_house() -> None:
         "tokens",
         "uploads",
         "validation",
+        "vault",
     ):
         for place in (
             f"src/{room}/mod.rs",

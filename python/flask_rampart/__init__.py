@@ -35,6 +35,7 @@ from .edge import EdgePolicy as EdgePolicy
 from .edge import RampartMiddleware as RampartMiddleware
 from .errors import ConfigError as ConfigError
 from .errors import Denied as Denied
+from .errors import IntegrityError as IntegrityError
 from .errors import RampartError as RampartError
 from .exchange import Principal as Principal
 from .extension import Rampart as Rampart
@@ -68,5 +69,7 @@ from .uploads import UploadedFile as UploadedFile
 from .validation import bounds as bounds
 from .validation import validate as validate
 from .validation import validated as validated
+from .vault import Keyset as Keyset
+from .vault import Vault as Vault
 
 __version__ = "0.1.0"

@@ -45,6 +45,8 @@ from .stores import Records, Store
 from .tokens import Revocations, Tokens
 from .validation import Bounds, Messages, RouteBounds, hardened
 from .validation import bounds as bounded
+from .vault import Vault
+from .vault.configured import vault_of
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as WerkzeugResponse
@@ -123,6 +125,9 @@ def assemble(app: Flask, given: Given) -> AppState:
     if keeps_records and records.given:
         records.open()
     state = AppState(app, settings, services)
+    if settings.vault_keyset or settings.vault_kms is not None or settings.vault_passphrase is not None:
+        services[Vault], check_vault = vault_of(settings, app)
+        state.at_seal.append(check_vault)
     CsrfPolicy(settings, given.clock, app).install(state)
     services[Contracts] = contracts = Contracts(state)
     for contract in given.contracts:

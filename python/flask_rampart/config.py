@@ -362,6 +362,16 @@ class Settings:
     """Further names whose values are secret, beside the built-in ones; or a dict of what ``Redactor`` takes:
     ``{"names": [...], "entities": [...], "operators": {...}, "allow": ..., "deny": ..., "detectors": ...}``."""
 
+    vault_keyset: Mapping[str, str] = field(default_factory=dict)
+    """Files of Tink keysets, by name; a single path is the keyset called ``"default"``. See ``docs/vault.md``."""
+
+    vault_kms: Any = field(default=None, repr=False)
+    """What keysets are sealed by: an object with ``encrypt(plaintext, associated_data)`` and ``decrypt(ciphertext,
+    associated_data)``, or a function that gives one, called when a keyset is first needed."""
+
+    vault_passphrase: Any = field(default=None, repr=False)
+    """Where the passphrase is that keysets are under: a file's path, or a function that returns it. Never itself."""
+
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
         """The settings of this ``app.config``.
@@ -385,12 +395,19 @@ class Settings:
 
 def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
     """The ``RAMPART_`` part of a configuration, to tell later whether it was changed, also inside a list."""
-    return {key: copy.deepcopy(value) for key, value in config.items() if key.startswith(PREFIX)}
+    return {
+        # A KMS' client is compared as the object that it is: its copy would be another, if it can be copied at all.
+        key: value if key in _OBJECTS else copy.deepcopy(value)
+        for key, value in config.items()
+        if key.startswith(PREFIX)
+    }
 
 
 def _nearest(key: str) -> str:
     return readers.nearest(key.upper(), [PREFIX + name.upper() for name in _READERS])
 
+
+_OBJECTS = frozenset({"RAMPART_VAULT_KMS", "RAMPART_VAULT_PASSPHRASE"})
 
 _READERS: dict[str, readers.Reader] = {
     "default": readers.choice("open", "deny"),
@@ -493,6 +510,9 @@ _READERS: dict[str, readers.Reader] = {
     "outbound_allow": readers.outbound_networks,
     "outbound_hosts": readers.host_patterns,
     "redact": readers.redaction,
+    "vault_keyset": readers.keyset_paths,
+    "vault_kms": readers.kms,
+    "vault_passphrase": readers.passphrase,
 }
 
 if set(_READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover

@@ -4,6 +4,8 @@
   and suggests the cure.
 * :class:`Denied` is the peer's. The peer learns a stable code, as an RFC 9457 problem, and never a
   value; the detail goes to the log.
+* :class:`IntegrityError` is somebody's who tampered, or mixed up keys or places. It is loud: nothing catches it on the
+  way.
 
 Every code that a peer can receive stands in :data:`PROBLEMS`, and in ``docs/problems.md``.
 """
@@ -21,7 +23,7 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["PROBLEMS", "ConfigError", "Denied", "Problem", "RampartError"]
+__all__ = ["PROBLEMS", "ConfigError", "Denied", "IntegrityError", "Problem", "RampartError"]
 
 
 class RampartError(Exception):
@@ -30,6 +32,33 @@ class RampartError(Exception):
 
 class ConfigError(RampartError, ValueError):
     """A setting, key, quota, schema or decorator that cannot be used; says what would be right."""
+
+
+class IntegrityError(RampartError):
+    """What was sealed was changed or cut, or is not what it is taken for: of another place, of another key.
+
+    Nothing of the content is in it, and nothing was given out.
+
+    :param reason: ``"altered"``: a key was tried, and did not seal this for this place; ``"no_key"``: no key that may
+        open it bears the id that it begins with; ``"passphrase"``: a passphrase did not open a keyset.
+
+    >>> IntegrityError("no_key").reason
+    'no_key'
+    """
+
+    def __init__(self, reason: str = "altered") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"what was sealed cannot be opened: {_UNOPENED.get(self.reason, self.reason)}"
+
+
+_UNOPENED = {
+    "altered": "it was changed, or is of another key, or of another place (associated data)",
+    "no_key": "no key that may open it bears its id",
+    "passphrase": "the passphrase is another, or the keyset was changed",
+}
 
 
 class Problem(NamedTuple):

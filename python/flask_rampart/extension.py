@@ -25,6 +25,7 @@ from .redaction import Redactor
 from .reports import Reports
 from .stores import Store
 from .tokens import Tokens
+from .vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -392,6 +393,14 @@ class Rampart:
         '***********.com'
         """
         return self._service(Redactor, "RAMPART_REDACT")
+
+    @property
+    def vault(self) -> Vault:
+        """Seals and opens what the current app keeps.
+
+        :raises ConfigError: if the app has no ``RAMPART_VAULT_KEYSET``.
+        """
+        return self._service(Vault, "RAMPART_VAULT_KEYSET")
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

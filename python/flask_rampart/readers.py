@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -164,6 +165,44 @@ def secret(key: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) < 16:
         raise ConfigError(f"{key} must be a text of at least 16 characters, the same on all hosts.")
     return value
+
+
+def keyset_paths(key: str, value: Any) -> Mapping[str, str]:
+    """Keysets by name, each the path of a file; a single path is the keyset called ``default``."""
+    given = {"default": value} if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(given, Mapping) or not given:
+        raise _wrong(key, value, "the path of a keyset, or a dict of paths by name, not empty")
+    found = {}
+    for name, path in given.items():
+        if not isinstance(name, str) or not _KEYSET_NAME.fullmatch(name):
+            raise ConfigError(f"{key}: a keyset is called by lower-case letters, digits, '-' and '_', not {name!r}.")
+        path = os.fspath(path) if isinstance(path, os.PathLike) else path
+        found[name] = text(f"{key}[{name!r}]", path)
+    return found
+
+
+def kms(key: str, value: Any) -> Any:
+    """What seals keysets: an object with ``encrypt`` and ``decrypt``, or a function that gives one."""
+    if isinstance(value, type) or not (
+        callable(value) or (callable(getattr(value, "encrypt", None)) and callable(getattr(value, "decrypt", None)))
+    ):
+        raise ConfigError(
+            f"{key} must be an object with encrypt(plaintext, associated_data) and decrypt(ciphertext, "
+            "associated_data), such as Tink's Aead of a KMS, or a function that returns one; not "
+            f"{type(value).__name__}."
+        )
+    return value
+
+
+def passphrase(key: str, value: Any) -> Any:
+    """Where a passphrase is: a file's path, or a function that returns it."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if callable(path) and not isinstance(path, type):
+        return path
+    # Never quoted: it may be the passphrase itself.
+    if not isinstance(path, str) or not path.strip():
+        raise ConfigError(f"{key} must be the path of a file that holds the passphrase, or a function that returns it.")
+    return path
 
 
 def text(key: str, value: Any) -> str:
@@ -464,6 +503,7 @@ def _wrong(key: str, value: object, wanted: str) -> ConfigError:
 
 _PRELOADABLE = 31_536_000
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_KEYSET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _REPORTS = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _URL = re.compile(r"[^\s\"',;<>#\\]+")
 """What ends no directive, no policy and no quoted string of a header field."""

@@ -39,6 +39,8 @@ mod tokens;
 mod tree;
 mod uploads;
 mod validation;
+mod vault;
+mod vault_streaming;
 mod verified;
 
 use pyo3::prelude::*;
@@ -98,6 +100,10 @@ mod _native {
     #[pymodule_export]
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 
+    #[pymodule_export]
+    use super::vault::{KeysetKey, PyKeyset, keyset_templates};
+    #[pymodule_export]
+    use super::vault_streaming::{PyStreamOpener, PyStreamSealer};
     #[pymodule_export]
     use super::verified::PyVerifiedToken;
 

@@ -1,0 +1,184 @@
+"""Sealed files as file objects, and whole files sealed and opened.
+
+The format is Tink's streaming AEAD (``src/vault/streaming``): a file of any length in segments, each of which is
+authentic at its place. What reads is in ``reading.py``, what writes in ``writing.py``.
+
+It does not hide how long a file is or what it is called, and does not notice that a whole file was put back to what it
+once was under the same associated data.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from typing import Any, Literal, TypeAlias, overload
+
+from .._native import Keyset
+from .reading import OpenedFile, open_regular
+from .replacing import NewFile
+from .writing import STEP, SealedFile, SealedText, SealedWriter
+
+__all__ = ["SealedText", "SealedWriter", "decrypt_file", "encrypt_file", "open_file"]
+
+Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+
+
+@overload
+def open_file(
+    path: Path, mode: Literal["rb", "br"] = "rb", *, keyset: Keyset, associated_data: str | bytes
+) -> io.BufferedReader: ...
+@overload
+def open_file(
+    path: Path, mode: Literal["wb", "bw", "xb", "bx"], *, keyset: Keyset, associated_data: str | bytes
+) -> SealedWriter: ...
+@overload
+def open_file(
+    path: Path,
+    mode: Literal["r", "rt", "tr"],
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    newline: str | None = None,
+) -> io.TextIOWrapper: ...
+@overload
+def open_file(
+    path: Path,
+    mode: Literal["w", "wt", "tw", "x", "xt", "tx"],
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    newline: str | None = None,
+) -> SealedText: ...
+@overload
+def open_file(
+    path: Path,
+    mode: str = "rb",
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+) -> io.BufferedReader | io.TextIOWrapper | SealedWriter: ...
+
+
+def open_file(
+    path: Path,
+    mode: str = "rb",
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+) -> io.BufferedReader | io.TextIOWrapper | SealedWriter:
+    """Opens a sealed file, as ``open`` opens one that is not.
+
+    :param mode: ``"rb"`` reads at any place; ``"wb"`` writes from the beginning, in place of what may be there, and
+        ``"xb"`` where nothing is. ``"r"``, ``"w"`` and ``"x"`` read and write text.
+    :param keyset: one for streaming AEAD, such as ``Keyset.generate("AES256_GCM_HKDF_1MB")``; its primary key seals,
+        and any enabled one opens.
+    :param associated_data: what the file is bound to, such as its name: the same must be given to read it. A text is
+        taken as UTF-8; ``""`` binds it to nothing.
+    :param encoding: of text, UTF-8 if None; *errors* and *newline* as of ``open``.
+    :raises IntegrityError: if the file was changed, cut, continued, sealed for other *associated_data* or by another
+        key. What cannot be seen at once is noticed by ``read``, which then gives nothing of what it was asked for.
+    :raises ValueError: for another mode, or a keyset that is for something else.
+    :raises OSError: as ``open``. A symbolic link is not written through.
+
+    A file that is written gets its name when it is closed. Leave ``with`` by an exception, call ``discard()`` or drop
+    it without ``close``, and what was there is still there. It has no ``fileno``, and is not sought in while it is
+    written.
+
+    >>> import os, tempfile
+    >>> keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    >>> path = os.path.join(tempfile.mkdtemp(), "notes")
+    >>> with open_file(path, "w", keyset=keyset, associated_data="notes") as file:
+    ...     count = file.write("not for everybody")
+    >>> with open_file(path, keyset=keyset, associated_data="notes") as file:
+    ...     place = file.seek(8)
+    ...     file.read()
+    b'everybody'
+    """
+    letters = sorted(mode.replace("t", "", 1) if "b" not in mode else mode)
+    if letters not in (["b", "r"], ["b", "w"], ["b", "x"], ["r"], ["w"], ["x"]):
+        raise ValueError(f"mode is 'rb', 'wb' or 'xb', or 'r', 'w' or 'x' for text; not {mode!r}")
+    text = "b" not in letters
+    if not text and (encoding, errors, newline) != (None, None, None):
+        raise ValueError("encoding, errors and newline are for text")
+    bound = associated(associated_data)
+    if "r" in letters:
+        reader: io.BufferedReader = io.BufferedReader(OpenedFile(path, keyset, bound))
+        return io.TextIOWrapper(reader, encoding or "utf-8", errors, newline) if text else reader
+    writer = SealedWriter(SealedFile(path, keyset, bound, replace="w" in letters))
+    if not text:
+        return writer
+    try:
+        return SealedText(writer, encoding or "utf-8", errors, newline)
+    except BaseException:  # an encoding that there is not
+        writer.discard()
+        writer.close()
+        raise
+
+
+def encrypt_file(
+    source: Path, target: Path, *, keyset: Keyset, associated_data: str | bytes, replace: bool = False
+) -> None:
+    """Seals the file *source* as *target*, of which it then is a copy that only the keyset's holders read.
+
+    :param replace: whether a file *target* that is there is replaced. *source* stays in any case.
+    :raises OSError: if *target* is there, or is *source* by another name.
+
+    Memory does not grow with the file, and *target* is there whole or not at all. See :func:`open_file`.
+    """
+    descriptor = open_regular(source)
+    with open(descriptor, "rb", buffering=0) as plain:
+        _apart(descriptor, source, target)
+        with SealedFile(target, keyset, associated(associated_data), replace=replace) as sealed:
+            while data := plain.read(STEP):
+                sealed.write(data)
+
+
+def decrypt_file(
+    source: Path, target: Path, *, keyset: Keyset, associated_data: str | bytes, replace: bool = False
+) -> None:
+    """Writes what the sealed file *source* says to *target*, of mode 0600 if it is new.
+
+    :param replace: whether a file *target* that is there is replaced.
+    :raises IntegrityError: if *source* was changed or cut, or is not of this keyset or these associated data. No
+        *target* is made then, and what was there stays.
+    :raises OSError: if *target* is there, or is *source* by another name.
+    """
+    with OpenedFile(source, keyset, associated(associated_data)) as sealed:
+        _apart(sealed.descriptor, source, target)
+        file = NewFile(target, replace=replace)
+        try:
+            for data in sealed.runs():
+                file.write(data)
+            file.commit()
+        finally:
+            file.discard()
+
+
+def associated(data: Any) -> bytes:
+    """Associated data as bytes."""
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytes):
+        return data
+    raise TypeError(f"associated data is a text or bytes, not {type(data).__name__}")
+
+
+def _apart(descriptor: int, source: Path, target: Path) -> None:
+    # By what is there, not by name: a hard link is the same file, and so is what a symbolic link leads to.
+    try:
+        there = os.stat(target)
+    except OSError:
+        return
+    if os.path.samestat(os.fstat(descriptor), there):
+        raise shutil.SameFileError(f"{os.fsdecode(source)!r} and {os.fsdecode(target)!r} are the same file")

@@ -1,0 +1,168 @@
+"""Writes a sealed file from its beginning to its end.
+
+1. What is written is sealed by the segment, and goes to a file that has no name yet (``replacing.py``).
+2. ``close`` seals the last segment and gives the file its name, on a clean end alone: an exception within ``with``, a
+   write that failed, :meth:`SealedWriter.discard`, and an object that is dropped without ``close`` leave what was
+   there.
+3. A process that was forked off cannot go on writing: two processes would seal different bytes under the same nonces.
+
+There is no seeking, and no writing into a file that is there: what is sealed is sealed once.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import warnings
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .._native import Keyset, StreamSealer
+from .replacing import NewFile
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+# Most plaintext that is sealed at once.
+STEP = 1024 * 1024
+
+
+class _Kept:
+    """What a file does that is not there before its clean end, whichever of its layers the program holds.
+
+    Each layer must do it: the garbage collector ends them in any order, and each of Python's own would close the next.
+    """
+
+    def __exit__(
+        self: Any, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.discard()
+        self.close()
+
+    def __del__(self: Any) -> None:
+        try:
+            if self.closed:
+                return
+        except (AttributeError, ValueError):
+            return  # its making has failed
+        self.discard()
+        self.close()
+        warnings.warn(f"{self!r} was not closed: nothing was written", ResourceWarning, stacklevel=2, source=self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open file cannot be pickled or copied")
+
+
+class SealedFile(_Kept, io.RawIOBase):
+    """Seals what is written. ``open_file`` makes one, and puts a :class:`SealedWriter` around it."""
+
+    def __init__(
+        self,
+        path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        keyset: Keyset,
+        associated_data: bytes,
+        *,
+        replace: bool,
+    ) -> None:
+        self.name = os.fspath(path)
+        self.mode = "wb" if replace else "xb"
+        self._at = 0
+        self._file: NewFile | None = None
+        self._failed = False
+        try:
+            # First, so that a keyset that is for something else leaves no trace.
+            self._sealer = StreamSealer(keyset, associated_data)
+            self._file = NewFile(path, replace=replace)
+            self._guarded(self._sealer.header)
+        except BaseException:
+            io.RawIOBase.close(self)
+            raise
+
+    def writable(self) -> bool:
+        self._open()
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        self._open()
+        with memoryview(data) as given, given.cast("B") as view:
+            for at in range(0, len(view), STEP):
+                self._guarded(bytes(view[at : at + STEP]), seal=True)
+            self._at += len(view)
+            return len(view)
+
+    def tell(self) -> int:
+        self._open()
+        return self._at
+
+    def discard(self) -> None:
+        """Gives up: what is written from here on goes nowhere, and ``close`` leaves what was there."""
+        self._failed = False
+        self._drop()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            file = self._file
+            if self._failed:
+                raise _lost()
+            if file is not None:
+                try:
+                    # Before anything is sealed.
+                    file.mine()
+                    file.write(self._sealer.finish())
+                    file.commit()
+                finally:
+                    self._drop()
+        finally:
+            io.RawIOBase.close(self)
+
+    def _open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+
+    def _guarded(self, data: bytes, *, seal: bool = False) -> None:
+        file = self._file
+        if self._failed:
+            raise _lost()
+        if file is None:
+            return
+        try:
+            file.mine()
+            file.write(self._sealer.push(data) if seal else data)
+        except BaseException:
+            # A layer above may close after this, and must not complete half of a file.
+            self._failed = True
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.discard()
+
+
+def _lost() -> OSError:
+    return OSError(errno.EIO, "a write has failed: the file is not completed")
+
+
+class SealedWriter(_Kept, io.BufferedWriter):
+    """A sealed file that is being written, as ``open_file`` gives it in a binary mode."""
+
+    raw: SealedFile
+
+    def discard(self) -> None:
+        """Gives up: ``close`` leaves what was there."""
+        self.raw.discard()
+
+
+class SealedText(_Kept, io.TextIOWrapper):
+    """A sealed file that is being written, as ``open_file`` gives it in a text mode."""
+
+    buffer: Any
+
+    def discard(self) -> None:
+        """Gives up: ``close`` leaves what was there."""
+        self.buffer.discard()
