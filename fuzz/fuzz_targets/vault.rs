@@ -37,7 +37,10 @@ fn agrees(keyset: &Keyset) {
         opens_its_own(&daead, binary.expose());
     }
     if let Ok(prf) = Prf::new(keyset) {
-        assert_eq!(prf.indexes("purpose", b"value").expect("indexes")[0], prf.index("purpose", b"value").expect("one"));
+        assert_eq!(
+            prf.indexes("purpose", b"value").expect("indexes")[0],
+            prf.index("purpose", b"value").expect("one")
+        );
     }
 }
 
