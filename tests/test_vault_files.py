@@ -11,6 +11,7 @@ import io
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import stat
@@ -22,12 +23,13 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
 from flask_rampart.errors import IntegrityError
-from flask_rampart.vault import Keyset, Vault, decrypt_file, encrypt_file, open_file
+from flask_rampart.vault import Keyset, Vault, decrypt_file, encrypt_file, open_file, write_keyset
 
 KEYSET = Keyset.generate("AES128_GCM_HKDF_4KB")
 SEGMENT, HEADER, TAG = 4096, 24, 16
@@ -831,3 +833,25 @@ def test_the_vault_finds_its_keyset_for_files(tmp_path: Path) -> None:
         vault.open_file(tmp_path / "file", associated_data="there", name="default")
     with pytest.raises(ValueError, match="AES256_GCM_HKDF_1MB"):
         Vault(Keyset.generate("AES256_GCM")).open_file(tmp_path / "file", associated_data="")
+
+
+def test_the_guides_code_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "vault-files.md").read_text()
+    first, second = re.findall(r"```python\n(.*?)```", guide, re.S)
+    write_keyset(tmp_path / "files.json", KEYSET, cleartext=True)
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {"__name__": "guide"}
+    app = "app = Flask(__name__)"
+    assert app in first
+    # No module that could be found has this name.
+    first = first.replace(app, f"app = Flask('guide', root_path={str(tmp_path)!r})")
+    exec(compile(first.replace("/etc/myapp/files.json", "files.json"), "vault-files.md", "exec"), space)
+    assert capsys.readouterr().out == "name,amount\n\n"
+    with space["app"].app_context():
+        header = b'{"layer.0.weight":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}'
+        with space["rampart"].vault.open_file("model.safetensors", "wb", associated_data="models/7") as file:
+            file.write(len(header).to_bytes(8, "little") + header + b"abc")
+        exec(compile(second, "vault-files.md", "exec"), space)
+    assert space["weights"].tolist() == list(b"abc")
