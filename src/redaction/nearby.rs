@@ -24,8 +24,6 @@ pub(super) struct Nearby {
     rules: Vec<(usize, &'static Rule)>,
     /// Those of them that need no name: a checksum says enough.
     nameless: Vec<usize>,
-    /// By length: the rows whose secrets have it, those that need no name first.
-    by_length: Vec<Vec<usize>>,
     /// Bit n: some row's secrets have n characters.
     lengths: u128,
     /// Names, and which of the rows they belong to.
@@ -41,7 +39,6 @@ impl Nearby {
         let mut table = Self {
             rules: Vec::new(),
             nameless: Vec::new(),
-            by_length: vec![Vec::new(); LONGEST + 1],
             lengths: 0,
             keywords: Vec::new(),
             heads,
@@ -54,12 +51,6 @@ impl Nearby {
             table.lengths |= lengths.iter().filter(|n| **n <= LONGEST).fold(0, |all, n| all | 1 << n);
             if keywords.is_empty() {
                 table.nameless.push(row);
-            }
-            for length in lengths {
-                if let Some(rows) = table.by_length.get_mut(*length) {
-                    let place = if keywords.is_empty() { 0 } else { rows.len() };
-                    rows.insert(place, row);
-                }
             }
             for keyword in keywords {
                 table.add(keyword.as_bytes(), row);
@@ -118,11 +109,10 @@ impl Nearby {
 
     fn named(&self, text: &[u8], at: usize, end: usize, floor: usize) -> Option<Finding> {
         let secret = &text[at..end];
-        let rows = self.by_length.get(secret.len())?;
-        let mut fitting = rows.iter().filter_map(|row| Some((row, self.rules.get(*row)?)));
-        let (first, (_, rule)) = fitting.find(|(_, (number, rule))| fits(*number, rule, secret))?;
-        if self.nameless.contains(first) {
-            return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
+        for (number, rule) in self.nameless.iter().filter_map(|row| self.rules.get(*row)) {
+            if fits(*number, rule, secret) {
+                return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
+            }
         }
         let window = &text[floor.max(at.saturating_sub(REACH)).min(at)..at];
         let line = memchr::memrchr2(b'\n', b'\r', window).map_or(window, |i| &window[i + 1..]);
