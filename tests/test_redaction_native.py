@@ -1,7 +1,10 @@
 """Redaction at the border to Python: texts of any kind, offsets, hostile sizes, threads."""
 
+import doctest
 import json
+import pathlib
 import random
+import re
 import threading
 import time
 
@@ -180,3 +183,72 @@ def test_an_access_line_is_rendered_whatever_it_is_given(text, number):
 def test_an_access_line_without_known_parts_says_null():
     shown = json.loads(LINE.render("01J", None, "GET", None, "/", 404, 1, None, None, ()))
     assert [shown[key] for key in ("client", "route", "bytes", "principal")] == [None] * 4
+
+
+BADGE = {"name": "badge", "entity": "BADGE", "pattern": "BDG-[0-9]{6}"}
+
+
+def test_entities_allow_deny_and_detectors_are_chosen():
+    redactor = _native.Redactor(
+        entities=["BADGE", "EMAIL_ADDRESS"],
+        allow=["help@example.org", re.compile(r"[a-z]+@test\.example")],
+        deny={"blåbær": "CODENAME"},
+        detectors=[{**BADGE, "samples": ["BDG-123456"], "counter_samples": ["BDG-12"]}],
+    )
+    text = "é BDG-654321 password=hunter2 ann@example.org bob@test.example help@example.org blåbær"
+    assert redactor.redact(text) == (
+        "é [REDACTED:BADGE] password=hunter2 [REDACTED:EMAIL_ADDRESS] bob@test.example help@example.org [REDACTED:CODENAME]"
+    )
+    assert [(text[start:end], entity, rule) for entity, start, end, rule in redactor.scan(text)] == [
+        ("BDG-654321", "BADGE", "badge"),
+        ("ann@example.org", "EMAIL_ADDRESS", "email"),
+        ("blåbær", "CODENAME", "deny"),
+    ]
+    assert redactor.entities == ("BADGE", "CODENAME", "EMAIL_ADDRESS")
+
+
+def test_a_detector_may_ask_for_a_word_near_by():
+    near = {**BADGE, "context": ["Employee"]}
+    redactor = _native.Redactor(detectors=[near])
+    assert redactor.redact("employee BDG-654321") == "employee [REDACTED:BADGE]"
+    assert redactor.redact("BDG-654321 employee") == "BDG-654321 employee"
+    assert redactor.redact("employee" + " " * 49 + "BDG-654321").endswith("BDG-654321")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "reason"),
+    [
+        ({"entities": []}, ValueError, "nothing would be found"),
+        ({"entities": ["NOTHING"]}, ValueError, "no entity"),
+        ({"entities": "BADGE"}, TypeError, "not one text"),
+        ({"allow": "a"}, TypeError, "not one text"),
+        ({"allow": [1]}, TypeError, "neither"),
+        ({"allow": [re.compile("a", re.IGNORECASE)]}, TypeError, "flags"),
+        ({"allow": [re.compile(".+")]}, ValueError, "most kinds"),
+        ({"deny": ["word"]}, TypeError, "mapping"),
+        ({"deny": {"password": "X"}}, ValueError, "secret"),
+        ({"detectors": [1]}, TypeError, "mappings"),
+        ({"detectors": [{"nme": "a"}]}, ValueError, "counter_samples"),
+        ({"detectors": [{"name": "a", "entity": "A"}]}, ValueError, "no pattern"),
+        ({"detectors": [{**BADGE, "pattern": "[0-9]{8}"}]}, ValueError, "literals"),
+        ({"detectors": [{**BADGE, "pattern": "(a+)+$"}]}, ValueError, "anchor"),
+        ({"detectors": [{**BADGE, "samples": ["x"]}]}, ValueError, "sample 1"),
+        ({"detectors": [{**BADGE, "before": -1}]}, OverflowError, "negative"),
+    ],
+    ids=range(16),
+)
+def test_what_cannot_be_chosen_is_refused_with_the_reason(options, error, reason):
+    with pytest.raises(error, match=reason):
+        _native.Redactor(**options)
+
+
+def test_a_denied_word_is_told_by_its_number_since_it_may_be_secret():
+    with pytest.raises(ValueError) as refused:
+        _native.Redactor(deny={"fine word": "A", " bluebird": "B"})
+    assert "word 2" in str(refused.value) and "bluebird" not in str(refused.value)
+
+
+def test_the_page_runs():
+    page = pathlib.Path(__file__).parent.parent / "docs" / "redaction-kinds.md"
+    failed, ran = doctest.testfile(str(page), module_relative=False)
+    assert ran > 4 and failed == 0

@@ -1,5 +1,7 @@
 //! What a pattern cannot say: checksums, issuer ranges, and whether a text looks random.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -81,15 +83,20 @@ pub(super) fn has_random_run(text: &[u8]) -> bool {
 pub(super) fn is_random(text: &[u8]) -> bool {
     let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = text.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let mut counts = [0u16; 256];
-    for byte in text {
-        counts[usize::from(*byte)] += 1;
+    let mut counts = [0u8; 256];
+    let mut repeated = 0.0;
+    for byte in text.iter().take(ORDERS.len() - 1) {
+        let count = &mut counts[usize::from(*byte)];
+        repeated += ORDERS[usize::from(*count) + 1] - ORDERS[usize::from(*count)];
+        *count += 1;
     }
-    let length = text.len() as f32;
-    let bits: f32 =
-        counts.iter().filter(|n| **n > 0).map(|n| f32::from(*n)).map(|n| n * (length / n).log2()).sum();
-    digits >= 2 && letters >= 2 && bits >= 3.0 * length
+    let all = ORDERS[text.len().min(ORDERS.len() - 1)];
+    digits >= 2 && letters >= 2 && all - repeated >= 3.0 * text.len() as f32
 }
+
+/// By n: n times the logarithm of n to the base 2.
+static ORDERS: LazyLock<[f32; 128]> =
+    LazyLock::new(|| std::array::from_fn(|n| if n == 0 { 0.0 } else { n as f32 * (n as f32).log2() }));
 
 /// Whether a Bitcoin key in wallet import format: base58 with the first four bytes of a double SHA-256.
 pub(super) fn is_wallet_import_key(text: &[u8]) -> bool {

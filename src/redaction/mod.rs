@@ -3,16 +3,36 @@
 //! It finds, and replaces by `[REDACTED:<ENTITY>]`:
 //! 1. secrets by *name*: the value of `password=…`, `"api_key": "…"`, `Cookie: …`, in plain text, JSON,
 //!    Python reprs, header lines and query strings, also percent-encoded. The name stays (`fields.rs`);
-//! 2. secrets by *prefix*: JWTs, private keys, and the tokens of clouds, code hosts and AI providers, each a
-//!    row of a table (`rules.rs`);
+//! 2. secrets by *prefix*: JWTs, private keys, and over 300 kinds of providers' tokens, each a row of a table
+//!    (`rules/`); those without a form of their own by the provider's name near by (`nearby.rs`);
 //! 3. secrets by *shape*: e-mail addresses, payment card numbers with a right check digit, passwords in
 //!    URLs (`shapes.rs`).
+//!
+//! A developer chooses which entities are looked for, what is left alone and what is always hidden, and adds detectors
+//! (`options.rs`, `own.rs`).
 //!
 //! Finds do not overlap: the leftmost wins, then the table's order. Replacing is idempotent: what is
 //! already replaced is left alone.
 //!
 //! The time is linear in the text's length, whatever the text says: whoever can write a log line can attack
 //! its redaction. A clean text of 200 bytes costs a fraction of a microsecond and no allocation.
+//!
+//! # How far each kind of find reads
+//!
+//! | Find | Before its start | Beyond its head | End |
+//! |---|---|---|---|
+//! | token by prefix, alphabet that runs on | 20 bytes (is it a word's start?) | 96 bytes are checked | unbounded: all of the alphabet |
+//! | token of an exact length | 20 | 1 byte | the head, at most 300 bytes |
+//! | secret by a name near by | 40 and 20 | 127 bytes | at most 127 bytes |
+//! | `Bearer`, `Basic` | 20 | 96 bytes | unbounded: `token68` |
+//! | JWT | none | unbounded: each of up to five parts | unbounded |
+//! | PEM private key | none | unbounded: to `-----END` and 64 bytes | unbounded |
+//! | e-mail address | unbounded: the local part | unbounded: the domain | the domain's |
+//! | card number | 8 | 20 bytes | at most 19 digits, 18 separators |
+//! | password in a URL | none | unbounded: to the `@`; after a delimiter 256 bytes | the `@` |
+//! | value of a name | 320 (name, quotes, tag) | unbounded: a quoted text, a list, a line | unbounded |
+//! | developer's detector | 64 and 256 (context) | 1024 and 256 (context) | at most 1024 bytes |
+//! | denied word | 20 | 11 bytes | at most 1024 bytes |
 //!
 //! # What it does not do
 //! It does not recognise people's names, addresses or telephone numbers, nor secrets without a name, prefix or shape
@@ -45,6 +65,8 @@ mod target;
 mod text;
 mod values;
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]

@@ -72,15 +72,21 @@ impl Nearby {
 
     /// The secret that the long word at *at* is, if it is one. Nothing before *floor* is read.
     ///
-    /// *glued* says whether another secret may start inside a word: the word ends there as well.
+    /// *glued* says whether another secret may start inside a word: the word ends there as well. None does before
+    /// *literal*.
     #[inline]
     pub(super) fn find(
         &self,
         text: &[u8],
         at: usize,
         floor: usize,
+        literal: usize,
         glued: impl Fn(&[u8]) -> bool,
     ) -> Option<Finding> {
+        // Exactly so long on both sides: after a dash or a line it goes on.
+        if at > floor && base64url(text[at - 1]) && !word_starts_after_escape(text, at) {
+            return None;
+        }
         let rest = text.get(at..)?;
         let word = rest.iter().take(LONGEST + 1).take_while(|b| base64url(**b)).count();
         if word > LONGEST || self.lengths & (u128::MAX >> (LONGEST - word)) == 0 {
@@ -89,7 +95,8 @@ impl Nearby {
         if self.lengths >> word & 1 == 1 {
             return self.named(text, at, at + word, floor);
         }
-        let mut shorter = self.lengths & ((1u128 << word) - 1);
+        // Without a literal in it, nothing starts inside the word.
+        let mut shorter = if literal < at + word { self.lengths & ((1u128 << word) - 1) } else { 0 };
         while shorter != 0 {
             let length = shorter.trailing_zeros() as usize;
             shorter &= shorter - 1;
@@ -101,9 +108,9 @@ impl Nearby {
     }
 
     fn named(&self, text: &[u8], at: usize, end: usize, floor: usize) -> Option<Finding> {
-        let own = self.nameless.iter().filter_map(|row| self.rules.get(*row));
-        for (number, rule) in own {
-            if fits(*number, rule, &text[at..end]) {
+        let secret = &text[at..end];
+        for (number, rule) in self.nameless.iter().filter_map(|row| self.rules.get(*row)) {
+            if fits(*number, rule, secret) {
                 return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
             }
         }
@@ -113,13 +120,16 @@ impl Nearby {
         let cut = line.len() == window.len() && at - line.len() > floor;
         let mut before = if cut { text[at - line.len() - 1] } else { b' ' };
         for (i, &byte) in line.iter().enumerate() {
+            let last = std::mem::replace(&mut before, byte);
+            // Most letters meet an empty bucket, whether a word starts there or not.
+            if !byte.is_ascii_alphabetic() || self.head(&line[i..]) == 0 {
+                continue;
+            }
             // The tail of an escape, `\n`, is no part of a word.
-            let starts = byte.is_ascii_alphabetic()
-                && (!before.is_ascii_alphabetic()
-                    || word_starts(text, at - line.len() + i, floor)
-                    || before.is_ascii_lowercase() && byte.is_ascii_uppercase());
-            before = byte;
-            let found = if starts { self.secret(&line[i..], line, &text[at..end]) } else { None };
+            let starts = !last.is_ascii_alphabetic()
+                || (last.is_ascii_lowercase() && byte.is_ascii_uppercase())
+                || word_starts(text, at - line.len() + i, floor);
+            let found = if starts { self.secret(&line[i..], line, secret) } else { None };
             if let Some(rule) = found {
                 return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
             }
@@ -127,10 +137,14 @@ impl Nearby {
         None
     }
 
+    #[inline]
+    fn head(&self, name: &[u8]) -> u16 {
+        name.first_chunk::<4>().map_or(0, |first| self.heads[bucket(first.map(|b| b | 0x20))])
+    }
+
     /// The row of the provider that *name* starts with, if *secret* is one of its secrets.
     fn secret(&self, name: &[u8], line: &[u8], secret: &[u8]) -> Option<&'static Rule> {
-        let first = name.first_chunk::<4>()?.map(|b| b | 0x20);
-        let mut index = self.heads[bucket(first)];
+        let mut index = self.head(name);
         while let Some(i) = usize::from(index).checked_sub(1) {
             let (keyword, rows) = self.keywords.get(i)?;
             if name.len() >= keyword.len() && name[..keyword.len()].eq_ignore_ascii_case(keyword) {
@@ -145,6 +159,11 @@ impl Nearby {
         }
         None
     }
+}
+
+/// The tail of an escape is no part of the word: `\n0123…`.
+fn word_starts_after_escape(text: &[u8], at: usize) -> bool {
+    text[at - 1].is_ascii_alphanumeric() && word_starts(text, at, 0)
 }
 
 fn fits(number: usize, rule: &Rule, secret: &[u8]) -> bool {

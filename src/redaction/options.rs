@@ -123,8 +123,11 @@ fn allowed_pattern(pattern: &str) -> Result<Regex, ConfigError> {
     Ok(whole)
 }
 
+/// A detector, and the texts that it is looked for by.
+pub(super) type Sought = (Own, Vec<Vec<u8>>);
+
 /// The developer's detectors and words, compiled, each with the texts that it is looked for by.
-pub(super) fn own(options: &Options<'_>, known: &[&str]) -> Result<Vec<(Own, Vec<Vec<u8>>)>, ConfigError> {
+pub(super) fn own(options: &Options<'_>, known: &[&str]) -> Result<Vec<Sought>, ConfigError> {
     if options.detectors.len() > MOST_DETECTORS || options.deny.len() > MOST_WORDS {
         return Err(ConfigError::new(format!(
             "at most {MOST_DETECTORS} detectors and {MOST_WORDS} denied words can be added, not {} and {}",

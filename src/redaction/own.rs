@@ -122,6 +122,9 @@ impl Own {
         floor: usize,
         glued: impl Fn(&[u8]) -> bool,
     ) -> Option<(usize, usize)> {
+        if at < floor {
+            return None;
+        }
         let (start, end) = match &self.search {
             Search::Word(length) => {
                 let end = at + length;

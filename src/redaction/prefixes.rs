@@ -4,6 +4,13 @@
 //! long words start; here three bytes of the word are hashed, and nearly every word meets an empty bucket. So three hundred
 //! kinds cost what one costs. A prefix that ends in a dot (`ya29.`, `hvs.`) stands before the long word: it is
 //! looked for where a long word starts after a dot.
+//!
+//! # Why not a search for all literals
+//! Mixed log lines, 380 literals, one core of a shared machine (AVX2). The search alone, before anything is made of a hit:
+//! six vector searches of 64 literals each 380 MB/s (28 million instructions per megabyte); an automaton (DFA, 706 KiB)
+//! 570 MB/s (19), and 5800 hits per megabyte that are still to be looked at. With this table the whole engine, all 355
+//! rows, names and shapes, does 285 MB/s by lines of 140 bytes and 310 MB/s as one text; clean, 290 and 330 MB/s. With
+//! 30 rows and no table it did 445 and 520; clean, 465 and 550.
 
 use super::rules::Rule;
 use regex_syntax::hir::{Class, Hir, HirKind};

@@ -14,7 +14,7 @@
 //! again (`values.rs`, `shapes.rs` say why). The header of a token that leads nowhere is remembered, so that
 //! `eyJeyJeyJ…` is walked once.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
@@ -66,10 +66,6 @@ impl Engine {
             return Err(options::invalid("denied word", &(i + 1).to_string(), problem));
         }
         let chosen = |entity: &str| options.entities.is_none_or(|entities| entities.contains(&entity));
-        if let Some((i, _)) = COMPILED.iter().enumerate().find(|(_, head)| head.is_none()) {
-            let name = rules::all().nth(i).map_or("", |rule| rule.name);
-            return Err(ConfigError::new(format!("the rule {name} has no pattern")));
-        }
         let mut literals: Vec<(Vec<u8>, Row)> = Vec::new();
         let (mut compiled, mut shortest) = (Vec::new(), SHORTEST);
         for (i, (own, texts)) in own.into_iter().enumerate() {
@@ -143,6 +139,7 @@ impl Engine {
         let mut ahead: Option<Finding> = None;
         // Up to here it is known whether a word starts right after a find.
         let mut seen = 0;
+        let ahead_of = |literal: Option<(usize, usize)>| literal.map_or(usize::MAX, |(at, _)| at);
         loop {
             let place = mark.map_or(usize::MAX, |(at, _)| at);
             let next = literal.map_or(place, |(at, _)| place.min(at));
@@ -158,7 +155,7 @@ impl Engine {
             if fresh {
                 seen = done;
                 if text[done - 1].is_ascii_alphanumeric()
-                    && let Some(finding) = self.word(text, done, done)
+                    && let Some(finding) = self.word(text, done, done, ahead_of(literal))
                 {
                     done = finding.end;
                     found.push(finding);
@@ -204,7 +201,7 @@ impl Engine {
                 }
                 (Some((at, Mark::Word)), _) => {
                     if at >= done
-                        && let Some(finding) = self.word(text, at, done)
+                        && let Some(finding) = self.word(text, at, done, ahead_of(literal))
                     {
                         done = finding.end;
                         found.push(finding);
@@ -243,8 +240,8 @@ impl Engine {
 
     /// The token that the long word at *at* is, or that starts after the escape in front of it.
     #[inline]
-    fn word(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
-        let here = self.token_at(text, at, floor);
+    fn word(&self, text: &[u8], at: usize, floor: usize, literal: usize) -> Option<Finding> {
+        let here = self.token_at(text, at, floor, literal);
         if here.is_some() {
             return here;
         }
@@ -252,11 +249,14 @@ impl Engine {
         if !escape {
             return None;
         }
-        starts_after_escape(text, at).into_iter().flatten().find_map(|at| self.token_at(text, at, floor))
+        starts_after_escape(text, at)
+            .into_iter()
+            .flatten()
+            .find_map(|at| self.token_at(text, at, floor, literal))
     }
 
     #[inline]
-    fn token_at(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
+    fn token_at(&self, text: &[u8], at: usize, floor: usize, literal: usize) -> Option<Finding> {
         let rows = self.prefixes.rows(text, at);
         let mut found = rows.iter().find_map(|row| table(*row, text, at, floor, &mut 0));
         if found.is_none()
@@ -264,7 +264,7 @@ impl Engine {
         {
             found = table(row, text, start, floor, &mut 0);
         }
-        found.or_else(|| self.nearby.find(text, at, floor, |rest| self.glued(rest)))
+        found.or_else(|| self.nearby.find(text, at, floor, literal, |rest| self.glued(rest)))
     }
 
     /// Whether a secret starts here that may stand in the middle of a word.
@@ -288,28 +288,29 @@ fn known_entities(names: &Names) -> Vec<&'static str> {
     rules::all().map(|rule| rule.entity).chain(names.entities()).collect()
 }
 
-/// The heads of all rows, in the table's order. None for what does not compile, which a test rules out.
-static COMPILED: LazyLock<Vec<Option<Head>>> = LazyLock::new(|| {
-    rules::all()
-        .map(|rule| {
-            // ASCII classes keep the automata small, and a text need not be UTF-8.
-            let pattern = format!(r"(?-u)\A(?:{})", rule.pattern);
-            Regex::new(&pattern).ok().map(|head| Head { rule, head })
-        })
-        .collect()
-});
+/// The heads of all rows, in the table's order, each compiled when it is first tried. That none fails, a test shows.
+static HEADS: LazyLock<Vec<Head>> =
+    LazyLock::new(|| rules::all().map(|rule| Head { rule, head: OnceLock::new() }).collect());
 
 /// The routes to all rows, in the table's order.
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| rules::all().map(prefixes::route).collect());
 
 struct Head {
     rule: &'static Rule,
-    head: Regex,
+    head: OnceLock<Option<Regex>>,
+}
+
+impl Head {
+    fn regex(&self) -> Option<&Regex> {
+        // ASCII classes keep the automata small, and a text need not be UTF-8.
+        let compile = || Regex::new(&format!(r"(?-u)\A(?:{})", self.rule.pattern)).ok();
+        self.head.get_or_init(compile).as_ref()
+    }
 }
 
 /// Whether all of *secret* is what the row's pattern describes.
 pub(super) fn is_whole(row: usize, secret: &[u8]) -> bool {
-    let head = COMPILED.get(row).and_then(Option::as_ref).map(|head| &head.head);
+    let head = HEADS.get(row).and_then(Head::regex);
     head.and_then(|head| head.find(secret)).is_some_and(|found| found.end() == secret.len())
 }
 
@@ -321,13 +322,14 @@ static GLUED: LazyLock<Vec<&'static [u8]>> = LazyLock::new(|| {
 
 /// The token that a row of the table finds round a literal at *at*.
 fn table(row: usize, text: &[u8], at: usize, floor: usize, vain: &mut usize) -> Option<Finding> {
-    let Head { rule, head } = COMPILED.get(row)?.as_ref()?;
+    let compiled = HEADS.get(row)?;
+    let rule = compiled.rule;
     let start = at.checked_sub(rule.before).filter(|start| *start >= floor)?;
     if rule.alone && !word_starts(text, start, floor) {
         return None;
     }
     let found = |start, end| Finding::new(start, end, rule.entity).map(|f| f.by(rule.name));
-    let head = start + head.find(&text[start..])?.end();
+    let head = start + compiled.regex()?.find(&text[start..])?.end();
     let first = &text[..text.len().min(head + CHECKED)];
     let (start, alphabet): (usize, fn(u8) -> bool) = match rule.extent {
         Extent::Run(alphabet) => (start, alphabet),
@@ -420,6 +422,11 @@ mod tests {
     fn default_literals() -> Vec<&'static str> {
         let searched = rules::all().filter(|rule| prefixes::route(rule) == Route::Literal);
         searched.flat_map(|rule| rule.literals.iter().copied()).collect()
+    }
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert!(HEADS.iter().all(|head| head.regex().is_some()));
     }
 
     #[test]

@@ -78,7 +78,7 @@ class Redactor:
     :param deny: words that are always found, each with its entity: ``{"bluebird": "CODENAME"}``. They win over *allow*
         and *entities*.
     :param detectors: further kinds of secrets: dicts of ``name``, ``entity``, ``pattern``, and more; see
-        ``docs/redaction.md``. Their samples are tried at once.
+        ``docs/redaction-kinds.md``. Their samples are tried at once.
     :param names: further names whose values are secret: ``"license_key"`` also covers ``X-License-Key``.
     :raises ConfigError: for what cannot be used.
 

@@ -137,6 +137,7 @@ const fn token(
 }
 
 /// A secret without a form of its own, with a name of the provider's near by.
+#[allow(clippy::too_many_arguments)] // The columns of a table.
 const fn near(
     name: &'static str,
     entity: &'static str,
