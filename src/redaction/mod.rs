@@ -15,7 +15,7 @@
 //! its redaction. A clean text of 200 bytes costs a fraction of a microsecond and no allocation.
 //!
 //! # What it does not do
-//! It does not recognise people's names, addresses or telephone numbers, nor secrets without a name, prefix or shape
+//! It does not recognise people's names and addresses, nor identifiers that were not selected (`identifiers`), nor secrets without a name, prefix or shape
 //! (32 random letters in a sentence), nor secrets that are encoded beyond percent-encoding (base64 of a
 //! password). A value that starts on another line than its name is not found. It is a net under a careful program, not
 //! a permit to log secrets.
@@ -29,6 +29,7 @@
 mod access_line;
 mod checks;
 mod fields;
+mod identifiers;
 mod json;
 mod marks;
 mod names;
@@ -52,6 +53,7 @@ pub use access_line::{Access, render};
 pub use sink::{Failure, Outlet, Sink};
 
 use crate::error::ConfigError;
+use identifiers::Identifiers;
 use names::Names;
 use scan::Engine;
 use text::MARKER;
@@ -72,6 +74,21 @@ pub struct Finding {
     pub end: usize,
     /// Put round the replacement, where a bare JSON number becomes a text.
     quote: Option<Quote>,
+}
+
+/// A kind of number or address that identifies a person, and that can be selected.
+#[derive(Debug, Clone, Copy)]
+pub struct Identifier {
+    /// `IBAN_CODE`, `UK_NHS`, ….
+    pub entity: &'static str,
+    /// ISO 3166-1 alpha-2, or empty.
+    pub country: &'static str,
+    /// One of these has to stand shortly before it, unless its form is unmistakable.
+    pub words: &'static [&'static str],
+    /// A text in which it is found.
+    pub sample: &'static str,
+    /// A text in which it is not.
+    pub harmless: &'static str,
 }
 
 /// A quote as it stands in the text: escaped once for each level of JSON inside JSON.
@@ -108,7 +125,28 @@ impl Redactor {
     /// # Errors
     /// If a name is empty, has fewer than three letters, is over 64 bytes long or is no name.
     pub fn new(names: &[&str]) -> Result<Self, ConfigError> {
-        Ok(Self { engine: Engine::new(Names::new(names)?)? })
+        Self::with_entities(names, &[])
+    }
+
+    /// A redactor that also finds the identifiers of *entities*: `IBAN_CODE`, `UK_NHS`, …, the first of each of
+    /// [`Redactor::identifiers`].
+    ///
+    /// # Errors
+    /// Those of [`Redactor::new`], and if an entity is unknown.
+    pub fn with_entities(names: &[&str], entities: &[&str]) -> Result<Self, ConfigError> {
+        Ok(Self { engine: Engine::new(Names::new(names)?, Identifiers::new(entities)?)? })
+    }
+
+    /// What can be selected: the entity, its country (ISO 3166-1 alpha-2, or empty), the words that announce it, a text
+    /// in which it is found, and one in which it is not.
+    pub fn identifiers() -> impl Iterator<Item = Identifier> {
+        identifiers::rows().map(|row| Identifier {
+            entity: row.entity,
+            country: row.country,
+            words: row.words,
+            sample: row.sample,
+            harmless: row.harmless,
+        })
     }
 
     /// *text* with its secrets replaced; *text* itself if it has none.
@@ -158,7 +196,8 @@ impl Redactor {
     /// Everything that a find can be called, in alphabetical order.
     pub fn entities(&self) -> Vec<&'static str> {
         let rules = rules::RULES.iter().map(|rule| rule.entity);
-        let mut all: Vec<_> = rules.chain(self.engine.names().entities()).collect();
+        let mut all: Vec<_> =
+            rules.chain(self.engine.names().entities()).chain(self.engine.identifiers()).collect();
         all.sort_unstable();
         all.dedup();
         all

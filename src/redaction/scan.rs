@@ -14,6 +14,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 use regex::bytes::Regex;
 
+use super::identifiers::Identifiers;
 use super::marks::{self, Mark, Marks};
 use super::names::Names;
 use super::rules::{Extent, RULES, Rule};
@@ -27,6 +28,8 @@ pub(super) struct Engine {
     /// By literal: the rows that have it, in the table's order.
     rows: Vec<Vec<Row>>,
     names: Names,
+    /// Only what was selected.
+    identifiers: Option<Identifiers>,
 }
 
 #[derive(Clone)]
@@ -36,7 +39,7 @@ struct Row {
 }
 
 impl Engine {
-    pub(super) fn new(names: Names) -> Result<Self, ConfigError> {
+    pub(super) fn new(names: Names, identifiers: Option<Identifiers>) -> Result<Self, ConfigError> {
         let mut literals: Vec<&str> = Vec::new();
         let mut rows: Vec<Vec<Row>> = Vec::new();
         for rule in RULES.iter().filter(|rule| !rule.literals.is_empty()) {
@@ -53,16 +56,20 @@ impl Engine {
         }
         // The last literal is what a replacement starts with. It has no rows.
         literals.push("[REDACTED:");
-        Ok(Self { literals: Literals::new(&literals)?, rows, names })
+        Ok(Self { literals: Literals::new(&literals)?, rows, names, identifiers })
     }
 
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
+    pub(super) fn identifiers(&self) -> impl Iterator<Item = &'static str> {
+        self.identifiers.iter().flat_map(Identifiers::entities)
+    }
+
     /// What is secret in *text*, from left to right, without overlaps. Allocates only if there is something.
     pub(super) fn scan(&self, text: &[u8]) -> Vec<Finding> {
-        if text.len() < SHORTEST && !text.iter().any(|b| marks::is_sign(*b)) {
+        if self.identifiers.is_none() && text.len() < SHORTEST && !text.iter().any(|b| marks::is_sign(*b)) {
             return Vec::new();
         }
         let mut found: Vec<Finding> = Vec::new();
@@ -76,12 +83,19 @@ impl Engine {
         let mut digits = 0;
         // The password of a URL whose user's name, which may be a secret as well, is still to be read.
         let mut ahead: Option<Finding> = None;
+        let mut number = self.next_number(text, 0);
         loop {
             let place = mark.map_or(usize::MAX, |(at, _)| at);
             let next = literal.map_or(place, |(at, _)| place.min(at));
-            if let Some(password) = ahead.take_if(|password| next >= password.start) {
+            let first = number.map_or(next, |at| next.min(at));
+            if let Some(password) = ahead.take_if(|password| first >= password.start) {
                 found.extend(Finding::new(password.start.max(done), password.end, password.entity));
                 done = done.max(password.end);
+            }
+            // Where a secret may start as well, it goes first.
+            if let Some(at) = number.filter(|at| *at < next) {
+                number = self.number(text, at, &mut done, &mut found);
+                continue;
             }
             match (mark, literal) {
                 (_, Some((at, index))) if at <= place => {
@@ -98,7 +112,9 @@ impl Engine {
                     // A run may start inside a find and go on after it.
                     let from = at.max(done);
                     if from >= digits {
+                        let known = found.len();
                         digits = shapes::cards(text, from, done, &mut found);
+                        self.numbers_between(text, from, done, known, &mut found);
                         done = found.last().map_or(done, |f| f.end.max(done));
                     }
                     mark = marks.next();
@@ -116,6 +132,59 @@ impl Engine {
                 }
                 (None, _) => return found,
             }
+        }
+    }
+
+    fn next_number(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.identifiers.as_ref()?.next(text, from)
+    }
+
+    /// Looks for an identifier at *at*, and returns the next place to look at.
+    fn number(
+        &self,
+        text: &[u8],
+        at: usize,
+        done: &mut usize,
+        found: &mut Vec<Finding>,
+    ) -> Option<usize> {
+        let identifiers = self.identifiers.as_ref()?;
+        if at < *done {
+            return identifiers.next(text, *done);
+        }
+        let after = identifiers.find(text, at, *done, found.last()).map_or_else(
+            |after| after,
+            |finding| {
+                *done = finding.end;
+                found.push(finding);
+                finding.end
+            },
+        );
+        identifiers.next(text, after)
+    }
+
+    /// The cards of a run are found at once, at its start: adds the identifiers before and between them.
+    fn numbers_between(
+        &self,
+        text: &[u8],
+        from: usize,
+        mut done: usize,
+        known: usize,
+        found: &mut Vec<Finding>,
+    ) {
+        if self.identifiers.is_none() || found.len() == known {
+            return;
+        }
+        let mut place = from.max(done);
+        for card in found.split_off(known) {
+            // As if the card was replaced already: what goes on into it is no number.
+            let before = &text[..card.start];
+            while let Some(at) = self.next_number(before, place) {
+                place = at.max(done);
+                place = self.number(before, place, &mut done, found).unwrap_or(card.start);
+            }
+            done = card.end;
+            place = card.end;
+            found.push(card);
         }
     }
 
