@@ -140,13 +140,7 @@ impl Engine {
     }
 
     /// Looks for an identifier at *at*, and returns the next place to look at.
-    fn number(
-        &self,
-        text: &[u8],
-        at: usize,
-        done: &mut usize,
-        found: &mut Vec<Finding>,
-    ) -> Option<usize> {
+    fn number(&self, text: &[u8], at: usize, done: &mut usize, found: &mut Vec<Finding>) -> Option<usize> {
         let identifiers = self.identifiers.as_ref()?;
         if at < *done {
             return identifiers.next(text, *done);

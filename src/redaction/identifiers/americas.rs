@@ -25,7 +25,13 @@ pub(super) const ROWS: &[Row] = &[
             digits::<9>(text)
                 .is_some_and(|d| d[0] == 9 && matches!(pair(&d, 3), 50..=65 | 70..=88 | 90..=92 | 94..=99))
         },
-        words: &["itin", "individual taxpayer", "individual taxpayer identification", "taxpayer id", "tax id"],
+        words: &[
+            "itin",
+            "individual taxpayer",
+            "individual taxpayer identification",
+            "taxpayer id",
+            "tax id",
+        ],
         sample: "912-90-3456",
         harmless: "912-93-3456 and 812-90-3456",
     },
@@ -39,7 +45,13 @@ pub(super) const ROWS: &[Row] = &[
             digits::<10>(text)
                 .is_some_and(|d| matches!(d[0], 1 | 2) && (luhn_sum(&d, 10) + 24).is_multiple_of(10))
         },
-        words: &["npi", "national provider", "national provider identifier", "provider id", "provider identifier"],
+        words: &[
+            "npi",
+            "national provider",
+            "national provider identifier",
+            "provider id",
+            "provider identifier",
+        ],
         sample: "NPI 1234567893",
         harmless: "NPI 1234567894",
     },
@@ -76,16 +88,32 @@ pub(super) const ROWS: &[Row] = &[
         entity: "US_BANK_NUMBER",
         country: "US",
         forms: &[
-            "99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999999999999", "99999999999999",
-            "999999999999999", "9999999999999999", "99999999999999999",
+            "99999999",
+            "999999999",
+            "9999999999",
+            "99999999999",
+            "999999999999",
+            "9999999999999",
+            "99999999999999",
+            "999999999999999",
+            "9999999999999999",
+            "99999999999999999",
         ],
         check: |text| text.len() >= 8,
         words: &[
-            "bank account", "account number", "account no", "account #", "acct", "acct number", "acct no",
-            "checking account", "savings account", "debit account",
+            "bank account",
+            "account number",
+            "account no",
+            "account #",
+            "acct",
+            "acct number",
+            "acct no",
+            "checking account",
+            "savings account",
+            "debit account",
         ],
         sample: "bank account 945456787654",
-        harmless: "bank account 1234567 and 945456787654",
+        harmless: "bank account 1234567",
     },
     // U.S. Department of State: nine digits, or a letter and eight. No check digit outside the machine's lines.
     Row {
@@ -148,7 +176,7 @@ pub(super) const ROWS: &[Row] = &[
         country: "CL",
         forms: &["!99.999.999-X", "!9.999.999-X", "99999999-X", "9999999-X", "99999999X", "9999999X"],
         check: rut,
-        words: &["rut", "run", "rol único", "rol unico", "cédula", "cedula"],
+        words: &["rut", "rol único nacional", "rol único", "rol unico", "cédula", "cedula"],
         sample: "12.531.909-2",
         harmless: "12.531.909-3",
     },
@@ -202,7 +230,8 @@ fn cnpj(text: &[u8]) -> bool {
 }
 
 fn curp(text: &[u8]) -> bool {
-    const STATES: &[u8] = b"AS BC BS CC CH CL CM CS DF DG GR GT HG JC MC MN MS NE NL NT OC PL QR QT SL SP SR TC TL TS VZ YN ZS";
+    const STATES: &[u8] =
+        b"AS BC BS CC CH CL CM CS DF DG GR GT HG JC MC MN MS NE NL NT OC PL QR QT SL SP SR TC TL TS VZ YN ZS";
     let Some(code) = text.first_chunk::<18>().filter(|_| text.len() == 18) else { return false };
     let Some(d) = digits::<6>(&code[4..10]) else { return false };
     let state = STATES.split(|b| *b == b' ').any(|state| state == &code[11..13]);

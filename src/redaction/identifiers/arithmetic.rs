@@ -148,7 +148,10 @@ mod tests {
             assert_eq!(is_date(year, month, day), is, "{year}-{month}-{day}");
         }
         assert_eq!(number(&of("0123")), 123);
-        assert_eq!(remainder(&of("12345678901234567890"), 97), 12_345_678_901_234_567_890u64.rem_euclid(97) as u32);
+        assert_eq!(
+            remainder(&of("12345678901234567890"), 97),
+            12_345_678_901_234_567_890u64.rem_euclid(97) as u32
+        );
         assert_eq!(digits::<3>(b"12a"), None);
         assert_eq!(digits::<3>(b"1234"), None);
     }

@@ -28,7 +28,8 @@ pub(super) const ROWS: &[Row] = &[
         country: "AU",
         forms: &["999 999 999", "999999999"],
         check: |text| {
-            digits::<9>(text).is_some_and(|d| (10 - weighted(&d, &[8, 7, 6, 5, 4, 3, 2, 1]) % 10) % 10 == d[8])
+            digits::<9>(text)
+                .is_some_and(|d| (10 - weighted(&d, &[8, 7, 6, 5, 4, 3, 2, 1]) % 10) % 10 == d[8])
         },
         words: &["acn", "australian company number", "company number"],
         sample: "ACN 004 085 616",
@@ -80,7 +81,7 @@ pub(super) const ROWS: &[Row] = &[
         check: |text| {
             digits::<12>(text).is_some_and(|d| d[0] > 1 && !d.iter().eq(d.iter().rev()) && verhoeff(&d))
         },
-        words: &["aadhaar", "aadhar", "uidai", "आधार", "uid number", "vid"],
+        words: &["aadhaar", "aadhar", "uidai", "आधार", "uid number"],
         sample: "Aadhaar 2341 2341 2346",
         harmless: "Aadhaar 2341 2341 2347",
     },
@@ -163,7 +164,16 @@ pub(super) const ROWS: &[Row] = &[
         country: "TW",
         forms: &["A999999999"],
         check: taiwanese,
-        words: &["身分證", "身份證", "身分證字號", "身份證字號", "統一編號", "居留證", "national id", "id number"],
+        words: &[
+            "身分證",
+            "身份證",
+            "身分證字號",
+            "身份證字號",
+            "統一編號",
+            "居留證",
+            "national id",
+            "id number",
+        ],
         sample: "身分證 A123456789",
         harmless: "身分證 A123456788",
     },
@@ -212,14 +222,23 @@ pub(super) const ROWS: &[Row] = &[
                 luhn(&d) && d[10] < 2 && is_date(2000 + pair(&d, 0), pair(&d, 2), pair(&d, 4))
             })
         },
-        words: &["id number", "id no", "identity number", "sa id", "south african id", "rsa id", "identiteitsnommer"],
+        words: &[
+            "id number",
+            "id no",
+            "identity number",
+            "sa id",
+            "south african id",
+            "rsa id",
+            "identiteitsnommer",
+        ],
         sample: "ID number 7503305044089",
         harmless: "ID number 8503305044089",
     },
 ];
 
 fn ird(text: &[u8]) -> bool {
-    let Some(all) = digits::<9>(text).or_else(|| digits::<8>(text).map(|d| std::array::from_fn(|i| if i == 0 { 0 } else { d[i - 1] })))
+    let Some(all) = digits::<9>(text)
+        .or_else(|| digits::<8>(text).map(|d| std::array::from_fn(|i| if i == 0 { 0 } else { d[i - 1] })))
     else {
         return false;
     };
@@ -230,7 +249,8 @@ fn ird(text: &[u8]) -> bool {
 }
 
 fn pan(text: &[u8]) -> bool {
-    let shape = |(i, b): (usize, &u8)| if (5..9).contains(&i) { b.is_ascii_digit() } else { b.is_ascii_uppercase() };
+    let shape =
+        |(i, b): (usize, &u8)| if (5..9).contains(&i) { b.is_ascii_digit() } else { b.is_ascii_uppercase() };
     text.len() == 10
         && text.iter().enumerate().all(shape)
         && b"ABCFGHJKLPT".contains(&text[3])
@@ -238,7 +258,8 @@ fn pan(text: &[u8]) -> bool {
 }
 
 fn nric(text: &[u8]) -> bool {
-    let (Some(series), Some(d), Some(check)) = (text.first(), text.get(1..8).and_then(digits::<7>), text.get(8))
+    let (Some(series), Some(d), Some(check)) =
+        (text.first(), text.get(1..8).and_then(digits::<7>), text.get(8))
     else {
         return false;
     };
@@ -263,12 +284,15 @@ fn rrn(text: &[u8]) -> bool {
         _ => 1800,
     };
     let sum = weighted(&d, &[2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5]);
-    is_date(century + pair(&d, 0), pair(&d, 2), pair(&d, 4)) && pair(&d, 7) <= 96 && (11 - sum % 11) % 10 == d[12]
+    is_date(century + pair(&d, 0), pair(&d, 2), pair(&d, 4))
+        && pair(&d, 7) <= 96
+        && (11 - sum % 11) % 10 == d[12]
 }
 
 fn resident(text: &[u8]) -> bool {
     let (Some(d), Some(check)) = (text.get(..17).and_then(digits::<17>), text.get(17)) else { return false };
-    let province = matches!(pair(&d, 0), 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83 | 91);
+    let province =
+        matches!(pair(&d, 0), 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83 | 91);
     let sum = weighted(&d, &[7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
     let year = 100 * pair(&d, 6) + pair(&d, 8);
     province
@@ -290,7 +314,9 @@ fn taiwanese(text: &[u8]) -> bool {
 fn hong_kong(text: &[u8]) -> bool {
     // One letter stands after a blank, which counts 36.
     let mut signs = [36; 9];
-    let Some(written) = 9usize.checked_sub(text.len()).and_then(|from| signs.get_mut(from..)) else { return false };
+    let Some(written) = 9usize.checked_sub(text.len()).and_then(|from| signs.get_mut(from..)) else {
+        return false;
+    };
     written.iter_mut().zip(text).for_each(|(sign, byte)| *sign = value(*byte));
     text.len() >= 8 && signs[8] <= 10 && weighted(&signs, &[9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
 }

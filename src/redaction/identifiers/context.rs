@@ -101,12 +101,18 @@ impl Words {
     }
 }
 
-/// `tax id` is also written `tax-id`, `tax_id` and `taxId`.
+/// `tax id` is also written `tax-id`, `tax_id` and `taxId`; `телефон` also `Телефон` and `ТЕЛЕФОН`. (The automaton knows
+/// the capitals of ASCII.)
 fn spellings(word: &str) -> Vec<String> {
-    if !word.contains(' ') {
-        return vec![word.to_string()];
+    let joints: &[&str] = if word.contains(' ') { &[" ", "-", "_", ""] } else { &[" "] };
+    let mut all: Vec<String> = joints.iter().map(|joint| word.replace(' ', joint)).collect();
+    for plain in all.clone().iter().filter(|word| !word.is_ascii()) {
+        let mut letters = plain.chars();
+        let first = letters.next().map(char::to_uppercase);
+        all.push(first.into_iter().flatten().chain(letters).collect());
+        all.push(plain.to_uppercase());
     }
-    [" ", "-", "_", ""].iter().map(|joint| word.replace(' ', joint)).collect()
+    all
 }
 
 /// Whether no letter goes on before or after, as in `cpfilter`. In camel case a capital starts a word; a script
@@ -131,5 +137,7 @@ fn hidden_before(text: &[u8], floor: usize, last: Option<&Finding>) -> Option<&'
     let letters = |b: &&u8| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b'_';
     let length = name.iter().rev().take(40).take_while(letters).count();
     let (marker, name) = name.split_at(name.len() - length);
-    super::table::rows().map(|row| row.entity).find(|entity| marker.ends_with(MARKER) && entity.as_bytes() == name)
+    super::table::rows()
+        .map(|row| row.entity)
+        .find(|entity| marker.ends_with(MARKER) && entity.as_bytes() == name)
 }

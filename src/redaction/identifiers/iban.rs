@@ -34,7 +34,8 @@ pub(super) fn find(place: &Place<'_>) -> Option<Finding> {
     let Place { text, start, .. } = *place;
     let head: &[u8; 4] = text.get(start..)?.first_chunk()?;
     let [a, b, tens, ones] = *head;
-    if !(a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && tens.is_ascii_digit() && ones.is_ascii_digit()) {
+    if !(a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && tens.is_ascii_digit() && ones.is_ascii_digit())
+    {
         return None;
     }
     let country = [a.to_ascii_uppercase(), b.to_ascii_uppercase()];
@@ -61,7 +62,9 @@ pub(super) fn find(place: &Place<'_>) -> Option<Finding> {
     }
     // Letters of both cases are a token's, or a base64's.
     let mixed = cases.0 && cases.1;
-    (!mixed && closes(text, end) && digits.is_right()).then(|| Finding::new(start, end, "IBAN_CODE")).flatten()
+    (!mixed && closes(text, end) && digits.is_right())
+        .then(|| Finding::new(start, end, "IBAN_CODE"))
+        .flatten()
 }
 
 /// The remainder by 97 of the number that has its first four places at its end, letters as two digits.

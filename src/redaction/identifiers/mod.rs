@@ -26,6 +26,7 @@ mod europe;
 mod everywhere;
 mod forms;
 mod iban;
+mod mediterranean;
 mod network;
 mod north_and_baltic;
 mod phones;
@@ -40,7 +41,7 @@ use forms::Forms;
 pub(super) use table::{Row, rows};
 
 use super::Finding;
-use super::text::{alnum, is_marker, percent, run};
+use super::text::{alnum, colour_before, colour_digits, is_marker, percent, run};
 use crate::error::ConfigError;
 
 /// The selected rows, compiled.
@@ -116,16 +117,17 @@ impl Identifiers {
         floor: usize,
         last: Option<&Finding>,
     ) -> Result<Finding, usize> {
-        let end = at + run(text, at, alnum);
-        let after = end.max(at + 1);
         let mut start = at;
-        if end > at {
+        if text.get(at).is_some_and(|b| alnum(*b)) {
             let (skipped, plus) = escape(text, at, floor);
             if plus && let Some(found) = self.plus(text, at - 1, at + 2) {
                 return Ok(found);
             }
             start += skipped;
         }
+        // A colour's code may go on after the run that it starts in: `1;32m`.
+        let end = start + run(text, start, alnum);
+        let after = end.max(at + 1);
         if !opens(text, start, floor) {
             return Err(after);
         }
@@ -142,10 +144,14 @@ impl Identifiers {
     fn at(&self, place: &Place<'_>, floor: usize, last: Option<&Finding>) -> Option<Finding> {
         let Place { text, start, .. } = *place;
         let context = || self.words.before(text, start, floor, last);
-        if self.selected.mac && let Some(found) = network::mac(place) {
+        if self.selected.mac
+            && let Some(found) = network::mac(place)
+        {
             return Some(found);
         }
-        if self.selected.ip && let Some(found) = network::ip(place, floor) {
+        if self.selected.ip
+            && let Some(found) = network::ip(place, floor)
+        {
             return Some(found);
         }
         if text[start] == b':' {
@@ -157,11 +163,13 @@ impl Identifiers {
                 return Some(found);
             }
         }
-        if self.selected.iban && let Some(found) = iban::find(place) {
+        if self.selected.iban
+            && let Some(found) = iban::find(place)
+        {
             return Some(found);
         }
         // A word has no digit in or after it: most places end here.
-        let window = &text[start..text.len().min(start + 8)];
+        let window = &text[start..text.len().min(start + HEAD)];
         if !window.iter().any(u8::is_ascii_digit) {
             return None;
         }
@@ -184,15 +192,26 @@ impl Identifiers {
 /// a plus sign's.
 fn escape(text: &[u8], at: usize, floor: usize) -> (usize, bool) {
     let Some(before) = at.checked_sub(1).filter(|before| *before >= floor) else { return (0, false) };
-    let hex = |from: usize, most: usize| run(&text[..text.len().min(from + most)], from, |b| b.is_ascii_hexdigit());
+    let hex =
+        |from: usize, most: usize| run(&text[..text.len().min(from + most)], from, |b| b.is_ascii_hexdigit());
     match (text[before], text[at]) {
         (b'%', _) if hex(at, 2) == 2 => (2, percent(text, before) == Some(b'+')),
         (b'\\', b'n' | b'r' | b't' | b'b' | b'f') => (1, false),
         (b'\\', b'x') => (1 + hex(at + 1, 2), false),
         (b'\\', b'u') => (1 + hex(at + 1, 4), false),
-        _ => (0, false),
+        _ => (colour_end(text, at, floor), false),
     }
 }
+
+/// How many bytes of the run are the end of a terminal's colour code: the `32m` of `ESC [ 1 ; 32 m`.
+fn colour_end(text: &[u8], at: usize, floor: usize) -> usize {
+    let digits = colour_digits(&text[at..]);
+    let end = at + digits + 1;
+    if text.get(end - 1) == Some(&b'm') && colour_before(&text[floor..end]) > digits { digits + 1 } else { 0 }
+}
+
+/// Every form has a digit among this many bytes at its start, if it is one of a number that has letters alone there.
+const HEAD: usize = 18;
 
 /// Whether a number may start at *start*: it is not what goes on after a digit or letter and a joint.
 fn opens(text: &[u8], start: usize, floor: usize) -> bool {

@@ -31,6 +31,9 @@ pub(super) fn ip(place: &Place<'_>, floor: usize) -> Option<Finding> {
 
 fn v4(place: &Place<'_>, floor: usize) -> Option<Finding> {
     let Place { text, start, .. } = *place;
+    if !text.get(start).is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
     let window = &text[..text.len().min(start + 17)];
     let end = start + run(window, start, |b| b.is_ascii_digit() || b == b'.');
     // The full stop is the sentence's.
@@ -72,7 +75,8 @@ fn v6(text: &[u8], start: usize) -> Option<Finding> {
     let window = &text[..text.len().min(start + MOST)];
     let mut end = start + run(window, start, |b| b.is_ascii_hexdigit() || b == b':' || b == b'.');
     // A full stop or colon at the end is the sentence's, but for the two colons of a prefix.
-    while end > start && (text[end - 1] == b'.' || (text[end - 1] == b':' && text[end - 2.min(end)] != b':')) {
+    while end > start && (text[end - 1] == b'.' || (text[end - 1] == b':' && text[end - 2.min(end)] != b':'))
+    {
         end -= 1;
     }
     let spelled = &text[start..end];
@@ -109,7 +113,8 @@ pub(super) fn mac(place: &Place<'_>) -> Option<Finding> {
     };
     let length = 12 + 12 / group - 1;
     let spelled = text.get(start..start + length)?;
-    let fits = |(i, b): (usize, &u8)| if i % (group + 1) == group { *b == joint } else { b.is_ascii_hexdigit() };
+    let fits =
+        |(i, b): (usize, &u8)| if i % (group + 1) == group { *b == joint } else { b.is_ascii_hexdigit() };
     if !spelled.iter().enumerate().all(fits) {
         return None;
     }

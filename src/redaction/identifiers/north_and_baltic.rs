@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
         country: "LT",
         forms: &["99999999999"],
         check: baltic,
-        words: &["asmens kodas", "a k", "a.k.", "personal code"],
+        words: &["asmens kodas", "a.k.", "personal code"],
         sample: "asmens kodas 33309240064",
         harmless: "asmens kodas 33309240164",
     },
@@ -87,25 +87,26 @@ pub(super) const ROWS: &[Row] = &[
         sample: "PESEL 44051401359",
         harmless: "PESEL 44051401358",
     },
-    // Zákon 133/2000 Sb. §13, rodné číslo: a multiple of 11; 50 is added to a woman's month.
+    // Zákon 133/2000 Sb. §13, rodné číslo: a multiple of 11; 50 is added to a woman's month. Progress
+    // is written like it (`step 710319/2745`), so it is weak.
     Row {
         entity: "CZ_BIRTH_NUMBER",
         country: "CZ",
-        forms: &["!999999/9999", "999999/999", "9999999999"],
+        forms: &["999999/9999", "999999/999", "9999999999"],
         check: birth_number,
         words: &["rodné číslo", "rodne cislo", "r.č.", "rč", "birth number"],
-        sample: "710319/2745",
-        harmless: "710319/2746",
+        sample: "rodné číslo 710319/2745",
+        harmless: "rodné číslo 710319/2746",
     },
     // Zákon 301/1995 Z. z.: the same rule, from the time of one state.
     Row {
         entity: "SK_BIRTH_NUMBER",
         country: "SK",
-        forms: &["!999999/9999", "999999/999", "9999999999"],
+        forms: &["999999/9999", "999999/999", "9999999999"],
         check: birth_number,
         words: &["rodné číslo", "rodne cislo", "r.č.", "rč", "birth number"],
-        sample: "710319/2745",
-        harmless: "710319/2746",
+        sample: "rodné číslo 710319/2745",
+        harmless: "rodné číslo 710319/2746",
     },
     // Legea 105/1996, cod numeric personal: weights 279146358279, modulus 11.
     Row {
@@ -123,9 +124,9 @@ pub(super) const ROWS: &[Row] = &[
         country: "BG",
         forms: &["9999999999"],
         check: egn,
-        words: &["egn", "егн", "ЕГН", "единен граждански номер"],
+        words: &["egn", "егн", "единен граждански номер"],
         sample: "ЕГН 7523169263",
-        harmless: "ЕГН 7552010005",
+        harmless: "ЕГН 7523169264",
     },
     // Zakon o osobnom identifikacijskom broju: ISO/IEC 7064 MOD 11,10.
     Row {
@@ -156,7 +157,9 @@ fn hetu(text: &[u8]) -> bool {
         11 if b"ABCDEFYXWVU".contains(&text[6]) => (&text[..6], &text[7..]),
         _ => return false,
     };
-    let (Some(d), Some(serial)) = (digits::<6>(date), rest.get(..3).and_then(digits::<3>)) else { return false };
+    let (Some(d), Some(serial)) = (digits::<6>(date), rest.get(..3).and_then(digits::<3>)) else {
+        return false;
+    };
     let all = number(&d) * 1000 + number(&serial);
     let check = b"0123456789ABCDEFHJKLMNPRSTUVWXY".get((all % 31) as usize);
     // 002 is the first to be issued, 900 and above are temporary.

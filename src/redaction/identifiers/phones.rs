@@ -28,11 +28,50 @@ pub(super) const ROWS: &[Row] = &[
         forms: &[],
         check: nothing,
         words: &[
-            "phone", "phone number", "telephone", "tel", "mobile", "mobile number", "cell", "cellphone", "fax", "call",
-            "sms", "whatsapp", "contact number", "telefon", "telefonnummer", "handy", "mobil", "rufnummer",
-            "téléphone", "portable", "teléfono", "telefono", "móvil", "movil", "celular", "cellulare", "telefone",
-            "telemóvel", "telefoon", "puhelin", "telefonszám", "τηλέφωνο", "телефон", "тел", "電話", "电话", "手机",
-            "전화", "โทร", "फ़ोन", "طلفون", "هاتف", "טלפון",
+            "phone",
+            "phone number",
+            "telephone",
+            "tel",
+            "mobile",
+            "mobile number",
+            "cell",
+            "cellphone",
+            "fax",
+            "call me",
+            "call us",
+            "sms",
+            "whatsapp",
+            "contact number",
+            "telefon",
+            "telefonnummer",
+            "handy",
+            "mobil",
+            "rufnummer",
+            "téléphone",
+            "portable",
+            "teléfono",
+            "telefono",
+            "móvil",
+            "movil",
+            "celular",
+            "cellulare",
+            "telefone",
+            "telemóvel",
+            "telefoon",
+            "puhelin",
+            "telefonszám",
+            "τηλέφωνο",
+            "телефон",
+            "тел",
+            "電話",
+            "电话",
+            "手机",
+            "전화",
+            "โทร",
+            "फ़ोन",
+            "تليفون",
+            "هاتف",
+            "טלפון",
         ],
         sample: "+44 (0)20 7946 0958",
         harmless: "UTC+0200, 5 +1234567890 and +55 512 34567",
@@ -40,9 +79,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "US_PHONE_NUMBER",
         country: "US",
-        forms: &["!(999) 999-9999", "!(999)999-9999", "!999-999-9999", "!999.999.9999", "!1-999-999-9999"],
+        forms: &["!(999) 999-9999", "!(999)999-9999", "!999-999-9999", "!999.999.9999", "!9-999-999-9999"],
         check: north_american,
-        words: &["phone", "tel", "call", "fax", "cell", "mobile"],
+        words: &["phone", "tel", "call me", "fax", "cell", "mobile"],
         sample: "(202) 555-0143",
         harmless: "(102) 555-0143 and 202-155-0143",
     },
@@ -51,7 +90,7 @@ pub(super) const ROWS: &[Row] = &[
         country: "GB",
         forms: &["!999 9999 9999", "!9999 999 9999", "!99999 999999", "!(999) 9999 9999", "!(9999) 999 9999"],
         check: british,
-        words: &["phone", "tel", "call", "fax", "mobile"],
+        words: &["phone", "tel", "call me", "fax", "mobile"],
         sample: "020 7946 0958",
         harmless: "020 7946 095 and 920 7946 0958",
     },
@@ -102,18 +141,37 @@ const PLANS: [Plan; 56] = [
 
 /// The other codes that are assigned, as ranges of their three digits; and codes of two digits.
 const OTHERS: [(u32, u32); 20] = [
-    (211, 211), (213, 213), (216, 216), (218, 218), (220, 258), (260, 269), (290, 291), (297, 299), (350, 359),
-    (370, 378), (380, 383), (385, 389), (420, 423), (500, 509), (590, 599), (670, 692), (850, 856), (870, 888),
-    (960, 979), (992, 998),
+    (211, 211),
+    (213, 213),
+    (216, 216),
+    (218, 218),
+    (220, 258),
+    (260, 269),
+    (290, 291),
+    (297, 299),
+    (350, 359),
+    (370, 378),
+    (380, 383),
+    (385, 389),
+    (420, 423),
+    (500, 509),
+    (590, 599),
+    (670, 692),
+    (850, 856),
+    (870, 888),
+    (960, 979),
+    (992, 998),
 ];
 const OTHERS_OF_TWO: [&str; 5] = ["53", "58", "93", "94", "95"];
 
 /// The number after the `+` at *start*; its digits start at or after *from*.
 pub(super) fn international(text: &[u8], start: usize, from: usize) -> Option<Finding> {
     let groups = Groups::read(text, from, true)?;
-    groups.ends().rev().find(|(count, end)| is_e164(&groups.digits[..*count]) && closes(text, *end)).and_then(
-        |(_, end)| Finding::new(start, end, "PHONE_NUMBER"),
-    )
+    groups
+        .ends()
+        .rev()
+        .find(|(count, end)| is_e164(&groups.digits[..*count]) && closes(text, *end))
+        .and_then(|(_, end)| Finding::new(start, end, "PHONE_NUMBER"))
 }
 
 fn is_e164(digits: &[u8]) -> bool {
@@ -154,7 +212,8 @@ pub(super) fn national(place: &Place<'_>, announced: impl FnOnce() -> bool) -> O
 
 /// `2026-11-29`, `29.11.2026`, and what has a point among few digits.
 fn is_date(written: &[u8]) -> bool {
-    let mut groups = written.split(|b| !b.is_ascii_digit()).filter(|group| !group.is_empty()).map(<[u8]>::len);
+    let mut groups =
+        written.split(|b| !b.is_ascii_digit()).filter(|group| !group.is_empty()).map(<[u8]>::len);
     let three = (groups.next(), groups.next(), groups.next());
     let points = written.iter().filter(|b| **b == b'.').count();
     let date = matches!(three, (Some(4), Some(1 | 2), Some(1 | 2)) | (Some(1 | 2), Some(1 | 2), Some(4)));

@@ -8,7 +8,7 @@
 //!
 //! The samples are numbers that issuers or encyclopedias print as examples.
 
-use super::{americas, asia_pacific, europe, everywhere, north_and_baltic, phones};
+use super::{americas, asia_pacific, europe, everywhere, mediterranean, north_and_baltic, phones};
 
 /// One kind of identifier.
 pub(in crate::redaction) struct Row {
@@ -29,9 +29,10 @@ pub(in crate::redaction) struct Row {
 }
 
 /// The rows, by region. Where several fit at one place, the nearest word decides, then this order.
-pub(super) const REGIONS: [&[Row]; 6] = [
+pub(super) const REGIONS: [&[Row]; 7] = [
     everywhere::ROWS,
     europe::ROWS,
+    mediterranean::ROWS,
     north_and_baltic::ROWS,
     americas::ROWS,
     asia_pacific::ROWS,
