@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMapping, PyString, PyTuple};
 
 use super::errors::guarded;
-use crate::redaction::{Allow, Detector, Finding, Options, Redactor as Core};
+use crate::redaction::{Allow, Detector, Finding, Identifier, Options, Redactor as Core};
 
 /// Finds secrets in text and replaces them by ``[REDACTED:<ENTITY>]``.
 ///
@@ -24,7 +24,8 @@ use crate::redaction::{Allow, Detector, Finding, Options, Redactor as Core};
 ///
 /// :param names: further names whose values are secret, compared by words: ``"license_key"`` also covers
 ///     ``X-License-Key`` and ``customerLicenseKey``. At most 1000, each of 3 letters to 64 bytes.
-/// :param entities: look only for what is called one of these. ``None``: for everything in :attr:`entities`.
+/// :param entities: look only for what is called one of these, which may be those of :meth:`identifiers`. ``None``: for
+///     everything but these.
 /// :param allow: finds that are left alone: texts, each exactly a whole find, and compiled patterns (``re.compile`` without
 ///     flags) that match a whole find, read as Rust's ``regex`` reads them.
 /// :param deny: words of at least 3 characters that are always hidden where they stand alone, each with the
@@ -147,6 +148,18 @@ impl Redactor {
             };
             Ok(detached(py, bytes.len(), || in_code_points(&self.core, bytes)))
         })
+    }
+
+    /// The identifiers that can be selected: ``(entity, country, words, sample, harmless)``. *country* is an ISO 3166-1
+    /// code or empty; one of *words* has to stand shortly before the number, unless its form is unmistakable; in
+    /// *sample* it is found, in *harmless* it is not.
+    ///
+    /// >>> {entity: sample for entity, _, _, sample, _ in Redactor.identifiers()}["UK_NHS"]
+    /// 'NHS number 943 476 5919'
+    #[staticmethod]
+    fn identifiers() -> Vec<(&'static str, &'static str, Vec<&'static str>, &'static str, &'static str)> {
+        let row = |row: Identifier| (row.entity, row.country, row.words.to_vec(), row.sample, row.harmless);
+        Core::identifiers().map(row).collect()
     }
 
     /// Whether values of *name* are secret. Case, ``-``, ``_`` and camel case make no difference.

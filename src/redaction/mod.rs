@@ -35,7 +35,7 @@
 //! | denied word | 20 | 11 bytes | at most 1024 bytes |
 //!
 //! # What it does not do
-//! It does not recognise people's names, addresses or telephone numbers, nor secrets without a name, prefix or shape
+//! It does not recognise people's names and addresses, nor identifiers that were not selected (`identifiers`), nor secrets without a name, prefix or shape
 //! (32 random letters in a sentence), nor secrets that are encoded beyond percent-encoding (base64 of a
 //! password). A value that starts on another line than its name is not found. It is a net under a careful program, not
 //! a permit to log secrets.
@@ -49,6 +49,7 @@
 mod access_line;
 mod checks;
 mod fields;
+mod identifiers;
 mod json;
 mod marks;
 mod names;
@@ -102,6 +103,21 @@ pub struct Finding {
     own: Option<u16>,
     /// Put round the replacement, where a bare JSON number becomes a text.
     quote: Option<Quote>,
+}
+
+/// A kind of number or address that identifies a person, and that can be selected.
+#[derive(Debug, Clone, Copy)]
+pub struct Identifier {
+    /// `IBAN_CODE`, `UK_NHS`, ….
+    pub entity: &'static str,
+    /// ISO 3166-1 alpha-2, or empty.
+    pub country: &'static str,
+    /// One of these has to stand shortly before it, unless its form is unmistakable.
+    pub words: &'static [&'static str],
+    /// A text in which it is found.
+    pub sample: &'static str,
+    /// A text in which it is not.
+    pub harmless: &'static str,
 }
 
 /// A quote as it stands in the text: escaped once for each level of JSON inside JSON.
@@ -171,6 +187,18 @@ impl Redactor {
             _ => return Ok(()),
         };
         Err(options::invalid("detector", detector.name, &problem))
+    }
+
+    /// What can be selected: the entity, its country (ISO 3166-1 alpha-2, or empty), the words that announce it, a text
+    /// in which it is found, and one in which it is not.
+    pub fn identifiers() -> impl Iterator<Item = Identifier> {
+        identifiers::rows().map(|row| Identifier {
+            entity: row.entity,
+            country: row.country,
+            words: row.words,
+            sample: row.sample,
+            harmless: row.harmless,
+        })
     }
 
     /// *text* with its secrets replaced; *text* itself if it has none.

@@ -3,6 +3,7 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::identifiers::nearest;
 use super::own::{self, Own};
 use super::rules;
 use crate::error::ConfigError;
@@ -175,10 +176,9 @@ fn check_selection(entities: &[&str], known: &[&str], options: &Options<'_>) -> 
     let own: Vec<&str> = options.detectors.iter().map(|detector| detector.entity).collect();
     for entity in entities {
         if !known.contains(entity) && !own.contains(entity) {
-            let mut all = [known, &own].concat();
-            all.sort_unstable();
-            all.dedup();
-            return Err(ConfigError::new(format!("{entity:?} is no entity. There are: {}", all.join(", "))));
+            let hint = nearest(entity, known.iter().chain(&own).copied());
+            let hint = hint.map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
+            return Err(ConfigError::new(format!("{entity:?} is no entity.{hint}")));
         }
     }
     Ok(())

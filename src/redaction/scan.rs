@@ -20,6 +20,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 use regex::bytes::Regex;
 
+use super::identifiers::{self, Identifiers};
 use super::marks::{self, Mark, Marks};
 use super::names::Names;
 use super::nearby::Nearby;
@@ -44,7 +45,11 @@ pub(super) struct Engine {
     selected: Option<Vec<Box<str>>>,
     /// The shortest find.
     shortest: usize,
+    /// Whether cards are looked for.
+    cards: bool,
     names: Names,
+    /// Only what was selected.
+    identifiers: Option<Identifiers>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -58,7 +63,8 @@ enum Row {
 impl Engine {
     pub(super) fn new(options: &Options<'_>) -> Result<Self, ConfigError> {
         let names = Names::new(options.names)?;
-        let known = known_entities(&names);
+        let mut known = known_entities(&names);
+        known.extend(identifiers::rows().map(|row| row.entity));
         let own = options::own(options, &known)?;
         let denied = options.deny.iter().position(|(word, _)| names.entity(word.as_bytes()).is_some());
         if let Some(i) = denied {
@@ -85,6 +91,7 @@ impl Engine {
                 }
             }
         }
+        let identifiers = Identifiers::new(options.entities.unwrap_or_default())?;
         let (literals, by_literal) = Literals::new(literals)?;
         Ok(Self {
             literals,
@@ -95,7 +102,9 @@ impl Engine {
             allowed: if options.allow.is_empty() { None } else { Some(Allowed::new(options.allow)?) },
             selected: options.entities.map(|entities| entities.iter().map(|e| (*e).into()).collect()),
             shortest,
+            cards: chosen("CREDIT_CARD"),
             names,
+            identifiers,
         })
     }
 
@@ -110,10 +119,12 @@ impl Engine {
 
     /// Everything that a find can be called, in no order.
     pub(super) fn entities(&self) -> Vec<&str> {
-        let selected = |entity: &&str| self.selects(entity);
-        let denied = self.own.iter().filter(|own| &*own.name == "deny").map(|own| &*own.entity);
-        let own = self.own.iter().map(|own| &*own.entity);
-        known_entities(&self.names).into_iter().chain(own).filter(selected).chain(denied).collect()
+        let mut all: Vec<&str> = known_entities(&self.names);
+        all.extend(self.own.iter().map(|own| &*own.entity));
+        all.retain(|entity| self.selects(entity));
+        all.extend(self.own.iter().filter(|own| &*own.name == "deny").map(|own| &*own.entity));
+        all.append(&mut self.identifiers.iter().flat_map(Identifiers::entities).collect());
+        all
     }
 
     #[inline]
@@ -123,7 +134,11 @@ impl Engine {
 
     /// What is secret in *text*, from left to right, without overlaps. Allocates only if there is something.
     pub(super) fn scan(&self, text: &[u8]) -> Vec<Finding> {
-        if text.len() < SHORTEST && text.len() < self.shortest && !text.iter().any(|b| marks::is_sign(*b)) {
+        if self.identifiers.is_none()
+            && text.len() < SHORTEST
+            && text.len() < self.shortest
+            && !text.iter().any(|b| marks::is_sign(*b))
+        {
             return Vec::new();
         }
         let mut found: Vec<Finding> = Vec::new();
@@ -140,13 +155,15 @@ impl Engine {
         // Up to here it is known whether a word starts right after a find.
         let mut seen = 0;
         let ahead_of = |literal: Option<(usize, usize)>| literal.map_or(usize::MAX, |(at, _)| at);
+        let mut number = self.next_number(text, 0);
         loop {
             let place = mark.map_or(usize::MAX, |(at, _)| at);
             let next = literal.map_or(place, |(at, _)| place.min(at));
             // After a find a word starts, also where the find ends in the middle of one.
             let fresh = done > seen && done <= next;
-            let next = if fresh { done } else { next };
-            if let Some(password) = ahead.take_if(|password| next >= password.start) {
+            let first = if fresh { done } else { next };
+            let first = number.map_or(first, |at| first.min(at));
+            if let Some(password) = ahead.take_if(|password| first >= password.start) {
                 let start = password.start.max(done);
                 found.extend((start < password.end).then_some(Finding { start, ..password }));
                 done = done.max(password.end);
@@ -162,6 +179,11 @@ impl Engine {
                     continue;
                 }
             }
+            // Where a secret may start as well, it goes first.
+            if let Some(at) = number.filter(|at| *at < next) {
+                number = self.number(text, at, &mut done, &mut found);
+                continue;
+            }
             match (mark, literal) {
                 (_, Some((at, index))) if at <= place => {
                     if let Some(rows) = self.by_literal.get(index).filter(|rows| !rows.is_empty()) {
@@ -176,13 +198,12 @@ impl Engine {
                 (Some((at, Mark::Digits)), _) => {
                     // A run may start inside a find and go on after it.
                     let from = at.max(done);
-                    if from >= digits {
+                    // Where cards are not looked for, a number that is one by chance may be another identifier.
+                    if from >= digits && self.cards {
                         let first = found.len();
                         digits = shapes::cards(text, from, done, &mut found);
+                        self.numbers_between(text, from, done, first, &mut found);
                         done = found.last().map_or(done, |f| f.end.max(done));
-                        if self.selected.is_some() {
-                            self.keep_selected(&mut found, first);
-                        }
                     }
                     mark = marks.next();
                 }
@@ -217,17 +238,56 @@ impl Engine {
         found
     }
 
-    /// What an entity that was not selected would have hidden is no find. It is passed over all the same.
-    fn keep_selected(&self, found: &mut Vec<Finding>, first: usize) {
-        let mut place = 0;
-        found.retain(|f| {
-            place += 1;
-            place <= first || self.selects(f.entity)
-        });
-    }
-
     fn is_denied(&self, finding: &Finding) -> bool {
         finding.own.and_then(|number| self.own(number)).is_some_and(|own| &*own.name == "deny")
+    }
+
+    fn next_number(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.identifiers.as_ref()?.next(text, from)
+    }
+
+    /// Looks for an identifier at *at*, and returns the next place to look at.
+    fn number(&self, text: &[u8], at: usize, done: &mut usize, found: &mut Vec<Finding>) -> Option<usize> {
+        let identifiers = self.identifiers.as_ref()?;
+        if at < *done {
+            return identifiers.next(text, *done);
+        }
+        let after = identifiers.find(text, at, *done, found.last()).map_or_else(
+            |after| after,
+            |finding| {
+                *done = finding.end;
+                // Its kind says it all: a row has one entity.
+                found.push(Finding { rule: finding.entity, ..finding });
+                finding.end
+            },
+        );
+        identifiers.next(text, after)
+    }
+
+    /// The cards of a run are found at once, at its start: adds the identifiers before and between them.
+    fn numbers_between(
+        &self,
+        text: &[u8],
+        from: usize,
+        mut done: usize,
+        known: usize,
+        found: &mut Vec<Finding>,
+    ) {
+        if self.identifiers.is_none() || found.len() == known {
+            return;
+        }
+        let mut place = from.max(done);
+        for card in found.split_off(known) {
+            // As if the card was replaced already: what goes on into it is no number.
+            let before = &text[..card.start];
+            while let Some(at) = self.next_number(before, place) {
+                place = at.max(done);
+                place = self.number(before, place, &mut done, found).unwrap_or(card.start);
+            }
+            done = card.end;
+            place = card.end;
+            found.push(card);
+        }
     }
 
     fn sign(&self, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
