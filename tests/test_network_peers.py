@@ -117,6 +117,10 @@ def test_the_server_is_believed_of_its_own_tls_and_not_of_what_a_header_told_it(
     plain = shown()
     assert ask(plain, CLIENT, {**secure, "uwsgi.version": b"2"}, X_Forwarded_Proto="https").json["url"][:5] == "http:"
     assert ask(plain, CLIENT, secure).json["url"] == "https://localhost/"
+    # Nor is its word for the same of a WebSocket.
+    websocket = {**secure, "wsgi.url_scheme": "wss", "uwsgi.version": b"2"}
+    for one in (app, plain):
+        assert ask(one, CLIENT, websocket, X_Forwarded_Proto="wss").json["url"][:5] == "http:"
 
 
 # Whom a listed proxy speaks for.
@@ -245,7 +249,10 @@ def test_by_default_the_scheme_is_read_and_the_host_is_not(shown: App) -> None:
         (f"{CLIENT}, 10.0.0.2", "http,https,http", "https"),
         # Fewer than proxies, and more than one: nobody knows whose.
         (f"{CLIENT}, 10.0.0.3, 10.0.0.2", "https, https", "http"),
-        (CLIENT, "wss", "http"),
+        # Of a handshake of WebSockets some proxies say it so.
+        (CLIENT, "wss", "https"),
+        (CLIENT, "ws", "http"),
+        (CLIENT, "wss:", "http"),
         (CLIENT, "", "http"),
         (CLIENT, "https,", "http"),
         # Where nobody knows who it was, nothing is read.

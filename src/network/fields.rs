@@ -127,11 +127,12 @@ pub fn pick(field: &str, depth: usize) -> Result<&str, Unclear> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unclear;
 
-/// A scheme, as WSGI writes it.
+/// A scheme, as WSGI writes it. Of a WebSocket's handshake, which is HTTP, some proxies say `wss`.
 pub fn scheme(value: &str) -> Result<&'static str, Unclear> {
-    if value.eq_ignore_ascii_case("https") {
+    let is = |name: &str| value.eq_ignore_ascii_case(name);
+    if is("https") || is("wss") {
         Ok("https")
-    } else if value.eq_ignore_ascii_case("http") {
+    } else if is("http") || is("ws") {
         Ok("http")
     } else {
         Err(Unclear)
@@ -190,8 +191,10 @@ mod tests {
 
     #[test]
     fn schemes_hosts_and_prefixes_are_read_strictly() {
-        assert_eq!(scheme("HTTPS"), Ok("https"));
-        for text in ["", "wss", "https:", "https http"] {
+        for (text, expected) in [("HTTPS", "https"), ("wss", "https"), ("http", "http"), ("WS", "http")] {
+            assert_eq!(scheme(text), Ok(expected), "{text}");
+        }
+        for text in ["", "wsss", "https:", "https http"] {
             assert_eq!(scheme(text), Err(Unclear), "{text}");
         }
         assert_eq!(host("api.example"), Ok(("api.example", None)));

@@ -34,7 +34,7 @@ pub(super) fn unmask_unix(environ: &Bound<'_, PyDict>) -> PyResult<()> {
 /// which is another list than ours; uWSGI of anybody.
 pub(super) fn socket_scheme(environ: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = environ.py();
-    if text(environ, intern!(py, "wsgi.url_scheme"))?.as_deref() != Some("https") {
+    if !matches!(text(environ, intern!(py, "wsgi.url_scheme"))?.as_deref(), Some("https" | "wss")) {
         return Ok(());
     }
     if let Some(socket) = environ.get_item(intern!(py, "gunicorn.socket"))?
