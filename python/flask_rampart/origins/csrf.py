@@ -126,8 +126,9 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
             # The method that was routed by: middleware may have put another in an environ of its own.
             if exchange.request().method not in SAFE:
                 return check(exchange)
-            # Werkzeug routes nothing else to a view of WebSockets, and no handshake to another.
-            return greet(exchange) if "HTTP_UPGRADE" in exchange.environ else None
+            # By the rule, as werkzeug tells a handshake by its field or by a scheme of ws or wss.
+            rule = exchange.request().url_rule
+            return greet(exchange) if rule is not None and rule.websocket else None
 
         return check_unsafe
 
