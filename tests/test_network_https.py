@@ -105,6 +105,15 @@ def test_what_came_by_https_goes_on(make: Make) -> None:
             assert client_of(app).open("/", method=method, base_url="https://example.com").text == "in clear"
 
 
+def test_a_handshake_by_wss_came_by_https_and_one_by_ws_did_not(make: Make) -> None:
+    for config in ({}, {"RAMPART_HSTS_SINCE": "2020-01-01"}):
+        app = make(RAMPART_HTTPS="refuse", RAMPART_TRUSTED_HOSTS=HOSTS, **config)
+        app.add_url_rule("/talk", "talk", lambda: "talking", websocket=True)
+        answer = ask(app, PATH_INFO="/talk", **{"wsgi.url_scheme": "wss"})
+        assert (answer[0], answer[2]) == (200, "talking") and HSTS in answer[1]
+        assert code_of(ask(app, PATH_INFO="/talk", **{"wsgi.url_scheme": "ws"})) == REFUSED
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_refuse_refuses_whatever_the_method(make: Make, method: str) -> None:
     answer = ask(make(RAMPART_HTTPS="refuse"), REQUEST_METHOD=method)

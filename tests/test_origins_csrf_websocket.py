@@ -66,6 +66,25 @@ def test_a_page_of_ours_and_a_program_open_one(make_app: App) -> None:
     assert shake(app, cookie=None, Origin=EVIL) == "talking"
 
 
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+def test_over_tls_a_page_by_http_of_the_same_host_opens_none(make_app: App, scheme: str) -> None:
+    # Some servers write wss for the scheme of a handshake; who is on the network writes pages of http://.
+    client = serve(make_app).test_client(use_cookies=False)
+    tls = {"wsgi.url_scheme": scheme, "HTTP_HOST": "app.example.com"}
+    for origin, code in (("http://app.example.com", 403), (EVIL, 403), ("https://app.example.com", 200)):
+        headers = {**HANDSHAKE, "Cookie": "session=ada", "Origin": origin}
+        assert client.get("/talk", headers=headers, environ_overrides=tls).status_code == code, origin
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_a_handshake_is_one_by_its_scheme_too(make_app: App, scheme: str) -> None:
+    # Werkzeug routes by it where the server took the field Upgrade away.
+    client = serve(make_app).test_client(use_cookies=False)
+    headers = {"Cookie": "session=ada", "Origin": EVIL}
+    answer = client.get("/talk", headers=headers, environ_overrides={"wsgi.url_scheme": scheme})
+    assert answer.get_json()["code"] == "csrf.origin"
+
+
 def test_a_trusted_page_opens_one(make_app: App) -> None:
     for app in (
         serve(make_app, RAMPART_CSRF_TRUSTED_ORIGINS=[FRIEND]),

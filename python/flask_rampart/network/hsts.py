@@ -98,7 +98,7 @@ class Climb:
         self._current = (float("-inf"), float("inf"), ())
 
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
-        if environ.get("wsgi.url_scheme") != "https":
+        if environ.get("wsgi.url_scheme") not in ("https", "wss"):
             return
         now = self._now()
         begin, end, sends = self._current

@@ -2,7 +2,8 @@
 
 By ``RAMPART_HTTPS``. Rules, in order:
 
-1. what came by HTTPS goes on. Whether it did is the server's word, or that of a trusted proxy, by now;
+1. what came by HTTPS goes on, or by ``wss``, as some servers write for a WebSocket's handshake. Whether it did is the
+   server's word, or that of a trusted proxy, by now;
 2. a GET or HEAD of a path in ``RAMPART_HTTPS_EXEMPT`` goes on, for probes that know no TLS; not if it carries a
    credential. Paths are compared exactly, as they read without escapes;
 3. ``"redirect"``: a GET or HEAD is sent to the same path and query by HTTPS, with 308. The host is
@@ -80,7 +81,7 @@ class Https:
         self._in_vain: int | None = 0
 
     def __call__(self, environ: WSGIEnvironment, exchange: Exchange) -> Denied | Reply | None:
-        if environ.get("wsgi.url_scheme") == "https":
+        if environ.get("wsgi.url_scheme") in ("https", "wss"):
             self._in_vain = None
             return None
         mode = self._mode

@@ -187,7 +187,11 @@ def _logins(exchange: Exchange) -> tuple[str, ...]:
 
 
 def _cookie(exchange: Exchange) -> str:
-    return f"__Host-{_NAME}" if exchange.environ.get("wsgi.url_scheme") == "https" else _NAME
+    return f"__Host-{_NAME}" if _is_secure(exchange) else _NAME
+
+
+def _is_secure(exchange: Exchange) -> bool:
+    return exchange.environ.get("wsgi.url_scheme") in ("https", "wss")
 
 
 def _seed(exchange: Exchange) -> str | None:
@@ -204,7 +208,7 @@ def _keep(response: Response, exchange: Exchange, seed: str) -> Response:
             _cookie(exchange),
             seed,
             path="/",
-            secure=exchange.environ.get("wsgi.url_scheme") == "https",
+            secure=_is_secure(exchange),
             httponly=True,
             # Not Strict: who comes by a link from elsewhere would be given another, and other tabs' forms would end.
             samesite="Lax",

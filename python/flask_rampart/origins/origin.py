@@ -50,13 +50,14 @@ def is_own(environ: dict[str, object], origin: str) -> bool:
     """Whether *origin* is that of the request's own address.
 
     Over HTTPS the scheme must be https too. Where the request seems to have come over HTTP, either will do: a proxy
-    that ends TLS and is not known here hides it, and the host alone tells the sites apart.
+    that ends TLS and is not known here hides it, and the host alone tells the sites apart. ``wss``, which some servers
+    write for a WebSocket's handshake, is HTTPS.
     """
     host = environ.get("HTTP_HOST")
     if host and origin == f"{environ.get('wsgi.url_scheme')}://{host}":
         return True  # as a browser writes it; the rest is for what proxies do to it
     scheme, _, authority = origin.partition("://")
-    if scheme not in _PORTS or (scheme == "http" and environ.get("wsgi.url_scheme") == "https"):
+    if scheme not in _PORTS or (scheme == "http" and environ.get("wsgi.url_scheme") in ("https", "wss")):
         return False
     if not isinstance(host, str) or not host:
         host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"

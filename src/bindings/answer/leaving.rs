@@ -25,7 +25,8 @@ impl Answer {
     ) -> PyResult<Bound<'py, PyList>> {
         let exchange = self.exchange.bind(py);
         let tls = self.environ.bind(py).get_item(intern!(py, "wsgi.url_scheme"))?;
-        let tls = tls.is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
+        let tls = tls.and_then(|scheme| scheme.extract::<String>().ok());
+        let tls = matches!(tls.as_deref(), Some("https" | "wss"));
         // First: a function that decides a value may ask for the nonce.
         let route = self.policy_of_route(exchange, code)?;
         let nonce = exchange.getattr(intern!(py, "nonce"))?;
