@@ -420,6 +420,13 @@ fn postcodes_keep_their_beginning_or_are_refused() {
     assert!(
         Postcodes::new(3, None, &["0360"], "").is_err() && Postcodes::new(3, Some("fr"), &[], "").is_err()
     );
+    // A small place whose beginning is mistyped would pass: a letter O, digits of full width, a blank.
+    for odd in ["O36", "\u{ff10}36", "03 ", "0-3", "\u{661}36"] {
+        assert!(Postcodes::new(3, Some("us"), &["036", odd], "").is_err(), "{odd}");
+        assert!(Postcodes::new(3, None, &[odd], "").is_err() || odd == "O36", "{odd}");
+    }
+    let small = Postcodes::new(2, None, &["zE"], "000").unwrap();
+    assert_eq!(text(small.apply(Cell::Text("ze2 9aa"))), "000");
 }
 
 #[test]
@@ -430,6 +437,11 @@ fn addresses_become_networks() {
         ("2001:db8:1:2::3", "2001:db8:1::/48"),
         ("::ffff:192.0.2.77", "192.0.2.0/24"),
         ("::1", "::/48"),
+        // 6to4 (RFC 3056) has the address of a person in its first 48 bits: 2002:c000:24d::/48 would be all of it.
+        ("2002:c000:24d:1::2", "192.0.2.0/24"),
+        ("64:ff9b::c000:24d", "192.0.2.0/24"),
+        ("64:ff9b:1::c000:24d", "64:ff9b:1::/48"),
+        ("2003:c000:24d:1::2", "2003:c000:24d::/48"),
     ] {
         assert_eq!(text(networks.apply(Cell::Text(address))), network, "{address}");
     }
@@ -449,6 +461,8 @@ fn addresses_become_networks() {
     assert_eq!(text(Networks::new(0, 0).unwrap().apply(Cell::Text("192.0.2.1"))), "0.0.0.0/0");
     assert_eq!(text(Networks::new(0, 0).unwrap().apply(Cell::Text("::1"))), "::/0");
     assert!(Networks::new(32, 48).is_err() && Networks::new(24, 128).is_err());
+    let long = Networks::new(8, 127).unwrap();
+    assert_eq!(text(long.apply(Cell::Text("64:ff9b::192.0.2.77"))), "192.0.0.0/8");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! - A postcode keeps its first characters. Under HIPAA's Safe Harbor (45 CFR 164.514(b)(2)(i)(B)) a ZIP code keeps three, and
 //!   becomes `000` where the areas of these three have 20,000 people or fewer; which these are, the plan says.
-//! - An IP address becomes the network that it is in: /24 for IPv4, /48 for IPv6. An IPv4 address that is written in IPv6 is one.
+//! - An IP address becomes the network that it is in: /24 for IPv4, /48 for IPv6. An IPv4 address that is written in IPv6 is one:
+//!   mapped (`::ffff:0:0/96`), by 6to4 (`2002::/16`, RFC 3056), whose /48 would hold the whole of it, or by NAT64 (`64:ff9b::/96`, RFC
+//!   6052).
 //! - A coordinate is rounded to so many decimals: of a degree, one is some 11 km from north to south, two are 1.1 km.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -38,7 +40,8 @@ impl Postcodes {
     /// *country* is `"us"`, for ZIP codes, or none. Beginnings that are listed as *small* become *instead*.
     ///
     /// # Errors
-    /// If *keep* is not 1 to 8, below 5 for ZIP codes, or a small beginning is longer or shorter than what is kept.
+    /// If *keep* is not 1 to 8, below 5 for ZIP codes, or a small beginning is longer or shorter than what is kept, or has
+    /// letters that no beginning has.
     pub fn new(
         keep: usize,
         country: Option<&str>,
@@ -61,6 +64,16 @@ impl Postcodes {
         if let Some(odd) = small.iter().find(|beginning| beginning.chars().count() != keep) {
             return Err(ConfigError::new(format!(
                 "small: {odd:?} has not {keep} characters, as many as are kept"
+            )));
+        }
+        let (can_be, what): (fn(&char) -> bool, _) = match shape {
+            Shape::Us => (char::is_ascii_digit, "digits"),
+            Shape::Any => (char::is_ascii_alphanumeric, "letters and digits"),
+        };
+        // One that never matches would let a small place pass, unseen.
+        if let Some(odd) = small.iter().find(|beginning| !beginning.chars().all(|letter| can_be(&letter))) {
+            return Err(ConfigError::new(format!(
+                "small: {odd:?} is no beginning: they have {what} of ASCII alone"
             )));
         }
         let mut small: Vec<String> = small.iter().map(|beginning| beginning.to_ascii_uppercase()).collect();
@@ -137,7 +150,7 @@ impl Networks {
     pub fn apply(&self, cell: Cell<'_>) -> Result<Made, Refused> {
         let Cell::Text(text) = cell else { return Err(Refused::Kind) };
         let address: IpAddr = text.parse().map_err(|_| Refused::Ip)?;
-        Ok(Made::Text(match address.to_canonical() {
+        Ok(Made::Text(match within(address) {
             IpAddr::V4(address) => {
                 let mask = u32::MAX.checked_shl(32 - self.v4).unwrap_or(0);
                 format!("{}/{}", Ipv4Addr::from_bits(address.to_bits() & mask), self.v4)
@@ -147,6 +160,17 @@ impl Networks {
                 format!("{}/{}", Ipv6Addr::from_bits(address.to_bits() & mask), self.v6)
             }
         }))
+    }
+}
+
+/// The IPv4 address that an IPv6 address holds, or the address itself.
+fn within(address: IpAddr) -> IpAddr {
+    let address = address.to_canonical();
+    let IpAddr::V6(six) = address else { return address };
+    let four = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match six.segments() {
+        [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => four(high, low),
+        _ => address,
     }
 }
 
