@@ -68,7 +68,8 @@ class Measure:
     :raises ConfigError: for what cannot be.
 
     Nothing is a value like any other, and so is what a row does not have. ``1`` and ``1.0`` are one value, ``"1"``
-    another. A list or a table for a value is refused (:class:`AnonymizeRefused`).
+    another. A list or a table for a value is refused (:class:`AnonymizeRefused`), and so is a value where a path leads
+    on. A path that no row has would make all rows one class, and look safe: :meth:`privacy` refuses it.
 
     Sweeney 2002; Machanavajjhala et al. 2007; Li et al. 2007.
 
@@ -122,9 +123,13 @@ class Measure:
     def privacy(self) -> Privacy:
         """What was measured so far.
 
+        :raises ConfigError: for a path that no row had; perhaps it is mistyped.
         :raises OverflowError: if there were more than ``max_entries``.
         """
-        rows, classes, sizes, sensitive = self._native.result()
+        try:
+            rows, classes, sizes, sensitive = self._native.result()
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         found = {path: Diversity(*of) for path, of in zip(self._sensitive, sensitive, strict=True)}
         return Privacy(rows, classes, tuple(sizes), found)
 

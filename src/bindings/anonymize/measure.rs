@@ -21,6 +21,8 @@ pub struct AnonymizeMeasure {
     core: Measure,
     quasi: Vec<Vec<Step>>,
     sensitive: Vec<Vec<Step>>,
+    /// The paths as they were written, those of quasi-identifiers first, and how many rows had each.
+    had: Vec<(String, u64)>,
 }
 
 #[pymethods]
@@ -43,7 +45,9 @@ impl AnonymizeMeasure {
                 }
             };
             let core = Measure::new(key, quasi_identifiers.len(), sensitive.len(), max_entries)?;
-            Ok(Self { core, quasi: places(&quasi_identifiers)?, sensitive: places(&sensitive)? })
+            let (quasi, known) = (places(&quasi_identifiers)?, places(&sensitive)?);
+            let had = quasi_identifiers.into_iter().chain(sensitive).map(|path| (path, 0)).collect();
+            Ok(Self { core, quasi, sensitive: known, had })
         })
     }
 
@@ -56,6 +60,9 @@ impl AnonymizeMeasure {
                 let row = row?;
                 let (quasi, sensitive) = (found(&row, &self.quasi)?, found(&row, &self.sensitive)?);
                 self.core.add(&cells(&quasi), &cells(&sensitive)).map_err(too_many)?;
+                for ((_, had), value) in self.had.iter_mut().zip(quasi.iter().chain(&sensitive)) {
+                    *had += u64::from(value.is_some());
+                }
             }
             Ok(())
         })
@@ -63,10 +70,22 @@ impl AnonymizeMeasure {
 
     /// Adds what another counted, of other rows, with the same key.
     fn merge(&mut self, other: PyRef<'_, Self>) -> PyResult<()> {
-        guarded(|| match self.core.merge(&other.core) {
-            Ok(()) => Ok(()),
-            Err(Some(error)) => Err(error.into()),
-            Err(None) => Err(too_many(TooMany)),
+        guarded(|| {
+            if (&self.quasi, &self.sensitive) != (&other.quasi, &other.sensitive) {
+                return Err(
+                    ConfigError::new("these were counted by other columns, or in another order").into()
+                );
+            }
+            match self.core.merge(&other.core) {
+                Ok(()) => {
+                    for ((_, had), (_, more)) in self.had.iter_mut().zip(&other.had) {
+                        *had += more;
+                    }
+                    Ok(())
+                }
+                Err(Some(error)) => Err(error.into()),
+                Err(None) => Err(too_many(TooMany)),
+            }
         })
     }
 
@@ -77,10 +96,20 @@ impl AnonymizeMeasure {
 
     /// ``(rows, classes, sizes, sensitive)``: how many classes have each size, and of each sensitive column
     /// ``(values, distinct, entropy, closeness)``.
+    ///
+    /// :raises ValueError: for a path that no row had: all would be of one class.
     #[allow(clippy::type_complexity, reason = "a tuple for Python, which names it")]
     fn result(&self) -> PyResult<(u64, u64, Vec<(u64, u64)>, Vec<(u64, u64, f64, f64)>)> {
         guarded(|| {
             let privacy = self.core.privacy().map_err(too_many)?;
+            if privacy.rows > 0
+                && let Some((path, _)) = self.had.iter().find(|(_, had)| *had == 0)
+            {
+                return Err(ConfigError::new(format!(
+                    "{path:?}: no row has it, so nothing can be said of it. Is it mistyped?"
+                ))
+                .into());
+            }
             let sensitive =
                 privacy.sensitive.iter().map(|of| (of.values, of.distinct, of.entropy, of.closeness));
             Ok((privacy.rows, privacy.classes, privacy.sizes, sensitive.collect()))
@@ -88,8 +117,8 @@ impl AnonymizeMeasure {
     }
 }
 
-fn cells(own: &[Own]) -> Vec<Cell<'_>> {
-    own.iter().map(Own::cell).collect()
+fn cells(own: &[Option<Own>]) -> Vec<Cell<'_>> {
+    own.iter().map(|own| own.as_ref().map_or(Cell::Null, Own::cell)).collect()
 }
 
 fn places(paths: &[String]) -> Result<Vec<Vec<Step>>, ConfigError> {
@@ -105,23 +134,28 @@ fn places(paths: &[String]) -> Result<Vec<Vec<Step>>, ConfigError> {
         .collect()
 }
 
-fn found(row: &Bound<'_, PyAny>, places: &[Vec<Step>]) -> PyResult<Vec<Own>> {
+fn found(row: &Bound<'_, PyAny>, places: &[Vec<Step>]) -> PyResult<Vec<Option<Own>>> {
     let row = row.cast::<PyDict>().map_err(|_| PyTypeError::new_err("a row is a dict"))?;
     places.iter().map(|steps| value_at(row, steps)).collect()
 }
 
-fn value_at(row: &Bound<'_, PyDict>, steps: &[Step]) -> PyResult<Own> {
+/// The value that a path leads to; `None` if the row has no such.
+fn value_at(row: &Bound<'_, PyDict>, steps: &[Step]) -> PyResult<Option<Own>> {
     let mut value = row.clone().into_any();
     for step in steps {
-        let Step::Member(name) = step else { return Ok(Own::Null) };
-        let Ok(table) = value.cast::<PyDict>() else { return Ok(Own::Null) };
-        let Some(member) = table.get_item(name)? else { return Ok(Own::Null) };
+        let Step::Member(name) = step else { return Ok(None) };
+        if value.is_none() {
+            return Ok(None);
+        }
+        // What is there and is no table has no such member in any row: all of them would be one value.
+        let table = value.cast::<PyDict>().map_err(|_| refused(Refused::Kind, ""))?;
+        let Some(member) = table.get_item(name)? else { return Ok(None) };
         value = member;
     }
     match Own::of(&value)? {
         // All of them would be one value, and look safer than they are.
         Own::Other => Err(refused(Refused::Kind, "")),
-        own => Ok(own),
+        own => Ok(Some(own)),
     }
 }
 
