@@ -159,6 +159,62 @@ def test_redaction_finds_secrets_at_any_depth_in_values_and_names() -> None:
     assert refused(plan.apply, {"x": "\ud800 ann@example.org"})[0] == "kind"
 
 
+def test_a_column_of_a_secret_name_is_redacted_whatever_its_values_look_like() -> None:
+    plan = made({"password": "redact", "tokens[*].id": "redact", "note": "redact"}, default="drop")
+    for value in ("hunter2", 7, ["hunter2"], {"x": "hunter2"}, b"hunter2"):
+        assert plan.apply({"password": value, "note": "fine"}) == {"password": "[REDACTED]", "note": "fine"}
+    assert plan.apply({"password": None, "tokens": [{"id": "x1"}]}) == {
+        "password": None,
+        "tokens": [{"id": "[REDACTED]"}],
+    }
+    assert plan.apply_column("password", ["hunter2", None]) == ["[REDACTED]", None]
+
+
+def test_nothing_below_a_secret_name_passes_because_a_rule_names_a_part_of_it() -> None:
+    plan = made({"password.hint": "keep", "tokens[*].id": "keep", "home.zip": "keep"}, default="redact")
+    record = {
+        "password": {"hint": "h", "value": "hunter2", "old": ["hunter1"], "none": None},
+        "tokens": [{"id": 1, "value": "hunter2", "more": {"x": b"y"}}],
+        "home": {"zip": "1", "town": "Ulm"},
+        "town": "Ulm",
+    }
+    assert plan.apply(record) == {
+        "password": {"hint": "h", "value": "[REDACTED]", "old": "[REDACTED]", "none": None},
+        "tokens": [{"id": 1, "value": "[REDACTED]", "more": "[REDACTED]"}],
+        "home": {"zip": "1", "town": "Ulm"},
+        "town": "Ulm",
+    }
+    for path in ("password.value", "password[*]", "password.a.b[*].c", "tokens[*].value", "user.password[*].x"):
+        assert plan.apply_column(path, ["hunter2", None]) == ["[REDACTED]", None], path
+    assert plan.apply_column("home.town", ["Ulm"]) == ["Ulm"]
+
+
+def test_names_that_are_values_are_redacted_and_none_is_lost() -> None:
+    one, two, three = ("ann@example.org", "bob@example.org", "eve@example.org")
+    mail = "[REDACTED:EMAIL_ADDRESS]"
+    plan = made({"a": "keep", "free": "redact"}, default="redact")
+    table = {one: 1, two: 2, mail: 3, three: 4, f"{mail}#2": 5}
+    expected = {f"{mail}#3": 1, f"{mail}#4": 2, mail: 3, f"{mail}#5": 4, f"{mail}#2": 5}
+    assert plan.apply(table) == expected
+    assert plan.apply({"free": table, "deep": [table]}) == {"free": expected, "deep": [expected]}
+    # A name that a rule names is the plan's own, and stays.
+    assert made({'"ann@example.org"': "keep"}, default="redact").apply({one: 1, two: 2}) == {one: 1, mail: 2}
+    many = {f"u{number}@example.org": number for number in range(5000)}
+    assert sorted(plan.apply(many).values()) == list(range(5000))
+
+
+def test_the_rule_redact_has_its_own_word_on_what_it_cannot_read() -> None:
+    values = [["ann", b"x", b"y"], b"z", "fine"]
+    lenient = made({"x": {"do": "redact", "on_error": "suppress"}})
+    assert [lenient.apply({"x": value})["x"] for value in values] == [["ann", None, None], None, "fine"]
+    assert lenient.met() == [Met("x", "redact", 3, 0, 2)]
+    assert lenient.apply_column("x", values) == [["ann", None, None], None, "fine"]
+    assert lenient.met() == [Met("x", "redact", 6, 0, 4)]
+    strict = made({"x": {"do": "redact", "on_error": "refuse"}}, on_error="suppress")
+    assert refused(strict.apply, {"x": b"z"})[0] == "kind"
+    assert refused(strict.apply, {"x": {"y": b"z"}})[0] == "kind"
+
+
 RULES: dict[str, dict[str, Any]] = {
     "pseudonym": {"do": "pseudonym", "scope": "s", "form": "email"},
     "token": {"do": "token", "scope": "s"},
@@ -389,6 +445,23 @@ def test_a_column_is_as_its_records() -> None:
         plan.apply_column("ip", 7)  # type: ignore[arg-type]
 
 
+def test_a_path_into_a_column_that_is_treated_whole_is_no_way_past() -> None:
+    for default in ("keep", "redact", "drop", "refuse"):
+        plan = made({"user": "drop", "mail": {"do": "pseudonym", "scope": "s"}, "l[*]": "null"}, default=default)
+        for path in ("user.email", "user[*]", "user.a[*].b", "mail[*]", "l[*].x"):
+            with pytest.raises(ConfigError, match="a rule treats"):
+                plan.apply_column(path, ["ann@example.org"])
+
+
+def test_a_column_is_a_list_and_dropped_without_values_too() -> None:
+    plan = made({"a": "drop", "b": "keep"})
+    assert plan.apply_column("a", []) is None and plan.apply_column("b", []) == []
+    assert plan.apply_column("b", (1, 2)) == [1, 2]
+    for wrong in ("abc", b"abc", {"abc": 1}):
+        with pytest.raises(TypeError):
+            plan.apply_column("b", wrong)  # type: ignore[arg-type]
+
+
 def test_one_plan_serves_many_threads_and_counts_them_all() -> None:
     plan = made({"x": {"do": "ff1", "scope": "s"}, "y": {"do": "token", "scope": "s"}})
     values = [f"{number:06}" for number in range(1500)]
@@ -515,6 +588,34 @@ def test_a_table_with_too_many_classes_is_refused_and_not_estimated() -> None:
     ):
         with pytest.raises(ConfigError):
             Measure(**{"quasi_identifiers": ["a"], **wrong})  # type: ignore[arg-type]
+
+
+def test_a_path_that_no_row_has_makes_no_table_look_safe() -> None:
+    rows = [{"zip": str(number), "home": {"town": "x"}, "age": None} for number in range(3)]
+    for quasi, sensitive in ((["zpi"], []), (["zip", "home.twon"], []), (["zip"], ["ilness"]), (["none.zip"], [])):
+        with pytest.raises(ConfigError, match="no row has it"):
+            measure(rows, quasi, sensitive)
+    with pytest.raises(ConfigError, match='"zpi": no row has it'):
+        made({"zip": "keep"}, default="keep", quasi_identifiers=["zpi"]).measure(rows)
+    assert measure(rows, ["age"]).k == 3 and measure([*rows, {"new": 1}], ["new"]).k == 1
+    assert measure([], ["zpi"]).k == 0
+    # One piece may have none of a path, as long as another has.
+    one, other = (Measure(["new"], key=bytes(16)) for _ in range(2))
+    one.add(rows)
+    other.add([{"new": 1}])
+    one.merge(other)
+    assert one.privacy().sizes == ((1, 1), (3, 1))
+    # A text or a list where the path leads on is not nothing.
+    for home in ("Ulm", ["Ulm"], 7):
+        assert refused(measure, [{"home": home}], ["home.town"])[0] == "kind"
+    assert measure([{"home": None}, {"home": {"town": 1}}, {}], ["home.town"]).sizes == ((1, 1), (2, 1))
+
+
+def test_counts_by_other_columns_are_not_put_together() -> None:
+    one = Measure(["zip", "age"], ["pay"], key=bytes(16))
+    for quasi, sensitive in ((["zip", "born"], ["pay"]), (["age", "zip"], ["pay"]), (["zip", "age"], ["illness"])):
+        with pytest.raises(ConfigError, match="other columns"):
+            one.merge(Measure(quasi, sensitive, key=bytes(16)))
 
 
 def test_values_that_nobody_can_tell_apart_are_refused() -> None:

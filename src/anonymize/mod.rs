@@ -47,7 +47,7 @@ pub use generalise::{
 pub use key::{MAX_KEY, MIN_KEY, MasterKey};
 pub use measure::{Diversity, Measure, Privacy, TooMany};
 pub use path::{Step, shown_name, steps};
-pub use plan::{Column, Fate, Hands, Met, Node, OnError, Plan, Scrub, SealerFor, Unnamed};
+pub use plan::{Column, Fate, Hands, Met, Node, OnError, Plan, REDACTED, Scrub, SealerFor, Unnamed};
 pub use pseudonym::{BASE32_BITS, EMAIL_BITS, Form, HEX_BITS, Pseudonymizer, collision_chance};
 pub use rules::RULES;
 pub use spelling::Spelling;

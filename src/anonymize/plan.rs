@@ -104,6 +104,8 @@ pub struct Column {
     rule: Rule,
     on_error: OnError,
     scrub: Option<Arc<dyn Scrub>>,
+    /// Whether values of this name, or of one that it is in, are secret whatever they look like.
+    secret: bool,
     met: AtomicU64,
     nulls: AtomicU64,
     suppressed: AtomicU64,
@@ -131,6 +133,16 @@ impl Column {
         self.word
     }
 
+    /// Whether no value of it is in the result.
+    pub fn is_dropped(&self) -> bool {
+        matches!(self.rule, Rule::Suppress(Suppress::Drop))
+    }
+
+    /// What becomes of a value that the rule cannot read.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
     /// What it met so far, in all threads.
     pub fn met(&self) -> Met {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -153,6 +165,7 @@ impl Column {
             Rule::Keep => return Ok(Fate::Put(Made::Kept)),
             _ if matches!(cell, Cell::Null) => return Ok(Fate::Put(Made::Null)),
             Rule::Custom(name) => return Ok(Fate::Custom(name)),
+            Rule::Redact if self.secret => return Ok(Fate::Put(Made::Text(REDACTED.to_owned()))),
             Rule::Redact => return Ok(scrubbed(self.scrub.as_deref(), cell)),
             _ => {}
         }
@@ -222,6 +235,9 @@ pub struct Plan {
     sensitive: Vec<String>,
     scrub: Option<Arc<dyn Scrub>>,
 }
+
+/// What stands in the place of a value whose name is secret.
+pub const REDACTED: &str = "[REDACTED]";
 
 const MAX_COLUMNS: usize = 10_000;
 const MAX_TEXT: usize = 1 << 20;
@@ -306,12 +322,16 @@ impl Plan {
         let mut node = &mut self.root;
         let taken =
             || ConfigError::new(format!("{at}: another rule treats this place, or one that it leads to"));
+        let mut secret = false;
         for step in steps(path)? {
             if node.column.is_some() {
                 return Err(taken());
             }
             node = match step {
-                Step::Member(name) => node.members.entry(name).or_default(),
+                Step::Member(name) => {
+                    secret |= hands.scrub.as_ref().is_some_and(|scrub| scrub.is_secret_name(&name));
+                    node.members.entry(name).or_default()
+                }
                 Step::Each => node.each.get_or_insert_default(),
             };
         }
@@ -325,6 +345,7 @@ impl Plan {
             rule,
             on_error,
             scrub: hands.scrub.clone(),
+            secret,
             met: AtomicU64::new(0),
             nulls: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
@@ -372,6 +393,27 @@ impl Plan {
             Step::Member(name) => node.member(name),
             Step::Each => node.each(),
         }))
+    }
+
+    /// The rule that treats whole something which this path leads into.
+    ///
+    /// # Errors
+    /// If it is no path.
+    pub fn above(&self, path: &str) -> Result<Option<&Column>, ConfigError> {
+        let steps = steps(path)?;
+        let mut node = &self.root;
+        for step in steps.iter().take(steps.len().saturating_sub(1)) {
+            let next = match step {
+                Step::Member(name) => node.member(name),
+                Step::Each => node.each(),
+            };
+            let Some(next) = next else { return Ok(None) };
+            if let Some(column) = self.column(next) {
+                return Ok(Some(column));
+            }
+            node = next;
+        }
+        Ok(None)
     }
 
     /// All columns that have a rule, in the plan's order: that of the alphabet.

@@ -6,6 +6,7 @@
 mod measure;
 mod values;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -16,8 +17,8 @@ use serde_json::{Map, Number, Value};
 use super::errors::guarded;
 use super::redaction::Redactor;
 use crate::anonymize::{
-    Alphabet, Cell, Column, Fate, Ff1, Hands, Made, MasterKey, Node, Plan, Refused, Scrub, Step, Unnamed,
-    collision_chance as chance, shown_name, steps,
+    Alphabet, Cell, Column, Fate, Ff1, Hands, Made, MasterKey, Node, OnError, Plan, REDACTED, Refused, Scrub,
+    Step, Unnamed, collision_chance as chance, shown_name, steps,
 };
 use crate::error::ConfigError;
 pub use measure::AnonymizeMeasure;
@@ -84,7 +85,7 @@ impl AnonymizePlan {
     /// :raises AnonymizeRefused: for a value that a rule cannot read or a column that no rule names, where the plan
     ///     refuses such.
     fn apply_row<'py>(&self, row: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        guarded(|| Walk { plan: self, path: Vec::new() }.members(self.core.root(), row))
+        guarded(|| Walk::new(self, Vec::new()).members(self.core.root(), row))
     }
 
     /// A copy of a column, or None if the plan drops it.
@@ -97,7 +98,7 @@ impl AnonymizePlan {
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         let py = values.py();
         guarded(|| {
-            let mut walk = Walk { plan: self, path: vec![path.to_owned()] };
+            let mut walk = Walk::new(self, vec![path.to_owned()]);
             let place = self.core.place(path)?;
             if let Some(column) = place.and_then(|node| self.core.column(node)) {
                 return self.column(py, column, values);
@@ -108,13 +109,21 @@ impl AnonymizePlan {
                 ))
                 .into());
             }
-            let name = match steps(path)?.pop() {
-                Some(Step::Member(name)) => name,
-                _ => String::new(),
-            };
+            if let Some(column) = self.core.above(path)? {
+                return Err(ConfigError::new(format!(
+                    "a rule treats {:?} whole: give that column, not {path:?}",
+                    column.path()
+                ))
+                .into());
+            }
+            for step in steps(path)? {
+                if let Step::Member(name) = step {
+                    walk.enter(&name);
+                }
+            }
             let out = PyList::empty(py);
             for value in values.iter() {
-                match walk.unnamed(&name, &value)? {
+                match walk.unnamed("", &value)? {
                     Some(made) => out.append(made)?,
                     None => return Ok(None),
                 }
@@ -170,6 +179,9 @@ impl AnonymizePlan {
         column: &Column,
         values: &Bound<'py, PyList>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
+        if column.is_dropped() && values.is_empty() {
+            return Ok(None);
+        }
         let values: Vec<Bound<'py, PyAny>> = values.iter().collect();
         let own = values.iter().map(Own::of).collect::<PyResult<Vec<_>>>()?;
         let treat = || own.iter().map(|own| column.treat(own.cell())).collect::<Result<Vec<_>, _>>();
@@ -178,7 +190,7 @@ impl AnonymizePlan {
         if fates.contains(&Fate::Drop) {
             return Ok(None);
         }
-        let mut walk = Walk { plan: self, path: vec![column.path().to_owned()] };
+        let mut walk = Walk::new(self, vec![column.path().to_owned()]);
         let out = PyList::empty(py);
         for (value, fate) in values.iter().zip(fates) {
             // `Drop` is gone.
@@ -196,16 +208,32 @@ const DETACH: usize = 1000;
 /// Deepest nesting of a record.
 const DEPTH: usize = 64;
 
+/// Redacted names of a table, and how often each is there already.
+type Names = HashMap<String, usize>;
+
 struct Walk<'p> {
     plan: &'p AnonymizePlan,
     path: Vec<String>,
+    /// Whether it is below a name whose values are secret: what no rule names there is, under `redact`.
+    secret: bool,
+    /// Whether a part of the value could not be read, and became nothing.
+    lost: bool,
 }
 
-impl Walk<'_> {
+impl<'p> Walk<'p> {
+    fn new(plan: &'p AnonymizePlan, path: Vec<String>) -> Self {
+        Self { plan, path, secret: false, lost: false }
+    }
+
+    fn enter(&mut self, name: &str) {
+        self.secret |= self.plan.core.unnamed() == Unnamed::Redact && self.plan.core.is_secret_name(name);
+    }
+
     /// A record, or a table in one.
     fn members<'py>(&mut self, node: &Node, table: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
         self.bounded()?;
         let out = PyDict::new(table.py());
+        let mut names = Names::default();
         // A list of its own: a function of the program's may change the table meanwhile.
         for item in table.items() {
             let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
@@ -213,13 +241,21 @@ impl Walk<'_> {
                 return Err(self.refused(Refused::Kind));
             };
             self.path.push(shown_name(name).to_owned());
-            let made = match node.member(name) {
+            let above = self.secret;
+            self.enter(name);
+            let known = node.member(name);
+            let made = match known {
                 Some(node) => self.place(node, &value)?,
                 None => self.unnamed(name, &value)?,
             };
+            self.secret = above;
             self.path.pop();
-            if let Some(made) = made {
-                out.set_item(key, made)?;
+            match made {
+                None => {}
+                Some(made) if known.is_none() && self.plan.core.unnamed() == Unnamed::Redact => {
+                    self.put(&mut names, table, &out, &key, name, made)?;
+                }
+                Some(made) => out.set_item(key, made)?,
             }
         }
         Ok(out)
@@ -250,7 +286,7 @@ impl Walk<'_> {
                 self.path.pop();
                 Ok(Some(out.into_any()))
             }
-            _ => self.misshapen(value),
+            _ => self.misshapen(value, None).map(Some),
         }
     }
 
@@ -258,7 +294,7 @@ impl Walk<'_> {
         match self.plan.core.unnamed() {
             Unnamed::Drop => Ok(None),
             Unnamed::Keep => Ok(Some(value.clone())),
-            Unnamed::Redact => self.redacted(name, value).map(Some),
+            Unnamed::Redact => self.redacted(name, value, None).map(Some),
             Unnamed::Refuse => Err(self.refused(Refused::Column)),
         }
     }
@@ -273,7 +309,15 @@ impl Walk<'_> {
         match fate {
             Fate::Drop => Ok(None),
             Fate::Put(made) => made_of(made, value).map(Some),
-            Fate::Redact => self.parts_redacted(value).map(Some),
+            Fate::Redact => {
+                self.lost = false;
+                let made = self.parts_redacted(value, Some(column))?;
+                if self.lost {
+                    // Once for the value, however many parts of it are gone.
+                    column.failed(Refused::Kind).map_err(|why| self.refused(why))?;
+                }
+                Ok(Some(made))
+            }
             Fate::Custom(name) => {
                 let function = self.plan.customs.bind(py).get_item(name)?;
                 let failed = match function.map(|function| function.call1((value,))) {
@@ -289,53 +333,94 @@ impl Walk<'_> {
         }
     }
 
-    fn redacted<'py>(&mut self, name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if !value.is_none() && self.plan.core.is_secret_name(name) {
-            return Ok(PyString::new(value.py(), "[REDACTED]").into_any());
+    fn redacted<'py>(
+        &mut self,
+        name: &str,
+        value: &Bound<'py, PyAny>,
+        column: Option<&Column>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !value.is_none() && (self.secret || self.plan.core.is_secret_name(name)) {
+            return Ok(PyString::new(value.py(), REDACTED).into_any());
         }
         let own = Own::of(value)?;
         match self.plan.core.redacted(own.cell()) {
             Fate::Put(made) => made_of(made, value),
-            _ => self.parts_redacted(value),
+            _ => self.parts_redacted(value, column),
         }
     }
 
     /// What has parts, each of them redacted; names as well, which may be values.
-    fn parts_redacted<'py>(&mut self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn parts_redacted<'py>(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        column: Option<&Column>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = value.py();
         self.bounded()?;
         self.path.push("*".to_owned());
         let made = if let Ok(table) = value.cast::<PyDict>() {
             let out = PyDict::new(py);
+            let mut names = Names::default();
             for item in table.items() {
                 let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
                 let Some(name) = key.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) else {
                     return Err(self.refused(Refused::Kind));
                 };
-                let made = self.redacted(name, &value)?;
-                match self.plan.core.redacted(Cell::Text(name)) {
-                    Fate::Put(Made::Text(name)) => out.set_item(name, made)?,
-                    _ => out.set_item(key, made)?,
-                }
+                let made = self.redacted(name, &value, column)?;
+                self.put(&mut names, table, &out, &key, name, made)?;
             }
             out.into_any()
         } else if is_list(value) {
             let out = PyList::empty(py);
             for item in value.try_iter()? {
-                out.append(self.redacted("", &item?)?)?;
+                out.append(self.redacted("", &item?, column)?)?;
             }
             out.into_any()
         } else {
-            let Some(made) = self.misshapen(value)? else { return Ok(py.None().into_bound(py)) };
-            made
+            self.misshapen(value, column)?
         };
         self.path.pop();
         Ok(made)
     }
 
-    fn misshapen<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let made = self.plan.core.misshapen().map_err(|why| self.refused(why))?;
-        made_of(made, value).map(Some)
+    /// Puts a value under its name, which is redacted as well; where that name is taken, under one with a number.
+    fn put<'py>(
+        &self,
+        names: &mut Names,
+        table: &Bound<'py, PyDict>,
+        out: &Bound<'py, PyDict>,
+        key: &Bound<'py, PyAny>,
+        name: &str,
+        made: Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        let Fate::Put(Made::Text(clean)) = self.plan.core.redacted(Cell::Text(name)) else {
+            return out.set_item(key, made);
+        };
+        // Counted on from the last, so that a table of nothing but such names takes no longer for it.
+        let last = names.entry(clean.clone()).or_default();
+        loop {
+            *last += 1;
+            let free = if *last == 1 { clean.clone() } else { format!("{clean}#{last}") };
+            if !table.contains(&free)? && !out.contains(&free)? {
+                return out.set_item(free, made);
+            }
+        }
+    }
+
+    fn misshapen<'py>(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        column: Option<&Column>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = match column.map(Column::on_error) {
+            None => self.plan.core.misshapen(),
+            Some(OnError::Refuse) => Err(Refused::Kind),
+            Some(OnError::Suppress) => {
+                self.lost = true;
+                Ok(Made::Null)
+            }
+        };
+        made_of(made.map_err(|why| self.refused(why))?, value)
     }
 
     fn bounded(&self) -> PyResult<()> {

@@ -122,8 +122,12 @@ class Plan:
         ``"custom"``.
 
         :raises AnonymizeRefused: as :meth:`apply`.
-        :raises ConfigError: for what is no path, or one of which the plan names parts.
+        :raises ConfigError: for what is no path, one of which the plan names parts, or one into a column that a rule
+            treats whole.
+        :raises TypeError: for a text or a table instead of a list of values.
         """
+        if isinstance(values, (str, bytes, bytearray, Mapping)):
+            raise TypeError("values are a list")
         try:
             return self._native.apply_column(path, list(values))
         except _native.AnonymizeRefused:
@@ -168,7 +172,7 @@ class Plan:
     def measure(self, rows: Iterable[dict[str, Any]], *, max_entries: int = 1_000_000) -> Privacy:
         """What is left to find in these rows, by this plan's quasi-identifiers and sensitive columns.
 
-        :raises ConfigError: if the plan names no quasi-identifiers.
+        :raises ConfigError: if the plan names no quasi-identifiers, or a path that no row has.
         :raises OverflowError: for more than *max_entries* classes and values.
         """
         counted = self.measuring(max_entries=max_entries)
