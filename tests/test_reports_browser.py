@@ -107,7 +107,8 @@ def test_what_chromium_blocks_is_reported_and_grouped(app: Flask, tls: bool, tmp
     for key in EXPECTED:
         group = found[key]
         assert (group.type, group.page, group.count) == ("csp-violation", "/users/{number}", 1)
-        assert "hunter2" not in repr(group) and "ada" not in repr(group)
+        told = repr(group).replace(group.id, "")  # which is hexadecimal, and may have her name in it
+        assert "hunter2" not in told and "ada" not in told
     only = [key for key in found if key[2] == "report"]
     assert only and all(key[0] == "require-trusted-types-for" for key in only)
     reports: Reports = app.extensions["rampart"].services[Reports]
