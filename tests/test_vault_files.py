@@ -7,6 +7,7 @@ import csv
 import errno
 import gc
 import gzip
+import inspect
 import io
 import os
 import pickle
@@ -20,6 +21,7 @@ import sys
 import tarfile
 import textwrap
 import threading
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,7 @@ import pytest
 
 from flask_rampart.errors import IntegrityError
 from flask_rampart.vault import Keyset, Vault, decrypt_file, encrypt_file, open_file, write_keyset
+from flask_rampart.vault.writing import SealedFile, SealedWriter
 
 KEYSET = Keyset.generate("AES128_GCM_HKDF_4KB")
 SEGMENT, HEADER, TAG = 4096, 24, 16
@@ -589,6 +592,94 @@ def test_a_write_that_failed_is_told_again_by_close(tmp_path: Path, monkeypatch:
         file.write(text(100_000))
     assert file.closed
     assert os.listdir(tmp_path) == ["file"]
+
+
+def interrupted(line: str, work: Callable[[], object]) -> None:
+    """*work*, with an exception before the *line* of ``SealedFile.write``, as a signal's handler may raise one."""
+    code = SealedFile.write.__code__
+    source, start = inspect.getsourcelines(SealedFile.write)
+    (at,) = [start + index for index, text in enumerate(source) if text.strip() == line]
+    came = 0
+
+    def trace(frame: types.FrameType, event: str, _: object) -> Any:
+        nonlocal came
+        if frame.f_code is not code:
+            return None
+        if event == "line" and frame.f_lineno == at and not came:
+            came += 1
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        sys.settrace(before)
+    assert came == 1
+
+
+LINES = [
+    "self._open()",
+    'with memoryview(data) as given, given.cast("B") as view:',
+    "self._guarded(bytes(view[at : at + STEP]), seal=True)",
+    "length = len(view)",
+    "self._at += length",
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_an_exception_while_close_writes_the_rest_completes_nothing(tmp_path: Path, mode: str, line: str) -> None:
+    # Python's close ends the raw file even when flush has failed: half of the text would be sealed as the whole.
+    path = tmp_path / "file"
+    write(path, b"old")
+    file: Any = open_file(path, mode, keyset=KEYSET, associated_data="where")
+    long, rest = ("A" * 30_000, "B" * 100) if mode == "w" else (b"A" * 30_000, b"B" * 100)
+    file.write(long)
+    file.flush()
+    file.write(rest)
+    interrupted(line, file.close)
+    assert file.closed
+    file.close()
+    assert read(path) == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("line", LINES[3:], ids=range(2))
+def test_what_may_have_been_sealed_already_is_not_sealed_again(tmp_path: Path, line: str) -> None:
+    # The layer above keeps what it believes not to be written, and writes it again.
+    path = tmp_path / "file"
+    write(path, b"old")
+    file = open_file(path, "wb", keyset=KEYSET, associated_data="where")
+    file.write(b"C" * 100)
+    interrupted(line, file.flush)
+    with pytest.raises(OSError, match="has failed"):
+        file.close()
+    assert file.closed
+    assert read(path) == b"old"
+
+
+def test_a_writer_that_is_dropped_half_closed_is_quiet_about_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    files = [open_file(tmp_path / "file", "wb", keyset=KEYSET, associated_data="where")]
+    files[0].write(b"text")
+    really = SealedWriter.close
+
+    def close(self: SealedWriter) -> None:
+        really(self)
+        raise ValueError("flush of closed file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedWriter, "close", close)
+        with pytest.warns(ResourceWarning, match="nothing was written"):
+            files.clear()
+    assert told == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
