@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask
 
 from flask_rampart import ConfigError, IntegrityError, Keyset, Rampart, Vault
-from flask_rampart.vault import read_keyset, write_keyset
+from flask_rampart.vault import _Attempt, read_keyset, write_keyset
 
 PASSPHRASE = "correct horse battery"
 CHEAP = {"memory": 19 * 1024, "passes": 2, "lanes": 1}
@@ -180,6 +180,92 @@ def test_keysets_are_opened_once_by_many_threads_and_again_after_a_failure() -> 
     kms.away = False
     vault.reload()
     assert vault.keyset() is not before and vault.keyset().primary == before.primary
+
+
+@pytest.mark.parametrize("ends", [TimeoutError, SystemExit])
+def test_who_has_waited_for_an_attempt_takes_its_failure(
+    monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]
+) -> None:
+    # Eight threads behind a KMS that is away would wait one timeout, two timeouts ... eight timeouts.
+    waiting, calls, found = threading.Semaphore(0), [], []
+    really = _Attempt.wait
+
+    def wait(attempt: _Attempt) -> None:
+        waiting.release()
+        really(attempt)
+
+    def source() -> dict[str, Keyset]:
+        calls.append(1)
+        if len(calls) == 1:
+            for _ in range(7):
+                assert waiting.acquire(timeout=60)
+            raise ends("away")
+        return {"default": keyset}
+
+    def use() -> None:
+        try:
+            found.append(len(vault.names))
+        except BaseException as error:
+            found.append(type(error))
+
+    monkeypatch.setattr(_Attempt, "wait", wait)
+    keyset, vault = Keyset.generate("AES128_GCM"), Vault(source)
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if ends is TimeoutError:
+        assert (found, len(calls)) == ([TimeoutError] * 8, 1)
+        assert vault.names == ("default",)
+    else:
+        # That the thread was ended says nothing about the keysets.
+        assert sorted(found, key=str) == [1] * 7 + [SystemExit]
+    assert len(calls) == 2
+
+
+def test_a_source_that_uses_its_own_vault_is_told_so_and_not_waited_for() -> None:
+    keyset = Keyset.generate("AES128_GCM")
+    uses: list[Callable[[], object]] = [lambda: vault.names]
+
+    def source() -> dict[str, Keyset]:
+        for use in uses:
+            use()
+        return {"default": keyset}
+
+    vault = Vault(source)
+    for use in (lambda: vault.names, vault.reload):
+        uses[:] = [use]
+        for work in (vault.keyset, vault.reload):
+            with pytest.raises(ConfigError, match="cannot use the vault itself"):
+                work()
+    uses.clear()
+    assert vault.keyset() is keyset
+
+
+def test_a_reload_reads_what_is_there_after_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Keyset.generate("AES128_GCM"), Keyset.generate("AES128_GCM")
+    waiting, calls = threading.Event(), []
+    really = _Attempt.wait
+
+    def wait(attempt: _Attempt) -> None:
+        waiting.set()
+        really(attempt)
+
+    def source() -> dict[str, Keyset]:
+        calls.append(1)
+        if len(calls) == 1:
+            thread.start()
+            assert waiting.wait(timeout=60)
+            return {"default": first}
+        return {"default": second}
+
+    monkeypatch.setattr(_Attempt, "wait", wait)
+    vault = Vault(source)
+    thread = threading.Thread(target=vault.reload)
+    assert vault.names == ("default",)
+    thread.join()
+    assert len(calls) == 2 and vault.keyset() is second
 
 
 # Files ------------------------------------------------------------------------------------------------------------
