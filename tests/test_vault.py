@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 import pickle
 import stat
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask
 
 from flask_rampart import ConfigError, IntegrityError, Keyset, Rampart, Vault
-from flask_rampart.vault import read_keyset, write_keyset
+from flask_rampart.vault import _Attempt, read_keyset, write_keyset
 
 PASSPHRASE = "correct horse battery"
 CHEAP = {"memory": 19 * 1024, "passes": 2, "lanes": 1}
@@ -180,6 +182,92 @@ def test_keysets_are_opened_once_by_many_threads_and_again_after_a_failure() -> 
     assert vault.keyset() is not before and vault.keyset().primary == before.primary
 
 
+@pytest.mark.parametrize("ends", [TimeoutError, SystemExit])
+def test_who_has_waited_for_an_attempt_takes_its_failure(
+    monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]
+) -> None:
+    # Eight threads behind a KMS that is away would wait one timeout, two timeouts ... eight timeouts.
+    waiting, calls, found = threading.Semaphore(0), [], []
+    really = _Attempt.wait
+
+    def wait(attempt: _Attempt) -> None:
+        waiting.release()
+        really(attempt)
+
+    def source() -> dict[str, Keyset]:
+        calls.append(1)
+        if len(calls) == 1:
+            for _ in range(7):
+                assert waiting.acquire(timeout=60)
+            raise ends("away")
+        return {"default": keyset}
+
+    def use() -> None:
+        try:
+            found.append(len(vault.names))
+        except BaseException as error:
+            found.append(type(error))
+
+    monkeypatch.setattr(_Attempt, "wait", wait)
+    keyset, vault = Keyset.generate("AES128_GCM"), Vault(source)
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if ends is TimeoutError:
+        assert (found, len(calls)) == ([TimeoutError] * 8, 1)
+        assert vault.names == ("default",)
+    else:
+        # That the thread was ended says nothing about the keysets.
+        assert sorted(found, key=str) == [1] * 7 + [SystemExit]
+    assert len(calls) == 2
+
+
+def test_a_source_that_uses_its_own_vault_is_told_so_and_not_waited_for() -> None:
+    keyset = Keyset.generate("AES128_GCM")
+    uses: list[Callable[[], object]] = [lambda: vault.names]
+
+    def source() -> dict[str, Keyset]:
+        for use in uses:
+            use()
+        return {"default": keyset}
+
+    vault = Vault(source)
+    for use in (lambda: vault.names, vault.reload):
+        uses[:] = [use]
+        for work in (vault.keyset, vault.reload):
+            with pytest.raises(ConfigError, match="cannot use the vault itself"):
+                work()
+    uses.clear()
+    assert vault.keyset() is keyset
+
+
+def test_a_reload_reads_what_is_there_after_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Keyset.generate("AES128_GCM"), Keyset.generate("AES128_GCM")
+    waiting, calls = threading.Event(), []
+    really = _Attempt.wait
+
+    def wait(attempt: _Attempt) -> None:
+        waiting.set()
+        really(attempt)
+
+    def source() -> dict[str, Keyset]:
+        calls.append(1)
+        if len(calls) == 1:
+            thread.start()
+            assert waiting.wait(timeout=60)
+            return {"default": first}
+        return {"default": second}
+
+    monkeypatch.setattr(_Attempt, "wait", wait)
+    vault = Vault(source)
+    thread = threading.Thread(target=vault.reload)
+    assert vault.names == ("default",)
+    thread.join()
+    assert len(calls) == 2 and vault.keyset() is second
+
+
 # Files ------------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +314,163 @@ def test_keys_that_are_there_are_not_overwritten_unasked(tmp_path: Path) -> None
     write_keyset(path, second, cleartext=True, replace=True)
     assert read_keyset(path).primary == second.primary
     assert os.listdir(tmp_path) == ["keys"]
+
+
+def test_keys_are_not_written_through_a_symbolic_link(tmp_path: Path) -> None:
+    # The link would be replaced, and what it leads to, which others read, keep the old keys.
+    first, second = Keyset.generate("AES256_GCM"), Keyset.generate("AES256_GCM")
+    write_keyset(tmp_path / "keys", first, cleartext=True)
+    (tmp_path / "link").symlink_to("keys")
+    with pytest.raises(OSError) as caught:
+        write_keyset(tmp_path / "link", second, cleartext=True, replace=True)
+    assert caught.value.errno == errno.ELOOP
+    assert (tmp_path / "link").is_symlink()
+    assert read_keyset(tmp_path / "link").primary == first.primary
+    assert sorted(os.listdir(tmp_path)) == ["keys", "link"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o600, 0o600), (0o400, 0o400), (0o666, 0o640)])
+def test_a_group_that_reads_keys_reads_the_new_ones(tmp_path: Path, before: int, after: int) -> None:
+    path, keyset = tmp_path / "keys", Keyset.generate("AES256_GCM")
+    write_keyset(path, keyset, cleartext=True)
+    path.chmod(before)
+    write_keyset(path, keyset, cleartext=True, replace=True)
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+def test_the_group_of_keys_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, keyset, given = tmp_path.resolve() / "keys", Keyset.generate("AES256_GCM"), []
+    write_keyset(path, keyset, cleartext=True)
+    path.chmod(0o640)
+    really, group = os.lstat, path.stat().st_gid + 1
+
+    def lstat(name: Any, **more: Any) -> os.stat_result:
+        values = list(really(name, **more))
+        if os.fspath(name) == os.fspath(path):
+            values[stat.ST_GID] = group
+        return os.stat_result(values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lstat)
+        patch.setattr(os, "fchown", lambda _, *to: given.append(to))
+        write_keyset(path, keyset, cleartext=True, replace=True)
+    assert given == [(-1, group)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, keyset = tmp_path / "keys", Keyset.generate("AES256_GCM")
+    write_keyset(path, keyset, cleartext=True)
+    before = path.read_bytes()
+    monkeypatch.setattr("flask_rampart.vault.keysets.MOST_BYTES", len(before))
+    write_keyset(path, keyset, cleartext=True, replace=True)
+    assert read_keyset(path).primary == keyset.primary
+    before = path.read_bytes()
+    keyset.rotate("AES256_GCM")
+    for given in ({"cleartext": True}, {"kms": Kms()}, {"passphrase": PASSPHRASE}):
+        with pytest.raises(ConfigError, match="would not be read again"):
+            write_keyset(path, keyset, replace=True, **given)
+    assert path.read_bytes() == before
+
+
+def variables(error: BaseException | None) -> str:
+    """What a reporter of errors sends: the variables of all frames of ours that an error came through."""
+    found = []
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "flask_rampart" in frame.f_code.co_filename:
+                found += [repr(value) for value in frame.f_locals.values()]
+        error = error.__cause__ or error.__context__
+    assert found
+    return "\n".join(found)
+
+
+def test_errors_carry_neither_passphrase_nor_keys_in_variables(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    keyset, path = Keyset.generate("AES256_GCM"), tmp_path / "keys"
+    path.write_text(keyset.to_passphrase_json(PASSPHRASE.encode(), **CHEAP))
+    path.chmod(0o600)
+    wrong = "another horse"
+    for given in (wrong, lambda: wrong):
+        with pytest.raises(IntegrityError) as caught:
+            read_keyset(path, passphrase=given)
+        assert wrong not in variables(caught.value)
+    app = vault_app(make_app, RAMPART_VAULT_KEYSET=path, RAMPART_VAULT_PASSPHRASE=lambda: wrong)
+    with app.app_context(), pytest.raises(IntegrityError) as caught:
+        app.extensions["its_rampart"].vault.seal(b"", associated_data="")
+    assert wrong not in variables(caught.value)
+    with pytest.raises(ConfigError) as refused:
+        write_keyset(tmp_path / "new", keyset, passphrase="too short")
+    assert "too short" not in variables(refused.value)
+
+    clear = json.loads(keyset.to_cleartext_json())
+    key = clear["key"][0]["keyData"]["value"]
+    clear["primaryKeyId"] = 5
+    path.write_text(json.dumps(clear))
+    with pytest.raises(ConfigError) as refused:
+        read_keyset(path)
+    assert key not in variables(refused.value)
+    with pytest.raises(ConfigError) as refused:
+        first_request(vault_app(make_app, RAMPART_VAULT_KEYSET=path))
+    assert key not in variables(refused.value)
+    app = vault_app(make_app, RAMPART_VAULT_KEYSET=path)
+    with app.app_context(), pytest.raises(ConfigError) as refused:
+        app.extensions["its_rampart"].vault.seal(b"", associated_data="")
+    assert key not in variables(refused.value)
+    # The folder is none: everything is there when it is found.
+    with pytest.raises(OSError) as failed:
+        write_keyset(tmp_path / "none" / "keys", keyset, passphrase=PASSPHRASE)
+    assert PASSPHRASE not in variables(failed.value)
+    with pytest.raises(OSError) as failed:
+        write_keyset(tmp_path / "none" / "keys", keyset, cleartext=True)
+    assert key not in variables(failed.value)
+
+
+class Unusual(ValueError):
+    """As clients raise it: JSONDecodeError and UnicodeDecodeError are ValueErrors too."""
+
+
+def test_what_a_kms_or_a_function_raises_is_passed_on(tmp_path: Path) -> None:
+    path, keyset, kms = tmp_path / "keys", Keyset.generate("AES256_GCM"), Kms()
+    error = Unusual("token 5ecret")
+    reason = OSError("the network")
+
+    def fails(*_: bytes) -> bytes:
+        raise error from reason
+
+    write_keyset(path, keyset, kms=kms)
+    kms.decrypt = fails  # type: ignore[method-assign]
+    with pytest.raises(Unusual) as caught:
+        read_keyset(path, kms=kms)
+    assert caught.value is error and error.__cause__ is reason
+    kms.encrypt = fails  # type: ignore[method-assign]
+    with pytest.raises(Unusual) as caught:
+        write_keyset(path, keyset, kms=kms, replace=True)
+    assert caught.value is error
+    path.write_text(keyset.to_passphrase_json(PASSPHRASE.encode(), **CHEAP))
+    with pytest.raises(Unusual) as caught:
+        read_keyset(path, passphrase=fails)
+    assert caught.value is error
+
+
+def test_a_word_in_a_file_does_not_make_it_one_that_everybody_may_read(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    path, keyset = tmp_path / "keys", Keyset.generate("AES256_GCM")
+    clear = json.loads(keyset.to_cleartext_json())
+    clear["note"] = {"encryptedKeyset": 1}
+    under = keyset.to_passphrase_json(PASSPHRASE.encode(), **CHEAP).replace('"kdf"', '"\\u006bdf"', 1)
+    for text, given in ((json.dumps(clear), {}), (under, {"passphrase": PASSPHRASE})):
+        path.write_text(text)
+        path.chmod(0o644)
+        with pytest.raises(ConfigError, match="read by others"):
+            read_keyset(path, **given)  # type: ignore[arg-type]
+    # Nor is a passphrase a keyset, whatever it says.
+    (tmp_path / "passphrase").write_text('{"encryptedKeyset": 1}')
+    (tmp_path / "passphrase").chmod(0o644)
+    path.chmod(0o600)
+    config = {"RAMPART_VAULT_KEYSET": path, "RAMPART_VAULT_PASSPHRASE": str(tmp_path / "passphrase")}
+    with pytest.raises(ConfigError, match="read by others"):
+        first_request(vault_app(make_app, **config))
 
 
 def test_how_a_keyset_is_written_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import csv
 import errno
 import gc
 import gzip
+import inspect
 import io
 import os
 import pickle
@@ -20,6 +21,7 @@ import sys
 import tarfile
 import textwrap
 import threading
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,7 @@ import pytest
 
 from flask_rampart.errors import IntegrityError
 from flask_rampart.vault import Keyset, Vault, decrypt_file, encrypt_file, open_file, write_keyset
+from flask_rampart.vault.writing import SealedFile, SealedWriter
 
 KEYSET = Keyset.generate("AES128_GCM_HKDF_4KB")
 SEGMENT, HEADER, TAG = 4096, 24, 16
@@ -591,6 +594,94 @@ def test_a_write_that_failed_is_told_again_by_close(tmp_path: Path, monkeypatch:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def interrupted(line: str, work: Callable[[], object]) -> None:
+    """*work*, with an exception before the *line* of ``SealedFile.write``, as a signal's handler may raise one."""
+    code = SealedFile.write.__code__
+    source, start = inspect.getsourcelines(SealedFile.write)
+    (at,) = [start + index for index, text in enumerate(source) if text.strip() == line]
+    came = 0
+
+    def trace(frame: types.FrameType, event: str, _: object) -> Any:
+        nonlocal came
+        if frame.f_code is not code:
+            return None
+        if event == "line" and frame.f_lineno == at and not came:
+            came += 1
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        sys.settrace(before)
+    assert came == 1
+
+
+LINES = [
+    "self._open()",
+    'with memoryview(data) as given, given.cast("B") as view:',
+    "self._guarded(bytes(view[at : at + STEP]), seal=True)",
+    "length = len(view)",
+    "self._at += length",
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_an_exception_while_close_writes_the_rest_completes_nothing(tmp_path: Path, mode: str, line: str) -> None:
+    # Python's close ends the raw file even when flush has failed: half of the text would be sealed as the whole.
+    path = tmp_path / "file"
+    write(path, b"old")
+    file: Any = open_file(path, mode, keyset=KEYSET, associated_data="where")
+    long, rest = ("A" * 30_000, "B" * 100) if mode == "w" else (b"A" * 30_000, b"B" * 100)
+    file.write(long)
+    file.flush()
+    file.write(rest)
+    interrupted(line, file.close)
+    assert file.closed
+    file.close()
+    assert read(path) == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("line", LINES[3:], ids=range(2))
+def test_what_may_have_been_sealed_already_is_not_sealed_again(tmp_path: Path, line: str) -> None:
+    # The layer above keeps what it believes not to be written, and writes it again.
+    path = tmp_path / "file"
+    write(path, b"old")
+    file = open_file(path, "wb", keyset=KEYSET, associated_data="where")
+    file.write(b"C" * 100)
+    interrupted(line, file.flush)
+    with pytest.raises(OSError, match="has failed"):
+        file.close()
+    assert file.closed
+    assert read(path) == b"old"
+
+
+def test_a_writer_that_is_dropped_half_closed_is_quiet_about_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    files = [open_file(tmp_path / "file", "wb", keyset=KEYSET, associated_data="where")]
+    files[0].write(b"text")
+    really = SealedWriter.close
+
+    def close(self: SealedWriter) -> None:
+        really(self)
+        raise ValueError("flush of closed file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedWriter, "close", close)
+        with pytest.warns(ResourceWarning, match="nothing was written"):
+            files.clear()
+    assert told == []
+    assert os.listdir(tmp_path) == []
+
+
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.write
     data = text(50_000)
@@ -647,6 +738,131 @@ def test_permissions_are_the_owners_alone_or_as_they_were(tmp_path: Path) -> Non
         os.umask(old)
 
 
+def group_of_what_is_there(monkeypatch: pytest.MonkeyPatch, path: Path, *later: int) -> int:
+    """Lets *path* be of another group, and of the *later* ones (above it) at each further look. Its number."""
+    really, group = os.lstat, path.lstat().st_gid + 1
+    groups = [group, *(group + more for more in later)]
+
+    def lstat(given: Any, **more: Any) -> os.stat_result:
+        found = really(given, **more)
+        if os.fspath(given) != os.fspath(path):
+            return found
+        values = list(found)
+        values[stat.ST_GID] = groups.pop(0) if len(groups) > 1 else groups[0]
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    return group
+
+
+def test_what_is_replaced_keeps_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, given = tmp_path.resolve() / "file", []
+    write(path, b"old")
+    path.chmod(0o640)
+    with monkeypatch.context() as patch:
+        group = group_of_what_is_there(patch, path)
+        # Before the mode: between the two, the writer's own group could read it.
+        patch.setattr(os, "fchown", lambda file, *to: given.append((stat.S_IMODE(os.fstat(file).st_mode), *to)))
+        write(path, b"new")
+    assert given == [(0o600, -1, group)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o640, 0o600), (0o660, 0o600), (0o644, 0o604), (0o654, 0o604), (0o604, 0o600)]
+)
+def test_where_its_group_cannot_be_given_another_gets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    def fchown(*_: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path.resolve() / "file"
+    write(path, b"old")
+    path.chmod(before)
+    with monkeypatch.context() as patch:
+        group_of_what_is_there(patch, path)
+        patch.setattr(os, "fchown", fchown)
+        write(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == after
+    assert read(path) == b"new"
+
+
+def test_permissions_that_are_taken_away_meanwhile_do_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path.resolve() / "file"
+    write(path, b"old")
+    path.chmod(0o644)
+    file = open_file(path, "wb", keyset=KEYSET, associated_data="where")
+    path.chmod(0o640)
+    file.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    with monkeypatch.context() as patch:
+        group_of_what_is_there(patch, path, 1)
+        patch.setattr(os, "fchown", lambda *_: None)
+        write(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_became_a_symbolic_link_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    write(path, b"old")
+    write(other, b"other")
+    file = open_file(path, "wb", keyset=KEYSET, associated_data="where")
+    path.unlink()
+    path.symlink_to("other")
+    with pytest.raises(OSError) as caught:
+        file.close()
+    assert caught.value.errno == errno.ELOOP
+    assert path.is_symlink() and read(other) == b"other"
+    assert leftovers(tmp_path) == []
+
+
+def test_what_is_written_is_what_the_system_finds_under_the_name(tmp_path: Path) -> None:
+    # os.path.abspath takes "link/.." for nothing; the system goes to where the link leads, and then up.
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "c")
+    name = tmp_path / "a" / "link" / ".." / "f"
+    write(tmp_path / "a" / "f", b"a's")
+    write(name, b"b's")
+    assert read(name) == read(tmp_path / "b" / "f") == b"b's"
+    assert read(tmp_path / "a" / "f") == b"a's"
+    for work in (encrypt_file, decrypt_file):
+        before = (tmp_path / "a" / "f").read_bytes()
+        work(tmp_path / "a" / "f", name, keyset=KEYSET, associated_data="where", replace=True)
+        assert (tmp_path / "a" / "f").read_bytes() == before
+    with pytest.raises(shutil.SameFileError):
+        encrypt_file(tmp_path / "b" / "f", name, keyset=KEYSET, associated_data="where", replace=True)
+    (tmp_path / "b" / "f").unlink()
+    (tmp_path / "b" / "f").symlink_to(tmp_path / "a" / "f")
+    with pytest.raises(OSError) as caught:
+        write(name, b"new")
+    assert caught.value.errno == errno.ELOOP
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "a" / "none" / ".." / "f", b"new")
+    assert read(tmp_path / "a" / "f") == b"a's"
+
+
+def test_a_folder_that_cannot_be_made_sure_of_is_refused_before_anything_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of mode 0300, say: the file had its name when the folder was found not to open.
+    really, folder = os.open, tmp_path.resolve()
+
+    def refused(path: Any, *more: Any, **named: Any) -> int:
+        if os.fspath(path) == os.fspath(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        with pytest.raises(PermissionError):
+            write(folder / "file", b"text")
+    assert os.listdir(folder) == []
+
+
 def test_a_symbolic_link_is_not_written_through(tmp_path: Path) -> None:
     write(tmp_path / "file", b"old")
     (tmp_path / "link").symlink_to("file")
@@ -671,12 +887,16 @@ def test_another_folder_meanwhile_changes_nothing(tmp_path: Path, monkeypatch: p
     assert read(tmp_path / "file") == b"text"
 
 
-def test_a_fork_neither_seals_nor_completes_nor_removes_what_is_its_parents(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["os.getpid()", "1"], ids=["numbered", "of one number"])
+def test_a_fork_neither_seals_nor_completes_nor_removes_what_is_its_parents(tmp_path: Path, number: str) -> None:
     # Two processes that seal on would use the same nonces for different bytes.
     path = tmp_path / "file"
     program = f"""
         import os, sys
         from flask_rampart.vault import Keyset, open_file
+        really = os.getpid
+        # Where each is in a namespace of its own, parent and child may both be the first process.
+        os.getpid = lambda: {number.replace("os.getpid", "really")}
         keyset = Keyset.from_cleartext_binary(bytes.fromhex({KEYSET.to_cleartext_binary().hex()!r}))
         file = open_file({str(path)!r}, "wb", keyset=keyset, associated_data="where")
         file.write(b"before ")

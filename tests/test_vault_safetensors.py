@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,48 @@ def test_a_header_is_read_up_to_its_bound() -> None:
     for bound in (0, -1, 100_000_001):
         with pytest.raises(ValueError, match="max_header"):
             load_safetensors(file, max_header=bound)
+
+
+MEBIBYTE = 1024 * 1024
+# Much for little text: empty objects and lists, objects of one member, long names, long integers.
+GREEDY = {
+    "tensors of nothing": "{" + ",".join(f'"{at:x}":{{}}' for at in range(MEBIBYTE // 12)) + "}",
+    "objects": '{"a":{"x":[' + "{}," * (MEBIBYTE // 3 - 10) + "{}]}}",
+    "lists": '{"a":{"x":[' + "[]," * (MEBIBYTE // 3 - 10) + "[]]}}",
+    "objects of one": '{"a":{"x":[' + '{"":9},' * (MEBIBYTE // 7 - 10) + "{}]}}",
+    "tensors of one": "{" + ",".join(f'"{at:x}":{{"":9}}' for at in range(MEBIBYTE // 24)) + "}",
+    "lengths": '{"a":{"dtype":"U8","shape":[' + "999," * (MEBIBYTE // 4 - 20) + '9],"data_offsets":[0,0]}}',
+    "metadata": '{"__metadata__":[' + '"",' * (MEBIBYTE // 3 - 10) + '""]}',
+}
+
+
+@pytest.mark.parametrize("kind", GREEDY)
+def test_a_header_takes_some_twenty_times_its_length_at_most(kind: str) -> None:
+    file = made({}, text=GREEDY[kind])
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="safetensors"):
+            load_safetensors(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * MEBIBYTE
+
+
+def test_a_header_has_so_many_members_as_its_length_has_room_for_and_is_four_mebibytes_long() -> None:
+    def metadata(members: int) -> io.BytesIO:
+        return made({}, text='{"__metadata__":{' + ",".join(f'"{at:x}":""' for at in range(members)) + "}}")
+
+    assert len(load_safetensors(metadata(9_999)).metadata) == 9_999
+    with pytest.raises(ValueError, match="no JSON that could be meant"):
+        load_safetensors(metadata(250_000))
+    long = made({}, text="{" + " " * (4 * MEBIBYTE - 2) + "}")
+    assert len(load_safetensors(long)) == 0
+    longer = made({}, text="{" + " " * (4 * MEBIBYTE - 1) + "}")
+    with pytest.raises(ValueError, match="more than 4194304"):
+        load_safetensors(longer)
+    assert len(load_safetensors(longer, max_header=5 * MEBIBYTE)) == 0
 
 
 def test_a_file_that_is_no_model_is_closed_again(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Vault:
     """Seals and opens by keysets, which have names. ``rampart.vault`` is the current app's; this is one without Flask.
 
     :param keysets: one keyset, or several by name; or a function that gives them by name, called when they are first
-        needed, and again by :meth:`reload`.
+        needed, and again by :meth:`reload`. It cannot use the vault itself.
     :raises ConfigError: if there is none.
 
     Each method takes the *name* of a keyset. Without it, it takes the one called ``"default"`` if that is for what the
@@ -82,6 +82,7 @@ class Vault:
 
     def __init__(self, keysets: Keyset | Mapping[str, Keyset] | Callable[[], Mapping[str, Keyset]]) -> None:
         self._lock = threading.Lock()
+        self._attempt: _Attempt | None = None
         self._source: Callable[[], Mapping[str, Keyset]] | None = None
         self._keysets: dict[str, Keyset] | None = None
         if isinstance(keysets, Keyset):
@@ -233,18 +234,44 @@ class Vault:
         :raises ConfigError: if one of them cannot be used; those before stay.
         """
         if self._source is not None:
-            with self._lock:
-                self._keysets = _checked(self._source())
+            # One that began before this call may have read what was there before.
+            while self._read(self._source, anew=True) is not None:
+                pass
 
     def _all(self) -> dict[str, Keyset]:
-        found = self._keysets
-        if found is None:
+        while self._keysets is None and self._source is not None:
+            # What fails is tried again at the next use: a KMS may be away for a moment. Whoever has waited meanwhile
+            # does not try on its own: threads would queue behind a KMS that is away, one attempt after the other.
+            other = self._read(self._source, anew=False)
+            if other is not None and other.failure is not None:
+                raise other.failure
+        return self._keysets or {}
+
+    def _read(self, source: Callable[[], Mapping[str, Keyset]], *, anew: bool) -> _Attempt | None:
+        """Reads the keysets; or waits for the attempt of another thread to do so, and returns that."""
+        with self._lock:
+            if self._keysets is not None and not anew:
+                return None
+            other = self._attempt
+            if other is None:
+                own = self._attempt = _Attempt()
+        if other is not None:
+            if other.thread == threading.get_ident():
+                raise ConfigError("The function that gives a vault's keysets cannot use the vault itself.")
+            other.wait()
+            return other
+        try:
+            found = _checked(source())
             with self._lock:
-                found = self._keysets
-                if found is None and self._source is not None:
-                    # What fails is tried again at the next use: a KMS may be away for a moment.
-                    found = self._keysets = _checked(self._source())
-        return found or {}
+                self._keysets = found
+        except Exception as error:
+            own.failure = error
+            raise
+        finally:
+            with self._lock:
+                self._attempt = None
+            own.done.set()
+        return None
 
     def _for(self, primitive: str, name: str | None) -> Keyset:
         if name is not None:
@@ -275,6 +302,19 @@ class Vault:
 
     def __reduce__(self) -> str:
         raise TypeError("a vault cannot be pickled or copied")
+
+
+class _Attempt:
+    """A thread's attempt to read the keysets."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.done = threading.Event()
+        # Of the source. A thread that was told to end itself (SystemExit, say) has not failed for the others.
+        self.failure: Exception | None = None
+
+    def wait(self) -> None:
+        self.done.wait()
 
 
 _TEMPLATES = {AEAD: "AES256_GCM", DETERMINISTIC: "AES256_SIV", PRF: "HKDF_SHA256", STREAMING: "AES256_GCM_HKDF_1MB"}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._native import Keyset
 from ..errors import ConfigError
 from . import Vault
-from .keysets import Kms, check_form, open_keyset, read_file
+from .keysets import Kms, check_form, open_keyset, read_file, without_frames
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -50,20 +50,36 @@ def vault_of(settings: Settings, app: Flask) -> tuple[Vault, Callable[[Flask], N
             found[name] = (where, text)
         return found
 
-    def load() -> Mapping[str, Keyset]:
+    def opened() -> Mapping[str, Keyset]:
         kms = _kms(settings.vault_kms)
         passphrase = _once(settings.vault_passphrase, root, strict=not (app.debug or app.testing))
         return {
             name: open_keyset(text, where, kms=kms, passphrase=passphrase) for name, (where, text) in texts().items()
         }
 
-    def check(app: Flask) -> None:
+    def load() -> Mapping[str, Keyset]:
+        # As in keysets.py: variables of what an error came through hold keysets in clear.
+        try:
+            return opened()
+        except BaseException as error:
+            failure = without_frames(error)
+        raise failure from failure.__cause__
+
+    def looked() -> None:
         found = texts()
         if not any(sealed_by.values()):
             for where, text in found.values():
                 open_keyset(text, where, kms=None, passphrase=None)
         if isinstance(settings.vault_passphrase, str):
             _of_file(root / settings.vault_passphrase, strict=not (app.debug or app.testing))
+
+    def check(_: Flask) -> None:
+        try:
+            looked()
+            return
+        except BaseException as error:
+            failure = without_frames(error)
+        raise failure from failure.__cause__
 
     return Vault(load), check
 
@@ -104,7 +120,7 @@ def _once(given: Any, root: Path, *, strict: bool) -> Callable[[], str | bytes] 
 def _of_file(path: Path, *, strict: bool) -> str:
     # Not even its name is quoted: somebody may have set the passphrase itself.
     try:
-        text = read_file(path, strict=strict)
+        text = read_file(path, strict=strict, keyset=False)
     except ConfigError as error:
         why = str(error).removeprefix(os.fspath(path)).strip()
         raise ConfigError(

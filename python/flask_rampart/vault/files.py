@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 from .._native import Keyset
 from .reading import OpenedFile, open_regular
-from .replacing import NewFile
+from .replacing import NewFile, resolved
 from .writing import STEP, SealedFile, SealedText, SealedWriter
 
 __all__ = ["SealedText", "SealedWriter", "decrypt_file", "encrypt_file", "open_file"]
@@ -138,6 +138,7 @@ def encrypt_file(
     """
     descriptor = open_regular(source)
     with open(descriptor, "rb", buffering=0) as plain:
+        target = resolved(target)
         _apart(descriptor, source, target)
         with SealedFile(target, keyset, associated(associated_data), replace=replace) as sealed:
             while data := plain.read(STEP):
@@ -155,6 +156,7 @@ def decrypt_file(
     :raises OSError: if *target* is there, or is *source* by another name.
     """
     with OpenedFile(source, keyset, associated(associated_data)) as sealed:
+        target = resolved(target)
         _apart(sealed.descriptor, source, target)
         file = NewFile(target, replace=replace)
         try:
@@ -174,11 +176,11 @@ def associated(data: Any) -> bytes:
     raise TypeError(f"associated data is a text or bytes, not {type(data).__name__}")
 
 
-def _apart(descriptor: int, source: Path, target: Path) -> None:
+def _apart(descriptor: int, source: Path, target: str) -> None:
     # By what is there, not by name: a hard link is the same file, and so is what a symbolic link leads to.
     try:
         there = os.stat(target)
     except OSError:
         return
     if os.path.samestat(os.fstat(descriptor), there):
-        raise shutil.SameFileError(f"{os.fsdecode(source)!r} and {os.fsdecode(target)!r} are the same file")
+        raise shutil.SameFileError(f"{os.fsdecode(source)!r} and {target!r} are the same file")

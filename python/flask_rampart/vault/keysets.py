@@ -11,20 +11,27 @@ A file is read when all of these hold, checked in this order:
 
 The three forms: Tink's JSON keyset in clear, Tink's encrypted keyset, and the latter within an object that says how a
 passphrase becomes a key (``src/vault/passphrase.rs``).
+
+A file is written as ``replacing.py`` does it, and never through a symbolic link: the link would be replaced, and what
+it leads to would keep the old keys. What is written can be read again: it is not longer than 1. allows.
+
+Errors come without the frames in which they arose: their variables hold the passphrase and keys in clear, and reporters
+of errors (Sentry, say) send variables away.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .._native import Keyset
 from ..errors import ConfigError, IntegrityError
+from .replacing import NewFile
+
+Failure = TypeVar("Failure", bound=BaseException)
 
 MOST_BYTES = 256 * 1024
 
@@ -55,9 +62,16 @@ def read_keyset(
     :param strict: whether owner and mode are looked at, as in production.
     :raises ConfigError: says why, and nothing of the content.
     :raises IntegrityError: if it was changed, or the passphrase is another.
+
+    What the KMS and the function raise is passed on.
     """
-    text = read_file(path, strict=strict)
-    return open_keyset(text, os.fspath(path), kms=kms, passphrase=passphrase, associated_data=associated_data)
+    try:
+        text = read_file(path, strict=strict)
+        return open_keyset(text, os.fspath(path), kms=kms, passphrase=passphrase, associated_data=associated_data)
+    except BaseException as error:
+        failure = without_frames(error)
+    text, passphrase = "", None
+    raise failure from failure.__cause__
 
 
 def open_keyset(
@@ -69,19 +83,65 @@ def open_keyset(
     associated_data: bytes = b"",
 ) -> Keyset:
     """The keyset in the text of a file. *where* is for errors."""
+    try:
+        return _opened(text, where, kms, passphrase, associated_data)
+    except BaseException as error:
+        failure = without_frames(error)
+    text, passphrase = "", None
+    raise failure from failure.__cause__
+
+
+def without_frames(error: Failure) -> Failure:
+    """*error* as if it arose where it is raised next: without the variables of what it came through."""
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _opened(
+    text: str,
+    where: str,
+    kms: Kms | None,
+    passphrase: str | bytes | Callable[[], str | bytes] | None,
+    associated_data: bytes,
+) -> Keyset:
     form = check_form(text, where, kms=kms is not None, passphrase=passphrase is not None)
+    # Outside of what follows, which takes a ValueError for one about the keyset, and quotes it.
+    given = _passphrase(passphrase() if callable(passphrase) else passphrase) if form == "passphrase" else b""
+    asked = _Asked(kms)
     try:
         if form == "kms":
-            return Keyset.from_encrypted_json(text, kms, associated_data=associated_data)
+            return Keyset.from_encrypted_json(text, asked, associated_data=associated_data)
         if form == "passphrase":
-            assert passphrase is not None  # noqa: S101 -- check_form has seen to it
-            given = passphrase() if callable(passphrase) else passphrase
-            return Keyset.from_passphrase_json(text, _passphrase(given))
+            return Keyset.from_passphrase_json(text, given)
         return Keyset.from_cleartext_json(text)
     except IntegrityError:
         raise
     except ValueError as error:
+        if error is asked.failure:
+            raise
         raise ConfigError(f"{where}: {error}.") from None
+
+
+class _Asked:
+    """A KMS whose own errors are told from those about what it gave."""
+
+    def __init__(self, kms: Any) -> None:
+        self._kms = kms
+        self.failure: ValueError | None = None
+
+    def encrypt(self, plaintext: bytes, associated_data: bytes) -> Any:
+        try:
+            return self._kms.encrypt(plaintext, associated_data)
+        except ValueError as error:
+            self.failure = error
+            raise
+
+    def decrypt(self, ciphertext: bytes, associated_data: bytes) -> Any:
+        try:
+            return self._kms.decrypt(ciphertext, associated_data)
+        except ValueError as error:
+            self.failure = error
+            raise
 
 
 def check_form(text: str, where: str, *, kms: bool, passphrase: bool) -> str:
@@ -89,32 +149,40 @@ def check_form(text: str, where: str, *, kms: bool, passphrase: bool) -> str:
 
     :raises ConfigError: if it is none, or none that can be opened by what is given.
     """
-    try:
-        members = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{where} is no keyset in JSON.") from None
-    names = set(members) if isinstance(members, dict) else set()
-    if "kdf" in names:
-        if not passphrase:
-            raise ConfigError(f"{where} is under a passphrase, and none is given.")
-        return "passphrase"
-    if names & {"encryptedKeyset", "encrypted_keyset"}:
-        if not kms:
-            raise ConfigError(f"{where} was sealed by a KMS, and none is given.")
-        return "kms"
-    if "key" not in names:
+    form = _form(text)
+    if form is None:
+        raise ConfigError(f"{where} is no keyset in JSON.")
+    if form == "passphrase" and not passphrase:
+        raise ConfigError(f"{where} is under a passphrase, and none is given.")
+    if form == "kms" and not kms:
+        raise ConfigError(f"{where} was sealed by a KMS, and none is given.")
+    if form == "none":
         raise ConfigError(f"{where} is no keyset of Tink's.")
-    if kms or passphrase:
+    if form == "clear" and (kms or passphrase):
         raise ConfigError(
             f"{where} is a keyset in clear, and was to be sealed: whoever can write it would choose the key. Write it "
             "anew by write_keyset(...)."
         )
-    return "clear"
+    return form
 
 
-def read_file(path: str | os.PathLike[str], *, strict: bool) -> str:
+def _form(text: str) -> str | None:
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    names = set(members) if isinstance(members, dict) else set()
+    if "kdf" in names:
+        return "passphrase"
+    if names & {"encryptedKeyset", "encrypted_keyset"}:
+        return "kms"
+    return "clear" if "key" in names else "none"
+
+
+def read_file(path: str | os.PathLike[str], *, strict: bool, keyset: bool = True) -> str:
     """The text of a file that holds keys.
 
+    :param keyset: False for any other secret, which is never one that a KMS has sealed.
     :raises ConfigError: if it cannot be read, or others can read or change it.
     """
     where = os.fspath(path)
@@ -139,7 +207,8 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> str:
     except UnicodeDecodeError:
         raise ConfigError(f"{where} is not UTF-8.") from None
     if strict:
-        _check_mode(where, status, sealed='"encryptedKeyset"' in text and '"kdf"' not in text)
+        # By what it is read as, not by a word in it.
+        _check_mode(where, status, sealed=keyset and _form(text) == "kms")
     return text
 
 
@@ -169,52 +238,67 @@ def write_keyset(
     :param passphrase: what it is put under, at least 12 bytes.
     :param cleartext: True to write it as it is: whoever reads the file reads all that it has sealed.
     :param replace: whether a file that is there is replaced. Its keys are lost, unless they are in *keyset*.
-    :raises ConfigError: unless exactly one of *kms*, *passphrase* and *cleartext* is given; if there is a file.
-    :raises OSError: if it cannot be written.
+    :raises ConfigError: unless exactly one of *kms*, *passphrase* and *cleartext* is given; if there is a file; if
+        what is to be written is longer than what :func:`read_keyset` reads.
+    :raises OSError: if it cannot be written; if *path* is a symbolic link.
+
+    A file that is replaced keeps its group, and of its permissions what the owner has and that the group may read.
+    What the KMS raises is passed on.
     """
+    try:
+        _write(os.fspath(path), _text(path, keyset, kms, passphrase, associated_data, cleartext), replace=replace)
+        return
+    except BaseException as error:
+        failure = without_frames(error)
+    passphrase = None
+    raise failure from failure.__cause__
+
+
+def _text(
+    path: str | os.PathLike[str],
+    keyset: Keyset,
+    kms: Kms | None,
+    passphrase: str | bytes | None,
+    associated_data: bytes,
+    cleartext: bool,
+) -> bytes:
     where = os.fspath(path)
     if (kms is not None) + (passphrase is not None) + cleartext != 1:
         raise ConfigError("write_keyset(...) takes one of kms=, passphrase= and cleartext=True.")
+    asked = _Asked(kms)
     try:
         if kms is not None:
-            text = keyset.to_encrypted_json(kms, associated_data=associated_data)
+            text = keyset.to_encrypted_json(asked, associated_data=associated_data)
         elif passphrase is not None:
             text = keyset.to_passphrase_json(_passphrase(passphrase))
         else:
             text = keyset.to_cleartext_json()
+    except ConfigError:
+        raise
     except ValueError as error:
+        if error is asked.failure:
+            raise
         raise ConfigError(f"{where}: {error}.") from None
-    _write(where, text.encode(), replace=replace)
+    data = text.encode()
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{where}: the keyset is longer than {MOST_BYTES} bytes, and would not be read again.")
+    return data
 
 
 def _write(where: str, data: bytes, *, replace: bool) -> None:
-    folder = os.path.dirname(where) or "."
-    # mkstemp makes files of mode 0600, whatever the umask.
-    descriptor, temporary = tempfile.mkstemp(prefix=".keyset-", dir=folder)
     try:
-        with open(descriptor, "wb") as file:
+        # Who may read keys may be its group, and nobody but the owner writes them.
+        file = NewFile(where, replace=replace, most=0o640)
+        try:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(temporary, where)
-        else:
-            # Unlike a rename, a link does not replace what somebody else has just written.
-            try:
-                os.link(temporary, where)
-            except FileExistsError:
-                raise ConfigError(
-                    f"{where} is there already. Its keys may be all that opens some data: replace=True if they are in "
-                    "this keyset."
-                ) from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+            file.commit()
+        finally:
+            file.discard()
+    except FileExistsError:
+        raise ConfigError(
+            f"{where} is there already. Its keys may be all that opens some data: replace=True if they are in this "
+            "keyset."
+        ) from None
 
 
 def _passphrase(given: Any) -> bytes:

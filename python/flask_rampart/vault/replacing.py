@@ -2,15 +2,21 @@
 
 1. What is written goes to a temporary file of mode 0600 in the same folder.
 2. :meth:`NewFile.commit` flushes it to the disk (``fsync``), and then gives it the name: whoever opens the name sees
-   the old file or the new one. A file that is replaced keeps its permissions; a new one has 0600.
+   the old file or the new one.
 3. Where nothing may be replaced, the name is given by a link, which fails if there is something.
 4. :meth:`NewFile.discard` leaves what was there.
+5. A new file has mode 0600. One that is replaced keeps its group and the permissions that it has had from the beginning
+   to the end. Where the group cannot be given, nobody but the owner gets what the group had: it is another group then.
 
-A symbolic link is refused as target: following it would write where its maker wants, and replacing it would leave what
-it stands for as it was. So is what is no regular file.
+Folders are found as the system finds them, through symbolic links: ``link/..`` is what is above the link's end. The
+file itself must be none: following it would write where its maker wants, and replacing it would leave what it stands
+for as it was. What is no regular file is refused as well; so is a folder that cannot be read, before anything is
+written: that the name is on the disk could not be made sure of.
 
 A process that is killed leaves its temporary file, ``.vault-….part``. One that was forked off has no say: its parent's
-file is neither completed nor removed by it.
+file is neither completed nor removed by it. Forks are counted, since process ids repeat in namespaces.
+
+Owner, access lists and extended attributes of what is replaced are not kept.
 """
 
 from __future__ import annotations
@@ -21,29 +27,62 @@ import os
 import stat
 import tempfile
 
+_forks = 0
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def _process() -> tuple[int, int]:
+    # Both: a fork that a library in C makes is not counted.
+    return os.getpid(), _forks
+
+
+def resolved(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """Where a new file of this name will be: its folder without symbolic links, and the name in it.
+
+    :raises OSError: if there is no such folder, or the name is none of a file.
+    """
+    given = os.fsdecode(path)
+    folder, name = os.path.split(given)
+    if not name:
+        number = errno.EISDIR if given else errno.ENOENT
+        raise OSError(number, os.strerror(number), given)
+    return os.path.join(os.path.realpath(folder or ".", strict=True), name)
+
 
 class NewFile:
     """A file that is being written.
 
     :param replace: whether it may take the place of a file that is there.
+    :param most: the permissions that it keeps at most.
     :raises OSError: if it could not take its place.
     """
 
-    def __init__(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes], *, replace: bool) -> None:
-        self._descriptor, self._temporary = -1, ""
-        self._process = os.getpid()
+    def __init__(
+        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes], *, replace: bool, most: int = 0o777
+    ) -> None:
+        self._descriptor, self._folder, self._temporary = -1, -1, ""
+        self._process = _process()
         self._replace = replace
-        given = os.fsdecode(path)
-        if not os.path.basename(given):
-            number = errno.EISDIR if given else errno.ENOENT
-            raise OSError(number, os.strerror(number), given)
-        self._mode = 0o600
-        with contextlib.suppress(FileNotFoundError):
-            self._mode = _checked(given, os.lstat(given), replace=replace)
         # Of now: the process may be in another folder when it is done.
-        self._target = os.path.abspath(given)
+        self._target = resolved(path)
+        self._mode, self._group = most, -1
+        there = self._there()
+        if there is not None:
+            self._mode, self._group = there.st_mode & most, there.st_gid
         folder = os.path.dirname(self._target)
-        self._descriptor, self._temporary = tempfile.mkstemp(prefix=".vault-", suffix=".part", dir=folder)
+        self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._descriptor, self._temporary = tempfile.mkstemp(prefix=".vault-", suffix=".part", dir=folder)
+        except BaseException:
+            self.discard()
+            raise
 
     def write(self, data: bytes | memoryview) -> None:
         """Appends *data*.
@@ -64,8 +103,8 @@ class NewFile:
         """
         self.mine()
         try:
-            if self._mode != 0o600:
-                os.fchmod(self._descriptor, self._mode)
+            if self._group >= 0:
+                self._permit()
             os.fsync(self._descriptor)
             if self._replace:
                 os.replace(self._temporary, self._target)
@@ -73,38 +112,66 @@ class NewFile:
                 os.link(self._temporary, self._target)
                 os.unlink(self._temporary)
             self._temporary = ""
+            os.fsync(self._folder)
         finally:
             self.discard()
-        folder = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def discard(self) -> None:
         """Removes it, unless it has its name. Again harmless."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptors = self._descriptor, self._folder
+        self._descriptor = self._folder = -1
         temporary, self._temporary = self._temporary, ""
-        if descriptor >= 0:
-            os.close(descriptor)
-        if temporary and os.getpid() == self._process:
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
+        if temporary and self._process == _process():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
 
     def mine(self) -> None:
         """:raises RuntimeError: in a process that was forked off since it was begun."""
-        if os.getpid() != self._process:
+        if self._process != _process():
             raise RuntimeError("this file is being written by another process, of which this one is a fork")
 
+    def _there(self) -> os.stat_result | None:
+        """What has the name now.
 
-def _checked(path: str, status: os.stat_result, *, replace: bool) -> int:
-    """The permissions of what is there, if it may be replaced."""
+        :raises OSError: if it may not be replaced.
+        """
+        try:
+            there = os.lstat(self._target)
+        except FileNotFoundError:
+            return None
+        _check(self._target, there.st_mode, replace=self._replace)
+        return there
+
+    def _permit(self) -> None:
+        there = self._there()
+        if there is None:
+            return
+        # Whoever took a permission away meanwhile meant what is here.
+        mode = self._mode & there.st_mode
+        if os.fstat(self._descriptor).st_gid != self._group:
+            try:
+                os.fchown(self._descriptor, -1, self._group)
+            except OSError:
+                mode = _without_group(mode)
+        if there.st_gid != self._group:
+            mode = _without_group(mode)
+        os.fchmod(self._descriptor, mode)
+
+
+def _without_group(mode: int) -> int:
+    """Permissions for a file whose group is another one: who was of the group is one of the others now."""
+    return mode & (0o700 | mode >> 3 & 0o007)
+
+
+def _check(path: str, mode: int, *, replace: bool) -> None:
     if not replace:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    if stat.S_ISLNK(status.st_mode):
+    if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "a symbolic link is not written through: name the file itself", path)
-    if stat.S_ISDIR(status.st_mode):
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return stat.S_IMODE(status.st_mode) & 0o777

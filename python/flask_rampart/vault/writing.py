@@ -3,7 +3,7 @@
 1. What is written is sealed by the segment, and goes to a file that has no name yet (``replacing.py``).
 2. ``close`` seals the last segment and gives the file its name, on a clean end alone: an exception within ``with``, a
    write that failed, :meth:`SealedWriter.discard`, and an object that is dropped without ``close`` leave what was
-   there.
+   there. So does an exception that comes while ``close`` writes the rest, as a signal's handler may raise it.
 3. A process that was forked off cannot go on writing: two processes would seal different bytes under the same nonces.
 
 There is no seeking, and no writing into a file that is there: what is sealed is sealed once.
@@ -11,6 +11,7 @@ There is no seeking, and no writing into a file that is there: what is sealed is
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -47,8 +48,10 @@ class _Kept:
                 return
         except (AttributeError, ValueError):
             return  # its making has failed
-        self.discard()
-        self.close()
+        # What is half closed is flushed no more.
+        with contextlib.suppress(ValueError, OSError):
+            self.discard()
+            self.close()
         warnings.warn(f"{self!r} was not closed: nothing was written", ResourceWarning, stacklevel=2, source=self)
 
     def __reduce__(self) -> NoReturn:
@@ -77,6 +80,7 @@ class SealedFile(_Kept, io.RawIOBase):
             self._file = NewFile(path, replace=replace)
             self._guarded(self._sealer.header)
         except BaseException:
+            self._drop()
             io.RawIOBase.close(self)
             raise
 
@@ -86,11 +90,20 @@ class SealedFile(_Kept, io.RawIOBase):
 
     def write(self, data: ReadableBuffer, /) -> int:
         self._open()
-        with memoryview(data) as given, given.cast("B") as view:
-            for at in range(0, len(view), STEP):
-                self._guarded(bytes(view[at : at + STEP]), seal=True)
-            self._at += len(view)
-            return len(view)
+        done = False
+        try:
+            with memoryview(data) as given, given.cast("B") as view:
+                for at in range(0, len(view), STEP):
+                    self._guarded(bytes(view[at : at + STEP]), seal=True)
+                length = len(view)
+            self._at += length
+            done = True
+            return length
+        finally:
+            # Wherever an exception came: the layer above would write the same once more, or complete half of a file.
+            if not done:
+                self._failed = True
+                self._drop()
 
     def tell(self) -> int:
         self._open()
@@ -98,8 +111,8 @@ class SealedFile(_Kept, io.RawIOBase):
 
     def discard(self) -> None:
         """Gives up: what is written from here on goes nowhere, and ``close`` leaves what was there."""
-        self._failed = False
         self._drop()
+        self._failed = False
 
     def close(self) -> None:
         if self.closed:
@@ -109,14 +122,12 @@ class SealedFile(_Kept, io.RawIOBase):
             if self._failed:
                 raise _lost()
             if file is not None:
-                try:
-                    # Before anything is sealed.
-                    file.mine()
-                    file.write(self._sealer.finish())
-                    file.commit()
-                finally:
-                    self._drop()
+                # Before anything is sealed.
+                file.mine()
+                file.write(self._sealer.finish())
+                file.commit()
         finally:
+            self._drop()
             io.RawIOBase.close(self)
 
     def _open(self) -> None:
@@ -129,14 +140,8 @@ class SealedFile(_Kept, io.RawIOBase):
             raise _lost()
         if file is None:
             return
-        try:
-            file.mine()
-            file.write(self._sealer.push(data) if seal else data)
-        except BaseException:
-            # A layer above may close after this, and must not complete half of a file.
-            self._failed = True
-            self._drop()
-            raise
+        file.mine()
+        file.write(self._sealer.push(data) if seal else data)
 
     def _drop(self) -> None:
         file, self._file = self._file, None
@@ -148,6 +153,19 @@ def _lost() -> OSError:
     return OSError(errno.EIO, "a write has failed: the file is not completed")
 
 
+def _close(layer: Any, base: Any) -> None:
+    # Python's own close ends the layer below even where what this one held did not get there.
+    done = layer.closed
+    try:
+        if not done:
+            layer.flush()
+            done = True
+    finally:
+        if not done:
+            layer.discard()
+        base.close(layer)
+
+
 class SealedWriter(_Kept, io.BufferedWriter):
     """A sealed file that is being written, as ``open_file`` gives it in a binary mode."""
 
@@ -156,6 +174,9 @@ class SealedWriter(_Kept, io.BufferedWriter):
     def discard(self) -> None:
         """Gives up: ``close`` leaves what was there."""
         self.raw.discard()
+
+    def close(self) -> None:
+        _close(self, io.BufferedWriter)
 
 
 class SealedText(_Kept, io.TextIOWrapper):
@@ -166,3 +187,6 @@ class SealedText(_Kept, io.TextIOWrapper):
     def discard(self) -> None:
         """Gives up: ``close`` leaves what was there."""
         self.buffer.discard()
+
+    def close(self) -> None:
+        _close(self, io.TextIOWrapper)
