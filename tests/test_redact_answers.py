@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, abort, jsonify, make_response, request, send_file, stream_with_context
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    after_this_request,
+    jsonify,
+    make_response,
+    request,
+    send_file,
+    stream_with_context,
+)
 from flask.views import MethodView
 
 from flask_rampart import ConfigError, Rampart, Redactor, redact, require, validate
@@ -519,3 +530,78 @@ def test_an_operator_is_applied_once(app: Flask) -> None:
     app.get("/")(redact(response=Redactor(operators={"DEFAULT": Custom(note)}))(lambda: make_response({"a": MAIL})))
     assert app.test_client().get("/").get_json() == {"a": "-"}
     assert seen == [MAIL]
+
+
+def test_what_a_failing_after_request_function_left_of_an_errors_answer_does_not_leave(app: Flask) -> None:
+    # Flask sends the answer to an error even where it failed to process it: with what was done to it before.
+    @app.get("/")
+    @redact()
+    def view() -> Any:
+        @after_this_request
+        def leak(response: Response) -> Response:
+            response.set_data(f"leak {MAIL}")
+            response.set_etag(hashlib.sha256(MAIL.encode()).hexdigest())
+            return response
+
+        @after_this_request
+        def fail(response: Response) -> Response:
+            raise LookupError("no")
+
+        return str(1 / 0)
+
+    answer = app.test_client().get("/")
+    assert answer.status_code == 500
+    assert MAIL not in answer.get_data(as_text=True)
+    assert "ETag" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_answer_without_body_tells_no_hash_and_no_length_of_one(app: Flask, method: str) -> None:
+    @app.route("/", methods=["GET", "HEAD"], provide_automatic_options=False)
+    @redact()
+    def view() -> Any:
+        response = Response("", mimetype="text/plain")
+        response.set_etag(hashlib.sha256(MAIL.encode()).hexdigest())
+        response.headers["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+        response.headers["Content-MD5"] = "abc"
+        response.headers["Content-Length"] = "1234" if request.method == "HEAD" else "0"
+        return response
+
+    answer = app.test_client().open("/", method=method)
+    assert answer.status_code == 200
+    assert not {"ETag", "Last-Modified", "Content-MD5"} & set(answer.headers.keys())
+    assert answer.headers.get("Content-Length", "0") == "0"
+
+
+def test_a_query_learns_from_no_304_that_a_guess_was_right(app: Flask) -> None:
+    @app.route("/", methods=["QUERY"])
+    @redact()
+    def view() -> Any:
+        assert "If-None-Match" not in request.headers
+        response = jsonify(DATA)
+        response.add_etag()
+        return response.make_conditional(request)
+
+    tag = Response(json.dumps(DATA))
+    tag.add_etag()
+    answer = app.test_client().open("/", method="QUERY", headers={"If-None-Match": tag.headers["ETag"]})
+    assert answer.status_code == 200
+    assert answer.get_json() == CLEAN
+
+
+def test_an_answer_that_views_share_is_not_emptied_for_the_others(app: Flask) -> None:
+    shared = Response(b"\x89PNG", mimetype="image/png")
+
+    @app.get("/redacted")
+    @redact()
+    def redacted() -> Any:
+        return shared
+
+    @app.get("/plain")
+    def plain() -> Any:
+        return shared
+
+    client = app.test_client()
+    assert client.get("/redacted").status_code == 500
+    answer = client.get("/plain")
+    assert (answer.status_code, answer.data) == (200, b"\x89PNG")

@@ -446,3 +446,25 @@ def test_operators_write_where_marks_would_stand_whatever_the_text() -> None:
         assert same.redact(data) == native.redact(data), data
         for found in native.scan(text):
             assert 0 <= found.start < found.end <= len(text)
+
+
+@pytest.mark.parametrize("char", list(" \u00a0=:&;,@%<>[]{}()\"'\\"))
+def test_a_mask_is_nothing_that_ends_a_value_or_its_place(char: str) -> None:
+    with pytest.raises(ConfigError, match="one visible character"):
+        Mask(char=char)
+
+
+def test_a_denied_word_is_hidden_in_what_is_kept() -> None:
+    redactor = Redactor(deny={"bluebird": "CODENAME"}, operators={"PASSWORD": "keep"})
+    text = "bluebird password=red-bluebird-1 password=red"
+    clean = "[REDACTED:CODENAME] password=red-[REDACTED:CODENAME]-1 password=red"
+    assert redactor.redact(text) == clean
+    assert redactor.redact(text.encode()) == clean.encode()
+    assert redactor.redact({"password": "bluebird"}) == {"password": "[REDACTED:CODENAME]"}
+    assert [found.entity for found in redactor.run(text).findings] == ["CODENAME", "PASSWORD", "PASSWORD"]
+
+
+def test_a_denied_word_is_hidden_in_what_is_allowed() -> None:
+    redactor = Redactor(allow=["bluebird"], deny={"bluebird": "CODENAME"})
+    clean = "[REDACTED:CODENAME] password=[REDACTED:CODENAME]"
+    assert redactor.redact("bluebird password=bluebird") == clean

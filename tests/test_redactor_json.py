@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -296,3 +297,82 @@ def test_every_operator_hides_every_kind_of_leaf(operator: Operator) -> None:
     value = {"a": ["hunter2secret", 47110815, b"hunter2secret", {"b": 47110815.5}]}
     made = str(REDACTOR.redact_json(value, paths={"/a": operator}))
     assert "hunter2" not in made and "4711" not in made
+
+
+@dataclass
+class Node:
+    label: str
+    next: Any = None
+    other: Any = None
+
+
+class Credential(Enum):
+    PASSWORD = 1
+    COLOUR = 2
+
+
+class Checked(namedtuple("Checked", ("mail", "age"))):
+    def __new__(cls, mail: str, age: int) -> Checked:
+        if "@" not in mail:
+            raise ValueError(mail)
+        return super().__new__(cls, mail, age)
+
+    @classmethod
+    def _make(cls, iterable: Any) -> Checked:
+        return cls(*iterable)
+
+
+def test_objects_that_hold_themselves_are_cut_there() -> None:
+    node = Node(MAIL)
+    node.next = [node]
+    made = REDACTOR.redact({"node": node})
+    assert MARK in made["node"] and "[REDACTED:CYCLE]" in made["node"]
+    assert MAIL not in made["node"]
+
+
+def test_a_long_chain_of_objects_is_cut_and_shared_ones_are_walked_once() -> None:
+    chain = Node(MAIL)
+    for _ in range(5_000):
+        chain = Node("clean", chain)
+    assert "[REDACTED:DEPTH]" in REDACTOR.redact([chain])[0]
+
+    class Counting(str):
+        asked = 0
+
+        def __repr__(self) -> str:
+            Counting.asked += 1
+            return super().__repr__()
+
+    shared: Any = [Node(Counting("clean"))] * 40
+    assert REDACTOR.redact([shared, shared[0]]) == [shared, shared[0]]
+    assert Counting.asked == 2  # for its repr, and for its str
+
+
+def test_what_objects_hold_counts_as_members() -> None:
+    wide = Node("clean", list(range(200)))
+    made = REDACTOR.redact_json([wide, MAIL], max_nodes=100)
+    assert "[REDACTED:DEPTH]" in made[0]
+    assert made[1] == "[REDACTED:DEPTH]"
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "1E+1000000", "-1E+999999", "1E-1000000"])
+def test_decimals_that_are_no_number_or_a_huge_one_stay(text: str) -> None:
+    value = Decimal(text)
+    assert REDACTOR.redact([value])[0] is value
+    assert REDACTOR.redact([Decimal("4111111111111111.0")]) == ["[REDACTED:CREDIT_CARD]"]
+
+
+def test_names_that_are_bytes_or_members_of_an_enumeration_are_names() -> None:
+    hidden = "[REDACTED:PASSWORD]"
+    assert REDACTOR.redact({b"password": b"hunter2"}) == {b"password": hidden}
+    assert REDACTOR.redact([(b"x-api-key", b"abc")]) == [(b"x-api-key", "[REDACTED:API_KEY]")]
+    made = REDACTOR.redact({Credential.PASSWORD: "a", Credential.COLOUR: "b"})
+    assert list(made.values()) == [hidden, "b"]
+    assert REDACTOR.redact({b"name": b"password", b"value": b"a"}) == {b"name": b"password", b"value": hidden}
+    assert REDACTOR.redact({b"\xff" * 300: b"a", 7: "b"}) == {b"\xff" * 300: b"a", 7: "b"}
+
+
+def test_a_named_tuple_that_takes_no_marks_becomes_a_tuple() -> None:
+    made = REDACTOR.redact([Checked(MAIL, 36)])[0]
+    assert type(made) is tuple and made == (MARK, 36)
+    assert type(REDACTOR.redact([Checked("@", 36)])[0]) is Checked

@@ -123,6 +123,20 @@ fn only_the_chosen_entities_are_looked_for() {
 }
 
 #[test]
+fn a_denied_word_is_hidden_inside_what_is_allowed_too() {
+    let allow = [Allow::Text("bluebird"), Allow::Text("blue bird-bluebird"), Allow::Text("redbird")];
+    let deny = [("bluebird", "CODENAME"), ("bird", "ANIMAL")];
+    let redactor = Redactor::build(Options { allow: &allow, deny: &deny, ..Options::default() }).unwrap();
+    for (text, expected) in [
+        ("bluebird password=bluebird", "[REDACTED:CODENAME] password=[REDACTED:CODENAME]"),
+        ("password='blue bird-bluebird' x", "password='blue [REDACTED:ANIMAL]-[REDACTED:CODENAME]' x"),
+        ("password=redbird bird", "password=redbird [REDACTED:ANIMAL]"),
+    ] {
+        assert_eq!(redactor.redact(text), expected);
+    }
+}
+
+#[test]
 fn what_is_allowed_is_left_alone_and_what_is_denied_wins() {
     let allow = [Allow::Text("ann@example.org"), Allow::Pattern(r"(?i)[a-z]+@test\.example")];
     let deny = [("bluebird", "CODENAME"), ("Ünal", "PERSON"), ("ann@example.org", "PERSON")];

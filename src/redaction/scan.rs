@@ -181,7 +181,18 @@ impl Engine {
             }
             // Where a secret may start as well, it goes first.
             if let Some(at) = number.filter(|at| *at < next) {
+                let (floor, known) = (done, found.len());
                 number = self.number(text, at, &mut done, &mut found);
+                // A number that starts before a run of digits may not take the front of a card in it.
+                if let Some((from, Mark::Digits)) = mark
+                    && done > from
+                    && from.max(floor) >= digits
+                    && let Some(card) = self.first_card(text, from.max(floor), floor, done)
+                {
+                    found.truncate(known);
+                    done = floor;
+                    number = self.number(&text[..card], at, &mut done, &mut found).or(Some(card));
+                }
                 continue;
             }
             match (mark, literal) {
@@ -232,10 +243,41 @@ impl Engine {
                 (None, _) => break,
             }
         }
-        if let Some(allowed) = &self.allowed {
-            found.retain(|f| self.is_denied(f) || !allowed.has(&text[f.start..f.end]));
+        match &self.allowed {
+            Some(allowed) => self.without(allowed, text, found),
+            None => found,
         }
-        found
+    }
+
+    /// *found* without what is allowed. Denied words in that are found all the same.
+    fn without(&self, allowed: &Allowed, text: &[u8], found: Vec<Finding>) -> Vec<Finding> {
+        let mut left: Vec<Finding> = Vec::with_capacity(found.len());
+        for finding in found {
+            if self.is_denied(&finding) || !allowed.has(&text[finding.start..finding.end]) {
+                left.push(finding);
+            } else {
+                self.denied_in(text, &finding, &mut left);
+            }
+        }
+        left
+    }
+
+    /// Adds the denied words inside *finding*.
+    fn denied_in(&self, text: &[u8], finding: &Finding, found: &mut Vec<Finding>) {
+        let inside = &text[..finding.end];
+        let mut floor = found.last().map_or(0, |f| f.end);
+        let mut from = finding.start;
+        while let Some((at, index)) = self.literals.next(inside, from) {
+            from = at + 1;
+            let denied = self.by_literal.get(index).into_iter().flatten().find_map(|row| match *row {
+                Row::Own(number) => self.by_own(number, text, at, floor).filter(|f| self.is_denied(f)),
+                Row::Built(_) => None,
+            });
+            if let Some(denied) = denied.filter(|f| f.end <= finding.end) {
+                (from, floor) = (denied.end, denied.end);
+                found.push(denied);
+            }
+        }
     }
 
     fn is_denied(&self, finding: &Finding) -> bool {
@@ -262,6 +304,16 @@ impl Engine {
             },
         );
         identifiers.next(text, after)
+    }
+
+    /// Where the first card starts in the run of digits at *from*, if that is before *before*.
+    fn first_card(&self, text: &[u8], from: usize, floor: usize, before: usize) -> Option<usize> {
+        if !self.cards {
+            return None;
+        }
+        let mut cards = Vec::new();
+        shapes::cards(&text[..text.len().min(before + CARD)], from, floor, &mut cards);
+        cards.first().map(|card| card.start).filter(|start| *start < before)
     }
 
     /// The cards of a run are found at once, at its start: adds the identifiers before and between them.
@@ -335,12 +387,15 @@ impl Engine {
     fn first(&self, rows: &[Row], text: &[u8], at: usize, floor: usize, vain: &mut usize) -> Option<Finding> {
         rows.iter().find_map(|row| match *row {
             Row::Built(row) => table(row, text, at, floor, vain),
-            Row::Own(number) => {
-                let found = self.own.get(number)?.find(text, at, floor, |rest| self.glued(rest))?;
-                let number = u16::try_from(number).ok()?;
-                Finding::new(found.0, found.1, "").map(|f| Finding { own: Some(number), ..f })
-            }
+            Row::Own(number) => self.by_own(number, text, at, floor),
         })
+    }
+
+    /// What the developer's detector or word of this number finds at *at*.
+    fn by_own(&self, number: usize, text: &[u8], at: usize, floor: usize) -> Option<Finding> {
+        let (start, end) = self.own.get(number)?.find(text, at, floor, |rest| self.glued(rest))?;
+        let number = u16::try_from(number).ok()?;
+        Finding::new(start, end, "").map(|f| Finding { own: Some(number), ..f })
     }
 }
 
@@ -422,6 +477,9 @@ fn table(row: usize, text: &[u8], at: usize, floor: usize, vain: &mut usize) -> 
 
 /// Without a sign (for names and addresses), a secret has at least the thirteen digits of a card.
 const SHORTEST: usize = 13;
+
+/// A card's number, its separators and what is looked at behind it are shorter than this.
+const CARD: usize = 64;
 
 /// A check sees this much beyond a token's head.
 const CHECKED: usize = 96;

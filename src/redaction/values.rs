@@ -83,7 +83,7 @@ pub(super) fn locate_quoted(text: &[u8], from: usize, place: &Place) -> Option<F
         return None;
     }
     let end = match opening {
-        Some((opening, _)) => quote_end(text, start, opening),
+        Some((opening, _)) => quote_end(text, start, opening, false),
         None => encoded_quote_end(text, start, encoded_quote(text, from)?),
     };
     Finding::new(start, end, entity)
@@ -116,10 +116,22 @@ pub(super) fn opening_at(text: &[u8], at: usize) -> Option<(Opening, usize)> {
     }
 }
 
-fn quote_end(text: &[u8], start: usize, opening: Opening) -> usize {
-    let mut at = start;
-    while let Some(found) = memchr::memchr3(opening.quote, b'\n', b'\r', &text[at..]) {
-        let place = at + found;
+/// Where the text in *opening*'s quotes ends: there, or with the line. With *breaks*, also at an escaped line break.
+///
+/// Nothing beyond the end is read but the few bytes that say that it is one.
+fn quote_end(text: &[u8], start: usize, opening: Opening, breaks: bool) -> usize {
+    let stops = |b: &u8| *b == opening.quote || matches!(*b, b'\n' | b'\r') || (breaks && *b == b'\\');
+    // After the last quote that ended nothing, and where the search goes on.
+    let (mut at, mut next) = (start, start);
+    while let Some(found) = text.get(next..).and_then(|rest| rest.iter().position(stops)) {
+        let place = next + found;
+        next = place + 1;
+        if text[place] == b'\\' {
+            if breaks_escaped(text, place) {
+                return place;
+            }
+            continue;
+        }
         if text[place] != opening.quote {
             return place;
         }
@@ -127,9 +139,9 @@ fn quote_end(text: &[u8], start: usize, opening: Opening) -> usize {
         // Each level of JSON doubles the backslashes and adds one before a quote, so a quote of our level
         // has `opening.slashes` of its own; what is left over escapes it if it is odd in number.
         match slashes.checked_sub(opening.slashes) {
-            Some(rest) if rest / (opening.slashes + 1) % 2 == 1 => at = place + 1,
+            Some(rest) if rest / (opening.slashes + 1) % 2 == 1 => at = next,
             // Or a repr has doubled them all, and the quote is inside: then no more punctuation follows.
-            Some(rest) if rest > 0 && !delimiter_follows(text, place + 1) => at = place + 1,
+            Some(rest) if rest > 0 && !delimiter_follows(text, next) => at = next,
             Some(_) => return place - opening.slashes,
             None => return place - slashes,
         }
@@ -189,15 +201,24 @@ fn has_parameters(value: &[u8], entity: Entity) -> bool {
     entity == "AUTHORIZATION" && word > 0 && value.get(word) == Some(&b' ')
 }
 
+/// Whether the backslash at *at* starts an escaped line break, with which a header in an escaped text ends; or stands
+/// before what was replaced.
+fn breaks_escaped(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at + 1), Some(b'r' | b'n')) || text.get(at + 1..).is_some_and(is_marker)
+}
+
 fn header_end(text: &[u8], start: usize, enclosing: Option<Opening>) -> usize {
-    // A header inside an escaped text ends at an escaped line break.
-    let escaped = |i: usize| matches!(text.get(i), Some(b'r' | b'n')) || text.get(i..).is_some_and(is_marker);
-    let broken = |i: usize| text[i] == b'\\' && escaped(i + 1);
-    let line = (start..text.len()).find(|i| matches!(text[*i], b'\n' | b'\r') || broken(*i));
-    let line = line.unwrap_or(text.len());
     match enclosing {
-        Some(opening) => quote_end(&text[..line], start, opening),
-        None => line,
+        // Never beyond the quote: a line of many such headers would be read to its end for each.
+        Some(opening) => quote_end(text, start, opening, true),
+        None => {
+            let ends = |i: &usize| match text[*i] {
+                b'\n' | b'\r' => true,
+                b'\\' => breaks_escaped(text, *i),
+                _ => false,
+            };
+            (start..text.len()).find(ends).unwrap_or(text.len())
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 It is a guard that refuses nobody: it runs first, at arrival, and notes that the answer of this request is to be
 redacted, whoever makes it then: the view, another view that calls it, an error handler of the app's. In order:
 
-1. what a GET or HEAD asks about the answer (``If-None-Match``, ``Range`` and their kin) is kept from the view: a 304
-   would tell who sends the hash of a guess that it was right, and a piece may be half of a secret;
+1. what a GET, HEAD or QUERY asks about the answer (``If-None-Match``, ``Range`` and their kin) is kept from the view:
+   a 304 would tell who sends the hash of a guess that it was right, and a piece may be half of a secret;
 2. as soon as there is a response, before any ``after_request`` function sees it, it is redacted: JSON by value, path
    and name, text by text. What these functions compute of a body (an ETag, a compressed one) is then of the redacted
    one. Where the view itself has computed an ETag, another takes its place, and what was asked is answered by that;
@@ -22,6 +22,7 @@ Header fields are not redacted, nor is what a WSGI middleware of the app's does 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -226,7 +227,7 @@ class Outgoing:
             raise _Cannot("stream")
         data = response.get_data()
         if not data:
-            return response
+            return _untold(response)
         plain = self._decoded(data, response)
         made = plain
         for rules in noted.rules:
@@ -306,20 +307,30 @@ class Outgoing:
         if tag is not None:
             response.set_etag(generate_etag(made), bool(is_weak))
 
+    def empty(self, *responses: Response) -> None:
+        """Takes all out of an error handler's answer: where an ``after_request`` function fails for it, Flask sends
+        what it had before, with all that was done to it.
+
+        Any other answer is let go, and left as it is: the app may have made it once, for all its views.
+        """
+        if sys.exc_info()[0] is None:
+            return
+        for response in responses:
+            response.direct_passthrough = False
+            response.response = []
+            for name in (*_ABOUT_THE_BODY, *_VALIDATORS, "Content-Length", "Content-Range"):
+                response.headers.pop(name, None)
+            response.status_code = 500
+
     def _refused(self, response: Response, reason: str) -> Denied:
-        """What leaves instead. The answer itself is emptied: where an ``after_request`` function fails for an error
-        handler's answer, Flask sends what it had before."""
+        """What leaves instead."""
         self._tell(reason)
         app = self._state.app
         try:
             response.close()
         except Exception:
             app.logger.error("An answer of %s that was held back could not be closed.", request.endpoint)
-        response.direct_passthrough = False
-        response.response = []
-        for name in (*_ABOUT_THE_BODY, "Content-Length", "Content-Range", "ETag", "Last-Modified"):
-            response.headers.pop(name, None)
-        response.status_code = 500
+        self.empty(response)
         return self._exchange().refuse(Denied.of("response.invalid", f"redaction: {reason}"))
 
     def _exchange(self) -> Exchange:
@@ -366,10 +377,26 @@ def _surround(app: Flask, outgoing: Outgoing) -> None:
         if noted is None:
             return former(*args, **kwargs)
         *before, response = args
-        made = former(*before, outgoing.first(noted, response), **kwargs)
+        of_an_error = sys.exc_info()[0] is not None  # Flask words the answer while it handles the error
+        first = outgoing.first(noted, response)
+        try:
+            made = former(*before, first, **kwargs)
+        except BaseException:
+            if of_an_error:
+                outgoing.empty(response, first)
+            raise
         return outgoing.last(noted, made)
 
     app.process_response = process_response  # type: ignore[method-assign]
+
+
+def _untold(response: Response) -> Response:
+    """An answer without a body, without what may be told of one: the hash and length that a HEAD is answered with."""
+    for name in (*_ABOUT_THE_BODY, *_VALIDATORS):
+        response.headers.pop(name, None)
+    if request.method == "HEAD":
+        response.headers.pop("Content-Length", None)
+    return response
 
 
 def _same(made: Any, value: Any) -> bool:
@@ -383,7 +410,7 @@ def _same(made: Any, value: Any) -> bool:
     return bool(made == value) or made is value
 
 
-_READING = ("GET", "HEAD")
+_READING = ("GET", "HEAD", "QUERY")
 _ASKED = (
     "HTTP_IF_MATCH",
     "HTTP_IF_MODIFIED_SINCE",

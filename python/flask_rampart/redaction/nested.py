@@ -22,6 +22,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Protocol
 
 from .operators import Keep, Operator, Redact, Replace
@@ -70,6 +71,9 @@ class Walk:
         self._under_way: set[int] = set()
         # The object itself is kept as well: its number would be another's once it is gone.
         self._done: dict[tuple[int, Alive, bool], tuple[Any, Any]] = {}
+        self._shown_objects: dict[int, tuple[Any, Any]] = {}
+        #: The walk through what objects hold.
+        self._inside: Walk | None = None
         self.cut = False
 
     def __call__(self, value: Any, name: str = "") -> Any:
@@ -106,7 +110,7 @@ class Walk:
             return self._finds.bytes_at(bytes(value), pointer, self._found)
         if isinstance(value, (int, float, Decimal)):
             return self._finds.number_at(value, pointer, self._found)
-        return self._object(value, pointer) if self._text else value
+        return self._object(value, depth, pointer) if self._text else value
 
     def _container(self, value: Any, depth: int, alive: Alive, pointer: str, kept: bool) -> Any:
         if id(value) in self._under_way:
@@ -138,8 +142,8 @@ class Walk:
             if not kept:
                 shown = self._finds.text_at(key, pointer, self._found) if isinstance(key, str) else self._key(key)
             shown = _apart(shown, made)
-            name = key if isinstance(key, str) else ""
-            if named and key in _VALUES and not (name and self._finds.secret_name(name)):
+            name = _name(key)
+            if named and name in _VALUES and not (name and self._finds.secret_name(name)):
                 name = named
             made[shown] = self._node(
                 value[key], name, depth, self._places.below(alive, key), f"{pointer}/{_escaped(shown)}", kept
@@ -170,23 +174,54 @@ class Walk:
             name = fields[at] if at < len(fields) else pair if at == 1 else ""
             items.append(self._node(item, name, depth, self._places.below(alive, at), f"{pointer}/{at}", kept))
         if isinstance(value, tuple):
-            return type(value)(*items) if fields and len(fields) == len(items) else tuple(items)
+            return _as_tuple(value, items) if fields and len(fields) == len(items) else tuple(items)
         return items
 
-    def _object(self, value: Any, pointer: str) -> Any:
+    def _object(self, value: Any, depth: int, pointer: str) -> Any:
         """What is no part of JSON: what writes it down will ask for one of these texts."""
+        if id(value) in self._under_way:
+            return CYCLE
+        known = self._shown_objects.get(id(value))
+        if known is not None:
+            return known[1]
+        self._under_way.add(id(value))
+        try:
+            made = self._object_once(value, depth, pointer)
+        finally:
+            self._under_way.discard(id(value))
+        self._shown_objects[id(value)] = (value, made)
+        return made
+
+    def _object_once(self, value: Any, depth: int, pointer: str) -> Any:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             # Its fields may not be in its repr, and be written by what comes next.
             members = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-            clean = Walk(self._finds, Places(), max_nodes=self._left, max_depth=8, objects="text")
-            if clean(members) != members:
-                return self._finds.text_at(_repr(clean(members)), pointer, self._found)
+            clean = self._members(members, depth)
+            if clean != members:
+                return self._finds.text_at(_repr(clean), pointer, self._found)
         for write in (_repr, _str):
             text = write(value)
             clean_text = self._finds.text_at(text, pointer, self._found)
             if clean_text != text:
                 return clean_text
         return value
+
+    def _members(self, members: dict[str, Any], depth: int) -> Any:
+        """What an object holds, redacted: few levels of it, out of what is left to look at."""
+        if self._inside is None:
+            inside = Walk(self._finds, Places(), max_nodes=0, max_depth=_MOST_INSIDE, objects="text")
+            inside._under_way = self._under_way
+            inside._inside = inside
+            self._inside = inside
+        inside = self._inside
+        if inside is self:
+            return self._node(members, "", depth, self._places.start, "", False)
+        inside._left = self._left
+        try:
+            return inside(members)
+        finally:
+            self._left = inside._left
+            self.cut = self.cut or inside.cut
 
     def _hidden(self, value: Any, operator: Operator, entity: str, rule: str, depth: int, pointer: str) -> Any:
         if value is None:
@@ -233,17 +268,25 @@ def _named(value: Mapping[Any, Any]) -> str:
     if len(value) > _MOST_NAMED:
         return ""
     for key in _NAMES:
-        name = value.get(key)
-        if isinstance(name, str) and len(name) <= _MOST_NAME:
+        name = _name(value.get(key))
+        if name and len(name) <= _MOST_NAME:
             return name
     return ""
 
 
+def _name(key: Any) -> str:
+    """What a key is called: WSGI and ASGI have names in bytes (Latin-1), others members of an enumeration."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bytes):
+        return key.decode("latin-1") if len(key) <= _MOST_NAME else ""
+    return key.name if isinstance(key, Enum) and isinstance(key.name, str) else ""
+
+
 def _pair(value: Any) -> str:
     """The name in a pair of name and value."""
-    if isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[0], str):
-        return value[0] if len(value[0]) <= _MOST_NAME else ""
-    return ""
+    name = _name(value[0]) if isinstance(value, (list, tuple)) and len(value) == 2 else ""
+    return name if len(name) <= _MOST_NAME else ""
 
 
 def _apart(shown: Any, made: Mapping[Any, Any]) -> Any:
@@ -267,6 +310,14 @@ def _as_kind(value: Mapping[Any, Any], made: dict[Any, Any]) -> Any:
         return made
     # A kind that brings members of its own back may bring back what was hidden.
     return result if type(result) is type(value) and dict(result) == made else made
+
+
+def _as_tuple(value: Any, items: list[Any]) -> Any:
+    """A named tuple of the same kind, if that takes what was redacted."""
+    try:
+        return value._make(items)
+    except Exception:
+        return tuple(items)
 
 
 def _scalar(value: Any) -> str:
@@ -297,7 +348,8 @@ def _escaped(key: Any) -> str:
     return _str(key).replace("~", "~0").replace("/", "~1")
 
 
-_NAMES = ("name", "key", "Name", "Key")
+_NAMES = ("name", "key", "Name", "Key", b"name", b"key", b"Name", b"Key")
 _VALUES = frozenset(("value", "Value"))
 _MOST_NAMED = 16
 _MOST_NAME = 256
+_MOST_INSIDE = 8

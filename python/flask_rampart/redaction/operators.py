@@ -113,8 +113,8 @@ class Keep(Operator):
 class Mask(Operator):
     """Puts a character in the place of each of the value's.
 
-    :param char: what is written; neither letter nor digit, which would look like a value, nor quote or backslash,
-        which would break a JSON text.
+    :param char: what is written; neither letter nor digit, which would look like a value, nor a blank, quote,
+        backslash, bracket or one of ``=:&;,@%``, which would end the value or its place in JSON, a URL or a header.
     :param keep_first: characters that stay at the beginning.
     :param keep_last: characters that stay at the end. Of a value that would show more than half, none stays.
     :param most: characters that are masked at most, as Presidio's ``chars_to_mask``: the first ones, or the last with
@@ -135,9 +135,10 @@ class Mask(Operator):
 
     def __post_init__(self) -> None:
         char = self.char
-        if not isinstance(char, str) or len(char) != 1 or not char.isprintable() or char.isalnum() or char in "\"'\\":
+        if not isinstance(char, str) or len(char) != 1 or not _is_mask(char):
             raise ConfigError(
-                f"Mask(char=...) is one visible character that is no letter, digit, quote or backslash, not {char!r}."
+                "Mask(char=...) is one visible character that is no letter, digit, quote, backslash or bracket, nor "
+                f"one of = : & ; , @ %, not {char!r}."
             )
         for name in ("keep_first", "keep_last", "most"):
             count = getattr(self, name)
@@ -363,6 +364,10 @@ def _made(kind: type[Operator], params: dict[str, Any], where: str) -> Operator:
         raise ConfigError(f"{where}: {error}") from None
     except TypeError:
         raise ConfigError(f"{where}: {kind.name} needs {', '.join(known[:1])}.") from None
+
+
+def _is_mask(char: str) -> bool:
+    return char.isprintable() and not char.isalnum() and not char.isspace() and char not in "\"'\\=:&;,@%<>[]{}()"
 
 
 def _key(kind: str, given: object) -> bytes:

@@ -93,13 +93,15 @@ class Redactor:
     (Finding(entity='PIN', rule='named', start=5, end=9, pointer=''),)
     """
 
-    __slots__ = ("_default", "_operators", "_plain", "native")
+    __slots__ = ("_default", "_denied", "_operators", "_plain", "native")
 
     native: _native.Redactor
     """What finds; its own marks are what the access log shows."""
     _default: Operator
     _operators: dict[str, Operator]
     _plain: bool
+    #: Finds the denied words alone, in what is kept.
+    _denied: _native.Redactor | None
 
     def __init__(
         self,
@@ -123,11 +125,15 @@ class Redactor:
         except (ValueError, TypeError) as error:
             raise ConfigError(str(error)) from None
         self._made(native, _read(operators, native.entities))
+        if deny and any(isinstance(operator, Keep) for operator in self._operators.values()):
+            # Some entity has to be looked for: one of few finds, which are passed over.
+            object.__setattr__(self, "_denied", _native.Redactor(entities=["MAC_ADDRESS"], deny=deny))
 
     def _made(self, native: _native.Redactor, operators: Mapping[str, Operator]) -> None:
         put = functools.partial(object.__setattr__, self)
         put("native", native)
         put("_operators", dict(operators))
+        put("_denied", None)
         put("_default", operators.get(DEFAULT, Replace()))
         put("_plain", all(operator == Replace() for operator in operators.values()))
 
@@ -240,8 +246,11 @@ class Redactor:
         done = 0
         for (entity, _, start, end), quote in zip(spans, _quotes(spans, marked), strict=True):
             operator = self.operator_for(entity)
-            made = operator.apply(text[start:end], entity)
-            pieces += [text[done:start], made if isinstance(operator, Keep) else f"{quote}{made}{quote}"]
+            if isinstance(operator, Keep):
+                made = self._kept(text[start:end])
+            else:
+                made = f"{quote}{operator.apply(text[start:end], entity)}{quote}"
+            pieces += [text[done:start], made]
             done = end
         return "".join((*pieces, text[done:]))
 
@@ -262,6 +271,8 @@ class Redactor:
             made = data[first:last]
             if not isinstance(operator, Keep):
                 made = f"{quote}{operator.apply(value, entity)}{quote}".encode("utf-8", "replace")
+            elif self._denied is not None:
+                made = self._kept(value).encode("utf-8", "surrogateescape")
             pieces += [data[at:first], made]
             done, at = end, last
             if found is not None:
@@ -269,16 +280,19 @@ class Redactor:
         return b"".join((*pieces, data[at:]))
 
     def number_at(self, value: Any, pointer: str, found: list[Any] | None) -> Any:
-        if -100 < value < 100 and isinstance(value, int):
+        if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > _MOST_DIGITS):
+            text = str(value)  # NaN compares with nothing, and 1E+1000000 is a million digits as an int
+        elif isinstance(value, int) and -100 < value < 100:
             return value  # most numbers are small, and none of two digits is a secret
-        try:
-            # A float that is whole is written by others without its point.
-            text = str(int(value)) if isinstance(value, (float, Decimal)) and value == int(value) else str(value)
-        except (ValueError, OverflowError, ArithmeticError):
+        else:
             try:
-                text = str(value)
-            except ValueError:  # an int of more digits than Python writes
-                return MARK.replace("{entity}", "DEPTH")
+                # A float that is whole is written by others without its point.
+                text = str(int(value)) if isinstance(value, (float, Decimal)) and value == int(value) else str(value)
+            except (ValueError, OverflowError, ArithmeticError):
+                try:
+                    text = str(value)
+                except ValueError:  # an int of more digits than Python writes
+                    return MARK.replace("{entity}", "DEPTH")
         spans = self._spans(text)
         if not spans:
             return value
@@ -299,6 +313,18 @@ class Redactor:
     def noted(self, entity: str, rule: str, pointer: str) -> Finding:
         """A finding that is a whole member."""
         return Finding(entity, rule, 0, 0, pointer)
+
+    def _kept(self, value: str) -> str:
+        """What is kept of a find that is kept: all but the denied words in it."""
+        if self._denied is None:
+            return value
+        pieces = []
+        done = 0
+        for entity, start, end, rule in self._denied.scan(value):
+            if rule == "deny":
+                pieces += [value[done:start], self.operator_for(entity).apply(value[start:end], entity)]
+                done = end
+        return "".join((*pieces, value[done:]))
 
     def _spans(self, text: str) -> list[tuple[str, str, int, int]]:
         return [(entity, rule, start, end) for entity, start, end, rule in self.native.scan(text)]
@@ -354,3 +380,4 @@ def _quotes(spans: Sequence[tuple[str, str, int, int]], marked: str) -> list[str
 
 
 _MOST_QUOTE = 256
+_MOST_DIGITS = 40

@@ -231,7 +231,7 @@ fn closes(text: &[u8], end: usize) -> bool {
         b'@' => false,
         // What is hidden next to it was a part of it before it was hidden.
         b'[' => !is_marker(&text[end..]),
-        b'-' | b'.' | b'/' if text.get(end + 1..).is_some_and(is_marker) => false,
+        b'-' | b'.' | b'/' | b':' if text.get(end + 1..).is_some_and(is_marker) => false,
         b'-' => !alnum(after(1)),
         b'.' | b'/' => !after(1).is_ascii_digit(),
         _ => true,

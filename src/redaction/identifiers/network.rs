@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Place, closes};
 use crate::redaction::Finding;
-use crate::redaction::text::run;
+use crate::redaction::text::{alnum, percent, run};
 
 /// The longest address, `0000:…:255.255.255.255`, and a byte to see that it ends.
 const MOST: usize = 46;
@@ -90,16 +90,29 @@ fn v6(text: &[u8], start: usize) -> Option<Finding> {
     if address.is_loopback() || address.is_unspecified() || inner {
         return None;
     }
-    let zone = text.get(end..).and_then(|rest| rest.strip_prefix(b"%"));
-    if let Some(zone) = zone {
-        let named = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'-' | b'_' | b'.');
-        let length = zone.iter().take(ZONE).take_while(named).count();
-        if length > 0 {
-            return Finding::new(start, end + 1 + length, "IP_ADDRESS");
-        }
+    if let Some(end) = zone_end(text, end) {
+        return Finding::new(start, end, "IP_ADDRESS");
     }
     let ends = matches!(text.get(end), Some(b'/' | b'-')) || closes(text, end);
     ends.then(|| Finding::new(start, end, "IP_ADDRESS")).flatten()
+}
+
+/// The end of the zone at *at*: `%` (`%25` in a URL, RFC 6874) and the name of an interface.
+///
+/// Only a whole name: an escape such as `%20` starts none, nor is what goes on or is another's name or value cut in two.
+fn zone_end(text: &[u8], at: usize) -> Option<usize> {
+    let sign = match percent(text, at) {
+        Some(b'%') => 3,
+        Some(_) => return None,
+        None if text.get(at) == Some(&b'%') => 1,
+        None => return None,
+    };
+    let name = at + sign;
+    let window = &text[..text.len().min(name + ZONE + 1)];
+    let length = run(window, name, |b| alnum(b) || b == b'.');
+    let end = name + length;
+    let whole = closes(text, end) && !matches!(text.get(end), Some(b'_' | b'=' | b':' | b'%'));
+    ((1..=ZONE).contains(&length) && whole).then_some(end)
 }
 
 /// The hardware address that starts at *place*.

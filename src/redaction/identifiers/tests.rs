@@ -260,6 +260,56 @@ fn addresses_in_the_network_are_found_in_every_writing() {
     }
 }
 
+/// The usual entities and *more*.
+fn usual_and(more: &[&str]) -> Redactor {
+    let usual = Redactor::new(&[]).unwrap();
+    with(&[usual.entities(), more.to_vec()].concat())
+}
+
+#[test]
+fn a_zone_is_a_whole_name_and_takes_nothing_of_what_follows() {
+    let redactor = usual_and(&["IP_ADDRESS"]);
+    for (text, expected) in [
+        ("peer fe80::1%eth0 up", "peer [REDACTED:IP_ADDRESS] up"),
+        ("http://[fe80::1%25eth0.7]/", "http://[[REDACTED:IP_ADDRESS]]/"),
+        ("peer fe80::1%20password=hunter2", "peer [REDACTED:IP_ADDRESS]%20password=[REDACTED:PASSWORD]"),
+        ("peer fe80::1%0Apassword=hunter2", "peer [REDACTED:IP_ADDRESS]%0Apassword=[REDACTED:PASSWORD]"),
+        ("ip=fe80::1%26password=hunter2", "ip=[REDACTED:IP_ADDRESS]%26password=[REDACTED:PASSWORD]"),
+        ("fe80::1%password=hunter2", "[REDACTED:IP_ADDRESS]%password=[REDACTED:PASSWORD]"),
+        ("fe80::1%password: hunter2", "[REDACTED:IP_ADDRESS]%password: [REDACTED:PASSWORD]"),
+        ("fe80::1%ann.smith@example.org", "[REDACTED:IP_ADDRESS][REDACTED:EMAIL_ADDRESS]"),
+        ("fe80::1%ghp_16C7e42F292c6912E7710c838347Ae178B4a", "[REDACTED:IP_ADDRESS]%[REDACTED:GITHUB_TOKEN]"),
+    ] {
+        assert_eq!(redactor.redact(text), expected);
+        assert_eq!(redactor.redact(expected), expected);
+    }
+}
+
+#[test]
+fn a_telephone_number_takes_no_front_of_a_card() {
+    let redactor = usual_and(&["PHONE_NUMBER"]);
+    for (text, expected) in [
+        ("tel (4111 1111 1111 1111)", "tel ([REDACTED:CREDIT_CARD])"),
+        ("call me: +5555 5555 5555 4444", "call me: +[REDACTED:CREDIT_CARD]"),
+        ("tel %2B5555 5555 5555 4444", "tel %2B[REDACTED:CREDIT_CARD]"),
+        ("tel (555) 123-4567, 4111 1111 1111 1111", "tel [REDACTED:PHONE_NUMBER], [REDACTED:CREDIT_CARD]"),
+        ("tel +44 20 7946 0958.", "tel [REDACTED:PHONE_NUMBER]."),
+    ] {
+        assert_eq!(redactor.redact(text), expected);
+        assert_eq!(redactor.redact(expected), expected);
+    }
+}
+
+#[test]
+fn a_number_that_a_colon_joins_to_what_is_hidden_is_not_found_the_second_time_either() {
+    let redactor = everything();
+    for text in ["192.0.2.1:[REDACTED:TOKEN]", "+44 20 7946 0958:[REDACTED:TOKEN]"] {
+        let once = redactor.redact(text).into_owned();
+        assert_eq!(once, text);
+    }
+    assert_eq!(redactor.redact("192.0.2.1: up"), "[REDACTED:IP_ADDRESS]: up");
+}
+
 #[test]
 fn telephone_numbers_are_found_with_a_country_code_or_a_word() {
     let redactor = with(&["PHONE_NUMBER"]);
@@ -399,6 +449,10 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
         "%2B1",
         "\\u0020",
         "4111 1111 1111 1111 ",
+        "tel (4111 1111 1111 1111) ",
+        "+(+(4111 ",
+        "fe80::1%",
+        "fe80::1%25a",
         "4 ",
         "11111111111 ",
         "[REDACTED:UK_NHS]",
