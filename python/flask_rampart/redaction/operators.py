@@ -21,6 +21,7 @@ import hashlib
 import hmac
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn, Protocol
@@ -44,15 +45,15 @@ class Seals(Protocol):
         """The way back; raises for what was not sealed with the same *associated_data*."""
 
 
-class Operator:
+class Operator(ABC):
     """What becomes of a find. One of the classes below."""
 
     __slots__ = ()
     name: ClassVar[str] = ""
 
+    @abstractmethod
     def apply(self, value: str, entity: str) -> str:
         """What takes the place of *value*."""
-        raise NotImplementedError
 
     def __deepcopy__(self, memo: Any) -> Operator:
         return self  # immutable, and what it holds (a vault) may allow no copy
