@@ -480,18 +480,23 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
         hostile.push((0..2 + dice.below(3)).map(|_| dice.pick(PIECES)).collect());
     }
     for piece in hostile {
-        let long = piece.repeat(1 + 20_000 / piece.len());
-        let mut at = long.len() / 4;
-        while !long.is_char_boundary(at) {
-            at += 1;
-        }
-        // A busy machine only makes a run longer, so the shortest of a few is compared. Quadratic: 16 times.
-        let ratio = |rounds: usize| {
-            let best = |text: &str| (0..rounds).map(|_| time(&redactor, text)).min().unwrap_or_default();
-            best(&long).as_secs_f64() / best(&long[..at]).max(Duration::from_micros(100)).as_secs_f64()
-        };
-        assert!([2, 5, 20].into_iter().any(|rounds| ratio(rounds) < 8.0), "{piece:?} is not linear");
+        assert_linear(&redactor, &piece, 20_000);
     }
+}
+
+/// *piece* over and over, *length* bytes of it, takes about four times as long as a quarter of it.
+pub(super) fn assert_linear(redactor: &Redactor, piece: &str, length: usize) {
+    let long = piece.repeat(1 + length / piece.len());
+    let mut at = long.len() / 4;
+    while !long.is_char_boundary(at) {
+        at += 1;
+    }
+    // A busy machine only makes a run longer, so the shortest of a few is compared. Quadratic: 16 times.
+    let ratio = |rounds: usize| {
+        let best = |text: &str| (0..rounds).map(|_| time(redactor, text)).min().unwrap_or_default();
+        best(&long).as_secs_f64() / best(&long[..at]).max(Duration::from_micros(100)).as_secs_f64()
+    };
+    assert!([2, 5, 20].into_iter().any(|rounds| ratio(rounds) < 8.0), "{piece:?} is not linear");
 }
 
 /// Processor time of this thread: what else the machine does is not counted.

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
-
+use super::super::tests::assert_linear;
 use super::super::{Options, Redactor, rules};
 use super::*;
 
@@ -465,27 +464,6 @@ fn four_times_the_text_takes_about_four_times_as_long_whatever_it_says() {
         hostile.push(piece.to_string());
     }
     for piece in hostile {
-        let long = piece.repeat(1 + 12_000 / piece.len());
-        let mut at = long.len() / 4;
-        while !long.is_char_boundary(at) {
-            at += 1;
-        }
-        // A busy machine only makes a run longer, so the shortest of a few is compared. Quadratic: 16 times.
-        let ratio = |rounds: usize| {
-            let best = |text: &str| (0..rounds).map(|_| time(&redactor, text)).min().unwrap_or_default();
-            best(&long).as_secs_f64() / best(&long[..at]).max(Duration::from_micros(100)).as_secs_f64()
-        };
-        assert!([2, 5, 20].into_iter().any(|rounds| ratio(rounds) < 8.0), "{piece:?} is not linear");
+        assert_linear(&redactor, &piece, 12_000);
     }
-}
-
-/// Processor time of this thread: what else the machine does is not counted.
-fn time(redactor: &Redactor, text: &str) -> Duration {
-    let now = || {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-    };
-    let start = now();
-    std::hint::black_box(redactor.scan(text));
-    now() - start
 }
