@@ -112,13 +112,21 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+# A key that begins in a value which is closed: its end was looked for through the whole text, for each of them.
+HOSTILE += [
+    value.format(begin)
+    for value in ("password=[{}] ", "password={{{}}} ", "password=({}) ", '{{"password": {}, ', "password=%22{}%22 ")
+    for begin in ("PuTTY-User-Key-File-2: ", "-----BEGIN PRIVATE KEY-----")
+]
+
+
 # CWE-1333: one megabyte of what each rule starts with. Quadratic work would take hours.
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_megabyte_is_redacted_quickly(piece):
     text = piece * (1_000_000 // len(piece))
-    start = time.process_time()
+    start = time.thread_time()
     REDACTOR.redact(text)
-    assert time.process_time() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def test_redacting_twice_is_redacting_once():

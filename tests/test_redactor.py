@@ -468,3 +468,73 @@ def test_a_denied_word_is_hidden_in_what_is_allowed() -> None:
     redactor = Redactor(allow=["bluebird"], deny={"bluebird": "CODENAME"})
     clean = "[REDACTED:CODENAME] password=[REDACTED:CODENAME]"
     assert redactor.redact("bluebird password=bluebird") == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("creditCard=4155 5245 1958 4712 x", "creditCard=[REDACTED:CREDIT_CARD] x"),
+        ("secret: password: hunter2 x", "secret: [REDACTED:SECRET] x"),
+        (
+            "secret=-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\nx",
+            "secret=[REDACTED:SECRET]\nx",
+        ),
+        ("password=$ecret1", "password=[REDACTED:PASSWORD]"),
+        ("password=${x}y", "password=[REDACTED:PASSWORD]"),
+        ("password=********", "password=********"),
+        ('password = os.environ["X"]', 'password = os.environ["X"]'),
+        ("token: ${{ secrets.TOKEN }}", "token: ${{ secrets.TOKEN }}"),
+    ],
+    ids=["card", "name", "key", "dollar", "more", "mask", "environment", "template"],
+)
+def test_a_value_of_a_name_is_hidden_to_its_end_and_a_reference_stays(text: str, shown: str) -> None:
+    redactor = Redactor()
+
+    assert redactor.redact(text) == shown
+    assert "".join(redactor.iter([text[:20], text[20:]])) == shown
+
+
+def test_words_of_the_developers_announce_a_number() -> None:
+    text = "Mitglieds-Nr: 943 476 5919, member_no=9434765870, MitgliedsNr 9434765919"
+    assert Redactor(entities=["UK_NHS"]).redact(text) == text
+    redactor = Redactor(entities=["UK_NHS"], context={"UK_NHS": ["mitglieds nr", "Member No"]})
+    clean = "Mitglieds-Nr: [REDACTED:UK_NHS], member_no=[REDACTED:UK_NHS], MitgliedsNr [REDACTED:UK_NHS]"
+    assert redactor.redact(text) == clean
+    for cut in range(len(text)):
+        assert "".join(redactor.iter([text[:cut], text[cut:]])) == clean
+    # As a built-in word does: shortly before it, whole, on its line; and the number keeps its rules.
+    for harmless in (
+        "member no 943 476 5918",
+        "member nothing 9434765919",
+        "member no\n9434765919",
+        f"member no {'.' * 64} 9434765919",
+    ):
+        assert redactor.redact(harmless) == harmless
+    assert redactor.redact("NHS 943 476 5919") == "NHS [REDACTED:UK_NHS]"
+
+
+@pytest.mark.parametrize(
+    ("context", "why"),
+    [
+        ({"US_SSN": ["member no"]}, "Name it in entities"),
+        ({"UK_NHSS": ["member no"]}, "Did you mean UK_NHS?"),
+        ({"EMAIL_ADDRESS": ["to"]}, "a context of its own"),
+        ({"IP_ADDRESS": ["host"]}, "without a word near it"),
+        ({"UK_NHS": ["n"]}, "two letters or more"),
+        ({"UK_NHS": ["no:"]}, "two letters or more"),
+        ({"UK_NHS": ["w" * 64]}, "fewer than 64 bytes"),
+        ({"UK_NHS": ["no"] * 1001}, "more than 1000 words"),
+        ({"UK_NHS": "member no"}, "not one text"),
+        (["member no"], "mapping of entities"),
+        ({"UK_NHS": [7]}, "str"),
+    ],
+)
+def test_a_context_that_announces_nothing_stops_the_start(context: Any, why: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        Redactor(entities=["UK_NHS", "IP_ADDRESS", "EMAIL_ADDRESS"], context=context)
+
+
+def test_the_settings_take_a_context() -> None:
+    app, rampart = app_with(RAMPART_REDACT={"entities": ["UK_NHS"], "context": {"UK_NHS": ["member no"]}})
+    with app.app_context():
+        assert rampart.redactor.redact("member no 9434765919") == "member no [REDACTED:UK_NHS]"

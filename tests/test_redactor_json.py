@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
@@ -376,3 +377,22 @@ def test_a_named_tuple_that_takes_no_marks_becomes_a_tuple() -> None:
     made = REDACTOR.redact([Checked(MAIL, 36)])[0]
     assert type(made) is tuple and made == (MARK, 36)
     assert type(REDACTOR.redact([Checked("@", 36)])[0]) is Checked
+
+
+def test_what_is_allowed_is_left_alone_also_where_its_name_says_that_it_is_secret() -> None:
+    # As in a text: `password=changeme` stays if that is allowed.
+    redactor = Redactor(allow=["changeme", re.compile("test-[a-z ]+"), "1234"], deny={"bluebird": "CODENAME"})
+    value = {
+        "password": "changeme",
+        "db": {"password": "test-db", "pin": 1234, "token": b"changeme"},
+        "headers": [["Authorization", "test-x"], {"name": "api_key", "value": "changeme"}],
+        "secret": "test-the bluebird x",
+    }
+    result = redactor.run(value)
+    assert result.value == {**value, "secret": "test-the [REDACTED:CODENAME] x"}
+    assert [found.rule for found in result.findings] == ["deny"]
+    hidden = {"password": "changeme2", "pin": 12345, "token": ["changeme"], "secret": {"a": "changeme"}}
+    assert all(str(made).startswith("[REDACTED:") for made in redactor.redact(hidden).values())
+    # A path or key that was named hides whatever is there.
+    assert redactor.redact_json({"password": "changeme"}, keys={"password": "redact"}) == {"password": ""}
+    assert Redactor().redact({"password": "changeme"}) == {"password": "[REDACTED:PASSWORD]"}

@@ -35,6 +35,8 @@ use crate::redaction::{Allow, Detector, Finding, Identifier, Options, Redactor a
 ///     bytes), and, if wanted, ``literals`` (texts of which every match contains one, where the pattern does not
 ///     show them), ``context`` (words of which one must be near), ``before`` and ``after`` (how many bytes away it may be:
 ///     at most 256; 48 and 0), ``samples`` and ``counter_samples`` (texts that are tried at once).
+/// :param context: further words that announce a number, by its entity, which is among *entities*: ``{"US_SSN": ["member
+///     no"]}``. A word counts up to 64 bytes before the number, on its line.
 /// :raises ValueError: at once, if one of them cannot be used, with the reason.
 /// :raises TypeError: if one of them has the wrong type.
 ///
@@ -56,7 +58,7 @@ pub struct Redactor {
 #[pymethods]
 impl Redactor {
     #[new]
-    #[pyo3(signature = (*, names = None, entities = None, allow = None, deny = None, detectors = None))]
+    #[pyo3(signature = (*, names = None, entities = None, allow = None, deny = None, detectors = None, context = None))]
     fn new(
         py: Python<'_>,
         names: Option<&Bound<'_, PyAny>>,
@@ -64,12 +66,14 @@ impl Redactor {
         allow: Option<&Bound<'_, PyAny>>,
         deny: Option<&Bound<'_, PyAny>>,
         detectors: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let names = texts("names", names)?.unwrap_or_default();
         let entities = texts("entities", entities)?;
         let allow = allowed(allow)?;
         let deny = denied(deny)?;
         let detectors = own(detectors)?;
+        let context = announcing(context)?;
 
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let entities: Option<Vec<&str>> =
@@ -79,12 +83,17 @@ impl Redactor {
         let lists: Vec<_> = detectors.iter().map(OwnDetector::lists).collect();
         let detectors: Vec<Detector<'_>> =
             detectors.iter().zip(&lists).map(|(detector, lists)| detector.borrowed(lists)).collect();
+        let words: Vec<Vec<&str>> =
+            context.iter().map(|(_, words)| words.iter().map(String::as_str).collect()).collect();
+        let context: Vec<(&str, &[&str])> =
+            context.iter().zip(&words).map(|((entity, _), words)| (&**entity, &**words)).collect();
         let options = Options {
             names: &names,
             entities: entities.as_deref(),
             allow: &allow,
             deny: &deny,
             detectors: &detectors,
+            context: &context,
         };
         let core = guarded(|| Ok(Arc::new(Core::build(options)?)))?;
         let entities = PyTuple::new(py, core.entities())?.unbind();
@@ -178,6 +187,14 @@ impl Redactor {
     fn entity_of_name(&self, name: &Bound<'_, PyString>) -> PyResult<Option<&'static str>> {
         guarded(|| Ok(self.core.entity_of_name(&name.to_string_lossy())))
     }
+
+    /// Whether a find that is all of *value* is left alone, since it was allowed.
+    ///
+    /// >>> [Redactor(allow=["changeme"]).allows(value) for value in ("changeme", "changeme2")]
+    /// [True, False]
+    fn allows(&self, value: &Bound<'_, PyString>) -> PyResult<bool> {
+        guarded(|| Ok(self.core.allows(value.to_string_lossy().as_bytes())))
+    }
 }
 
 /// Above this, about half a millisecond of work, other threads may run meanwhile.
@@ -188,14 +205,14 @@ fn detached<T: Send>(py: Python<'_>, length: usize, work: impl FnOnce() -> T + S
 }
 
 /// A text that UTF-8 cannot hold, its lone surrogates as three bytes each.
-fn surrogates_as_bytes<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+pub(super) fn surrogates_as_bytes<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
     let py = text.py();
     Ok(text.call_method1(intern!(py, "encode"), ("utf-8", "surrogatepass"))?.cast_into()?)
 }
 
 /// The way back. Finds start and end at characters; were one ever not to, a log line with a broken character is
 /// better than a client that can make logging raise.
-fn from_bytes<'py>(clean: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyString>> {
+pub(super) fn from_bytes<'py>(clean: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyString>> {
     let decode = intern!(clean.py(), "decode");
     let text = clean.call_method1(decode, ("utf-8", "surrogatepass"));
     Ok(text.or_else(|_| clean.call_method1(decode, ("utf-8", "replace")))?.cast_into()?)
@@ -279,6 +296,22 @@ fn denied(given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, String)>> {
         ));
     };
     given.items()?.iter().map(|pair| pair.extract()).collect()
+}
+
+/// The words that announce numbers, by entity.
+fn announcing(given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Vec<String>)>> {
+    let Some(given) = given else { return Ok(Vec::new()) };
+    let Ok(given) = given.cast::<PyMapping>() else {
+        return Err(PyTypeError::new_err(
+            "context is a mapping of entities to lists of words, such as {\"US_SSN\": [\"member no\"]}",
+        ));
+    };
+    let mut all = Vec::new();
+    for pair in given.items()?.iter() {
+        let (entity, words): (String, Bound<'_, PyAny>) = pair.extract()?;
+        all.push((entity, texts("context", Some(&words))?.unwrap_or_default()));
+    }
+    Ok(all)
 }
 
 /// A detector as it was given, its texts copied.

@@ -6,7 +6,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Redactor, json, target};
+use super::{Redactor, target};
+use crate::json;
 use crate::time::UnixTime;
 
 /// What is told of a request.

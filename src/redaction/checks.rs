@@ -11,18 +11,30 @@ use crate::crypto;
 /// The most digits a card number has (ISO/IEC 7812-1).
 pub(super) const CARD_MOST: usize = 19;
 
+/// The fewest digits one has.
+pub(super) const CARD_LEAST: usize = 13;
+
 /// Nothing to check beyond the pattern.
 pub(super) fn any(_: &[u8]) -> bool {
     true
 }
 
+/// Whether a payment card's number may start with this byte.
+pub(super) fn may_start_card(byte: u8) -> bool {
+    matches!(byte, b'2'..=b'6' | b'8' | b'9')
+}
+
 /// Whether these digits can be a payment card's: issued by a known network, of a length it uses, and with
 /// a right check digit. Nine of ten order numbers and all current timestamps fail one of these.
 pub(super) fn is_card(digits: &[u8]) -> bool {
-    let Some(lead) = digits.first_chunk::<6>() else { return false };
+    digits.first_chunk().is_some_and(|lead| lengths(lead).contains(&digits.len())) && luhn(digits)
+}
+
+/// How many digits the numbers have that start with these.
+fn lengths(lead: &[u8; 6]) -> &'static [usize] {
     let iin = lead.iter().fold(0u32, |number, digit| number * 10 + u32::from(*digit));
-    let lengths = match iin {
-        400_000..=499_999 => &[13, 16, 18, 19][..],             // Visa
+    match iin {
+        400_000..=499_999 => &[13, 16, 18, 19],                 // Visa
         510_000..=559_999 | 222_100..=272_099 => &[16],         // Mastercard
         340_000..=349_999 | 370_000..=379_999 => &[15],         // American Express
         300_000..=305_999 | 309_500..=309_599 => &[14, 16, 19], // Diners Club
@@ -30,12 +42,12 @@ pub(super) fn is_card(digits: &[u8]) -> bool {
         352_800..=358_999 => &[16, 17, 18, 19],                 // JCB
         220_000..=220_499 => &[16, 17, 18, 19],                 // Mir
         979_200..=979_299 => &[16],                             // Troy
-        500_000..=509_999 | 560_000..=589_999 => &[13, 14, 15, 16, 17, 18, 19], // Maestro
-        600_000..=699_999 => &[13, 14, 15, 16, 17, 18, 19],     // Discover, UnionPay, Maestro
-        810_000..=829_999 => &[16, 17, 18, 19],                 // UnionPay, RuPay
+        // Thirteen digits are Visa's alone: of others, they are goods (GS1's EAN) and national numbers.
+        500_000..=509_999 | 560_000..=589_999 => &[14, 15, 16, 17, 18, 19], // Maestro
+        600_000..=699_999 => &[14, 15, 16, 17, 18, 19],                     // Discover, UnionPay, Maestro
+        810_000..=829_999 => &[16, 17, 18, 19],                             // UnionPay, RuPay
         _ => &[],
-    };
-    lengths.contains(&digits.len()) && luhn(digits)
+    }
 }
 
 /// The check digit of ISO/IEC 7812-1 Annex B.
@@ -74,8 +86,23 @@ pub(super) fn is_no_word(text: &[u8]) -> bool {
 
 /// Whether sixteen letters and digits stand together, one digit among them: `sk-learn-contrib-2024` has not.
 pub(super) fn has_random_run(text: &[u8]) -> bool {
-    text.split(|b| !b.is_ascii_alphanumeric())
-        .any(|run| run.len() >= 16 && run.iter().any(u8::is_ascii_digit))
+    const LENGTH: usize = 16;
+    let mut from = 0;
+    // Backwards from where a run would end that starts here: what is in between need not be looked at.
+    while let Some(window) = text.get(from..from + LENGTH) {
+        match window.iter().rposition(|b| !b.is_ascii_alphanumeric()) {
+            Some(joint) => from += joint + 1,
+            None => {
+                let run = &text[from..];
+                let end = run.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(run.len());
+                if run[..end].iter().any(u8::is_ascii_digit) {
+                    return true;
+                }
+                from += end;
+            }
+        }
+    }
+    false
 }
 
 /// Whether a text looks as if a machine had drawn it: letters and digits, none too often. Shannon's entropy of at least
@@ -150,6 +177,7 @@ pub(super) fn is_stellar_seed(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn digits(text: &str) -> Vec<u8> {
@@ -175,10 +203,31 @@ mod tests {
     }
 
     #[test]
+    fn no_card_starts_with_another_digit_or_is_shorter() {
+        let starts: Vec<u8> = (0..10).filter(|digit| may_start_card(b'0' + digit)).collect();
+        let mut found = std::collections::BTreeSet::new();
+        let mut shortest = usize::MAX;
+        for iin in 0..1_000_000u32 {
+            let lead: Vec<u8> = format!("{iin:06}").bytes().map(|b| b - b'0').collect();
+            for length in lengths(lead.first_chunk().unwrap()) {
+                found.insert(lead[0]);
+                shortest = shortest.min(*length);
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), starts);
+        assert_eq!(shortest, CARD_LEAST);
+    }
+
+    #[test]
     fn wrong_check_digits_and_foreign_ranges_are_not_cards() {
-        for number in
-            ["4111111111111112", "1700000000000", "1234567812345670", "0000000000000000", "41111111111111"]
-        {
+        for number in [
+            "4111111111111112",
+            "1700000000000",
+            "1234567812345670",
+            "0000000000000000",
+            "41111111111111",
+            "6711180875086",
+        ] {
             assert!(!is_card(&digits(number)), "{number}");
         }
     }

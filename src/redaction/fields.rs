@@ -1,97 +1,143 @@
 //! Secrets that are known by the name before them: `password=…`, `"token": "…"`, `X-Api-Key: …`.
 //!
 //! The search starts at the sign between name and value. The name is read backwards over quotes and
-//! brackets, at most [`names::REACH`] bytes; if it is secret, [`values`] finds where the value ends.
+//! brackets, at most [`names::REACH`] bytes; if it is secret, [`values`] finds where the value begins.
 //!
 //! Read are `name=value`, `name: value`, `name => value`, JSON members and Python reprs at any depth of
 //! escaping, form fields such as `user[password][]=…`, `%3D` and `%3A` in place of the sign, header pairs
 //! `('Cookie', '…')` and `<password type="x">…</password>`. Not read is a name whose value comes without a sign
 //! (`--password hunter2`): in prose that would hide every word after "password".
 
-use super::names::{self, Names};
-use super::text::{alnum, colour_before, colour_digits, index_before, is_marker, percent};
+use super::ahead::{Known, Text};
+use super::names::{self, Entity, Names};
+use super::tails::Tail;
+use super::text::{alnum, colour_before, colour_digits, index_before, percent};
 use super::values::{self, Opening, Place};
-use super::{Finding, Quote};
+use super::{Find, Quote};
 
-/// The secret value that the sign at *at* announces. Nothing before *floor* is read.
-pub(super) fn find(text: &[u8], at: usize, floor: usize, names: &Names) -> Option<Finding> {
+/// The secret value that the sign at *at* announces, if what it is is looked for. Nothing before *floor* is read.
+pub(super) fn find(
+    text: Text<'_>,
+    at: usize,
+    floor: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
     let before = |n: usize| at.checked_sub(n).and_then(|i| text.get(i)).copied();
-    let after = |n: usize| text.get(at + n).copied();
-    match text[at] {
+    match text.get(at) {
         // The first of several decides, so that a ruler of them costs one look each.
-        b'=' if before(1) != Some(b'=') => {
-            let signs = text[at..].iter().take_while(|b| **b == b'=').count();
-            let arrow = usize::from(after(signs) == Some(b'>'));
-            named(text, at, at + signs + arrow, floor, names, false)
+        Some(b'=') if before(1) != Some(b'=') => {
+            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            let signs = text.run(at, SIGNS, |b| b == b'=')?;
+            let arrow = usize::from(text.peek(at + signs)? == Some(b'>'));
+            named(text, at, at + signs + arrow, floor, name, (names, selects))
         }
-        b':' if before(1) != Some(b':') && after(1) != Some(b':') => {
-            let walrus = usize::from(after(1) == Some(b'='));
-            named(text, at, at + 1 + walrus, floor, names, false)
+        Some(b':') if before(1) != Some(b':') => {
+            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            let walrus = match text.peek(at + 1)? {
+                Some(b':') => return Ok(None),
+                after => usize::from(after == Some(b'=')),
+            };
+            named(text, at, at + 1 + walrus, floor, name, (names, selects))
         }
-        b'%' if matches!(percent(text, at), Some(b'=' | b':')) => named(text, at, at + 3, floor, names, true),
-        b'(' => paired(text, at, names),
-        b'>' => tagged(text, at, floor, names),
-        _ => None,
+        Some(b'%') if matches!(text.percent(at)?, Some(b'=' | b':')) => {
+            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            named(text, at, at + 3, floor, name, (names, selects))
+        }
+        Some(b'(') => paired(text, at, names, selects),
+        Some(b'>') => tagged(text, at, floor, names, selects),
+        _ => Ok(None),
     }
 }
 
-fn named(
-    text: &[u8],
-    sign: usize,
-    from: usize,
-    floor: usize,
-    names: &Names,
-    encoded: bool,
-) -> Option<Finding> {
+/// Signs that a name may have. What follows more of them begins with one.
+const SIGNS: usize = 64;
+
+/// A secret name before a sign.
+struct Name {
+    start: usize,
+    end: usize,
+    entity: Entity,
+}
+
+fn name_before(text: &[u8], sign: usize, floor: usize, names: &Names) -> Option<Name> {
     let end = before_sign(text, sign, floor)?;
     if !names.may_end(&text[floor..end]) {
         return None;
     }
     let start = name_start(text, end, floor);
     let entity = names.entity(&text[start..end])?;
-    if is_count(&text[start..end], &text[from..]) {
-        return None;
+    Some(Name { start, end, entity })
+}
+
+fn named(
+    text: Text<'_>,
+    sign: usize,
+    from: usize,
+    floor: usize,
+    name: Name,
+    (names, selects): (&Names, &dyn Fn(&str) -> bool),
+) -> Known<Option<Find>> {
+    let Name { start, end, entity } = name;
+    if is_count(text, &text[start..end], from)? {
+        return Ok(None);
     }
-    let quote = closing_quote(text, end, sign);
+    let quote = closing_quote(&text, end, sign);
     // A quote that closes before the sign is the name's alone.
-    let enclosing = if quote.is_none() { opening_before(text, start, floor) } else { None };
-    let place = Place { encoded, header: text[sign] == b':', enclosing, entity, quote };
-    values::locate(text, from, &place)
+    let enclosing = if quote.is_none() { opening_before(&text, start, floor) } else { None };
+    let (header, encoded) = (text.get(sign) == Some(&b':'), text.get(sign) == Some(&b'%'));
+    values::locate(text, from, &Place { encoded, header, enclosing, entity, quote, names, selects })
 }
 
 /// `('Cookie', 'a=b')`, as lists of headers are printed.
-fn paired(text: &[u8], paren: usize, names: &Names) -> Option<Finding> {
-    let (opening, start) = values::opening_at(text, paren + 1)?;
-    let end = start + text[start..].iter().take(names::REACH).take_while(|b| is_name_byte(**b)).count();
-    let (closing, after) = values::opening_at(text, end)?;
-    if closing != opening || text.get(after) != Some(&b',') {
-        return None;
+fn paired(
+    text: Text<'_>,
+    paren: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
+    let Some((opening, start)) = values::opening_at(text, paren + 1)? else { return Ok(None) };
+    let end = start + text.run(start, names::REACH, is_name_byte)?;
+    let Some((closing, after)) = values::opening_at(text, end)? else { return Ok(None) };
+    if closing != opening || text.peek(after)? != Some(b',') {
+        return Ok(None);
     }
-    let entity = names.entity(&text[start..end])?;
+    let Some(entity) = names.entity(&text[start..end]) else { return Ok(None) };
     let quote = Some(Quote { byte: opening.quote, slashes: opening.slashes as u8 });
-    let place = Place { encoded: false, header: false, enclosing: None, entity, quote };
+    let place = Place { encoded: false, header: false, enclosing: None, entity, quote, names, selects };
     values::locate(text, after + 1, &place)
 }
 
 /// `tokens: 4096` says how many there are.
-fn is_count(name: &[u8], value: &[u8]) -> bool {
-    let plural = name.last_chunk::<6>().is_some_and(|end| end.eq_ignore_ascii_case(b"tokens"));
-    let value = &value[value.iter().take(2).take_while(|b| **b == b' ').count()..];
-    let digits = value.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
-    let ends = value.get(digits).is_none_or(|b| *b <= b' ' || b",;&)]}".contains(b));
-    plural && (1..8).contains(&digits) && ends
+fn is_count(text: Text<'_>, name: &[u8], from: usize) -> Known<bool> {
+    if !name.last_chunk::<6>().is_some_and(|end| end.eq_ignore_ascii_case(b"tokens")) {
+        return Ok(false);
+    }
+    let at = from + text.run(from, 2, |b| b == b' ')?;
+    let digits = text.run(at, 8, |b| b.is_ascii_digit())?;
+    let ends = text.peek(at + digits)?.is_none_or(|b| b <= b' ' || b",;&)]}".contains(&b));
+    Ok((1..8).contains(&digits) && ends)
 }
 
 /// `<password>…</password>`, also with attributes.
-fn tagged(text: &[u8], close: usize, floor: usize, names: &Names) -> Option<Finding> {
-    let (start, end) = tag_name(text, close, floor)?;
+fn tagged(
+    text: Text<'_>,
+    close: usize,
+    floor: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
+    let Some((start, end)) = tag_name(&text, close, floor) else { return Ok(None) };
     let tag = &text[start..end];
     if tag.contains(&b'%') || start <= floor || !matches!(text[start - 1], b'<' | b':') {
-        return None;
+        return Ok(None);
     }
-    let entity = names.entity(tag).filter(|_| !is_marker(&text[close + 1..]))?;
-    let end = memchr::memchr3(b'<', b'\n', b'\r', &text[close + 1..]).map_or(text.len(), |i| close + 1 + i);
-    Finding::new(close + 1, end, entity)
+    let Some(entity) = names.entity(tag).filter(|entity| selects(entity)) else { return Ok(None) };
+    if text.marker(close + 1)?.is_some() {
+        return Ok(None);
+    }
+    let tail = Tail::run_of(close + 1, |b| !matches!(b, b'<' | b'\n' | b'\r'));
+    values::begun(text, close + 1, entity, tail, &[])
 }
 
 /// Where the name of the tag starts and ends that `>` at *close* ends.

@@ -18,7 +18,9 @@ pub(super) const WORD: usize = 15;
 const BLOCK: usize = 64;
 
 /// What stands at a marked position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// In the order in which they are marked at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     /// One of `=`, `:`, `@`, `%`, `>`, `(`.
     Sign,
@@ -55,10 +57,16 @@ struct Classes {
 }
 
 impl<'t> Marks<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Self {
+    /// The marks of *text* at and after *base*.
+    pub(super) fn from(text: &'t [u8], base: usize) -> Self {
         let next = Classes::default();
-        let mut marks = Self { text, base: 0, signs: 0, runs: 0, words: 0, next, carry: 0, letter: 0 };
-        let first = marks.classes(0);
+        let mut marks = Self { text, base, signs: 0, runs: 0, words: 0, next, carry: 0, letter: 0 };
+        if let Some(before) = base.checked_sub(1).and_then(|i| text.get(i)) {
+            marks.letter = u64::from(before.is_ascii_alphanumeric());
+            let rest = text.get(base - 1..base - 1 + RUN as usize);
+            marks.carry = u64::from(rest.is_some_and(|rest| rest.iter().all(|b| is_digit(*b))));
+        }
+        let first = marks.classes(base);
         marks.load(first);
         marks
     }
@@ -124,6 +132,20 @@ impl<'t> Marks<'t> {
     }
 }
 
+/// Up to where the marks of a text are known that goes on: a run or a word that it ends with may become long enough.
+pub(super) fn known(text: &[u8]) -> usize {
+    let open = |most: usize, within: fn(u8) -> bool| {
+        let run = text.iter().rev().take(most - 1).take_while(|b| within(**b)).count();
+        text.len() - run
+    };
+    open(RUN as usize, is_digit).min(open(WORD, super::text::base64url))
+}
+
+/// Digits, and what separates groups of them.
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b' ' || byte == b'-'
+}
+
 /// Whether a byte is one of the signs.
 #[inline]
 pub(super) fn is_sign(byte: u8) -> bool {
@@ -154,11 +176,12 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
 
 /// The lowest bit of each of eight bytes, as eight bits.
 #[inline]
-fn gather(word: u64) -> u64 {
+pub(super) fn gather(word: u64) -> u64 {
     word.wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
+/// The lowest bit of each byte.
+pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +212,7 @@ mod tests {
                     b"0123456789 -0123456789 -a:=>(',Zz_-09A-b_C1"[(state >> 20) as usize % kinds]
                 })
                 .collect();
-            let mut marks = Marks::new(&text);
+            let mut marks = Marks::from(&text, 0);
             let found: Vec<_> = std::iter::from_fn(|| marks.next()).collect();
             assert_eq!(found, plainly(&text));
         }

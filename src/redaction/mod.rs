@@ -19,20 +19,24 @@
 //!
 //! # How far each kind of find reads
 //!
-//! | Find | Before its start | Beyond its head | End |
+//! A find is *sure* when what says that it is one was read; where it *ends* may be known later (`tails.rs`). Both are bounded
+//! in what they look at, so that a stream holds back a bounded number of bytes (`stream.rs`).
+//!
+//! | Find | Before its start | Sure after | End |
 //! |---|---|---|---|
-//! | token by prefix, alphabet that runs on | 20 bytes (is it a word's start?) | 96 bytes are checked | unbounded: all of the alphabet |
-//! | token of an exact length | 20 | 1 byte | the head, at most 300 bytes |
-//! | secret by a name near by | 40 and 20 | 127 bytes | at most 127 bytes |
-//! | `Bearer`, `Basic` | 20 | 96 bytes | unbounded: `token68` |
-//! | JWT | none | unbounded: each of up to five parts | unbounded |
-//! | PEM private key | none | unbounded: to `-----END` and 64 bytes | unbounded |
-//! | e-mail address | unbounded: the local part | unbounded: the domain | the domain's |
-//! | card number | 8 | 20 bytes | at most 19 digits, 18 separators |
-//! | password in a URL | none | unbounded: to the `@`; after a delimiter 256 bytes | the `@` |
-//! | value of a name | 320 (name, quotes, tag) | unbounded: a quoted text, a list, a line | unbounded |
+//! | token by prefix | 20 bytes (is it a word's start?) | its head, at most 320 bytes, and 96 that are checked | with its alphabet, however long |
+//! | token of an exact length | 20 | its head and 1 byte | its head's |
+//! | secret by a name near by | 40 and 20 | 128 bytes | at most 127 bytes |
+//! | `Bearer`, `Basic` | 20 | its head and 96 bytes | with `token68`, however long |
+//! | JWT | none | 768 bytes of each of two parts; what does not end there is one | after up to five parts |
+//! | PEM private key | none | the BEGIN line | the END line |
+//! | e-mail address | 256 bytes of a local part | 255 bytes of a domain; what goes on is one | the domain's |
+//! | card number | 25 | 64 bytes | at most 19 digits, 18 separators |
+//! | password in a URL | none | 512 bytes after `://`, and 256 behind a delimiter; what goes on is one | the last `@`, or a delimiter |
+//! | value of a name | 340 (name, quotes, tag) | 256 blanks, and some 140 bytes | at its quote, bracket, delimiter, line; after what begins in it (`beyond.rs`) |
+//! | identifier | 64 | 192 bytes | at most 90 bytes |
 //! | developer's detector | 64 and 256 (context) | 1024 and 256 (context) | at most 1024 bytes |
-//! | denied word | 20 | 11 bytes | at most 1024 bytes |
+//! | denied word | 20 | 16 bytes | at most 1024 bytes |
 //!
 //! # What it does not do
 //! It does not recognise people's names and addresses, nor identifiers that were not selected (`identifiers`), nor secrets without a name, prefix or shape
@@ -47,21 +51,28 @@
 //! (`Authorization`), RFC 6265 (cookies), RFC 3986 (URLs), RFC 6531 (addresses), ISO/IEC 7812-1 (card numbers).
 
 mod access_line;
+mod ahead;
+mod beyond;
 mod checks;
 mod fields;
+mod heads;
 mod identifiers;
-mod json;
+mod literals;
 mod marks;
 mod names;
 mod nearby;
 mod options;
 mod own;
 mod packed;
+mod pass;
 mod prefixes;
+mod references;
 mod rules;
 mod scan;
 mod shapes;
 mod sink;
+mod stream;
+mod tails;
 mod target;
 mod text;
 mod values;
@@ -78,9 +89,12 @@ use std::borrow::Cow;
 pub use access_line::{Access, render};
 pub use options::{Allow, Detector, Options};
 pub use sink::{Failure, Outlet, Sink};
+pub use stream::{Over, Receiver, Stream};
 
 use crate::error::ConfigError;
+use beyond::Key;
 use scan::Engine;
+use tails::Tail;
 use text::MARKER;
 
 /// Finds and replaces secrets. Built once, shared by all threads.
@@ -127,13 +141,67 @@ struct Quote {
     slashes: u8,
 }
 
+/// A find, as far as it is known: its beginning, and what finds its end.
+#[derive(Debug, Clone)]
+struct Find {
+    /// Its end is that of what was read.
+    finding: Finding,
+    tail: Tail,
+    /// Its beginning is not there any more.
+    is_cut: bool,
+    /// A private key that begins in the value of a name.
+    key: Key,
+}
+
+impl Find {
+    fn new(finding: Finding, tail: Tail) -> Self {
+        Self { finding, tail, is_cut: false, key: Key::within(finding.start) }
+    }
+
+    /// One whose end is known.
+    fn whole(finding: Finding) -> Self {
+        Self::new(finding, Tail::ended(finding.end))
+    }
+
+    fn by(self, rule: &'static str) -> Self {
+        Self { finding: self.finding.by(rule), ..self }
+    }
+
+    /// What is left of it after *floor*.
+    fn after(&self, floor: usize) -> Option<Self> {
+        let mut left = self.clone();
+        left.tail.skip_to(floor);
+        left.finding.start = left.finding.start.max(floor);
+        (left.finding.start < left.tail.least()).then_some(left)
+    }
+
+    fn shift(&mut self, cut: usize) {
+        self.is_cut |= self.finding.start < cut;
+        self.finding = self.finding.shifted(cut);
+        self.tail.shift(cut);
+        self.key.shift(cut);
+    }
+}
+
 impl Finding {
+    /// The same after so many bytes were cut off in front.
+    fn shifted(self, cut: usize) -> Self {
+        Self { start: self.start.saturating_sub(cut), end: self.end.saturating_sub(cut), ..self }
+    }
+
     fn new(start: usize, end: usize, entity: &'static str) -> Option<Self> {
         (start < end).then_some(Self { start, end, entity, rule: "", own: None, quote: None })
     }
 
     fn by(self, rule: &'static str) -> Self {
         Self { rule, ..self }
+    }
+
+    /// What is put on both sides of its replacement: a quote, where a bare number of a JSON text becomes a text.
+    pub fn quote(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write_quote(&mut out);
+        out
     }
 
     fn replacement(&self, entity: &str, out: &mut Vec<u8>) {
@@ -230,6 +298,11 @@ impl Redactor {
         Cow::Owned(out)
     }
 
+    /// Writes what takes the place of *finding*.
+    pub fn mark(&self, finding: &Finding, out: &mut Vec<u8>) {
+        finding.replacement(self.entity(finding), out);
+    }
+
     /// What is secret in *text*, from left to right, without overlaps; offsets in bytes.
     pub fn scan(&self, text: &str) -> Vec<Finding> {
         self.scan_bytes(text.as_bytes())
@@ -248,6 +321,11 @@ impl Redactor {
     /// What values of this name are called: `PASSWORD`; `None` if they are not secret, or not looked for.
     pub fn entity_of_name(&self, name: &str) -> Option<&'static str> {
         self.name_entity(name.as_bytes()).filter(|entity| self.engine.selects(entity))
+    }
+
+    /// Whether a find that is all of *value* is left alone.
+    pub fn allows(&self, value: &[u8]) -> bool {
+        self.engine.allows_value(value)
     }
 
     /// What a find of this redactor is called: `EMAIL_ADDRESS`, `PASSWORD`, … One of [`Redactor::entities`].

@@ -19,6 +19,12 @@ pub(super) const REACH: usize = 40;
 /// No secret of this sort is longer. It bounds what is read at a word.
 pub(super) const LONGEST: usize = 127;
 
+/// An escape, or a colour's code, is shorter.
+const ESCAPE: usize = 24;
+
+/// What stands before the literal of a private key.
+const DASHES: usize = 5;
+
 /// The rows that are found by a name near by.
 pub(super) struct Nearby {
     rules: Vec<(usize, &'static Rule)>,
@@ -26,6 +32,8 @@ pub(super) struct Nearby {
     nameless: Vec<usize>,
     /// Bit n: some row's secrets have n characters.
     lengths: u128,
+    /// By length: which rows have it.
+    by_length: Vec<Vec<usize>>,
     /// Names, and which of the rows they belong to.
     keywords: Vec<(&'static [u8], Vec<usize>)>,
     /// By hash of a name's first four letters: the index of the first name, plus one, and so on.
@@ -40,6 +48,7 @@ impl Nearby {
             rules: Vec::new(),
             nameless: Vec::new(),
             lengths: 0,
+            by_length: vec![Vec::new(); LONGEST + 1],
             keywords: Vec::new(),
             heads,
             next: Vec::new(),
@@ -49,6 +58,11 @@ impl Nearby {
             let row = table.rules.len();
             table.rules.push((number, rule));
             table.lengths |= lengths.iter().filter(|n| **n <= LONGEST).fold(0, |all, n| all | 1 << n);
+            for length in lengths {
+                if let Some(rows) = table.by_length.get_mut(*length) {
+                    rows.push(row);
+                }
+            }
             if keywords.is_empty() {
                 table.nameless.push(row);
             }
@@ -63,7 +77,7 @@ impl Nearby {
         if let Some((_, rows)) = self.keywords.iter_mut().find(|(known, _)| *known == keyword) {
             rows.push(row);
         } else if let Some(first) = keyword.first_chunk() {
-            let head = &mut self.heads[bucket(*first)];
+            let head = &mut self.heads[bucket(u32::from_le_bytes(*first))];
             self.keywords.push((keyword, vec![row]));
             self.next.push(*head);
             *head = u16::try_from(self.keywords.len()).unwrap_or_default();
@@ -89,19 +103,24 @@ impl Nearby {
         }
         let rest = text.get(at..)?;
         let word = rest.iter().take(LONGEST + 1).take_while(|b| base64url(**b)).count();
-        if word > LONGEST || self.lengths & (u128::MAX >> (LONGEST - word)) == 0 {
-            return None;
+        if word <= LONGEST && self.lengths >> word & 1 == 1 {
+            let found = self.named(text, at, at + word, floor);
+            if found.is_some() {
+                return found;
+            }
         }
-        if self.lengths >> word & 1 == 1 {
-            return self.named(text, at, at + word, floor);
-        }
-        // Without a literal in it, nothing starts inside the word.
-        let mut shorter = if literal < at + word { self.lengths & ((1u128 << word) - 1) } else { 0 };
+        // Without a literal in it, nothing starts inside the word (the dashes before `BEGIN` are there before theirs is).
+        // Words that are glued together may be longer than one secret.
+        let inside = word > 0 && literal < at + word + DASHES;
+        let mut shorter = if inside { self.lengths & (u128::MAX >> (128 - word)) } else { 0 };
         while shorter != 0 {
             let length = shorter.trailing_zeros() as usize;
             shorter &= shorter - 1;
             if glued(&rest[length..]) {
-                return self.named(text, at, at + length, floor);
+                let found = self.named(text, at, at + length, floor);
+                if found.is_some() {
+                    return found;
+                }
             }
         }
         None
@@ -109,6 +128,10 @@ impl Nearby {
 
     fn named(&self, text: &[u8], at: usize, end: usize, floor: usize) -> Option<Finding> {
         let secret = &text[at..end];
+        // Most words have a length of some row's, and another alphabet.
+        if !self.is_likely(secret) {
+            return None;
+        }
         for (number, rule) in self.nameless.iter().filter_map(|row| self.rules.get(*row)) {
             if fits(*number, rule, secret) {
                 return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
@@ -119,16 +142,17 @@ impl Nearby {
         // Cut off in the middle of a word, its rest starts none.
         let cut = line.len() == window.len() && at - line.len() > floor;
         let mut before = if cut { text[at - line.len() - 1] } else { b' ' };
+        // The tail of an escape, `\n`, is no part of a word. Mostly there is none.
+        let around = &text[at.saturating_sub(REACH + ESCAPE)..at];
+        let escapes = memchr::memchr3(b'\\', b'%', b'[', around).is_some();
         for (i, &byte) in line.iter().enumerate() {
             let last = std::mem::replace(&mut before, byte);
-            // Most letters meet an empty bucket, whether a word starts there or not.
-            if !byte.is_ascii_alphabetic() || self.head(&line[i..]) == 0 {
+            let whole =
+                !last.is_ascii_alphabetic() || (last.is_ascii_lowercase() && byte.is_ascii_uppercase());
+            if !(whole || escapes) || !byte.is_ascii_alphabetic() || self.head(&line[i..]) == 0 {
                 continue;
             }
-            // The tail of an escape, `\n`, is no part of a word.
-            let starts = !last.is_ascii_alphabetic()
-                || (last.is_ascii_lowercase() && byte.is_ascii_uppercase())
-                || word_starts(text, at - line.len() + i, floor);
+            let starts = whole || word_starts(text, at - line.len() + i, floor);
             let found = if starts { self.secret(&line[i..], line, secret) } else { None };
             if let Some(rule) = found {
                 return Finding::new(at, end, rule.entity).map(|f| f.by(rule.name));
@@ -137,9 +161,19 @@ impl Nearby {
         None
     }
 
+    /// Whether some row's secrets may look so.
+    #[inline]
+    fn is_likely(&self, secret: &[u8]) -> bool {
+        let rows = self.by_length.get(secret.len()).map_or(&[][..], Vec::as_slice);
+        rows.iter().filter_map(|row| self.rules.get(*row)).any(|(number, rule)| {
+            matches!(rule.extent, Extent::Near { alphabet, .. } if secret.iter().all(|b| alphabet(*b)))
+                && super::heads::may_start(*number, secret)
+        })
+    }
+
     #[inline]
     fn head(&self, name: &[u8]) -> u16 {
-        name.first_chunk::<4>().map_or(0, |first| self.heads[bucket(first.map(|b| b | 0x20))])
+        name.first_chunk::<4>().map_or(0, |first| self.heads[bucket(u32::from_le_bytes(*first) | SMALL)])
     }
 
     /// The row of the provider that *name* starts with, if *secret* is one of its secrets.
@@ -169,9 +203,10 @@ fn word_starts_after_escape(text: &[u8], at: usize) -> bool {
 fn fits(number: usize, rule: &Rule, secret: &[u8]) -> bool {
     let Extent::Near { lengths, alphabet, .. } = rule.extent else { return false };
     lengths.contains(&secret.len())
+        && super::heads::may_start(number, secret)
         && secret.iter().all(|b| alphabet(*b))
         && (rule.check)(secret)
-        && super::scan::is_whole(number, secret)
+        && super::heads::is_whole(number, secret)
 }
 
 /// Whether the last word of *line* names what is no secret.
@@ -187,9 +222,12 @@ fn says_otherwise(line: &[u8]) -> bool {
 
 const BUCKETS: usize = 1024;
 
+/// Makes small letters of four.
+const SMALL: u32 = 0x2020_2020;
+
 #[inline]
-fn bucket(first: [u8; 4]) -> usize {
-    (u32::from_le_bytes(first).wrapping_mul(0x9E37_79B1) >> 22) as usize % BUCKETS
+fn bucket(first: u32) -> usize {
+    (first.wrapping_mul(0x9E37_79B1) >> 22) as usize % BUCKETS
 }
 
 /// Names of what only looks like a secret.

@@ -6,6 +6,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::identifiers::nearest;
 use super::own::{self, Own};
 use super::rules;
+use super::scan::ALLOWED;
 use crate::error::ConfigError;
 
 /// What a [`super::Redactor`] is built from. The default finds all that the table has.
@@ -21,14 +22,17 @@ pub struct Options<'a> {
     pub deny: &'a [(&'a str, &'a str)],
     /// Further kinds of secrets.
     pub detectors: &'a [Detector<'a>],
+    /// Further words that announce a number, by its entity, which must be among `entities` and one that is found
+    /// behind words: `("US_SSN", &["member no"])`.
+    pub context: &'a [(&'a str, &'a [&'a str])],
 }
 
 /// A secret that is none.
 #[derive(Clone, Copy)]
 pub enum Allow<'a> {
-    /// Exactly this text.
+    /// Exactly this text, of at most 1024 bytes.
     Text(&'a str),
-    /// What this pattern matches from its first byte to its last (Rust `regex`).
+    /// What this pattern matches from its first byte to its last (Rust `regex`); at most 1024 bytes.
     Pattern(&'a str),
 }
 
@@ -63,6 +67,9 @@ pub(super) struct Allowed {
     patterns: Vec<Regex>,
 }
 
+/// What is read after a word to see whether it goes on, in bytes.
+pub(super) const WORD_END: usize = 16;
+
 const MOST_DETECTORS: usize = 200;
 const MOST_WORDS: usize = 10_000;
 const MOST_ALLOWED: usize = 10_000;
@@ -80,6 +87,11 @@ impl Allowed {
         for entry in allow {
             match entry {
                 Allow::Text("") => return Err(ConfigError::new("an allowed text is empty")),
+                Allow::Text(text) if text.len() > ALLOWED => {
+                    return Err(ConfigError::new(format!(
+                        "an allowed text is longer than {ALLOWED} bytes: so long a find is never left alone"
+                    )));
+                }
                 Allow::Text(text) => {
                     allowed.texts.insert(text.as_bytes().into());
                 }

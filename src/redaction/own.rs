@@ -114,6 +114,21 @@ impl Own {
         }
     }
 
+    /// How much of a text has to be there after a literal before it is known what is found: the longest match and its
+    /// context, and what tells whether a word goes on.
+    pub(super) fn reach(&self) -> usize {
+        self.longest + self.after.max(super::options::WORD_END) + super::text::MARKER.len()
+    }
+
+    /// How far before a literal a match may start.
+    pub(super) fn lead(&self) -> usize {
+        match &self.search {
+            Search::At(_, lead) => *lead,
+            Search::Round(_) => LEAD,
+            Search::Word(_) => 0,
+        }
+    }
+
     /// Where the match lies that the literal at *at* belongs to.
     pub(super) fn find(
         &self,

@@ -85,8 +85,8 @@ const BUCKETS: usize = 4096;
 
 #[inline]
 fn bucket(first: [u8; 3]) -> usize {
-    let [a, b, c] = first.map(u32::from);
-    let mixed = (a | b << 8 | c << 16).wrapping_mul(0x9E37_79B1);
+    let [a, b, c] = first;
+    let mixed = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9E37_79B1);
     (mixed >> 20) as usize % BUCKETS
 }
 
@@ -119,6 +119,30 @@ pub(super) fn route(rule: &Rule) -> Route {
         [literal] if literal.ends_with('.') && word(literal) >= WORD => Route::Dotted,
         _ => Route::Literal,
     }
+}
+
+/// Whether all that *pattern* matches is in *alphabet*.
+pub(super) fn is_of(pattern: &str, alphabet: fn(u8) -> bool) -> bool {
+    fn within(hir: &Hir, alphabet: fn(u8) -> bool) -> bool {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => true,
+            HirKind::Literal(literal) => literal.0.iter().all(|b| alphabet(*b)),
+            HirKind::Class(Class::Bytes(class)) => {
+                class.ranges().iter().all(|r| (r.start()..=r.end()).all(alphabet))
+            }
+            HirKind::Class(Class::Unicode(class)) => class
+                .ranges()
+                .iter()
+                .all(|r| r.end().is_ascii() && (r.start()..=r.end()).all(|c| alphabet(c as u8))),
+            HirKind::Repetition(repetition) => within(&repetition.sub, alphabet),
+            HirKind::Capture(capture) => within(&capture.sub, alphabet),
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+                parts.iter().all(|part| within(part, alphabet))
+            }
+        }
+    }
+    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
+    hir.is_ok_and(|hir| within(&hir, alphabet))
 }
 
 /// How many bytes of a word every match starts with at least, and whether it may be a word altogether.
@@ -164,9 +188,145 @@ fn lead(hir: &Hir) -> (usize, bool) {
     }
 }
 
+/// Which bytes may stand at a place, as bits.
+pub(super) type Set = [u64; 4];
+
+/// What may stand at the first places of every match of *pattern*: as many as are in all matches, but at most [`PLACES`].
+/// A word that has another byte there need not be tried. Also, whether these places are all that a match has.
+pub(super) fn places(pattern: &str) -> (Box<[Set]>, bool) {
+    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
+    let Ok(hir) = hir else { return (Box::default(), false) };
+    let (places, _) = sets(&hir);
+    // An alternative or an assertion is more than its places.
+    let whole = hir.properties().maximum_len() == Some(places.len()) && is_sequence(&hir);
+    (places.into_boxed_slice(), whole)
+}
+
+fn is_sequence(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(_) | HirKind::Class(_) => true,
+        HirKind::Repetition(repetition) => {
+            repetition.max == Some(repetition.min) && is_sequence(&repetition.sub)
+        }
+        HirKind::Capture(capture) => is_sequence(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().all(is_sequence),
+        HirKind::Empty | HirKind::Look(_) | HirKind::Alternation(_) => false,
+    }
+}
+
+/// Whether *text* may start with a match that has these first places.
+#[inline]
+pub(super) fn may_start(places: &[Set], text: &[u8]) -> bool {
+    places.iter().zip(text).all(|(set, byte)| set[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1)
+}
+
+/// How many places of a match are looked at before it is tried.
+const PLACES: usize = 24;
+
+/// The sets of the first places, and whether every match has these places and no others.
+fn sets(hir: &Hir) -> (Vec<Set>, bool) {
+    let one = |bytes: &mut dyn Iterator<Item = u8>| {
+        let mut set = Set::default();
+        bytes.for_each(|byte| set[usize::from(byte >> 6)] |= 1 << (byte & 63));
+        set
+    };
+    let (mut all, exact) = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => (Vec::new(), true),
+        HirKind::Literal(literal) => {
+            (literal.0.iter().map(|byte| one(&mut std::iter::once(*byte))).collect(), true)
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            (vec![one(&mut class.ranges().iter().flat_map(|r| r.start()..=r.end()))], true)
+        }
+        // Without Unicode, a class of characters has ASCII alone. Were it not so, nothing would be known of it.
+        HirKind::Class(Class::Unicode(class)) if class.ranges().iter().all(|r| r.end().is_ascii()) => {
+            (vec![one(&mut class.ranges().iter().flat_map(|r| r.start() as u8..=r.end() as u8))], true)
+        }
+        HirKind::Class(Class::Unicode(_)) => (Vec::new(), false),
+        HirKind::Repetition(repetition) => {
+            let (part, exact) = sets(&repetition.sub);
+            let times = usize::try_from(repetition.min).unwrap_or(PLACES).min(PLACES);
+            if exact {
+                (part.repeat(times), repetition.max == Some(repetition.min))
+            } else {
+                (if times > 0 { part } else { Vec::new() }, false)
+            }
+        }
+        HirKind::Capture(capture) => sets(&capture.sub),
+        HirKind::Concat(parts) => {
+            let (mut all, mut exact) = (Vec::new(), true);
+            for part in parts {
+                if !exact || all.len() >= PLACES {
+                    break;
+                }
+                let (mut more, whole) = sets(part);
+                all.append(&mut more);
+                exact = whole;
+            }
+            (all, exact)
+        }
+        HirKind::Alternation(choices) => {
+            let choices: Vec<(Vec<Set>, bool)> = choices.iter().map(sets).collect();
+            let least = choices.iter().map(|(all, _)| all.len()).min().unwrap_or_default();
+            let exact = choices.iter().all(|(all, exact)| *exact && all.len() == least);
+            let either = |i: usize| {
+                choices
+                    .iter()
+                    .fold(Set::default(), |set, (all, _)| std::array::from_fn(|k| set[k] | all[i][k]))
+            };
+            ((0..least).map(either).collect(), exact)
+        }
+    };
+    let exact = exact && all.len() <= PLACES;
+    all.truncate(PLACES);
+    (all, exact)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_stand_at_the_first_places_is_read_off_a_pattern() {
+        for (pattern, may, may_not) in [
+            ("npm_[A-Za-z0-9]{36}", &["npm_a", "npm_A0z", "n", ""][..], &["npm_npm_", "npx", "npm__"][..]),
+            ("(?:live|test)_[0-9a-f]{3}", &["live_0", "test_fff", "tive_0"], &["live-", "test_g", "b"]),
+            ("a(?:b|cd)e[0-9]", &["abe1", "acde1", "abzz"], &["ad", "b"]),
+            ("a?b[0-9]{2}", &["ab1", "b12", "x"], &[]),
+            ("(?i:ab)c{1,2}d", &["aBcd", "Abccd", "abcx"], &["abCd", "abd"]),
+            (r"\Aab\b-(?:x[0-9]){2}y", &["ab-x1x2y", "ab-x1"], &["ab-xx", "ab-x1x2z"]),
+        ] {
+            let (places, _) = places(pattern);
+            assert!(may.iter().all(|text| may_start(&places, text.as_bytes())), "{pattern}");
+            assert!(!may_not.iter().any(|text| may_start(&places, text.as_bytes())), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_of_few_places_is_all_that_a_match_has() {
+        for (pattern, expected) in [
+            ("sk-[0-9A-Za-z_-]{20}", true),
+            ("(?i:ab)c{2}", true),
+            ("npm_[A-Za-z0-9]{36}", false),
+            ("[a-f]{36}", false),
+            ("abc[0-9]{21}", true),
+            ("abc[0-9]{21}d", false),
+            ("ab?c", false),
+            ("(?:ab|cd)e", false),
+            (r"ab\bc", false),
+            ("ab{1,2}", false),
+        ] {
+            let (places, exact) = places(pattern);
+            assert_eq!(exact, expected, "{pattern}");
+            let regex = regex::bytes::Regex::new(&format!(r"(?-u)\A(?:{pattern})"));
+            for text in ["sk-0123456789abcdefghij-", "aBcc", "abc", "sk-short", ""].iter().filter(|_| exact) {
+                let found =
+                    regex.as_ref().ok().and_then(|regex| regex.find(text.as_bytes())).map(|m| m.end());
+                let may = text.len() >= places.len() && may_start(&places, text.as_bytes());
+                assert_eq!(may.then_some(places.len()), found, "{pattern} in {text}");
+            }
+        }
+    }
 
     #[test]
     fn a_prefix_finds_its_rows_and_those_of_what_it_starts_with() {

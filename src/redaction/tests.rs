@@ -14,15 +14,15 @@ fn shown(text: &str) -> String {
 }
 
 /// Numbers that are the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, most: usize) -> usize {
+    pub(super) fn below(&mut self, most: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % most
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(super) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len())]
     }
 }
@@ -298,7 +298,7 @@ fn a_token_in_any_part_of_a_sentence_is_hidden_whole() {
     }
 }
 
-const PIECES: &[&str] = &[
+pub(super) const PIECES: &[&str] = &[
     "password",
     "token",
     "\"token\"",
@@ -365,6 +365,13 @@ const PIECES: &[&str] = &[
     "\u{1b}[1m",
     "0x",
     "rk_live_",
+    "***",
+    "${",
+    "{{x}}",
+    "os.environ[\"X\"]",
+    "$TOKEN",
+    "4155 5245 1958 4712",
+    "-----BEGIN RSA PRIVATE KEY-----\n",
 ];
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) fn index_before(before: &[u8]) -> usize {
 }
 
 /// How a terminal's colour code starts, also in JSON and in a repr.
-const COLOURS: [&[u8]; 3] = [b"\x1b[", b"\\x1b[", b"\\u001b["];
+pub(super) const COLOURS: [&[u8]; 3] = [b"\x1b[", b"\\x1b[", b"\\u001b["];
 
 /// The length of the colour code that starts at *at*: `ESC [ 1 ; 32 m`. Zero if none does.
 pub(super) fn colour(text: &[u8], at: usize) -> usize {
@@ -164,6 +164,11 @@ pub(super) fn sentry(byte: u8) -> bool {
 /// Base64url, and the dots of GitLab's routable tokens.
 pub(super) fn gitlab(byte: u8) -> bool {
     base64url(byte) || byte == b'.'
+}
+
+/// Base64url, and the sign before the checksum of Atlassian's tokens.
+pub(super) fn atlassian(byte: u8) -> bool {
+    base64url(byte) || byte == b'='
 }
 
 /// Hexadecimal digits as nearly all write them.

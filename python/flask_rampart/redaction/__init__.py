@@ -16,6 +16,7 @@ from __future__ import annotations
 from .access_log import AccessLog as AccessLog
 from .answers import redact as redact
 from .configured import redactor_of as redactor_of
+from .events import EventStream as EventStream
 from .logs import RedactingFormatter as RedactingFormatter
 from .logs import rampart_redact as rampart_redact
 from .logs import redact_event as redact_event
@@ -35,3 +36,4 @@ from .operators import Replace as Replace
 from .redactor import Finding as Finding
 from .redactor import Redacted as Redacted
 from .redactor import Redactor as Redactor
+from .streams import RedactingStream as RedactingStream

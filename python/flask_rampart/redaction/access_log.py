@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .._native import AccessLine, AccessSink, Answers, Clock, CookiePolicy, HeaderPolicy
+from .._native import AccessLine, AccessSink, Answers, Clock, CookiePolicy, HeaderPolicy, MetricTable, Monitor
 from .._native import Redactor as NativeRedactor
 from ..config import Settings
 from ..errors import ConfigError
@@ -55,6 +55,8 @@ class AccessLog:
         draft: bool = True,
         legacy: bool = False,
         closed: object = None,
+        metrics: MetricTable | None = None,
+        monitor: Monitor | None = None,
     ) -> Answers:
         """What makes an app's answers: with these headers and cookies, each with a line here. Called at the
         first request.
@@ -62,16 +64,37 @@ class AccessLog:
         :param draft: whether they say what is left of quotas in the fields of the IETF's draft, and *legacy* in those
             that begin with ``X-RateLimit``.
         :param closed: told of answers that were closed to shared caches.
+        :param metrics: where requests are counted.
+        :param monitor: told of answers that have ended.
         """
         sink = self._sink
         clock = self._clock if legacy else None
         if sink is None:
-            return Answers(headers, cookies=cookies, draft=draft, legacy=clock, closed=closed)
+            return Answers(
+                headers,
+                cookies=cookies,
+                draft=draft,
+                legacy=clock,
+                closed=closed,
+                metrics=metrics,
+                monitor=monitor,
+            )
         testing, self._testing = self._testing, lambda: False  # asked once; it holds the app
         if self._delay and testing():
             sink = self._sink = self._open(0)
         own = None if self._stream is None else (self._stream, _own_stream(self._stream))
-        return Answers(headers, cookies=cookies, sink=sink, log=self, own=own, draft=draft, legacy=clock, closed=closed)
+        return Answers(
+            headers,
+            cookies=cookies,
+            sink=sink,
+            log=self,
+            own=own,
+            draft=draft,
+            legacy=clock,
+            closed=closed,
+            metrics=metrics,
+            monitor=monitor,
+        )
 
     def start(self) -> None:
         """Starts the thread that writes, with all signals blocked: they are the process's, not its."""

@@ -11,16 +11,19 @@ redacted, whoever makes it then: the view, another view that calls it, an error 
    ranges are not (RFC 9110 section 14.2 leaves that open);
 3. when they are done, the body is looked at once more. If it is still the redacted one, or a piece of it, or that in a
    coding that is read here, it leaves. Else it is redacted like the first;
-4. what cannot be redacted does not leave: a stream of unknown length, a piece of a whole (206), a coding that is not
+4. a stream of text, of events or of JSON Lines whose length is not known, or large, is redacted as it runs
+   (``running``), and its first byte leaves as early as it can;
+5. what cannot be redacted does not leave: a stream of anything else, a piece of a whole (206), a coding that is not
    read here, a media type that is neither JSON nor text, JSON that is none, and, where paths or keys were declared, a
    2xx that is not JSON. The client gets 500 ``response.invalid``, and the app's log says what is wrong and the cure;
-5. so does what fails to be redacted, for whatever reason. Refusals of ours pass as they are: they hold no values.
+6. so does what fails to be redacted, for whatever reason. Refusals of ours pass as they are: they hold no values.
 
 Header fields are not redacted, nor is what a WSGI middleware of the app's does to an answer.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,9 +41,12 @@ from ..guards import AppState, Guard, Stage
 from ..locks import Lock
 from ..readers import nearest
 from ..refusals import Refusal
+from .events import EventStream
 from .nested import Walk
 from .places import Places
-from .redactor import MAX_DEPTH, Redactor
+from .redactor import MAX_DEPTH, Redactor, built_in
+from .running import Running, TextStream, kind_of
+from .streams import Feeds
 
 _MAX_NODES = 1_000_000
 _ATTRIBUTE = "_rampart_redacted"
@@ -52,10 +58,12 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
 
     :param response: True: by the app's redactor (``RAMPART_REDACT``); a :class:`~flask_rampart.Redactor` instead of
         it; or a dict of ``"paths"`` and ``"keys"``, which say what becomes of members whatever they hold (see
-        ``Redactor.redact_json``), and ``"redactor"``.
-    :raises ConfigError: at import, for a path that cannot be read, or no operator.
+        ``Redactor.redact_json``), ``"fields"``, which say where pieces of texts stand in streamed events (see
+        ``Redactor.stream``), and ``"redactor"``.
+    :raises ConfigError: at import, for a path or field that cannot be read, or no operator.
 
-    The client receives 500 instead of what cannot be redacted: a stream, an image, a coding that is not read here.
+    A stream of text, events or JSON Lines is redacted as it runs. The client receives 500 instead of what cannot be
+    redacted: a stream of JSON, an image, a coding that is not read here.
 
     >>> redact(response=True)
     redact(response=True)
@@ -69,6 +77,7 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
     def __init__(self, *, response: Literal[True] | Redactor | Mapping[str, Any] = True) -> None:
         self.redactor: Redactor | None = None
         self.places = Places()
+        self.fields: Sequence[str] | None = None
         self._told = "True"
         if isinstance(response, Redactor):
             self.redactor, self._told = response, repr(response)
@@ -81,6 +90,9 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
                     )
             self.places = Places(response.get("paths"), response.get("keys"))
             self.redactor = response.get("redactor")
+            self.fields = response.get("fields")
+            if self.fields is not None:
+                built_in().stream(events="sse", fields=self.fields)
             if self.redactor is not None and not isinstance(self.redactor, Redactor):
                 raise ConfigError(
                     f"redact(response={{'redactor': ...}}) takes a Redactor, not {type(self.redactor).__name__}."
@@ -88,8 +100,8 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
             self._told = f"{{{', '.join(f'{name!r}: ...' for name in response)}}}"
         elif response is not True:
             raise ConfigError(
-                f"redact(response=...) is True, a Redactor, or a dict with paths, keys or redactor, not {response!r}. "
-                "An answer that is not to be redacted has no redact above its view."
+                "redact(response=...) is True, a Redactor, or a dict with paths, keys, fields or redactor, not "
+                f"{response!r}. An answer that is not to be redacted has no redact above its view."
             )
 
     def __repr__(self) -> str:
@@ -99,7 +111,7 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
     def bind(cls, guards: Sequence[tuple[redact, str]], state: AppState, endpoint: str) -> Check:
         outgoing = Outgoing.of(state)
         own: Redactor = state.services[Redactor]
-        rules = tuple(Rules(guard.redactor or own, guard.places) for guard, _ in guards)
+        rules = tuple(Rules(guard.redactor or own, guard.places, guard.fields) for guard, _ in guards)
 
         def note(exchange: Exchange) -> None:
             outgoing.note(exchange, rules)
@@ -107,26 +119,27 @@ class redact(Guard):  # noqa: N801 - read as a verb above a view
         return note
 
 
-_SAID = ("paths", "keys", "redactor")
+_SAID = ("paths", "keys", "fields", "redactor")
 
 
 class Rules:
     """How one declaration wants answers redacted."""
 
-    __slots__ = ("places", "redactor")
+    __slots__ = ("fields", "places", "redactor")
 
-    def __init__(self, redactor: Redactor, places: Places) -> None:
+    def __init__(self, redactor: Redactor, places: Places, fields: Sequence[str] | None = None) -> None:
         self.redactor = redactor
         self.places = places
+        self.fields = fields
 
 
 def _each_once(rules: Iterable[Rules]) -> tuple[Rules, ...]:
     """Those that add something: a find that was hashed by a blueprint's declaration is not hashed again by a view's."""
     rules = tuple(dict.fromkeys(rules))
-    placed = {id(one.redactor) for one in rules if one.places}
+    placed = {id(one.redactor) for one in rules if one.places or one.fields}
     found: dict[object, Rules] = {}
     for one in rules:
-        if one.places:
+        if one.places or one.fields:
             found[one] = one
         elif id(one.redactor) not in placed:
             found.setdefault(id(one.redactor), one)
@@ -140,9 +153,11 @@ class _Cannot(Exception):
 class _Noted:
     """What is to happen to the answer of one request."""
 
-    __slots__ = ("asked", "made", "rules")
+    __slots__ = ("asked", "made", "rules", "running")
 
     def __init__(self) -> None:
+        #: The stream that is redacted as it runs.
+        self.running: Running | None = None
         self.rules: tuple[Rules, ...] = ()
         #: What the client asked about the answer, until there is one.
         self.asked: dict[str, str] = {}
@@ -224,7 +239,7 @@ class Outgoing:
         if response.status_code == 206:
             raise _Cannot("range")
         if not is_whole(response):
-            raise _Cannot("stream")
+            return self._run(noted, response)
         data = response.get_data()
         if not data:
             return _untold(response)
@@ -241,12 +256,55 @@ class Outgoing:
         return response
 
     def _still(self, noted: _Noted, response: Response) -> Response:
+        if noted.running is not None and response.response is noted.running:
+            return response
         if not is_whole(response):
-            raise _Cannot("stream")
+            return self._run(noted, response)
         data = response.get_data()
         if data in noted.made or self._decoded(data, response) in noted.made:
             return response
         return self._redacted(noted, response)
+
+    def _run(self, noted: _Noted, response: Response) -> Response:
+        """*response* as a stream that is redacted as it runs."""
+        if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise _Cannot("encoding")
+        kind = kind_of(response)
+        if kind is None:
+            raise _Cannot("stream")
+        charset = response.mimetype_params.get("charset", "utf-8")
+        streams: list[Feeds] = []
+        for rules in noted.rules:
+            if kind != "text":
+                streams.append(self._events(rules, kind, charset))
+            elif rules.places and 200 <= response.status_code < 300:
+                raise _Cannot("not_json")
+            else:
+                streams.append(TextStream(rules.redactor, charset))
+        endpoint, identifier = request.endpoint or "?", self._exchange().id
+        logger = self._state.app.logger
+
+        def failed(error: str) -> None:
+            logger.error(
+                "The answer of %s was cut off while it ran, since redact(response=...) failed with %s (request %s).",
+                endpoint,
+                error,
+                identifier,
+            )
+
+        response.direct_passthrough = False
+        source = response.response
+        running = Running(response.iter_encoded(), source, streams, failed)
+        response.response = noted.running = running
+        for name in (*_ABOUT_THE_BODY, *_VALIDATORS, "Content-Length", "Accept-Ranges"):
+            response.headers.pop(name, None)
+        return response
+
+    @staticmethod
+    def _events(rules: Rules, kind: Literal["sse", "lines"], charset: str, *, bounded: bool = True) -> EventStream:
+        if codecs.lookup(charset).name != "utf-8":
+            raise _Cannot("charset")
+        return EventStream(rules.redactor, kind, rules.fields, rules.places, bounded=bounded)
 
     @staticmethod
     def _decoded(data: bytes, response: Response) -> bytes:
@@ -259,18 +317,23 @@ class Outgoing:
     def _by(self, rules: Rules, data: bytes, response: Response) -> bytes:
         if response.is_json:
             return self._json(rules, data)
+        charset = response.mimetype_params.get("charset", "utf-8")
+        kind = kind_of(response)
+        if kind in ("sse", "lines"):
+            # Also where they are there at once: a secret may be spread over them. The whole is bounded as it is.
+            stream = self._events(rules, kind, charset, bounded=False)
+            made: bytes = stream.feed(data) + stream.finish()
+            return made
         if rules.places and 200 <= response.status_code < 300:
             raise _Cannot("not_json")
-        kind = response.mimetype or ""
-        if not (kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+xml", "+yaml"))):
+        if kind is None:
             raise _Cannot("media_type")
-        charset = response.mimetype_params.get("charset", "utf-8")
         try:
             text = data.decode(charset)
             if "\0" in text:
                 raise _Cannot("charset")  # UTF-16 that does not say so reads as UTF-8 full of these
-            made = rules.redactor.redact(text)
-            return data if made == text else made.encode(charset, "replace")
+            clean = rules.redactor.redact(text)
+            return data if clean == text else clean.encode(charset, "replace")
         except (LookupError, UnicodeError):
             raise _Cannot("charset") from None
 
@@ -421,13 +484,6 @@ _ASKED = (
 )
 _VALIDATORS = ("ETag", "Last-Modified")
 _ABOUT_THE_BODY = ("Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "Content-Encoding")
-_TEXTS = frozenset(
-    f"application/{kind}"
-    for kind in (
-        "graphql", "javascript", "json-seq", "jsonl", "ld+json", "ndjson", "sql", "toml", "x-jsonlines", "x-ndjson",
-        "x-www-form-urlencoded", "x-yaml", "xml", "yaml",
-    )
-)  # fmt: skip
 _CURES: Mapping[str, str] = {
     "charset": "its text is in a charset that Python does not read, or not in the one that it names; answer in UTF-8",
     "encoding": "its body is in a content coding that is not read here, or not in the one that it names; leave coding "
@@ -436,5 +492,6 @@ _CURES: Mapping[str, str] = {
     "media_type": "it is neither JSON nor text; take redact off this view, or answer as JSON or text",
     "not_json": "paths and keys were declared, and it is not JSON; answer with a dict or a list",
     "range": "it is a piece of a whole (206), and a secret can lie across its ends",
-    "stream": "it is a stream, whose end is not known; answer with the whole, or redact each piece in the view",
+    "stream": "it is a stream of what is no text, or of one JSON value, whose end is not known; answer with the whole, "
+    "or with text, events or JSON Lines",
 }

@@ -5,8 +5,8 @@ The walk makes a copy and changes nothing that it is given. Of each node, in ord
 1. after *max_nodes* nodes, or below *max_depth* levels, it becomes ``[REDACTED:DEPTH]``: what was not looked at is not
    shown; so does what holds itself, ``[REDACTED:CYCLE]``;
 2. what a path or a key names is treated as :mod:`places` says;
-3. what has a secret name is hidden, of whatever type: the member of an object, the second of a pair such as
-   ``["Authorization", "Bearer ..."]``, and the ``value`` beside a ``name`` or ``key``;
+3. what has a secret name is hidden, of whatever type, unless it is allowed: the member of an object, the second of a
+   pair such as ``["Authorization", "Bearer ..."]``, and the ``value`` beside a ``name`` or ``key``;
 4. a text, and bytes, are redacted as such; a number is, if it is written as a secret is (a card number that is an
    int), and becomes a text then;
 5. members are walked, their names redacted too; two names that become one are told apart by a number;
@@ -40,6 +40,7 @@ class Finds(Protocol):
     def bytes_at(self, data: bytes, pointer: str, found: list[Any] | None) -> bytes: ...
     def number_at(self, value: Any, pointer: str, found: list[Any] | None) -> Any: ...
     def secret_name(self, name: str) -> str | None: ...
+    def allows(self, text: str) -> bool: ...
     def operator_for(self, entity: str) -> Operator: ...
     def noted(self, entity: str, rule: str, pointer: str) -> Any: ...
 
@@ -91,7 +92,8 @@ class Walk:
             kept = True
         elif name and not kept and value is not None:
             entity = self._finds.secret_name(name)
-            if entity is not None:
+            # Allowed, it is looked at as if it had no name: a denied word in it is found all the same.
+            if entity is not None and not (_is_scalar(value) and self._finds.allows(_scalar(value))):
                 operator = self._finds.operator_for(entity)
                 if not isinstance(operator, Keep):
                     return self._hidden(value, operator, entity, f"name:{entity}", depth, pointer)
@@ -318,6 +320,10 @@ def _as_tuple(value: Any, items: list[Any]) -> Any:
         return value._make(items)
     except Exception:
         return tuple(items)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, bytes, bytearray, memoryview, int, float, Decimal))
 
 
 def _scalar(value: Any) -> str:

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from .. import _native
 from ..errors import ConfigError
 from ..readers import nearest
+from .events import Events, EventStream
 from .nested import MOST_DEPTH, Walk
 from .operators import MARK, Keep, Operator, Replace, operator_of
 from .places import Places
+from .streams import MOST_VALUE, RedactingStream, asks_value, iterate, iterate_async, mark, too_long
 
 T = TypeVar("T")
+Chunk = TypeVar("Chunk", str, bytes)
 DEFAULT = "DEFAULT"
 MAX_NODES = 100_000
 MAX_DEPTH = 64
@@ -80,6 +83,8 @@ class Redactor:
     :param detectors: further kinds of secrets: dicts of ``name``, ``entity``, ``pattern``, and more; see
         ``docs/redaction-kinds.md``. Their samples are tried at once.
     :param names: further names whose values are secret: ``"license_key"`` also covers ``X-License-Key``.
+    :param context: further words that announce a number, by its entity, which is among *entities*:
+        ``{"US_SSN": ["member no"]}``. They count up to 64 bytes before it, on its line, as the built-in words do.
     :raises ConfigError: for what cannot be used.
 
     Immutable, and safe to use from all threads: make one and share it.
@@ -112,6 +117,7 @@ class Redactor:
         detectors: Iterable[Mapping[str, Any]] | None = None,
         *,
         names: Sequence[str] | None = None,
+        context: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "entities": entities,
@@ -119,6 +125,7 @@ class Redactor:
             "deny": deny,
             "detectors": detectors,
             "names": names,
+            "context": context,
         }
         try:
             native = _native.Redactor(**{name: value for name, value in given.items() if value is not None})
@@ -162,6 +169,16 @@ class Redactor:
         return self.native.entities
 
     @property
+    def asks_no_value(self) -> bool:
+        """Whether no operator has to see what it replaces."""
+        return not any(asks_value(operator) for operator in (*self._operators.values(), self._default))
+
+    @property
+    def has_denied(self) -> bool:
+        """Whether denied words are looked for in what is kept."""
+        return self._denied is not None
+
+    @property
     def is_plain(self) -> bool:
         """Whether all that it finds is replaced by marks."""
         return self._plain
@@ -201,6 +218,49 @@ class Redactor:
         else:
             made = Walk(self, Places(), max_nodes=MAX_NODES, max_depth=MAX_DEPTH, objects="text", found=found)(value)
         return Redacted(made, tuple(found))
+
+    @overload
+    def stream(self) -> RedactingStream: ...
+    @overload
+    def stream(self, *, events: Events, fields: Sequence[str] | None = None) -> EventStream: ...
+    def stream(
+        self, *, events: Events | None = None, fields: Sequence[str] | None = None
+    ) -> RedactingStream | EventStream:
+        """One text that is redacted as it arrives, with no more held back than has to be.
+
+        :param events: ``"sse"``: the chunks are of server-sent events, which stay such, ``"lines"``: of JSON Lines.
+        :param fields: where in them pieces of texts stand; see :mod:`flask_rampart.redaction.events`. In events
+            those of chat completions and their kin, if nothing is said; in lines none.
+        :raises ConfigError: for no such kind or place.
+
+        >>> stream = Redactor().stream()
+        >>> [stream.feed("mail ada@exa"), stream.feed("mple.com now"), stream.finish()]
+        ['mail ', '[REDACTED:EMAIL_ADDRESS] ', 'now']
+        """
+        if events is not None:
+            return EventStream(self, events, fields)
+        if fields is not None:
+            raise ConfigError('stream(fields=...) needs events="sse" or events="lines".')
+        return RedactingStream(self)
+
+    def iter(
+        self, chunks: Iterable[Chunk], *, events: Events | None = None, fields: Sequence[str] | None = None
+    ) -> Iterator[Chunk]:
+        """The chunks of one text, or of events, redacted as they come. Closing it closes *chunks*.
+
+        >>> list(Redactor().iter(["pin: 12", "34, next: 5", "678"]))
+        ['pin: [REDACTED:PIN], next:', ' 5678']
+        """
+        return iterate(self._streamed(events, fields), chunks)
+
+    def aiter(
+        self, chunks: AsyncIterable[Chunk], *, events: Events | None = None, fields: Sequence[str] | None = None
+    ) -> AsyncIterator[Chunk]:
+        """:meth:`iter` for chunks that are awaited."""
+        return iterate_async(self._streamed(events, fields), chunks)
+
+    def _streamed(self, events: Events | None, fields: Sequence[str] | None) -> RedactingStream | EventStream:
+        return self.stream(events=events, fields=fields) if events is not None else self.stream()
 
     def redact_json(
         self,
@@ -245,14 +305,18 @@ class Redactor:
         pieces = []
         done = 0
         for (entity, _, start, end), quote in zip(spans, _quotes(spans, marked), strict=True):
-            operator = self.operator_for(entity)
-            if isinstance(operator, Keep):
-                made = self._kept(text[start:end])
-            else:
-                made = f"{quote}{operator.apply(text[start:end], entity)}{quote}"
-            pieces += [text[done:start], made]
+            pieces += [text[done:start], self.in_place_of(entity, quote, text[start:end])]
             done = end
         return "".join((*pieces, text[done:]))
+
+    def in_place_of(self, entity: str, quote: str, value: str | None) -> str:
+        """What takes the place of *value*, which may be too long to be there; *quote* is put round it."""
+        operator = self.operator_for(entity)
+        if asks_value(operator) and (value is None or too_long(value)):
+            return mark(entity, quote)
+        if isinstance(operator, Keep):
+            return self._kept(value or "")
+        return f"{quote}{operator.apply(value or '', entity)}{quote}"
 
     def bytes_at(self, data: bytes, pointer: str, found: list[Any] | None) -> bytes:
         if self._plain and found is None:
@@ -269,7 +333,9 @@ class Redactor:
             last = first + len(value.encode("utf-8", "surrogateescape"))
             operator = self.operator_for(entity)
             made = data[first:last]
-            if not isinstance(operator, Keep):
+            if asks_value(operator) and last - first > MOST_VALUE:
+                made = mark(entity, quote).encode()
+            elif not isinstance(operator, Keep):
                 made = f"{quote}{operator.apply(value, entity)}{quote}".encode("utf-8", "replace")
             elif self._denied is not None:
                 made = self._kept(value).encode("utf-8", "surrogateescape")
@@ -306,9 +372,17 @@ class Redactor:
         """What values of *name* are called; None if they are not secret."""
         return self.native.entity_of_name(name)
 
+    def allows(self, text: str) -> bool:
+        """Whether a find that is all of *text* is left alone."""
+        return self.native.allows(text)
+
     def operator_for(self, entity: str) -> Operator:
         """What becomes of a find."""
         return self._operators.get(entity, self._default)
+
+    def noted_at(self, entity: str, rule: str, start: int, end: int) -> Finding:
+        """A finding in a text."""
+        return Finding(entity, rule, start, end)
 
     def noted(self, entity: str, rule: str, pointer: str) -> Finding:
         """A finding that is a whole member."""

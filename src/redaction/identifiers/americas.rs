@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "US_MBI",
         country: "US",
-        forms: &["!9AX9-AX9-AA99", "9AX9AX9AA99"],
+        forms: &["!9AX9-AX9-AA99", "!9AX9AX9AA99"],
         check: |text| {
             // S, L, O, I, B and Z look like digits.
             text.len() == 11 && text[0] != b'0' && !text.iter().any(|b| b"SLOIBZ".contains(b))

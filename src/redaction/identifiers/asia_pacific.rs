@@ -89,7 +89,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "IN_PAN",
         country: "IN",
-        forms: &["AAAAA9999A"],
+        // A person's has a P in the fourth place. Those of companies count after a word alone.
+        forms: &["!AAAPA9999A", "AAAAA9999A"],
         check: |text| pan(text),
         words: &["pan", "pan card", "pan number", "pan no", "permanent account number", "income tax"],
         sample: "PAN ACUPA7085R",

@@ -13,6 +13,8 @@
 //! The window is read once for each number that has passed a check, and such numbers are at least seven bytes long.
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::Row;
 use crate::error::ConfigError;
@@ -24,6 +26,12 @@ pub(super) const REACH: usize = 64;
 
 /// How far a list's next number may stand behind the one that was hidden, in bytes.
 const STEP: usize = 6;
+
+/// A developer's words, by the entity that they announce.
+pub(super) type Further<'a> = &'a [(&'a str, &'a [&'a str])];
+
+/// Most words of a developer's.
+const MOST: usize = 1000;
 
 /// The words of the selected rows.
 pub(super) struct Words {
@@ -51,11 +59,14 @@ impl Context {
 }
 
 impl Words {
-    pub(super) fn new(rows: &[&'static Row]) -> Result<Self, ConfigError> {
+    pub(super) fn new(rows: &[&'static Row], further: Further<'_>) -> Result<Self, ConfigError> {
         let mut patterns: Vec<String> = Vec::new();
         let mut bits: Vec<u128> = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            for word in row.words.iter().flat_map(|word| spellings(word)) {
+            let of_row = further.iter().filter(|(entity, _)| *entity == row.entity);
+            let own = of_row.flat_map(|(_, words)| words.iter()).map(|word| plain(word));
+            let words = row.words.iter().map(|word| (*word).to_owned()).chain(own);
+            for word in words.flat_map(|word| spellings(&word)) {
                 let place = patterns.iter().position(|known| *known == word);
                 let place = place.unwrap_or_else(|| {
                     patterns.push(word);
@@ -101,11 +112,52 @@ impl Words {
     }
 }
 
-/// `tax id` is also written `tax-id`, `tax_id` and `taxId`; `телефон` also `Телефон` and `ТЕЛЕФОН`. (The automaton knows
-/// the capitals of ASCII.)
+/// A developer's word as those of the rows are written.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace(['-', '_'], " ")
+}
+
+/// Whether each of *further* announces something that *rows* look for.
+pub(super) fn check(rows: &[&'static Row], further: Further<'_>) -> Result<(), ConfigError> {
+    if further.iter().map(|(_, words)| words.len()).sum::<usize>() > MOST {
+        return Err(ConfigError::new(format!("context has more than {MOST} words")));
+    }
+    for (entity, words) in further {
+        let wrong = |what: String| Err(ConfigError::new(format!("context of {entity:?} {what}")));
+        let Some(row) = super::rows().find(|row| row.entity == *entity) else {
+            let known = super::rows().filter(|row| !row.words.is_empty()).map(|row| row.entity);
+            let hint = super::nearest(entity, known).map(|name| format!(" Did you mean {name}?"));
+            let what = "is of no number that words announce. A detector of yours has a context of its own.";
+            return wrong(format!("{what}{}", hint.unwrap_or_default()));
+        };
+        if row.words.is_empty() {
+            return wrong("has no use: it is found without a word near it".to_owned());
+        }
+        if !rows.iter().any(|selected| selected.entity == *entity) {
+            return wrong("has no use: it is not looked for. Name it in entities".to_owned());
+        }
+        for word in *words {
+            let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
+            let whole = word.starts_with(char::is_alphanumeric) && word.ends_with(char::is_alphanumeric);
+            let short = spellings(&plain(word)).iter().all(|spelling| spelling.len() < REACH);
+            let within =
+                word.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\''));
+            if letters < 2 || !whole || !short || !within {
+                return wrong(format!(
+                    "has {word:?}. A word has two letters or more, and fewer than {REACH} bytes; blanks, `-` and `_` stand for each other"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `tax id` is also written `tax-id`, `tax_id` and `taxId`; `telefonszám` also `telefonszam`, as programs do; `телефон`
+/// also `Телефон` and `ТЕЛЕФОН`. (The automaton knows the capitals of ASCII.)
 fn spellings(word: &str) -> Vec<String> {
     let joints: &[&str] = if word.contains(' ') { &[" ", "-", "_", ""] } else { &[" "] };
     let mut all: Vec<String> = joints.iter().map(|joint| word.replace(' ', joint)).collect();
+    all.extend(all.clone().iter().filter_map(|word| without_accents(word)));
     for plain in all.clone().iter().filter(|word| !word.is_ascii()) {
         let mut letters = plain.chars();
         let first = letters.next().map(char::to_uppercase);
@@ -113,6 +165,12 @@ fn spellings(word: &str) -> Vec<String> {
         all.push(plain.to_uppercase());
     }
     all
+}
+
+/// The word in the letters of ASCII, if its own are these with accents. Of four letters at least: `rc` is too much else.
+fn without_accents(word: &str) -> Option<String> {
+    let plain: String = word.nfd().filter(|letter| !is_combining_mark(*letter)).collect();
+    (plain.is_ascii() && plain != word && plain.len() >= 4).then_some(plain)
 }
 
 /// Whether no letter goes on before or after, as in `cpfilter`. In camel case a capital starts a word; a script

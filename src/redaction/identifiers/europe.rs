@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "UK_NINO",
         country: "GB",
-        forms: &["!AA 99 99 99 A", "AA999999A", "AA 999999 A", "AA-99-99-99-A"],
+        forms: &["!AA 99 99 99 A", "!AA999999A", "AA 999999 A", "AA-99-99-99-A"],
         check: nino,
         words: &["nino", "ni number", "ni no", "national insurance", "national insurance number"],
         sample: "JG 12 13 16 A",
@@ -104,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "DE_VAT_ID",
         country: "DE",
-        forms: &["AA999999999", "AA 999999999", "AA 999 999 999"],
+        forms: &["!AA999999999", "AA 999999999", "AA 999 999 999"],
         check: |text| {
             let number = text.strip_prefix(b"DE").and_then(digits::<9>);
             number.is_some_and(|d| d[0] > 0 && mod_11_10(&d))

@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         entity: "IT_VAT_CODE",
         country: "IT",
-        forms: &["99999999999", "AA99999999999", "AA 99999999999"],
+        forms: &["99999999999", "!AA99999999999", "AA 99999999999"],
         check: |text| {
             let text = if text.len() == 13 { text.strip_prefix(b"IT").unwrap_or(text) } else { text };
             digits::<11>(text).is_some_and(|d| {

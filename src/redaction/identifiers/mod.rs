@@ -8,6 +8,8 @@
 //!    (`context.rs`);
 //! 3. telephone numbers (`phones.rs`).
 //!
+//! Nearly all places are passed over before that, by the look of a run and what follows it (`starts.rs`).
+//!
 //! A find is a whole number: no letter or digit goes on at either end, nor a group of digits that is joined to it
 //! by `-`, `.` or `/`. So nothing is found in UUIDs, hashes, decimal fractions, versions and most timestamps.
 //!
@@ -16,7 +18,8 @@
 //! number without check digits counts only after its word. Dates, names, streets and number plates are not found.
 //!
 //! # Why it is linear
-//! A try reads at most about a hundred bytes ahead and 64 back, and is made once for each run of letters and digits.
+//! Each run of letters and digits is looked at once (`starts.rs`), some 190 bytes ahead, and passed over if no selected row
+//! may begin with it. A try at one that is left reads at most about a hundred bytes ahead and 64 back.
 
 mod americas;
 mod arithmetic;
@@ -30,17 +33,22 @@ mod mediterranean;
 mod network;
 mod north_and_baltic;
 mod phones;
+mod starts;
 mod table;
 mod wallets;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unannounced;
 
-use context::Words;
+use context::{Further, Words};
 use forms::Forms;
+pub(super) use starts::Block;
 pub(super) use table::{Row, rows};
 
 use super::Finding;
+use super::ahead::{Known, Text, any};
 use super::text::{alnum, colour_before, colour_digits, is_marker, percent, run};
 use crate::error::ConfigError;
 
@@ -72,12 +80,14 @@ struct Place<'t> {
 }
 
 impl Identifiers {
-    /// The rows of *entities*, or none if that is empty. What is none of ours is passed over.
+    /// The rows of *entities*, or none if that is empty. What is none of ours is passed over. *further* has words beside
+    /// those of the rows, by entity.
     ///
     /// # Errors
-    /// If the words of the rows cannot be searched for.
-    pub(super) fn new(entities: &[&str]) -> Result<Option<Self>, ConfigError> {
+    /// If the words cannot be searched for, or announce nothing that is looked for.
+    pub(super) fn new(entities: &[&str], further: Further<'_>) -> Result<Option<Self>, ConfigError> {
         let rows: Vec<&'static Row> = rows().filter(|row| entities.contains(&row.entity)).collect();
+        context::check(&rows, further)?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -89,7 +99,7 @@ impl Identifiers {
             mac: place("MAC_ADDRESS").is_some(),
             phone: place("PHONE_NUMBER"),
         };
-        Ok(Some(Self { forms: Forms::new(&rows), words: Words::new(&rows)?, rows, selected }))
+        Ok(Some(Self { forms: Forms::new(&rows), words: Words::new(&rows, further)?, rows, selected }))
     }
 
     /// What can be found, in the table's order.
@@ -101,6 +111,32 @@ impl Identifiers {
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<usize> {
         let may_start = |b: &u8| alnum(*b) || matches!(*b, b'+' | b'(' | b':');
         text.get(from..)?.iter().position(may_start).map(|i| from + i)
+    }
+
+    /// Whether enough is there of what begins at *at* to find what it is.
+    ///
+    /// # Errors
+    /// How much is needed, if it is not.
+    pub(super) fn settle(&self, text: Text<'_>, at: usize) -> Known<()> {
+        if text.is_whole() {
+            return Ok(());
+        }
+        let before = at.checked_sub(1).and_then(|i| text.get(i));
+        if matches!(before, Some(b'%' | b'\\' | b'[' | b';')) {
+            // The tail of an escape, or of a colour's code, is passed over first.
+            return text.need(at + ESCAPE + REACH, any);
+        }
+        if text.get(at).is_some_and(u8::is_ascii_alphabetic) {
+            let length = text.run(at, RUN, alnum)?;
+            let letters = text[at..at + length].iter().all(u8::is_ascii_alphabetic);
+            let joint = text.peek(at + length)?;
+            let word = letters && length < wallets::SHORTEST && !matches!(joint, Some(b':' | b'-' | b'.'));
+            if word && !self.forms.begins_with_letters(text, at)? {
+                return Ok(());
+            }
+        }
+        let goes_on = |b: u8| alnum(b) || b" -./:()+%[_".contains(&b);
+        text.run(at, REACH, goes_on).map(|_| ())
     }
 
     /// The identifier that starts at *at*, or the place after which to look for the next.
@@ -122,7 +158,7 @@ impl Identifiers {
             start += skipped;
         }
         // A colour's code may go on after the run that it starts in: `1;32m`.
-        let end = start + run(text, start, alnum);
+        let end = start + run(&text[..text.len().min(start + RUN)], start, alnum);
         let after = end.max(at + 1);
         if !opens(text, start, floor) {
             return Err(after);
@@ -184,6 +220,12 @@ impl Identifiers {
     }
 }
 
+/// Where the bank account (IBAN) at *start* ends, if there is one.
+pub(super) fn account_end(text: &[u8], start: usize) -> Option<usize> {
+    let end = start + run(text, start, alnum);
+    iban::find(&Place { text, start, end }).map(|found| found.end)
+}
+
 /// The bytes of an escape that a run starts with, as the `n` of `\n` and the `20` of `%20`; and whether it is
 /// a plus sign's.
 fn escape(text: &[u8], at: usize, floor: usize) -> (usize, bool) {
@@ -205,6 +247,15 @@ fn colour_end(text: &[u8], at: usize, floor: usize) -> usize {
     let end = at + digits + 1;
     if text.get(end - 1) == Some(&b'm') && colour_before(&text[floor..end]) > digits { digits + 1 } else { 0 }
 }
+
+/// No number has more letters and digits in a row. What has is passed over, piece by piece.
+const RUN: usize = 128;
+
+/// Nothing is read beyond so many bytes after a number's start.
+const REACH: usize = 192;
+
+/// An escape, or a colour's code, is shorter.
+const ESCAPE: usize = 24;
 
 /// Every form has a digit among this many bytes at its start, if it is one of a number that has letters alone there.
 const HEAD: usize = 18;

@@ -3,8 +3,9 @@
 //! A row has the *forms* that a number is written in, the check of its digits and letters (all rules that its
 //! issuer has published), and the words that announce it. A form is a picture: `9` stands for a digit, `A` for
 //! a letter, `X` for either, anything else for itself. A form that starts with `!` is *strong*: it counts
-//! wherever it stands, if its letters are capitals. Any other form counts only after one of the row's words
-//! (`context.rs`), because one of ten (or eleven) numbers of that length passes its check.
+//! wherever it stands, if its letters are capitals: it has letters in fixed places, and either a check or a look that hardly
+//! anything else has. Any other form counts only after one of the row's words (`context.rs`), because one of ten (or eleven)
+//! numbers of that length passes its check.
 //!
 //! The samples are numbers that issuers or encyclopedias print as examples.
 

@@ -100,6 +100,7 @@ fn the_table_keeps_its_own_rules() {
             assert!(b"9AX)".contains(last), "{}: {form}", row.entity);
             assert!(b"9AX(".contains(&form.trim_start_matches('!').as_bytes()[0]), "{}: {form}", row.entity);
             let head = form.trim_start_matches('!').as_bytes();
+            assert!(head[0] != b'(' || head[1].is_ascii_digit(), "{}: {form}", row.entity);
             assert!(
                 head[..HEAD.min(head.len())].iter().any(|b| matches!(b, b'9' | b'X')),
                 "{}: {form}",

@@ -13,7 +13,10 @@ use crate::crypto::sha256;
 use crate::redaction::Finding;
 
 /// The longest address is of bech32 (BIP 173), the shortest of base58.
-const LENGTHS: std::ops::RangeInclusive<usize> = 25..=90;
+const LENGTHS: std::ops::RangeInclusive<usize> = SHORTEST..=90;
+
+/// The shortest address.
+pub(super) const SHORTEST: usize = 25;
 
 /// The address that is the run of letters and digits at *place*.
 pub(super) fn find(place: &Place<'_>, announced: impl FnOnce() -> bool) -> Option<Finding> {

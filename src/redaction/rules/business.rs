@@ -101,6 +101,25 @@ pub(super) const RULES: &[Rule] = &[
         concat!("asana app by ", "s0lgtm5h9oykqwfc5825tpyof3z02lnc"),
         "asana trace 29a1e8756d70cb5b2943c71ce84a5db9",
     ),
+    // 64 digits, and a checksum.
+    token(
+        "trello_token",
+        "TRELLO_TOKEN",
+        &["ATTA"],
+        r"ATTA[0-9a-f]{64}",
+        concat!("ATT", "A73c8eb5bb682575ec87a171ac826a6fce48478dcb74f21345d2cce8038a39d5e0853964B"),
+        "ATTACHMENT-0123456789-abcdefghijklmnop",
+    )
+    .run(alnum),
+    token(
+        "zoho_token",
+        "ZOHO_TOKEN",
+        &["1000."],
+        r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}",
+        concat!("1000", ".50af03b971722f244f58d669cbee3772.a077021721a278f64f7fd633dbdde131"),
+        "1000.5 and 1000.0123456789abcdef0123456789abcdef",
+    )
+    .exactly(alnum),
     token(
         "clickup_token",
         "CLICKUP_TOKEN",

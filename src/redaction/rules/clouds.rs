@@ -13,6 +13,16 @@ pub(super) const RULES: &[Rule] = &[
         concat!("AKI", "AIOSFODNN7EXAMPLE"),
         "AKIAS and ASIA-PACIFIC",
     ).exactly(uppercase),
+    // STS: what it starts with is the same in base64, "!\n\torigin_ec".
+    token(
+        "aws_session_token",
+        "AWS_SESSION_TOKEN",
+        &["IQoJb3JpZ2luX2Vj"],
+        r"IQoJb3JpZ2luX2Vj[A-Za-z0-9+/]{60}",
+        concat!("IQoJb3JpZ2lu", "X2VjECI5CFKlFNXfsfYQc87OMjaGdlpbCB0GNEPCr990RtoreVy0x70an4D8yeNWqfu7UhpgdXlIBlTiNhAnq8Xs2ny0Ng9nqVusefKpLxC7DJ1lj4YplT6m62LAgc7oRpZKskSeoI0Mr4mbqBdkwJiw38O"),
+        "IQoJb3JpZ2luX2Vj",
+    )
+    .run(base64),
     token(
         "aws_bedrock_key",
         "AWS_BEDROCK_KEY",
@@ -37,6 +47,15 @@ pub(super) const RULES: &[Rule] = &[
         concat!("LTA", "I5t0Tr1LIRrvZyKbeYHIx"),
         "LTAIR",
     ).run(alnum),
+    // Older ones are shorter: exactly so long, and with a digit, as no word in capitals has.
+    token(
+        "alibaba_old_access_key",
+        "ALIBABA_KEY",
+        &["LTAI"],
+        r"LTAI[A-Za-z0-9]{12}",
+        concat!("LTA", "I4Gh7KqzWm3Xp"),
+        "LTAIRXYZABCDEFGH and LTAI4short",
+    ).exactly(base64url).check(checks::is_no_word),
     token(
         "tencent_secret_id",
         "TENCENT_KEY",
@@ -367,6 +386,15 @@ pub(super) const RULES: &[Rule] = &[
         concat!("vcp", "_Qzaz3lZwKnKvficbszWKyCgDPAkKeUgiV2i4wQdlxRVgl5NdVf4ct8VC"),
         "vcp_x",
     ).check(checks::has_random_run),
+    token(
+        "vercel_blob_token",
+        "VERCEL_TOKEN",
+        &["vercel_blob_rw_"],
+        r"vercel_blob_rw_[A-Za-z0-9]{16}_[A-Za-z0-9]{30}",
+        concat!("vercel_blob", "_rw_QKicb4R7bNDTt9eH_T3TRX4vQ32zX1JMxKLeN92TyTKBZfU"),
+        "vercel_blob_rw_token",
+    )
+    .run(alnum),
     token(
         "fly_token",
         "FLY_TOKEN",

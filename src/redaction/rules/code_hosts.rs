@@ -1,7 +1,7 @@
 //! Tokens of code hosts and of what stands round them.
 
 use super::{Rule, near, token};
-use crate::redaction::text::{alnum, base64, gitlab};
+use crate::redaction::text::{alnum, atlassian, base64, gitlab};
 
 pub(super) const RULES: &[Rule] = &[
     token(
@@ -141,6 +141,14 @@ pub(super) const RULES: &[Rule] = &[
         "glffct-short",
     ).run(gitlab),
     token(
+        "gitlab_workspace_token",
+        "GITLAB_TOKEN",
+        &["glwt-"],
+        r"glwt-[0-9A-Za-z_-]{16}",
+        concat!("glwt", "-bLDoREM5pasQmk4OB3uP"),
+        "glwt-x",
+    ).run(gitlab),
+    token(
         "gitlab_registration_token",
         "GITLAB_TOKEN",
         &["GR1348941"],
@@ -171,7 +179,7 @@ pub(super) const RULES: &[Rule] = &[
         r"ATATT3[A-Za-z0-9_-]{100}",
         concat!("ATATT", "3xFfGF0l18PfafLBRrIA2k6_ca8dZ5dfNUnXh6-FW3OWoProABjmuA02gVPkRu6WSY20uLHJ0Qpf2cDNdN1ZbBesuRfKlYCUAiFtFaGYLDRGHQwCO-ZB9jm5Eq1D69RK-kDecJkrbrc1HQwEU0shpLw1MaKgqsYxZ8HFf-IHR8qQdkWqrKJFMnrsYhx"),
         "ATATT3",
-    ).run(base64),
+    ).run(atlassian),
     token(
         "atlassian_admin_key",
         "ATLASSIAN_TOKEN",
@@ -179,7 +187,7 @@ pub(super) const RULES: &[Rule] = &[
         r"ATCTT3xFfGF0[A-Za-z0-9_-]{100}",
         concat!("ATCTT3xFfGF", "0z3owaHTSTVZot1GQVxRLvnecYGN96Xn-PjuQlYr_IQNlGoka2CSm3SoeJB0f_FQgQVsa3oNLY_0lKM9CYP2gV8hs9Wi8x8BATlVCGTzFHBNFDezY04ZXfLQwMhmkXBJab5LwW8qYwubs1bL2TxR3ADXZ4ztPh1Wa5C0ycy6TjyWD"),
         "ATCTT3xFfGF0",
-    ).run(base64),
+    ).run(atlassian),
     near(
         "atlassian_old_token",
         "ATLASSIAN_TOKEN",

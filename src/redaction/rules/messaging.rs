@@ -77,6 +77,15 @@ pub(super) const RULES: &[Rule] = &[
         concat!("/api/webhooks", "/905802525406896845/jYIJxm8wT_c4TsdyDKQDGJW0yVX1cNwovgf4A_N7svDhfYpw2c2-1PUc1U-tC0MR3LMd"),
         "/api/webhooks/stripe",
     ).inside(),
+    // The bot's number in base64, when it was made, and an HMAC (Discord's reference, "Authentication").
+    token(
+        "discord_bot_token",
+        "DISCORD_TOKEN",
+        DISCORD_BOTS,
+        r"(?:M[Tjz]|N[DTjz]|O[DT])[AEIMQUYcgk][A-Za-z0-9]{20,24}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+        concat!("MTk4NjIyNDgzNDcxOTI1MjQ4.Gd4f5", "S.iCM4xJ2X6COmSYNSn388HXt41vfBIVEbYdXkuW"),
+        "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ",
+    ),
     near(
         "discord_secret",
         "DISCORD_TOKEN",
@@ -91,10 +100,15 @@ pub(super) const RULES: &[Rule] = &[
         "telegram_bot_token",
         "TELEGRAM_TOKEN",
         &[":AA"],
-        r":AA[EFGH][0-9A-Za-z_-]{32}",
+        r":AA[0-9A-Za-z_-]{33}",
         concat!(":A", "AHBP-n6PJuLcN45R06n5Qle0n8aR2IQFMs"),
         "x:AAHx",
-    ).inside(),
+    )
+    .inside()
+    .check(|text| {
+        let drawn = text.get(3..36).unwrap_or_default();
+        drawn.iter().any(u8::is_ascii_lowercase) && drawn.iter().any(u8::is_ascii_uppercase)
+    }),
     token(
         "teams_webhook",
         "TEAMS_WEBHOOK",
@@ -154,15 +168,27 @@ pub(super) const RULES: &[Rule] = &[
         "pubkey-x",
     ).run(alnum),
     near(
+        "mailgun_private_key",
+        "MAILGUN_KEY",
+        &["mailgun"],
+        &[50],
+        base64url,
+        r"[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}",
+        concat!("mailgun send by ", "30877432d1026706d7e805da846a32c3-bb81e3c2-9b621792"),
+        "mailgun build 0123456789abcdef-01234567-89abcdef",
+    ),
+    near(
         "mailchimp_key",
         "MAILCHIMP_KEY",
-        &["mailchimp"],
+        // The data centre behind the digits says enough.
+        &[],
         &[36, 37],
         base64url,
         r"[0-9a-f]{32}-us[0-9]{1,2}",
-        concat!("mailchimp client ", "236fc58fed6d01d57e757429fa714af4-us21"),
+        concat!("client ", "236fc58fed6d01d57e757429fa714af4-us21"),
         "mailchimp list c403f5cb0f7bc596ce026923d0f0b751-de21",
-    ),
+    )
+    .check(|text| text.get(32..).is_some_and(|end| end.starts_with(b"-us")) && checks::is_random(text)),
     token(
         "mandrill_key",
         "MANDRILL_KEY",
@@ -171,6 +197,15 @@ pub(super) const RULES: &[Rule] = &[
         concat!("md", "-L3F0svFW0gCxvNDT8zEvwu"),
         "md-x",
     ).check(checks::has_random_run).exactly(base64url),
+    token(
+        "mailersend_token",
+        "MAILERSEND_TOKEN",
+        &["mlsn."],
+        r"mlsn\.[0-9a-f]{64}",
+        concat!("mlsn", ".36cee69527ddbf427436a75df710d0b94c0270d320a7aacfa37207b245b89c6c"),
+        "mlsn.x",
+    )
+    .run(alnum),
     token(
         "brevo_key",
         "BREVO_KEY",
@@ -321,4 +356,14 @@ pub(super) const RULES: &[Rule] = &[
         concat!("pina", "_PElArJueXHyT2X7HZDqueXtTgu8W5TsANe1Y37UYMghiJbG1v59GFMmy6yuT"),
         "pina_colada",
     ),
+];
+
+/// How two digits start in base64: the first of a bot's number.
+const DISCORD_BOTS: &[&str] = &[
+    "MTA", "MTE", "MTI", "MTM", "MTQ", "MTU", "MTY", "MTc", "MTg", "MTk", "MjA", "MjE", "MjI", "MjM", "MjQ",
+    "MjU", "MjY", "Mjc", "Mjg", "Mjk", "MzA", "MzE", "MzI", "MzM", "MzQ", "MzU", "MzY", "Mzc", "Mzg", "Mzk",
+    "NDA", "NDE", "NDI", "NDM", "NDQ", "NDU", "NDY", "NDc", "NDg", "NDk", "NTA", "NTE", "NTI", "NTM", "NTQ",
+    "NTU", "NTY", "NTc", "NTg", "NTk", "NjA", "NjE", "NjI", "NjM", "NjQ", "NjU", "NjY", "Njc", "Njg", "Njk",
+    "NzA", "NzE", "NzI", "NzM", "NzQ", "NzU", "NzY", "Nzc", "Nzg", "Nzk", "ODA", "ODE", "ODI", "ODM", "ODQ",
+    "ODU", "ODY", "ODc", "ODg", "ODk", "OTA", "OTE", "OTI", "OTM", "OTQ", "OTU", "OTY", "OTc", "OTg", "OTk",
 ];

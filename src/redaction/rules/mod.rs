@@ -71,6 +71,8 @@ pub(super) enum Extent {
     Jwt,
     /// To the END line.
     Pem,
+    /// To the `Private-MAC` line.
+    Putty,
     /// A word of exactly one of these lengths, with the provider's name near by (`nearby.rs`).
     Near { lengths: &'static [usize], alphabet: fn(u8) -> bool, keywords: &'static [&'static str] },
     /// Found by shape or by name, in `shapes.rs` and `fields.rs`.

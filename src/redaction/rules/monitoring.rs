@@ -24,6 +24,14 @@ pub(super) const RULES: &[Rule] = &[
         "NRAK-x",
     ),
     token(
+        "adafruit_key",
+        "ADAFRUIT_KEY",
+        &["aio_"],
+        r"aio_[A-Za-z0-9]{28}",
+        concat!("aio", "_csSWj9DxQSYgDMFMbGBKxN28J4W8"),
+        "aio_connection_pool_size_of_a_worker",
+    ).run(alnum).check(checks::is_no_word),
+    token(
         "newrelic_insert_key",
         "NEWRELIC_KEY",
         &["NRII-", "NRIQ-"],

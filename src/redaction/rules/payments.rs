@@ -226,6 +226,15 @@ pub(super) const RULES: &[Rule] = &[
         "finicity trace a363e5384dfd418ca5de7b3a54fb2cb7",
     ),
     token(
+        "lob_secret_key",
+        "LOB_KEY",
+        &["live_", "test_"],
+        r"(?:live|test)_[0-9a-f]{35}",
+        concat!("live", "_228bdbf7f1384ba8d846de3df8938890f86"),
+        "live_x",
+    )
+    .exactly(alnum),
+    token(
         "lob_key",
         "LOB_KEY",
         &["live_pub_", "test_pub_"],

@@ -123,6 +123,15 @@ pub(super) const RULES: &[Rule] = &[
         concat!("7kYuAEkItQGYjB.atlasv1", ".QZWkJK2Y5DPaKqOdEfibFLZYnc1BV5aph_yAO1l7IYfrvVxVE-YqhwU1CHsu3mcepJv"),
         "x.atlasv1.y",
     ).before(14),
+    // Until version 1.10. A name of one letter says little: exactly so long, and drawn by a machine.
+    token(
+        "vault_old_service_token",
+        "VAULT_TOKEN",
+        &["s."],
+        r"s\.[A-Za-z0-9]{24}",
+        concat!("s", ".Zk7WqT9rVb3LxN5mHc2DyPfA"),
+        "s.addEventListenerForScroll s.getElementsByClassName1 s.constructor",
+    ).exactly(base64url).check(checks::is_random),
     token(
         "vault_service_token",
         "VAULT_TOKEN",

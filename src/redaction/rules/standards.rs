@@ -34,6 +34,22 @@ pub(super) const STANDARDS: &[Rule] = &[
         harmless: "-----BEGIN CERTIFICATE-----\nMIIBOgIBAAJBAK\n-----END CERTIFICATE-----",
         ..TOKEN
     },
+    // PuTTY's own format, appendix C of its manual: with the public lines, to the code that authenticates all of it.
+    Rule {
+        name: "putty_private_key",
+        entity: "PRIVATE_KEY",
+        literals: &["PuTTY-User-Key-File-"],
+        alone: false,
+        pattern: r"PuTTY-User-Key-File-[1-9]:",
+        extent: Extent::Putty,
+        secret: concat!(
+            "PuTTY-User-Key-",
+            "File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 1\nAAAAIGq1w2\nPrivate-",
+            "MAC: 2f1e0d9c8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e2d1c0b9a8f7e6d5c4b3a2f1e"
+        ),
+        harmless: "a PuTTY-User-Key-File-format",
+        ..TOKEN
+    },
     Rule {
         name: "bearer",
         entity: "BEARER",

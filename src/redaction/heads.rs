@@ -1,0 +1,185 @@
+//! The rows of the table, compiled: what finds the token that begins with a literal or a prefix.
+//!
+//! Of a row there is a *head*, which is matched where the row's literal or prefix puts it, and is bounded; what follows it in
+//! the same alphabet is the token's, however long. Heads are compiled when they are first tried.
+
+use std::sync::{LazyLock, OnceLock};
+
+use regex::bytes::Regex;
+
+use super::ahead::{Known, Text, any};
+use super::prefixes::{self, Route, Set};
+use super::rules::{self, Extent, Rule};
+use super::tails::Tail;
+use super::text::{token68, word_starts};
+use super::{Find, Finding, shapes};
+
+/// The heads of all rows, in the table's order, each compiled when it is first tried. That none fails, a test shows.
+pub(super) static HEADS: LazyLock<Vec<Head>> = LazyLock::new(|| {
+    let head = |rule| Head { rule, head: OnceLock::new(), places: OnceLock::new(), spaced: OnceLock::new() };
+    rules::all().map(head).collect()
+});
+
+/// The routes to all rows, in the table's order.
+pub(super) static ROUTES: LazyLock<Vec<Route>> =
+    LazyLock::new(|| rules::all().map(prefixes::route).collect());
+
+pub(super) struct Head {
+    pub(super) rule: &'static Rule,
+    head: OnceLock<Option<Regex>>,
+    /// What may stand where it starts: most of what is tried is none of it, and costs no search.
+    places: OnceLock<(Box<[Set]>, bool)>,
+    /// Whether it matches bytes that end a token elsewhere, as the blank in the name of a scheme and its token.
+    spaced: OnceLock<bool>,
+}
+
+impl Head {
+    pub(super) fn regex(&self) -> Option<&Regex> {
+        // ASCII classes keep the automata small, and a text need not be UTF-8.
+        let compile = || Regex::new(&format!(r"(?-u)\A(?:{})", self.rule.pattern)).ok();
+        self.head.get_or_init(compile).as_ref()
+    }
+
+    #[inline]
+    fn may_start(&self, text: &[u8]) -> bool {
+        prefixes::may_start(&self.places().0, text)
+    }
+
+    #[inline]
+    fn places(&self) -> &(Box<[Set]>, bool) {
+        self.places.get_or_init(|| prefixes::places(self.rule.pattern))
+    }
+
+    /// Where the match ends that *text* starts with, which [`may_start`](Self::may_start) it.
+    #[inline]
+    fn end(&self, text: &[u8]) -> Option<usize> {
+        match self.places() {
+            (places, true) => (text.len() >= places.len()).then_some(places.len()),
+            _ => self.regex().and_then(|regex| regex.find(text)).map(|found| found.end()),
+        }
+    }
+
+    pub(super) fn is_spaced(&self) -> bool {
+        *self.spaced.get_or_init(|| !prefixes::is_of(self.rule.pattern, goes_on))
+    }
+}
+
+/// Whether *text* may start with what the row's pattern describes.
+pub(super) fn may_start(row: usize, text: &[u8]) -> bool {
+    HEADS.get(row).is_some_and(|head| head.may_start(text))
+}
+
+/// Whether all of *secret* is what the row's pattern describes.
+pub(super) fn is_whole(row: usize, secret: &[u8]) -> bool {
+    let head = HEADS.get(row).and_then(Head::regex);
+    head.and_then(|head| head.find(secret)).is_some_and(|found| found.end() == secret.len())
+}
+
+/// How secrets start that may stand in the middle of a word.
+pub(super) static GLUED: LazyLock<Vec<&'static [u8]>> = LazyLock::new(|| {
+    let inside = rules::all().filter(|rule| !rule.alone && rule.before == 0);
+    inside.flat_map(|rule| rule.literals).map(|literal| literal.as_bytes()).chain([PEM]).collect()
+});
+
+/// How a private key starts: with dashes, which are part of words.
+const PEM: &[u8] = b"-----BEGIN";
+
+/// Whether a secret starts here that may stand in the middle of a word.
+pub(super) fn is_glued(rest: &[u8]) -> bool {
+    GLUED.iter().any(|literal| rest.starts_with(literal))
+}
+
+/// The token that a row of the table finds round a literal at *at*.
+pub(super) fn table(
+    row: usize,
+    text: Text<'_>,
+    at: usize,
+    floor: usize,
+    vain: &mut usize,
+) -> Known<Option<Find>> {
+    let Some(compiled) = HEADS.get(row) else { return Ok(None) };
+    let rule = compiled.rule;
+    let Some(start) = at.checked_sub(rule.before).filter(|start| *start >= floor) else { return Ok(None) };
+    if rule.alone && !word_starts(&text, start, floor) {
+        return Ok(None);
+    }
+    if matches!(rule.extent, Extent::Jwt) && start < *vain {
+        return Ok(None);
+    }
+    if !compiled.may_start(&text[start..]) {
+        return Ok(None);
+    }
+    settle(compiled, text, at)?;
+    let Some(head) = compiled.end(&text[start..]).map(|length| start + length) else { return Ok(None) };
+    let found = |start, end, tail| {
+        Finding::new(start, end, rule.entity).map(|finding| Find::new(finding.by(rule.name), tail))
+    };
+    let (start, alphabet): (usize, fn(u8) -> bool) = match rule.extent {
+        Extent::Run(alphabet) => (start, alphabet),
+        Extent::Exactly(alphabet)
+            if text.get(head).is_some_and(|b| alphabet(*b)) && !is_glued(&text[head..]) =>
+        {
+            return Ok(None);
+        }
+        Extent::Exactly(_) => (start, |_| false),
+        Extent::Credentials => {
+            let blank = text[start..head].iter().rposition(|b| matches!(b, b' ' | b'\t' | b'+'));
+            let escape = text[start..head].windows(3).rposition(|w| w == b"%20").map(|i| i + 2);
+            let Some(gap) = blank.max(escape) else { return Ok(None) };
+            (start + gap + 1, token68)
+        }
+        Extent::Jwt => {
+            return Ok(match shapes::jwt(text, start)? {
+                Ok(tail) => found(start, tail.least(), tail),
+                Err(reached) => {
+                    *vain = reached;
+                    None
+                }
+            });
+        }
+        Extent::Pem => return Ok(found(start, head, Tail::pem(head))),
+        Extent::Putty => return Ok(found(start, head, Tail::putty(head))),
+        Extent::Shape | Extent::Near { .. } => return Ok(None),
+    };
+    // Checked before the rest is walked, so that a token that fails costs a bounded number of steps.
+    let checked = head + text.run(head, CHECKED, alphabet)?;
+    if !(rule.check)(&text[start..checked]) {
+        return Ok(None);
+    }
+    Ok(found(start, checked, Tail::run_of(checked, alphabet)))
+}
+
+/// Whether enough is there of what begins with the literal at *at* to try the head of its row.
+fn settle(head: &Head, text: Text<'_>, at: usize) -> Known<()> {
+    if text.is_whole() {
+        return Ok(());
+    }
+    match head.rule.extent {
+        Extent::Pem => {
+            text.run(at, LABEL, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b" -".contains(&b))
+        }
+        Extent::Credentials => {
+            let name = text.run(at, 8, |b| b.is_ascii_alphabetic())?;
+            let gap = text.run(at + name, 16, |b| b" \t+%20".contains(&b))?;
+            text.run(at + name + gap, 16, token68)
+        }
+        _ if head.is_spaced() => text.run(at, HEAD, any),
+        _ => text.run(at, HEAD, goes_on),
+    }
+    .map(|_| ())
+}
+
+/// Whether a token may go on with this byte (but a private key, and after the name of a scheme).
+pub(super) fn goes_on(byte: u8) -> bool {
+    byte > b' '
+        && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'(' | b')' | b',' | b';' | b'{' | b'}' | b'\\')
+}
+
+/// No head is longer, nor is a word with a name near by.
+pub(super) const HEAD: usize = 320;
+
+/// The BEGIN line of a private key, in bytes.
+pub(super) const LABEL: usize = 96;
+
+/// A check sees this much beyond a token's head.
+const CHECKED: usize = 96;
