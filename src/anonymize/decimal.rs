@@ -140,6 +140,11 @@ impl Decimal {
         if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
     }
 
+    /// Whether it is an integer.
+    pub fn is_whole(self) -> bool {
+        self.trimmed().places == 0
+    }
+
     fn trimmed(mut self) -> Self {
         while self.places > 0 && self.units % 10 == 0 {
             self.units /= 10;

@@ -20,7 +20,7 @@
 //! differential privacy is here.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
@@ -29,19 +29,86 @@ use crate::error::ConfigError;
 
 /// Counts the rows of a table by class.
 pub struct Measure {
-    key: [u8; 16],
-    quasi: usize,
+    hashing: Hashing,
     sensitive: usize,
     max_entries: usize,
     rows: u64,
-    classes: HashMap<u128, usize>,
+    classes: Hashed,
     sizes: Vec<u64>,
-    values: HashMap<u128, usize>,
+    values: Hashed,
     /// Of each value: its column, and how many rows have it.
     seen: Vec<(usize, u64)>,
     /// Class and value, and in how many rows they meet.
-    pairs: HashMap<(usize, usize), u64>,
+    pairs: foldhash::HashMap<(usize, usize), u64>,
     full: bool,
+}
+
+/// Rows that have something in common, as it is written down to be counted on elsewhere. Hashes are under the measure's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The class that they are in.
+    pub class: u128,
+    /// A sensitive column, and the value of it that they have; `None` for all rows of the class.
+    pub value: Option<(usize, u128)>,
+    /// How many they are.
+    pub rows: u64,
+}
+
+/// Numbers by hashes of a secret key, which need not be hashed once more: nobody can choose them.
+type Hashed = HashMap<u128, usize, BuildHasherDefault<Taken>>;
+
+/// Takes the last bits of a hash for its own.
+#[derive(Default)]
+struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not asked by keys of 128 bits.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        let [_, _, _, _, _, _, _, _, last @ ..] = hash.to_le_bytes();
+        self.0 = u64::from_le_bytes(last);
+    }
+}
+
+/// Makes hashes of rows: of the class, and of each sensitive value.
+#[derive(Clone, Copy)]
+pub struct Hashing {
+    key: [u8; 16],
+    quasi: usize,
+    sensitive: usize,
+}
+
+impl Hashing {
+    /// Appends those of a row. What is missing of it is nothing.
+    pub fn row(&self, quasi: &[Cell<'_>], sensitive: &[Cell<'_>], out: &mut Vec<u128>) {
+        out.push(self.class_of(quasi));
+        for column in 0..self.sensitive {
+            let cell = sensitive.get(column).copied().unwrap_or(Cell::Null);
+            let mut hasher = SipHasher24::new_with_key(&self.key);
+            hasher.write(b"value");
+            hasher.write(&(column as u64).to_le_bytes());
+            hash(&mut hasher, cell);
+            out.push(hasher.finish128().as_u128());
+        }
+    }
+
+    fn class_of(&self, quasi: &[Cell<'_>]) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(b"class");
+        for column in 0..self.quasi {
+            hash(&mut hasher, quasi.get(column).copied().unwrap_or(Cell::Null));
+        }
+        hasher.finish128().as_u128()
+    }
 }
 
 /// The table has more classes and values than were allowed for.
@@ -103,16 +170,15 @@ impl Measure {
             return Err(ConfigError::new("max_entries is at least 1"));
         }
         Ok(Self {
-            key,
-            quasi,
+            hashing: Hashing { key, quasi, sensitive },
             sensitive,
             max_entries,
             rows: 0,
-            classes: HashMap::new(),
+            classes: Hashed::default(),
             sizes: Vec::new(),
-            values: HashMap::new(),
+            values: Hashed::default(),
             seen: Vec::new(),
-            pairs: HashMap::new(),
+            pairs: foldhash::HashMap::default(),
             full: false,
         })
     }
@@ -122,19 +188,99 @@ impl Measure {
     /// # Errors
     /// [`TooMany`], once there are more entries than allowed; from then on the measure is void.
     pub fn add(&mut self, quasi: &[Cell<'_>], sensitive: &[Cell<'_>]) -> Result<(), TooMany> {
-        let class = self.class_of(quasi);
-        let class = self.class(class, 1)?;
-        for column in 0..self.sensitive {
-            let cell = sensitive.get(column).copied().unwrap_or(Cell::Null);
-            let mut hasher = SipHasher24::new_with_key(&self.key);
-            hasher.write(b"value");
-            hasher.write(&(column as u64).to_le_bytes());
-            hash(&mut hasher, cell);
-            let value = self.value(hasher.finish128().as_u128(), column, 1)?;
-            self.pair(class, value, 1)?;
+        self.add_times(quasi, sensitive, 1)
+    }
+
+    /// Counts so many rows that are alike in all of this.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_times(
+        &mut self,
+        quasi: &[Cell<'_>],
+        sensitive: &[Cell<'_>],
+        rows: u64,
+    ) -> Result<(), TooMany> {
+        if rows == 0 {
+            return Ok(());
         }
-        self.rows += 1;
+        let mut hashes = Vec::with_capacity(self.sensitive + 1);
+        self.hashing.row(quasi, sensitive, &mut hashes);
+        self.add_row(&hashes, rows)
+    }
+
+    /// What hashes rows as this does, in other threads.
+    pub fn hashing(&self) -> Hashing {
+        self.hashing
+    }
+
+    /// Counts rows that were hashed already, one behind the other.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_hashed(&mut self, rows: &[u128]) -> Result<(), TooMany> {
+        rows.chunks_exact(self.sensitive + 1).try_for_each(|row| self.add_row(row, 1))
+    }
+
+    fn add_row(&mut self, hashes: &[u128], rows: u64) -> Result<(), TooMany> {
+        let Some((class, values)) = hashes.split_first() else { return Ok(()) };
+        let class = self.class(*class, rows)?;
+        for (column, value) in values.iter().enumerate() {
+            let value = self.value(*value, column, rows)?;
+            self.pair(class, value, rows)?;
+        }
+        self.rows = self.rows.saturating_add(rows);
         Ok(())
+    }
+
+    /// What was counted, piece by piece: each class before what is in it, in an order that says nothing.
+    ///
+    /// # Errors
+    /// [`TooMany`], if it was raised before.
+    pub fn entries(&self) -> Result<Vec<Entry>, TooMany> {
+        if self.full {
+            return Err(TooMany);
+        }
+        let mut classes = vec![0; self.sizes.len()];
+        for (hash, at) in &self.classes {
+            classes[*at] = *hash;
+        }
+        let mut values = vec![0; self.seen.len()];
+        for (hash, at) in &self.values {
+            values[*at] = *hash;
+        }
+        let mut entries = Vec::with_capacity(self.sizes.len() + self.pairs.len());
+        entries.extend(classes.iter().zip(&self.sizes).map(|(class, rows)| Entry {
+            class: *class,
+            value: None,
+            rows: *rows,
+        }));
+        entries.extend(self.pairs.iter().map(|((class, value), rows)| Entry {
+            class: classes[*class],
+            value: Some((self.seen[*value].0, values[*value])),
+            rows: *rows,
+        }));
+        // By hash, which is keyed: the order in which rows came, or that of a table of this process, would say something.
+        entries.sort_unstable_by_key(|entry| (entry.value.is_some(), entry.class, entry.value));
+        Ok(entries)
+    }
+
+    /// Counts on from what another wrote down, with the same key.
+    ///
+    /// # Errors
+    /// `Err(Some(…))` for a value of a class that was not there, of a column that is not here; `Err(None)` for too many.
+    pub fn add_entry(&mut self, entry: Entry) -> Result<(), Option<ConfigError>> {
+        let Some((column, value)) = entry.value else {
+            self.class(entry.class, entry.rows).map_err(|_| None)?;
+            self.rows = self.rows.saturating_add(entry.rows);
+            return Ok(());
+        };
+        let class = self.classes.get(&entry.class).copied();
+        let Some(class) = class.filter(|_| column < self.sensitive) else {
+            return Err(Some(ConfigError::new("these are not the counts of one table by these columns")));
+        };
+        let value = self.value(value, column, entry.rows).map_err(|_| None)?;
+        self.pair(class, value, entry.rows).map_err(|_| None)
     }
 
     /// Adds what another counted, of other rows of the same table.
@@ -142,7 +288,8 @@ impl Measure {
     /// # Errors
     /// `Err(Some(…))` if the other has another key or other columns, `Err(None)` for too many entries.
     pub fn merge(&mut self, other: &Self) -> Result<(), Option<ConfigError>> {
-        if (self.key, self.quasi, self.sensitive) != (other.key, other.quasi, other.sensitive) {
+        let ways = |measure: &Self| (measure.hashing.key, measure.hashing.quasi, measure.sensitive);
+        if ways(self) != ways(other) {
             return Err(Some(ConfigError::new("these were counted with another key, or by other columns")));
         }
         if other.full {
@@ -167,7 +314,11 @@ impl Measure {
 
     /// How many rows so far are in the class of these values.
     pub fn class_size(&self, quasi: &[Cell<'_>]) -> u64 {
-        self.classes.get(&self.class_of(quasi)).and_then(|at| self.sizes.get(*at)).copied().unwrap_or(0)
+        self.classes
+            .get(&self.hashing.class_of(quasi))
+            .and_then(|at| self.sizes.get(*at))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// What was measured.
@@ -228,18 +379,9 @@ impl Measure {
         found
     }
 
-    fn class_of(&self, quasi: &[Cell<'_>]) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(b"class");
-        for column in 0..self.quasi {
-            hash(&mut hasher, quasi.get(column).copied().unwrap_or(Cell::Null));
-        }
-        hasher.finish128().as_u128()
-    }
-
     fn class(&mut self, hash: u128, rows: u64) -> Result<usize, TooMany> {
         if let Some(at) = self.classes.get(&hash) {
-            self.sizes[*at] += rows;
+            self.sizes[*at] = self.sizes[*at].saturating_add(rows);
             return Ok(*at);
         }
         self.room()?;
@@ -251,7 +393,7 @@ impl Measure {
 
     fn value(&mut self, hash: u128, column: usize, rows: u64) -> Result<usize, TooMany> {
         if let Some(at) = self.values.get(&hash) {
-            self.seen[*at].1 += rows;
+            self.seen[*at].1 = self.seen[*at].1.saturating_add(rows);
             return Ok(*at);
         }
         self.room()?;
@@ -263,7 +405,7 @@ impl Measure {
 
     fn pair(&mut self, class: usize, value: usize, rows: u64) -> Result<(), TooMany> {
         if let Some(count) = self.pairs.get_mut(&(class, value)) {
-            *count += rows;
+            *count = count.saturating_add(rows);
             return Ok(());
         }
         self.room()?;

@@ -22,17 +22,16 @@
 //!
 //! Each column counts what it met, so that a rule that met nothing, whose path was mistyped perhaps, can be told.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::HashMap;
 use serde_json::{Map, Value};
 
+use super::column::{Column, Fate, scrubbed};
 use super::key::MasterKey;
 use super::path::{Step, steps};
-use super::reading::Fields;
+use super::reading::{Fields, shown};
 use super::rules::Rule;
-use super::suppress::Suppress;
 use super::token::Sealer;
 use super::value::{Cell, Made, Refused};
 use crate::error::ConfigError;
@@ -44,10 +43,13 @@ pub trait Scrub: Send + Sync {
 
     /// Whether values of this name are secret.
     fn is_secret_name(&self, name: &str) -> bool;
+
+    /// What is in the text, by entity; each as often as it is there.
+    fn entities(&self, text: &str) -> Vec<String>;
 }
 
-/// Makes what tokens are sealed with, for a scope.
-pub type SealerFor<'h> = &'h dyn Fn(&str) -> Result<Box<dyn Sealer>, ConfigError>;
+/// Makes what tokens are sealed with, for a scope, by the keyset of the name that the rule gives, if it gives one.
+pub type SealerFor<'h> = &'h dyn Fn(&str, Option<&str>) -> Result<Box<dyn Sealer>, ConfigError>;
 
 /// What a plan is given beside its text.
 #[derive(Default)]
@@ -82,122 +84,6 @@ pub enum OnError {
     Refuse,
     /// It becomes nothing.
     Suppress,
-}
-
-/// What is to be done with one value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fate<'p> {
-    /// The caller's function of this name says.
-    Custom(&'p str),
-    /// It is left out.
-    Drop,
-    /// This stands in its place.
-    Put(Made),
-    /// It has parts: each text in it is to be redacted.
-    Redact,
-}
-
-/// A column that a rule names.
-pub struct Column {
-    path: String,
-    word: &'static str,
-    rule: Rule,
-    on_error: OnError,
-    scrub: Option<Arc<dyn Scrub>>,
-    /// Whether values of this name, or of one that it is in, are secret whatever they look like.
-    secret: bool,
-    met: AtomicU64,
-    nulls: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-/// What a column met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Met {
-    /// Values, nothings included.
-    pub values: u64,
-    /// Of these, nothings.
-    pub nulls: u64,
-    /// Of these, values that the rule could not read, and that became nothing.
-    pub suppressed: u64,
-}
-
-impl Column {
-    /// The path, as the plan writes it.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// The rule's word.
-    pub fn word(&self) -> &'static str {
-        self.word
-    }
-
-    /// Whether no value of it is in the result.
-    pub fn is_dropped(&self) -> bool {
-        matches!(self.rule, Rule::Suppress(Suppress::Drop))
-    }
-
-    /// What becomes of a value that the rule cannot read.
-    pub fn on_error(&self) -> OnError {
-        self.on_error
-    }
-
-    /// What it met so far, in all threads.
-    pub fn met(&self) -> Met {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Met { values: read(&self.met), nulls: read(&self.nulls), suppressed: read(&self.suppressed) }
-    }
-
-    /// What is to be done with this value.
-    ///
-    /// # Errors
-    /// Why the rule cannot read it, where the plan refuses such.
-    pub fn treat(&self, cell: Cell<'_>) -> Result<Fate<'_>, Refused> {
-        self.met.fetch_add(1, Ordering::Relaxed);
-        if matches!(cell, Cell::Null) {
-            self.nulls.fetch_add(1, Ordering::Relaxed);
-        }
-        match &self.rule {
-            Rule::Suppress(Suppress::Drop) => return Ok(Fate::Drop),
-            Rule::Suppress(Suppress::Null) => return Ok(Fate::Put(Made::Null)),
-            Rule::Suppress(Suppress::Constant(value)) => return Ok(Fate::Put(value.clone())),
-            Rule::Keep => return Ok(Fate::Put(Made::Kept)),
-            _ if matches!(cell, Cell::Null) => return Ok(Fate::Put(Made::Null)),
-            Rule::Custom(name) => return Ok(Fate::Custom(name)),
-            Rule::Redact if self.secret => return Ok(Fate::Put(Made::Text(REDACTED.to_owned()))),
-            Rule::Redact => return Ok(scrubbed(self.scrub.as_deref(), cell)),
-            _ => {}
-        }
-        match self.rule.made(cell) {
-            Some(Ok(made)) => Ok(Fate::Put(made)),
-            Some(Err(why)) => self.failed(why).map(Fate::Put),
-            None => self.failed(Refused::Kind).map(Fate::Put),
-        }
-    }
-
-    /// What becomes of a value that could not be treated, for the caller's own functions as well.
-    ///
-    /// # Errors
-    /// The same reason, where the plan refuses such.
-    pub fn failed(&self, why: Refused) -> Result<Made, Refused> {
-        match self.on_error {
-            OnError::Refuse => Err(why),
-            OnError::Suppress => {
-                self.suppressed.fetch_add(1, Ordering::Relaxed);
-                Ok(Made::Null)
-            }
-        }
-    }
-
-    /// The text that a token or a ciphertext of this column stands for; `None` if its rule is not one that can be undone.
-    pub fn reversed(&self, text: &str) -> Option<Result<String, Refused>> {
-        match &self.rule {
-            Rule::Token(rule) => Some(rule.open(text)),
-            Rule::Ff1(rule) => Some(rule.decrypt(text)),
-            _ => None,
-        }
-    }
 }
 
 /// A place in the records that the plan knows: one that has a rule, or that leads to some.
@@ -236,10 +122,9 @@ pub struct Plan {
     scrub: Option<Arc<dyn Scrub>>,
 }
 
-/// What stands in the place of a value whose name is secret.
-pub const REDACTED: &str = "[REDACTED]";
-
 const MAX_COLUMNS: usize = 10_000;
+/// Most quasi-identifiers, and most sensitive columns.
+const MAX_MEASURED: usize = 1000;
 const MAX_TEXT: usize = 1 << 20;
 
 impl Plan {
@@ -339,17 +224,7 @@ impl Plan {
             return Err(taken());
         }
         node.column = Some(self.columns.len());
-        self.columns.push(Column {
-            path: path.to_owned(),
-            word,
-            rule,
-            on_error,
-            scrub: hands.scrub.clone(),
-            secret,
-            met: AtomicU64::new(0),
-            nulls: AtomicU64::new(0),
-            suppressed: AtomicU64::new(0),
-        });
+        self.columns.push(Column::new(path, word, rule, on_error, hands.scrub.clone(), secret));
         Ok(())
     }
 
@@ -382,6 +257,16 @@ impl Plan {
     /// The rule of a place, if it is one that has its own.
     pub fn column(&self, node: &Node) -> Option<&Column> {
         self.columns.get(node.column?)
+    }
+
+    /// Which of [`Self::columns`] has the rule of a place.
+    pub fn index(&self, node: &Node) -> Option<usize> {
+        node.column
+    }
+
+    /// What secrets are in a text, by entity.
+    pub fn entities(&self, text: &str) -> Vec<String> {
+        self.scrub.as_ref().map_or_else(Vec::new, |scrub| scrub.entities(text))
     }
 
     /// The place that a path leads to, if the plan knows it.
@@ -426,6 +311,11 @@ impl Plan {
         self.unnamed
     }
 
+    /// What becomes of a value that a rule cannot read, where the rule does not say.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
     /// What becomes of a list or a table where the plan has the other, or a plain value where it has either.
     ///
     /// # Errors
@@ -458,20 +348,6 @@ impl Plan {
     }
 }
 
-fn scrubbed(scrub: Option<&dyn Scrub>, cell: Cell<'_>) -> Fate<'static> {
-    let Some(scrub) = scrub else { return Fate::Put(Made::Null) };
-    match cell {
-        Cell::Other => Fate::Redact,
-        // A card number is one as a number too, and as the float that a table with gaps makes of it.
-        Cell::Float(number) => changed(scrub.scrub(&number.to_string())),
-        cell => changed(cell.text().ok().and_then(|text| scrub.scrub(&text))),
-    }
-}
-
-fn changed(text: Option<String>) -> Fate<'static> {
-    Fate::Put(text.map_or(Made::Kept, Made::Text))
-}
-
 fn on_error(fields: &mut Fields<'_>) -> Result<Option<OnError>, ConfigError> {
     Ok(fields.word("on_error", &["refuse", "suppress"])?.map(|word| match word {
         "suppress" => OnError::Suppress,
@@ -481,17 +357,21 @@ fn on_error(fields: &mut Fields<'_>) -> Result<Option<OnError>, ConfigError> {
 
 /// Paths that lead to one value of each record, each once.
 fn scalars(fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<String>, ConfigError> {
-    let mut paths: Vec<String> = Vec::new();
-    for path in fields.texts(name)?.unwrap_or_default() {
-        if steps(path)?.contains(&Step::Each) {
-            return Err(fields.wrong(name, &format!("{path:?} leads to several values of a record")));
-        }
-        if paths.iter().any(|known| known == path) {
-            return Err(fields.wrong(name, &format!("{path:?} is there twice")));
-        }
-        paths.push(path.to_owned());
+    let paths = fields.texts(name)?.unwrap_or_default();
+    // Each row has as many values as these, and each two of them are compared.
+    if paths.len() > MAX_MEASURED {
+        return Err(fields.wrong(name, &format!("at most {MAX_MEASURED} paths")));
     }
-    Ok(paths)
+    for (at, path) in paths.iter().enumerate() {
+        if steps(path)?.contains(&Step::Each) {
+            let path = shown(path);
+            return Err(fields.wrong(name, &format!("{path} leads to several values of a record")));
+        }
+        if paths.iter().take(at).any(|known| known == path) {
+            return Err(fields.wrong(name, &format!("{} is there twice", shown(path))));
+        }
+    }
+    Ok(paths.into_iter().map(str::to_owned).collect())
 }
 
 /// TOML as the tree that plans are read from. Dates become their text.

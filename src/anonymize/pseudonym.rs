@@ -92,6 +92,11 @@ impl Pseudonymizer {
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()), form, spelling })
     }
 
+    /// What the pseudonyms look like.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
     /// The pseudonym of a text, an integer or a date.
     ///
     /// # Errors

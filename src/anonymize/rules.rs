@@ -6,7 +6,7 @@
 //! | `constant` | `value` |
 //! | `custom` | `function` |
 //! | `pseudonym` | `scope`, \[`form`, `bits`, `low`, `high`, `normalise`\] |
-//! | `token` | `scope` |
+//! | `token` | `scope`, \[`keyset`\] |
 //! | `ff1` | `scope`, \[`alphabet`, `separators`, `tweak`\] |
 //! | `date` | `to`, \[`format`, `earliest`\] |
 //! | `age` | `reference`, \[`width`, `top`, `format`\] |
@@ -98,9 +98,13 @@ impl Rule {
             "pseudonym" => Self::Pseudonym(pseudonym(fields, hands)?),
             "token" => {
                 let scope = fields.needed("scope", "\"mail\"")?;
-                Self::Token(match hands.sealer {
-                    Some(sealer) => Tokenizer::with(sealer(scope)?, scope)?,
-                    None => Tokenizer::new(key(fields, hands)?, scope)?,
+                let keyset = fields.text("keyset")?;
+                Self::Token(match (hands.sealer, keyset) {
+                    (Some(sealer), keyset) => Tokenizer::with(sealer(scope, keyset)?, scope)?,
+                    (None, None) => Tokenizer::new(key(fields, hands)?, scope)?,
+                    (None, Some(_)) => {
+                        return Err(fields.wrong("keyset", "no keysets were given: sealer=rampart.vault"));
+                    }
                 })
             }
             "ff1" => {

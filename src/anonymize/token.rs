@@ -5,8 +5,8 @@
 //!
 //! What encrypts is a [`Sealer`]: anything that authenticates. [`RawSiv`] is AES-SIV (RFC 5297) with a key of 64 bytes, one
 //! component of associated data, and the synthetic IV in front: what Google Tink's `DeterministicAead` writes under a key with the output prefix `RAW`.
-//! It is deterministic, so equal values have equal tokens, and a table can be joined by them. A keyset with rotation, or an AEAD
-//! that makes two tokens of two equal values, plugs in as another `Sealer`.
+//! It is deterministic, so equal values have equal tokens, and a table can be joined by them. A keyset, whose keys are rotated, is
+//! another `Sealer`: of deterministic AEAD, or of AEAD, which makes two tokens of two equal values.
 //!
 //! # What it does not do
 //! It does not hide the length, nor, where it is deterministic, that two values are equal. The kind of a value is not kept: 7 and

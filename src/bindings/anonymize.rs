@@ -3,13 +3,17 @@
 //! Values are taken out of their objects first, so that a column can be treated while other threads run. Records are walked
 //! here, since they are Python's; which rule meets which value, the core says.
 
+mod files;
 mod measure;
+mod outline;
+mod sealer;
 mod values;
 mod walk;
 
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use serde_json::{Map, Number, Value};
@@ -17,11 +21,14 @@ use serde_json::{Map, Number, Value};
 use super::errors::guarded;
 use super::redaction::Redactor;
 use crate::anonymize::{
-    Alphabet, Cell, Column, Fate, Ff1, Hands, MasterKey, Plan, Scrub, Step, Unnamed,
+    Alphabet, Cell, Column, Fate, Ff1, Hands, MasterKey, Plan, Scrub, SealerFor, Step, Unnamed,
     collision_chance as chance, steps,
 };
 use crate::error::ConfigError;
+pub use files::{AnonymizeLines, AnonymizeTable, csv_cut, csv_head};
 pub use measure::AnonymizeMeasure;
+use outline::Outline;
+use sealer::{Sealers, Told, renewed};
 use values::{Own, is_list, refused};
 use walk::Walk;
 
@@ -37,6 +44,8 @@ pyo3::create_exception!(
 /// :param plan: TOML, or the same as a dict.
 /// :param key: at least 32 random bytes, for pseudonyms, tokens and FF1.
 /// :param redactor: for the rule ``"redact"``.
+/// :param sealer: a function that gives the ``Keyset`` by which tokens are sealed, of the name that the rule gives, or None;
+///     called again whenever the plan is used. What it raises is passed on.
 /// :param customs: functions by name, for the rule ``"custom"``; each takes a value and returns another.
 /// :raises ValueError: for what is no plan; says what would be right.
 ///
@@ -45,20 +54,22 @@ pyo3::create_exception!(
 /// {'born': '1984'}
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct AnonymizePlan {
-    core: Plan,
+    core: Arc<Plan>,
     customs: Py<PyDict>,
+    sealers: Option<Sealers>,
 }
 
 #[pymethods]
 impl AnonymizePlan {
     #[new]
-    #[pyo3(signature = (plan, *, key = None, redactor = None, customs = None))]
+    #[pyo3(signature = (plan, *, key = None, redactor = None, customs = None, sealer = None))]
     fn new(
         py: Python<'_>,
         plan: &Bound<'_, PyAny>,
         key: Option<&[u8]>,
         redactor: Option<&Redactor>,
         customs: Option<&Bound<'_, PyDict>>,
+        sealer: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         guarded(|| {
             let key = key.map(|key| MasterKey::new(key.to_vec())).transpose()?;
@@ -72,12 +83,18 @@ impl AnonymizePlan {
                 own.set_item(name, function)?;
             }
             let scrub = redactor.map(|redactor| Arc::new(Scrubber(redactor.core.clone())) as Arc<dyn Scrub>);
-            let hands = Hands { key: key.as_ref(), scrub, customs: names, ..Hands::default() };
+            let sealers = sealer.map(Sealers::new);
+            let sealer = sealers.as_ref().map(|sealers| |_: &str, name: Option<&str>| sealers.of(py, name));
+            let sealer = sealer.as_ref().map(|sealer| sealer as SealerFor<'_>);
+            let hands = Hands { key: key.as_ref(), scrub, customs: names, sealer };
             let core = match plan.cast::<PyString>() {
-                Ok(text) => Plan::parse(text.to_str()?, &hands)?,
-                Err(_) => Plan::new(&tree(plan, 0)?, &hands)?,
+                Ok(text) => Plan::parse(text.to_str()?, &hands),
+                Err(_) => Plan::new(&tree(plan, 0)?, &hands),
             };
-            Ok(Self { core, customs: own.unbind() })
+            let core = core.map_err(|error| {
+                sealers.as_ref().and_then(Sealers::raised).unwrap_or_else(|| error.into())
+            })?;
+            Ok(Self { core: Arc::new(core), customs: own.unbind(), sealers })
         })
     }
 
@@ -86,7 +103,10 @@ impl AnonymizePlan {
     /// :raises AnonymizeRefused: for a value that a rule cannot read or a column that no rule names, where the plan
     ///     refuses such.
     fn apply_row<'py>(&self, row: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        guarded(|| Walk::new(self, Vec::new()).members(self.core.root(), row))
+        guarded(|| {
+            renewed(self.sealers.as_ref(), row.py())?;
+            Walk::new(self, Vec::new()).members(self.core.root(), row)
+        })
     }
 
     /// A copy of a column, or None if the plan drops it.
@@ -99,6 +119,7 @@ impl AnonymizePlan {
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         let py = values.py();
         guarded(|| {
+            renewed(self.sealers.as_ref(), py)?;
             let mut walk = Walk::new(self, vec![path.to_owned()]);
             let place = self.core.place(path)?;
             if let Some(column) = place.and_then(|node| self.core.column(node)) {
@@ -138,8 +159,9 @@ impl AnonymizePlan {
     ///
     /// :raises AnonymizeRefused: for what was not made with this key.
     /// :raises ValueError: for a column whose rule cannot be undone.
-    fn reverse(&self, path: &str, text: &str) -> PyResult<String> {
+    fn reverse(&self, py: Python<'_>, path: &str, text: &str) -> PyResult<String> {
         guarded(|| {
+            renewed(self.sealers.as_ref(), py)?;
             let column = self.core.place(path)?.and_then(|node| self.core.column(node));
             match column.and_then(|column| column.reversed(text)) {
                 Some(done) => done.map_err(|why| refused(why, path)),
@@ -151,6 +173,14 @@ impl AnonymizePlan {
         })
     }
 
+    /// ``(default, on_error, [(steps, path, rule, gives, on_error)])``; a step that is None is each element of a list.
+    ///
+    /// What a rule gives is ``"text"``, ``"integer"``, ``"float"``, ``"whole"`` and ``"fraction"`` for numbers of the kind that they
+    /// were, ``"redacted"``, ``"same"``, ``"null"``, ``"none"`` or ``"custom"``.
+    fn outline(&self) -> PyResult<Outline> {
+        guarded(|| Ok(self.outlined()?))
+    }
+
     /// What each rule met: ``(path, rule, values, nothings, suppressed)``.
     fn met(&self) -> Vec<(String, &'static str, u64, u64, u64)> {
         let told = self.core.columns().iter().map(|column| {
@@ -158,6 +188,23 @@ impl AnonymizePlan {
             (column.path().to_owned(), column.word(), met.values, met.nulls, met.suppressed)
         });
         told.collect()
+    }
+
+    /// What seals its tokens now: ``(name, primitive, fingerprint)`` of each keyset that its rules name; None for no name.
+    ///
+    /// The fingerprint is the same wherever the same key is primary, and says nothing of the key.
+    fn sealed_by(&self, py: Python<'_>) -> PyResult<Vec<Told>> {
+        guarded(|| {
+            renewed(self.sealers.as_ref(), py)?;
+            Ok(self.sealers.as_ref().map(Sealers::told).unwrap_or_default())
+        })
+    }
+
+    /// What it refers to, for the collector of cycles: functions may refer to whoever holds the plan.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.customs)?;
+        // Keysets are left out: they refer to nothing. No other object shares these two.
+        self.sealers.as_ref().map_or(Ok(()), |sealers| visit.call(sealers.by_name()))
     }
 
     /// Paths by which people may be told apart.
@@ -218,6 +265,10 @@ impl Scrub for Scrubber {
 
     fn is_secret_name(&self, name: &str) -> bool {
         self.0.is_secret_name(name)
+    }
+
+    fn entities(&self, text: &str) -> Vec<String> {
+        self.0.scan(text).iter().map(|finding| self.0.entity(finding).to_owned()).collect()
     }
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias
 from uuid import UUID
 
 from .. import _native
@@ -19,6 +19,20 @@ from ..errors import ConfigError
 
 Key: TypeAlias = "bytes | str | Callable[[], bytes | str]"
 """A master key: bytes, their hexadecimal digits, or a function that returns either."""
+
+
+class Keysets(Protocol):
+    """What has keysets by name: a ``Vault``."""
+
+    def keyset_for(self, primitive: str, name: str | None = None) -> _native.Keyset:
+        """The keyset of this name, or else the one for this primitive."""
+
+    def keyset(self, name: str = "default") -> _native.Keyset:
+        """The keyset of this name."""
+
+
+Sealer: TypeAlias = "_native.Keyset | Keysets"
+"""What seals tokens: a keyset, or a vault."""
 
 Named: TypeAlias = "str | int | date | Decimal | UUID"
 """A value that has one text: a pseudonym of ``7`` is that of ``"7"``."""
@@ -55,6 +69,28 @@ def read_key(key: Key | None = None, key_file: str | Path | None = None) -> byte
         raise ConfigError("the key is not hexadecimal digits, two for each byte") from None
 
 
+def keysets_of(sealer: Sealer | None) -> Callable[[str | None], _native.Keyset] | None:
+    """What gives the keyset of the name that a rule says, or of none.
+
+    :raises ConfigError: for what is neither a keyset nor a vault; later, if a rule names a keyset and one was given.
+    """
+    if sealer is None:
+        return None
+    if isinstance(sealer, _native.Keyset):
+        only = sealer
+
+        def one(name: str | None) -> _native.Keyset:
+            if name is not None:
+                raise ConfigError(f"keyset: {name!r} is one of a vault's, and one keyset alone was given as sealer=.")
+            return only
+
+        return one
+    if not (callable(getattr(sealer, "keyset_for", None)) and callable(getattr(sealer, "keyset", None))):
+        raise ConfigError(f"sealer= is a Keyset or a Vault, not {type(sealer).__name__}")
+    vault = sealer
+    return lambda name: vault.keyset_for("deterministic AEAD") if name is None else vault.keyset(name)
+
+
 def needed_key(key: Key | None, key_file: str | Path | None = None) -> bytes:
     found = read_key(key, key_file)
     if found is None:
@@ -65,9 +101,9 @@ def needed_key(key: Key | None, key_file: str | Path | None = None) -> bytes:
 class _OneRule:
     """A plan of one column, for the classes that are one rule."""
 
-    def __init__(self, rule: dict[str, Any], key: bytes) -> None:
+    def __init__(self, rule: dict[str, Any], key: bytes | None, sealer: Sealer | None = None) -> None:
         try:
-            self._plan = _native.AnonymizePlan({"columns": {"value": rule}}, key=key)
+            self._plan = _native.AnonymizePlan({"columns": {"value": rule}}, key=key, sealer=keysets_of(sealer))
         except ValueError as error:
             raise ConfigError(str(error).replace('columns."value".', "").replace('columns."value": ', "")) from None
 
@@ -137,15 +173,26 @@ class Tokenizer(_OneRule):
     AEAD writes without a prefix, in base 64 for URLs. Equal values have equal tokens; the length shows; a changed
     token is refused.
 
+    :param key: at least 32 random bytes; or *sealer* instead.
+    :param sealer: a ``Keyset``, or a ``Vault`` that has one for deterministic AEAD: its keys are rotated, and old
+        tokens are opened by old keys. By a keyset for AEAD, equal values have other tokens each time.
     :raises ConfigError: for what cannot be.
 
     >>> tokens = Tokenizer(bytes(range(32)), scope="mail")
     >>> tokens.open(tokens("ann@example.org"))
     'ann@example.org'
+    >>> keyset = _native.Keyset.generate("AES256_SIV")
+    >>> tokens = Tokenizer(sealer=keyset, scope="mail")
+    >>> old, new = tokens("ann@example.org"), keyset.rotate("AES256_SIV")
+    >>> tokens("ann@example.org") == old, tokens.open(old)
+    (False, 'ann@example.org')
     """
 
-    def __init__(self, key: Key, *, scope: str) -> None:
-        super().__init__({"do": "token", "scope": scope}, needed_key(key))
+    def __init__(self, key: Key | None = None, *, scope: str, sealer: Sealer | None = None) -> None:
+        if key is not None and sealer is not None:
+            raise ConfigError("key and sealer: one of the two")
+        found = needed_key(key) if sealer is None else None
+        super().__init__({"do": "token", "scope": scope}, found, sealer)
 
     def __call__(self, value: Named) -> str:
         """The token of a value.

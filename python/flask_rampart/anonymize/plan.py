@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from .. import _native
 from ..errors import ConfigError
-from .keyed import Key, read_key
+from .keyed import Key, Sealer, keysets_of, read_key
 from .measuring import Measure, Privacy
 
 _MOST = 1 << 20
@@ -46,6 +46,10 @@ class Plan:
     :param custom: functions by name, for the rule ``"custom"``: each takes a value that is not None, and returns
         another.
     :param redact: further names whose values are secret, for the rule and default ``"redact"``.
+    :param sealer: what tokens are sealed by instead of *key*, so that keys are rotated: a ``Keyset`` for deterministic
+        AEAD, or for AEAD, which makes another token each time; or a ``Vault``, one of whose keysets a rule names
+        (``keyset = "tokens"``) or is for deterministic AEAD. A vault is asked at each call: after its ``reload()``
+        tokens are those of its keysets of now.
     :raises ConfigError: for what is no plan; says what would be right.
 
     Immutable but for what it counts, and safe to use from all threads. It has a key, so it is never pickled: load it
@@ -65,8 +69,9 @@ class Plan:
         key_file: str | Path | None = None,
         custom: Mapping[str, Callable[[Any], Any]] | None = None,
         redact: Sequence[str] = (),
+        sealer: Sealer | None = None,
     ) -> None:
-        self._native = _made(dict(plan), key, key_file, custom, redact)
+        self._native, self.redactor = _made(dict(plan), key, key_file, custom, redact, sealer)
 
     @classmethod
     def parse(
@@ -77,6 +82,7 @@ class Plan:
         key_file: str | Path | None = None,
         custom: Mapping[str, Callable[[Any], Any]] | None = None,
         redact: Sequence[str] = (),
+        sealer: Sealer | None = None,
     ) -> Plan:
         """A plan that is written in TOML; the rest as for the class.
 
@@ -84,7 +90,7 @@ class Plan:
         {'name': 'x'}
         """
         plan = cls.__new__(cls)
-        plan._native = _made(text, key, key_file, custom, redact)
+        plan._native, plan.redactor = _made(text, key, key_file, custom, redact, sealer)
         return plan
 
     @classmethod
@@ -96,6 +102,7 @@ class Plan:
         key_file: str | Path | None = None,
         custom: Mapping[str, Callable[[Any], Any]] | None = None,
         redact: Sequence[str] = (),
+        sealer: Sealer | None = None,
     ) -> Plan:
         """The plan in a file of TOML; the rest as for the class.
 
@@ -106,7 +113,7 @@ class Plan:
                 text = file.read(_MOST + 1)
         except (OSError, UnicodeDecodeError):
             raise ConfigError(f"{str(path)!r} cannot be read as a plan in TOML") from None
-        return cls.parse(text, key=key, key_file=key_file, custom=custom, redact=redact)
+        return cls.parse(text, key=key, key_file=key_file, custom=custom, redact=redact, sealer=sealer)
 
     def apply(self, record: dict[str, Any]) -> dict[str, Any]:
         """A copy of a record with each value as the plan says. What is kept is the same object.
@@ -189,12 +196,15 @@ def _made(
     key_file: str | Path | None,
     custom: Mapping[str, Callable[[Any], Any]] | None,
     redact: Sequence[str],
-) -> _native.AnonymizePlan:
+    sealer: Sealer | None,
+) -> tuple[_native.AnonymizePlan, _native.Redactor]:
     found = read_key(key, key_file)
     if isinstance(redact, str):
         raise ConfigError("redact is a list of names, not one text")
     try:
         redactor = _native.Redactor(names=redact)
-        return _native.AnonymizePlan(plan, key=found, redactor=redactor, customs=dict(custom or {}))
+        keysets = keysets_of(sealer)
+        made = _native.AnonymizePlan(plan, key=found, redactor=redactor, customs=dict(custom or {}), sealer=keysets)
+        return made, redactor
     except ValueError as error:
         raise ConfigError(str(error)) from None

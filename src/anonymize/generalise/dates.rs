@@ -8,6 +8,7 @@
 
 use time::Date;
 
+use super::super::reading::shown;
 use super::super::value::{Cell, Made, Refused, date};
 use crate::error::ConfigError;
 
@@ -261,6 +262,7 @@ fn two(text: &str, below: i32) -> Option<&str> {
 
 fn wrong_format(format: &str) -> ConfigError {
     ConfigError::new(format!(
-        "format: {format:?} is not one such as \"YYYY-MM-DD\" or \"DD.MM.YYYY\": each part once, and marks between them"
+        "format: {} is not one such as \"YYYY-MM-DD\" or \"DD.MM.YYYY\": each part once, and marks between them",
+        shown(format)
     ))
 }

@@ -87,6 +87,17 @@ impl Numbers {
         Ok(self)
     }
 
+    /// Whether the results are names of bins.
+    pub fn makes_bins(&self) -> bool {
+        matches!(self.way, Way::Edges(_) | Way::Width { .. })
+    }
+
+    /// Whether each integer becomes an integer.
+    pub fn is_whole(&self) -> bool {
+        let step = if let Way::Round(step) = &self.way { Some(*step) } else { None };
+        [self.low, self.high, step].into_iter().flatten().all(Decimal::is_whole)
+    }
+
     /// The bin or the number.
     ///
     /// # Errors

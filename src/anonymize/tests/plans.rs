@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::*;
+use crate::error::ConfigError;
 
 struct NoMail;
 
@@ -13,6 +16,10 @@ impl Scrub for NoMail {
 
     fn is_secret_name(&self, name: &str) -> bool {
         name == "password"
+    }
+
+    fn entities(&self, text: &str) -> Vec<String> {
+        text.matches('@').map(|_| "MAIL".to_owned()).collect()
     }
 }
 
@@ -206,8 +213,87 @@ fn tokens_are_sealed_by_what_was_handed_over() {
             self.seal(sealed, ad)
         }
     }
-    let sealer = |_: &str| Ok(Box::new(Reversing) as Box<dyn Sealer>);
+    let sealer = |_: &str, _: Option<&str>| Ok(Box::new(Reversing) as Box<dyn Sealer>);
     let hands = Hands { sealer: Some(&sealer), ..Hands::default() };
     let plan = Plan::new(&json!({"columns": {"a": {"do": "token", "scope": "x"}}}), &hands).unwrap();
     assert_eq!(fate(&plan, "a", Cell::Text("abc")), Ok(Fate::Put(Made::Text("Y2Jh".into()))));
+}
+
+#[test]
+fn a_rule_names_its_keyset_where_keysets_were_given() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let sealer = |scope: &str, name: Option<&str>| -> Result<Box<dyn Sealer>, ConfigError> {
+        asked.borrow_mut().push((scope.to_owned(), name.map(str::to_owned)));
+        Err(ConfigError::new("none is like that"))
+    };
+    let hands = Hands { sealer: Some(&sealer), ..Hands::default() };
+    let table = json!({"columns": {"a": {"do": "token", "scope": "x", "keyset": "tokens"}}});
+    let told = Plan::new(&table, &hands).err().unwrap().to_string();
+    assert!(told.contains("none is like that") && told.contains("\"a\""), "{told}");
+    assert_eq!(*asked.borrow(), [("x".to_owned(), Some("tokens".to_owned()))]);
+    let told = Plan::new(&table, &Hands::default()).err().unwrap().to_string();
+    assert!(told.contains("keyset: no keysets were given"), "{told}");
+}
+
+#[test]
+fn a_rule_says_what_it_gives_before_it_meets_a_value() {
+    let cases = [
+        ("do = \"keep\"", Gives::Same),
+        ("do = \"drop\"", Gives::None),
+        ("do = \"null\"", Gives::Null),
+        ("do = \"redact\"", Gives::Redacted),
+        ("do = \"custom\"\nfunction = \"shorten\"", Gives::Custom),
+        ("do = \"constant\"\nvalue = \"x\"", Gives::Text),
+        ("do = \"constant\"\nvalue = 1", Gives::Integer),
+        ("do = \"constant\"\nvalue = 1.5", Gives::Float),
+        ("do = \"pseudonym\"\nscope = \"s\"", Gives::Text),
+        ("do = \"pseudonym\"\nscope = \"s\"\nform = \"integer\"\nhigh = 9", Gives::Integer),
+        ("do = \"token\"\nscope = \"s\"", Gives::Text),
+        ("do = \"number\"\nwidth = 10", Gives::Text),
+        ("do = \"number\"\nedges = [1]", Gives::Text),
+        ("do = \"number\"\nround = 10", Gives::Whole),
+        ("do = \"number\"\nround = 2.0\nlow = 4", Gives::Whole),
+        ("do = \"number\"\nround = 2.5", Gives::Fraction),
+        ("do = \"number\"\nlow = 0\nhigh = 0.5", Gives::Fraction),
+        ("do = \"geo\"\ndecimals = 1", Gives::Whole),
+    ];
+    for (rule, gives) in cases {
+        let plan = plan(&format!("[columns.x]\n{rule}")).unwrap();
+        assert_eq!(plan.columns()[0].gives(), gives, "{rule}");
+        // It keeps its word with the integers that are most likely to break it.
+        for number in [0, 1, -1, 3, 7, 99, -120] {
+            if let Ok(Fate::Put(made)) = fate(&plan, "x", Cell::Int(number)) {
+                match gives {
+                    Gives::Text => assert!(matches!(made, Made::Text(_)), "{rule}"),
+                    Gives::Integer => assert!(matches!(made, Made::Int(_)), "{rule}"),
+                    Gives::Whole => assert!(matches!(made, Made::Int(_) | Made::Kept), "{rule}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+    // A secret name hides whatever is there.
+    assert_eq!(plan("[columns]\npassword = \"redact\"").unwrap().columns()[0].gives(), Gives::Text);
+}
+
+#[test]
+fn a_plan_that_measures_by_very_many_paths_is_refused_at_once() {
+    let paths: Vec<String> = (0..1001).map(|number| format!("\"a{number}\"")).collect();
+    for name in ["quasi_identifiers", "sensitive"] {
+        let plan = |paths: &[String]| {
+            let text = format!("default = \"keep\"\n{name} = [{}]", paths.join(","));
+            Plan::parse(&text, &Hands::default()).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(plan(&paths[..1000]), Ok(()));
+        assert!(plan(&paths).unwrap_err().contains("at most 1000 paths"));
+    }
+}
+
+#[test]
+fn an_error_quotes_no_more_of_a_plan_than_can_be_read() {
+    let format = "YYYY-MM-DD".repeat(10_000);
+    let text = format!("[columns.born]\ndo = \"date\"\nto = \"year\"\nformat = \"{format}\"");
+    let error =
+        Plan::parse(&text, &Hands::default()).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("YYYY-MM-DDYYYY") && error.len() < 300, "{error}");
 }

@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 
 use super::super::errors::guarded;
 use super::values::{Own, refused};
-use crate::anonymize::{Cell, Measure, Refused, Step, TooMany, steps};
+use crate::anonymize::{Cell, Entry, Measure, Refused, Step, TooMany, steps};
 use crate::crypto::fill_random;
 use crate::error::ConfigError;
 
@@ -57,12 +57,61 @@ impl AnonymizeMeasure {
     fn add(&mut self, rows: &Bound<'_, PyAny>) -> PyResult<()> {
         guarded(|| {
             for row in rows.try_iter()? {
-                let row = row?;
-                let (quasi, sensitive) = (found(&row, &self.quasi)?, found(&row, &self.sensitive)?);
-                self.core.add(&cells(&quasi), &cells(&sensitive)).map_err(too_many)?;
-                for ((_, had), value) in self.had.iter_mut().zip(quasi.iter().chain(&sensitive)) {
-                    *had += u64::from(value.is_some());
-                }
+                self.add_row(&row?, 1)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Counts so many rows that are alike in what is measured.
+    ///
+    /// :raises OverflowError: as :meth:`add`.
+    fn add_times(&mut self, row: &Bound<'_, PyAny>, times: u64) -> PyResult<()> {
+        guarded(|| self.add_row(row, times))
+    }
+
+    /// What was counted, as ``(class, column, value, rows)``: rows of a class, whose column and value are None; of these,
+    /// those that have a value; and without a class, how many rows have a column at all. Classes and values are keyed hashes.
+    ///
+    /// :raises OverflowError: if there were more than ``max_entries``.
+    #[allow(clippy::type_complexity, reason = "a tuple for Python, which names it")]
+    fn entries(&self) -> PyResult<Vec<(Option<[u8; 16]>, Option<usize>, Option<[u8; 16]>, u64)>> {
+        guarded(|| {
+            let had = self.had.iter().enumerate().map(|(at, (_, rows))| (None, Some(at), None, *rows));
+            let counted = self.core.entries().map_err(too_many)?.into_iter().map(|entry| {
+                let value = entry.value.map(|(_, hash)| hash.to_be_bytes());
+                (Some(entry.class.to_be_bytes()), entry.value.map(|(column, _)| column), value, entry.rows)
+            });
+            Ok(had.chain(counted).collect())
+        })
+    }
+
+    /// Counts on from what another of the same key and columns counted.
+    ///
+    /// :raises ValueError: for what is no such.
+    /// :raises OverflowError: as :meth:`add`.
+    #[allow(clippy::type_complexity, reason = "a tuple of Python's")]
+    fn add_entries(
+        &mut self,
+        entries: Vec<(Option<[u8; 16]>, Option<usize>, Option<[u8; 16]>, u64)>,
+    ) -> PyResult<()> {
+        guarded(|| {
+            let wrong = || ConfigError::new("these are not the counts of one table by these columns");
+            for (class, column, value, rows) in entries {
+                let Some(class) = class.map(u128::from_be_bytes) else {
+                    let (_, had) = column.and_then(|at| self.had.get_mut(at)).ok_or_else(wrong)?;
+                    *had = had.saturating_add(rows);
+                    continue;
+                };
+                let value = match (column, value) {
+                    (None, None) => None,
+                    (Some(column), Some(value)) => Some((column, u128::from_be_bytes(value))),
+                    _ => return Err(wrong().into()),
+                };
+                self.core.add_entry(Entry { class, value, rows }).map_err(|error| match error {
+                    Some(error) => error.into(),
+                    None => too_many(TooMany),
+                })?;
             }
             Ok(())
         })
@@ -114,6 +163,17 @@ impl AnonymizeMeasure {
                 privacy.sensitive.iter().map(|of| (of.values, of.distinct, of.entropy, of.closeness));
             Ok((privacy.rows, privacy.classes, privacy.sizes, sensitive.collect()))
         })
+    }
+}
+
+impl AnonymizeMeasure {
+    fn add_row(&mut self, row: &Bound<'_, PyAny>, times: u64) -> PyResult<()> {
+        let (quasi, sensitive) = (found(row, &self.quasi)?, found(row, &self.sensitive)?);
+        self.core.add_times(&cells(&quasi), &cells(&sensitive), times).map_err(too_many)?;
+        for ((_, had), value) in self.had.iter_mut().zip(quasi.iter().chain(&sensitive)) {
+            *had = had.saturating_add(u64::from(value.is_some()) * times);
+        }
+        Ok(())
     }
 }
 
