@@ -1,9 +1,10 @@
-"""Streams, as the native core seals and opens them: what the files of ``test_vault_files.py`` stand on."""
+"""Streams, as the native core seals and opens them: what the files of ``test_vault_files.py`` and its like stand on."""
 
 from __future__ import annotations
 
 import copy
 import pickle
+import random
 
 import pytest
 
@@ -207,3 +208,22 @@ def test_no_key_is_shown() -> None:
     sealer.push(b"hunter2")
     assert "hunter" not in repr(sealer)
     assert repr(sealer).startswith("<")
+
+
+@pytest.mark.parametrize("template", ["AES256_GCM_HKDF_4KB", "AES128_CTR_HMAC_SHA256_4KB"])
+def test_a_part_of_what_is_given_is_sealed_from_where_it_is(template: str) -> None:
+    keyset, data = Keyset.generate(template), random.Random(3).randbytes(20_000)
+    sealer = StreamSealer(keyset, b"where")
+    stream = sealer.header
+    for start, end in ((0, 0), (0, 5), (5, 4096), (4096, 12_345), (12_345, None), (20_000, None), (20_000, 20_000)):
+        stream += sealer.push(data, start, end)
+    for start, end in ((1, 0), (0, 20_001), (20_001, None), (20_001, 20_001)):
+        # What is no part is not sealed, and nothing is lost by it.
+        with pytest.raises(ValueError, match="no part of data"):
+            sealer.push(data, start, end)
+    with pytest.raises(OverflowError):
+        sealer.push(data, -1)
+    stream += sealer.finish()
+    opener = StreamOpener(keyset, stream, len(stream), b"where")
+    first, offset, length, start = opener.span(0, 20_000)
+    assert (start, opener.open(first, stream[offset : offset + length])) == (0, data)

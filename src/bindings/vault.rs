@@ -6,18 +6,18 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::errors::{guarded, integrity};
+use super::vault_told::KeysetKey;
+use super::vault_wrapping::{protected, unlocked, unprotected};
 use crate::crypto::{self, Failed};
 use crate::error::ConfigError;
-use crate::secret::Secret;
 use crate::vault::streaming::StreamKeys;
 use crate::vault::{
-    Aead, Cipher, Costs, DeterministicAead, Keyset, OutputPrefix, Prf, Protected, Sealer, Status, TEMPLATES,
-    Template, Unprotected, passphrase,
+    Aead, Cipher, Costs, DeterministicAead, Keyset, OutputPrefix, Prf, Primitive, Protected, Sealer, Status,
+    Template, passphrase,
 };
 
 /// Keys that seal and open, one of which is primary, in the formats of Google's Tink.
@@ -47,38 +47,6 @@ struct Held {
     daead: Option<Arc<DeterministicAead>>,
     prf: Option<Arc<Prf>>,
     streams: Option<Arc<StreamKeys>>,
-}
-
-/// One key of a keyset, as far as it may be told.
-#[pyclass(frozen, get_all, module = "flask_rampart._native")]
-pub struct KeysetKey {
-    /// Unique in its keyset.
-    id: u32,
-    /// ``"ENABLED"``, ``"DISABLED"`` or ``"DESTROYED"``.
-    status: &'static str,
-    /// Tink's name of its type, such as ``"AesGcmKey"``; ``""`` of a destroyed key.
-    r#type: String,
-    /// What stands before its output: ``"TINK"``, ``"CRUNCHY"``, ``"LEGACY"`` or ``"RAW"``.
-    prefix: &'static str,
-    /// Whether it seals.
-    primary: bool,
-}
-
-#[pymethods]
-impl KeysetKey {
-    fn __repr__(&self) -> String {
-        let primary = if self.primary { " primary" } else { "" };
-        format!("<KeysetKey {}{primary} {} {} {}>", self.id, self.status, self.r#type, self.prefix)
-    }
-}
-
-/// The names of the kinds of keys that ``Keyset.generate`` makes, each with what it is for.
-///
-/// >>> dict(keyset_templates())["AES256_SIV"]
-/// 'deterministic AEAD'
-#[pyfunction]
-pub fn keyset_templates() -> Vec<(&'static str, &'static str)> {
-    TEMPLATES.iter().map(|template| (template.name, template.primitive.name())).collect()
 }
 
 #[pymethods]
@@ -138,14 +106,14 @@ impl PyKeyset {
     #[staticmethod]
     #[pyo3(signature = (text, kms, *, associated_data = &b""[..]))]
     fn from_encrypted_json(text: &str, kms: &Bound<'_, PyAny>, associated_data: &[u8]) -> PyResult<Self> {
-        guarded(|| unprotected(kms, &Protected::from_json(text)?, associated_data))
+        guarded(|| Ok(Self::of(unprotected(kms, &Protected::from_json(text)?, associated_data)?)))
     }
 
     /// Reads a keyset in Tink's binary form that was sealed by a KMS. See ``from_encrypted_json``.
     #[staticmethod]
     #[pyo3(signature = (data, kms, *, associated_data = &b""[..]))]
     fn from_encrypted_binary(data: &[u8], kms: &Bound<'_, PyAny>, associated_data: &[u8]) -> PyResult<Self> {
-        guarded(|| unprotected(kms, &Protected::from_binary(data)?, associated_data))
+        guarded(|| Ok(Self::of(unprotected(kms, &Protected::from_binary(data)?, associated_data)?)))
     }
 
     /// The keyset in Tink's JSON form, sealed by a KMS.
@@ -225,15 +193,7 @@ impl PyKeyset {
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         guarded(|| {
             let keys: Vec<KeysetKey> = self.read(|held| {
-                let primary = held.keyset.primary();
-                let told = held.keyset.keys().iter().map(|key| KeysetKey {
-                    id: key.id(),
-                    status: key.status().name(),
-                    r#type: key.type_name().to_owned(),
-                    prefix: key.prefix().name(),
-                    primary: key.id() == primary,
-                });
-                told.collect()
+                held.keyset.keys().iter().map(|key| KeysetKey::of(key, held.keyset.primary())).collect()
             });
             let keys = keys.into_iter().map(|key| Py::new(py, key)).collect::<PyResult<Vec<_>>>()?;
             PyTuple::new(py, keys)
@@ -423,11 +383,19 @@ impl PyKeyset {
         Ok(made)
     }
 
-    fn aead(&self) -> PyResult<Arc<Aead>> {
+    pub(super) fn primitive_of(&self) -> Option<Primitive> {
+        self.read(|held| held.keyset.primitive())
+    }
+
+    pub(super) fn fingerprint(&self) -> Option<[u8; 16]> {
+        self.read(|held| held.keyset.fingerprint())
+    }
+
+    pub(super) fn aead(&self) -> PyResult<Arc<Aead>> {
         self.built(|held| &mut held.aead, |held| held.aead.clone(), Aead::new)
     }
 
-    fn daead(&self) -> PyResult<Arc<DeterministicAead>> {
+    pub(super) fn daead(&self) -> PyResult<Arc<DeterministicAead>> {
         self.built(|held| &mut held.daead, |held| held.daead.clone(), DeterministicAead::new)
     }
 
@@ -440,55 +408,7 @@ impl PyKeyset {
     }
 
     fn protected(&self, kms: &Bound<'_, PyAny>, associated_data: &[u8]) -> PyResult<Protected> {
-        let keyset = self.read(|held| held.keyset.snapshot());
-        let py = kms.py();
-        let associated = PyBytes::new(py, associated_data);
-        let sealed = Protected::seal(
-            &keyset,
-            |clear| {
-                let made =
-                    kms.call_method1(intern!(py, "encrypt"), (PyBytes::new(py, clear), &associated))?;
-                Ok(answer(&made)?.to_vec())
-            },
-            |sealed| decrypted(kms, sealed, &associated),
-        );
-        sealed.map_err(|error| wrapped(py, error))
-    }
-}
-
-fn unprotected(kms: &Bound<'_, PyAny>, sealed: &Protected, associated_data: &[u8]) -> PyResult<PyKeyset> {
-    let py = kms.py();
-    let associated = PyBytes::new(py, associated_data);
-    let opened = sealed.open(|sealed| decrypted(kms, sealed, &associated));
-    opened.map(PyKeyset::of).map_err(|error| wrapped(py, error))
-}
-
-fn decrypted(kms: &Bound<'_, PyAny>, sealed: &[u8], associated: &Bound<'_, PyBytes>) -> PyResult<Secret> {
-    let py = kms.py();
-    let clear = kms.call_method1(intern!(py, "decrypt"), (PyBytes::new(py, sealed), associated))?;
-    Ok(Secret::new(answer(&clear)?.to_vec()))
-}
-
-fn answer<'a>(made: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    match made.cast::<PyBytes>() {
-        Ok(bytes) => Ok(bytes.as_bytes()),
-        Err(_) => Err(PyTypeError::new_err("a KMS' encrypt and decrypt return bytes")),
-    }
-}
-
-fn wrapped(py: Python<'_>, error: Unprotected<PyErr>) -> PyErr {
-    match error {
-        Unprotected::Altered => integrity(py, "altered"),
-        Unprotected::Config(error) => error.into(),
-        Unprotected::Wrapping(error) => error,
-    }
-}
-
-fn unlocked(py: Python<'_>, error: Unprotected<Failed>) -> PyErr {
-    match error {
-        Unprotected::Altered => integrity(py, "altered"),
-        Unprotected::Wrapping(Failed) => integrity(py, "passphrase"),
-        Unprotected::Config(error) => error.into(),
+        protected(kms, &self.read(|held| held.keyset.snapshot()), associated_data)
     }
 }
 

@@ -1,13 +1,13 @@
-//! `StreamSealer` and `StreamOpener`: what is too long for memory, by the segment. The files are Python's.
+//! `StreamSealer`, `StreamOpener` and `StreamFollower`: what is too long for memory, by the segment. The files are Python's.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::{guarded, integrity};
 use super::vault::PyKeyset;
 use crate::crypto::Failed;
-use crate::vault::streaming::{Opener, Sealer};
+use crate::vault::streaming::{Follower, Opener, Sealer};
 
 /// Seals one stream, from its beginning to its end.
 ///
@@ -24,33 +24,43 @@ use crate::vault::streaming::{Opener, Sealer};
 /// >>> opener.open(first, stream[offset : offset + length])
 /// b'something'
 #[pyclass(name = "StreamSealer", module = "flask_rampart._native")]
-pub struct PyStreamSealer {
-    sealer: Sealer,
-    /// Kept, since what comes out is mostly as long as it was the last time.
-    out: Vec<u8>,
-}
+pub struct PyStreamSealer(Sealer);
 
 #[pymethods]
 impl PyStreamSealer {
     #[new]
     fn new(keyset: &PyKeyset, associated_data: &[u8]) -> PyResult<Self> {
-        guarded(|| {
-            let sealer = keyset.streams()?.sealer(associated_data).map_err(unsealed)?;
-            Ok(Self { sealer, out: Vec::new() })
-        })
+        guarded(|| Ok(Self(keyset.streams()?.sealer(associated_data).map_err(unsealed)?)))
     }
 
     /// What the stream begins with.
     #[getter]
     fn header<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.sealer.header())
+        PyBytes::new(py, self.0.header())
     }
 
     /// What of the stream can be told now that *data* came: none or several segments. Up to one waits for what follows.
     ///
+    /// :param start: *data* counts from here on,
+    /// :param end: and up to here; its length if not given.
     /// :raises RuntimeError: after the end, or after 2**32 segments.
-    fn push<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        guarded(|| self.sealed(py, data, false))
+    /// :raises ValueError: if *data* has no such part.
+    #[pyo3(signature = (data, start = 0, end = None))]
+    fn push<'py>(
+        &mut self,
+        py: Python<'py>,
+        data: &[u8],
+        start: usize,
+        end: Option<usize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        guarded(|| {
+            let part = data.get(start..end.unwrap_or(data.len()));
+            self.sealed(
+                py,
+                part.ok_or_else(|| PyValueError::new_err("start and end are no part of data"))?,
+                false,
+            )
+        })
     }
 
     /// The end of the stream. Nothing is sealed after it.
@@ -68,10 +78,11 @@ impl PyStreamSealer {
 
 impl PyStreamSealer {
     fn sealed<'py>(&mut self, py: Python<'py>, data: &[u8], ends: bool) -> PyResult<Bound<'py, PyBytes>> {
-        let Self { sealer, out } = self;
-        out.clear();
-        detached(py, data.len(), || sealer.push(data, ends, out)).map_err(unsealed)?;
-        Ok(PyBytes::new(py, out))
+        let length = self.0.tells(data.len(), ends).map_err(unsealed)?;
+        // Into what is given out: nothing is copied behind the seal.
+        PyBytes::new_with(py, length, |out| {
+            detached(py, data.len(), || self.0.push(data, ends, out)).map_err(unsealed)
+        })
     }
 }
 
@@ -118,6 +129,12 @@ impl PyStreamOpener {
         self.0.length()
     }
 
+    /// Whether the keyset's primary key sealed it, or else an older one.
+    #[getter]
+    fn by_primary(&self) -> bool {
+        self.0.is_by_primary()
+    }
+
     /// Which segments hold the *most* bytes from position *at* on: ``(first, offset, length, start)``, the number of the first,
     /// where they begin in the stream, how long they are there, and the position of their first byte of plaintext. The
     /// last segment for what is beyond the end.
@@ -143,6 +160,61 @@ impl PyStreamOpener {
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("an opener cannot be pickled or copied"))
+    }
+}
+
+/// Opens one stream as it comes, of which nobody knows how long it is.
+///
+/// What it gives out is authentic at its place. That the stream is whole is known when ``finish`` has returned.
+///
+/// :raises ValueError: if the keyset is for something else.
+///
+/// >>> keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+/// >>> sealer = StreamSealer(keyset, b"where")
+/// >>> stream = sealer.header + sealer.push(b"something") + sealer.finish()
+/// >>> follower = StreamFollower(keyset, b"where")
+/// >>> follower.push(stream) + follower.finish()
+/// b'something'
+#[pyclass(name = "StreamFollower", module = "flask_rampart._native")]
+pub struct PyStreamFollower(Follower);
+
+#[pymethods]
+impl PyStreamFollower {
+    #[new]
+    fn new(keyset: &PyKeyset, associated_data: &[u8]) -> PyResult<Self> {
+        guarded(|| Ok(Self(Follower::new(keyset.streams()?, associated_data))))
+    }
+
+    /// What can be told now that *data* came: none or several segments. Up to one waits for what follows.
+    ///
+    /// :raises IntegrityError: if a segment does not open; and ever after.
+    fn push<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        guarded(|| {
+            let length = self.0.push(data).map_err(|_| integrity(py, "altered"))?;
+            if length == 0 { Ok(PyBytes::new(py, &[])) } else { self.told(py, length) }
+        })
+    }
+
+    /// The last segment: all of the stream was authentic, and nothing is missing.
+    ///
+    /// :raises IntegrityError: if this is not where it ended.
+    fn finish<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        guarded(|| {
+            let length = self.0.finish().map_err(|_| integrity(py, "altered"))?;
+            self.told(py, length)
+        })
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a follower cannot be pickled or copied"))
+    }
+}
+
+impl PyStreamFollower {
+    fn told<'py>(&mut self, py: Python<'py>, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        PyBytes::new_with(py, length, |out| {
+            detached(py, length, || self.0.tell(out)).map_err(|_| integrity(py, "altered"))
+        })
     }
 }
 

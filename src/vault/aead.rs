@@ -15,10 +15,9 @@
 use aes_gcm_siv::aead::{AeadInOut, KeyInit};
 use aes_gcm_siv::{Aes128GcmSiv, Aes256GcmSiv};
 use chacha20poly1305::XChaCha20Poly1305;
-use ring::aead::{
-    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
-};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, Nonce};
 
+use super::expanded::RingKey;
 use super::keyset::{Material, Random};
 use super::sealer::{Cipher, Sealer};
 use super::templates::{self, Primitive};
@@ -34,7 +33,7 @@ pub struct AeadCipher(Kind);
 
 enum Kind {
     // Boxed: key schedules are large, and a keyset has some.
-    Ring(Box<LessSafeKey>),
+    Ring(RingKey),
     Siv128(Box<Aes128GcmSiv>),
     Siv256(Box<Aes256GcmSiv>),
     XChaCha(Box<XChaCha20Poly1305>),
@@ -149,8 +148,7 @@ pub(super) fn aes_256_gcm(key: &[u8]) -> Result<AeadCipher, ConfigError> {
 }
 
 fn ring(algorithm: &'static Algorithm, key: &[u8]) -> Result<Kind, ConfigError> {
-    let key = UnboundKey::new(algorithm, key).map_err(|_| ConfigError::new("this key has the wrong size"))?;
-    Ok(Kind::Ring(Box::new(LessSafeKey::new(key))))
+    RingKey::new(algorithm, key).map(Kind::Ring).map_err(|_| ConfigError::new("this key has the wrong size"))
 }
 
 /// Tink knows no other version of any key yet; a later one may mean something else.

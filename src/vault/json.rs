@@ -330,10 +330,7 @@ impl Serialize for KeyOut<'_> {
         if let Some(data) = &self.0.key_data {
             out.member("keyData", &DataOut(data))?;
         }
-        out.member("status", status_name(self.0.status))?;
-        out.member("keyId", &self.0.key_id)?;
-        out.member("outputPrefixType", prefix_name(self.0.output_prefix_type))?;
-        out.end()
+        out.key(self.0.status, self.0.key_id, self.0.output_prefix_type)
     }
 }
 
@@ -365,10 +362,7 @@ impl Serialize for KeyInfoOut<'_> {
         if !self.0.type_url.is_empty() {
             out.member("typeUrl", &self.0.type_url)?;
         }
-        out.member("status", status_name(self.0.status))?;
-        out.member("keyId", &self.0.key_id)?;
-        out.member("outputPrefixType", prefix_name(self.0.output_prefix_type))?;
-        out.end()
+        out.key(self.0.status, self.0.key_id, self.0.output_prefix_type)
     }
 }
 
@@ -396,6 +390,14 @@ impl<M: serde::ser::SerializeMap> Members<M> {
 
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), M::Error> {
         self.0.serialize_entry(name, value)
+    }
+
+    /// The members that a key and what is told of one end in.
+    fn key(mut self, status: i32, id: u32, prefix: i32) -> Result<M::Ok, M::Error> {
+        self.member("status", status_name(status))?;
+        self.member("keyId", &id)?;
+        self.member("outputPrefixType", prefix_name(prefix))?;
+        self.end()
     }
 
     fn end(self) -> Result<M::Ok, M::Error> {

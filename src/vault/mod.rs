@@ -14,16 +14,18 @@
 //!
 //! # What can break it in deployment
 //! A lost keyset: nothing opens what it sealed. Copies of key material that are not ours to wipe: in a Python text that a
-//! keyset was read from, in the expanded keys of *ring*, in a core dump.
+//! keyset was read from, in *ring*'s keys for HMAC, in a core dump.
 //!
 //! # The rooms within
 //! [`wire`] Tink's messages · [`json`] the same as JSON · [`templates`] the kinds of keys · [`keyset`] which keys there are ·
+//! [`fingerprint`] which of them seals ·
 //! [`protected`] keysets that are sealed themselves · [`passphrase`] under a passphrase · [`sealer`] which key is used ·
-//! [`aead`] · [`daead`] · [`prf`] blind indexes · [`streaming`] what is too
+//! [`aead`], `expanded` its keys · [`daead`] · [`prf`] blind indexes · [`streaming`] what is too
 //! long for memory
 
 pub mod aead;
 pub mod daead;
+pub mod fingerprint;
 pub mod json;
 pub mod keyset;
 pub mod passphrase;
@@ -33,6 +35,8 @@ pub mod sealer;
 pub mod streaming;
 pub mod templates;
 pub mod wire;
+
+mod expanded;
 
 #[cfg(test)]
 mod tests;

@@ -76,6 +76,20 @@ impl Template {
             ConfigError::new(format!("there is no template of this name; there are {}", names.join(", ")))
         })
     }
+
+    /// The template that a key was made by, or might have been; `None` if there is none that makes such keys.
+    pub fn of(type_url: &str, value: &[u8]) -> Option<&'static Self> {
+        TEMPLATES.iter().find(|template| template.type_url == type_url && template.made(value))
+    }
+
+    /// Whether a key's message is one of this template's: whatever is not its random bytes is the same.
+    fn made(&self, value: &[u8]) -> bool {
+        let written = |filling| (self.encode)(&vec![filling; self.key_len]);
+        let (zeros, ones) = (written(0), written(0xff));
+        let bytes = zeros.expose().iter().zip(ones.expose()).zip(value);
+        value.len() == zeros.expose().len()
+            && bytes.fold(true, |same, ((zero, one), byte)| same & (zero != one || zero == byte))
+    }
 }
 
 /// With the key's id in front of what it seals, or without.
@@ -170,5 +184,18 @@ mod tests {
         assert_eq!(Template::named("AES256_GCM").expect("a template").key_len, 32);
         let error = Template::named("AES192_GCM").expect_err("Tink has no AES-192").to_string();
         assert!(error.contains("AES256_GCM"), "{error}");
+    }
+
+    #[test]
+    fn a_keys_template_is_found_by_what_is_not_random_in_it() {
+        for template in TEMPLATES {
+            let key: Vec<u8> = (0..template.key_len).map(|at| (at * 7 % 251) as u8).collect();
+            let value = (template.encode)(&key);
+            let found = Template::of(template.type_url, value.expose());
+            assert_eq!(found.map(|found| found.name), Some(template.name));
+            let cut = value.expose().get(1..).unwrap_or_default();
+            assert!(Template::of(template.type_url, cut).is_none());
+        }
+        assert!(Template::of(AES_SIV, &[]).is_none());
     }
 }

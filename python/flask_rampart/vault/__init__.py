@@ -8,6 +8,8 @@ Four things, each by keysets of its own (``src/vault``):
 3. :meth:`Vault.blind_index`: what a value is looked up by, without being there;
 4. :meth:`Vault.open_file`: files of any length, read at any place.
 
+``flask_rampart.vault.columns`` seals columns of SQLAlchemy by the first and looks them up by the third.
+
 What was changed, cut, moved or sealed by a stranger raises :class:`~flask_rampart.errors.IntegrityError`, and nothing
 of it is given out.
 
@@ -20,24 +22,32 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from .._native import Keyset as Keyset
 from .._native import KeysetKey as KeysetKey
 from .._native import keyset_templates as keyset_templates
-from ..errors import ConfigError
+from ..errors import ConfigError, IntegrityError
 from . import files
+from .changing import change_keyset as change_keyset
 from .files import SealedText as SealedText
 from .files import SealedWriter as SealedWriter
 from .files import decrypt_file as decrypt_file
+from .files import decrypt_stream as decrypt_stream
 from .files import encrypt_file as encrypt_file
+from .files import encrypt_stream as encrypt_stream
 from .files import open_file as open_file
+from .files import reencrypt_file as reencrypt_file
 from .keysets import Kms as Kms
 from .keysets import read_keyset as read_keyset
 from .keysets import write_keyset as write_keyset
+from .telling import telling, told
 from .tensors import Tensor as Tensor
 from .tensors import Tensors as Tensors
 from .tensors import load_safetensors as load_safetensors
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = [
     "Keyset",
@@ -48,12 +58,16 @@ __all__ = [
     "Tensor",
     "Tensors",
     "Vault",
+    "change_keyset",
     "decrypt_file",
+    "decrypt_stream",
     "encrypt_file",
+    "encrypt_stream",
     "keyset_templates",
     "load_safetensors",
     "open_file",
     "read_keyset",
+    "reencrypt_file",
     "write_keyset",
 ]
 
@@ -79,6 +93,9 @@ class Vault:
     >>> len(vault.blind_index("ada@example.com", purpose="users.email"))
     16
     """
+
+    app: Flask | None = None
+    """The app whose vault this is: the sender of ``signals.integrity_failed``. Without one, it is the current app."""
 
     def __init__(self, keysets: Keyset | Mapping[str, Keyset] | Callable[[], Mapping[str, Keyset]]) -> None:
         self._lock = threading.Lock()
@@ -111,7 +128,12 @@ class Vault:
             open it. Nothing of it is given out.
         :raises ConfigError: if there is no keyset for this.
         """
-        return self._for(AEAD, name).open(_bytes(sealed), _associated(associated_data))
+        keyset, given = self._for(AEAD, name), _associated(associated_data)
+        try:
+            return keyset.open(_bytes(sealed), given)
+        except IntegrityError as error:
+            told(error, given, self.app)
+            raise
 
     def seal_deterministic(self, data: Bytes, *, associated_data: str | bytes, name: str | None = None) -> bytes:
         """*data*, sealed to the same bytes each time, as long as no other key is primary.
@@ -128,7 +150,12 @@ class Vault:
         :raises IntegrityError: as :meth:`open`.
         :raises ConfigError: if there is no keyset for this.
         """
-        return self._for(DETERMINISTIC, name).open_deterministic(_bytes(sealed), _associated(associated_data))
+        keyset, given = self._for(DETERMINISTIC, name), _associated(associated_data)
+        try:
+            return keyset.open_deterministic(_bytes(sealed), given)
+        except IntegrityError as error:
+            told(error, given, self.app)
+            raise
 
     def blind_index(self, value: str | Bytes, *, purpose: str, name: str | None = None) -> bytes:
         """What *value* is looked up by: 16 bytes, the same each time, from which it cannot be computed.
@@ -167,7 +194,14 @@ class Vault:
         :raises IntegrityError: if it was changed or cut, or is not of this keyset or these *associated_data*.
         :raises ConfigError: if there is no keyset for this.
         """
-        return files.open_file(path, mode, keyset=self._for(STREAMING, name), associated_data=associated_data, **text)
+        keyset = self._for(STREAMING, name)
+        return telling(
+            lambda: files.open_file(
+                path, mode, keyset=keyset, associated_data=associated_data, alarm=self._alarm(associated_data), **text
+            ),
+            associated_data,
+            self.app,
+        )
 
     def encrypt_file(
         self,
@@ -197,7 +231,24 @@ class Vault:
             *target* is made then.
         """
         keyset = self._for(STREAMING, name)
-        files.decrypt_file(source, target, keyset=keyset, associated_data=associated_data, replace=replace)
+        telling(
+            lambda: files.decrypt_file(source, target, keyset=keyset, associated_data=associated_data, replace=replace),
+            associated_data,
+            self.app,
+        )
+
+    def reencrypt_file(self, path: files.Path, *, associated_data: str | bytes, name: str | None = None) -> bool:
+        """Seals a sealed file anew by the primary key, in its place: see :func:`reencrypt_file`.
+
+        :raises IntegrityError: if it was changed or cut, or is not of this keyset or these *associated_data*. It stays
+            as it was then.
+        """
+        keyset = self._for(STREAMING, name)
+        return telling(
+            lambda: files.reencrypt_file(path, keyset=keyset, associated_data=associated_data),
+            associated_data,
+            self.app,
+        )
 
     def load_safetensors(self, path: files.Path, *, associated_data: str | bytes, name: str | None = None) -> Tensors:
         """The tensors of a sealed safetensors file by name, each read when it is asked for: see :class:`Tensors`.
@@ -223,6 +274,14 @@ class Vault:
             raise ConfigError(f"There is no keyset called {name!r}; there are {_list(keysets)}.")
         return found
 
+    def keyset_for(self, primitive: str, name: str | None = None) -> Keyset:
+        """The keyset that a method takes for *primitive*: ``"AEAD"``, ``"deterministic AEAD"``, ``"PRF"`` or
+        ``"streaming AEAD"``.
+
+        :raises ConfigError: if there is none; if there are several, and neither *name* nor ``"default"`` says which.
+        """
+        return self._for(primitive, name)
+
     @property
     def names(self) -> tuple[str, ...]:
         """What the keysets are called."""
@@ -237,6 +296,9 @@ class Vault:
             # One that began before this call may have read what was there before.
             while self._read(self._source, anew=True) is not None:
                 pass
+
+    def _alarm(self, place: str | bytes) -> Callable[[IntegrityError], object]:
+        return lambda error: told(error, place, self.app)
 
     def _all(self) -> dict[str, Keyset]:
         while self._keysets is None and self._source is not None:

@@ -51,8 +51,8 @@ def vault_of(settings: Settings, app: Flask) -> tuple[Vault, Callable[[Flask], N
         return found
 
     def opened() -> Mapping[str, Keyset]:
-        kms = _kms(settings.vault_kms)
-        passphrase = _once(settings.vault_passphrase, root, strict=not (app.debug or app.testing))
+        kms = kms_of(settings.vault_kms)
+        passphrase = passphrase_of(settings.vault_passphrase, root, strict=not (app.debug or app.testing))
         return {
             name: open_keyset(text, where, kms=kms, passphrase=passphrase) for name, (where, text) in texts().items()
         }
@@ -81,10 +81,12 @@ def vault_of(settings: Settings, app: Flask) -> tuple[Vault, Callable[[Flask], N
             failure = without_frames(error)
         raise failure from failure.__cause__
 
-    return Vault(load), check
+    vault = Vault(load)
+    vault.app = app
+    return vault, check
 
 
-def _kms(given: Any) -> Kms | None:
+def kms_of(given: Any) -> Kms | None:
     made = given
     if given is not None and not hasattr(given, "decrypt"):
         made = given()
@@ -97,7 +99,7 @@ def _kms(given: Any) -> Kms | None:
     return kms
 
 
-def _once(given: Any, root: Path, *, strict: bool) -> Callable[[], str | bytes] | None:
+def passphrase_of(given: Any, root: Path, *, strict: bool) -> Callable[[], str | bytes] | None:
     """A function that gives the passphrase; it is asked for once, however many keysets are under it."""
     if given is None:
         return None

@@ -9,19 +9,35 @@ once was under the same associated data.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeAlias, overload
 
-from .._native import Keyset
+from .._native import Keyset, StreamFollower, StreamSealer
+from ..errors import IntegrityError
 from .reading import OpenedFile, open_regular
 from .replacing import NewFile, resolved
 from .writing import STEP, SealedFile, SealedText, SealedWriter
 
-__all__ = ["SealedText", "SealedWriter", "decrypt_file", "encrypt_file", "open_file"]
+__all__ = [
+    "SealedText",
+    "SealedWriter",
+    "decrypt_file",
+    "decrypt_stream",
+    "encrypt_file",
+    "encrypt_stream",
+    "open_file",
+    "reencrypt_file",
+]
 
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+Progress: TypeAlias = "Callable[[int], object] | None"
+"""Called with the bytes of plaintext that were done since it was called last."""
+Alarm: TypeAlias = "Callable[[IntegrityError], object]"
 
 
 @overload
@@ -64,6 +80,7 @@ def open_file(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
+    alarm: Alarm | None = None,
 ) -> io.BufferedReader | io.TextIOWrapper | SealedWriter: ...
 
 
@@ -76,6 +93,7 @@ def open_file(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
+    alarm: Alarm | None = None,
 ) -> io.BufferedReader | io.TextIOWrapper | SealedWriter:
     """Opens a sealed file, as ``open`` opens one that is not.
 
@@ -85,6 +103,7 @@ def open_file(
         and any enabled one opens.
     :param associated_data: what the file is bound to, such as its name: the same must be given to read it. A text is
         taken as UTF-8; ``""`` binds it to nothing.
+    :param alarm: called with an ``IntegrityError`` that comes after the file was opened, before it is raised.
     :param encoding: of text, UTF-8 if None; *errors* and *newline* as of ``open``.
     :raises IntegrityError: if the file was changed, cut, continued, sealed for other *associated_data* or by another
         key. What cannot be seen at once is noticed by ``read``, which then gives nothing of what it was asked for.
@@ -113,7 +132,7 @@ def open_file(
         raise ValueError("encoding, errors and newline are for text")
     bound = associated(associated_data)
     if "r" in letters:
-        reader: io.BufferedReader = io.BufferedReader(OpenedFile(path, keyset, bound))
+        reader: io.BufferedReader = io.BufferedReader(OpenedFile(path, keyset, bound, alarm))
         return io.TextIOWrapper(reader, encoding or "utf-8", errors, newline) if text else reader
     writer = SealedWriter(SealedFile(path, keyset, bound, replace="w" in letters))
     if not text:
@@ -127,44 +146,139 @@ def open_file(
 
 
 def encrypt_file(
-    source: Path, target: Path, *, keyset: Keyset, associated_data: str | bytes, replace: bool = False
+    source: Path,
+    target: Path,
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    replace: bool = False,
+    follow: bool = True,
+    progress: Progress = None,
 ) -> None:
     """Seals the file *source* as *target*, of which it then is a copy that only the keyset's holders read.
 
     :param replace: whether a file *target* that is there is replaced. *source* stays in any case.
-    :raises OSError: if *target* is there, or is *source* by another name.
+    :param follow: whether *source* may be a symbolic link.
+    :param progress: called with the bytes that were sealed since it was called last.
+    :raises OSError: if *target* is there, or is *source* by another name; if *source* is changed meanwhile: half of the
+        old and half of the new is what nobody has written.
 
     Memory does not grow with the file, and *target* is there whole or not at all. See :func:`open_file`.
     """
-    descriptor = open_regular(source)
+    descriptor = open_regular(source, follow=follow)
     with open(descriptor, "rb", buffering=0) as plain:
         target = resolved(target)
         _apart(descriptor, source, target)
-        with SealedFile(target, keyset, associated(associated_data), replace=replace) as sealed:
+        last_look = unchanged(descriptor, source)
+        with SealedFile(target, keyset, associated(associated_data), replace=replace, last_look=last_look) as sealed:
             while data := plain.read(STEP):
                 sealed.write(data)
+                if progress:
+                    progress(len(data))
 
 
 def decrypt_file(
-    source: Path, target: Path, *, keyset: Keyset, associated_data: str | bytes, replace: bool = False
+    source: Path,
+    target: Path,
+    *,
+    keyset: Keyset,
+    associated_data: str | bytes,
+    replace: bool = False,
+    follow: bool = True,
+    progress: Progress = None,
 ) -> None:
     """Writes what the sealed file *source* says to *target*, of mode 0600 if it is new.
 
     :param replace: whether a file *target* that is there is replaced.
+    :param follow: whether *source* may be a symbolic link.
+    :param progress: called with the bytes that were opened since it was called last.
     :raises IntegrityError: if *source* was changed or cut, or is not of this keyset or these associated data. No
         *target* is made then, and what was there stays.
     :raises OSError: if *target* is there, or is *source* by another name.
     """
-    with OpenedFile(source, keyset, associated(associated_data)) as sealed:
+    with OpenedFile(source, keyset, associated(associated_data), follow=follow) as sealed:
         target = resolved(target)
         _apart(sealed.descriptor, source, target)
         file = NewFile(target, replace=replace)
         try:
             for data in sealed.runs():
                 file.write(data)
+                if progress:
+                    progress(len(data))
             file.commit()
         finally:
             file.discard()
+
+
+def reencrypt_file(path: Path, *, keyset: Keyset, associated_data: str | bytes, progress: Progress = None) -> bool:
+    """Seals a sealed file anew by the primary key, in its place; False if that key has sealed it already.
+
+    :param progress: called with the bytes that were sealed since it was called last.
+    :raises IntegrityError: if it was changed or cut, or is not of this keyset or these associated data. It stays as it
+        was then.
+    :raises OSError: if it is a symbolic link; if another program has written it meanwhile, whose work stays; if its
+        owner cannot be kept.
+
+    Whoever opens it sees the old file or the new one, which say the same. Of a file with several hard links, the other
+    names keep the old one.
+
+    >>> import os, tempfile
+    >>> keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    >>> path = os.path.join(tempfile.mkdtemp(), "notes")
+    >>> with open_file(path, "w", keyset=keyset, associated_data="notes") as file:
+    ...     count = file.write("not for everybody")
+    >>> old, new = keyset.primary, keyset.rotate("AES256_GCM_HKDF_4KB")
+    >>> reencrypt_file(path, keyset=keyset, associated_data="notes")
+    True
+    >>> reencrypt_file(path, keyset=keyset, associated_data="notes")
+    False
+    >>> keyset.destroy(old)
+    >>> open_file(path, keyset=keyset, associated_data="notes").read()
+    b'not for everybody'
+    """
+    bound = associated(associated_data)
+    with OpenedFile(path, keyset, bound, follow=False) as sealed:
+        if sealed.by_primary:
+            return False
+        there = os.fstat(sealed.descriptor)
+        with SealedFile(path, keyset, bound, replace=True, instead_of=there) as file:
+            for data in sealed.runs():
+                file.write(data)
+                if progress:
+                    progress(len(data))
+    return True
+
+
+def encrypt_stream(data: Iterable[bytes], *, keyset: Keyset, associated_data: str | bytes) -> Iterator[bytes]:
+    """Seals what comes in pieces: the same as a file of it.
+
+    >>> keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    >>> sealed = encrypt_stream([b"some", b"thing"], keyset=keyset, associated_data="pipe")
+    >>> b"".join(decrypt_stream(sealed, keyset=keyset, associated_data="pipe"))
+    b'something'
+    """
+    sealer = StreamSealer(keyset, associated(associated_data))
+    yield sealer.header
+    for piece in data:
+        if sealed := sealer.push(piece):
+            yield sealed
+    yield sealer.finish()
+
+
+def decrypt_stream(sealed: Iterable[bytes], *, keyset: Keyset, associated_data: str | bytes) -> Iterator[bytes]:
+    """What a sealed stream says that comes in pieces.
+
+    :raises IntegrityError: if a segment was changed, or at the end, if the stream was cut or continued.
+
+    Every piece that it gives is authentic and at its place. **That nothing is missing is known at the end alone**: who
+    acts on what has come takes it back if this raises.
+    """
+    follower = StreamFollower(keyset, associated(associated_data))
+    for piece in sealed:
+        if plain := follower.push(piece):
+            yield plain
+    if plain := follower.finish():
+        yield plain
 
 
 def associated(data: Any) -> bytes:
@@ -174,6 +288,25 @@ def associated(data: Any) -> bytes:
     if isinstance(data, bytes):
         return data
     raise TypeError(f"associated data is a text or bytes, not {type(data).__name__}")
+
+
+def unchanged(descriptor: int, path: Path) -> Callable[[], None]:
+    """What looks, when all of a regular file was read, whether it is still as it is now.
+
+    What it returns raises OSError if not: half of the old and half of the new is what nobody has written.
+    """
+    before = os.fstat(descriptor)
+
+    def look() -> None:
+        if stat.S_ISREG(before.st_mode) and _written(before) != _written(os.fstat(descriptor)):
+            raise OSError(errno.EBUSY, "it was changed by another program meanwhile", os.fsdecode(path))
+
+    return look
+
+
+def _written(status: os.stat_result) -> tuple[int, ...]:
+    # The time of the change as well: that of the content is whatever a program says (utime).
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _apart(descriptor: int, source: Path, target: str) -> None:

@@ -21,6 +21,7 @@ of errors (Sentry, say) send variables away.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -29,7 +30,8 @@ from typing import Any, Protocol, TypeVar
 
 from .._native import Keyset
 from ..errors import ConfigError, IntegrityError
-from .replacing import NewFile
+from .locking import locked
+from .replacing import NewFile, resolved
 
 Failure = TypeVar("Failure", bound=BaseException)
 
@@ -106,7 +108,7 @@ def _opened(
 ) -> Keyset:
     form = check_form(text, where, kms=kms is not None, passphrase=passphrase is not None)
     # Outside of what follows, which takes a ValueError for one about the keyset, and quotes it.
-    given = _passphrase(passphrase() if callable(passphrase) else passphrase) if form == "passphrase" else b""
+    given = passphrase_bytes(passphrase() if callable(passphrase) else passphrase) if form == "passphrase" else b""
     asked = _Asked(kms)
     try:
         if form == "kms":
@@ -149,7 +151,7 @@ def check_form(text: str, where: str, *, kms: bool, passphrase: bool) -> str:
 
     :raises ConfigError: if it is none, or none that can be opened by what is given.
     """
-    form = _form(text)
+    form = form_of(text)
     if form is None:
         raise ConfigError(f"{where} is no keyset in JSON.")
     if form == "passphrase" and not passphrase:
@@ -160,13 +162,14 @@ def check_form(text: str, where: str, *, kms: bool, passphrase: bool) -> str:
         raise ConfigError(f"{where} is no keyset of Tink's.")
     if form == "clear" and (kms or passphrase):
         raise ConfigError(
-            f"{where} is a keyset in clear, and was to be sealed: whoever can write it would choose the key. Write it "
-            "anew by write_keyset(...)."
+            f"{where} is a keyset in clear, and was to be sealed: whoever can write it would choose the key. Seal it: "
+            "flask rampart vault passphrase --cleartext, or kms --cleartext; or write it anew by write_keyset(...)."
         )
     return form
 
 
-def _form(text: str) -> str | None:
+def form_of(text: str) -> str | None:
+    """``"kms"``, ``"passphrase"``, ``"clear"``; ``"none"`` for other JSON, and None for what is none."""
     try:
         members = json.loads(text)
     except (ValueError, RecursionError):
@@ -208,7 +211,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool, keyset: bool = True
         raise ConfigError(f"{where} is not UTF-8.") from None
     if strict:
         # By what it is read as, not by a word in it.
-        _check_mode(where, status, sealed=keyset and _form(text) == "kms")
+        _check_mode(where, status, sealed=keyset and form_of(text) == "kms")
     return text
 
 
@@ -227,7 +230,7 @@ def write_keyset(
     keyset: Keyset,
     *,
     kms: Kms | None = None,
-    passphrase: str | bytes | None = None,
+    passphrase: str | bytes | Callable[[], str | bytes] | None = None,
     associated_data: bytes = b"",
     cleartext: bool = False,
     replace: bool = False,
@@ -235,18 +238,24 @@ def write_keyset(
     """Writes a keyset to a file of mode 0600, whole or not at all.
 
     :param kms: what seals it.
-    :param passphrase: what it is put under, at least 12 bytes.
+    :param passphrase: what it is put under, at least 12 bytes; or a function that gives it.
     :param cleartext: True to write it as it is: whoever reads the file reads all that it has sealed.
     :param replace: whether a file that is there is replaced. Its keys are lost, unless they are in *keyset*.
     :raises ConfigError: unless exactly one of *kms*, *passphrase* and *cleartext* is given; if there is a file; if
         what is to be written is longer than what :func:`read_keyset` reads.
     :raises OSError: if it cannot be written; if *path* is a symbolic link.
 
-    A file that is replaced keeps its group, and of its permissions what the owner has and that the group may read.
+    A file that is replaced keeps its group, and of its permissions what the owner has and that the group may read. It
+    is locked meanwhile, as :class:`change_keyset` does: within that, do not write the same file.
     What the KMS raises is passed on.
     """
     try:
-        _write(os.fspath(path), _text(path, keyset, kms, passphrase, associated_data, cleartext), replace=replace)
+        with contextlib.ExitStack() as stack:
+            if replace and os.path.lexists(path):
+                stack.enter_context(locked(resolved(path)))
+            write_text(
+                os.fspath(path), text_of(path, keyset, kms, passphrase, associated_data, cleartext), replace=replace
+            )
         return
     except BaseException as error:
         failure = without_frames(error)
@@ -254,13 +263,14 @@ def write_keyset(
     raise failure from failure.__cause__
 
 
-def _text(
+def text_of(
     path: str | os.PathLike[str],
     keyset: Keyset,
     kms: Kms | None,
-    passphrase: str | bytes | None,
+    passphrase: str | bytes | Callable[[], str | bytes] | None,
     associated_data: bytes,
     cleartext: bool,
+    costs: dict[str, int] | None = None,
 ) -> bytes:
     where = os.fspath(path)
     if (kms is not None) + (passphrase is not None) + cleartext != 1:
@@ -270,7 +280,8 @@ def _text(
         if kms is not None:
             text = keyset.to_encrypted_json(asked, associated_data=associated_data)
         elif passphrase is not None:
-            text = keyset.to_passphrase_json(_passphrase(passphrase))
+            given = passphrase() if callable(passphrase) else passphrase
+            text = keyset.to_passphrase_json(passphrase_bytes(given), **costs or {})
         else:
             text = keyset.to_cleartext_json()
     except ConfigError:
@@ -285,10 +296,12 @@ def _text(
     return data
 
 
-def _write(where: str, data: bytes, *, replace: bool) -> None:
+def write_text(
+    where: str, data: bytes, *, replace: bool, most: int = 0o640, instead_of: os.stat_result | None = None
+) -> None:
     try:
         # Who may read keys may be its group, and nobody but the owner writes them.
-        file = NewFile(where, replace=replace, most=0o640)
+        file = NewFile(where, replace=replace, most=most, instead_of=instead_of)
         try:
             file.write(data)
             file.commit()
@@ -301,7 +314,8 @@ def _write(where: str, data: bytes, *, replace: bool) -> None:
         ) from None
 
 
-def _passphrase(given: Any) -> bytes:
+def passphrase_bytes(given: Any) -> bytes:
+    """A passphrase as it is stretched."""
     try:
         data = given.encode() if isinstance(given, str) else given
     except UnicodeEncodeError:

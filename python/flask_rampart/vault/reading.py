@@ -22,7 +22,7 @@ import io
 import operator
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from .._native import Keyset, StreamOpener
@@ -37,12 +37,19 @@ RUN = 256 * 1024
 _AHEAD = 64 * 1024
 
 
-def open_regular(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int:
+def open_regular(path: str | bytes | os.PathLike[str] | os.PathLike[bytes], *, follow: bool = True) -> int:
     """A descriptor of a regular file, for reading. A pipe is refused, and not waited for.
 
+    :param follow: whether it may be a symbolic link to one.
     :raises OSError: if there is none.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if follow or error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "a symbolic link is not followed: name the file itself", os.fspath(path)) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -58,12 +65,19 @@ class OpenedFile(io.RawIOBase):
     mode = "rb"
 
     def __init__(
-        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes], keyset: Keyset, associated_data: bytes
+        self,
+        path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        keyset: Keyset,
+        associated_data: bytes,
+        alarm: Callable[[IntegrityError], object] | None = None,
+        *,
+        follow: bool = True,
     ) -> None:
         self._descriptor = -1
+        self._alarm = None
         self.name = os.fspath(path)
         head = StreamOpener.head(keyset)
-        self._descriptor = open_regular(path)
+        self._descriptor = open_regular(path, follow=follow)
         self._at, self._plain, self._start = 0, b"", 0
         try:
             # Its length is what it is here: what is appended later is not read, and what is cut off later is missed.
@@ -71,10 +85,13 @@ class OpenedFile(io.RawIOBase):
             self._opener = StreamOpener(keyset, self._read(0, min(head, length)), length, associated_data)
             self.length = self._opener.length
             """Bytes that can be read."""
+            self.by_primary = self._opener.by_primary
+            """Whether the keyset's primary key sealed it."""
             self._fetch(self.length, 1)
         except BaseException:
             self.close()
             raise
+        self._alarm = alarm
 
     @property
     def descriptor(self) -> int:
@@ -150,8 +167,10 @@ class OpenedFile(io.RawIOBase):
         first, offset, length, start = self._opener.span(at, most)
         try:
             self._plain, self._start = self._opener.open(first, self._read(offset, length)), start
-        except IntegrityError:
+        except IntegrityError as error:
             if most <= 1:
+                if self._alarm is not None:
+                    self._alarm(error)
                 raise
             # A layer above asks for more than it was asked for: what lies behind may be changed, and this be whole.
             self._fetch(at, 1)

@@ -11,11 +11,15 @@ There is no seeking, and no writing into a file that is there: what is sealed is
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
+import functools
 import io
 import os
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 # Most plaintext that is sealed at once.
 STEP = 1024 * 1024
+_MARKS = {"utf-16": codecs.BOM_UTF16, "utf-32": codecs.BOM_UTF32}
 
 
 class _Kept:
@@ -68,17 +73,22 @@ class SealedFile(_Kept, io.RawIOBase):
         associated_data: bytes,
         *,
         replace: bool,
+        instead_of: os.stat_result | None = None,
+        last_look: Callable[[], object] = lambda: None,
     ) -> None:
-        self.name = os.fspath(path)
+        # No text: pandas 2 takes a writer whose name is one for a file of the system's, and writes there in clear.
+        self.name = Path(os.fsdecode(path))
         self.mode = "wb" if replace else "xb"
         self._at = 0
+        self._last_look = last_look
         self._file: NewFile | None = None
         self._failed = False
+        _keep_at_hand()
         try:
             # First, so that a keyset that is for something else leaves no trace.
             self._sealer = StreamSealer(keyset, associated_data)
-            self._file = NewFile(path, replace=replace)
-            self._guarded(self._sealer.header)
+            self._file = NewFile(path, replace=replace, instead_of=instead_of)
+            self._file.write(self._sealer.header)
         except BaseException:
             self._drop()
             io.RawIOBase.close(self)
@@ -92,10 +102,16 @@ class SealedFile(_Kept, io.RawIOBase):
         self._open()
         done = False
         try:
-            with memoryview(data) as given, given.cast("B") as view:
-                for at in range(0, len(view), STEP):
-                    self._guarded(bytes(view[at : at + STEP]), seal=True)
-                length = len(view)
+            if type(data) is bytes:
+                # Sealed from where it is. Of anything else, a part at a time is copied: it may be changed meanwhile.
+                length = len(data)
+                for at in range(0, length, STEP):
+                    self._seal(data, at, min(at + STEP, length))
+            else:
+                with memoryview(data) as given, given.cast("B") as view:
+                    length = len(view)
+                    for at in range(0, length, STEP):
+                        self._seal(bytes(view[at : at + STEP]))
             self._at += length
             done = True
             return length
@@ -125,6 +141,8 @@ class SealedFile(_Kept, io.RawIOBase):
                 # Before anything is sealed.
                 file.mine()
                 file.write(self._sealer.finish())
+                # When nothing is written any more: what is changed later is younger than this file.
+                self._last_look()
                 file.commit()
         finally:
             self._drop()
@@ -134,19 +152,25 @@ class SealedFile(_Kept, io.RawIOBase):
         if self.closed:
             raise ValueError("I/O operation on closed file.")
 
-    def _guarded(self, data: bytes, *, seal: bool = False) -> None:
+    def _seal(self, data: bytes, start: int = 0, end: int | None = None) -> None:
         file = self._file
         if self._failed:
             raise _lost()
-        if file is None:
-            return
-        file.mine()
-        file.write(self._sealer.push(data) if seal else data)
+        if file is not None:
+            file.mine()
+            file.write(self._sealer.push(data, start, end))
 
     def _drop(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.discard()
+
+
+@functools.cache
+def _keep_at_hand() -> None:
+    # glibc keeps what is freed up to twice the longest mapping that was freed once. Less than two steps, and each
+    # mebibyte is given back and fetched again page by page, which takes longer than to seal it. None of it is touched.
+    bytes(4 * STEP)
 
 
 def _lost() -> OSError:
@@ -183,6 +207,11 @@ class SealedText(_Kept, io.TextIOWrapper):
     """A sealed file that is being written, as ``open_file`` gives it in a text mode."""
 
     buffer: Any
+
+    def __init__(self, buffer: SealedWriter, encoding: str, errors: str | None, newline: str | None) -> None:
+        super().__init__(buffer, encoding, errors, newline)
+        # Where nothing can be sought, Python takes it that a text goes on, and says nothing of the order of its bytes.
+        buffer.write(_MARKS.get(codecs.lookup(encoding).name, b""))
 
     def discard(self) -> None:
         """Gives up: ``close`` leaves what was there."""

@@ -36,6 +36,12 @@ impl StreamKeys {
         Ok(Self { keys })
     }
 
+    /// These keys, the first of which is primary.
+    #[cfg(test)]
+    pub(super) fn of_keys(keys: Vec<StreamKey>) -> Self {
+        Self { keys }
+    }
+
     /// Begins a stream by the primary key.
     ///
     /// # Errors
@@ -54,6 +60,19 @@ impl StreamKeys {
     /// # Errors
     /// If no key opens its first segment for these associated data.
     pub fn opener(&self, associated_data: &[u8], head: &[u8], length: u64) -> Result<Opener, Failed> {
-        self.keys.iter().find_map(|key| key.opener(associated_data, head, length).ok()).ok_or(Failed)
+        self.tried(|key| key.opener(associated_data, head, length))
+    }
+
+    /// What opens the stream that begins with *head*, [`StreamKeys::head`] bytes, and goes on.
+    ///
+    /// # Errors
+    /// As [`StreamKeys::opener`].
+    pub(super) fn endless(&self, associated_data: &[u8], head: &[u8]) -> Result<Opener, Failed> {
+        self.tried(|key| Opener::endless(key, associated_data, head))
+    }
+
+    fn tried(&self, open: impl Fn(&StreamKey) -> Result<Opener, Failed>) -> Result<Opener, Failed> {
+        let mut keys = self.keys.iter().enumerate();
+        keys.find_map(|(at, key)| open(key).ok().map(|opener| opener.by_primary(at == 0))).ok_or(Failed)
     }
 }

@@ -21,6 +21,7 @@
 //! Source: Tink's wire format, "Streaming AEAD"; Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its
 //! Nonce-Reuse Misuse-Resistance" (2015), whose nOAE2 this is; RFC 5869 (HKDF).
 
+mod follow;
 mod format;
 mod keys;
 mod layout;
@@ -31,6 +32,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub use follow::Follower;
 pub use format::{Cipher, Format, Hash};
 pub use keys::StreamKeys;
 pub use layout::Span;

@@ -22,6 +22,7 @@ pub struct Opener {
     segments: Segments,
     layout: Layout,
     extent: Extent,
+    by_primary: bool,
 }
 
 impl Opener {
@@ -32,8 +33,18 @@ impl Opener {
         head: &[u8],
         length: u64,
     ) -> Result<Self, Failed> {
+        let extent = key.format.layout().extent(length).ok_or(Failed)?;
+        Self::of(key, associated_data, head, extent)
+    }
+
+    /// The same for a stream that goes on behind *head*, nobody knows how far: see [`Opener::ends`].
+    pub(super) fn endless(key: &StreamKey, associated_data: &[u8], head: &[u8]) -> Result<Self, Failed> {
+        let endless = Extent { ciphertext: u64::MAX, plaintext: u64::MAX, segments: u64::MAX };
+        Self::of(key, associated_data, head, endless)
+    }
+
+    fn of(key: &StreamKey, associated_data: &[u8], head: &[u8], extent: Extent) -> Result<Self, Failed> {
         let layout = key.format.layout();
-        let extent = layout.extent(length).ok_or(Failed)?;
         let (header, rest) = head.split_at_checked(layout.header).ok_or(Failed)?;
         let (size, random) = header.split_first().ok_or(Failed)?;
         if usize::from(*size) != layout.header {
@@ -42,12 +53,41 @@ impl Opener {
         let (salt, prefix) = random.split_at_checked(key.format.derived()).ok_or(Failed)?;
         let prefix: [u8; PREFIX] = prefix.try_into().map_err(|_| Failed)?;
         let segments = Segments::derive(&key.format, &key.secret, salt, prefix, associated_data)?;
-        let opener = Self { segments, layout, extent };
+        let opener = Self { segments, layout, extent, by_primary: false };
         let first = opener.span(0, 1)?;
         let sealed = rest.get(..first.bytes).ok_or(Failed)?;
         let mut tried = zeroize::Zeroizing::new(vec![0; opener.holds(0, sealed.len())?]);
         opener.open(0, sealed, &mut tried)?;
         Ok(opener)
+    }
+
+    pub(super) fn by_primary(mut self, by_primary: bool) -> Self {
+        self.by_primary = by_primary;
+        self
+    }
+
+    /// Whether the key that sealed it is the one that seals now.
+    pub fn is_by_primary(&self) -> bool {
+        self.by_primary
+    }
+
+    /// Tells where a stream ends of which this was not known: its last segment opens as the last from here on.
+    ///
+    /// # Errors
+    /// If no stream is so long.
+    pub(super) fn ends(&mut self, length: u64) -> Result<(), Failed> {
+        self.extent = self.layout.extent(length).ok_or(Failed)?;
+        Ok(())
+    }
+
+    /// Bytes of the header, which precedes the first segment.
+    pub(super) fn header(&self) -> usize {
+        self.layout.header
+    }
+
+    /// Bytes of the segment of this number, unless it is the last.
+    pub(super) fn sealed(&self, number: u64) -> usize {
+        self.layout.room(number) + self.layout.tag
     }
 
     /// Bytes of plaintext in the whole stream, if it is whole.

