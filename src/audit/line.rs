@@ -1,0 +1,216 @@
+//! One record: a line of JSON that carries a link to the line before it.
+//!
+//! ```text
+//! {"seq":7,"time":"2026-11-29T10:00:00.000000Z","event":"authz_fail",…,"link":"<43 characters>"}
+//! ```
+//!
+//! All before `,"link"` is the record's *body*. Its leaf is the RFC 6962 hash of the body; its link is
+//! HMAC-SHA-256 over the link before and the leaf, under a key that only this writer and those who verify can derive. So who has no
+//! key cannot change, add, drop or move a line, and who has only the public key still checks leaves against signed checkpoints.
+//!
+//! The first link is zeros: the key is of one writer, so lines of another cannot stand there.
+//!
+//! Sources: RFC 2104 (HMAC); RFC 5869 (HKDF); RFC 6962 section 2.1.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::{hkdf, hmac};
+
+use super::merkle::{self, Hash};
+use crate::error::ConfigError;
+use crate::json;
+use crate::time::UnixTime;
+
+/// Makes the links of one writer.
+pub(super) struct LinkKey(hmac::Key);
+
+impl LinkKey {
+    /// The key of `writer`, from the private key of the log.
+    pub(super) fn derive(seed: &[u8], writer: &str) -> Result<Self, ConfigError> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(seed);
+        let info = [writer.as_bytes()];
+        let key = prk.expand(&info, hmac::HMAC_SHA256);
+        let key = key.map_err(|_| ConfigError::new("The audit log's key cannot be derived."))?;
+        Ok(Self(hmac::Key::from(key)))
+    }
+
+    pub(super) fn link(&self, before: &Hash, leaf: &Hash) -> Hash {
+        let mut joined = [0; 64];
+        joined[..32].copy_from_slice(before);
+        joined[32..].copy_from_slice(leaf);
+        let mut link = [0; 32];
+        link.copy_from_slice(hmac::sign(&self.0, &joined).as_ref());
+        link
+    }
+}
+
+/// Where a chain of lines has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    /// The number of the next record.
+    pub(super) seq: u64,
+    /// The link of the last one.
+    pub(super) link: Hash,
+}
+
+impl Place {
+    /// Appends the next record and gives its leaf. `members` is empty, or JSON members with a comma before each.
+    pub(super) fn seal(
+        &mut self,
+        key: &LinkKey,
+        out: &mut Vec<u8>,
+        now: UnixTime,
+        event: &str,
+        members: &[u8],
+    ) -> Hash {
+        let start = out.len();
+        out.extend_from_slice(SEQ);
+        json::number(out, i64::try_from(self.seq).unwrap_or(i64::MAX));
+        out.extend_from_slice(TIME);
+        json::time(out, now);
+        out.extend_from_slice(b"\",\"event\":");
+        json::string(out, event, MAX_EVENT);
+        out.extend_from_slice(members);
+        let leaf = merkle::leaf(&out[start..]);
+        self.link = key.link(&self.link, &leaf);
+        self.seq += 1;
+        out.extend_from_slice(LINK);
+        write_hash(out, &self.link);
+        out.extend_from_slice(b"\"}\n");
+        leaf
+    }
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    pub(super) seq: u64,
+    /// RFC 3339 in UTC, always of the same length: times are ordered as their texts are.
+    pub(super) time: &'a [u8],
+    pub(super) event: &'a [u8],
+    pub(super) body: &'a [u8],
+    pub(super) link: Hash,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line without its line break. None if it is no record, whatever else it is.
+    pub(super) fn read(line: &'a [u8]) -> Option<Self> {
+        let (body, tail) = line.split_at_checked(line.len().checked_sub(TAIL)?)?;
+        let link = tail.strip_prefix(LINK)?.strip_suffix(b"\"}")?;
+        // Canonical: the engine refuses a last character whose spare bits are not zero. It wants room for whole groups.
+        let mut bytes = [0; 33];
+        if URL_SAFE_NO_PAD.decode_slice(link, &mut bytes).ok()? != 32 {
+            return None;
+        }
+        let (link, _) = bytes.split_first_chunk::<32>()?;
+        let rest = body.strip_prefix(SEQ)?;
+        let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (number, rest) = rest.split_at(digits);
+        if number.len() > 1 && number[0] == b'0' {
+            return None;
+        }
+        // No log comes to 2^63, and sums stay within 64 bits.
+        let seq = std::str::from_utf8(number).ok()?.parse().ok().filter(|seq| *seq <= i64::MAX as u64)?;
+        let (time, rest) = rest.strip_prefix(TIME)?.split_at_checked(RFC3339)?;
+        let rest = rest.strip_prefix(b"\",\"event\":\"")?;
+        let event = &rest[..memchr::memchr(b'"', rest)?];
+        Some(Self { seq, time, event, body, link: *link })
+    }
+
+    /// The record as JSON, without its link.
+    pub(super) fn members(&self) -> Option<serde_json::Value> {
+        let mut whole = self.body.to_vec();
+        whole.push(b'}');
+        serde_json::from_slice(&whole).ok()
+    }
+}
+
+/// Appends a hash as base64url without padding.
+pub(super) fn write_hash(out: &mut Vec<u8>, hash: &Hash) {
+    let start = out.len();
+    out.resize(start + HASH, 0);
+    // 32 bytes are 43 characters: the slice is as long as what is written.
+    let _ = URL_SAFE_NO_PAD.encode_slice(hash, &mut out[start..]);
+}
+
+/// Reads what [`write_hash`] wrote.
+pub(super) fn read_hash(text: &str) -> Option<Hash> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+const SALT: &[u8] = b"flask-rampart audit link v1";
+const SEQ: &[u8] = b"{\"seq\":";
+const TIME: &[u8] = b",\"time\":\"";
+const LINK: &[u8] = b",\"link\":\"";
+/// `2026-11-29T10:00:00.000000Z`
+const RFC3339: usize = 27;
+const HASH: usize = 43;
+const TAIL: usize = LINK.len() + HASH + 2;
+const MAX_EVENT: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn two() -> (LinkKey, Vec<u8>) {
+        let key = LinkKey::derive(&[1; 32], "w").unwrap();
+        let (mut place, mut out) = (Place::default(), Vec::new());
+        place.seal(&key, &mut out, UnixTime(1_795_460_400.0), "authz_fail", b",\"code\":\"auth.role\"");
+        place.seal(&key, &mut out, UnixTime(1_795_460_401.0), "sys_startup", b"");
+        (key, out)
+    }
+
+    #[test]
+    fn a_record_is_one_line_of_json_that_reads_back() {
+        let (key, out) = two();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with(
+            r#"{"seq":0,"time":"2026-11-23T19:00:00.000000Z","event":"authz_fail","code":"auth.role","link":""#
+        ));
+        let mut before = [0; 32];
+        for (i, text) in lines.iter().enumerate() {
+            let line = Line::read(text.as_bytes()).unwrap();
+            assert_eq!(line.seq, i as u64);
+            assert_eq!(key.link(&before, &merkle::leaf(line.body)), line.link);
+            let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(whole["event"], line.members().unwrap()["event"]);
+            before = line.link;
+        }
+    }
+
+    #[test]
+    fn an_event_with_quotes_and_breaks_stays_one_line() {
+        let key = LinkKey::derive(&[1; 32], "w").unwrap();
+        let mut out = Vec::new();
+        Place::default().seal(&key, &mut out, UnixTime(0.0), "a\"}\n{\"seq\":1", b"");
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert!(Line::read(out.trim_ascii_end()).is_some());
+    }
+
+    #[test]
+    fn links_are_of_one_writer_and_one_log() {
+        let one = LinkKey::derive(&[1; 32], "w").unwrap().link(&[0; 32], &[0; 32]);
+        assert_ne!(one, LinkKey::derive(&[1; 32], "v").unwrap().link(&[0; 32], &[0; 32]));
+        assert_ne!(one, LinkKey::derive(&[2; 32], "w").unwrap().link(&[0; 32], &[0; 32]));
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_read() {
+        let (_, out) = two();
+        let line = out.split(|byte| *byte == b'\n').next().unwrap();
+        assert!(Line::read(line).is_some());
+        for at in 0..line.len() {
+            // Cut anywhere it is no record any more.
+            assert_eq!(Line::read(&line[..at]), None);
+        }
+        for wrong in
+            ["{\"seq\":00,", "{\"seq\":-1,", "{\"seq\":,", "{ \"seq\":0,", "{\"seq\":9223372036854775808,"]
+        {
+            let mut other = wrong.as_bytes().to_vec();
+            other.extend_from_slice(&line[9..]);
+            assert_eq!(Line::read(&other), None, "{wrong}");
+        }
+    }
+}
