@@ -1,0 +1,74 @@
+"""A finding: what a detector found, of whom, and what was done.
+
+It decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from .detectors import RESPONSES, SEVERITIES
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a detector found.
+
+    It names whom it is about, since people must act on it.
+    """
+
+    time: float
+    """When, in seconds since 1970-01-01 UTC."""
+    rule: str
+    """The detector's name."""
+    severity: str
+    """``"informational"``, ``"low"``, ``"medium"``, ``"high"`` or ``"critical"``."""
+    subject_kind: str
+    """``"address"``, ``"network"``, ``"principal"``, ``"token"``, ``"account"`` or ``"host"``."""
+    subject: str
+    """Whom it is about; cut to 128 bytes where it is read back from the book."""
+    count: int
+    """What was counted, about."""
+    threshold: int
+    """What was too much."""
+    response: str
+    """``"log"``, ``"step_up"``, ``"throttle"`` or ``"ban"``."""
+    enforced: bool
+    """Whether that was done. Not in ``"report"`` mode."""
+    route: str
+    """The route of the last request, if one matched; else empty."""
+    request_id: str
+    """The id of the last request; empty if there was none."""
+
+    @classmethod
+    def of_native(cls, told: tuple[float, str, int, str, str, int, int, int, bool, str, str]) -> Finding:
+        """As the book has it."""
+        time, rule, severity, kind, subject, count, threshold, response, enforced, route, request_id = told
+        return cls(
+            time,
+            rule,
+            SEVERITIES[min(max(severity, 1), len(SEVERITIES)) - 1],
+            kind,
+            subject,
+            count,
+            threshold,
+            RESPONSES[min(response, len(RESPONSES) - 1)],
+            enforced,
+            route,
+            request_id,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the time by RFC 3339."""
+        return {**asdict(self), "time": stamp(self.time)}
+
+
+def stamp(time: float) -> str:
+    """A time by RFC 3339.
+
+    >>> stamp(1_800_000_000)
+    '2027-01-15T08:00:00.000Z'
+    """
+    return datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,154 @@
+"""Attempts to log in: which account each names, and how it ended.
+
+The app says in its login view which account is tried, once for each attempt, and how it ended; where it does not, the
+answer's status says it. From then on, attempts are counted by account, and from where an account logs in is known.
+
+1. Where a response of the monitor throttles an account, an attempt from a network in which the account has not logged
+   in within 30 days is refused (429 ``limit.exceeded``) beyond five, and then one in 30 s, for each network apart. From
+   one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner.
+2. Where an account, or all of them, are under attack, the attempt says that a second factor is wanted
+   (``step_up``); the app decides which.
+3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
+   and 4xx failure; 5xx say nothing: an outage is nobody's wrong password.
+4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
+   is a 200, too, and must not make the place known from which half of a login came.
+5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
+   status and the others have failed; none of them makes a place known. Beyond 16, the oldest is settled at once, and so
+   is each of which the app has said how it ended: what comes after it in the same request meets the response.
+6. The end of an attempt is in the audit log: ``authn_login_success`` or ``authn_login_fail``.
+
+It checks no password.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..exchange import Exchange
+from .responses import BURST, EACH_LOGIN, HOME_PACE, throttled
+
+if TYPE_CHECKING:
+    from .service import Monitor
+
+HOME = 30 * 86_400.0
+"""Seconds for which an account is known where it has logged in."""
+_MOST = 256
+_MOST_OPEN = 16
+FAILED, SUCCEEDED, PENDING = "failed", "succeeded", "pending"
+
+
+class Login:
+    """An attempt to log in, as ``rampart.monitor.login(account)`` gives it."""
+
+    def __init__(self, account: str, step_up: bool) -> None:
+        self._said: str | None = None
+        self.account = account
+        """The account, as it is counted: without spaces around it, in lower case."""
+        self.step_up = step_up
+        """Whether more than a password should be asked for: the account is under attack, or many are, and it is not
+        known where the attempt comes from. False in ``"report"`` mode."""
+
+    def failed(self) -> None:
+        """Says that it failed, whatever the answer's status will be."""
+        self._said = FAILED
+
+    def succeeded(self) -> None:
+        """Says that it succeeded, whatever the answer's status will be: all that was asked for was right, the second
+        factor as well. The account is then known where this comes from."""
+        self._said = SUCCEEDED
+
+    def pending(self) -> None:
+        """Says that it has not ended: the password was right, and a second factor is asked for. It is then neither
+        success nor failure, whatever the answer's status will be."""
+        self._said = PENDING
+
+    @property
+    def _is_said(self) -> bool:
+        return self._said is not None
+
+    def _ended(self, status: int, *, last: bool) -> bool | None:
+        """Whether it succeeded; None if that is not known."""
+        if self._said is not None:
+            return None if self._said == PENDING else self._said == SUCCEEDED
+        if status >= 500:
+            return None
+        if not last or status >= 400:
+            return False
+        # Halfway through, or one of several: a status does not say that this very attempt was right.
+        return None if self.step_up or not 200 <= status < 400 else True
+
+
+class Attempts:
+    """The attempts of one request that are not settled yet."""
+
+    def __init__(self, monitor: Monitor, exchange: Exchange) -> None:
+        self._monitor = monitor
+        self._exchange = exchange
+        self._open: list[Login] = []
+        self._has_more = False
+
+    def add(self, login: Login) -> None:
+        """Takes another one."""
+        self._has_more = self._has_more or bool(self._open)
+        self._open.append(login)
+
+    def settle(self) -> None:
+        """Counts those of which the app has said how they ended, and the oldest ones where there are too many."""
+        for login in [login for login in self._open if login._is_said]:
+            self._count(login, 0)
+        while len(self._open) >= _MOST_OPEN:
+            self._count(self._open[0], 0)
+
+    def end(self, status: int) -> None:
+        """Settles all of them by the answer's status. A server may be given a second one, which changes nothing."""
+        while self._open:
+            self._count(self._open[0], status)
+
+    def _count(self, login: Login, status: int) -> None:
+        last = len(self._open) == 1 and status > 0
+        self._open.remove(login)
+        self._has_more = self._has_more or not last
+        ok = login._ended(status, last=last)
+        if ok is None:
+            return
+        known = ok and (login._is_said or not self._has_more)
+        if last:
+            # It is counted with its request.
+            self._exchange.tried = (login.account, ok)
+        else:
+            self._monitor.note(
+                signs=["login"] if ok else ["login", "login_failed"],
+                account=login.account,
+                address=self._exchange.environ.get("REMOTE_ADDR"),
+                route=self._exchange.route,
+                request_id=self._exchange.id,
+            )
+        self._monitor.login_ended(self._exchange, login.account, ok, status, known=known)
+
+
+def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
+    """Notes that a request tries to log in to *account*.
+
+    :raises Denied: ``limit.exceeded``, 429, if attempts on it are throttled where this one comes from.
+    """
+    # What is no text, such as a lone surrogate that JSON can write, is none in the table's keys either.
+    name = str(account).strip().casefold()[:_MOST].encode("utf-8", "replace").decode()
+    address = exchange.environ.get("REMOTE_ADDR") or ""
+    attempts: Attempts | None = exchange.attempts
+    if attempts is not None:
+        attempts.settle()
+    step_up = False
+    if monitor.enabled and monitor.enforces and monitor.state.any_marked():
+        state = monitor.state
+        wait = state.try_account(name, address, each=EACH_LOGIN, burst=BURST, home=HOME_PACE)
+        if wait and not monitor.responses.is_exempt(address):
+            raise exchange.refuse(throttled(wait, "account"))
+        attacked = (("step_up", "host", ""), ("throttle", "account", name), ("step_up", "account", name))
+        step_up = any(state.marked(*each) is not None for each in attacked) and not state.knows(name, address)
+    login = Login(name, step_up)
+    if monitor.enabled and name:
+        if attempts is None:
+            exchange.attempts = attempts = Attempts(monitor, exchange)
+            exchange.at_status += (attempts.end,)
+        attempts.add(login)
+    return login

@@ -1,0 +1,163 @@
+"""What is done about a finding, in ``"enforce"`` mode: for all workers of the host, for as long as the detector says.
+
+1. ``ban``: an address or a network is refused by the edge, as by the limits' own bans. Who is in
+   ``RAMPART_TRUSTED_PROXIES`` or ``RAMPART_BAN_EXEMPT`` is not.
+2. ``throttle``: an address, a network, a principal or a token has one request a second, five at once: 429. Of an
+   account, attempts to log in are throttled, for each network apart, and much less from where the account has logged
+   in within 30 days: so nobody who tries an account keeps its owner out.
+3. ``step_up``: a principal is refused (401 ``auth.stale``) until it comes with a credential that was proved after the
+   finding (``auth_time``); a token, until another one comes. A credential that cannot tell, such as an API key, is
+   throttled instead. Of the host, attempts to log in say that a second factor is wanted.
+
+Whatever cannot be done to a subject becomes the next milder thing that can. Nothing here locks an account. A response
+lasts from what was found, not from when that was counted: what is over by then is not put in force.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..checks import Check
+from ..errors import Denied
+from ..exchange import Exchange, Principal
+from ..guards import AppState, Guard, Stage
+
+if TYPE_CHECKING:
+    from .detectors import Detector
+    from .service import Monitor
+
+Ban = Callable[[str, str, float], bool]
+"""Bans an ``"address"`` or a ``"network"``, given its address, for so many seconds. False if it is exempt."""
+Stale = Callable[[Principal, int], Denied]
+"""The refusal of who must prove anew who they are, within so many seconds."""
+EACH = 1.0
+"""Seconds for one request of who is throttled."""
+EACH_LOGIN = 30.0
+"""Seconds for one attempt to log in to an account that is throttled, from one network."""
+BURST = 5
+HOME_PACE = (5.0, 20)
+"""The same from a network where the account is known: seconds for one attempt, and how many at once."""
+
+
+class Responses:
+    """The responses of an app's monitor."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        #: Handed over at start-up.
+        self.ban: Ban | None = None
+        self.is_exempt: Callable[[str], bool] = lambda address: False
+        self.stale: Stale = _stale
+
+    def enforce(
+        self, detector: Detector, kind: str, subject: str, issuer: str | None, *, age: float = 0.0
+    ) -> tuple[str, bool]:
+        """Does what the detector says, and tells what was done and whether it was.
+
+        :param age: how many seconds ago it was found.
+        """
+        response, seconds = detector.response, float(detector.lasts) - max(0.0, age)
+        if seconds <= 0:
+            return response, False
+        state = self._monitor.state
+        if kind in ("address", "network"):
+            address = subject.partition("/")[0]
+            if self.is_exempt(address):
+                return response, False
+            if response == "ban":
+                if self.ban is None:
+                    return response, False
+                return response, self.ban(kind, address, seconds)
+        elif response == "ban":
+            # A caller that has a name: to ban it would keep its owner out for what a thief did.
+            response = "throttle"
+        if response == "step_up" and kind in ("address", "network"):
+            response = "throttle"
+        return response, state.mark(response, kind, subject, seconds, issuer=issuer, each=EACH, burst=BURST)
+
+    def step(self, environ: dict[str, Any], exchange: Exchange) -> Denied | None:
+        """At the edge: the refusal of an address that is throttled."""
+        state = self._monitor.state
+        if not state.any_marked():
+            return None
+        address = environ.get("REMOTE_ADDR") or ""
+        wait = state.try_now("address", address) or state.try_now("network", address)
+        if not wait or self.is_exempt(address):
+            return None
+        return throttled(wait, "address")
+
+    def heed(self, exchange: Exchange) -> Denied | None:
+        """Once it is known who it is: the refusal of a principal or token under a response."""
+        state = self._monitor.state
+        principal = exchange.principal
+        if principal is None or not state.any_marked():
+            return None
+        # One of a scheme of the app's own may have what is no text; nothing is in force on that.
+        name, issuer = _text(principal.id) or "", _text(getattr(principal, "issuer", None))
+        token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
+        wait = state.try_now("principal", name, issuer=issuer)
+        marked = state.marked("step_up", "principal", name, issuer=issuer)
+        if marked is not None and not _proved(principal, marked[1]):
+            if _tells(principal):
+                return self.stale(principal, max(1, math.ceil(self._monitor.now()) - marked[1]))
+            wait = wait or self._slow(("principal", name, issuer), marked[0])
+        if token is not None:
+            token = _text(token) or ""
+            if state.marked("step_up", "token", token, issuer=issuer) is not None:
+                return self.stale(principal, 1)
+            wait = wait or state.try_now("token", token, issuer=issuer)
+        return throttled(wait, "principal") if wait else None
+
+    def _slow(self, subject: tuple[str, str, str | None], seconds: float) -> float:
+        """Throttles who cannot step up; seconds to wait, 0.0 if it may go on."""
+        kind, name, issuer = subject
+        state = self._monitor.state
+        if state.marked("throttle", kind, name, issuer=issuer) is None:
+            state.mark("throttle", kind, name, seconds, issuer=issuer, each=EACH, burst=BURST)
+            return state.try_now(kind, name, issuer=issuer)
+        return 0.0  # its try was taken before
+
+
+class Heeds(Guard):
+    """Asks, of whoever a ``require`` has found, whether a response of the monitor is in force. Added by the monitor."""
+
+    stage = Stage.QUOTA
+    name = "monitor"
+
+    def __init__(self, responses: Responses) -> None:
+        self._responses = responses
+
+    def __repr__(self) -> str:
+        return "monitor"
+
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check:
+        check: Check = guards[0][0]._responses.heed
+        return check
+
+
+def throttled(wait: float, what: str) -> Denied:
+    """The refusal of who is to wait so many seconds."""
+    seconds = max(1, math.ceil(wait))
+    return Denied.of("limit.exceeded", f"monitor: {what} throttled", headers=(("Retry-After", str(seconds)),))
+
+
+def _text(value: object) -> str | None:
+    """A text as the table's keys take it: without lone surrogates."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def _tells(principal: Principal) -> bool:
+    """Whether the credential tells when somebody proved who they are."""
+    return getattr(principal, "authenticated_at", None) is not None
+
+
+def _proved(principal: Principal, since: int) -> bool:
+    at = getattr(principal, "authenticated_at", None)
+    return isinstance(at, (int, float)) and at >= since
+
+
+def _stale(principal: Principal, age: int) -> Denied:
+    return Denied.of("auth.stale", "monitor: must be proved anew")

@@ -1,0 +1,274 @@
+//! Responses in force, and the book of findings, for Python.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::monitor::{Book, Entry, Mark, Response, Subject};
+
+use super::super::clock::Clock;
+use super::Table;
+use super::seen::{key_of, token_of};
+
+/// Of a :class:`Monitor`, what lasts beyond a window. Shared by all workers, as its counters are.
+#[pyclass(frozen, module = "flask_rampart._native")]
+pub struct MonitorState {
+    table: Arc<Table>,
+    clock: Py<Clock>,
+}
+
+#[pymethods]
+impl MonitorState {
+    /// Whether any response may be in force: cheap, and asked before all else.
+    fn any_marked(&self) -> bool {
+        self.table.engine.any_marked(self.table.words(), self.millis())
+    }
+
+    /// Puts a response in force on a subject, for all workers.
+    ///
+    /// :param response: ``"step_up"`` or ``"throttle"``.
+    /// :param kind: of the subject: ``"address"``, ``"network"``, ``"principal"``, ``"token"``, ``"account"``, ``"host"``.
+    /// :param each: of a throttle, seconds for each try.
+    /// :param burst: of a throttle, how many may come at once.
+    /// :returns: False if *text* is no such subject.
+    /// :raises ValueError: for another response or kind, or a time that is none.
+    #[pyo3(signature = (response, kind, text, seconds, *, issuer=None, each=1.0, burst=5))]
+    #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
+    fn mark(
+        &self,
+        response: &str,
+        kind: &str,
+        text: &str,
+        seconds: f64,
+        issuer: Option<&str>,
+        each: f64,
+        burst: u32,
+    ) -> PyResult<bool> {
+        let subject = self.subject(kind, text, issuer)?;
+        if subject == 0 {
+            return Ok(false);
+        }
+        let pace = (millis(each)? as u32, burst.max(1));
+        let now = self.millis();
+        let mark = Mark { until: now + millis(seconds)?, since: self.clock.get().unix().0 as u64 };
+        Ok(self.table.engine.mark(self.table.words(), named(response, kind)?, subject, now, mark, Some(pace)))
+    }
+
+    /// The response in force: seconds that are left of it, and since when (seconds since 1970); None if none is.
+    #[pyo3(signature = (response, kind, text, *, issuer=None))]
+    fn marked(
+        &self,
+        response: &str,
+        kind: &str,
+        text: &str,
+        issuer: Option<&str>,
+    ) -> PyResult<Option<(f64, u64)>> {
+        let now = self.millis();
+        let subject = self.subject(kind, text, issuer)?;
+        let mark = self.table.engine.marked(self.table.words(), named(response, kind)?, subject, now);
+        Ok(mark.map(|mark| ((mark.until - now) as f64 / 1000.0, mark.since)))
+    }
+
+    /// Ends a response; says whether it was there.
+    #[pyo3(signature = (response, kind, text, *, issuer=None))]
+    fn unmark(&self, response: &str, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<bool> {
+        let subject = self.subject(kind, text, issuer)?;
+        Ok(self.table.engine.unmark(self.table.words(), named(response, kind)?, subject))
+    }
+
+    /// Seconds until a subject that is throttled may try again; 0.0 if it may now, which is then counted.
+    #[pyo3(signature = (kind, text, *, issuer=None))]
+    fn try_now(&self, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<f64> {
+        let subject = self.subject(kind, text, issuer)?;
+        let response = named("throttle", kind)?;
+        Ok(self.table.engine.try_now(self.table.words(), response, subject, self.millis()) as f64 / 1000.0)
+    }
+
+    /// Notes that an account is at home where this address is: its attempts from there are not throttled.
+    fn know(&self, account: &str, address: &str, seconds: f64) -> PyResult<bool> {
+        let pair = self.pair(account, address)?;
+        let now = self.millis();
+        let mark = Mark { until: now + millis(seconds)?, since: self.clock.get().unix().0 as u64 };
+        Ok(pair != 0 && self.table.engine.mark(self.table.words(), Response::Known, pair, now, mark, None))
+    }
+
+    /// Whether an account is known where this address is.
+    fn knows(&self, account: &str, address: &str) -> PyResult<bool> {
+        let pair = self.pair(account, address)?;
+        Ok(pair != 0
+            && self.table.engine.marked(self.table.words(), Response::Known, pair, self.millis()).is_some())
+    }
+
+    /// Seconds until an account that is throttled may be tried from this address' network; 0.0 if it may now.
+    ///
+    /// Each network has its own pace, so that nobody who tries an account from elsewhere keeps its owner out; and so has
+    /// one where the account is known, *home*, as who shares it with the owner need not be the owner.
+    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5)))]
+    fn try_account(
+        &self,
+        account: &str,
+        address: &str,
+        each: f64,
+        burst: u32,
+        home: (f64, u32),
+    ) -> PyResult<f64> {
+        let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
+        let of_account = self.subject("account", account, None)?;
+        let Some(mark) = engine.marked(words, Response::AccountThrottle, of_account, now) else {
+            return Ok(0.0);
+        };
+        let (each, burst) = if self.knows(account, address)? { home } else { (each, burst) };
+        let pair = self.pair(account, address)?;
+        // An address that is not known has no network; nor has one that two workers want a place for at once.
+        let mut has_own = pair != 0 && engine.marked(words, Response::Pace, pair, now).is_some();
+        if pair != 0 && !has_own {
+            let pace = (millis(each)? as u32, burst.max(1));
+            has_own = engine.mark(words, Response::Pace, pair, now, mark, Some(pace));
+        }
+        let (response, subject) =
+            if has_own { (Response::Pace, pair) } else { (Response::AccountThrottle, of_account) };
+        Ok(engine.try_now(words, response, subject, now) as f64 / 1000.0)
+    }
+
+    /// What a principal's credential is called where it is counted; None if it is not.
+    ///
+    /// :param sent: the ``Authorization`` that proved it; empty if another field did.
+    fn token_of(
+        &self,
+        principal: &Bound<'_, PyAny>,
+        sent: &Bound<'_, PyString>,
+    ) -> PyResult<Option<Py<PyString>>> {
+        token_of(principal, &self.table.keys, &sent.to_string_lossy())
+    }
+
+    /// Writes a finding into the host's book of the last 1,000.
+    #[pyo3(signature = (time, rule, severity, kind, subject, count, threshold, response, enforced, route, request_id))]
+    #[expect(clippy::too_many_arguments, reason = "the members of a finding")]
+    fn write(
+        &self,
+        time: f64,
+        rule: &str,
+        severity: u8,
+        kind: &str,
+        subject: &str,
+        count: u64,
+        threshold: u64,
+        response: u8,
+        enforced: bool,
+        route: &str,
+        request_id: &str,
+    ) -> PyResult<()> {
+        let kind = Subject::named(kind)?;
+        let subject_kind = Subject::NAMES.iter().position(|(_, known)| *known == kind).unwrap_or(0) as u8;
+        Book::new(self.table.words()).write(&Entry {
+            time,
+            count,
+            threshold,
+            severity,
+            subject_kind,
+            response,
+            enforced,
+            rule: rule.into(),
+            subject: subject.into(),
+            route: route.into(),
+            request_id: request_id.into(),
+        });
+        Ok(())
+    }
+
+    /// The last findings of the host, the newest first: each as it was given to :meth:`write`.
+    #[expect(clippy::type_complexity, reason = "the members of a finding")]
+    fn recent(
+        &self,
+        limit: usize,
+    ) -> Vec<(f64, String, u8, &'static str, String, u64, u64, u8, bool, String, String)> {
+        let kind = |index: u8| Subject::NAMES.get(usize::from(index)).map_or("host", |(name, _)| name);
+        let told = |entry: Entry| {
+            let (rule, subject, route) = (entry.rule, entry.subject, entry.route);
+            let kind = kind(entry.subject_kind);
+            (
+                entry.time,
+                rule,
+                entry.severity,
+                kind,
+                subject,
+                entry.count,
+                entry.threshold,
+                entry.response,
+                entry.enforced,
+                route,
+                entry.request_id,
+            )
+        };
+        Book::new(self.table.words()).read(limit).into_iter().map(told).collect()
+    }
+
+    /// How many findings the host has had, since its table began.
+    #[getter]
+    fn total(&self) -> u64 {
+        Book::new(self.table.words()).total()
+    }
+}
+
+impl MonitorState {
+    pub(super) fn new(table: Arc<Table>, clock: Py<Clock>) -> Self {
+        Self { table, clock }
+    }
+
+    fn millis(&self) -> u64 {
+        self.clock.get().host().0 / 1_000_000
+    }
+
+    /// The hash of a subject by its name; 0 if it is none.
+    fn subject(&self, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<u64> {
+        let address = |length: usize, tag: u8| {
+            self.table.prefix.key(text).map_or(0, |key| {
+                let bytes = key.as_bytes();
+                let length = if bytes.len() == 4 { length } else { bytes.len() };
+                self.table.keys.of(tag, bytes.get(..length).unwrap_or_default())
+            })
+        };
+        Ok(match Subject::named(kind)? {
+            Subject::Account => self.table.keys.of(b'u', text.as_bytes()),
+            Subject::Address | Subject::Caller => address(4, b'a'),
+            Subject::Host => 1,
+            // As it is told: with its prefix.
+            Subject::Network => match text.split_once('/') {
+                Some((bare, _)) => return self.subject(kind, bare, issuer),
+                None => address(3, b'n'),
+            },
+            Subject::Principal => self.table.keys.of(b'p', &key_of(text, issuer)),
+            Subject::Token => self.table.keys.of(b't', &key_of(text, issuer)),
+        })
+    }
+
+    /// The hash of an account in a network; 0 if either is not known.
+    fn pair(&self, account: &str, address: &str) -> PyResult<u64> {
+        let (account, network) =
+            (self.subject("account", account, None)?, self.subject("network", address, None)?);
+        if account == 0 || network == 0 {
+            return Ok(0);
+        }
+        let both = [account.to_le_bytes(), network.to_le_bytes()].concat();
+        Ok(self.table.keys.of(b'h', &both))
+    }
+}
+
+fn named(response: &str, kind: &str) -> PyResult<Response> {
+    match (response, kind) {
+        ("step_up", "account") => Ok(Response::AccountStepUp),
+        ("step_up", _) => Ok(Response::StepUp),
+        ("throttle", "account") => Ok(Response::AccountThrottle),
+        ("throttle", _) => Ok(Response::Throttle),
+        _ => Err(PyValueError::new_err("a \"step_up\" or a \"throttle\" is in force")),
+    }
+}
+
+fn millis(seconds: f64) -> PyResult<u64> {
+    if !(0.0..=788_400_000.0).contains(&seconds) {
+        return Err(PyValueError::new_err("a time is 0 to 788400000 seconds (25 years)"));
+    }
+    Ok((seconds * 1000.0) as u64)
+}

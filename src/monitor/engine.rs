@@ -1,0 +1,389 @@
+//! Folds observations into the table, and says which rules' thresholds were reached.
+//!
+//! It holds rules and a geometry, and no memory of its own: the table's words are given with each call. So the same
+//! engine counts in memory that workers share, and in that of a replay.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+use crate::error::ConfigError;
+
+use super::baseline::{Profile, UNIT};
+use super::key::{Keys, mixed};
+use super::layout::{COMMON, EVICTIONS, Layout, MARKED_UNTIL};
+use super::marks::{Mark, Marked, Response};
+use super::observation::Observation;
+use super::places::{Holder, Put};
+use super::rule::{Item, Measure, Quantity, Rule, Subject};
+use super::share::{self, Party};
+use super::window::{self, MASK, Window};
+
+/// A threshold that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// Which of the rules.
+    pub rule: usize,
+    /// Whom it is about: of the observation that was folded.
+    pub subject: Subject,
+    /// What was counted, about.
+    pub count: u64,
+    /// Whether the counter was one that is shared by what finds no place: it is then about the host.
+    pub is_shared: bool,
+    /// Whether it was counted of what pages of other sites made browsers send: it is then the visitor's browser, and may
+    /// not be the visitor.
+    pub is_crossing: bool,
+}
+
+impl Finding {
+    fn of(rule: usize, subject: Subject, count: u64) -> Self {
+        Self { rule, subject, count, is_shared: false, is_crossing: false }
+    }
+}
+
+/// Rules, over a table of a geometry.
+pub struct Engine {
+    layout: Layout,
+    watched: Vec<Watched>,
+    /// Rules about what is unusual, each with its place in the order of all.
+    learned: Vec<(usize, Quantity, Rule)>,
+    /// Rules about the table itself.
+    floods: Vec<(usize, Rule)>,
+    rules: usize,
+    /// How many counters of each rule are shared by what finds no place.
+    shared: u64,
+}
+
+/// A rule, and what is computed of it once.
+struct Watched {
+    index: usize,
+    rule: Rule,
+    /// What tells its counters from those of other rules.
+    salt: u64,
+    /// Seconds of half a window.
+    half: u64,
+    /// Of different things, one in two to this power is counted.
+    sampling: u32,
+}
+
+impl Watched {
+    /// The number of the half in which a second is: never 0, which is no half.
+    fn half_of(&self, at: u64) -> u32 {
+        (at / self.half).saturating_add(1) as u32
+    }
+
+    /// Whether this one alone is too much: to say so needs no counter.
+    fn is_enough_once(&self, seen: &Observation) -> bool {
+        let one = match self.rule.measure {
+            Measure::Bytes => seen.bytes,
+            Measure::Switches => 0,
+            _ => 1,
+        };
+        self.rule.share == 0.0 && one >= self.rule.threshold
+    }
+
+    /// Counts, and gives what the threshold is of; none where nothing was added to it.
+    fn measured(&self, window: &Window<'_>, seen: &Observation, item: u64, name: u64) -> Option<f64> {
+        let until = seen.at.saturating_add(2 * self.half);
+        match self.rule.measure {
+            Measure::Bytes => {
+                let units = seen.bytes.div_ceil(UNIT).min(MASK) as u32;
+                Some(window.hit(units, until)? as f64 * UNIT as f64)
+            }
+            // Workers fold their notes in turn: an older one, of before a move, is no move back.
+            Measure::Switches if window.has_later(until) => None,
+            Measure::Switches => {
+                if !window.switches(seen.network, seen.is_v6) {
+                    window.keep(until);
+                    return None;
+                }
+                Some(window.hit(1, until)? as f64)
+            }
+            Measure::Distinct(_) => {
+                // Looked at first: a late one would be met in the present half's stead.
+                window.hit(1, until)?;
+                let hash = mixed(item, name);
+                if hash & ((1 << self.sampling) - 1) != 0 || !window.meet(hash) {
+                    return None;
+                }
+                Some(window.distinct() * f64::from(1_u32 << self.sampling))
+            }
+            _ => Some(window.hit(1, until)? as f64),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine of these rules.
+    ///
+    /// # Errors
+    /// A rule that cannot be meant.
+    pub fn new(layout: Layout, rules: Vec<Rule>, keys: &Keys) -> Result<Self, ConfigError> {
+        if rules.len() > MOST_RULES {
+            return Err(ConfigError::new(format!("at most {MOST_RULES} rules, not {}", rules.len())));
+        }
+        let mut engine =
+            Self { layout, watched: vec![], learned: vec![], floods: vec![], rules: rules.len(), shared: 1 };
+        for (index, rule) in rules.into_iter().enumerate() {
+            let rule = rule.checked()?;
+            match rule.measure {
+                Measure::Unusual(quantity) => engine.learned.push((index, quantity, rule)),
+                Measure::Evictions => engine.floods.push((index, rule)),
+                _ => {
+                    // Workers of two versions, with rules of one name that count otherwise, count apart.
+                    let mut identity = format!(
+                        "{} {:?} {:?} {} {:?}",
+                        rule.name, rule.measure, rule.by, rule.window, rule.counts
+                    );
+                    if rule.alone > 0 {
+                        identity.push_str(&format!(" {}", rule.sampling()));
+                    }
+                    let salt = keys.of(b'r', identity.as_bytes());
+                    let (half, sampling) = (u64::from(rule.window / 2).max(1), rule.sampling());
+                    engine.watched.push(Watched { index, rule, salt, half, sampling });
+                }
+            }
+        }
+        engine.shared = (COMMON as u64 / 2 / engine.watched.len().max(1) as u64).clamp(1, MOST_SHARED);
+        Ok(engine)
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules
+    }
+
+    /// The geometry of the tables that it counts in.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Counts one observation. What is found is told to `found`.
+    pub fn fold(&self, words: &[AtomicU64], seen: &Observation, found: &mut impl FnMut(Finding)) {
+        for watched in &self.watched {
+            if let Some(finding) = self.count(words, watched, seen) {
+                found(finding);
+            }
+        }
+        if !self.learned.is_empty() && seen.principal != 0 {
+            self.compare(words, seen, found);
+        }
+        for (index, rule) in &self.floods {
+            if let Some(count) = flooded(words, rule, seen.at) {
+                found(Finding::of(*index, Subject::Host, count));
+            }
+        }
+    }
+
+    fn count(&self, words: &[AtomicU64], watched: &Watched, seen: &Observation) -> Option<Finding> {
+        let rule = &watched.rule;
+        let (hits, among) = (seen.signs.meets(rule.counts), seen.signs.meets(rule.among));
+        if !hits && !among {
+            return None;
+        }
+        let (subject, hash) = rule.by.of(seen)?;
+        let item = match rule.measure {
+            Measure::Distinct(item) => Some(item.of(seen)),
+            Measure::Switches => Some(seen.network),
+            _ => None,
+        };
+        // What was not said is no other thing.
+        let hits = hits && item != Some(0);
+        // What a page of another site can have a visitor's browser do is not counted with what the visitor does: a finding
+        // of it bans nobody. Who says falsely that it is so is found all the same, and is spared the ban.
+        let is_crossing = seen.is_crossing && matches!(subject, Subject::Address | Subject::Network);
+        let mut salt = watched.salt ^ if is_crossing { CROSSING } else { 0 };
+        if seen.is_v6
+            && rule.measure == Measure::Distinct(Item::Networks)
+            && matches!(subject, Subject::Principal | Subject::Token)
+        {
+            // Who has both versions of IP is not in twice as many networks.
+            salt ^= OF_V6;
+        }
+        let name = mixed(hash, salt);
+        let at = match (subject, hits) {
+            // Of these there is one for a rule, which nobody may crowd out.
+            (Subject::Host, true) => self.common(words, name, seen.now),
+            (Subject::Host, false) => self.layout.common.find(words, name),
+            (_, true) => self.place(words, watched, name, seen),
+            (_, false) => self.layout.windows.find(words, name),
+        };
+        let Some(at) = at else {
+            if hits && watched.is_enough_once(seen) {
+                return Some(Finding { is_crossing, ..Finding::of(watched.index, subject, rule.threshold) });
+            }
+            return if hits { self.overflow(words, watched, seen, item) } else { None };
+        };
+        let window = Window::new(words, at, watched.half_of(seen.at))?;
+        if among {
+            window.among();
+        }
+        if !hits {
+            return None;
+        }
+        let value = watched.measured(&window, seen, item.unwrap_or(0), name)?;
+        window.near(value, rule.threshold);
+        // An estimate that is half of one below is as near as it gets.
+        let count = (value + 0.5) as u64;
+        let enough = rule.share == 0.0
+            || window.is_share(rule.share)
+            || rule.alone > 0 && count >= rule.threshold * rule.alone;
+        (count >= rule.threshold && enough && window.claim())
+            .then_some(Finding { is_crossing, ..Finding::of(watched.index, subject, count) })
+    }
+
+    /// Counts what finds no place with others that find none: nobody's share is asked for, as it is not known.
+    fn overflow(
+        &self,
+        words: &[AtomicU64],
+        watched: &Watched,
+        seen: &Observation,
+        item: Option<u64>,
+    ) -> Option<Finding> {
+        if watched.rule.measure == Measure::Switches {
+            // Two tokens in two networks switch none.
+            return None;
+        }
+        let name = mixed(watched.salt, u64::from(share::wide_of(seen.source)) % self.shared + 1);
+        let at = self.common(words, name, seen.now)?;
+        let window = Window::new(words, at, watched.half_of(seen.at))?;
+        let value = watched.measured(&window, seen, item.unwrap_or(0), name)?;
+        let count = (value + 0.5) as u64;
+        (count >= watched.rule.threshold && window.claim())
+            .then_some(Finding { is_shared: true, ..Finding::of(watched.index, Subject::Host, count) })
+    }
+
+    /// The place of a counter of which there are as many as rules, whoever comes.
+    fn common(&self, words: &[AtomicU64], name: u64, now: u64) -> Option<usize> {
+        let holder = |body: &[AtomicU64]| match Window::holder(body, now) {
+            Holder::Gone => Holder::Gone,
+            _ => Holder::Kept,
+        };
+        self.layout.common.put(words, name, now, Party::default(), holder).at()
+    }
+
+    /// The place of a counter, new if need be.
+    fn place(&self, words: &[AtomicU64], watched: &Watched, name: u64, seen: &Observation) -> Option<usize> {
+        let party = Party { source: seen.source, rule: watched.salt as u16 };
+        let holder = |body: &[AtomicU64]| Window::holder(body, seen.now);
+        let put = self.layout.windows.put(words, name, seen.now, party, holder);
+        if matches!(put, Put::Instead(_) | Put::Nowhere) {
+            evicted(words, seen.at);
+        }
+        if let (Put::New(at) | Put::Instead(at), half) = (put, watched.half_of(seen.at)) {
+            Window::new(words, at, half)?.belongs(party);
+        }
+        put.at()
+    }
+
+    fn compare(&self, words: &[AtomicU64], seen: &Observation, found: &mut impl FnMut(Finding)) {
+        let put = self
+            .layout
+            .profiles
+            .put(words, seen.principal, seen.now, Party::default(), |body| Profile::holder(body, seen.unix));
+        let Some(profile) = put.at().and_then(|at| Profile::new(words, at)) else { return };
+        if !profile.count(seen) {
+            return;
+        }
+        for (index, quantity, rule) in &self.learned {
+            if !seen.signs.meets(rule.counts) {
+                continue;
+            }
+            if let Some(count) = profile.unusual(rule, *quantity, seen.unix)
+                && profile.claim(*quantity, seen.unix)
+            {
+                found(Finding::of(*index, Subject::Principal, count));
+            }
+        }
+    }
+
+    /// Puts a mark on a subject. False if there was no room, as two workers wanted it at once.
+    ///
+    /// `pace` is, of what is throttled, milliseconds for each try, and how many may come at once.
+    pub fn mark(
+        &self,
+        words: &[AtomicU64],
+        response: Response,
+        subject: u64,
+        now: u64,
+        mark: Mark,
+        pace: Option<(u32, u32)>,
+    ) -> bool {
+        let name = mark_name(response, subject);
+        let holder = |body: &[AtomicU64]| Marked::holder(body, now);
+        let put = self.layout.marks(response).put(words, name, now / 1000, Party::default(), holder);
+        let Some(marked) = put.at().and_then(|at| Marked::new(words, at)) else { return false };
+        marked.set(mark.until, mark.since, pace);
+        if response != Response::Known
+            && let Some(word) = words.get(MARKED_UNTIL)
+        {
+            word.fetch_max(mark.until.div_ceil(1000), AcqRel);
+        }
+        true
+    }
+
+    /// Whether any response may be in force: one word tells that none is.
+    #[inline]
+    pub fn any_marked(&self, words: &[AtomicU64], now: u64) -> bool {
+        words.get(MARKED_UNTIL).is_some_and(|word| word.load(Acquire) * 1000 > now)
+    }
+
+    /// The response in force on a subject.
+    pub fn marked(&self, words: &[AtomicU64], response: Response, subject: u64, now: u64) -> Option<Mark> {
+        self.body(words, response, subject)?.read(now)
+    }
+
+    /// Milliseconds until a throttled subject may try again; 0 if it may now, which is then counted.
+    pub fn try_now(&self, words: &[AtomicU64], response: Response, subject: u64, now: u64) -> u64 {
+        self.body(words, response, subject).map_or(0, |marked| marked.try_now(now))
+    }
+
+    /// Ends a response; says whether it was there.
+    pub fn unmark(&self, words: &[AtomicU64], response: Response, subject: u64) -> bool {
+        self.layout.marks(response).drop(words, mark_name(response, subject))
+    }
+
+    fn body<'a>(&self, words: &'a [AtomicU64], response: Response, subject: u64) -> Option<Marked<'a>> {
+        let at = self.layout.marks(response).find(words, mark_name(response, subject))?;
+        Marked::new(words, at)
+    }
+}
+
+fn mark_name(response: Response, subject: u64) -> u64 {
+    let salt = match response {
+        Response::AccountStepUp => 0x6173_7465,
+        Response::AccountThrottle => 0x6174_6872,
+        Response::Known => 0x6b6e_6f77,
+        Response::Pace => 0x7061_6365,
+        Response::StepUp => 0x7374_6570,
+        Response::Throttle => 0x7468_726f,
+    };
+    mixed(subject, salt)
+}
+
+/// Notes that somebody was forgotten for another, or that there was no place for a new one.
+fn evicted(words: &[AtomicU64], at: u64) {
+    let half = (at / FLOOD_HALF + 1) as u32;
+    if let Some(word) = words.get(EVICTIONS.start + (half & 1) as usize) {
+        window::add(word, half, 1);
+    }
+}
+
+fn flooded(words: &[AtomicU64], rule: &Rule, at: u64) -> Option<u64> {
+    let half = (at / FLOOD_HALF + 1) as u32;
+    let count = |half: u32| {
+        let word = words.get(EVICTIONS.start + (half & 1) as usize).map_or(0, |word| word.load(Acquire));
+        if (word >> 32) as u32 == half { word & MASK } else { 0 }
+    };
+    let total = count(half) + count(half.wrapping_sub(1));
+    let told = words.get(EVICTIONS.end - 1)?;
+    (total >= rule.threshold && window::claim(told, half)).then_some(total)
+}
+
+/// Seconds of half the window in which evictions are counted.
+const FLOOD_HALF: u64 = 300;
+const MOST_RULES: usize = 200;
+const MOST_SHARED: u64 = 4;
+/// Tells counters of what other sites made browsers send from the others of a rule.
+const CROSSING: u64 = 0x6372_6f73_7369_6e67;
+/// Tells networks of IPv6 from those of IPv4.
+const OF_V6: u64 = 0x6970_7636_6970_7636;
