@@ -1,0 +1,300 @@
+//! The words' file: locked, initialised, mapped. The only `unsafe` of the project.
+//!
+//! Every process that maps the file holds a shared lock on it (`flock`) for as long as it lives; a forked child
+//! holds its parent's. The kernel drops the lock of a process however it ends. So whoever gets the
+//! *exclusive* lock knows that nobody maps the file, and only then is it initialised: when it is new,
+//! of an earlier boot, of another size than asked for, damaged, or left unfinished by a process that died.
+//!
+//! Whoever cannot get it joins: the file is in use, its header is taken as it is, and so is its size. A new size
+//! thus takes effect at the first start that finds no worker of the old size alive, and until then old and new workers
+//! count together. (A second generation of the file beside the first would count apart: a limit would admit twice.) A
+//! file in use that is damaged or of another boot is refused.
+//!
+//! The file is allocated whole, and its size is checked before it is mapped: a full disk or a file cut short
+//! stops the start-up, instead of killing a worker with `SIGBUS` at some request.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::error::ConfigError;
+
+use super::layout::{HEADER_BYTES, HEADER_WORDS, Header, Layout, READY, READY_AT, boot_word};
+use super::place::Place;
+use super::presence::{Owner, Presence};
+use super::seed::Seed;
+
+/// Words shared by the processes that opened the same file, or of this process alone.
+pub struct SharedWords<L> {
+    memory: Memory,
+    layout: L,
+    seed: Seed,
+    /// None where the words are this process's alone.
+    file: Option<Shared>,
+}
+
+enum Memory {
+    Map(Map),
+    Own(Box<[AtomicU64]>),
+}
+
+struct Shared {
+    path: PathBuf,
+    presence: Presence,
+    /// Holds the shared lock. Never read or written again.
+    _lock: OwnedFd,
+}
+
+impl<L: Layout> SharedWords<L> {
+    /// Opens `directory/name`, creating and initialising it if need be.
+    ///
+    /// `boot` names this boot of this host: words of another are void. `seed` is used if the file is initialised. Where others use the
+    /// file, its [`layout`](Self::layout) may be another than was asked for.
+    pub fn open(
+        directory: &Path,
+        name: &str,
+        layout: L,
+        boot: &[u8],
+        seed: Seed,
+    ) -> Result<Self, ConfigError> {
+        let wanted = Header { layout, boot: boot_word(boot), seed };
+        let place = Place::new(directory, name, L::WHAT)?;
+        for _ in 0..PATIENCE {
+            let file = place.open()?;
+            let alone = lock(&place, &file, FlockOperation::NonBlockingLockExclusive)?;
+            if !alone && !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
+                // Someone is initialising it.
+                std::thread::sleep(NAP);
+                continue;
+            }
+            if !place.is_current(&file) {
+                continue;
+            }
+            if alone {
+                let is_right = |found: Header<L>| found.layout == wanted.layout && found.boot == wanted.boot;
+                if !read(&file).is_some_and(is_right) {
+                    initialise(&place, &file, &wanted)?;
+                }
+                // Not atomic: another may get the exclusive lock in between and initialise the file anew. So
+                // what is below looks again at what is there.
+                if !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
+                    continue;
+                }
+            }
+            if let Some(Header { layout, seed, .. }) =
+                read::<L>(&file).filter(|found| found.boot == wanted.boot)
+            {
+                return Self::mapped(place, file, layout, seed);
+            }
+            // Left unfinished, or of no use to us: without our lock it may become someone's to initialise.
+            drop(file);
+            std::thread::sleep(NAP);
+        }
+        Err(Self::busy(&place))
+    }
+
+    /// Opens `directory/name` as it is, for who looks at what others wrote: nothing is made or begun anew, whatever shape the file has. None
+    /// if there is no file of this boot.
+    pub fn open_as_is(directory: &Path, name: &str, boot: &[u8]) -> Result<Option<Self>, ConfigError> {
+        let place = Place::new(directory, name, L::WHAT)?;
+        for _ in 0..PATIENCE {
+            let Some(file) = place.open_if_there()? else { return Ok(None) };
+            if lock(&place, &file, FlockOperation::NonBlockingLockShared)? && place.is_current(&file) {
+                let found = read::<L>(&file).filter(|found| found.boot == boot_word(boot));
+                return found
+                    .map(|Header { layout, seed, .. }| Self::mapped(place, file, layout, seed))
+                    .transpose();
+            }
+            // Someone is initialising it.
+            std::thread::sleep(NAP);
+        }
+        Err(Self::busy(&place))
+    }
+
+    fn mapped(place: Place, file: OwnedFd, layout: L, seed: Seed) -> Result<Self, ConfigError> {
+        let map = Map::new(&file, layout.length()).map_err(|error| place.failed("map", error))?;
+        let path = place.path().into();
+        let file = Shared { path, presence: Presence::new(place), _lock: file };
+        Ok(Self { memory: Memory::Map(map), layout, seed, file: Some(file) })
+    }
+
+    fn busy(place: &Place) -> ConfigError {
+        let cure = "Stop the workers that use it, remove it, and start again";
+        place.refused("is in use but damaged, of another boot, or locked by another program", cure)
+    }
+
+    /// Words of this process alone, all zero.
+    pub fn private(layout: L, seed: Seed) -> Self {
+        let words = std::iter::repeat_with(AtomicU64::default).take(layout.length()).collect();
+        Self { memory: Memory::Own(words), layout, seed, file: None }
+    }
+
+    /// Where the file is; none where the words are this process's alone.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// How the words are laid out.
+    #[inline]
+    pub fn layout(&self) -> L {
+        self.layout
+    }
+
+    /// What all who share the words hash with.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The words, the header's first. Who writes to those of the header before the tenth harms only itself and its like.
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        match &self.memory {
+            Memory::Map(map) => map.words(),
+            Memory::Own(words) => words,
+        }
+    }
+
+    /// Who this process is, among those that share the words; `now` in nanoseconds since boot.
+    pub(crate) fn own(&self, now: u64) -> Result<Owner, ConfigError> {
+        match &self.file {
+            Some(file) => file.presence.own(now),
+            None => Ok(Owner::alone()),
+        }
+    }
+
+    /// Whether a process that shares the words lives.
+    pub(crate) fn lives(&self, owner: Owner, now: u64) -> bool {
+        match &self.file {
+            Some(file) => file.presence.lives(owner, now),
+            None => owner == Owner::alone(),
+        }
+    }
+
+    /// To be called in a forked child: gives up what says that the parent lives.
+    pub fn forget_parent(&self) {
+        if let Some(file) = &self.file {
+            file.presence.forget();
+        }
+    }
+}
+
+/// Takes or changes the lock; says whether it was to be had.
+fn lock(place: &Place, file: &OwnedFd, operation: FlockOperation) -> Result<bool, ConfigError> {
+    match rustix::fs::flock(file, operation) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        Err(error) => Err(place.failed("lock", error)),
+    }
+}
+
+/// The header, if the file is whole.
+fn read<L: Layout>(file: &OwnedFd) -> Option<Header<L>> {
+    let mut page = [0; HEADER_BYTES as usize];
+    let read = rustix::io::pread(file, &mut page, 0).ok()?;
+    let header = Header::<L>::decode(&page).filter(|_| read == page.len())?;
+    let size = rustix::fs::fstat(file).ok()?.st_size;
+    (u64::try_from(size).ok()? == bytes(header.layout.length())?).then_some(header)
+}
+
+/// Makes the file one of zeros behind a header. Only under the exclusive lock: nobody maps it.
+fn initialise<L: Layout>(place: &Place, file: &OwnedFd, header: &Header<L>) -> Result<(), ConfigError> {
+    let make = || {
+        let size = bytes(header.layout.length()).ok_or(Errno::FBIG)?;
+        rustix::fs::ftruncate(file, 0)?;
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, size)?,
+            Err(error) => return Err(error),
+        }
+        write_all(file, 0, &header.encode())?;
+        write_all(file, READY_AT, &READY.to_le_bytes())
+    };
+    make().map_err(|error| {
+        // Leave no half-made file that takes the space.
+        let _ = rustix::fs::ftruncate(file, 0);
+        place.failed("allocate", error)
+    })
+}
+
+/// How many bytes so many words take, if a file may have as many.
+fn bytes(words: usize) -> Option<u64> {
+    let bytes = words.checked_mul(size_of::<AtomicU64>())?;
+    (words >= HEADER_WORDS && isize::try_from(bytes).is_ok()).then_some(bytes as u64)
+}
+
+/// For file systems that cannot allocate otherwise.
+fn write_zeros(file: &OwnedFd, size: u64) -> Result<(), Errno> {
+    let zeros = [0; 1 << 16];
+    for at in (0..size).step_by(zeros.len()) {
+        let length = zeros.len().min((size - at) as usize);
+        write_all(file, at, zeros.get(..length).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+fn write_all(file: &OwnedFd, mut at: u64, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, bytes, at))?;
+        if written == 0 {
+            return Err(Errno::IO);
+        }
+        at += written as u64;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// A mapping of the whole file, shared with other processes.
+struct Map {
+    start: *mut std::ffi::c_void,
+    words: usize,
+}
+
+// SAFETY: a `Map` is a fixed range of memory that is only ever lent out as `&[AtomicU64]`, which is `Sync`; it is unmapped
+// when it is dropped, by whichever thread.
+unsafe impl Send for Map {}
+// SAFETY: as above: all access through `&Map` is by atomic operations.
+unsafe impl Sync for Map {}
+
+impl Map {
+    fn new(file: &OwnedFd, words: usize) -> Result<Self, Errno> {
+        let length = bytes(words).ok_or(Errno::FBIG)?;
+        if u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length) {
+            return Err(Errno::IO);
+        }
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the address, so no memory of ours is replaced; the length is not zero and is the file's. The file
+        // is a regular one of ours alone (`place.rs`) and is never shortened while a process holds the shared lock,
+        // which we do. What other processes write meanwhile is seen through atomics only.
+        let start = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), length as usize, protection, MapFlags::SHARED, file, 0)?
+        };
+        Ok(Self { start, words })
+    }
+
+    #[inline]
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `start` is page-aligned, so aligned for `AtomicU64`, and maps `words` of them until `self` is
+        // dropped, which the lifetime of the result does not outlive. Any bits are a valid `AtomicU64`. Other
+        // processes access the memory as `AtomicU64` as well.
+        unsafe { std::slice::from_raw_parts(self.start.cast::<AtomicU64>(), self.words) }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: `start` and the length are those of the mapping made in `new`; no reference into it is left, since
+        // `words` borrows `self`.
+        let _ = unsafe { rustix::mm::munmap(self.start, self.words * size_of::<AtomicU64>()) };
+    }
+}
+
+/// How often opening looks again before it gives up: five seconds of naps.
+const PATIENCE: u32 = if cfg!(test) { 250 } else { 2500 };
+
+const NAP: Duration = Duration::from_millis(2);

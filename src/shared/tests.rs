@@ -1,0 +1,172 @@
+//! What any room may rely on. What `limits` relies on is also tested there, as a store's promises.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{HEADER_WORDS, Layout, Seed, SharedWords};
+use crate::error::ConfigError;
+
+/// Rows of words, as many as it says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rows<const VERSION: u64>(u64);
+
+impl<const VERSION: u64> Layout for Rows<VERSION> {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPTEST");
+    const VERSION: u64 = VERSION;
+    const WHAT: &'static str = "rows";
+
+    fn shape(&self) -> [u64; 2] {
+        [self.0, !self.0]
+    }
+
+    fn of_shape([rows, complement]: [u64; 2]) -> Option<Self> {
+        (rows == !complement && rows < 1 << 32).then_some(Self(rows))
+    }
+
+    fn length(&self) -> usize {
+        HEADER_WORDS.saturating_add(self.0 as usize)
+    }
+}
+
+/// The same letters, but another room's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Foreign(u64);
+
+impl Layout for Foreign {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"FOREIGN\0");
+    const VERSION: u64 = 1;
+    const WHAT: &'static str = "strangers";
+
+    fn shape(&self) -> [u64; 2] {
+        [self.0, !self.0]
+    }
+
+    fn of_shape([rows, _]: [u64; 2]) -> Option<Self> {
+        Some(Self(rows))
+    }
+
+    fn length(&self) -> usize {
+        HEADER_WORDS + self.0 as usize
+    }
+}
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rampart-shared-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn open<L: Layout>(&self, layout: L, seed: u8) -> Result<SharedWords<L>, ConfigError> {
+        SharedWords::open(&self.0, "rows", layout, b"boot", Seed::new([seed; 16]))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const FIRST: usize = HEADER_WORDS;
+
+#[test]
+fn what_one_opening_writes_another_reads_and_both_have_one_seed() {
+    let scratch = Scratch::new();
+    let (one, other) = (scratch.open(Rows::<1>(8), 1).unwrap(), scratch.open(Rows::<1>(8), 2).unwrap());
+    assert_eq!(one.words().len(), HEADER_WORDS + 8);
+    assert!(one.words()[FIRST..].iter().all(|word| word.load(Ordering::SeqCst) == 0));
+    one.words()[FIRST + 7].fetch_add(41, Ordering::SeqCst);
+    other.words()[FIRST + 7].fetch_add(1, Ordering::SeqCst);
+    assert_eq!(one.words()[FIRST + 7].load(Ordering::SeqCst), 42);
+    assert_eq!(one.seed().bytes(), other.seed().bytes());
+    assert_eq!(one.path(), Some(scratch.0.join("rows").as_path()));
+}
+
+#[test]
+fn words_outlive_all_who_mapped_them_in_the_same_shape_alone() {
+    let scratch = Scratch::new();
+    let store =
+        |layout| scratch.open::<Rows<1>>(layout, 1).unwrap().words()[FIRST].fetch_add(1, Ordering::SeqCst);
+    assert_eq!((store(Rows(8)), store(Rows(8))), (0, 1));
+    assert_eq!((store(Rows(9)), store(Rows(8))), (0, 0));
+}
+
+#[test]
+fn whoever_comes_while_others_map_the_words_takes_their_shape() {
+    let scratch = Scratch::new();
+    let _user = scratch.open(Rows::<1>(8), 1).unwrap();
+    assert_eq!(scratch.open(Rows::<1>(8000), 1).unwrap().layout(), Rows(8));
+}
+
+#[test]
+fn another_version_or_another_rooms_words_are_refused_while_they_are_in_use_and_made_anew_after() {
+    let scratch = Scratch::new();
+    let user = scratch.open(Rows::<1>(8), 1).unwrap();
+    let refusals = [
+        scratch.open(Rows::<2>(8), 1).err().unwrap().to_string(),
+        scratch.open(Foreign(8), 1).err().unwrap().to_string(),
+    ];
+    assert!(refusals[0].contains("the rows") && refusals[0].contains("in use"), "{}", refusals[0]);
+    assert!(refusals[1].contains("the strangers") && refusals[1].contains("Stop the workers"));
+    user.words()[FIRST].store(7, Ordering::SeqCst);
+    drop(user);
+    assert_eq!(scratch.open(Rows::<2>(8), 1).unwrap().words()[FIRST].load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_shape_that_a_damaged_file_says_is_not_believed() {
+    let scratch = Scratch::new();
+    scratch.open(Rows::<1>(8), 1).unwrap().words()[FIRST].store(7, Ordering::SeqCst);
+    let path = scratch.0.join("rows");
+    // A size that a checksum vouches for and the file does not have: made by whoever owns the file.
+    let header = super::layout::Header { layout: Rows::<1>(1 << 31), boot: boot(), seed: Seed::new([1; 16]) };
+    let mut page = header.encode();
+    page[64..72].copy_from_slice(b"complete");
+    let mut file = fs::read(&path).unwrap();
+    file[..page.len()].copy_from_slice(&page);
+    fs::write(&path, file).unwrap();
+    assert_eq!(scratch.open(Rows::<1>(8), 1).unwrap().words()[FIRST].load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn more_words_than_there_can_be_are_an_error_and_leave_no_space_taken() {
+    let scratch = Scratch::new();
+    let error = scratch.open(Rows::<1>(u64::MAX >> 2), 1).err().unwrap().to_string();
+    assert!(error.contains("cannot allocate the rows"), "{error}");
+    assert_eq!(fs::metadata(scratch.0.join("rows")).unwrap().len(), 0);
+}
+
+#[test]
+fn words_of_one_process_are_zero_and_have_no_file() {
+    let words = SharedWords::private(Rows::<1>(8), Seed::new([1; 16]));
+    assert_eq!((words.words().len(), words.path()), (HEADER_WORDS + 8, None));
+    assert!(words.words().iter().all(|word| word.load(Ordering::SeqCst) == 0));
+    let own = words.own(1).unwrap();
+    assert!(words.lives(own, 1));
+}
+
+#[test]
+fn the_counters_file_begins_as_that_of_every_release_before() {
+    // Workers of a release that is being replaced map the same file.
+    let header = super::layout::Header { layout: Rows::<1>(3), boot: 5, seed: Seed::new([0x11; 16]) };
+    let page = header.encode();
+    let word = |at: usize| u64::from_le_bytes(page[at * 8..at * 8 + 8].try_into().unwrap());
+    assert_eq!(word(0), u64::from_ne_bytes(*b"RAMPTEST"));
+    assert_eq!([word(1), word(2), word(3), word(4)], [1, 3, !3, 5]);
+    assert_eq!([word(5), word(6)], [0x1111_1111_1111_1111; 2]);
+    assert_eq!((word(7), word(8)), (CHECKSUM, 0));
+}
+
+fn boot() -> u64 {
+    super::layout::boot_word(b"boot")
+}
+
+/// SipHash-2-4, with a key of zeros, of the seven words before it; computed apart from this code.
+const CHECKSUM: u64 = 0x5157_cf28_ba7e_38c4;
