@@ -1,0 +1,214 @@
+"""Which files are an app's own: those that are read for secrets.
+
+1. Python files below the app's folder, and below the project that it is in: the nearest of the two folders above with
+   a mark of one (``pyproject.toml``, ``.git``, ``wsgi.py`` and the like). Where there is no mark, those right beside
+   the package. What the check was started in is read as well, if the app is in there.
+2. Python files of every module that the app has loaded, wherever it is, unless it was installed or is Python's own.
+3. Python files in the instance folder.
+4. Texts in which settings are kept (``*.cfg``, ``*.json``, ``*.toml``, ``*.yaml``, ``.env*``), in the same folders and
+   one below: only for values that are in use.
+
+Tests, environments, hidden folders and packages of others are not read. A link to a folder is followed where that is in
+the project, and read once; one that leads out of it, to Python files, is told. So is what cannot be read: a folder that
+may not be entered, a pipe or a device under a file's name (which might never end), more files than are read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import site
+import stat
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from .subject import Subject
+
+MOST_FILES = 2000
+MOST_FOLDERS = 5000
+MOST_BYTES = 1024 * 1024
+_MOST_SETTINGS = 500
+_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", "wsgi.py", "manage.py")
+_ABOVE = 2
+_SKIPPED = frozenset(
+    ("__pycache__", "node_modules", "site-packages", "dist-packages", "tests", "test", "venv", "env", "build", "dist")
+)
+_SETTINGS = re.compile(r".+\.(?:cfg|ini|conf|json|toml|ya?ml)|\.env(?:\..+)?|.*\.env|\.flaskenv", re.IGNORECASE)
+_OWN = Path(__file__).resolve().parent.parent
+
+
+def python_files(root: Path, notes: list[str]) -> Iterator[Path]:
+    """The Python files below a folder."""
+    count = 0
+    seen = {os.path.realpath(root)}
+
+    def failed(error: OSError) -> None:
+        _note(notes, error.filename, error.strerror)
+
+    for visited, (folder, folders, files) in enumerate(os.walk(root, onerror=failed, followlinks=True)):
+        if visited == MOST_FOLDERS:
+            notes.append(f"only the first {MOST_FOLDERS} folders below {root} are read.")
+            return
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not _is_skipped(Path(folder, name)) and _is_entered(Path(folder, name), root, seen, notes)
+        )
+        for name in sorted(files):
+            if not _is_read(name):
+                continue
+            if count == MOST_FILES:
+                notes.append(f"only the first {MOST_FILES} Python files below {root} are read.")
+                return
+            count += 1
+            path = Path(folder, name)
+            if _fits(path, notes):
+                yield path
+
+
+def sources(subject: Subject) -> Iterator[Path]:
+    """All Python files of the app's own, each once."""
+    seen: set[str] = set()
+    for path in _sources(subject):
+        full = os.path.realpath(path)
+        if full not in seen and not Path(full).is_relative_to(_OWN):
+            seen.add(full)
+            yield path
+
+
+def _sources(subject: Subject) -> Iterator[Path]:
+    root = Path(subject.app.root_path)
+    for folder in folders_of(subject):
+        # A folder inside another is read with it; what was too much there is read here.
+        yield from python_files(folder, subject.notes)
+    beside = [root.parent] if (root / "__init__.py").is_file() and not _is_of_others(root) else []
+    for folder in (*beside, Path(subject.app.instance_path)):
+        yield from (path for path in _listed(folder) if _is_read(path.name) and _fits(path, subject.notes))
+    for path in loaded_files():
+        inside = next((path.relative_to(at) for at in folders_of(subject) if path.is_relative_to(at)), None)
+        is_test = not _is_read(path.name) or (inside is not None and not _SKIPPED.isdisjoint(inside.parts))
+        if not is_test and _fits(path, subject.notes):
+            yield path
+
+
+def settings_files(subject: Subject) -> Iterator[Path]:
+    """The files in which an app's settings may be kept."""
+    folders = [*folders_of(subject), Path(subject.app.root_path).parent, Path(subject.app.instance_path)]
+    folders = list(dict.fromkeys(folder for folder in folders if not _is_of_others(folder)))
+    inner = [
+        each
+        for folder in folders
+        for each in _listed(folder, files=False)
+        if each.name not in _SKIPPED and each != folder
+    ]
+    count = 0
+    for folder in dict.fromkeys((*folders, *(each for each in inner if not each.name.startswith(".")))):
+        for path in _listed(folder):
+            if _SETTINGS.fullmatch(path.name) and _fits(path, subject.notes):
+                count += 1
+                if count > _MOST_SETTINGS:
+                    subject.notes.append(f"only the first {_MOST_SETTINGS} files with settings are read.")
+                    return
+                yield path
+
+
+def folders_of(subject: Subject) -> list[Path]:
+    """The app's folder, the project's, and where the check was started, if the app is in there."""
+    root = Path(subject.app.root_path).absolute()
+    found = [root]
+    above = root
+    for _ in range(_ABOVE):
+        if _is_project(above) or _is_of_others(above):
+            break
+        above = above.parent
+    if _is_project(above) and not _is_of_others(above) and not _is_of_all(above):
+        found.append(above)
+    if root.is_relative_to(subject.here) and not _is_of_all(subject.here):
+        found.append(subject.here)
+    return list(dict.fromkeys(found))
+
+
+def loaded_files() -> list[Path]:
+    """The files of the modules that are loaded, without what was installed, and Python's own."""
+    names = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    paths = dict.fromkeys(Path(name) for name in names if isinstance(name, str) and name.endswith(".py"))
+    return [path for path in paths if not _is_of_others(path)]
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _MARKS)
+
+
+def _is_of_all(folder: Path) -> bool:
+    """Whether it is a home, the root, or a folder for everybody's temporary files: no project, whatever lies there."""
+    return folder in (Path.home(), Path(folder.anchor)) or bool(folder.stat().st_mode & stat.S_ISVTX)
+
+
+def _is_of_others(path: Path) -> bool:
+    full = os.path.realpath(path)
+    if {"site-packages", "dist-packages"}.intersection(Path(full).parts):
+        return True
+    paths = sysconfig.get_paths()
+    folders = (paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], site.getusersitepackages())
+    return any(full.startswith(os.path.realpath(folder) + os.sep) for folder in folders)
+
+
+def _is_read(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith("test_") and name != "conftest.py"
+
+
+def _is_skipped(folder: Path) -> bool:
+    return folder.name in _SKIPPED or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists()
+
+
+def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str]) -> bool:
+    """Whether a folder is read: each once, by whatever links it is reached."""
+    full = os.path.realpath(folder)
+    if folder.is_symlink() and not Path(full).is_relative_to(os.path.realpath(root)):
+        if not _is_of_others(Path(full)) and any(_is_read(path.name) for path in _listed(folder)):
+            _note(notes, folder, "it is a link that leads out of the folder that is read")
+        return False
+    if folder.is_symlink():
+        # Not what is not read where it lies: an environment, or tests.
+        parts = Path(full).relative_to(os.path.realpath(root)).parts
+        below = [Path(os.path.realpath(root), *parts[: number + 1]) for number in range(len(parts))]
+        if _is_of_others(Path(full)) or any(map(_is_skipped, below)):
+            return False
+    is_new = full not in seen
+    seen.add(full)
+    return is_new
+
+
+def _fits(path: Path, notes: list[str]) -> bool:
+    try:
+        about = path.stat()
+    except OSError as error:
+        # A link to nothing, or to itself, hides nothing.
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            _note(notes, path, error.strerror)
+        return False
+    if not stat.S_ISREG(about.st_mode):
+        _note(notes, path, "it is a pipe, a socket or a device")
+        return False
+    if about.st_size > MOST_BYTES:
+        _note(notes, path, "it is larger than a megabyte")
+        return False
+    return True
+
+
+def _note(notes: list[str], path: str | os.PathLike[str], why: str | None) -> None:
+    full, here = Path(path).absolute(), Path.cwd()
+    note = f"{full.relative_to(here) if full.is_relative_to(here) else full} is not read: {why or 'it cannot be'}."
+    if note not in notes:
+        notes.append(note)
+
+
+def _listed(folder: Path, *, files: bool = True) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())[:MOST_FOLDERS]
+        return [path for path in found if (path.is_file() if files else path.is_dir())]
+    except OSError:
+        return []
