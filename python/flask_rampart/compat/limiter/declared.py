@@ -1,0 +1,131 @@
+"""What is declared where: limits of functions and blueprints, and exemptions.
+
+Functions are told apart by what they are, and not by their names: what a factory makes twice is two views. Whatever was
+wrapped round one with ``functools.wraps`` is the same one. Blueprints are told apart so, too, under whichever name they
+are registered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from flask import Flask
+from flask.sansio.blueprints import Blueprint
+
+from .constants import ALL, ExemptionScope
+from .definitions import RouteLimit
+
+Function = Callable[..., Any]
+
+
+class Declared:
+    """One extension's."""
+
+    def __init__(self) -> None:
+        self._functions: WeakKeyDictionary[Any, list[RouteLimit]] = WeakKeyDictionary()
+        self._exempt: WeakKeyDictionary[Any, ExemptionScope] = WeakKeyDictionary()
+        self._blueprints: dict[Blueprint, list[RouteLimit]] = {}
+        self._exempt_blueprints: dict[Blueprint, ExemptionScope] = {}
+        #: Changes with each declaration: what was made of those before is made anew.
+        self.version = 0
+
+    def limit_function(self, function: Function, limit: RouteLimit) -> Function:
+        """Puts a limit on a function.
+
+        :return: the one that it is known as.
+        """
+        inner = innermost(function)
+        _add(self._functions.setdefault(inner, []), limit)
+        self.version += 1
+        return inner
+
+    def limit_blueprint(self, blueprint: Blueprint, limit: RouteLimit) -> None:
+        """Puts a limit on a blueprint's views."""
+        _add(self._blueprints.setdefault(blueprint, []), limit)
+        self.version += 1
+
+    def exempt_function(self, function: Function, flags: ExemptionScope) -> None:
+        """Takes a view out of what *flags* names."""
+        self._exempt[innermost(function)] = flags
+        self.version += 1
+
+    def exempt_blueprint(self, blueprint: Blueprint, flags: ExemptionScope) -> None:
+        """Takes a blueprint's views out of what *flags* names."""
+        self._exempt_blueprints[blueprint] = flags
+        self.version += 1
+
+    def of_function(self, function: Function) -> list[RouteLimit]:
+        """A function's own limits. An exemption without flags takes out of them, too."""
+        if self._exempt.get(function, ExemptionScope.NONE) & ALL == ALL:
+            return []
+        return self._functions.get(function, [])
+
+    def of_blueprints(self, app: Flask, path: str | None) -> list[RouteLimit]:
+        """The limits of a blueprint and of those above it; none where it is exempt without flags.
+
+        :param path: its name, with the names of those above it.
+        """
+        family = _family(app, path)
+        if not family:
+            return []
+        this = family[0]
+        flags = self._exempt_blueprints.get(this, ExemptionScope.NONE)
+        if flags & ALL == ALL:
+            return []
+        own = self._blueprints.get(this, [])
+        if flags & ExemptionScope.ANCESTORS or (own and all(limit.override_defaults for limit in own)):
+            return own
+        above = [
+            limit
+            for blueprint in family[1:]
+            if not self._exempt_blueprints.get(blueprint, ExemptionScope.NONE) & ExemptionScope.DESCENDENTS
+            for limit in self._blueprints.get(blueprint, [])
+        ]
+        return [*own, *above]
+
+    def exemption(self, app: Flask, view: Function | None, path: str | None) -> ExemptionScope:
+        """What a view is out of: by itself, by its blueprint, and by those above that say so for all below."""
+        flags = ExemptionScope.NONE if view is None else self._exempt.get(innermost(view), ExemptionScope.NONE)
+        for nth, blueprint in enumerate(_family(app, path)):
+            said = self._exempt_blueprints.get(blueprint, ExemptionScope.NONE)
+            if nth == 0 or said & ExemptionScope.DESCENDENTS:
+                flags |= said & ~ExemptionScope.ANCESTORS
+        return flags
+
+    def of_view(self, view: Function | None, method: str) -> Function | None:
+        """The function that is called for a view's requests and has limits of its own; None if none has."""
+        if view is None:
+            return None
+        inner = innermost(view)
+        if self._functions.get(inner):
+            return inner
+        # The method of a view class, which its view calls.
+        kind = getattr(view, "view_class", None)
+        word = method.lower()
+        found = getattr(kind, word, None) or (getattr(kind, "get", None) if word == "head" else None)
+        if found is None:
+            return None
+        inner = innermost(found)
+        return inner if self._functions.get(inner) else None
+
+
+def innermost(function: Function) -> Function:
+    """What a function is, whatever is wrapped round it."""
+    inner = inspect.unwrap(function)
+    # Each look at a method makes another object of it.
+    return getattr(inner, "__func__", inner)  # type: ignore[no-any-return]
+
+
+def _family(app: Flask, path: str | None) -> list[Blueprint]:
+    """A blueprint and those above it, nearest first."""
+    names = path.split(".") if path else []
+    paths: Iterable[str] = (".".join(names[:length]) for length in range(len(names), 0, -1))
+    return [app.blueprints[one] for one in paths if one in app.blueprints]
+
+
+def _add(limits: list[RouteLimit], limit: RouteLimit) -> None:
+    if limit not in limits:
+        limits.append(limit)

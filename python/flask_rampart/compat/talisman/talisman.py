@@ -1,0 +1,443 @@
+"""``Talisman``: what an app sends with each answer, and whether it answers by plain HTTP.
+
+The fields of an answer are constants: they are made at the first request of each view, and anew where an attribute of
+the extension is assigned.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Flask, Request, Response, redirect, request, request_finished
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...config import Settings
+from ...errors import ConfigError, Denied
+from ...exchange import EXTENSION
+from ...guards import current_exchange
+from ...headers import csp_nonce
+from .beside import Beside
+from .https import Arrival
+from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+F = TypeVar("F", bound=Callable[..., Any])
+Fields = tuple[tuple[str, str], ...]
+
+DENY = "DENY"
+SAMEORIGIN = "SAMEORIGIN"
+ALLOW_FROM = "ALLOW-FROM"
+ONE_YEAR_IN_SECS = 31556926
+
+DEFAULT_REFERRER_POLICY = "strict-origin-when-cross-origin"
+DEFAULT_CSP_POLICY = {"default-src": "'self'", "object-src": "'none'"}
+DEFAULT_SESSION_COOKIE_SAMESITE = "Lax"
+DEFAULT_PERMISSIONS_POLICY = {"browsing-topics": "()"}
+DEFAULT_DOCUMENT_POLICY: dict[str, str] = {}
+DEFAULT_FEATURE_POLICY: dict[str, str] = {}
+
+GOOGLE_CSP_POLICY = {
+    "font-src": "'self' themes.googleusercontent.com *.gstatic.com",
+    "frame-src": "'self' www.google.com www.youtube.com",
+    "script-src": "'self' ajax.googleapis.com *.googleanalytics.com *.google-analytics.com",
+    "style-src": "'self' ajax.googleapis.com fonts.googleapis.com *.gstatic.com",
+    "object-src": "'none'",
+    "default-src": "'self' *.gstatic.com",
+}
+"""What pages with Google's fonts, maps, videos and libraries need."""
+
+NONCE_LENGTH = 32
+
+_OF_VIEWS = (
+    "feature_policy",
+    "permissions_policy",
+    "document_policy",
+    "force_https",
+    "frame_options",
+    "frame_options_allow_from",
+    "content_security_policy",
+    "content_security_policy_nonce_in",
+)
+"""What a view may have another way."""
+
+
+class Talisman:
+    """Sends security headers with each answer of *app*, and sends on to HTTPS.
+
+    :param app: the app; or call :meth:`init_app` later. The other arguments are :meth:`init_app`'s.
+    """
+
+    app: Flask
+    feature_policy: Any
+    permissions_policy: Any
+    document_policy: Any
+    force_https: bool
+    force_https_permanent: bool
+    force_file_save: bool
+    frame_options: str | None
+    frame_options_allow_from: str | None
+    strict_transport_security: bool
+    strict_transport_security_preload: bool
+    strict_transport_security_max_age: int
+    strict_transport_security_include_subdomains: bool
+    content_security_policy: Any
+    content_security_policy_report_uri: str | None
+    content_security_policy_report_only: bool
+    content_security_policy_nonce_in: Any
+    referrer_policy: str | None
+    session_cookie_secure: bool
+    x_content_type_options: bool
+    x_xss_protection: bool
+
+    _epoch: object = None
+    """Another one whenever an attribute is assigned: what was made of them no longer holds."""
+    _is_on_views = False
+    """Whether a view of any app says something of its own."""
+
+    def __init__(self, app: Flask | None = None, **kwargs: Any) -> None:
+        if app is not None:
+            self.init_app(app, **kwargs)
+
+    def init_app(
+        self,
+        app: Flask,
+        feature_policy: Any = DEFAULT_FEATURE_POLICY,
+        permissions_policy: Any = DEFAULT_PERMISSIONS_POLICY,
+        document_policy: Any = DEFAULT_DOCUMENT_POLICY,
+        force_https: bool = True,
+        force_https_permanent: bool = False,
+        force_file_save: bool = False,
+        frame_options: str | None = SAMEORIGIN,
+        frame_options_allow_from: str | None = None,
+        strict_transport_security: bool = True,
+        strict_transport_security_preload: bool = False,
+        strict_transport_security_max_age: int = ONE_YEAR_IN_SECS,
+        strict_transport_security_include_subdomains: bool = True,
+        content_security_policy: Any = DEFAULT_CSP_POLICY,
+        content_security_policy_report_uri: str | None = None,
+        content_security_policy_report_only: bool = False,
+        content_security_policy_nonce_in: Any = None,
+        referrer_policy: str | None = DEFAULT_REFERRER_POLICY,
+        session_cookie_secure: bool = True,
+        session_cookie_http_only: bool = True,
+        session_cookie_samesite: str | None = DEFAULT_SESSION_COOKIE_SAMESITE,
+        x_content_type_options: bool = True,
+        x_xss_protection: bool = False,
+    ) -> None:
+        """Puts the fields and the redirect into *app*.
+
+        :param feature_policy: a dict or text, for ``Feature-Policy``.
+        :param permissions_policy: a dict or text, for ``Permissions-Policy``.
+        :param document_policy: a dict or text, for ``Document-Policy``.
+        :param force_https: whether a request by plain HTTP is sent on to HTTPS; not under ``app.debug``.
+        :param force_https_permanent: whether it is with 301 instead of 302.
+        :param force_file_save: whether ``X-Download-Options: noopen`` is sent.
+        :param frame_options: ``X-Frame-Options``.
+        :param frame_options_allow_from: what stands behind ``ALLOW-FROM``, which browsers have left.
+        :param strict_transport_security: whether browsers take this host by HTTPS alone, by ``max_age`` in seconds.
+        :param content_security_policy: a dict or text.
+        :param content_security_policy_report_uri: where browsers report to.
+        :param content_security_policy_report_only: whether they only report.
+        :param content_security_policy_nonce_in: the directives that name the nonce of ``csp_nonce()``.
+        :param referrer_policy: ``Referrer-Policy``.
+        :param session_cookie_secure: whether the session's cookie goes by HTTPS only; not under ``app.debug``.
+        :param session_cookie_http_only: whether no script reads it.
+        :param session_cookie_samesite: its ``SameSite``.
+        :param x_content_type_options: whether ``nosniff`` is sent.
+        :param x_xss_protection: whether ``X-XSS-Protection`` is sent, which browsers have left.
+        :raises ValueError: if browsers only report, and nobody says where to.
+        :raises ConfigError: for a policy that a browser would read otherwise than it is written.
+        """
+        if content_security_policy_report_only and content_security_policy_report_uri is None:
+            raise ValueError(
+                "content_security_policy_report_only needs content_security_policy_report_uri: browsers would tell "
+                "nobody."
+            )
+        self.app = app
+        self.feature_policy = _own(feature_policy)
+        self.permissions_policy = _own(permissions_policy)
+        self.document_policy = _own(document_policy)
+        self.force_https = force_https
+        self.force_https_permanent = force_https_permanent
+        self.force_file_save = force_file_save
+        self.frame_options = frame_options
+        self.frame_options_allow_from = frame_options_allow_from
+        self.strict_transport_security = strict_transport_security
+        self.strict_transport_security_preload = strict_transport_security_preload
+        self.strict_transport_security_max_age = strict_transport_security_max_age
+        self.strict_transport_security_include_subdomains = strict_transport_security_include_subdomains
+        self.content_security_policy = _own(content_security_policy)
+        self.content_security_policy_report_uri = content_security_policy_report_uri
+        self.content_security_policy_report_only = content_security_policy_report_only
+        self.content_security_policy_nonce_in = content_security_policy_nonce_in or []
+        self.referrer_policy = referrer_policy
+        self.session_cookie_secure = session_cookie_secure
+        self.x_content_type_options = x_content_type_options
+        self.x_xss_protection = x_xss_protection
+        face = _Face(self, app)
+        app.jinja_env.globals["csp_nonce"] = self._nonce
+        app.config["SESSION_COOKIE_SAMESITE"] = session_cookie_samesite
+        if session_cookie_http_only:
+            app.config["SESSION_COOKIE_HTTPONLY"] = True
+        app.before_request(face.before)
+        app.after_request(face.after)
+        app.wsgi_app = face.leave(app.wsgi_app)  # type: ignore[method-assign, assignment]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        super().__setattr__("_epoch", object())
+
+    def __call__(self, **kwargs: Any) -> Callable[[F], F]:
+        """What one view has another way: ``@talisman(frame_options=DENY)``, below the route.
+
+        :raises ConfigError: for an option that no view has, or a policy that a browser would read otherwise.
+        """
+        for name in kwargs:
+            if name not in _OF_VIEWS:
+                raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(_OF_VIEWS)}.")
+        options = dict(kwargs)
+        Talisman._is_on_views = True
+        policy = options.get("content_security_policy", getattr(self, "content_security_policy", None))
+        nonce_in = options.get(
+            "content_security_policy_nonce_in", getattr(self, "content_security_policy_nonce_in", None)
+        )
+        if policy:
+            csp_of(policy, nonce_in or (), None)
+
+        def decorate(view: F) -> F:
+            view.talisman_view_options = options  # type: ignore[attr-defined]
+            return view
+
+        return decorate
+
+    def _nonce(self) -> str:
+        """``csp_nonce()`` of templates."""
+        if EXTENSION in self.app.extensions:
+            return csp_nonce()
+        nonce: str = getattr(request, "csp_nonce", "")
+        return nonce
+
+
+class _Plan:
+    """The fields of one view, or of all that say nothing."""
+
+    def __init__(self, talisman: Talisman, options: dict[str, Any], beside: Beside | None) -> None:
+        said = {name: getattr(talisman, name) for name in _OF_VIEWS} | options
+        self.options = options
+        self.forces_https: bool = said["force_https"]
+        fields: dict[str, str] = {}
+        for field, name, write in (
+            ("Feature-Policy", "feature_policy", feature_policy),
+            ("Permissions-Policy", "permissions_policy", lambda policy: structured("Permissions-Policy", policy)),
+            ("Document-Policy", "document_policy", lambda policy: structured("Document-Policy", policy)),
+        ):
+            if said[name]:
+                fields[field] = write(said[name])
+        if said["frame_options"]:
+            frames = said["frame_options"]
+            frames += f" {said['frame_options_allow_from']}" if frames == ALLOW_FROM else ""
+            fields["X-Frame-Options"] = checked("X-Frame-Options", frames)
+        if talisman.x_xss_protection:
+            fields["X-XSS-Protection"] = "1; mode=block"
+        if talisman.x_content_type_options:
+            fields["X-Content-Type-Options"] = "nosniff"
+        if talisman.force_file_save:
+            fields["X-Download-Options"] = "noopen"
+        if talisman.referrer_policy:
+            fields["Referrer-Policy"] = checked("Referrer-Policy", talisman.referrer_policy)
+        hsts = _hsts(talisman)
+        csp_field = REPORT_ONLY if talisman.content_security_policy_report_only else CSP
+        nonce_in = said["content_security_policy_nonce_in"] or ()
+        policy = said["content_security_policy"]
+        report_uri = talisman.content_security_policy_report_uri
+        csp = csp_of(policy, nonce_in, report_uri, report_only=csp_field == REPORT_ONLY) if policy else None
+        #: Whether a request gets a nonce, wherever it is named.
+        self.asks = bool(policy and nonce_in)
+        if beside is not None:
+            is_default = policy == DEFAULT_CSP_POLICY and not report_uri and not nonce_in
+            csp = beside.csp(csp_field, csp, is_default=is_default)
+            fields = {name: found for name, value in fields.items() if (found := beside.stricter(name, value))}
+            hsts = beside.stricter("Strict-Transport-Security", hsts) if hsts else None
+            self.asks = self.asks or (csp is not None and csp.asks)
+        #: What has a nonce in it, apart.
+        self.csp: tuple[str, Text] | None = None
+        if csp is not None and csp.asks:
+            self.csp = (csp_field, csp)
+        elif csp is not None:
+            fields[csp_field] = csp.with_nonce(None)
+        self.plain: Fields = tuple(fields.items())
+        self.secure: Fields = (*self.plain, ("Strict-Transport-Security", hsts)) if hsts else self.plain
+        self.names = frozenset(name.lower() for name, _ in self.secure) | ({csp_field.lower()} if self.csp else set())
+
+
+class _Face:
+    """A Talisman in one app."""
+
+    def __init__(self, talisman: Talisman, app: Flask) -> None:
+        self._talisman = talisman
+        self._app = app
+        self._epoch: object = None
+        self._plans: dict[int, _Plan] = {}
+        self._own = _Plan(talisman, {}, None)  # what is wrong stops the start-up
+        self._arrival: Arrival | None = None
+        self._beside: Beside | None = None
+        #: Whether something sees the answer between the hook and the server.
+        self._is_looked_at = True
+        self._told = False
+
+    def before(self) -> AnyResponse | None:
+        """Sends on to HTTPS, or draws the nonce."""
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        arrival = self._arrival or self._begin()
+        plan = self._plan(this)
+        if this.scheme != "https" and not self._app.debug:
+            if self._talisman.session_cookie_secure:
+                self._app.config["SESSION_COOKIE_SECURE"] = True
+            if plan.forces_https and not arrival.is_secure(this):
+                found = self._send_on(arrival, this)
+                if found is not None:
+                    return found
+        if plan.asks and not getattr(this, "csp_nonce", None):
+            beside = self._beside is not None
+            this.csp_nonce = csp_nonce() if beside else secrets.token_urlsafe(NONCE_LENGTH * 3 // 4)  # type: ignore[attr-defined]
+        return None
+
+    def after(self, response: Response) -> Response:
+        """Adds the fields that the answer does not have; or leaves them to where it leaves, if nobody looks before."""
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        arrival = self._arrival or self._begin()
+        plan = self._plan(this)
+        if self._beside is not None and current_exchange().headers is not None:
+            return response  # headers(...) stands on the view, and says it all
+        fields = plan.secure if this.scheme == "https" or arrival.is_secure(this) else plan.plain
+        if plan.csp is not None:
+            name, text = plan.csp
+            fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
+        leaving: list[Any] | None = this.environ.get(_LEAVING)
+        if leaving is None or self._is_looked_at or request_finished.receivers:
+            headers = response.headers
+            headers[len(headers) :] = _lacking(headers, fields, plan.names)
+        else:
+            leaving[:] = fields, plan.names
+        return response
+
+    def leave(self, inner: WSGIApplication) -> WSGIApplication:
+        """Adds the fields when the answer leaves: what an answer has before, werkzeug copies one by one."""
+
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            leaving: list[Any] = []
+
+            def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+                if leaving:
+                    headers = [*headers, *_lacking(headers, *leaving)]
+                return (
+                    start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+                )
+
+            # A view may call the app with the environ of its own request.
+            outer = environ.get(_LEAVING)
+            environ[_LEAVING] = leaving
+            try:
+                return inner(environ, start)
+            finally:
+                environ[_LEAVING] = outer
+
+        return app
+
+    def _plan(self, this: Request) -> _Plan:
+        talisman = self._talisman
+        if talisman._epoch is not self._epoch:
+            epoch = talisman._epoch
+            self._own = _Plan(talisman, {}, self._beside)
+            self._plans = {}
+            self._epoch = epoch
+        if not Talisman._is_on_views:
+            return self._own
+        view = self._app.view_functions.get(this.endpoint)  # type: ignore[arg-type]
+        options: dict[str, Any] | None = getattr(view, "talisman_view_options", None)
+        if not options:
+            return self._own
+        plans = self._plans
+        found = plans.get(id(options))
+        if found is None:
+            # It holds its options, so no others have their id.
+            found = plans[id(options)] = _Plan(talisman, options, self._beside)
+        return found
+
+    def _send_on(self, arrival: Arrival, this: Request) -> AnyResponse | None:
+        beside = self._beside
+        if beside is not None and beside.decides_https:
+            return None
+        found = arrival.target(this)
+        if isinstance(found, Denied):
+            denied = found if beside is None else current_exchange().refuse(found)
+            return denied.to_response(self._app.response_class)
+        if found is None:
+            return None
+        return redirect(found, code=301 if self._talisman.force_https_permanent else 302)
+
+    def _begin(self) -> Arrival:
+        """At the first request: the settings can be set until then."""
+        app = self._app
+        settings = Settings.read(app.config)
+        if EXTENSION in app.extensions:
+            self._beside = Beside(app, settings)
+        self._epoch = None
+        self._is_looked_at = (
+            self._beside is not None  # the edge may be within
+            or app.after_request_funcs[None][0] != self.after  # the last is called first
+            or type(app).process_response is not Flask.process_response
+        )
+        arrival = Arrival(app, settings)
+        if self._talisman.session_cookie_secure and not app.debug:
+            app.config["SESSION_COOKIE_SECURE"] = True
+        decides = self._beside is not None and self._beside.decides_https
+        if self._talisman.force_https and not decides and not (self._told or app.debug):
+            self._told = True
+            self._tell(arrival)
+        self._arrival = arrival
+        return arrival
+
+    def _tell(self, arrival: Arrival) -> None:
+        """Where we are stricter, and by which setting we are not."""
+        stricter = []
+        if not arrival.knows_proxies:
+            stricter.append("X-Forwarded-Proto is believed of no proxy (RAMPART_TRUSTED_PROXIES)")
+        if not arrival.knows_hosts:
+            stricter.append(
+                "no host but this machine is sent on to HTTPS (RAMPART_TRUSTED_HOSTS, or RAMPART_CANONICAL_HOST)"
+            )
+        stricter.append("a POST by plain HTTP is refused (@talisman(force_https=False) on the view)")
+        self._app.logger.warning(
+            "flask_rampart.compat.talisman: stricter than Flask-Talisman, each with what says otherwise: %s; see "
+            "docs/migrate/talisman.md.",
+            "; ".join(stricter),
+        )
+
+
+def _own(policy: Any) -> Any:
+    """A dict of this extension's, which is not a default of the next one."""
+    return dict(policy) if isinstance(policy, dict) else policy
+
+
+def _hsts(talisman: Talisman) -> str | None:
+    if not talisman.strict_transport_security:
+        return None
+    age = str(talisman.strict_transport_security_max_age)
+    if not (age.isascii() and age.isdigit()):
+        raise ConfigError(f"Talisman: strict_transport_security_max_age is whole seconds, not {age!r}.")
+    more = "; includeSubDomains" if talisman.strict_transport_security_include_subdomains else ""
+    return f"max-age={age}{more}{'; preload' if talisman.strict_transport_security_preload else ''}"
+
+
+def _lacking(headers: Iterable[tuple[str, str]], fields: Fields, names: frozenset[str]) -> Fields:
+    """Of *fields*, which have these *names*, those that are not among *headers*."""
+    present = [name.lower() for name, _ in headers]
+    return fields if names.isdisjoint(present) else tuple(field for field in fields if field[0].lower() not in present)
+
+
+_LEAVING = "flask_rampart.compat.talisman"
