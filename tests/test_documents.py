@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 import flask_rampart
-from flask_rampart import _native
-from flask_rampart.limits import counters
+from flask_rampart import _native, tables
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "flask_rampart"
@@ -23,7 +22,7 @@ MODULES = ["flask_rampart", *(m.name for m in pkgutil.walk_packages(flask_rampar
 
 
 def test_the_readmes_code_runs_as_one_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(counters, "_private_directory", lambda: str(tmp_path / "counters"))
+    monkeypatch.setattr(tables, "private_directory", lambda: str(tmp_path / "counters"))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 2
     exec(compile("\n".join(blocks), "README.md", "exec"), {"__name__": "readme"})

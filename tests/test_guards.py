@@ -24,6 +24,8 @@ from werkzeug.test import Client
 from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
 from flask_rampart.access import Schemes
 from flask_rampart.checks import Check
+from flask_rampart.cli import commands
+from flask_rampart.coverage import coverage
 from flask_rampart.exchange import Exchange
 from flask_rampart.guards import AppState, current_exchange, unseen
 from flask_rampart.stores import StoreError
@@ -717,6 +719,80 @@ def test_a_rule_without_a_view_stops_nothing(make_app: App) -> None:
     assert app.test_client().get("/").status_code == 401
     found = app.test_client().get("/.well-known/oauth-protected-resource").json
     assert found["scopes_supported"] == ["read"]
+
+
+def anything(app: Flask, path: str, view: Any) -> None:
+    """A rule that names no methods, as only werkzeug makes them: it takes all."""
+    app.url_map.add(Rule(path, endpoint=path))
+    app.view_functions[path] = view
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_rule_that_names_no_methods_is_guarded_at_all_of_them(make_app: App, method: str) -> None:
+    app = make_app()
+    anything(app, "/any", no()(never))
+    assert app.test_client().open("/any", method=method).status_code == 403
+    closed = make_app(RAMPART_DEFAULT="deny")
+    anything(closed, "/any", never)
+    assert closed.test_client().open("/any", method=method).status_code == 403
+
+
+def test_guards_of_a_rule_that_names_no_methods_are_bound_before_the_first_request(make_app: App) -> None:
+    class Boundless(Guard):
+        stage = Stage.IDENTITY
+
+    app = make_app()
+    anything(app, "/any", Boundless()(never))
+    app.get("/")(lambda: "x")
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigError, match="Boundless has no bind"):
+        app.test_client().get("/")
+
+
+def test_coverage_shows_every_route_that_answers(make_app: App) -> None:
+    app = make_app()
+    anything(app, "/any", lambda: "x")
+    app.add_url_rule("/own", "own", lambda: "x", methods=["OPTIONS"], provide_automatic_options=False)
+    app.add_url_rule("/optional", "optional", require(optional=True)(lambda: "x"))
+    app.add_url_rule("/guarded", "guarded", require()(lambda: "x"))
+    app.add_url_rule("/public", "public", public(lambda: "x"))
+    app.add_url_rule("/elsewhere", endpoint="elsewhere")
+    app.add_url_rule("/files/<name>", "files", build_only=True)
+
+    class Heads(MethodView):
+        @require()
+        def get(self) -> str:
+            return "x"
+
+        def head(self) -> str:
+            return ""
+
+    app.add_url_rule("/heads", view_func=Heads.as_view("heads"))
+    found = {(row.path, row.methods): (row.opened, row.asks) for row in coverage(app.extensions["rampart"])}
+    every = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+    assert {key: value for key, value in found.items() if not key[0].startswith("/static")} == {
+        ("/any", every): (False, False),
+        ("/own", ("OPTIONS",)): (False, False),
+        ("/optional", ("GET",)): (True, False),
+        ("/guarded", ("GET",)): (True, True),
+        ("/public", ("GET",)): (True, False),
+        ("/heads", ("GET",)): (True, True),
+        ("/heads", ("HEAD",)): (False, False),
+    }
+
+
+def test_routes_strict_finds_a_rule_that_names_no_methods(make_app: App) -> None:
+    app = make_app(RAMPART_AUDIT_LOG="off")
+    app.view_functions["static"] = public(app.view_functions["static"])
+    app.add_url_rule("/guarded", "guarded", require()(lambda: "x"))
+    app.add_url_rule("/elsewhere", endpoint="elsewhere")
+    run = app.test_cli_runner().invoke
+    assert run(commands, ["routes", "--strict"]).exit_code == 0
+    late = make_app(RAMPART_AUDIT_LOG="off")
+    late.view_functions["static"] = public(late.view_functions["static"])
+    anything(late, "/any", lambda: "x")
+    told = late.test_cli_runner().invoke(commands, ["routes", "--strict"])
+    assert told.exit_code == 1 and "! /any" in told.output and "OPEN" in told.output
 
 
 # OPTIONS, errors, hooks of the user

@@ -212,7 +212,7 @@ def test_a_request_does_not_wait_for_longer_than_the_timeout(
     net.gate.clear()
     begun = time.monotonic()
     assert code(app, "opaque") == "auth.unavailable"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8  # the gate opens by itself after ten
     net.gate.set()
     idle(app)
     # The answer came late, and is not lost.

@@ -22,7 +22,10 @@ from .conftest import bearer
 from .issuing import ISSUER, App, Net, code, entry, jwk, jwks, key, net, new_key, serve, settle, token_of
 
 
-def test_200_threads_at_the_first_use_make_one_fetch(serve: App, net: Net, key: Key) -> None:
+def test_200_threads_at_the_first_use_make_one_fetch(
+    serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT", 60)  # so many threads take long to begin on a busy machine
     net.publish(key)
     net.gate.clear()
     app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
@@ -49,7 +52,7 @@ def test_while_the_issuer_is_down_requests_are_refused_at_once(serve: App, net: 
     begun = time.monotonic()
     for _ in range(20):  # PyJWT 2.15.1: 20 requests are 20 fetches
         assert code(app, token_of(key)) == "auth.unavailable"
-    assert len(net.fetched) == 1 and time.monotonic() - begun < 1
+    assert len(net.fetched) == 1 and time.monotonic() - begun < 4  # one wait is five
     for _ in range(60 * 60):
         clock.advance(1)
         code(app, token_of(key))
@@ -112,7 +115,7 @@ def test_no_request_waits_for_a_refresh(serve: App, net: Net, key: Key, clock: C
     begun = time.monotonic()
     for _ in range(50):
         assert code(app, token_of(key)) == "ok"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4  # one wait is five
     assert len(net.fetched) == 3
     net.gate.set()
     settle(app)
@@ -129,8 +132,9 @@ def test_a_new_key_is_taken_at_its_first_token_and_a_withdrawn_one_ends(serve: A
 
 
 def test_a_fetch_that_began_before_the_rotation_does_not_hide_the_new_key(
-    serve: App, net: Net, key: Key, clock: Clock
+    serve: App, net: Net, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keys, "WAIT_FOR_KID", 60)
     net.publish(key)
     app = serve(entry(jwks_uri=f"{ISSUER}/keys"))
     assert code(app, token_of(key)) == "ok"
@@ -168,7 +172,7 @@ def test_1000_unknown_kids_make_one_fetch_in_a_cool_down(serve: App, net: Net, k
         assert code(app, forged[n % 20]) == "token.invalid"
         if n % 100 == 0:
             assert code(app, token_of(key, jti=str(n))) == "ok"
-    assert len(net.fetched) == 2 and time.monotonic() - begun < 20
+    assert len(net.fetched) == 2 and time.monotonic() - begun < 60  # each wait is two
     clock.advance(keys.COOL_DOWN)
     for each in forged:
         assert code(app, each) == "token.invalid"
@@ -232,7 +236,7 @@ def test_a_request_does_not_wait_for_long_for_an_unknown_kid(
     begun = time.monotonic()
     # No word from the issuer yet, so nobody has said that the token is wrong.
     assert code(app, token_of(new_key("unknown"))) == "auth.unavailable"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8  # the gate opens by itself after ten
     net.gate.set()
     settle(app)
 
@@ -240,14 +244,14 @@ def test_a_request_does_not_wait_for_long_for_an_unknown_kid(
 def test_the_first_request_does_not_wait_for_long_and_the_next_not_at_all(
     serve: App, net: Net, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "WAIT", 0.2)
+    monkeypatch.setattr(keys, "WAIT", 0.5)
     net.publish(key)
     net.gate.clear()
     app = serve()
     begun = time.monotonic()
     for _ in range(20):
         assert code(app, token_of(key)) == "auth.unavailable"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8  # the gate opens by itself after ten
     assert len(net.fetched) == 1
     net.gate.set()
     settle(app)

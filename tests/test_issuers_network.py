@@ -138,7 +138,7 @@ def test_a_name_server_that_hangs_holds_no_request_beyond_its_wait(
     begun = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
         found = set(pool.map(lambda _: code(app, token_of(key, iss=server.url)), range(20)))
-    assert found == {"auth.unavailable"} and time.monotonic() - begun < 4
+    assert found == {"auth.unavailable"} and time.monotonic() - begun < 8
     answers.set()
     settle(app)
     assert code(app, token_of(key, iss=server.url)) == "ok"

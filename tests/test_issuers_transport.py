@@ -127,7 +127,7 @@ def test_the_deadline_holds_for_the_whole_answer_however_it_drips() -> None:
             begun = time.monotonic()
             with pytest.raises(FetchFailed, match="in time"):
                 get(port, seconds=0.3)
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 8  # it ends by itself after ten
             stop.set()
         stop.clear()
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_rampart import limit, require
+from flask_rampart import limit, require, tables
 from flask_rampart.cli import commands
-from flask_rampart.limits import counters
 
 from .conftest import NOW, bearer
 
@@ -200,7 +199,7 @@ def test_a_command_in_a_login_shell_finds_the_table_of_a_service(
                 monkeypatch.delenv(name, raising=False)
             else:
                 monkeypatch.setenv(name, str(folder))
-        places.append(counters._private_directory())
+        places.append(tables.private_directory())
     assert len(set(places)) == 1
 
 

@@ -142,9 +142,12 @@ def test_long_texts_that_begin_alike_are_two_keys(make_app: App) -> None:
 def test_a_text_that_takes_long_to_put_in_order_takes_no_time() -> None:
     # Marks of falling classes: normalizing them takes time that grows with the square of how many they are.
     marks = "a" + "\u0301\u0316" * 40_000
-    before = time.perf_counter()
-    assert meant(marks) == marks
-    assert time.perf_counter() - before < 0.1
+    best = 60.0
+    for _ in range(3):
+        before = time.thread_time()
+        assert meant(marks) == marks
+        best = min(best, time.thread_time() - before)
+    assert best < 0.1
 
 
 def test_who_is_named_is_named_after_what_is_composed(make_app: App) -> None:

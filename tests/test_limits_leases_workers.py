@@ -94,10 +94,10 @@ WORKER = """
     import sys, time
     from flask import Flask
     from flask_rampart import Rampart, limit
-    from flask_rampart.limits import counters
+    from flask_rampart import tables
 
     # A host has a table of its own.
-    counters._private_directory = lambda: sys.argv[3]
+    tables.private_directory = lambda: sys.argv[3]
     app = Flask("leases")
     app.config.update(RAMPART_LIMIT_STORE=sys.argv[1], RAMPART_LIMIT_STORE_TIMEOUT=2, SECRET_KEY="s",
                       RAMPART_ACCESS_LOG="off", RAMPART_LIMIT_TABLE=1 << 20)

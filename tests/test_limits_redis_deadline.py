@@ -33,7 +33,7 @@ pytestmark = pytest.mark.servers
 App = Callable[..., Flask]
 ONE = ["check", "g", "1", "57600000000", "5", "0", "0"]
 ANSWER = b"*6\r\n:1\r\n:4\r\n:12000000\r\n:0\r\n:640000000000000\r\n:0\r\n"
-STUMBLE = 0.25
+STUMBLE = 0.5
 """Seconds that a machine which runs many tests may stand still."""
 
 
@@ -183,7 +183,7 @@ def test_while_it_is_known_to_be_away_no_request_waits_and_one_thread_tries(own:
         waits.append(took(remote))
         time.sleep(0.001)
     # In this time it was tried four times.
-    assert sorted(waits)[-10] < 0.005
+    assert sorted(waits)[-10] < 0.05
     assert len(trying() - others) == 1
     own.process.send_signal(signal.SIGCONT)
     began = time.monotonic()

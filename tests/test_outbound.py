@@ -173,7 +173,7 @@ def test_a_plain_url_is_read_and_normalised(url: str, read: str) -> None:
         max_size=10,
     ).map("".join)
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_what_is_read_has_the_same_host_for_pythons_own_reader(tail: str) -> None:
     url = f"https://{tail}"
     try:
@@ -299,7 +299,7 @@ def test_an_address_is_what_the_registries_say(address: str, kind: str) -> None:
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_what_python_knows_to_be_special_is_never_public(ip: Any) -> None:
     if kind_of(str(ip)) == "public":
         carrier = ip.version == 6 and (ip.ipv4_mapped or ip in ip_network("64:ff9b::/96"))

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_rampart import Clock, ConfigError, Guard, Rampart, Stage, headers, require
-from flask_rampart.limits import counters
+from flask_rampart import Clock, ConfigError, Guard, Rampart, Stage, headers, require, tables
 from flask_rampart.reports import Reports
 from flask_rampart.reports.advice import advice
 from flask_rampart.reports.reading import DIRECTIVES
@@ -325,7 +324,7 @@ def test_no_hint_opens_the_policy_to_what_was_injected(directive: str, blocked: 
 
 
 def test_the_guides_app_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "_private_directory", lambda: str(tmp_path / "counters"))
+    monkeypatch.setattr(tables, "private_directory", lambda: str(tmp_path / "counters"))
     guide = (Path(__file__).parent.parent / "docs" / "reports.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", guide, re.S)
     names: dict[str, Any] = {"__name__": "guide"}

@@ -152,7 +152,7 @@ def test_a_clean_text_is_the_same_object() -> None:
 
 
 @given(texts, st.sampled_from(["NFC", "NFKC"]), st.booleans(), st.one_of(st.none(), st.integers(0, 30)))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_cleaned_text_is_clean_normal_and_within_its_bounds(
     text: str, form: Any, lines: bool, limit: int | None
 ) -> None:
@@ -238,7 +238,7 @@ def test_hostile_html_is_harmless(html: str, policy: Any) -> None:
 
 
 @given(pages, st.sampled_from(["none", "basic", "rich"]))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_cleaned_html_is_harmless_and_stays_as_it_is(html: str, policy: Any) -> None:
     clean = clean_html(html, policy=policy)
     assert is_harmless(clean)
@@ -378,7 +378,7 @@ def test_a_long_name_keeps_its_extension() -> None:
     ),
     st.integers(32, 255),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_name_is_safe_on_every_system(name: str, limit: int) -> None:
     safe = safe_filename(name, limit=limit)
     assert safe_filename(safe, limit=limit) == safe
@@ -456,7 +456,7 @@ def test_the_text_of_an_object_is_cleaned_too() -> None:
 
 
 @given(texts)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_no_cell_begins_a_formula(text: str) -> None:
     cell = csv_cell(text)
     assert isinstance(cell, str)
@@ -570,7 +570,7 @@ def resolved(path: str) -> str:
 
 
 @given(addresses)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_proxy_that_decodes_and_resolves_makes_another_host_of_a_path(target: str) -> None:
     path = safe_redirect(target)
     for _ in range(4):
@@ -580,7 +580,7 @@ def test_no_proxy_that_decodes_and_resolves_makes_another_host_of_a_path(target:
 
 
 @given(addresses)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_browser_is_sent_elsewhere(target: str) -> None:
     kept = safe_redirect(target, hosts=["www.example.com"])
     url = urlsplit(urljoin("https://www.example.com/login", kept.replace("\\", "/")))

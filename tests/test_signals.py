@@ -102,8 +102,11 @@ def test_every_signal_is_there() -> None:
         "api_key_revoked",
         "limit_exceeded",
         "banned",
+        "anomaly_detected",
         "response_invalid",
         "browser_reported",
+        "integrity_failed",
+        "ai_called",
     }
 
 

@@ -3,6 +3,7 @@
 import base64
 import copy
 import gc
+import hmac
 import json
 import pickle
 import threading
@@ -16,6 +17,7 @@ from joserfc.jwk import import_key
 
 from flask_rampart import _native
 from flask_rampart._native import Clock, Key, TokenRejected, VerifiedToken, Verifier
+from flask_rampart.tokens import weak_key
 
 NOW = 1_800_000_000
 SECRET = bytes(range(7, 71))
@@ -382,3 +384,16 @@ def test_a_number_of_any_length_in_a_verified_token_can_be_read() -> None:
     number = "0." + "1" * 5000
     claims = f'{{"sub": "ada", "exp": {NOW + 60}, "n": {number}}}'
     assert verifier(our_key("HS256")).verify(our_key("HS256").sign(claims)).claims["n"] == float(number)
+
+
+@pytest.mark.parametrize("alg, block", [("HS256", 64), ("HS384", 128), ("HS512", 128)])
+def test_a_weak_key_is_the_secret_itself_and_never_an_empty_one(alg: str, block: int) -> None:
+    for secret in (b"x", b"secret" * 5, bytes(range(1, block + 1))):
+        signed, _, signature = weak_key(secret, alg).sign('{"sub":"ada"}').rpartition(".")
+        # RFC 2104 section 2.
+        digest = hmac.new(secret, signed.encode(), f"sha{alg[2:]}").digest()
+        assert signature == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    with pytest.raises(ValueError, match="empty"):
+        weak_key(b"", alg)
+    with pytest.raises(ValueError, match="no shared secret"):
+        weak_key(b"x" * 64, "RS256")

@@ -295,10 +295,10 @@ def test_a_pattern_that_needs_backtracking_is_refused_by_name() -> None:
             schema(properties={"p": {"pattern": pattern}})
         assert json.dumps(pattern) in str(caught.value)
     # One that would take a backtracking engine forever is just a pattern here.
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(SchemaRejected):
         schema(pattern="^(a+)+$").check(b'"' + b"a" * 100_000 + b'!"')
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_the_bomb_of_forty_five_bytes_is_refused_at_registration() -> None:
@@ -328,14 +328,14 @@ def test_elements_chosen_to_be_slow_are_not(keywords: dict[str, object], element
         size += len(items[-1]) + 1
     body = f"[{','.join(items)}]".encode()
     checker = schema(**keywords)
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         checker.check(body)
         assert valid
     except SchemaRejected:
         assert not valid
     # Under a second in a debug build; two minutes by the engine's own check.
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
 
 
 def test_errors_say_where_and_which_rule_but_never_a_value_or_a_foreign_name() -> None:
@@ -503,10 +503,10 @@ def test_nested_unique_items_cost_no_more_than_one() -> None:
     # CWE-407: 27 KB took 4.3 s, 1 MB more than 40 s: each level wrote out all below it.
     unique = schema(uniqueItems=True, items={"$ref": "#"})
     numbers = b",".join(b"%de300" % i for i in range(1000, 91_000))
-    started = time.process_time()
+    started = time.thread_time()
     unique.check(b"[" * 60 + b"[" + numbers + b"]" + b",0]" * 60)
     # A debug build; a release takes a tenth of it.
-    assert time.process_time() - started < 15
+    assert time.thread_time() - started < 15
 
 
 def test_an_enum_compares_by_value_and_looks_up() -> None:

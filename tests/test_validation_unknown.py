@@ -219,9 +219,9 @@ def test_recursion_through_alternatives_is_closed_without_costing_more() -> None
     body: Any = {"b": 1}
     for _ in range(62):
         body = {"a": body}
-    start = time.perf_counter()
+    start = time.thread_time()
     assert judged(schema, body) == body
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     assert judged(schema, {"a": {"a": {"c": 1}}}) == unknown_at("/a/a")
 
 
@@ -313,12 +313,12 @@ def test_ten_thousand_members_under_many_branches_cost_what_they_weigh(unknown: 
     small, large = (json.dumps([{f"n{i % 40}": i} for i in range(count)]).encode() for count in (1_000, 9_000))
 
     def seconds(body: bytes) -> float:
-        """Of this process alone, the best of some: other work on the machine is none of ours."""
+        """Of this thread alone, the best of some: other work on the machine is none of ours."""
         best = 60.0
         for _ in range(5):
-            start = time.process_time()
+            start = time.thread_time()
             compiled.check(body)
-            best = min(best, time.process_time() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     # Nine times as much; the square of it would be eighty-one.
@@ -329,10 +329,10 @@ def test_many_names_in_one_object_are_told_apart_in_linear_time() -> None:
     schema = {"allOf": [{"properties": {f"p{i}-{j}": {} for j in range(100)}} for i in range(50)]}
     compiled = Schema(json.dumps(schema), BOUNDS, "reject")
     body = {f"p{i}-{j}": 1 for i in range(50) for j in range(100)}
-    # Of this process alone: other work on the machine is none of ours.
-    start = time.process_time()
+    # Of this thread alone: other work on the machine is none of ours.
+    start = time.thread_time()
     assert compiled.check(json.dumps(body).encode()) == body
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
 
 
 # Soundness, on schemas that nobody thought of
@@ -453,9 +453,9 @@ def test_a_schema_of_many_definitions_is_closed_in_time_that_grows_as_it_does() 
             for at in range(count)
         }
         text = json.dumps({"$ref": "#/$defs/d0", "$defs": nodes})
-        start = time.process_time()
+        start = time.thread_time()
         Schema(text, BOUNDS, "reject")
-        return time.process_time() - start
+        return time.thread_time() - start
 
     # Eight times as many; their square would be sixty-four.
     assert seconds(160) < max(seconds(20), 0.005) * 30

@@ -159,6 +159,8 @@ def health() -> Response:
 def login() -> Response:
     """Exchanges an address and a password for a short token, and one to renew it with."""
     email, password = validated.body["email"], validated.body["password"]
+    # Which account is tried, only the app knows: the monitor then sees guesses that are spread over many addresses.
+    rampart.monitor.login(email)
     account = service().accounts.check(email, password)
     if account is None:
         # An address in a log is personal data. It is written here, as it happens in real code, to show

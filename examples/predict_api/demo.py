@@ -7,8 +7,10 @@ python -m examples.predict_api.demo --serve    # leaves the API running, and say
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,10 +24,13 @@ from examples.predict_api.attempts import Result, run
 from examples.predict_api.client import at_once
 from examples.predict_api.scene import TICKET, Scene
 from examples.predict_api.server import WORKERS, Person, Server, ServerError
+from examples.predict_api.watching import Watched, watch
 
 # Lines of the app that were written with a secret in them, by what stands before the secret; and the one that says
 # that somebody is banned, and not who.
 APP_LINES = ("sign-in accepted for", "sign-in refused for", "Banned by address for", "?password=", "client_secret=")
+# What of all this the monitor must have noticed. What takes hours, or weeks, is shown in this process (watching).
+SEEN = {"password_guessing", "path_scanning", "refresh_reuse", "schema_probing"}
 
 
 def main() -> int:
@@ -85,16 +90,31 @@ def perform(server: Server) -> bool:
             report.row(result, lines)
     report.log_lines(results, lines, app)
 
+    # What a worker saw in its last second, its next request counts. The command asks what the workers share.
+    time.sleep(1.2)
+    at_once(8 * WORKERS, lambda: server.client.get("/health"))
+    told = scene.server.flask("rampart", "monitor", "recent", "--json")
+    findings = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    report.findings(findings)
+    watched = watch()
+    report.watched(watched)
+
     report.act("Verdict")
-    return conclude(scene, results, len(ids), sum(len(found.get(request, [])) != 1 for request in ids), len(app))
+    unlogged = sum(len(found.get(request, [])) != 1 for request in ids)
+    unseen = SEEN - {finding["rule"] for finding in findings}
+    wrong = [f"the monitor did not find {', '.join(sorted(unseen))}, which the live server met"] if unseen else []
+    return conclude(scene, results, len(ids), unlogged, len(app), watched, wrong + watched.wrong)
 
 
-def conclude(scene: Scene, results: list[Result], requests: int, unlogged: int, app: int) -> bool:
+def conclude(
+    scene: Scene, results: list[Result], requests: int, unlogged: int, app: int, watched: Watched, monitor: list[str]
+) -> bool:
     """Prints the last lines: what went wrong, if anything, and the verdict."""
     failed = [result for result in results if result.wrong]
     problems = [f"{len(failed)} of {len(results)} attempts were not handled as they must be"] if failed else []
     if unlogged:
         problems.append(f"{unlogged} of {requests} requests did not leave exactly one line in the access log")
+    problems += monitor
     if app != len(APP_LINES):
         # Without these lines, that no secret is in them would prove nothing.
         problems.append(f"{len(APP_LINES) - app} of the app's own log lines are missing")
@@ -114,6 +134,10 @@ def conclude(scene: Scene, results: list[Result], requests: int, unlogged: int, 
         report.verdict(
             True,
             f"None of {len(scene.secrets)} secrets (passwords, tokens, API keys, cookies) in a log, or in the store.",
+        )
+        report.verdict(
+            True,
+            f"{len(watched.attacks)} detectors, each triggered by its attack; ordinary traffic triggered none.",
         )
     return not problems
 

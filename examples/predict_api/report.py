@@ -15,10 +15,15 @@ from typing import Any
 
 from examples.predict_api.attempts import Result
 from examples.predict_api.logs import MICROSECONDS, REQUEST_ID
+from examples.predict_api.watching import Watched
+from flask_rampart import Finding
 
 # Fits a terminal of 100 columns.
 WIDTH = 98
 TRIED, GOT, WHY = 32, 23, 29
+#: What was done, where the monitor is shown.
+ABOUT = 33
+_NAME, _WHOM, _COUNT = 20, 22, 15
 _MICROS = 7
 _UNTOLD = {REQUEST_ID, "time", "client", "bytes"}
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -88,6 +93,47 @@ def log_lines(results: Sequence[Result], lines: Mapping[str, Mapping[str, Any]],
             print(_members([(name, _plain(line[name])) for name in order if _told(name, line)]))
     for text in app:
         print("\n    ".join(f"  {text}" if number == 0 else text for number, text in enumerate(_fold(text, WIDTH - 4))))
+
+
+def findings(found: Sequence[Mapping[str, Any]]) -> None:
+    """What the monitor found, the oldest first; without whom, which the command itself tells."""
+    act("What the monitor found, for all workers: flask rampart monitor recent")
+    for finding in reversed(found):
+        names = ("severity", "rule", "subject_kind", "count", "threshold", "route")
+        print(_members([(name, _plain(finding[name])) for name in names if finding[name] != ""]))
+
+
+def watched(seen: Watched) -> None:
+    """What the monitor found of each part of the traffic in this process."""
+    act("The same app in this process, by a clock that its traffic moves: weeks in seconds")
+    for part in seen.ordinary:
+        vain = sum(count for status, count in part.answers.items() if status >= 400)
+        said = f"{part.answers.total():,} requests, {vain:,} of them in vain; {len(part.findings) or 'no'} findings"
+        _detected(not part.findings, f"{part.about}:", said)
+    print(paint(f"    {'detector':{_NAME}} {'of whom':{_WHOM}} {'count':>{_COUNT}}  {'what was done':{ABOUT}}", "dim"))
+    for name, part in seen.attacks.items():
+        found = seen.found(name)
+        whom, count = ("nobody", "") if found is None else (_whom(found), _count(found))
+        columns = f"{paint(whom.ljust(_WHOM), 'bold')} {count:>{_COUNT}}  {paint(part.about, 'dim')}"
+        _detected(found is not None, name.ljust(_NAME), columns)
+
+
+def _detected(good: bool, name: str, said: str) -> None:
+    print(paint("  ✓ ", "green") if good else paint("  ✗ ", "red", "bold"), name, " ", said, sep="")
+
+
+def _whom(found: Finding) -> str:
+    if found.subject_kind == "host":
+        return found.subject
+    # Of an e-mail address what stands before the @, and of a token's id as much as tells it from others.
+    name = found.subject.partition("@")[0]
+    return f"{found.subject_kind} {name[:8] if found.subject_kind == 'token' else name}"
+
+
+def _count(found: Finding) -> str:
+    if found.threshold < 1024**2:
+        return f"{found.count:,}/{found.threshold:,}"
+    return f"{found.count / 1024**2:,.0f}/{found.threshold / 1024**2:,.0f} MiB"
 
 
 def verdict(good: bool, text: str) -> None:

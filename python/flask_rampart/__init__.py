@@ -25,6 +25,8 @@ from .access import require as require
 from .access import user_or_none as user_or_none
 from .apikeys import KeyInfo as KeyInfo
 from .apikeys import NewKey as NewKey
+from .audit import AuditUnavailable as AuditUnavailable
+from .audit import audit as audit
 from .clearing import clear_site_data as clear_site_data
 from .config import Settings as Settings
 from .delegation import Actor as Actor
@@ -48,6 +50,8 @@ from .issuers import IntrospectedToken as IntrospectedToken
 from .limits import Reservation as Reservation
 from .limits import limit as limit
 from .limits import unlimited as unlimited
+from .monitor import Detector as Detector
+from .monitor import Finding as Finding
 from .openapi import describe as describe
 from .origins import cors as cors
 from .origins import csrf as csrf

@@ -19,6 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ._native import Clock, HeaderPolicy
 from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, require
 from .apikeys import ApiKeys
+from .audit import Audit, Decisions, audit
 from .bound import Binding
 from .codings import Codings
 from .config import Settings
@@ -27,11 +28,14 @@ from .cookies import AppCookies
 from .edge import EdgePolicy, Exempt, RampartMiddleware
 from .errors import ConfigError
 from .exchange import EXTENSION
-from .guards import AppState
+from .guards import AppState, methods_of
 from .headers import RoutePolicies, csp_nonce, header_policy
 from .hygiene import declared_methods, head_bounds, unanswered
 from .issuers import Issuers
 from .limits import Limits, Watch, application_limits, application_penalty, is_limited, limit
+from .metrics import Metrics, metrics_token, trace_refusals
+from .monitor import Declared, Monitor
+from .monitored import install, monitor_of
 from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
@@ -51,6 +55,9 @@ from .vault.configured import vault_of
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as WerkzeugResponse
 
+    from .errors import Denied
+    from .exchange import Exchange
+
 
 @dataclass
 class Given:
@@ -64,6 +71,7 @@ class Given:
     users: Users = field(default_factory=Users)
     messages: Messages = field(default_factory=Messages)
     contracts: list[Contract] = field(default_factory=list)
+    detectors: Declared = field(default_factory=list)
     document: Place | None = None
 
 
@@ -86,8 +94,10 @@ def assemble(app: Flask, given: Given) -> AppState:
     schemes = Schemes()
     records = Records(settings, app.instance_path, lambda: app.testing, given.store)
     report_to = address_of(settings, str(app.config.get("APPLICATION_ROOT") or "/"))
+    metrics = Metrics(settings, given.clock, app, f"{app.import_name}\0{app.root_path}", apart=(cors.none,))
     services: dict[type, Any] = {
         Clock: given.clock,
+        Metrics: metrics,
         Limits: limits,
         Bounds: bounds,
         Schemes: schemes,
@@ -97,6 +107,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         Users: given.users,
         Messages: given.messages,
         Redactor: redactor,
+        Audit: Audit(settings, given.clock, redactor.native, app),
         RoutePolicies: RoutePolicies(settings, lambda: app.logger, report_to),
     }
     metadata = ResourceMetadata.read(settings)
@@ -124,7 +135,12 @@ def assemble(app: Flask, given: Given) -> AppState:
     keeps_records = settings.api_keys or revocable or collects
     if keeps_records and records.given:
         records.open()
+    log: Audit = services[Audit]
+    services[Monitor] = monitor = monitor_of(app, settings, given.clock, given.detectors, log, limits)
     state = AppState(app, settings, services)
+    install(monitor, state)
+    _record(app, state)
+    _trace(app, state)
     if settings.vault_keyset or settings.vault_kms is not None or settings.vault_passphrase is not None:
         services[Vault], check_vault = vault_of(settings, app)
         state.at_seal.append(check_vault)
@@ -197,9 +213,11 @@ def assemble(app: Flask, given: Given) -> AppState:
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
         peers=Peers(settings, app.logger),
-        steps=(*transport.steps, cors_step),
+        steps=((monitor.responses.step,) if monitor.enforces else ()) + (*transport.steps, cors_step),
+        monitor=monitor.begin,
         cross=cors_step.tell,
         cookies=cookies.policy,
+        metrics=metrics.begin,
     )
     app.request_class = request_class = hardened(app.request_class, bounds, state)
     # What werkzeug reads by itself (forms, get_data) has the same bound.
@@ -219,10 +237,78 @@ def assemble(app: Flask, given: Given) -> AppState:
         state.at_seal.append(lambda app: records.open())
     _wrap(app, lambda inner: RampartMiddleware(inner, policy))
     app.extensions[EXTENSION] = state
+    _count(app, settings, metrics, state)
     services[OpenApi] = document = OpenApi(state)
     if given.document is not None:
         document.serve(given.document)
     return state
+
+
+def _record(app: Flask, state: AppState) -> None:
+    """Has what the app decides recorded, if it keeps an audit log."""
+    log: Audit = state.services[Audit]
+    if not log.enabled:
+        if "RAMPART_AUDIT_LOG" not in app.config:
+            state.at_seal.append(lambda app: _tell_unrecorded(app, state))
+        return
+    state.services[Decisions] = decisions = Decisions(log)
+    state.record_refusal = decisions.refused
+    decisions.install(app)
+    state.at_seal.append(log.check)
+
+
+def _tell_unrecorded(app: Flask, state: AppState) -> None:
+    """Says that what asks for a record gets none, where nobody has said that this is meant."""
+    asking = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint in app.view_functions
+        and any(
+            isinstance(guard, audit)
+            for method in methods_of(rule)
+            for guard, _ in state.guards_of(rule.endpoint, method)
+        )
+    }
+    if asking and not (app.testing or app.debug):
+        app.logger.warning(
+            "@audit on %s records nothing: there is no audit log. Set RAMPART_AUDIT_LOG to a directory such as "
+            '"audit", or to "off".',
+            ", ".join(sorted(asking)),
+        )
+
+
+def _trace(app: Flask, state: AppState) -> None:
+    """Has OpenTelemetry's spans told of refusals, where it is installed."""
+    told = trace_refusals(app)
+    if told is None:
+        return
+    before = state.record_refusal
+    if before is None:
+        state.record_refusal = told
+        return
+
+    def both(exchange: Exchange, denied: Denied) -> None:
+        before(exchange, denied)
+        told(exchange, denied)
+
+    state.record_refusal = both
+
+
+def _count(app: Flask, settings: Settings, metrics: Metrics, state: AppState) -> None:
+    """Serves the metrics to a scraper with a token, if there is to be one, and has the audit log counted."""
+    if settings.metrics_path is not None:
+        token = settings.metrics_token
+        metrics.serve(settings.metrics_path, *([] if token is None else [metrics_token(token)]))
+    elif settings.metrics_token is not None:
+        raise ConfigError("RAMPART_METRICS_TOKEN is for RAMPART_METRICS_PATH, which is not set.")
+    log: Audit = state.services[Audit]
+
+    def check(app: Flask) -> None:
+        metrics.check(app)
+        if metrics.wanted and log.enabled:
+            log.at_write = metrics.recorded
+
+    state.at_seal.append(check)
 
 
 def _open_to_reports(view: Any) -> Any:
@@ -239,7 +325,7 @@ def _scopes(state: AppState) -> set[str]:
     for rule in state.app.url_map.iter_rules():
         if rule.endpoint not in state.app.view_functions:
             continue  # a rule for url_for alone (build_only)
-        for method in rule.methods or ():
+        for method in methods_of(rule):
             for guard, _ in state.guards_of(rule.endpoint, method):
                 if isinstance(guard, require):
                     found.update(guard.scopes or (), guard.any_scopes or ())
@@ -333,7 +419,7 @@ def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePol
     state.services[RouteBounds].survey()
     # What is wrong is told where the guards are bound, a moment later.
     with contextlib.suppress(ConfigError):
-        if is_limited(state):
+        if is_limited(state) or state.services[Monitor].enforces:
             # A worker that has just begun refuses who is banned with its first request.
             limits.bans.book  # noqa: B018
 

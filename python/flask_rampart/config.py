@@ -21,6 +21,8 @@ from typing import Any
 
 from . import readers
 from .errors import ConfigError
+from .setting_types import READERS
+from .sinks import SinkAddress
 
 PREFIX = "RAMPART_"
 
@@ -133,6 +135,14 @@ class Settings:
 
     jwt_require_exp: bool = True
     """Whether a token without ``exp`` is refused."""
+
+    jwt_weak_secret: bool = False
+    """Whether ``flask_rampart.compat.jwt_extended`` takes a secret that is shorter than its algorithm asks for in
+    production too. Nothing else takes one."""
+
+    error_format: str | None = None
+    """How the drop-in faces of ``flask_rampart.compat`` word a refusal: ``"problem"`` (RFC 9457), or ``"incumbent"``,
+    by the body and status of what they stand in for. None: each as its incumbent does. All else answers by problems."""
 
     jwt_types: tuple[str, ...] = ("JWT", "at+jwt")
     """``typ`` header values that are accepted; a token without ``typ`` is too."""
@@ -344,6 +354,65 @@ class Settings:
     """What becomes of a schema that lets strangers send strings, arrays or objects without a bound of their own:
     ``"warn"`` (once, in the app's log), ``"error"`` (the start-up ends) or ``"off"``."""
 
+    audit_log: str = "off"
+    """The directory of the audit log, or ``"off"``; relative to the app's instance folder. See ``docs/audit.md``."""
+
+    audit_key: str | None = None
+    """The file of the key that signs it, relative to the instance folder. Not set: ``audit.key``, made at the first
+    start."""
+
+    audit_on_failure: str = "refuse"
+    """What becomes of a request that ``@audit`` cannot record: ``"refuse"`` (503 ``audit.unavailable``) or
+    ``"continue"``."""
+
+    audit_sync: float = 1.0
+    """Seconds for which a record may be lost to a power failure; none is lost to a killed process, but the ends of
+    answers."""
+
+    audit_checkpoint: float = 60.0
+    """Seconds between signed checkpoints, while there is something new."""
+
+    audit_max_file: int = 64 * 1024 * 1024
+    """Bytes after which a file of the audit log is closed and the next one begun."""
+
+    audit_keep: int | None = None
+    """Days after which such a file is removed, which is recorded. Not set: never."""
+
+    audit_sinks: tuple[SinkAddress, ...] = ()
+    """Where records go beside their file: ``"stdout"``, ``"otlp"``, ``"syslog://host:514"``, ``"syslog+tcp://host:601"``,
+    ``"syslog+tls://host:6514"``, ``"syslog+unix:///dev/log"``. No request waits for them."""
+
+    metrics: bool = False
+    """Whether requests are counted although nobody serves or shows the counts yet; ``RAMPART_METRICS_PATH``,
+    ``rampart.metrics.serve`` and a dashboard do so by themselves. See ``docs/metrics.md``."""
+
+    metrics_path: str | None = None
+    """Where a scraper that bears ``RAMPART_METRICS_TOKEN`` finds the metrics, such as ``"/metrics"``. Not set:
+    nowhere."""
+
+    metrics_token: str | None = field(default=None, repr=False)
+    """The bearer token of that scraper, at least 16 characters."""
+
+    metrics_series: int = 4096
+    """Counters that the table has room for, and a quarter as many histograms: 352 bytes for each. Fixed at its
+    creation."""
+
+    monitor: str = "report"
+    """What becomes of what the monitor finds: ``"report"`` (an event, a signal, a webhook), ``"enforce"`` (the response
+    of the rule, too), or ``"off"``. See ``docs/monitor.md``."""
+
+    monitor_rules: str | None = None
+    """A TOML file of rules, relative to the app's folder. Not set: those of the package and of the code."""
+
+    monitor_table: int = 8 * 1024 * 1024
+    """Bytes of the table that all workers of the host count in."""
+
+    monitor_webhook: str | None = field(default=None, repr=False)
+    """The URL that findings are posted to."""
+
+    monitor_webhook_secret: str | None = field(default=None, repr=False)
+    """What they are signed with, as Standard Webhooks writes it: ``"whsec_"`` and base64 of 24 to 64 bytes."""
+
     access_log: str = "stderr"
     """``"stderr"``, ``"stdout"``, ``"off"``, or a file's path: one JSON line for each request."""
 
@@ -360,7 +429,8 @@ class Settings:
 
     redact: tuple[str, ...] | Mapping[str, Any] = ()
     """Further names whose values are secret, beside the built-in ones; or a dict of what ``Redactor`` takes:
-    ``{"names": [...], "entities": [...], "operators": {...}, "allow": ..., "deny": ..., "detectors": ...}``."""
+    ``{"names": [...], "entities": [...], "operators": {...}, "allow": ..., "deny": ..., "detectors": ...,
+    "context": ...}``."""
 
     vault_keyset: Mapping[str, str] = field(default_factory=dict)
     """Files of Tink keysets, by name; a single path is the keyset called ``"default"``. See ``docs/vault.md``."""
@@ -386,7 +456,7 @@ class Settings:
             if not key.startswith(PREFIX):
                 continue
             name = key[len(PREFIX) :].lower()
-            reader = _READERS.get(name)
+            reader = READERS.get(name)
             if reader is None or key != key.upper():
                 raise ConfigError(f"{key} is not a setting.{_nearest(key)}")
             given[name] = reader(key, value)
@@ -404,116 +474,10 @@ def snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nearest(key: str) -> str:
-    return readers.nearest(key.upper(), [PREFIX + name.upper() for name in _READERS])
+    return readers.nearest(key.upper(), [PREFIX + name.upper() for name in READERS])
 
 
 _OBJECTS = frozenset({"RAMPART_VAULT_KMS", "RAMPART_VAULT_PASSPHRASE"})
 
-_READERS: dict[str, readers.Reader] = {
-    "default": readers.choice("open", "deny"),
-    "profile": readers.choice("api", "html", "mixed"),
-    "csp": readers.mapping,
-    "cors_origins": readers.origins,
-    "cors_credentials": readers.boolean,
-    "cors_methods": readers.texts,
-    "cors_headers": readers.texts,
-    "cors_expose": readers.texts,
-    "cors_max_age": readers.seconds(0, 86_400),
-    "cors_private_network": readers.boolean,
-    "cors_debug": readers.boolean,
-    "csp_report_only": readers.mapping,
-    "reports": readers.reports,
-    "reports_hosts": readers.host_patterns,
-    "reports_keep": readers.integer(1, 400, "days"),
-    "cookies": readers.cookies,
-    "session_prefix": readers.choice("host", "host-http", "http", "secure"),
-    "jwt_keys": readers.keys,
-    "jwt_issuer": readers.text,
-    "jwt_audience": readers.texts,
-    "jwt_leeway": readers.seconds(0, 600),
-    "jwt_lifetime": readers.seconds(1, 366 * 86400),
-    "jwt_refresh_lifetime": readers.seconds(60, 10 * 366 * 86400),
-    "jwt_family_lifetime": readers.seconds(60, 10 * 366 * 86400),
-    "jwt_refresh_overlap": readers.seconds(0, 120),
-    "jwt_revocation": readers.boolean,
-    "jwt_locations": readers.words("header", "cookie", "json", "query"),
-    "jwt_cookie_domain": readers.text,
-    "jwt_cookie_samesite": readers.choice("Strict", "Lax", "None"),
-    "jwt_cookie_secure": readers.boolean,
-    "jwt_refresh_path": readers.path,
-    "jwks_path": readers.path,
-    "jwt_require_exp": readers.boolean,
-    "jwt_types": readers.texts,
-    "jwt_scopes_claim": readers.texts,
-    "jwt_roles_claim": readers.texts,
-    "jwt_permissions_claim": readers.texts,
-    "roles": readers.roles,
-    "user_loading": readers.choice("lazy", "eager"),
-    "resource": readers.resource,
-    "resource_metadata": readers.mapping,
-    "csrf": readers.choice("fetch-metadata", "strict", "token", "off"),
-    "csrf_trusted_origins": readers.texts,
-    "csrf_token_lifetime": readers.seconds(60, 30 * 86400),
-    "dpop": readers.choice("off", "allowed", "required"),
-    "dpop_max_age": readers.seconds(1, 600),
-    "dpop_nonce": readers.boolean,
-    "client_cert": readers.client_cert,
-    "trusted_proxies": readers.networks,
-    "proxy_hops": readers.integer(1, 64, "proxies"),
-    "forwarded": readers.forwarded,
-    "issuers": readers.issuers,
-    "api_keys": readers.boolean,
-    "api_key_prefix": readers.text,
-    "api_key_environment": readers.choice("live", "test"),
-    "store": readers.address,
-    "store_prefix": readers.text,
-    "limits": readers.quotas,
-    "limits_ban": readers.text,
-    "limits_exempt_paths": readers.paths,
-    "limits_exempt_networks": readers.only_networks,
-    "limit_store": readers.address,
-    "limit_store_timeout": readers.fraction(0.001, 10, "seconds"),
-    "limit_lease": readers.fraction(0.1, 60, "seconds"),
-    "limit_secret": readers.secret,
-    "ban_exempt": readers.only_networks,
-    "limit_headers": readers.choice("draft", "legacy", "both", "off"),
-    "limit_table": readers.integer(64 * 1024, 4 * 1024**3, "bytes"),
-    "ipv6_prefix": readers.integer(32, 128, "bits"),
-    "trusted_hosts": readers.trusted_hosts,
-    "canonical_host": readers.host,
-    "https": readers.choice("redirect", "refuse", "off"),
-    "https_exempt": readers.paths,
-    "hsts": readers.hsts,
-    "hsts_since": readers.day,
-    "max_body": readers.integer(1, 1024**3, "bytes"),
-    "max_headers": readers.integer(1, 10_000, "header fields"),
-    "max_header_bytes": readers.integer(256, 1024**2, "bytes"),
-    "max_query": readers.integer(0, 1024**2, "bytes"),
-    "max_path": readers.integer(1, 1024**2, "bytes"),
-    "methods": readers.methods,
-    "method_override": readers.boolean,
-    "encoded_slashes": readers.boolean,
-    "request_codings": readers.codings,
-    "coding_ratio": readers.integer(1, 10_000, "times"),
-    "form_max_fields": readers.integer(1, 1_000_000, "fields"),
-    "form_max_field": readers.integer(1, 1024**3, "bytes"),
-    "max_files": readers.integer(0, 100_000, "files"),
-    "max_file": readers.integer(1, 1024**3, "bytes"),
-    "upload_memory": readers.integer(0, 1024**3, "bytes"),
-    "json_max_depth": readers.integer(1, 255, "levels"),
-    "json_max_keys": readers.integer(1, 100_000_000, "members"),
-    "json_max_digits": readers.integer(1, 4300, "characters"),
-    "response_mode": readers.choice("off", "log", "enforce"),
-    "schema_lint": readers.choice("warn", "error", "off"),
-    "access_log": readers.text,
-    "access_log_delay": readers.fraction(0, 60, "seconds"),
-    "outbound_allow": readers.outbound_networks,
-    "outbound_hosts": readers.host_patterns,
-    "redact": readers.redaction,
-    "vault_keyset": readers.keyset_paths,
-    "vault_kms": readers.kms,
-    "vault_passphrase": readers.passphrase,
-}
-
-if set(_READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover
+if set(READERS) != {field.name for field in fields(Settings)}:  # pragma: no cover
     raise AssertionError("each setting has one reader")

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ._native import Answer, Answers, Clock, CookiePolicy, HeadBounds, HeaderPolicy, Verdict
+from ._native import Answer, Answers, Clock, CookiePolicy, HeadBounds, HeaderPolicy, MetricTable, Monitor, Verdict
 from .codings import Codings
 from .config import Settings
 from .cookies import Telling, cookie_policy
@@ -103,10 +103,14 @@ class EdgePolicy:
         cookies: Callable[[], CookiePolicy] | None = None,
         steps: tuple[Step, ...] = (),
         cross: Callable[[WSGIEnvironment, Exchange], None] | None = None,
+        metrics: Callable[[], MetricTable | None] | None = None,
+        monitor: Callable[[], Monitor | None] | None = None,
     ) -> None:
         #: Comes first: what of the environ is true (who the peer is), everything after goes by. Nobody is believed
         #: unless it says so.
         self.peers = peers or Peers(Settings(), _LOGGER)
+        #: Called before the first request: what is told of each answer that has ended, if anybody is.
+        self.monitor = monitor
         #: In order, after bans and the bounds of the head, before limits and the app.
         self.steps = steps
         #: Called for a page of another origin that is refused before ``steps``, or by plain HTTP: says whether it may
@@ -130,6 +134,8 @@ class EdgePolicy:
         self.owner = owner
         #: Called before the first request, or by each of the first ones that come at once.
         self.before_first = before_first
+        #: Called then: where requests are counted, if anywhere.
+        self.metrics = metrics
 
     @classmethod
     def of(cls, config: Mapping[str, Any], *, name: str, clock: Clock | None = None) -> EdgePolicy:
@@ -220,13 +226,16 @@ class RampartMiddleware:
         self._rule = policy.peers.rule
         self._steps = policy.steps
         self._cross = policy.cross
-        self._logs = policy.access_log.enabled
+        #: Whether anybody wants to know how answers end.
+        self._sees_ends = policy.access_log.enabled
         self._answers: Answers | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answers = self._answers
         if answers is None:
             answers = self._begin()
+        # Bans, steps and limits of the edge are of the time that a request takes.
+        arrived = answers.arrived()
         # Makes the environ true, and judges what it then is, in one pass over it: what is refused, bans answer first.
         found = self._arrive(environ, self._rule)
         beyond = None if found is None else self._heed(*found)
@@ -240,7 +249,7 @@ class RampartMiddleware:
             if left and not bans.exempts(exchange):
                 if self._cross is not None and "HTTP_ORIGIN" in environ:
                     self._cross(environ, exchange)
-                return _refuse(Answer(answers, exchange, start_response), exchange, bans.refusal(left))
+                return _refuse(Answer(answers, exchange, start_response, arrived), exchange, bans.refusal(left))
         # A long query may yet be within the bounds of its route.
         if beyond is None or beyond[0] == "query.too_long":
             for step in self._steps:
@@ -252,7 +261,7 @@ class RampartMiddleware:
                             self._cross(environ, exchange)
                         # Whoever tries out hosts and origins spends what whoever tries out paths does.
                         reply = self._count(environ, exchange, reply) or reply
-                    return _stop(Answer(answers, exchange, start_response), exchange, reply)
+                    return _stop(Answer(answers, exchange, start_response, arrived), exchange, reply)
         elif self._cross is not None and "HTTP_ORIGIN" in environ:
             self._cross(environ, exchange)
         declared = environ.get("CONTENT_LENGTH")
@@ -267,13 +276,13 @@ class RampartMiddleware:
             denied = None
         else:
             denied = self._screen(environ, exchange, beyond)
-        answer = Answer(answers, exchange, start_response)
+        answer = Answer(answers, exchange, start_response, arrived)
         if denied is not None:
             return _refuse(answer, exchange, denied)
         environ[ENVIRON_KEY] = exchange
         try:
             body = self.app(environ, answer)
-            if not self._logs and not exchange.at_end:
+            if not self._sees_ends and not exchange.at_end:
                 return body
             wrapper = environ.get("wsgi.file_wrapper")
             if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper) and not exchange.at_end:
@@ -294,12 +303,17 @@ class RampartMiddleware:
         # It may know by now which methods the routes declare.
         self._arrive = policy.head.arrive
         told = policy.limit_headers
+        metrics = None if policy.metrics is None else policy.metrics()
+        monitor = None if policy.monitor is None else policy.monitor()
+        self._sees_ends = self._sees_ends or metrics is not None or monitor is not None
         self._answers = policy.access_log.answers(
             policy.headers,
             policy.cookies(),
             draft=told in ("draft", "both"),
             legacy=told in ("legacy", "both"),
             closed=Closings(),
+            metrics=metrics,
+            monitor=monitor,
         )
         return self._answers
 

@@ -42,13 +42,22 @@ class IntegrityError(RampartError):
     :param reason: ``"altered"``: a key was tried, and did not seal this for this place; ``"no_key"``: no key that may
         open it bears the id that it begins with; ``"passphrase"``: a passphrase did not open a keyset.
 
-    >>> IntegrityError("no_key").reason
-    'no_key'
+    >>> error = IntegrityError("no_key")
+    >>> error.reason, error.code
+    ('no_key', 'vault.no_key')
     """
+
+    place: str | None = None
+    """What it was to be opened for, such as the column, where that is known. It is not in the error's text."""
 
     def __init__(self, reason: str = "altered") -> None:
         super().__init__(reason)
         self.reason = reason
+
+    @property
+    def code(self) -> str:
+        """For alarms and logs: ``"vault."`` and the reason."""
+        return f"vault.{self.reason}"
 
     def __str__(self) -> str:
         return f"what was sealed cannot be opened: {_UNOPENED.get(self.reason, self.reason)}"
@@ -71,7 +80,15 @@ class Problem(NamedTuple):
 
 
 _TABLE = (
+    Problem("ai.model", 404, "There is no such model for this caller."),
+    Problem("ai.part", 422, "The prompt has a part that this resource does not take."),
+    Problem("ai.refused", 422, "The prompt has something in it that this resource does not take."),
+    Problem("ai.role", 422, "The prompt has a message of a role that this resource does not take."),
+    Problem("ai.shape", 422, "The body does not have the shape that this resource reads."),
+    Problem("ai.too_long", 413, "The prompt is longer than this resource takes."),
+    Problem("ai.tool", 422, "The prompt names a tool that this resource does not take."),
     Problem("app.uninitialised", 503, "This service is not ready to answer."),
+    Problem("audit.unavailable", 503, "The request cannot be recorded right now; see Retry-After."),
     Problem("auth.ambiguous", 400, "The request carries more than one credential."),
     Problem("auth.audience", 403, "The credential was not made for this resource."),
     Problem("auth.invalid", 401, "The credential is not valid here."),

@@ -158,14 +158,17 @@ class Exchange:
     """The rule that matched, such as ``/users/<id>``."""
     principal: Principal | None = None
     """Who is calling, once a guard has found out."""
+    elsewhere: bool = False
+    """Whether the principal was proved by something else than ``Authorization``, whatever came as that."""
     codes: tuple[str, ...] = ()
     """The codes of the refusals, in order."""
     refusal: Denied | None = None
     """The last refusal."""
     nonce: str | None = None
     """The CSP nonce, once a template asked for it."""
-    limits: tuple[tuple[Any, str], ...] = ()
-    """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields."""
+    limits: tuple[tuple[Any, str | None], ...] = ()
+    """What each phase of limits said, and its policy: for the RateLimit and RateLimit-Policy fields. Without a policy
+    it is counted, and told to nobody: how far others have come, or what a limit in report mode would have done."""
     headers: Any = None
     """The policy of headers that the view declares, or what gives it when called with the exchange; None where the
     app's holds."""
@@ -184,11 +187,20 @@ class Exchange:
     """Whether the edge sees the answer. If not, nobody calls what is in ``at_status``."""
     at_end: tuple[Callable[[], None], ...] = ()
     """Called once, when the answer has been sent, or the client has gone."""
+    outcome: tuple[int, int | None, bool, int] | None = None
+    """How the answer ended, for what is in ``at_end``: its status, bytes of its body (None where they are not known),
+    whether all of it was sent, and microseconds since it was begun."""
     user: tuple[Principal, Any] | None = None
     """The app's own user, or the refusal if there is none, and the principal that it was loaded for, once somebody
     asked for it."""
+    tried: tuple[str, bool] | None = None
+    """The account that a login named, and whether it succeeded, once that is known."""
+    attempts: Any = None
+    """The attempts to log in of this request that are not settled yet."""
     metered: bool = False
     """Whether the quota that the credential has of its own was charged."""
+    looking: bool = False
+    """Whether it was answered with what is counted: of that the rates of the last hour have nothing."""
     telling: bool = False
     """Whether receivers of a signal are being called: what is refused to them is not a refusal of the request."""
     put_off: Callable[[Exchange, Iterable[object]], Denied | None] | None = None
@@ -216,6 +228,9 @@ class Exchange:
             return denied
         self.codes += (denied.problem.code,)
         self.refusal = denied
+        record = getattr(self.owner, "record_refusal", None)
+        if record is not None:
+            record(self, denied)
         if request_refused.receivers or authentication_failed.receivers or access_denied.receivers:
             emit_refusal(self, denied)
         return denied

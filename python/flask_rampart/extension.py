@@ -13,6 +13,7 @@ from ._native import Clock
 from .access import CustomScheme, Schemes
 from .apikeys import ApiKeys
 from .assembling import Given, assemble
+from .audit import Audit
 from .contract import Contract, Contracts
 from .declarations import changed, expand, protect_blueprint
 from .errors import ConfigError
@@ -20,6 +21,8 @@ from .exchange import EXTENSION
 from .guards import AppState, Guard, current_exchange
 from .issuers import Issuers
 from .limits import Reservation, reserving, unlimited
+from .metrics import Metrics
+from .monitor import Monitor, Monitoring
 from .openapi import Include, OpenApi, Told, place_of
 from .redaction import Redactor
 from .reports import Reports
@@ -395,12 +398,52 @@ class Rampart:
         return self._service(Redactor, "RAMPART_REDACT")
 
     @property
+    def audit(self) -> Audit:
+        """Records what the current app did: ``rampart.audit.event("invoice.sent", resource="invoice:7")``.
+
+        Where ``RAMPART_AUDIT_LOG`` is ``"off"``, it records nothing.
+
+        :raises RuntimeError: without an app context, if there is more than one app of this extension.
+        """
+        return self._only(Audit, "rampart.audit")
+
+    @property
+    def monitor(self) -> Monitoring:
+        """Says what attacks look like, tells what was found, and counts attempts to log in; see ``docs/monitor.md``.
+
+        ``rampart.monitor.rule(...)`` needs no app context; what is about one app does, where there is more than one.
+        """
+        return Monitoring(
+            self._given.detectors,
+            lambda: self._only(Monitor, "rampart.monitor"),
+            lambda: [state.services[Monitor] for state in list(self._states)],
+        )
+
+    @property
+    def metrics(self) -> Metrics:
+        """How often what happened, in all workers of the host: ``rampart.metrics.serve("/metrics", require(...))``.
+
+        :raises RuntimeError: without an app context, if there is more than one app of this extension.
+        """
+        return self._only(Metrics, "rampart.metrics")
+
+    @property
     def vault(self) -> Vault:
         """Seals and opens what the current app keeps.
 
         :raises ConfigError: if the app has no ``RAMPART_VAULT_KEYSET``.
         """
         return self._service(Vault, "RAMPART_VAULT_KEYSET")
+
+    def _only(self, kind: type[S], name: str) -> S:
+        """The current app's; without a context, that of the only app of this extension."""
+        if has_app_context():
+            return self._service(kind, name)
+        states = list(self._states)
+        if len(states) != 1:
+            raise RuntimeError(f"Of which app? Use {name} in its app_context().")
+        found: S = states[0].services[kind]
+        return found
 
     def _service(self, kind: type[S], setting: str) -> S:
         service: S | None = _state(current_app._get_current_object()).services.get(kind)  # type: ignore[attr-defined]

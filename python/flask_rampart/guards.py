@@ -39,7 +39,10 @@ from .uninitialised import not_initialised
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from werkzeug.routing import Rule
     from werkzeug.wrappers import Response
+
+    from .errors import Denied
 
 T = TypeVar("T")
 _EXCHANGE = "_rampart_exchange"
@@ -60,6 +63,8 @@ class Stage(enum.IntEnum):
     """Whether they may."""
     PAYLOAD = 4
     """With what."""
+    RECORD = 5
+    """What is remembered: of what all others have admitted."""
 
 
 class Guard:
@@ -133,10 +138,14 @@ class AppState:
         #: What rooms offer each other, by type; handed over at start-up, since rooms do not import rooms.
         self.services = services
         self.app_guards: tuple[Guard, ...] = ()
+        #: Told of every refusal, before anybody else: it is remembered. Raises nothing.
+        self.record_refusal: Callable[[Exchange, Denied], None] | None = None
         #: Endpoints of our own that must answer everybody: of the app's guards, they meet those of arrival alone.
         self.open_endpoints: set[str] = set()
         #: Endpoints of our own that no document of the app's need have.
         self.own_endpoints: set[str] = set()
+        #: Those of them that show what is counted. What they answer is counted apart from the app's.
+        self.looking_endpoints: set[str] = set()
         #: Asked for more guards of a view and method, which are written down in no code: in a contract, say. For the
         #: same view and method they give the same ones.
         self.sources: list[Callable[[str, str], Iterable[Guard]]] = []
@@ -282,7 +291,7 @@ class AppState:
             )
         for rule in app.url_map.iter_rules():
             # Sorted: a set has another order in each worker, and a guard's first place names its counters.
-            for method in sorted(rule.methods or ()):
+            for method in methods_of(rule):
                 if rule.endpoint in app.view_functions:
                     self.plan(rule.endpoint, method)
         for finish in self.at_seal:
@@ -300,7 +309,7 @@ class AppState:
                 return plan
             plan = self._bind(view, self.guards_of(endpoint, method), endpoint)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
-            known = any(method in (rule.methods or ()) for rule in app.url_map.iter_rules(endpoint))
+            known = any(rule.methods and method in rule.methods for rule in app.url_map.iter_rules(endpoint))
             if known or method in _METHODS:
                 self._plans[(endpoint, method)] = plan
             for guard in plan.guards:
@@ -344,6 +353,28 @@ class AppState:
                 check = kind.bind(met, self, endpoint) if len(met) < len(group) else check
                 preflight += [check] if check is not None else []
         return Plan(view, frozenset(guard for guard, _ in found), arrival, rest, preflight)
+
+
+def asks_who(guard: Guard) -> bool:
+    """Whether a guard lets nobody through whom it does not know.
+
+    What comes with a guard for another stage asks nobody by itself, nor does what is optional or opens alone.
+    """
+    is_optional = bool(getattr(guard, "optional", False))
+    return guard.stage is Stage.IDENTITY and guard.opens and not guard.only_opens and not is_optional
+
+
+def methods_of(rule: Rule) -> tuple[str, ...]:
+    """The methods that a rule takes, sorted: those of RFC 9110 and PATCH, where it names none and so takes all."""
+    return tuple(sorted(_METHODS if rule.methods is None else rule.methods))
+
+
+def answers_itself(rule: Rule, method: str) -> bool:
+    """Whether the view of a rule answers a method: to OPTIONS Flask may answer by itself.
+
+    It goes by what Flask goes by: a rule that Flask did not make is not answered for.
+    """
+    return method != "OPTIONS" or not getattr(rule, "provide_automatic_options", False)
 
 
 def current_exchange() -> Exchange:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 USUAL = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that are answered unless something else is said."""
 
-_NEVER = frozenset(("TRACE", "TRACK", "CONNECT"))
+NEVER = frozenset(("TRACE", "TRACK", "CONNECT"))
+"""The methods that are never answered, whatever is said."""
 
 
 def head_bounds(settings: Settings, declared: Iterable[str] = ()) -> HeadBounds:
@@ -52,7 +53,7 @@ def head_bounds(settings: Settings, declared: Iterable[str] = ()) -> HeadBounds:
 def declared_methods(app: Flask) -> list[str]:
     """The methods of an app's routes, but for those that are never answered; sorted."""
     rules = app.url_map.iter_rules()
-    return sorted({method for rule in rules if not rule.build_only for method in rule.methods or ()} - _NEVER)
+    return sorted({method for rule in rules if not rule.build_only for method in rule.methods or ()} - NEVER)
 
 
 def unanswered(app: Flask, settings: Settings) -> list[str]:

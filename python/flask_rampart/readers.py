@@ -32,7 +32,7 @@ from .hostnames import Authority, ascii_authority, is_address
 from .weburl import NotReadable, read_host, read_url
 
 Reader = Callable[[str, Any], Any]
-REDACTION = ("names", "entities", "operators", "allow", "deny", "detectors")
+REDACTION = ("names", "entities", "operators", "allow", "deny", "detectors", "context")
 """What ``RAMPART_REDACT`` may say."""
 
 

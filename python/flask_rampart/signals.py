@@ -49,6 +49,10 @@ banned = _signals.signal("banned")
 """Somebody was refused too often and is refused at once for a while: ``exchange``, ``principal``, ``scope``, ``by``
 (``"address"``, ``"network"`` or ``"key"``), ``seconds``, ``level`` (the how manieth ban it is)."""
 
+anomaly_detected = _signals.signal("anomaly-detected")
+"""A rule of the monitor found too much of something: ``finding`` (a :class:`~flask_rampart.Finding`). Sent once for
+each rule, subject and window, by one of the host's workers, after the answer; there is no ``exchange``."""
+
 token_issued = _signals.signal("token-issued")
 """A token was made: ``subject``, ``token_id``, and ``exchange`` where a request was under way, else None."""
 
@@ -77,6 +81,16 @@ of a JSON Pointer and a rule), ``enforced`` (whether the client got 500 instead)
 
 browser_reported = _signals.signal("browser-reported")
 """A browser reported what none had reported before: ``group`` (a ``ReportGroup``; a stranger's word)."""
+
+integrity_failed = _signals.signal("integrity-failed")
+"""What the vault was to open was changed, moved, or is of no key that may open it: ``code``, ``place`` (the text of its
+associated data, or the column)."""
+ai_called = _signals.signal("ai-called")
+"""A model was asked, or a request to ask it was refused: ``exchange``, ``endpoint``, ``model``, ``upstream``,
+``principal``, ``streamed``, ``prompt_hash`` (under a key), ``prompt_chars``, ``completion_chars``, ``prompt_tokens``,
+``completion_tokens``, ``counted`` (``"upstream"``, ``"here"`` or ``"reserved"``), ``tool_calls``, ``findings`` (counts
+by rule), ``decision`` (``"answered"``, ``"stopped"``, ``"refused"``, ``"failed"`` or ``"aborted"``), ``rule``,
+``seconds``. Never what was said."""
 
 
 def emit(signal: NamedSignal, app: Flask, /, **facts: Any) -> None:

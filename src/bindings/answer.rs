@@ -7,7 +7,7 @@
 //! call back into the same answer, so no lock is held across a call.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -19,6 +19,8 @@ use super::access_log::{AccessSink, Record};
 use super::clock::Clock;
 use super::cookies::PyCookiePolicy;
 use super::headers::PyHeaderPolicy;
+use super::metrics::MetricTable;
+use super::monitor::Monitor;
 
 mod leaving;
 
@@ -33,6 +35,8 @@ mod leaving;
 /// :param legacy: a clock, if answers carry ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (in seconds since 1970).
 /// :param closed: called with the exchange and ``"nonce"`` or ``"personal"`` where an answer was to be shared by caches and
 ///     was closed to them. May not raise.
+/// :param metrics: where each request is counted, when it has ended; None where nothing is.
+/// :param monitor: told of each answer that has ended.
 /// :param own: ``("stderr", stream)``: lines go to *sink* only while ``sys.stderr`` is that stream; None for a file.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answers {
@@ -41,6 +45,10 @@ pub struct Answers {
     log: Option<Log>,
     tells: Tells,
     closed: Option<Py<PyAny>>,
+    metrics: Option<Py<MetricTable>>,
+    monitor: Option<Py<Monitor>>,
+    /// What :meth:`arrived` counts from.
+    origin: Instant,
 }
 
 /// Which fields say what is left of a quota.
@@ -60,7 +68,7 @@ struct Log {
 #[pymethods]
 impl Answers {
     #[new]
-    #[pyo3(signature = (headers, *, cookies=None, sink=None, log=None, own=None, draft=true, legacy=None, closed=None))]
+    #[pyo3(signature = (headers, *, cookies=None, sink=None, log=None, own=None, draft=true, legacy=None, closed=None, metrics=None, monitor=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -72,6 +80,8 @@ impl Answers {
         draft: bool,
         legacy: Option<Py<Clock>>,
         closed: Option<Py<PyAny>>,
+        metrics: Option<Py<MetricTable>>,
+        monitor: Option<Py<Monitor>>,
     ) -> PyResult<Self> {
         let log = match (sink, log) {
             (Some(sink), Some(log)) => {
@@ -80,14 +90,22 @@ impl Answers {
             (None, None) => None,
             _ => return Err(PyValueError::new_err("sink and log are given together, or neither")),
         };
-        Ok(Self { headers, cookies, log, tells: Tells { draft, legacy }, closed })
+        let (tells, origin) = (Tells { draft, legacy }, Instant::now());
+        Ok(Self { headers, cookies, log, tells, closed, metrics, monitor, origin })
+    }
+
+    /// This moment, for an :class:`Answer` that is made later.
+    fn arrived(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     // The log knows its app, whose middleware holds this.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
         visit.call(&self.closed)?;
+        visit.call(&self.monitor)?;
         visit.call(&self.cookies)?;
+        visit.call(&self.metrics)?;
         if let Some(log) = &self.log {
             visit.call(&log.sink)?;
             visit.call(&log.log)?;
@@ -104,8 +122,9 @@ impl Answers {
 /// access line is written, once.
 ///
 /// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
-///     ``refusal``, ``limits``, ``sends``, ``crossing``; it gets ``has_begun``.
+///     ``refusal``, ``limits``, ``sends``, ``crossing``, ``tried``; it gets ``has_begun`` and, for who waits at its end, ``outcome``.
 /// :param start_response: the server's (PEP 3333).
+/// :param arrived: when the request came, as ``answers.arrived()`` said; None for now.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct Answer {
     answers: Py<Answers>,
@@ -121,28 +140,58 @@ struct State {
     status: i64,
     /// Bytes of the body so far; `None` where the server sends it without us.
     size: Option<i64>,
+    /// Whether the server has got a chunk of the body, and sent the head with it.
+    is_under_way: bool,
     has_ended: bool,
+    /// The headers that the server was given.
+    sent: Option<Py<PyList>>,
     body: Option<Py<PyAny>>,
     chunks: Option<Py<PyIterator>>,
+}
+
+/// How an answer came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    /// The app raised.
+    Failed,
+    /// The server asked for no more of it.
+    Left,
 }
 
 #[pymethods]
 impl Answer {
     #[new]
-    fn new(answers: Py<Answers>, exchange: &Bound<'_, PyAny>, start_response: Py<PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (answers, exchange, start_response, arrived=None))]
+    fn new(
+        answers: Py<Answers>,
+        exchange: &Bound<'_, PyAny>,
+        start_response: Py<PyAny>,
+        arrived: Option<u64>,
+    ) -> PyResult<Self> {
         let py = exchange.py();
+        let origin = answers.get().origin;
+        let started = arrived.and_then(|nanos| origin.checked_add(Duration::from_nanos(nanos)));
         Ok(Self {
             answers,
+            started: started.unwrap_or_else(Instant::now),
             environ: exchange.getattr(intern!(py, "environ"))?.cast_into()?.unbind(),
             id: exchange.getattr(intern!(py, "id"))?.cast_into()?.unbind(),
             exchange: exchange.clone().unbind(),
             start_response,
-            started: Instant::now(),
-            state: Mutex::new(State { status: 0, size: Some(0), has_ended: false, body: None, chunks: None }),
+            state: Mutex::new(State {
+                status: 0,
+                size: Some(0),
+                is_under_way: false,
+                has_ended: false,
+                sent: None,
+                body: None,
+                chunks: None,
+            }),
         })
     }
 
-    /// ``start_response`` (PEP 3333), with more headers. Returns what the server's own returns.
+    /// ``start_response`` (PEP 3333), with more headers. Returns a ``write`` that is the server's own.
     ///
     /// :raises ValueError: for a status line with a control character, which would begin a header or a second
     ///     answer (CWE-113), or with a character beyond Latin-1; for a status of the 1xx, after which a client takes the
@@ -150,12 +199,12 @@ impl Answer {
     ///     cannot be sent.
     #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         status: &Bound<'py, PyString>,
         headers: &Bound<'py, PyList>,
         exc_info: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Writer> {
+        let (py, this) = (slf.py(), slf.get());
         let plain = |line: &&str| !line.contains(|c: char| c.is_control() || c > '\u{ff}');
         let Some(line) = status.to_str().ok().filter(plain) else {
             return Err(PyValueError::new_err(
@@ -164,7 +213,7 @@ impl Answer {
         };
         let code = code(line);
         if (100..200).contains(&code)
-            && !(code == 101 && self.environ.bind(py).contains(intern!(py, "HTTP_UPGRADE"))?)
+            && !(code == 101 && this.environ.bind(py).contains(intern!(py, "HTTP_UPGRADE"))?)
         {
             return Err(PyValueError::new_err("a status of the 1xx is no answer (RFC 9110 section 15.2)"));
         }
@@ -176,17 +225,21 @@ impl Answer {
             judged = PyString::new(py, line);
             &judged
         };
-        self.tell(py, code);
-        let sent = self.headers(py, code, headers)?;
-        let start_response = self.start_response.bind(py);
+        this.tell(py, code);
+        let sent = this.headers(py, code, headers)?;
+        let start_response = this.start_response.bind(py);
         let write = match exc_info {
-            None => start_response.call1((status, sent)),
-            Some(exc_info) => start_response.call1((status, sent, exc_info)),
+            None => start_response.call1((status, &sent)),
+            Some(exc_info) => start_response.call1((status, &sent, exc_info)),
         }?;
         // Not before: what the server did not take was not sent.
-        self.state().status = code;
-        self.exchange.bind(py).setattr(intern!(py, "has_begun"), true)?;
-        Ok(write)
+        let mut state = this.state();
+        state.status = code;
+        let before = state.sent.replace(sent.unbind());
+        drop(state);
+        drop(before);
+        this.exchange.bind(py).setattr(intern!(py, "has_begun"), true)?;
+        Ok(Writer { answer: slf.clone().unbind(), write: write.unbind() })
     }
 
     /// Takes the body that the app returned. Returns itself, which the server iterates.
@@ -200,37 +253,14 @@ impl Answer {
         Ok(slf)
     }
 
-    /// Notes the end, once: writes the access line. Without a status, the answer has 500 by now.
+    /// Notes the end, once: writes the access line. Without a status, or without a first chunk, an answer that is not complete has
+    /// 500 by now.
     ///
     /// :param complete: whether all of it was sent.
     /// :param size: bytes of the body, -1 if they are not known; None leaves what was counted.
     #[pyo3(signature = (complete, size=None))]
     fn end(&self, py: Python<'_>, complete: bool, size: Option<i64>) {
-        let (status, size) = {
-            let mut state = self.state();
-            if state.has_ended {
-                return;
-            }
-            state.has_ended = true;
-            if state.status == 0 && !complete {
-                state.status = 500;
-            }
-            match size {
-                Some(-1) => state.size = None,
-                Some(size) => state.size = Some(size),
-                None => {}
-            }
-            (state.status, state.size)
-        };
-        self.release(py);
-        let answers = self.answers.get();
-        let Some(log) = &answers.log else { return };
-        if let Err(error) = self.log(py, log, status, size, complete) {
-            let told = log.log.bind(py).call_method1(intern!(py, "failed"), (error.into_value(py),));
-            if let Err(error) = told {
-                error.write_unraisable(py, None);
-            }
-        }
+        self.finish(py, if complete { End::Complete } else { End::Failed }, size);
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {
@@ -242,18 +272,15 @@ impl Answer {
         let Some(chunks) = chunks else { return Ok(None) };
         match chunks.into_bound(py).next() {
             Some(Ok(chunk)) => {
-                let length = chunk.len().map_or(0, |length| i64::try_from(length).unwrap_or(i64::MAX));
-                let mut state = self.state();
-                state.size = state.size.map(|size| size.saturating_add(length));
-                drop(state);
+                self.passed(&chunk);
                 Ok(Some(chunk))
             }
             None => {
-                self.end(py, true, None);
+                self.finish(py, End::Complete, None);
                 Ok(None)
             }
             Some(Err(error)) => {
-                self.end(py, false, None);
+                self.finish(py, End::Failed, None);
                 Err(error)
             }
         }
@@ -271,9 +298,8 @@ impl Answer {
             None => Ok(()),
         };
         // A HEAD answer is never read, and is complete all the same.
-        let method = self.environ.bind(py).get_item(intern!(py, "REQUEST_METHOD"));
-        let is_head = method.ok().flatten().is_some_and(|method| method.eq("HEAD").unwrap_or(false));
-        self.end(py, is_head, None);
+        let is_complete = is_head(self.environ.bind(py));
+        self.finish(py, if is_complete { End::Complete } else { End::Left }, None);
         closed
     }
 
@@ -284,6 +310,7 @@ impl Answer {
         // Whoever holds the lock is at work, and not garbage.
         if let Ok(state) = self.state.try_lock() {
             visit.call(&state.body)?;
+            visit.call(&state.sent)?;
             visit.call(&state.chunks)?;
         }
         Ok(())
@@ -291,9 +318,29 @@ impl Answer {
 
     fn __clear__(&self) {
         let mut state = self.state();
-        let taken = (state.body.take(), state.chunks.take());
+        let taken = (state.body.take(), state.chunks.take(), state.sent.take());
         drop(state);
         drop(taken);
+    }
+}
+
+/// The server's ``write`` (PEP 3333): what goes through it is part of the answer.
+#[pyclass(frozen, module = "flask_rampart._native")]
+struct Writer {
+    answer: Py<Answer>,
+    write: Py<PyAny>,
+}
+
+#[pymethods]
+impl Writer {
+    fn __call__<'py>(&self, chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.answer.get().passed(chunk);
+        self.write.bind(chunk.py()).call1((chunk,))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.answer)?;
+        visit.call(&self.write)
     }
 }
 
@@ -302,15 +349,74 @@ impl Answer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes a chunk of the body that goes to the server.
+    fn passed(&self, chunk: &Bound<'_, PyAny>) {
+        let length = chunk.len().map_or(0, |length| i64::try_from(length).unwrap_or(i64::MAX));
+        let mut state = self.state();
+        state.size = state.size.map(|size| size.saturating_add(length));
+        // Also of an empty chunk: most servers send the head with the first, however long it is.
+        state.is_under_way = true;
+    }
+
+    /// Ends it, once: tells who waits for that, counts it, and writes its line.
+    fn finish(&self, py: Python<'_>, end: End, size: Option<i64>) {
+        let complete = end == End::Complete;
+        let (status, size, is_under_way, sent) = {
+            let mut state = self.state();
+            if state.has_ended {
+                return;
+            }
+            state.has_ended = true;
+            // A server sends the head with the first chunk (PEP 3333): what fails before it is answered 500 by the server.
+            if (state.status == 0 && !complete) || (end == End::Failed && !state.is_under_way) {
+                state.status = 500;
+            }
+            match size {
+                Some(-1) => state.size = None,
+                Some(size) => state.size = Some(size),
+                None => {}
+            }
+            (state.status, state.size, state.is_under_way, state.sent.take())
+        };
+        self.release(py, status, size, complete);
+        let answers = self.answers.get();
+        let aborted = end == End::Left || (end == End::Failed && is_under_way);
+        if let Some(metrics) = &answers.metrics
+            && let Err(error) = self.count(py, metrics.bind(py), status, aborted)
+        {
+            error.write_unraisable(py, None);
+        }
+        if let Some(monitor) = &answers.monitor {
+            let (exchange, environ) = (self.exchange.bind(py), self.environ.bind(py));
+            // What the server sends itself is as long as the app said that it is.
+            let size = size.or_else(|| if is_head(environ) { None } else { declared(sent?.bind(py)) });
+            monitor.get().observe(py, exchange, environ, self.id.bind(py), status, size);
+        }
+        let Some(log) = &answers.log else { return };
+        if let Err(error) = self.log(py, log, status, size, complete) {
+            let told = log.log.bind(py).call_method1(intern!(py, "failed"), (error.into_value(py),));
+            if let Err(error) = told {
+                error.write_unraisable(py, None);
+            }
+        }
+    }
+
     /// Tells whoever waits for the status, before anybody else learns of it: what counts failures is settled by then.
     fn tell(&self, py: Python<'_>, status: i64) {
         let waiting = self.exchange.bind(py).getattr(intern!(py, "at_status"));
         self.call_all(waiting, Some(status));
     }
 
-    /// Ends what lasts as long as the answer.
-    fn release(&self, py: Python<'_>) {
-        let waiting = self.exchange.bind(py).getattr(intern!(py, "at_end"));
+    /// Ends what lasts as long as the answer, and says how it ended to who waits for that.
+    fn release(&self, py: Python<'_>, status: i64, size: Option<i64>, complete: bool) {
+        let exchange = self.exchange.bind(py);
+        let waiting = exchange.getattr(intern!(py, "at_end"));
+        if waiting.as_ref().is_ok_and(|waiting| waiting.is_truthy().unwrap_or(false)) {
+            let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            if let Err(error) = exchange.setattr(intern!(py, "outcome"), (status, size, complete, micros)) {
+                error.write_unraisable(py, None);
+            }
+        }
         self.call_all(waiting, None);
     }
 
@@ -326,6 +432,18 @@ impl Answer {
                 error.write_unraisable(waiting.py(), Some(&function));
             }
         }
+    }
+
+    /// Counts the request. What is counted is shared by all workers.
+    fn count(
+        &self,
+        py: Python<'_>,
+        metrics: &Bound<'_, MetricTable>,
+        status: i64,
+        aborted: bool,
+    ) -> PyResult<()> {
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        metrics.get().count(self.exchange.bind(py), self.environ.bind(py), status, micros, aborted)
     }
 
     fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {
@@ -366,6 +484,19 @@ fn close(body: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(close) => close.call0().map(drop),
         None => Ok(()),
     }
+}
+
+fn is_head(environ: &Bound<'_, PyDict>) -> bool {
+    let method = environ.get_item(intern!(environ.py(), "REQUEST_METHOD"));
+    method.ok().flatten().is_some_and(|method| method.eq("HEAD").unwrap_or(false))
+}
+
+/// What `Content-Length` says.
+fn declared(sent: &Bound<'_, PyList>) -> Option<i64> {
+    sent.iter().find_map(|field| {
+        let (name, value): (String, String) = field.extract().ok()?;
+        if name.eq_ignore_ascii_case("Content-Length") { value.trim().parse().ok() } else { None }
+    })
 }
 
 /// What is no status at all, which is for the server to judge, is 0.

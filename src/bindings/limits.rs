@@ -360,6 +360,12 @@ impl Verdict {
         Self { verdict, set }
     }
 
+    /// The scope of the limit that decided it, and how.
+    pub(super) fn decided(&self) -> (&str, &'static str) {
+        let scope = self.limits().limit(self.verdict.limit).map_or("", |(scope, _)| scope);
+        (scope, if self.verdict.admitted { "admitted" } else { "refused" })
+    }
+
     fn limits(&self) -> &Limits {
         &self.set.get().limits
     }

@@ -8,11 +8,14 @@
 //! costs more than it gives.
 
 mod access_log;
+mod ai;
+mod ai_filters;
 mod almanac;
 mod anonymize;
 mod answer;
 mod apikeys;
 mod asked;
+mod audit;
 mod bans;
 mod batches;
 mod cleaners;
@@ -26,11 +29,14 @@ mod headers;
 mod json;
 mod keysets;
 mod limits;
+mod metrics;
+mod monitor;
 mod origins;
 mod parts;
 mod peers;
 mod proofs;
 mod redaction;
+mod redaction_streams;
 mod reservations;
 mod revoked;
 mod sanitize;
@@ -41,6 +47,8 @@ mod uploads;
 mod validation;
 mod vault;
 mod vault_streaming;
+mod vault_told;
+mod vault_wrapping;
 mod verified;
 
 use pyo3::prelude::*;
@@ -50,11 +58,26 @@ mod _native {
     #[pymodule_export]
     use super::access_log::{AccessLine, AccessSink};
     #[pymodule_export]
-    use super::anonymize::{AnonymizeMeasure, AnonymizePlan, AnonymizeRefused, FF1, collision_chance};
+    use super::ai::{AiChain, TextPlan, TextStream};
+    #[pymodule_export]
+    use super::ai_filters::{
+        AnsiFilter, CanaryFilter, CapFilter, InvisibleFilter, LeakFilter, LinkFilter, PlaceholderFilter,
+        Placeholders, estimate_tokens, new_canary,
+    };
+    #[pymodule_export]
+    use super::anonymize::{
+        AnonymizeLines, AnonymizeMeasure, AnonymizePlan, AnonymizeRefused, AnonymizeTable, FF1,
+        collision_chance, csv_cut, csv_head,
+    };
     #[pymodule_export]
     use super::answer::{Answer, Answers};
     #[pymodule_export]
     use super::apikeys::{PyKeyBook, PyKeyCandidate, PyVerifiedKey};
+    #[pymodule_export]
+    use super::audit::{
+        AuditEnd, AuditLog, AuditTap, audit_check, audit_generate_key, audit_is_of, audit_prove,
+        audit_public_key, audit_verify,
+    };
     #[pymodule_export]
     use super::bans::BanBook;
     #[pymodule_export]
@@ -76,6 +99,10 @@ mod _native {
     #[pymodule_export]
     use super::limits::{LimitSet, Quota, Verdict, client_key};
     #[pymodule_export]
+    use super::metrics::MetricTable;
+    #[pymodule_export]
+    use super::monitor::{Monitor, MonitorState, Sight};
+    #[pymodule_export]
     use super::origins::{PyOrigins, parse_origin};
     #[pymodule_export]
     use super::parts::PyParts;
@@ -85,6 +112,8 @@ mod _native {
     use super::proofs::{PyBoundToken, PyPossession};
     #[pymodule_export]
     use super::redaction::Redactor;
+    #[pymodule_export]
+    use super::redaction_streams::RedactionStream;
     #[pymodule_export]
     use super::reservations::Reservation;
     #[pymodule_export]
@@ -101,9 +130,11 @@ mod _native {
     use super::validation::{JsonRejected, PyBounds, PySchema, SchemaRejected, parse_json};
 
     #[pymodule_export]
-    use super::vault::{KeysetKey, PyKeyset, keyset_templates};
+    use super::vault::PyKeyset;
     #[pymodule_export]
-    use super::vault_streaming::{PyStreamOpener, PyStreamSealer};
+    use super::vault_streaming::{PyStreamFollower, PyStreamOpener, PyStreamSealer};
+    #[pymodule_export]
+    use super::vault_told::{KeysetKey, keyset_templates};
     #[pymodule_export]
     use super::verified::PyVerifiedToken;
 

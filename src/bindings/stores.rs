@@ -53,6 +53,22 @@ impl LimitStore {
         Ok(Self { store: Arc::new(store), clock: clock.unbind() })
     }
 
+    /// The counters in *directory*/*name* as they are, whatever their size, to look at; None if nobody has made them since the host
+    /// began.
+    ///
+    /// :raises ValueError: if the directory or file could be another user's or under another's control.
+    #[staticmethod]
+    fn existing(
+        py: Python<'_>,
+        directory: PathBuf,
+        name: &str,
+        clock: Bound<'_, Clock>,
+    ) -> PyResult<Option<Self>> {
+        let boot = boot_id(clock.get())?;
+        let store = py.detach(|| limits::Store::existing(&directory, name, &boot))?;
+        Ok(store.map(|store| Self { store: Arc::new(store), clock: clock.unbind() }))
+    }
+
     /// Counters of this process alone: each worker counts for itself.
     ///
     /// :param keys: counters to hold at most. Memory, about 40 bytes each, is taken as they come.
@@ -109,7 +125,7 @@ impl LimitStore {
 }
 
 /// Names this boot, so that counters of an earlier one, whose clock began anew, are not believed.
-fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
+pub(super) fn boot_id(clock: &Clock) -> PyResult<Vec<u8>> {
     if clock.is_manual() {
         return Ok(b"a manual clock".to_vec());
     }
@@ -131,7 +147,7 @@ pub(super) fn seed_of(bytes: Vec<u8>) -> PyResult<Seed> {
     Ok(Seed::new(bytes))
 }
 
-fn random_seed() -> PyResult<Seed> {
+pub(super) fn random_seed() -> PyResult<Seed> {
     let mut seed = [0; 16];
     SystemRandom::new()
         .fill(&mut seed)

@@ -28,6 +28,11 @@ impl Prefix {
         }
     }
 
+    /// How many bits they are.
+    pub fn bits(&self) -> u8 {
+        self.0
+    }
+
     /// A client's address as a key: 4 bytes, or 16 with all beyond the prefix zero. None if it is not an address: the caller
     /// must then count by something else, and not stop counting.
     #[inline]

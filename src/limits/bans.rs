@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use crate::shared::Seed;
 use crate::time::HostTime;
 
 use super::address::{AddressKey, Prefix};
 use super::counters::{Counters, Moment, OVER, Place};
 use super::gcra::instant;
-use super::key::{LimitKey, Seed};
+use super::key::LimitKey;
 use super::store::Store;
 use super::{LONGEST, SECOND};
 

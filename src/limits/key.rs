@@ -8,30 +8,9 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use crate::shared::Seed;
+
 use super::quota::{Quota, Rule};
-
-/// What a store hashes with: random, and the same for every worker of the host.
-#[derive(Clone, Copy)]
-pub struct Seed([u8; 16]);
-
-impl Seed {
-    /// A seed of these random bytes.
-    pub fn new(random: [u8; 16]) -> Self {
-        Self(random)
-    }
-
-    pub(crate) fn bytes(&self) -> [u8; 16] {
-        self.0
-    }
-
-    /// A name for `data` that says nothing of it, for logs. Not a counter's name: those have a prefix of their own.
-    pub fn keyed(&self, data: &[u8]) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(b"log");
-        hasher.write(data);
-        hasher.finish128().as_u128()
-    }
-}
 
 /// A limit, hashed once: what remains is to hash the key.
 #[derive(Clone)]
@@ -48,7 +27,7 @@ pub(crate) struct LimitKey {
 impl LimitKey {
     /// Equal quotas under one scope and kind share counters, in every process with the same seed.
     pub fn new(seed: Seed, scope: &str, quota: &Quota, kind: u8) -> Self {
-        let mut hasher = SipHasher24::new_with_key(&seed.0);
+        let mut hasher = seed.hasher();
         hasher.write(b"counter");
         hasher.write(&(scope.len() as u64).to_le_bytes());
         hasher.write(scope.as_bytes());
@@ -82,7 +61,7 @@ impl LimitKey {
 
     /// For what is no quota: words that are named for a purpose.
     pub fn of(seed: Seed, purpose: &str) -> Self {
-        let mut hasher = SipHasher24::new_with_key(&seed.0);
+        let mut hasher = seed.hasher();
         hasher.write(b"purpose");
         hasher.write(&(purpose.len() as u64).to_le_bytes());
         hasher.write(purpose.as_bytes());

@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::error::ConfigError;
 use crate::time::HostTime;
 
+use crate::shared::{COUNT_BITS, COUNTS, NUMBERS, Owner};
+
 use super::SECOND;
 use super::counters::{Counters, Moment, OVER, Place};
 use super::gcra::instant;
 use super::key::{CounterKey, Places};
-use super::shm::presence::{COUNT_BITS, COUNTS, NUMBERS, Owner};
 use super::store::Store;
 
 /// A place that was taken.

@@ -35,9 +35,10 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::error::ConfigError;
+use crate::shared::Seed;
 
 use super::counters::{Counters, Moment, Place, is_over};
-use super::key::{CounterKey, Seed};
+use super::key::CounterKey;
 use super::shm::layout::Shape;
 use super::shm::table::Table;
 

@@ -48,13 +48,14 @@ pub mod window;
 
 pub use check::{Limits, Spots};
 pub use entries::{Costs, Entry, KeyText, Kind};
-pub use key::Seed;
 pub use quota::{Quota, Rule, Span};
 pub use reservation::Reservation;
 pub use spot::Now;
 pub use store::{Store, Stores};
 pub use verdict::Verdict;
 pub use window::{Almanac, Window};
+
+pub use crate::shared::Seed;
 
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::error::ConfigError;
+use crate::shared::{Owner, Seed, SharedWords};
 use crate::time::HostTime;
 
 use super::LATEST;
 use super::counters::{Counters, Moment, Place, Sighting};
-use super::key::{CounterKey, Seed};
+use super::key::CounterKey;
 use super::local::LocalCounters;
-use super::shm::file::SharedTable;
-use super::shm::layout::LANES;
-use super::shm::presence::{COUNT_BITS, COUNTS, NUMBERS, Owner};
+use super::shm::layout::{LANES, Shape};
 use super::shm::table::Table;
 
 /// A store of counters. Its capacity never changes.
@@ -36,7 +35,7 @@ impl From<Arc<Store>> for Stores {
 }
 
 enum Kind {
-    Shared(SharedTable),
+    Shared(SharedWords<Shape>),
     Local(LocalCounters),
 }
 
@@ -51,7 +50,13 @@ impl Store {
         boot: &[u8],
         seed: Seed,
     ) -> Result<Self, ConfigError> {
-        SharedTable::open(directory, name, bytes, boot, seed).map(|table| Self(Kind::Shared(table)))
+        SharedWords::open(directory, name, Shape::within(bytes)?, boot, seed)
+            .map(|table| Self(Kind::Shared(table)))
+    }
+
+    /// The table `directory/name` as it is, whatever its size, for who only looks; none if no process has made one since the host began.
+    pub fn existing(directory: &Path, name: &str, boot: &[u8]) -> Result<Option<Self>, ConfigError> {
+        Ok(SharedWords::open_as_is(directory, name, boot)?.map(|table| Self(Kind::Shared(table))))
     }
 
     /// Counters of this process, `keys` at most.
@@ -62,7 +67,7 @@ impl Store {
     /// Where the shared table is; none for one of this process.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::Shared(table) => Some(table.path()),
+            Kind::Shared(table) => table.path(),
             Kind::Local(_) => None,
         }
     }
@@ -70,7 +75,7 @@ impl Store {
     /// How many counters have a slot of their own.
     pub fn capacity(&self) -> usize {
         match &self.0 {
-            Kind::Shared(table) => table.shape().slots(),
+            Kind::Shared(table) => table.layout().slots(),
             Kind::Local(counters) => counters.capacity(),
         }
     }
@@ -87,31 +92,31 @@ impl Store {
     /// Who this process is, among those that share the counters.
     pub(crate) fn owner(&self, now: u64) -> Result<Owner, ConfigError> {
         match &self.0 {
-            Kind::Shared(table) => table.presence().own(now),
-            Kind::Local(_) => Ok(this_process()),
+            Kind::Shared(table) => table.own(now),
+            Kind::Local(_) => Ok(Owner::alone()),
         }
     }
 
     /// Whether a process that shares the counters lives.
     pub(crate) fn lives(&self, owner: Owner, now: u64) -> bool {
         match &self.0 {
-            Kind::Shared(table) => table.presence().lives(owner, now),
+            Kind::Shared(table) => table.lives(owner, now),
             // What a parent has begun does not end in its forked child, which has a copy of the counters.
-            Kind::Local(_) => owner == this_process(),
+            Kind::Local(_) => owner == Owner::alone(),
         }
     }
 
     /// To be called in a forked child: gives up what says that the parent lives.
     pub fn forget_parent(&self) {
         if let Kind::Shared(table) = &self.0 {
-            table.presence().forget();
+            table.forget_parent();
         }
     }
 
     /// Into how many overflow counters the keys of a limit are dealt.
     pub(crate) fn stripes(&self) -> u32 {
         match &self.0 {
-            Kind::Shared(table) => table.shape().stripes(),
+            Kind::Shared(table) => table.layout().stripes(),
             Kind::Local(counters) => counters.stripes(),
         }
     }
@@ -127,16 +132,10 @@ impl Store {
     #[inline]
     pub(crate) fn counters(&self) -> Held<'_> {
         match &self.0 {
-            Kind::Shared(table) => Held::Shared(Table::new(table.words(), table.shape())),
+            Kind::Shared(table) => Held::Shared(Table::new(table.words(), table.layout())),
             Kind::Local(counters) => Held::Local(counters),
         }
     }
-}
-
-/// Of counters that no other process shares.
-fn this_process() -> Owner {
-    let pid = std::process::id();
-    Owner { number: pid >> COUNT_BITS & (NUMBERS - 1), taken: pid & (COUNTS - 1) }
 }
 
 /// The counters of either kind of store.

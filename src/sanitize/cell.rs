@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::classes::{BRAILLE_BLANK, is_unseen};
+use crate::characters::{BRAILLE_BLANK, is_unseen};
 
 /// *text* as a cell that no spreadsheet computes.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {

@@ -21,8 +21,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::classes::is_dash;
 use super::text::{Form, normalised, sifted};
+use crate::characters::is_dash;
 use crate::error::ConfigError;
 
 /// How names are made: the fallback and the limit, checked.

@@ -16,11 +16,9 @@
 //! Unicode grows: a character newer than the tables compiled in counts as visible, and is in no script that needs joiners.
 
 mod cell;
-mod classes;
 mod escapes;
 mod filename;
 mod html;
-mod joiners;
 mod policy;
 mod redirect;
 mod tags;

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::classes::is_unseen;
+use crate::characters::is_unseen;
 use crate::error::ConfigError;
 
 /// The hosts, beside this one, to which a browser may be sent.

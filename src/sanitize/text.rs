@@ -4,7 +4,7 @@
 //! 1. the text is normalised (UAX #15): one spelling for what is one text;
 //! 2. escape sequences of terminals go as a whole (`escapes.rs`);
 //! 3. line ends become `\n`, or a space where lines are not allowed, and so do tabs there;
-//! 4. what is not seen goes, but for what scripts and emoji need (`joiners.rs`);
+//! 4. what is not seen goes, but for what scripts and emoji need (`crate::joiners`);
 //! 5. of marks on one letter, the first 30 stay (the bound of UAX #15's Stream-Safe format);
 //! 6. it is normalised again, for letters and marks that now meet, until nothing changes.
 //!
@@ -18,9 +18,9 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfkc};
 
-use super::classes::{BRAILLE_BLANK, ends_line, is_unseen};
 use super::escapes::escape_at;
-use super::joiners::{Before, tags_after};
+use crate::characters::{BRAILLE_BLANK, ends_line, is_unseen};
+use crate::joiners::{Before, tags_after};
 
 /// Which spelling a text gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

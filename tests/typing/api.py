@@ -13,6 +13,7 @@ from typing_extensions import assert_type
 
 from flask_rampart import (
     Archive,
+    AuditUnavailable,
     Clock,
     Denied,
     EdgePolicy,
@@ -22,6 +23,7 @@ from flask_rampart import (
     RampartMiddleware,
     Upload,
     UploadedFile,
+    audit,
     clear_site_data,
     csp_hash,
     csp_nonce,
@@ -211,3 +213,17 @@ def described(number: int) -> str:
 assert_type(described(1), str)
 rampart.serve_openapi("/openapi.json", guards=[require(roles="staff")], servers=["https://api.example"])
 assert_type(rampart.openapi(title="t", include=lambda rule, method: method == "GET"), dict[str, Any])
+
+
+@app.get("/audited/<name>")
+@audit("model.predict", resource="model:{name}", fields=["query.q"])
+def audited(name: str) -> str:
+    try:
+        rampart.audit.event("invoice.sent", resource="invoice:7", total=7)
+    except AuditUnavailable:
+        pass
+    assert_type(rampart.audit.checkpoint(), str | None)
+    return name
+
+
+assert_type(audited("x"), str)

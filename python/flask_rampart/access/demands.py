@@ -210,6 +210,7 @@ def _refused(known: Schemes, names: Sequence[str], code: str, reason: str) -> Ca
 def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Check | None) -> Check:
     """The usual case, where the app has one scheme, and it reads a field of its own."""
     authenticate = known[kind].authenticate
+    is_elsewhere = _is_elsewhere(known[kind])
     challenges = _challenges(known, [kind])
     app = state.app
 
@@ -224,6 +225,8 @@ def _identify_by_one(known: Schemes, kind: str, state: AppState, anonymous: Chec
             return Denied.of("auth.missing", headers=challenges)
         if isinstance(found, Denied):
             return found
+        if is_elsewhere:
+            exchange.elsewhere = True
         _accept(exchange, found, app)
         return None
 
@@ -235,6 +238,7 @@ def _identify(known: Schemes, names: Sequence[str], state: AppState, anonymous: 
     ambiguous = _refused(known, names, "auth.ambiguous", "two credentials")
     others = {name: tuple(other for key, other in known.items() if key != name) for name in names}
     bare = _bare(known)
+    elsewhere = frozenset(name for name in names if _is_elsewhere(known[name]))
     # What an ambient scheme may have read itself, by the word of its challenge.
     own = {name: known[name].challenge.scheme.lower() for name in names if known.is_ambient(name)}
     app = state.app
@@ -258,6 +262,8 @@ def _identify(known: Schemes, names: Sequence[str], state: AppState, anonymous: 
                 return ambiguous()
             if isinstance(found, Denied):
                 return found
+            if name in elsewhere:
+                exchange.elsewhere = True
             _accept(exchange, found, app)
             return None
         if anonymous is not None:
@@ -272,6 +278,11 @@ def _accept(exchange: Exchange, found: Principal, app: Flask) -> None:
     if principal_authenticated.receivers:
         emit(principal_authenticated, app, exchange=exchange, principal=found)
         exchange.principal = found  # whatever a receiver made of it
+
+
+def _is_elsewhere(scheme: object) -> bool:
+    """Whether it reads no ``Authorization``. One that reads what it likes is not known to."""
+    return not getattr(scheme, "in_authorization", True)
 
 
 def _bare(known: Schemes) -> frozenset[str]:

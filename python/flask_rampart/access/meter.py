@@ -24,12 +24,13 @@ class Meter(Guard):
 
     stage = Stage.QUOTA
     name = "require"
-    # As the guard that it comes with.
+    # Where nothing has quotas it binds to no check, which only what opens may do. Who it is, it does not ask.
     opens = True
     comes_last = True
 
     def __init__(self, demand: require) -> None:
         self.demand = demand
+        self.optional = demand.optional
 
     def __repr__(self) -> str:
         return repr(self.demand)

@@ -17,7 +17,7 @@ from flask import current_app
 
 from .._native import client_key
 from ..exchange import EXTENSION
-from ..guards import AppState
+from ..guards import AppState, methods_of
 from ..limits import Limits, limit
 from ..limits import duration as read_duration
 from ..limits.asking import scope_of
@@ -129,7 +129,7 @@ def _banned_keys(service: Limits, caller: Caller) -> list[tuple[str, str]]:
     callers = [caller] if address is None else [caller, Caller(address=address)]
     found: dict[tuple[str, str], None] = {}
     for rule in app.url_map.iter_rules():
-        for method in sorted(rule.methods or ()) if rule.endpoint in app.view_functions else ():
+        for method in methods_of(rule) if rule.endpoint in app.view_functions else ():
             for guard, place in state.guards_of(rule.endpoint, method):
                 if not isinstance(guard, limit) or guard.penalty is None or guard.penalty.by != "key":
                     continue

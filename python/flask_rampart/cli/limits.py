@@ -15,7 +15,7 @@ from flask import current_app
 
 from ..errors import Denied
 from ..exchange import EXTENSION
-from ..guards import AppState
+from ..guards import AppState, methods_of
 from ..limits import Counting, Limits, limit, quotas_of
 from ..limits.asking import lifted_for, scope_of
 from ..limits.counters import OWN_SCOPE
@@ -143,7 +143,7 @@ def rows(service: Limits) -> Iterator[Row]:
         if rule.endpoint not in app.view_functions:
             continue  # a rule for url_for alone (build_only)
         found: dict[tuple[limit, str, str], list[str]] = {}
-        for method in sorted(rule.methods or ()):
+        for method in methods_of(rule):
             for guard, place in state.guards_of(rule.endpoint, method):
                 if not isinstance(guard, limit) or not _is_told(guard, method):
                     continue

@@ -6,11 +6,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..coverage import coverage
 from ..errors import ConfigError
 from ..exchange import EXTENSION
 from ..guards import unseen
-
-_AUTOMATIC = {"HEAD", "OPTIONS"}
 
 
 @click.command("routes", help="List every route with its guards; mark what is open.")
@@ -22,21 +21,10 @@ def routes(strict: bool) -> None:
     if state is None:
         raise click.ClickException("this app has no Rampart(app)")
     try:
-        state.seal()
+        covered = coverage(state)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-    rows: list[tuple[str, str, str, bool]] = []
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
-        # A class view may guard each method in its own way: one line for each way.
-        by_guards: dict[str, list[str]] = {}
-        opened: dict[str, bool] = {}
-        for method in sorted(set(rule.methods or ()) - _AUTOMATIC):
-            guards = [guard for guard, _ in state.guards_of(rule.endpoint, method) if not guard.is_everywhere]
-            text = "  ".join(dict.fromkeys(map(repr, sorted(guards, key=lambda guard: guard.stage))))
-            by_guards.setdefault(text, []).append(method)
-            opened[text] = any(guard.opens for guard in guards)
-        for text, methods in by_guards.items():
-            rows.append((rule.rule, ",".join(methods), text, opened[text]))
+    rows = [(row.path, ",".join(row.methods), "  ".join(row.guards), row.opened) for row in covered]
     deny = state.settings.default == "deny"
     nothing = "nothing declared: refused" if deny else "nothing declared: OPEN"
     width = max((len(row[0]) for row in rows), default=0)

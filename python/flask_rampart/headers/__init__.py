@@ -10,7 +10,8 @@ templates have as well. An answer that carries a nonce must not be cached for ot
 
 from __future__ import annotations
 
-from .._native import new_nonce
+from .._native import HeaderPolicy as HeaderPolicy
+from .._native import new_nonce as new_nonce
 from ..guards import current_exchange
 from .closing import Closings as Closings
 from .declared import RoutePolicies as RoutePolicies

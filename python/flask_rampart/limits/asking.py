@@ -225,8 +225,8 @@ def _check(lines: Sequence[Line], limits: Limits, endpoint: str, metered: bool) 
                 return denied
         # A default is cheaper than an argument.
         verdict = ask(values) if cost == 1 else ask(values, cost)
-        if told or not verdict.admitted or lines[verdict.entry].told:
-            exchange.limits += ((verdict, policy),)
+        is_told = told or not verdict.admitted or lines[verdict.entry].told
+        exchange.limits += ((verdict, policy if is_told else None),)
         if verdict.admitted:
             return None
         banned = strikes.strike(exchange, verdict, known, values, costs) if strikes is not None else 0.0
@@ -271,8 +271,8 @@ def _chosen(
             verdict, charged = counting.reserve(values, costs)
         else:
             verdict = counting.check(values, costs)
-        if not verdict.admitted or asked[verdict.entry].told:
-            exchange.limits += ((verdict, counting.policy),)
+        is_told = not verdict.admitted or asked[verdict.entry].told
+        exchange.limits += ((verdict, counting.policy if is_told else None),)
         if not verdict.admitted:
             banned = strikes.strike(exchange, verdict, choice, values, costs) if strikes is not None else 0.0
             return refuse(exchange, verdict, banned)
@@ -319,8 +319,8 @@ def _report(line: Line, limits: Limits, endpoint: str) -> Check:
             # What refuses nobody refuses nobody when it fails either.
             current_app.logger.exception("A limit in report mode failed at the request %s.", exchange.id)
         finally:
-            # Nor does it promise anything.
-            exchange.limits = before
+            # Nor does it promise anything. It is counted all the same.
+            exchange.limits = before + tuple((verdict, None) for verdict, _ in exchange.limits[len(before) :])
 
     return check
 

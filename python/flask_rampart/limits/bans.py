@@ -72,6 +72,11 @@ class Bans:
                 remote.bans_changed = Hearing(remote, self._hear, remote.forget_reading).wake
         return self._book
 
+    def reopen(self) -> None:
+        """Takes the book that there is by now."""
+        self._book = None
+        self.book  # noqa: B018
+
     def refusal(self, seconds: float) -> Denied:
         """The refusal of who is banned for so long."""
         wait = max(1, math.ceil(seconds))

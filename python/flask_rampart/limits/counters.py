@@ -7,7 +7,6 @@ needs it. Which counters a request is charged to is decided by who asks (``askin
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import math
 import os
@@ -23,6 +22,7 @@ from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from ..locks import Lock
 from ..readers import nearest, shown
+from ..tables import is_looking, place_of
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -133,6 +133,14 @@ class Limits:
                 self._tables[purpose] = self.table(purpose)
                 _stores.add(self)
             return self._tables[purpose]
+
+    def look_again(self) -> None:
+        """For who only looks: had nobody made a table of bans, it is asked again whether there is one."""
+        with self._lock:
+            if "bans" in self._tables and self._tables["bans"].path is None:
+                del self._tables["bans"]
+                self._ban_book = None
+                self.bans.reopen()
 
     def forget_parent(self) -> None:
         """To be called in a forked child."""
@@ -306,20 +314,20 @@ class Limits:
         return self.set_of([(OWN_SCOPE, quotas_of(quota), "text")])
 
     def _open(self, purpose: str = "limits") -> LimitStore:
-        url = self._settings.limit_store
-        if url is None or self._is_elsewhere():
-            url = "memory://" if self._testing() else "shm://"
-        if url == "memory://":
-            return LimitStore.local(self._clock)
-        if not url.startswith("shm://"):
+        url = None if self._is_elsewhere() else self._settings.limit_store
+        if url is not None and url != "memory://" and not url.startswith("shm://"):
             known = ("shm://", "shm:///directory", "memory://", *SCHEMES)
             raise ConfigError(
                 f"RAMPART_LIMIT_STORE: {shown(url)} is not one of {', '.join(known)}.{nearest(url, known)}"
             )
-        directory = url[len("shm://") :] or _private_directory()
-        name = hashlib.sha256(self._name.encode()).hexdigest()[:32]
+        place = place_of(purpose, self._name, url, testing=self._testing())
+        if place is None:
+            return LimitStore.local(self._clock)
         try:
-            return LimitStore.shared(directory, f"{purpose}-{name}", self._clock, bytes=self._settings.limit_table)
+            if is_looking():
+                found = LimitStore.existing(place.directory, place.name, self._clock)
+                return found or LimitStore.local(self._clock)
+            return LimitStore.shared(place.directory, place.name, self._clock, bytes=self._settings.limit_table)
         except ValueError as error:
             raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None
 
@@ -399,14 +407,3 @@ def _renew() -> None:
 _stores: weakref.WeakSet[Limits] = weakref.WeakSet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
-
-
-def _private_directory() -> str:
-    """A directory of this user's own, the same for all workers. The native store checks owner and mode.
-
-    No variable of the environment says where: a service's differs from that of a shell, whose commands would work on
-    another table.
-    """
-    memory = Path("/dev/shm")  # noqa: S108 - the native store refuses what is not ours there
-    base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108 - as above
-    return str(base / f"flask-rampart-{os.geteuid()}")

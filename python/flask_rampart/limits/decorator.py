@@ -10,7 +10,7 @@ from .._native import Quota
 from ..checks import Check
 from ..errors import ConfigError
 from ..exchange import Exchange
-from ..guards import AppState, Guard, Stage
+from ..guards import AppState, Guard, Stage, methods_of
 from ..readers import nearest
 from . import keys
 from .asking import bind
@@ -191,7 +191,7 @@ def is_limited(state: AppState) -> bool:
         isinstance(guard, limit)
         for rule in state.app.url_map.iter_rules()
         if rule.endpoint in views
-        for method in rule.methods or ()
+        for method in methods_of(rule)
         for guard, _ in state.guards_of(rule.endpoint, method)
     )
 

@@ -176,8 +176,7 @@ def reserve(state: AppState, exchange: Exchange, quota: str, cost: int, by: Any,
     cost = max(cost, 1)
     key = keys.reader(by, state.settings.ipv6_prefix, limits)(exchange)
     verdict, charged = counting.reserve((key,), cost, capped=True)
-    if keys.is_own(by):
-        exchange.limits += ((verdict, counting.policy),)
+    exchange.limits += ((verdict, counting.policy if keys.is_own(by) else None),)
     if charged is None:
         raise raised(exchange.refuse(refused(verdict)))
     return Reservation(charged, cost, exchange)

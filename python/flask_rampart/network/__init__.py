@@ -2,3 +2,6 @@
 
 ``peers`` settles who the peer is; ``transport`` puts the rest together: ``hosts``, ``https``, ``hsts``.
 """
+
+from .hosts import Trusted as Trusted
+from .hosts import trusted_hosts as trusted_hosts

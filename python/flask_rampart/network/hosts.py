@@ -108,6 +108,19 @@ class Trusted:
         return all(any(pattern.admits(authority) for pattern in patterns) for patterns in self._lists)
 
 
+def trusted_hosts(own: Iterable[str], flask_hosts: object, *, is_production: bool) -> Trusted:
+    """Whom ``RAMPART_TRUSTED_HOSTS`` and Flask's ``TRUSTED_HOSTS`` admit together: the stricter wins.
+
+    :param flask_hosts: None if there are none.
+    :raises ConfigError: for Flask's, if they cannot be meant.
+    """
+    read = [Pattern.read(entry) for entry in own]
+    lists = [read] if read else []
+    if flask_hosts is not None:
+        lists.append(flask_patterns(flask_hosts, is_production=is_production)[0])
+    return Trusted(lists)
+
+
 class Hosts:
     """The step of the edge that decides it.
 

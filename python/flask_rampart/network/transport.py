@@ -20,7 +20,7 @@ from ..config import Settings
 from ..errors import ConfigError
 from ..hostnames import Authority, is_address, is_local, read_authority
 from ..readers import shown
-from .hosts import Hosts, Pattern, Trusted, flask_patterns
+from .hosts import Hosts, Trusted, flask_patterns, trusted_hosts
 from .hsts import DEFAULT, Climb, Ramp
 from .https import Https
 from .noticing import Notices
@@ -59,7 +59,6 @@ class Transport:
         self._flask_hosts = flask_hosts
         self._is_production = is_production
         self._notices = notices = Notices(logger, is_production, clock.now)
-        self._own = [Pattern.read(entry) for entry in settings.trusted_hosts]
         self._canonical = read_authority(settings.canonical_host) if settings.canonical_host else None
         self._check()
         self._pins = bool(settings.hsts or settings.hsts_since)
@@ -122,11 +121,7 @@ class Transport:
             raise ConfigError("RAMPART_HSTS_SINCE climbs to what RAMPART_HSTS says, and that is False. Leave one out.")
 
     def _trusted(self) -> Trusted:
-        lists = [self._own] if self._own else []
-        theirs = self._flask_hosts()
-        if theirs is not None:
-            lists.append(flask_patterns(theirs, is_production=self._is_production())[0])
-        return Trusted(lists)
+        return trusted_hosts(self._settings.trusted_hosts, self._flask_hosts(), is_production=self._is_production())
 
     def _tell_flask(self) -> list[str] | None:
         theirs = self._flask_hosts()

@@ -8,6 +8,7 @@ from typing import Any
 from werkzeug.routing import Rule
 
 from ..access import require
+from ..audit import Audit, audit
 from ..guards import AppState, Guard
 from ..origins import CsrfPolicy
 from ..validation import Bounds
@@ -74,6 +75,7 @@ class Operations:
                 *said.problems,
                 *(["body.media_type"] if offered.bodies else []),
                 *self._of_pages(endpoint, method, demands),
+                *self._of_record(guards),
             ),
         )
         made: Object = self._texts(view, method, said, sentences(access))
@@ -115,6 +117,12 @@ class Operations:
             return ["csrf.invalid", "csrf.origin"]
         taken = bool(demands) and self.security.by_browsers(self.security.kinds(demands))
         return ["csrf.origin"] if mode == "strict" or (mode != "off" and taken) else []
+
+    def _of_record(self, guards: Sequence[Guard]) -> list[str]:
+        """What is refused because it cannot be recorded."""
+        log: Audit = self._state.services[Audit]
+        recorded = log.enabled and log.refuses and any(isinstance(guard, audit) for guard in guards)
+        return ["audit.unavailable"] if recorded else []
 
     def _is_refused(self, guards: Sequence[Guard]) -> bool:
         """Whether the app answers everybody with ``route.undeclared``."""

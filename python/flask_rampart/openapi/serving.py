@@ -7,7 +7,7 @@ app says so, behind the guards that it names; nothing serves it unasked.
 2. ``ETag`` (RFC 9110 section 8.8.3); five minutes in any cache where it is open to all, else in the caller's own, which
    asks each time. Who comes with a credential gets none that others may be given: the app may have a guard of its own.
 
-The document leaves itself out, and where browsers report: that is nothing for clients.
+The document leaves itself out, where browsers report, the metrics and the dashboard: that is nothing for clients.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class OpenApi:
         if told is None:
             made: Object = json.loads(self._kept()[0])
             return made
-        return build(self._state, told, _HIDDEN)
+        return build(self._state, told, self._hidden())
 
     def serve(self, place: Place) -> None:
         """Serves it.
@@ -102,6 +102,10 @@ class OpenApi:
         response.headers["Cache-Control"] = told
         return response.make_conditional(request)
 
+    def _hidden(self) -> frozenset[str]:
+        """The endpoints that are ours: they are no part of the app's API."""
+        return _HIDDEN | self._state.own_endpoints
+
     def _kept(self) -> tuple[bytes, str]:
         epoch = declarations.epoch()
         made = self._made
@@ -109,7 +113,7 @@ class OpenApi:
             with self._lock:
                 made = self._made
                 if made is None or made[0] != epoch or not self._state.sealed:
-                    text = written(build(self._state, self.told, _HIDDEN))
+                    text = written(build(self._state, self.told, self._hidden()))
                     made = self._made = (epoch, text, hashlib.sha256(text).hexdigest()[:32])
         return made[1], made[2]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..guards import methods_of
 from .cors import application_policy, policy_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _missed(state: AppState, protection: CsrfPolicy) -> Iterator[str]:
         endpoint = rule.endpoint
         if endpoint not in app.view_functions:
             continue  # a rule for url_for alone (build_only)
-        for method in sorted(rule.methods or ("POST",)):
+        for method in methods_of(rule):
             policy = policy_of(state, default, endpoint, method)
             if policy is not None and policy.credentials:
                 mode, trusted = protection.of_view(state, endpoint, method)

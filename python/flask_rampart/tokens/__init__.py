@@ -35,7 +35,7 @@ from flask import Flask, Response, after_this_request, current_app, has_request_
 from werkzeug.local import LocalProxy
 
 from .. import signals
-from .._native import Clock, VerifiedToken, Verifier, carries, revocation_mark
+from .._native import Clock, Key, TokenRejected, VerifiedToken, Verifier, carries, revocation_mark
 from ..bound import Binding
 from ..clearing import LOGOUT, clear_site_data
 from ..config import Settings
@@ -45,13 +45,23 @@ from ..guards import current_exchange
 from ..refusals import Challenge
 from ..stores import Records
 from .families import REFRESH_TYPE, Families, Invalid, Login, Members, Renew
-from .keys import read_keys
-from .making import REFRESH_AUDIENCE, Duration, Maker, Words
+from .keys import read_keys, weak_key
+from .making import REFRESH_AUDIENCE, Duration, Maker, Words, id_of
 from .pair import TokenPair
 from .places import Places
 from .revocations import MARGIN, OWN, Revocations, subject_mark
 
-__all__ = ["Login", "Revocations", "TokenPair", "Tokens"]
+__all__ = [
+    "Key",
+    "Login",
+    "Revocations",
+    "TokenPair",
+    "TokenRejected",
+    "Tokens",
+    "VerifiedToken",
+    "Verifier",
+    "weak_key",
+]
 
 
 class _FromRequest:
@@ -106,6 +116,11 @@ class Tokens:
         """The name of the cookie that access tokens are looked for in, where they are."""
         return self._places.access_cookie
 
+    @property
+    def csrf_cookie(self) -> str:
+        """The name of the cookie whose value a page sends as ``X-CSRF-Token``, beside a token in a cookie."""
+        return self._places.csrf_cookie
+
     def verify(self, token: str) -> Principal:
         """Whom *token* speaks for.
 
@@ -143,7 +158,7 @@ class Tokens:
         wanted = self._maker.wanted(subject, scopes, roles, lifetime, claims)
         self._current()
         token = self._maker.single(wanted, fresh=fresh)
-        self._notify("token_issued", subject=wanted["subject"])
+        self._notify("token_issued", token, subject=wanted["subject"])
         return token
 
     def issue_pair(
@@ -177,7 +192,7 @@ class Tokens:
         # Signed first: what cannot be issued is not written down.
         pair = self._maker.pair(uuid4().hex, record)
         families.begin(pair.family, record)
-        self._notify("token_issued", subject=wanted["subject"], family=pair.family)
+        self._notify("token_issued", pair.access, subject=wanted["subject"], family=pair.family)
         return pair
 
     def refresh(self, token: str | _FromRequest | None = FROM_REQUEST, *, renew: Renew | None = None) -> TokenPair:
@@ -218,7 +233,7 @@ class Tokens:
             families.check(pair.family, record)
         except Invalid as error:
             raise self.challenge.refused(error.verdict) from None
-        self._notify("token_refreshed", subject=record["sub"], family=pair.family)
+        self._notify("token_refreshed", pair.access, subject=record["sub"], family=pair.family)
         return pair
 
     def revoke(self, what: str | Principal) -> None:
@@ -492,12 +507,12 @@ class Tokens:
         self._app.logger.warning("A refresh token came a second time; the login %s was ended.", family)
         self._notify("refresh_reused", subject=subject, family=family)
 
-    def _notify(self, event: str, **about: Any) -> None:
+    def _notify(self, event: str, made: str = "", **about: Any) -> None:
         """Sends a signal, after what it tells was done."""
         signal = getattr(signals, event)
         if not signal.receivers:
             return
-        facts = {"subject": None, "token_id": None, "family": None, **about}
+        facts = {"subject": None, "token_id": id_of(made) if made else None, "family": None, **about}
         signals.emit(signal, self._app, exchange=self._exchange(), **facts)
 
     def _exchange(self) -> Exchange | None:

@@ -92,3 +92,18 @@ def _read(where: str, path: Any, root: str) -> bytes:
         return (Path(root) / path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}.") from None
+
+
+def weak_key(secret: bytes, alg: str, kid: str | None = None) -> Key:
+    """A key from a secret that is shorter than its algorithm asks for (RFC 7518 section 3.2), for tokens that are out.
+
+    HMAC fills a short key with zeros to a block (RFC 2104 section 2), so the signatures are those of the secret itself.
+
+    :raises ValueError: for an empty secret, or one that is refused for something else than its length.
+    """
+    if not secret:
+        raise ValueError("an empty secret is everybody's")
+    return Key.from_secret(secret.ljust(_BLOCKS.get(alg, 0), b"\0"), alg, kid)
+
+
+_BLOCKS = {"HS256": 64, "HS384": 128, "HS512": 128}

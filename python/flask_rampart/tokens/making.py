@@ -7,6 +7,7 @@ is handed out: a token that its own app would refuse, or read otherwise, is the 
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -162,6 +163,13 @@ def _steps(path: str) -> list[str]:
     if path.startswith("/"):
         return [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
     return path.split(".")
+
+
+def id_of(token: str) -> str:
+    """The ``jti`` of a token that we have just made."""
+    payload = token.split(".")[1]
+    found: str = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+    return found
 
 
 def put_claim(payload: dict[str, Any], path: str, value: Any) -> None:

@@ -26,7 +26,7 @@ from ..checks import Check
 from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, has_no_body
-from ..guards import AppState, Guard, Stage
+from ..guards import AppState, Guard, Stage, methods_of
 from .bodies import HELD, Bounds, Held
 from .declared import validate
 
@@ -185,7 +185,7 @@ class RouteBounds:
     def _routes(self) -> Iterable[tuple[list[bounds], list[Guard]]]:
         views = self._state.app.view_functions
         for rule in self._state.app.url_map.iter_rules():
-            for method in rule.methods or ("GET",) if rule.endpoint in views else ():
+            for method in methods_of(rule) if rule.endpoint in views else ():
                 guards = [guard for guard, _ in self._state.guards_of(rule.endpoint, method)]
                 yield [guard for guard in guards if isinstance(guard, bounds)], guards
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from .._native import Parts, Schema
 from ..errors import ConfigError
-from ..guards import AppState, Guard, Stage
+from ..guards import AppState, Guard, Stage, answers_itself, methods_of
 from .bodies import Bounds
 from .parts import Place, Unknown
 
@@ -73,9 +73,8 @@ def is_open(guards: Iterable[Guard], state: AppState, endpoint: str) -> bool:
     methods = {
         method
         for rule in app.url_map.iter_rules(endpoint)
-        for method in rule.methods or ()
-        # Flask answers these by itself.
-        if method != "OPTIONS" or not getattr(rule, "provide_automatic_options", False)
+        for method in methods_of(rule)
+        if answers_itself(rule, method)
     }
     for method in methods:
         met = [guard for guard, _ in state.guards_of(endpoint, method)]

@@ -59,11 +59,15 @@ impl Answer {
             let mut tightest: Option<(Bound<'py, Verdict>, Bound<'py, PyAny>)> = None;
             for said in limits.iter() {
                 let said = said.cast_into::<PyTuple>()?;
+                let policy = said.get_item(1)?;
+                if policy.is_none() {
+                    continue; // to be counted, and told to nobody
+                }
                 let verdict = said.get_item(0)?.cast_into::<Verdict>()?;
                 let rank = |verdict: &Verdict| (verdict.admitted(), verdict.remaining());
                 let least = tightest.as_ref().map(|(least, _)| rank(least.get()));
                 if least.is_none_or(|least| rank(verdict.get()) < least) {
-                    tightest = Some((verdict, said.get_item(1)?));
+                    tightest = Some((verdict, policy));
                 }
             }
             if let Some((verdict, policy)) = tightest {

@@ -1,7 +1,7 @@
 //! What each word of the table means.
 //!
 //! ```text
-//! header   one page: magic, geometry, boot, seed, checksum, state; and the ticket counter
+//! header   one page (`shared`), and in it the ticket counter
 //! buckets  of 128 bytes:    8 names, then the 8 instants that belong to them
 //! spill    pairs (tag, instant): the overflow counters
 //! ```
@@ -12,12 +12,9 @@
 //!   full and its slot may be given to another. Its top bit marks a **claim**: a slot being given away. Then
 //!   the other bits are when (40 bits, units of 65.5 µs) and a ticket (23 bits): no two claims are equal.
 
-use std::hash::Hasher;
-
-use siphasher::sip::SipHasher24;
-
 use crate::error::ConfigError;
-use crate::limits::key::{CounterKey, Seed};
+use crate::limits::key::CounterKey;
+use crate::shared::{HEADER_BYTES, HEADER_WORDS, Layout};
 
 /// Slots in a bucket.
 pub(crate) const LANES: usize = 8;
@@ -63,10 +60,6 @@ impl Shape {
     /// All words of the table.
     pub fn words(&self, lanes: usize) -> usize {
         self.header + self.buckets as usize * 2 * lanes + self.pairs as usize * 2
-    }
-
-    pub fn bytes(&self) -> u64 {
-        self.words(LANES) as u64 * 8
     }
 
     pub fn slots(&self) -> usize {
@@ -140,78 +133,26 @@ const STAMP_SHIFT: u32 = 16;
 const STEAL_AFTER: i64 = 31;
 const ONE_SECOND: i64 = 1_000_000_000 >> STAMP_SHIFT;
 
-/// What the first page of the file says, apart from the tickets.
-#[derive(Clone, Copy)]
-pub(crate) struct Header {
-    pub shape: Shape,
-    pub boot: u64,
-    pub seed: Seed,
-}
+impl Layout for Shape {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPLIM\0");
+    const VERSION: u64 = 1;
+    const WHAT: &'static str = "counters";
 
-impl Header {
-    /// The page, complete but for [`READY`], which is written when all else is.
-    pub fn encode(&self) -> [u8; HEADER_BYTES as usize] {
-        let seed = self.seed.bytes();
-        let (low, high) = seed.split_at(8);
-        let mut fields = [
-            MAGIC,
-            VERSION,
-            u64::from(self.shape.buckets),
-            u64::from(self.shape.pairs),
-            self.boot,
-            le(low),
-            le(high),
-            0,
-        ];
-        fields[7] = checksum(&fields[..7]);
-        let mut page = [0; HEADER_BYTES as usize];
-        for (field, word) in fields.iter().zip(page.chunks_exact_mut(8)) {
-            word.copy_from_slice(&field.to_le_bytes());
-        }
-        page
+    fn shape(&self) -> [u64; 2] {
+        [u64::from(self.buckets), u64::from(self.pairs)]
     }
 
-    /// The header on a page, if the page is whole, ready, and of this version and machine.
-    pub fn decode(page: &[u8; HEADER_BYTES as usize]) -> Option<Self> {
-        let mut fields = [0; 9];
-        for (field, word) in fields.iter_mut().zip(page.chunks_exact(8)) {
-            *field = le(word);
-        }
-        let [magic, version, buckets, pairs, boot, low, high, sum, ready] = fields;
-        if magic != MAGIC || version != VERSION || ready != READY || sum != checksum(&fields[..7]) {
-            return None;
-        }
+    fn of_shape([buckets, pairs]: [u64; 2]) -> Option<Self> {
         let buckets = u32::try_from(buckets).ok().filter(|&n| n >= MIN_BUCKETS)?;
-        let shape = Shape::of(buckets);
-        if u64::from(shape.pairs) != pairs || shape.bytes() > MAX_BYTES {
-            return None;
-        }
-        let mut seed = [0; 16];
-        seed[..8].copy_from_slice(&low.to_le_bytes());
-        seed[8..].copy_from_slice(&high.to_le_bytes());
-        Some(Self { shape, boot, seed: Seed::new(seed) })
+        let shape = Self::of(buckets);
+        (u64::from(shape.pairs) == pairs && shape.words(LANES) as u64 * 8 <= MAX_BYTES).then_some(shape)
+    }
+
+    fn length(&self) -> usize {
+        self.words(LANES)
     }
 }
 
-/// The boot's name as one word. A public key: nobody gains by a collision.
-pub(crate) fn boot_word(boot: &[u8]) -> u64 {
-    let mut hasher = SipHasher24::new();
-    hasher.write(boot);
-    hasher.finish()
-}
-
-fn checksum(fields: &[u64]) -> u64 {
-    let mut hasher = SipHasher24::new();
-    fields.iter().for_each(|field| hasher.write(&field.to_le_bytes()));
-    hasher.finish()
-}
-
-fn le(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
-}
-
-pub(crate) const HEADER_BYTES: u64 = 4096;
-const HEADER_WORDS: usize = HEADER_BYTES as usize / 8;
 const BUCKET_BYTES: u64 = LANES as u64 * 16;
 const MIN_BYTES: u64 = 32_768;
 const MAX_BYTES: u64 = 1 << 36;
@@ -220,10 +161,3 @@ const MIN_BUCKETS: u32 = 8;
 const MIN_PAIRS: u64 = 1024;
 /// A cache line of its own.
 const TICKETS: usize = 64;
-/// Where [`READY`] is written, in bytes.
-pub(crate) const READY_AT: u64 = 64;
-/// Marks a header as complete: a creator that died earlier has left it out.
-pub(crate) const READY: u64 = u64::from_le_bytes(*b"complete");
-/// In the machine's byte order, so that a file from another kind of machine is not taken for ours.
-const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPLIM\0");
-const VERSION: u64 = 1;

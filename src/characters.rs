@@ -1,4 +1,4 @@
-//! The classes of characters that the room asks about, as sets of ranges.
+//! The classes of characters that rooms ask about, as sets of ranges.
 //!
 //! Unicode's own tables, from `regex-syntax`: nothing here is typed off by hand but the scripts' names.
 
@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use regex_syntax::hir::{Class, HirKind};
 
 /// A set of characters, in ascending ranges that do not touch.
-pub(super) struct Set(Vec<(char, char)>);
+pub(crate) struct Set(Vec<(char, char)>);
 
 impl Set {
-    pub(super) fn has(&self, c: char) -> bool {
+    pub(crate) fn has(&self, c: char) -> bool {
         let after = self.0.partition_point(|(start, _)| *start <= c);
         after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, end)| c <= *end)
     }
@@ -27,30 +27,30 @@ impl Set {
     }
 }
 
-pub(super) struct Classes {
+pub(crate) struct Classes {
     /// What has no shape of its own: controls, bidi controls, zero-width characters, joiners, variation selectors,
     /// tags, interlinear annotation, non-characters. (UAX #44 `Default_Ignorable_Code_Point`, and what it leaves out:
     /// the format controls of hieroglyphs, and a head of a note that is not drawn.)
-    pub(super) unseen: Set,
+    pub(crate) unseen: Set,
     /// Marks, which stand on the letter before them.
-    pub(super) mark: Set,
+    pub(crate) mark: Set,
     /// Pictures: what emoji sequences are built of (UTS #51 ED-15a).
-    pub(super) picture: Set,
+    pub(crate) picture: Set,
     /// Skin tones (UTS #51 ED-11).
-    pub(super) modifier: Set,
+    pub(crate) modifier: Set,
     /// Han, whose variants are told apart by selectors (UTS #37).
-    pub(super) ideograph: Set,
+    pub(crate) ideograph: Set,
     /// Letters of scripts whose letters join, so that ZWNJ and ZWJ part and join them (Unicode §9.2, §14).
-    pub(super) cursive: Set,
+    pub(crate) cursive: Set,
     /// Letters of scripts with conjuncts, so that ZWNJ and ZWJ choose their form (Unicode §12.1, §16).
-    pub(super) indic: Set,
+    pub(crate) indic: Set,
     /// Mongolian, which has variation selectors of its own (Unicode §13.5).
-    pub(super) mongolian: Set,
+    pub(crate) mongolian: Set,
     /// Dashes, hyphens and minus signs.
-    pub(super) dash: Set,
+    pub(crate) dash: Set,
 }
 
-pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
+pub(crate) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
     unseen: Set::of(
         r"[\p{Default_Ignorable_Code_Point}\x{FFF9}-\x{FFFB}\p{Cc}\p{Noncharacter_Code_Point}\x{13430}-\x{1343F}\x{1D159}]",
     ),
@@ -69,21 +69,21 @@ pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
 });
 
 /// What is not seen, in any place.
-pub(super) fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     // Printable ASCII is most of most texts.
     !(' '..='~').contains(&c) && CLASSES.unseen.has(c)
 }
 
 /// What looks like `-`.
-pub(super) fn is_dash(c: char) -> bool {
+pub(crate) fn is_dash(c: char) -> bool {
     c == '-' || (!c.is_ascii() && CLASSES.dash.has(c))
 }
 
 /// Braille without a dot: a blank that is no white space to anybody else.
-pub(super) const BRAILLE_BLANK: char = '\u{2800}';
+pub(crate) const BRAILLE_BLANK: char = '\u{2800}';
 
 /// Where a line ends: UAX #14's mandatory breaks.
-pub(super) fn ends_line(c: char) -> bool {
+pub(crate) fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\x0b' | '\x0c' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 

@@ -19,7 +19,7 @@
 
 use unicode_normalization::char::canonical_combining_class;
 
-use super::classes::CLASSES;
+use crate::characters::CLASSES;
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
@@ -29,14 +29,14 @@ const VIRAMA: u8 = 9;
 
 /// What the text written so far ends with.
 #[derive(Default)]
-pub(super) struct Before {
+pub(crate) struct Before {
     last: Option<char>,
     /// The script of the last letter, through the marks on it.
     script: Script,
     /// Whether it ends with a picture that a ZWJ may follow.
     picture: bool,
     /// How many marks stand at the end.
-    pub(super) marks: usize,
+    pub(crate) marks: usize,
     /// How many format controls of hieroglyphs stand at the end.
     controls: usize,
 }
@@ -51,7 +51,7 @@ enum Script {
 
 impl Before {
     /// Notes that *c* was written.
-    pub(super) fn wrote(&mut self, c: char) {
+    pub(crate) fn wrote(&mut self, c: char) {
         self.last = Some(c);
         self.controls = if is_control(c) { self.controls + 1 } else { 0 };
         if c < '\u{a9}' {
@@ -76,13 +76,13 @@ impl Before {
     }
 
     /// Whether Braille without a dot stays Braille before *rest*.
-    pub(super) fn is_braille(&self, rest: &str) -> bool {
+    pub(crate) fn is_braille(&self, rest: &str) -> bool {
         matches!(self.last, Some('\u{2800}'..='\u{28ff}'))
             || matches!(rest.chars().next(), Some('\u{2801}'..='\u{28ff}'))
     }
 
     /// Whether *c*, which is not seen, stays before *rest*.
-    pub(super) fn needs(&self, c: char, rest: &str) -> bool {
+    pub(crate) fn needs(&self, c: char, rest: &str) -> bool {
         let next = rest.chars().next();
         if c == '\u{1d159}' {
             return matches!(next, Some('\u{1d165}'..='\u{1d169}' | '\u{1d16d}'..='\u{1d172}'));
@@ -133,7 +133,7 @@ fn script(c: char) -> Script {
 }
 
 /// The length in bytes of the tags that follow a flag, if they are those of a subdivision that has one, and the cancel tag.
-pub(super) fn tags_after(flag: char, rest: &str) -> Option<usize> {
+pub(crate) fn tags_after(flag: char, rest: &str) -> Option<usize> {
     if flag != FLAG {
         return None;
     }
