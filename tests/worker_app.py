@@ -34,6 +34,8 @@ def create_app() -> Flask:
         RAMPART_JWT_KEYS=[{"kid": "own", "alg": "HS256", "secret": os.environ["TEST_SECRET"]}],
         # Longer than any test takes, however slow the machine: whether a token comes back too late is no matter here.
         RAMPART_JWT_REFRESH_OVERLAP=120,
+        # Tables of this server's own: other tests serve this app at the same time, some by another clock.
+        RAMPART_LIMIT_STORE=f"shm://{os.environ['TEST_INSTANCE']}-tables",
     )
     issuers = os.environ.get("TEST_ISSUERS")
     if issuers:

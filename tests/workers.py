@@ -57,7 +57,9 @@ class Server:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--bind", "127.0.0.1:0"),
-                    *("--backlog", "1024", "--graceful-timeout", "3", "--no-control-socket", *arguments),
+                    *("--backlog", "1024", "--graceful-timeout", "3", "--no-control-socket"),
+                    # gevent's workers hang up on who is slower than this to send a request: on a busy machine, all are.
+                    *("--keep-alive", "60", *arguments),
                     "tests.worker_app:create_app()",
                 ],
                 cwd=ROOT,
