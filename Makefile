@@ -32,7 +32,7 @@ RUST := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PACKAGE := pyproject.toml LICENSE README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 VERSIONS := 3.10 3.11 3.12 3.13
 
-.PHONY: demo test test-rust test-python bench lint dev lock clean
+.PHONY: demo test test-rust test-python bench lint lint-rust lint-python tests-compiled dev lock clean
 
 demo: $(S)/installed
 	$(BIN)/python -m examples.predict_api.demo $(if $(SERVE),--serve)
@@ -42,13 +42,20 @@ test: test-rust test-python
 test-rust:
 	cargo test --locked
 
+tests-compiled:
+	cargo test --locked --no-run
+
 test-python: $(S)/wheel
 	UV=$(UV) .ci/pythons $(VERSIONS)
 
-lint: $(S)/installed
+lint: lint-rust lint-python
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	CARGO_TARGET_DIR=target-python cargo clippy --locked --features python -- -D warnings
+
+lint-python: $(S)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
