@@ -19,7 +19,7 @@ from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...origins import CsrfPolicy, Page, is_by_token, page_of, refuse_plain, trusted_origins
 from ...origins.csrf import SAFE
-from .config import OWN_KEY, Rules, kept, picked
+from .config import OWN_KEY, Rules, kept, named, picked
 
 _FACE = "rampart-wtf-csrf"
 SALT = "wtf-csrf-token"
@@ -39,7 +39,7 @@ class Face:
         self._clock = clock
         self._settings: Settings | None = None
         #: The settings that were read, and what they came to. One object, so that no thread sees half of a change.
-        self._read: tuple[dict[str, Any], Rules] | None = None
+        self._read: tuple[tuple[Any, ...], Rules] | None = None
         self._serializers: dict[tuple[Any, ...], URLSafeTimedSerializer] = {}
         self._of_app: Origins | None = None
         self._of_views: dict[tuple[str, str], Origins] = {}
@@ -62,13 +62,13 @@ class Face:
 
     def rules(self) -> Rules:
         """What the settings come to by now."""
-        said = picked(self.app.config)
+        values = picked(self.app.config)
         read = self._read
-        if read is not None and said == read[0]:
+        if read is not None and values == read[0]:
             return read[1]
-        said = kept(said)
-        rules = Rules(said)
-        self._read = (said, rules)
+        values = kept(values)
+        rules = Rules(named(values))
+        self._read = (values, rules)
         return rules
 
     def secret(self, given: Any = None) -> Any:
