@@ -41,6 +41,7 @@ ADDED = 8.0
 """How many times more theirs adds than ours."""
 ADDED_BY_CORS = 3.0
 """The same of Flask-Cors: what is left is the fields themselves, which werkzeug copies with each answer."""
+HTTPS = "https://api.example.com"
 LIMITED = 10.0
 """The same, for limits."""
 
@@ -260,16 +261,64 @@ def limiter(rounds: int) -> list[Row]:
     return rows
 
 
-PARTS: dict[str, Any] = {"jwt": jwt, "limiter": limiter, "talisman": talisman, "cors": cors}
+def csrf(rounds: int) -> list[Row]:
+    """A request of a script with a token, as a browser sends it by HTTPS, and a page with a token."""
+    import flask_wtf.csrf as theirs
+
+    from flask_rampart.compat import wtf_csrf as ours
+
+    logging.disable(logging.WARNING)
+    faces = {"bare Flask": None, "Flask-WTF": theirs, "flask_rampart.compat": ours}
+    rows = []
+    for title, is_page in (("a POST with a token", False), ("a page with a token", True)):
+        found = (tokened(name, face, is_page) for name, face in faces.items())
+        rows += compared(f"CSRFProtect, {title}", *found, rounds, None)
+    return rows
+
+
+def tokened(name: str, face: ModuleType | None, is_page: bool) -> Subject:
+    """An app to measure, after it was seen to refuse what has no token."""
+    app = bare_app()
+    app.secret_key = SECRET
+    if face is not None:
+        face.CSRFProtect(app)
+    app.add_url_rule("/token", "token", (lambda: "none") if face is None else face.generate_csrf)
+    client = app.test_client()
+    token = client.get("/token", base_url=HTTPS).text
+    cookie = client.get_cookie("session", "api.example.com")
+    more = {
+        "HTTP_SEC_FETCH_SITE": "same-origin",
+        "HTTP_ORIGIN": HTTPS,
+        "HTTP_REFERER": f"{HTTPS}/page",
+        "HTTP_COOKIE": f"session={cookie.value}" if cookie else "other=1",
+    }
+    proof = {"HTTP_X_CSRFTOKEN": token}
+    if is_page:
+        more |= {"REQUEST_METHOD": "GET", "PATH_INFO": "/token"}
+        proof = {}
+    refused = answer(app.wsgi_app, environ(b"{}") | more | {"REQUEST_METHOD": "POST", "PATH_INFO": "/orders"})[0]
+    status = answer(app.wsgi_app, environ(b"{}") | more | proof)[0]
+    if status != 200 or refused != (200 if face is None else 400):
+        raise SystemExit(f"{name}: answered {status}, and {refused} without a token; it is not measured")
+    return Subject(
+        name,
+        lambda count: [environ(b"{}") | more | proof for _ in range(count)],
+        lambda given: run_requests(app.wsgi_app, given, []),
+    )
+
+
+PARTS: dict[str, Any] = {"jwt": jwt, "limiter": limiter, "talisman": talisman, "cors": cors, "csrf": csrf}
 
 
 def main() -> int:
     parser = options(__doc__, rounds=31)
     parser.add_argument("--part", choices=PARTS, action="append", help="only these; again for more")
     arguments = parser.parse_args()
-    about = versions("flask-jwt-extended", "pyjwt", "flask-limiter", "limits", "flask-talisman", "flask-cors")
+    about = versions(
+        "flask-jwt-extended", "pyjwt", "flask-limiter", "limits", "flask-talisman", "flask-cors", "flask-wtf"
+    )
     heading("Faces of other extensions", about)
-    if absent := peers.missing("flask_jwt_extended", "flask_limiter", "flask_talisman", "flask_cors"):
+    if absent := peers.missing("flask_jwt_extended", "flask_limiter", "flask_talisman", "flask_cors", "flask_wtf"):
         lacking(f"all of it ({', '.join(absent)})", "bench")
         return 1
     rows: list[Row] = []
