@@ -9,8 +9,9 @@
    one below: only for values that are in use.
 
 Tests, environments, hidden folders and packages of others are not read. A link to a folder is followed where that is in
-the project, and read once; one that leads out of it, to Python files, is told. So is what cannot be read: a folder that
-may not be entered, a pipe or a device under a file's name (which might never end), more files than are read.
+the project, and read once; one that leads out of it, to Python files however deep, is told; so is one to more folders
+than are looked at. So is what cannot be read: a folder that may not be entered, a pipe or a device under a file's name
+(which might never end), more files than are read.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from .subject import Subject
 MOST_FILES = 2000
 MOST_FOLDERS = 5000
 MOST_BYTES = 1024 * 1024
+MOST_OUTSIDE = 200
+"""Folders behind a link that leads out of the project, which are looked at for Python files alone."""
 _MOST_SETTINGS = 500
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", "wsgi.py", "manage.py")
 _ABOVE = 2
@@ -52,11 +55,11 @@ def python_files(root: Path, notes: list[str]) -> Iterator[Path]:
         if visited == MOST_FOLDERS:
             notes.append(f"only the first {MOST_FOLDERS} folders below {root} are read.")
             return
-        folders[:] = sorted(
+        folders[:] = [
             name
-            for name in folders
+            for name in sorted(folders)
             if not _is_skipped(Path(folder, name)) and _is_entered(Path(folder, name), root, seen, notes)
-        )
+        ]
         for name in sorted(files):
             if not _is_read(name):
                 continue
@@ -168,7 +171,7 @@ def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str]) -> b
     """Whether a folder is read: each once, by whatever links it is reached."""
     full = os.path.realpath(folder)
     if folder.is_symlink() and not Path(full).is_relative_to(os.path.realpath(root)):
-        if not _is_of_others(Path(full)) and any(_is_read(path.name) for path in _listed(folder)):
+        if not _is_of_others(Path(full)) and _may_have_python(full, os.path.realpath(root)):
             _note(notes, folder, "it is a link that leads out of the folder that is read")
         return False
     if folder.is_symlink():
@@ -180,6 +183,18 @@ def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str]) -> b
     is_new = full not in seen
     seen.add(full)
     return is_new
+
+
+def _may_have_python(folder: str, root: str) -> bool:
+    """Whether there are Python files below a folder, or more than is looked at. What *root* has is read there."""
+    seen = {root}
+    for visited, (inside, folders, files) in enumerate(os.walk(folder, followlinks=True)):
+        if visited == MOST_OUTSIDE or any(map(_is_read, files)):
+            return True
+        found = {os.path.realpath(Path(inside, name)): name for name in folders}
+        folders[:] = [name for full, name in found.items() if full not in seen and not _is_skipped(Path(inside, name))]
+        seen.update(found)
+    return False
 
 
 def _fits(path: Path, notes: list[str]) -> bool:
