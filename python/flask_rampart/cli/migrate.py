@@ -180,19 +180,18 @@ def _close(report: Report, path: Path, *, is_check: bool, is_write: bool, failed
     imports, files = _count(report.statements, "import"), _count(len(report.changed), "file")
     by_hand = f" {_count(len(report.left), 'place')} left to you." if report.left else ""
     if not report.changed:
-        click.echo(f"Nothing to change.{by_hand}")
+        _say(f"Nothing to change.{by_hand}")
     elif is_write:
-        written = len(report.changed) - failed
-        click.echo(f"{_count(written, 'file')} changed.{by_hand} Run your formatter, and your tests.")
-        names = " ".join(safe(changed.shown) for changed in report.changed[:3])
+        _say(f"{_count(len(report.changed) - failed, 'file')} changed.{by_hand} Run your formatter, and your tests.")
+        names = " ".join(changed.shown for changed in report.changed[:3])
         more = " ..." if len(report.changed) > 3 else ""
-        click.echo(f"To undo, with git: git restore {names}{more}")
-        click.echo("which takes back what you had not committed in these files before, too.")
+        _say(f"To undo, with git: git restore {names}{more}")
+        _say("which takes back what you had not committed in these files before, too.")
     elif is_check:
-        click.echo(f"{imports} in {files} to change.{by_hand}")
+        _say(f"{imports} in {files} to change.{by_hand}")
     else:
-        click.echo(f"{imports} in {files} to change, and nothing is written.{by_hand}")
-        click.echo(f"To write it: flask rampart migrate --write {safe(str(path))}")
+        _say(f"{imports} in {files} to change, and nothing is written.{by_hand}")
+        _say(f"To write it: flask rampart migrate --write {path}")
 
 
 def _title(text: str) -> None:
