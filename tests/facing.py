@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from html import unescape
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import flask_jwt_extended
 import flask_limiter
 import flask_limiter.util
+import flask_wtf.csrf
 import jwt
 import limits.storage.memory
 import limits.strategies
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 import flask_rampart.compat.jwt_extended as face
 import flask_rampart.compat.limiter as limiter_face
+import flask_rampart.compat.wtf_csrf as csrf_face
 from flask_rampart import Clock
 
 Test = Callable[..., None]
 JWT_FACES: dict[str, ModuleType] = {"theirs": flask_jwt_extended, "ours": face}
 JWT_ROWS: set[str] = set()
 """The rows of docs/migrate/jwt-extended.md that have a test, by their first cell."""
+CSRF_FACES: dict[str, ModuleType] = {"theirs": flask_wtf.csrf, "ours": csrf_face}
 LIMITER_FACES: dict[str, ModuleType] = {"theirs": flask_limiter, "ours": limiter_face}
 MIDNIGHT = 1_798_761_600.0
 """The first of January of 2027, in UTC: each window of the calendar begins there."""
@@ -92,3 +98,21 @@ def limiter_app(
     if module is limiter_face:
         given["clock"] = clock
     return app, module.Limiter(key_func or module.util.get_remote_address, app=app, **given)
+
+
+def csrf_app(module: ModuleType, clock: Clock | None = None, **config: Any) -> tuple[Flask, Any]:
+    """An app of *module* that gives out its tokens and takes forms, and its extension. The clock is for ours."""
+    app = Flask("csrf")
+    app.config.update(SECRET_KEY=SECRET, PROPAGATE_EXCEPTIONS=False)
+    app.config.update(config)
+    protect = module.CSRFProtect(app, clock=clock) if clock and module is csrf_face else module.CSRFProtect(app)
+    app.add_url_rule("/token", "token", module.generate_csrf)
+    app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return app, protect
+
+
+def sent(client: FlaskClient, path: str = "/", method: str = "POST", **given: Any) -> tuple[int, str]:
+    """The status of an answer, and the words of its page."""
+    answer = client.open(path, method=method, **given)
+    found = re.search("<p>(.*)</p>", answer.text)
+    return answer.status_code, unescape(found[1]) if found else answer.text

@@ -12,5 +12,5 @@ that an app moves by changing its imports. What holds for each, in order:
 ``RAMPART_ERROR_FORMAT`` says whose bodies and statuses a face answers with.
 
 :mod:`.jwt_extended` is Flask-JWT-Extended's, :mod:`.limiter` Flask-Limiter's, :mod:`.talisman` Flask-Talisman's,
-:mod:`.cors` Flask-Cors'.
+:mod:`.cors` Flask-Cors', :mod:`.wtf_csrf` the CSRF protection of Flask-WTF.
 """

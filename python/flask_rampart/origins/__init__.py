@@ -11,4 +11,9 @@ from .cors import Cors as Cors
 from .cors import cors as cors
 from .csrf import CsrfPolicy as CsrfPolicy
 from .csrf import csrf as csrf
+from .csrf import is_by_token as is_by_token
+from .csrf import refuse_plain as refuse_plain
+from .csrf import trusted_origins as trusted_origins
 from .csrf_token import csrf_token as csrf_token
+from .origin import Page as Page
+from .origin import page_of as page_of

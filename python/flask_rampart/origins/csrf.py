@@ -35,7 +35,7 @@ Sources: Fetch Metadata (W3C); Fetch, "append a request Origin header"; RFC 6454
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._native import Clock
@@ -48,7 +48,7 @@ from ..guards import AppState, Guard, Stage
 from ..readers import nearest
 from .csrf_token import FIELD, CsrfTokens, csrf_token
 from .hint import tell_readers
-from .origin import is_own, read_origin
+from .origin import TOLD, page_of, read_origin
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -60,6 +60,7 @@ T = TypeVar("T")
 MODES = ("fetch-metadata", "strict", "token", "off")
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
+_SETTING = "RAMPART_CSRF_TRUSTED_ORIGINS"
 
 
 class csrf(Guard):  # noqa: N801 - read as a noun above a view
@@ -137,9 +138,8 @@ class CsrfPolicy:
     """What ``RAMPART_CSRF`` says of an app. Made at start-up, before its views are known."""
 
     def __init__(self, settings: Settings, clock: Clock, app: Flask) -> None:
-        setting = "RAMPART_CSRF_TRUSTED_ORIGINS"
         self._mode = settings.csrf
-        self._trusted = frozenset(read_origin(setting, text) for text in settings.csrf_trusted_origins)
+        self._trusted = trusted_origins(settings)
         self._tokens = CsrfTokens(settings.csrf_token_lifetime, clock, app)
         self._certificate = ""
         if settings.client_cert.startswith("header:"):
@@ -171,15 +171,7 @@ class CsrfPolicy:
 
     def _seal(self, app: Flask) -> None:
         if not (app.debug or app.testing):
-            self._refuse_plain(self._trusted, "RAMPART_CSRF_TRUSTED_ORIGINS")
-
-    def _refuse_plain(self, origins: Iterable[str], where: str) -> None:
-        for origin in sorted(origins):
-            if origin.startswith("http:"):
-                raise ConfigError(
-                    f"{where}: {origin!r} is for app.debug and app.testing: who is on the network can write pages of "
-                    f"it. Write 'https{origin[4:]}'."
-                )
+            refuse_plain(self._trusted)
 
     def meant(self, guard: csrf) -> tuple[str, frozenset[str]]:
         """The mode of a view that *guard* stands nearest to, and the origins that are trusted there."""
@@ -204,7 +196,7 @@ class CsrfPolicy:
         if mode == "off":
             return _admit
         if not (self._app.debug or self._app.testing):
-            self._refuse_plain(guard.trusted_origins, repr(guard))
+            refuse_plain(guard.trusted_origins, repr(guard))
         kind = (mode, trusted, reads_form and mode == "token", is_handshake and mode == "token")
         found = self._checks.get(kind)
         if found is None:
@@ -220,7 +212,7 @@ class CsrfPolicy:
 
         def check(exchange: Exchange) -> Denied | None:
             denied = from_browser(exchange)
-            if denied is not None or _by_token(exchange.environ) or _is_proven(exchange):
+            if denied is not None or is_by_token(exchange.environ) or _is_proven(exchange):
                 return denied
             return verify(exchange, reads_form=reads_form)
 
@@ -243,9 +235,8 @@ class CsrfPolicy:
             if site is None and origin is None and not needs_proof:
                 return None
             if (
-                (site is None and origin is not None and is_own(environ, origin))
-                or (origin in trusted and site in _TOLD)
-                or _by_token(environ)
+                page_of(environ, trusted) in _OURS
+                or is_by_token(environ)
                 or _is_proven(exchange)
                 or (not everybody and not is_ambient(exchange))
             ):
@@ -267,6 +258,24 @@ class CsrfPolicy:
         # A scheme of the app's own may go by what a proxy says of the user, or by the address: nobody knows.
         principal = exchange.principal
         return principal is not None and principal.kind not in _OF_TOKENS
+
+
+def trusted_origins(settings: Settings) -> frozenset[str]:
+    """The origins of ``RAMPART_CSRF_TRUSTED_ORIGINS``, as browsers write them.
+
+    :raises ConfigError: if one of them is none.
+    """
+    return frozenset(read_origin(_SETTING, text) for text in settings.csrf_trusted_origins)
+
+
+def refuse_plain(origins: Iterable[str], where: str = _SETTING) -> None:
+    """:raises ConfigError: if a page that comes by plain HTTP is among those that are trusted in production."""
+    for origin in sorted(origins):
+        if origin.startswith("http:"):
+            raise ConfigError(
+                f"{where}: {origin!r} is for app.debug and app.testing: who is on the network can write pages of it. "
+                f"Write 'https{origin[4:]}'."
+            )
 
 
 def nearest_to(endpoint: str, met: Sequence[csrf], state: AppState) -> csrf:
@@ -301,8 +310,12 @@ def _scheme(given: str) -> str:
     return given[:_LONGEST].lstrip(" ").partition(" ")[0].lower()
 
 
-def _by_token(environ: dict[str, Any]) -> bool:
-    """Whether a page of another site would have needed our leave to send this: it has a field with a token."""
+def is_by_token(environ: Mapping[str, Any]) -> bool:
+    """Whether a page of another site would have needed our leave (CORS) to send this: it has a field with a token.
+
+    >>> is_by_token({"HTTP_AUTHORIZATION": "Bearer eyJ"}), is_by_token({"HTTP_AUTHORIZATION": "Basic YTpi"})
+    (True, False)
+    """
     given = environ.get("HTTP_AUTHORIZATION")
     if given is not None and (given[:7] == "Bearer " or _scheme(given) in _TOKENS):
         return True
@@ -319,10 +332,10 @@ def _is_proven(exchange: Exchange) -> bool:
 def _reason(site: str | None, origin: str | None, exchange: Exchange) -> str:
     """For the log: nothing of what the peer wrote."""
     reader: Policy | None = exchange.crossing
-    if site in _TOLD and origin is not None and reader is not None and reader.credentials and reader.fields(origin):
+    if site in TOLD and origin is not None and reader is not None and reader.credentials and reader.fields(origin):
         return "Origin may read by CORS, and is not among the trusted ones"
     if site is not None:
-        return f"Sec-Fetch-Site: {site}" if site in _TOLD else "Sec-Fetch-Site is no word that is known"
+        return f"Sec-Fetch-Site: {site}" if site in TOLD else "Sec-Fetch-Site is no word that is known"
     if origin is None:
         return "neither Sec-Fetch-Site nor Origin"
     return "Origin: null" if origin == "null" else "Origin is another"
@@ -332,7 +345,7 @@ def _admit(exchange: Exchange) -> Denied | None:
     return None
 
 
-_TOLD = frozenset((None, "same-site", "cross-site"))
+_OURS = ("own", "trusted")
 _FORMS = frozenset(("form", "files"))
 _SENDING = ("POST", "PUT", "PATCH", "DELETE")
 _LONGEST = 32

@@ -1,5 +1,7 @@
 """Reads the origins that are trusted, and knows a request's own, so that at run time text is compared with text.
 
+Whose page made a browser send a request is told here, of what the browser says; what follows from it is not.
+
 An origin is a scheme, a host and a port that is left out where it is the scheme's own (RFC 6454 section 6.2). A
 browser writes each in exactly one way: ``src/origins/origin.rs`` gives that way, as it does for CORS. What names more
 than an origin is refused: a path, a query, a user, a wildcard, or the word ``null``, which any page can have for its
@@ -7,6 +9,9 @@ origin (a sandboxed frame, a redirect).
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 from .._native import Origins, parse_origin
 from ..errors import ConfigError
@@ -46,7 +51,37 @@ def read_origin(where: str, text: object) -> str:
     return origin
 
 
-def is_own(environ: dict[str, object], origin: str) -> bool:
+Page = Literal["own", "trusted", "other", "hidden", "unsaid"]
+
+
+def page_of(environ: Mapping[str, Any], trusted: Collection[str] = ()) -> Page:
+    """Whose page made the browser send a request, by ``Sec-Fetch-Site`` and ``Origin``, which no page can write.
+
+    :param environ: of the request (PEP 3333).
+    :param trusted: origins whose pages are taken for one's own, as :func:`read_origin` gives them.
+
+    ``"own"``: one of the request's own origin, or none: the user typed the address. ``"trusted"``. ``"other"``: one of
+    another site, or of another origin of this one. ``"hidden"``: ``Origin: null`` alone, as a form sends it by plain
+    HTTP under ``no-referrer``, and everybody's page in a sandbox. ``"unsaid"``: neither field, as programs send it.
+
+    >>> page_of({"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": "https://evil.example"})
+    'other'
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site == "same-origin" or site == "none":
+        return "own"
+    origin = environ.get("HTTP_ORIGIN")
+    if site is None:
+        if origin is None:
+            return "unsaid"
+        if is_own(environ, origin):
+            return "own"
+    if origin in trusted and site in TOLD:
+        return "trusted"
+    return "hidden" if site is None and origin == "null" else "other"
+
+
+def is_own(environ: Mapping[str, Any], origin: str) -> bool:
     """Whether *origin* is that of the request's own address.
 
     Over HTTPS the scheme must be https too. Where the request seems to have come over HTTP, either will do: a proxy
@@ -70,4 +105,6 @@ def _undotted(authority: str) -> str:
     return authority.replace(".:", ":", 1).removesuffix(".")
 
 
+TOLD = frozenset((None, "same-site", "cross-site"))
+"""What ``Sec-Fetch-Site`` says of a page that is another's, if it is there, in words that are known."""
 _PORTS = {"http": ":80", "https": ":443"}

@@ -1,0 +1,89 @@
+"""The settings ``WTF_CSRF_*`` of an app, and what they come to.
+
+They are read anew where one of them changed: apps, and their tests above all, change them between requests.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ...errors import ConfigError
+
+DEFAULTS: dict[str, Any] = {
+    "WTF_CSRF_ENABLED": True,
+    "WTF_CSRF_CHECK_DEFAULT": True,
+    "WTF_CSRF_METHODS": ["POST", "PUT", "PATCH", "DELETE"],
+    "WTF_CSRF_FIELD_NAME": "csrf_token",
+    "WTF_CSRF_HEADERS": ["X-CSRFToken", "X-CSRF-Token"],
+    "WTF_CSRF_META_NAME": "csrf-token",
+    "WTF_CSRF_TIME_LIMIT": 3600,
+    "WTF_CSRF_SSL_STRICT": True,
+}
+"""Each setting, and what it is where an app says nothing."""
+
+OWN_KEY = "WTF_CSRF_SECRET_KEY"
+
+
+class Rules:
+    """What holds for one app.
+
+    :raises ConfigError: for a setting that could not be meant.
+    """
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        self.enabled = _switch(said, "WTF_CSRF_ENABLED")
+        self.check_default = _switch(said, "WTF_CSRF_CHECK_DEFAULT")
+        self.ssl_strict = _switch(said, "WTF_CSRF_SSL_STRICT")
+        self.methods = frozenset(_names(said, "WTF_CSRF_METHODS", "POST"))
+        for method in self.methods:
+            if method != method.upper():
+                raise ConfigError(f"WTF_CSRF_METHODS: no request has the method {method!r}. Write {method.upper()!r}.")
+        self.headers = tuple(_names(said, "WTF_CSRF_HEADERS", "X-CSRFToken"))
+        self.field_name: str | None = _text(said, "WTF_CSRF_FIELD_NAME")
+        self.meta_name: str | None = _text(said, "WTF_CSRF_META_NAME")
+        self.time_limit = said["WTF_CSRF_TIME_LIMIT"]
+        if self.time_limit is not None and (
+            isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float))
+        ):
+            raise ConfigError(
+                f"WTF_CSRF_TIME_LIMIT is seconds, or None for no limit, not {type(self.time_limit).__name__}."
+            )
+        if OWN_KEY in said and said[OWN_KEY] in ("", b""):
+            raise ConfigError(f"{OWN_KEY} is empty: anybody could sign with it. Leave it out to sign with SECRET_KEY.")
+
+
+def picked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an app's settings, those that are read here."""
+    said = {key: config.get(key, otherwise) for key, otherwise in DEFAULTS.items()}
+    if OWN_KEY in config:
+        said[OWN_KEY] = config[OWN_KEY]
+    return said
+
+
+def kept(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that does not change where a list in a setting does."""
+    return {key: copy.copy(value) if isinstance(value, (list, set)) else value for key, value in said.items()}
+
+
+def _switch(said: Mapping[str, Any], name: str) -> bool:
+    value = said[name]
+    if value not in (True, False):
+        raise ConfigError(f"{name} is True or False, not {value!r}.")
+    return bool(value)
+
+
+def _names(said: Mapping[str, Any], name: str, example: str) -> Collection[str]:
+    values = said[name]
+    if not isinstance(values, (list, tuple, set, frozenset)) or not all(isinstance(value, str) for value in values):
+        # Of a text each letter would be one, and none of them is ever met.
+        raise ConfigError(f"{name} is a list such as [{example!r}], not {values!r}.")
+    return values
+
+
+def _text(said: Mapping[str, Any], name: str) -> str | None:
+    value = said[name]
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(f"{name} is a name such as {DEFAULTS[name]!r}, not {value!r}.")
+    return value
