@@ -48,6 +48,15 @@ MOVES = {
     "from typing import TYPE_CHECKING\nif TYPE_CHECKING: from flask_limiter import Limiter": (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING: from flask_rampart.compat.limiter import Limiter"
     ),
+    "from flask_wtf.csrf import CSRFError, generate_csrf": (
+        "from flask_rampart.compat.wtf_csrf import CSRFError, generate_csrf"
+    ),
+    "import flask_wtf.csrf as protection": "import flask_rampart.compat.wtf_csrf as protection",
+    "from flask_wtf import csrf": "from flask_rampart.compat import wtf_csrf as csrf",
+    "from flask_wtf import (\n    CSRFProtect,\n    FlaskForm,  # stays\n)": (
+        "from flask_rampart.compat.wtf_csrf import (\n    CSRFProtect,\n)\n"
+        "from flask_wtf import (\n    FlaskForm,  # stays\n)"
+    ),
     "é = 'ß'; from flask_cors import CORS": "é = 'ß'; from flask_rampart.compat.cors import CORS",
 }
 SPLITS = {
@@ -99,6 +108,12 @@ STAYS = {
         "fl.HEADERS.RESET is not in flask_rampart.compat.limiter: import flask_limiter stays"
     ),
     "import flask_limiter.contrib": "flask_rampart.compat.limiter has no contrib: import flask_limiter.contrib stays",
+    "import flask_wtf\n\nflask_wtf.csrf.CSRFProtect(app)": (
+        "flask_wtf.csrf.CSRFProtect stays: write from flask_rampart.compat.wtf_csrf import CSRFProtect"
+    ),
+    "from flask_wtf.csrf import CsrfProtect": (
+        "flask_rampart.compat.wtf_csrf has no CsrfProtect: from flask_wtf.csrf import CsrfProtect stays"
+    ),
     'importlib.import_module("flask_limiter")': (
         '"flask_limiter" in import_module() stays: write "flask_rampart.compat.limiter" if it means the module'
     ),

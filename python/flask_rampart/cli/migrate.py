@@ -47,9 +47,11 @@ def migrate(is_check: bool, is_write: bool, path: Path) -> None:
     elif not is_write:
         _print_diff(report)
     failed = _write(report) if is_write else 0
-    _print_left(report)
+    # Lines are told as they are now.
+    now = look(path) if is_write and report.changed else report
+    _print_left(now)
     if not is_check:
-        _print(report)
+        _print(now, report.moved())
     for shown, why in report.not_read:
         click.echo(f"{safe(shown)} names what this is about, and is not read: {safe(why)}.", err=True)
     for note in report.notes:
@@ -93,10 +95,9 @@ def _print_left(report: Report) -> None:
         _print_places([(str(place), left.why) for place, left in report.left])
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, moved: list[Incumbent]) -> None:
     from ..migrate.differences import concerning, differences
 
-    moved = report.moved()
     _print_settings(report, moved)
     if moved:
         _title("What will behave differently")

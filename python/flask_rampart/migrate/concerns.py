@@ -6,6 +6,7 @@ costs a surprise: a word that is used for something else as well is taken for th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -170,9 +171,40 @@ _CORS: Mapping[str, When] = {
     "an origin above 300 characters": _words(*_ORIGINS),
 }
 
+_REFERERS = When(unless=("WTF_CSRF_SSL_STRICT=False",))
+_CSRF: Mapping[str, When] = {
+    "two views of one name in one module: lambdas, functions of one factory, what a decorator without "
+    "`functools.wraps` made": _words(".exempt"),
+    "`WTF_CSRF_METHODS` as a text, or in lower case": _words("WTF_CSRF_METHODS"),
+    "`WTF_CSRF_HEADERS` as a text": _words("WTF_CSRF_HEADERS"),
+    "a switch that is neither True nor False": _words(
+        "WTF_CSRF_ENABLED", "WTF_CSRF_CHECK_DEFAULT", "WTF_CSRF_SSL_STRICT"
+    ),
+    "`WTF_CSRF_TIME_LIMIT` that is no number": _words("WTF_CSRF_TIME_LIMIT"),
+    "an empty `WTF_CSRF_SECRET_KEY`": _words("WTF_CSRF_SECRET_KEY"),
+    "an empty `WTF_CSRF_FIELD_NAME`": _words("WTF_CSRF_FIELD_NAME"),
+    "`WTF_CSRF_ENABLED = False` in production": _words("WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?"),
+    "`_error_response` of a subclass that returns": _words("def _error_response"),
+    "a `Referer` that cannot be read, such as `https://localhost:x/`": _REFERERS,
+    "a form's token that is no text, from JSON, with `csrf_class = FlaskFormCSRF`": _words("FlaskFormCSRF"),
+    "no `Referer` over HTTPS, where the browser says that the page is one's own": _REFERERS,
+    "a `Referer` of an origin in `RAMPART_CSRF_TRUSTED_ORIGINS`": _words("RAMPART_CSRF_TRUSTED_ORIGINS="),
+    "a token signed with a key in `SECRET_KEY_FALLBACKS`": When(
+        ("SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS="), text=r"\ASECRET_KEY_FALLBACKS\Z"
+    ),
+    "a view without a name, such as a `functools.partial`": _words("partial"),
+    "the logger that is told why": When(text=r"\Aflask_wtf"),
+}
+
 CONCERNS: Mapping[str, Mapping[str, When]] = {
     "jwt-extended": _JWT,
     "limiter": _LIMITER,
     "talisman": _TALISMAN,
     "cors": _CORS,
+    "wtf-csrf": _CSRF,
 }
+_ALL = [when for of_page in CONCERNS.values() for when in of_page.values()]
+VOCABULARY = frozenset(word for when in _ALL for word in (*when.words, *when.unset, *when.unless))
+"""All words that are asked for."""
+TEXTS = re.compile("|".join(f"(?:{when.text})" for when in _ALL if when.text), re.IGNORECASE)
+"""All texts that are."""

@@ -8,7 +8,7 @@ Words, each with the first place where it stands:
 - ``JWT_ALGORITHM`` a setting that is set, ``JWT_ALGORITHM=ES512`` one of its values, ``JWT_ALGORITHM=?`` one that is
   not written there.
 
-Texts are kept as they are, for patterns to look at. Nothing of a project is run or imported.
+Kept are the words, and the texts, that :mod:`.concerns` asks for. Nothing of a project is run or imported.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from .concerns import TEXTS, VOCABULARY
 from .incumbents import INCUMBENTS, Incumbent
 
 UNKNOWN: Final = object()
@@ -27,10 +28,7 @@ UNKNOWN: Final = object()
 
 _PREFIXES = tuple(each.prefix for each in INCUMBENTS if each.prefix)
 _SETTING = re.compile(rf"(?:{'|'.join(_PREFIXES)})[A-Z0-9_]+")
-_LINE = re.compile(
-    rf"\s*(?:export\s+|-\s+)?[\"']?(?:FLASK_)?({_SETTING.pattern})[\"']?\s*[=:]\s*(.*?)\s*,?\s*", re.DOTALL
-)
-_MOST_TEXTS = 5000
+_LINE = re.compile(rf"\s*(?:export\s+|-\s+)?[\"']?(?:FLASK_)?({_SETTING.pattern})[\"']?\s*[=:](.*)", re.DOTALL)
 _LONGEST = 200
 _EXTENSIONS = ("CORS", "cross_origin", "Talisman", "Limiter")
 _LATER = "init_app"
@@ -81,7 +79,14 @@ class Facts:
     """Words with a value, somewhere, that is not written there: nobody could judge it."""
 
     def add(self, word: str, place: Place) -> None:
-        self.words.setdefault(word, place)
+        """Keeps a word that a difference asks for."""
+        if word in VOCABULARY:
+            self.words.setdefault(word, place)
+
+    def add_text(self, text: str, place: Place) -> None:
+        """Keeps a text that a difference asks for."""
+        if TEXTS.search(text[:_LONGEST]):
+            self.texts.setdefault(text[:_LONGEST], place)
 
     def set(self, setting: Setting) -> None:
         """Keeps a setting, and its words."""
@@ -95,8 +100,8 @@ class Facts:
                 self.add(f"{setting.name}=?", setting.place)
             elif isinstance(value, (str, int, timedelta, type(None))):
                 self.add(f"{setting.name}={value}", setting.place)
-            if isinstance(value, str) and len(self.texts) < _MOST_TEXTS:
-                self.texts.setdefault(value[:_LONGEST], setting.place)
+            if isinstance(value, str):
+                self.add_text(value, setting.place)
 
     def set_of(self, incumbent: Incumbent) -> list[Setting]:
         """Those that have its prefix."""
@@ -130,8 +135,8 @@ def read_python(tree: ast.Module, file: str, facts: Facts) -> None:
             facts.add(word, place)
             if id(node) not in judged:
                 facts.open.add(word)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(facts.texts) < _MOST_TEXTS:
-            facts.texts.setdefault(node.value[:_LONGEST], place)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            facts.add_text(node.value, place)
 
 
 def _read_options(nodes: list[ast.AST], file: str, facts: Facts) -> set[int]:
@@ -167,7 +172,7 @@ def read_lines(text: str, file: str, facts: Facts, *, is_typed: bool) -> None:
         # Nobody writes a setting that is longer, and a pattern is asked of each line.
         found = _LINE.fullmatch(line) if len(line) <= 2000 else None
         if found is not None:
-            value = _typed(found[2]) if is_typed else UNKNOWN
+            value = _typed(found[2].strip().removesuffix(",")) if is_typed else UNKNOWN
             facts.set(Setting(found[1], value, Place(file, number)))
 
 

@@ -99,6 +99,10 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
 def _modules(source: Source, statements: list[ast.Import], uses: list[_Use], found: Imports) -> None:
     from .statements import with_modules
 
+    by_name: dict[str, list[_Use]] = {}
+    for use in uses:
+        by_name.setdefault(use.name, []).append(use)
+    lacking: dict[tuple[str, str], list[_Use]] = {}
     to: dict[tuple[str, str], str] = {}
     stays: set[str] = set()
     for node in statements:
@@ -110,17 +114,21 @@ def _modules(source: Source, statements: list[ast.Import], uses: list[_Use], fou
             bound, module = alias.asname or incumbent.module, alias.name if alias.asname else incumbent.module
             face = face_of(module)
             if face is None and incumbent.is_part and not alias.asname:
-                _forms(node, bound, uses, found, incumbent)
+                _forms(node, bound, by_name.get(bound, []), found, incumbent)
                 continue
-            lacking = [each for each in uses if each.name == bound and face and not has(face, each.path)]
             if face is None or face_of(alias.name) is None:
                 why = f"{incumbent.face} has no {_below(alias.name)}: import {alias.name} stays"
                 found.leave(node.lineno, why, incumbent)
                 stays.add(bound)
-            elif lacking:
-                for use in _longest(lacking):
+                continue
+            if (bound, face) not in lacking:
+                lacks = [each for each in by_name.get(bound, ()) if not has(face, each.path)]
+                lacking[bound, face] = lacks
+                for use in _longest(lacks):
                     found.leave(use.line, f"{use} is not in {face}: import {alias.name} stays", incumbent)
+            if lacking[bound, face]:
                 stays.add(bound)
+                found.needed.setdefault(incumbent, node.lineno)
             else:
                 to[alias.name, bound] = face
     for node in statements:
@@ -151,7 +159,7 @@ def _forms(
 ) -> None:
     """``import flask_wtf``, by which its forms are used, and its protection perhaps."""
     found.needed.setdefault(incumbent, node.lineno)
-    for use in _longest([each for each in uses if each.name == bound]):
+    for use in _longest(uses):
         if not is_of_forms(bound, use.path[0]):
             name = use.path[1] if use.path[0] == "csrf" and len(use.path) > 1 else use.path[0]
             write = f": write from {incumbent.face} import {name}" if has(incumbent.face, (name,)) else ""

@@ -16,6 +16,8 @@ from typing import Any
 from ..compat.cors.core import CONFIG_OPTIONS
 from ..compat.jwt_extended.config import DEFAULTS
 from ..compat.limiter.constants import ON_STORE_ERROR, ConfigVars
+from ..compat.wtf_csrf.config import DEFAULTS as CSRF_DEFAULTS
+from ..compat.wtf_csrf.config import OWN_KEY
 
 _COMPAT = "flask_rampart.compat"
 
@@ -76,13 +78,7 @@ INCUMBENTS: tuple[Incumbent, ...] = (
         "flask_wtf",
         f"{_COMPAT}.wtf_csrf",
         "wtf-csrf",
-        frozenset(
-            f"WTF_CSRF_{name}"
-            for name in (
-                *("ENABLED", "CHECK_DEFAULT", "METHODS", "FIELD_NAME", "HEADERS"),
-                *("TIME_LIMIT", "SSL_STRICT", "SECRET_KEY"),
-            )
-        ),
+        frozenset((*CSRF_DEFAULTS, OWN_KEY)),
         "WTF_CSRF_",
         is_part=True,
     ),

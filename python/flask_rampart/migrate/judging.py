@@ -26,13 +26,15 @@ from ..compat.jwt_extended.keys import bytes_of, key_of
 from ..compat.limiter.config import Rules as LimiterRules
 from ..compat.limiter.config import is_enabled
 from ..compat.talisman import Talisman
+from ..compat.wtf_csrf.config import Rules as CsrfRules
+from ..compat.wtf_csrf.config import picked
 from ..errors import ConfigError
 from ..readers import nearest
 from .facts import UNKNOWN, Facts, Options, Place, Setting
 from .incumbents import Incumbent
 
 _SOUND = "https://app.example.com"
-_JWT, _LIMITER, _CORS = "JWT_", "RATELIMIT_", "CORS_"
+_JWT, _LIMITER, _CORS, _CSRF = "JWT_", "RATELIMIT_", "CORS_", "WTF_CSRF_"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def _refused(setting: Setting, beside: list[Setting], facts: Facts) -> str:
         return _message(lambda: _jwt(setting, together))
     if setting.name.startswith(_LIMITER):
         return _message(lambda: _limiter({setting.name: setting.value}))
+    if setting.name.startswith(_CSRF):
+        return _message(lambda: CsrfRules(picked({setting.name: setting.value})))
     if setting.name.startswith(_CORS):
         # The one that is refused is told, and not each that stands beside it.
         alone = {setting.name: setting.value}

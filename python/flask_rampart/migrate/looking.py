@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..check.project import SKIPPED, Wanted, walk
-from .concerns import CONCERNS
+from .concerns import VOCABULARY
 from .facts import Facts, Place, read_lines, read_python
 from .imports import Imports, Left, imports_of, parsed
 from .incumbents import BY_MODULE, INCUMBENTS, NAMED, Incumbent
@@ -33,12 +33,7 @@ _SETTINGS = re.compile(
     re.IGNORECASE,
 )
 _SKIPPED = SKIPPED - {"tests", "test"}
-_WORDS = {
-    re.sub(r"\A(?:def |\.)|[.=].*\Z", "", word)
-    for of_page in CONCERNS.values()
-    for when in of_page.values()
-    for word in (*when.words, *when.unset, *when.unless)
-}
+_WORDS = {re.sub(r"\A(?:def |\.)|[.=].*\Z", "", word) for word in VOCABULARY}
 _WORTH_READING = re.compile(
     rf"{NAMED.pattern}|flask_rampart\.compat|{'|'.join(each.prefix for each in INCUMBENTS if each.prefix)}|"
     rf"\b(?:{'|'.join(sorted(map(re.escape, _WORDS)))})\b"

@@ -81,7 +81,8 @@ class Source:
         for edit in sorted(edits, key=lambda each: each.start):
             first, last = self.line_at(edit.start), self.line_at(max(edit.start, edit.end - 1))
             if spans and first <= spans[-1][1] + 1:
-                spans[-1] = (spans[-1][0], max(last, spans[-1][1]), [*spans[-1][2], edit])
+                spans[-1][2].append(edit)
+                spans[-1] = (spans[-1][0], max(last, spans[-1][1]), spans[-1][2])
             else:
                 spans.append((first, last, [edit]))
         groups: list[list[tuple[int, int, list[Edit]]]] = []
@@ -98,14 +99,13 @@ class Source:
             at = first
             added = 0
             for start, last, inner in group:
-                body += [f" {_shown(line)}" for line in self.lines[at:start]]
+                body += _marked(" ", self.lines[at:start])
                 before = self.lines[start : last + 1]
                 after = _LINE.findall(self._changed(start, last, inner))
-                body += [f"-{_shown(line)}" for line in before]
-                body += [f"+{_shown(line)}" for line in after]
+                body += [*_marked("-", before), *_marked("+", after)]
                 added += len(after) - len(before)
                 at = last + 1
-            body += [f" {_shown(line)}" for line in self.lines[at:end]]
+            body += _marked(" ", self.lines[at:end])
             old, new = end - first, end - first + added
             yield [f"@@ -{first + 1},{old} +{first + 1 + moved},{new} @@", *body]
             moved += added
@@ -130,8 +130,12 @@ class Source:
         return "".join((*parts, self.text[at : self._starts[last + 1]]))
 
 
-def _shown(line: str) -> str:
-    return line.rstrip("\r\n")
+def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        shown = line.rstrip("\r\n")
+        yield mark + shown
+        if shown == line:
+            yield "\\ No newline at end of file"
 
 
 def _why(error: Exception) -> str:
