@@ -91,7 +91,7 @@ SPLITS = {
     ),
 }
 STAYS = {
-    "from flask_limiter import *\n\nLimiter(key)": (
+    "from flask_limiter import *\n\nLimiter(key, __name__)": (
         "from flask_limiter import * stays: write from flask_rampart.compat.limiter import Limiter"
     ),
     "from flask_limiter.contrib.util import get_remote_address_cloudflare": (

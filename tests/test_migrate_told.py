@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from flask_rampart.migrate.concerns import CONCERNS
 from flask_rampart.migrate.differences import concerning, differences
 from flask_rampart.migrate.incumbents import BY_MODULE, INCUMBENTS
 from flask_rampart.migrate.judging import options_of, settings_of
-from tests.migrating import ROWS, rows
+from tests.migrating import ROOT, ROWS, rows
 
 JWT, LIMITER = BY_MODULE["flask_jwt_extended"], BY_MODULE["flask_limiter"]
 SECRET = "hunter2-hunter2"
@@ -84,6 +85,8 @@ def test_each_reason_to_tell_a_row_is_one_of_a_row() -> None:
         ),
         ("flask_talisman", "Talisman(app, referrer_policy=None)", "`referrer_policy=None`"),
         ("flask_wtf.csrf", "config['WTF_CSRF_ENABLED'] = False", "`WTF_CSRF_ENABLED = False` in production"),
+        ("flask_cors", "CORS(app, origins=r'https://.*\\.a\\.example')", "a pattern of an origin"),
+        ("flask_cors", "CORS(app, origins=ORIGINS)", "a pattern of an origin"),
         ("flask_cors", "@cross_origin()\ndef view(): ...", "a field that the view set, under `@cross_origin`"),
     ],
 )
@@ -251,3 +254,11 @@ def test_lines_are_no_wider_than_the_terminal(project: Path, monkeypatch: pytest
         assert "What will behave differently" in output
         told = output[output.index("Stays, and is for you to change") :]
         assert max(map(len, told.splitlines())) <= columns
+
+
+def test_the_page_shows_what_the_command_prints(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "migrate" / "README.md").read_text("utf-8")
+    parts = re.findall(r"```(?:python|console)\n(.*?)```", page, re.S)
+    looked(project, app__py=parts[0], requirements__txt="Flask-Cors==6.0.1\nFlask-Talisman==1.1.0\n")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "$ flask rampart migrate\n" + CliRunner().invoke(commands, ["migrate"]).output == parts[1]

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class When:
-    """A row concerns whoever has one of these *words*, or a text that *text* is found in; and whoever has none of
-    *unset*; but nobody who has one of *unless*."""
+    """A row concerns whoever has one of these *words*, or a text that *text* is found in, or a value of one of *open*
+    that is not written in the project; and whoever has none of *unset*; but nobody who has one of *unless*."""
 
     words: tuple[str, ...] = ()
     text: str = ""
     unset: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
 
 def _words(*words: str) -> When:
@@ -147,6 +148,7 @@ _CREDENTIALS = ("supports_credentials=", "CORS_SUPPORTS_CREDENTIALS")
 _PRIVATE = ("allow_private_network=", "CORS_ALLOW_PRIVATE_NETWORK")
 _METHODS = ("CORS.methods=", "cross_origin.methods=", "CORS_METHODS")
 _EXPOSE = ("expose_headers=", "CORS_EXPOSE_HEADERS")
+_PATTERNS = When(text=r"\A\^?(?:https?|\(|\.\*.).*[*\\\]?$^\[()]", open=_ORIGINS)
 _NULL = When(text=r"\Anull\Z")
 _CORS: Mapping[str, When] = {
     "every origin with `supports_credentials`": _words(*_CREDENTIALS),
@@ -154,10 +156,10 @@ _CORS: Mapping[str, When] = {
     "a pattern that matches any origin, or any below `.com`, `.github.io` and the like, with either": _words(
         *_CREDENTIALS, *_PRIVATE
     ),
-    "a pattern of an origin": _words(*_ORIGINS),
+    "a pattern of an origin": _PATTERNS,
     "a pattern in `allow_headers`": _words("allow_headers=", "CORS_ALLOW_HEADERS"),
     "`null` in `origins`": _NULL,
-    "`null`, and a pattern that matches it": _words(*_ORIGINS),
+    "`null`, and a pattern that matches it": _PATTERNS,
     "`null`, where every origin is meant": When(unset=_ORIGINS),
     'a text as a switch, such as `CORS_SUPPORTS_CREDENTIALS = "False"`': _words(
         *_CREDENTIALS, *_PRIVATE, "CORS_ALWAYS_SEND", "CORS_SEND_WILDCARD", "CORS_VARY_HEADER"
@@ -168,7 +170,7 @@ _CORS: Mapping[str, When] = {
     "a field that the view set, under `@cross_origin`": _words("cross_origin"),
     "an `async` view under `@cross_origin`": When(("async def",)),
     "a `CORS_*` setting that changes after the first request": _words("cross_origin"),
-    "an origin above 300 characters": _words(*_ORIGINS),
+    "an origin above 300 characters": _PATTERNS,
 }
 
 _REFERERS = When(unless=("WTF_CSRF_SSL_STRICT=False",))
@@ -204,7 +206,7 @@ CONCERNS: Mapping[str, Mapping[str, When]] = {
     "wtf-csrf": _CSRF,
 }
 _ALL = [when for of_page in CONCERNS.values() for when in of_page.values()]
-VOCABULARY = frozenset(word for when in _ALL for word in (*when.words, *when.unset, *when.unless))
+VOCABULARY = frozenset(word for when in _ALL for word in (*when.words, *when.unset, *when.unless, *when.open))
 """All words that are asked for."""
 TEXTS = re.compile("|".join(f"(?:{when.text})" for when in _ALL if when.text), re.IGNORECASE)
 """All texts that are."""

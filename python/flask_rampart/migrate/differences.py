@@ -112,12 +112,15 @@ def _asked(when: When, facts: Facts) -> tuple[bool, Place | None]:
     for word in when.words:
         if word in facts.words:
             return True, facts.words[word]
+    for word in when.open:
+        if word in facts.open and word in facts.words:
+            return True, facts.words[word]
     if when.text:
         pattern = re.compile(when.text, re.IGNORECASE)
         for text, place in facts.texts.items():
             if pattern.search(text):
                 return True, place
-    return not (when.words or when.text or when.unset), None
+    return not (when.words or when.text or when.unset or when.open), None
 
 
 @lru_cache(maxsize=1)

@@ -174,7 +174,8 @@ def _names(source: Source, node: ast.ImportFrom, nodes: list[ast.AST], found: Im
     if incumbent is None:
         return
     if any(alias.name == "*" for alias in node.names):
-        used = sorted({each.id for each in nodes if isinstance(each, ast.Name) and moved(module, each.id)})
+        names = {each.id for each in nodes if isinstance(each, ast.Name) and not each.id.startswith("_")}
+        used = sorted(name for name in names if moved(module, name))
         source_of = face_of(module) or incumbent.face
         write = f"from {source_of} import {', '.join(used)}" if used else "the names that are used"
         found.leave(node.lineno, f"from {module} import * stays: write {write}", incumbent)
