@@ -29,7 +29,7 @@ S := .stamps
 VENV := .venv
 BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
-PACKAGE := pyproject.toml LICENSE README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
+PACKAGE := pyproject.toml LICENSE README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed -o -name differences.json)
 VERSIONS := 3.10 3.11 3.12 3.13
 
 .PHONY: demo test test-rust test-python bench lint lint-rust lint-python tests-compiled dev lock clean

@@ -54,7 +54,9 @@ FLOORS: list[set[str]] = [
     {"assembling"},
     {"extension"},
     {"dashboard"},
-    {"cli", "compat", "testing"},
+    {"compat", "testing"},
+    {"migrate"},
+    {"cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

@@ -229,15 +229,38 @@ def test_links_to_what_is_not_read_hide_nothing_of_the_apps_own(place: Place, mo
         assert notes == []
 
 
-def test_a_link_that_leads_out_of_the_project_is_told_where_there_is_python(place: Place, tmp_path: Path) -> None:
-    for name in ("code", "data"):
-        (tmp_path / name).mkdir()
+def test_a_link_that_leads_out_of_the_project_is_told_where_there_is_python(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = (
+        "code",
+        "deep/er/still",
+        "linked",
+        "data/years",
+        "kept/.venv",
+        "kept/tests",
+        "far",
+        "wide/a",
+        "wide/b",
+        "wide/c",
+    )
+    for name in deep:
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("code", "deep", "linked", "data", "kept", "wide"):
         (place.folder / name).symlink_to(tmp_path / name)
-    (tmp_path / "code" / "settings.py").write_text(f'SECRET_KEY = "{LITERAL}"\n')
-    (tmp_path / "data" / "values.csv").write_text("1\n")
+    for name in ("code", "deep/er/still", "kept/.venv", "kept/tests", "far"):
+        (tmp_path / name / "settings.py").write_text(f'SECRET_KEY = "{LITERAL}"\n')
+    (tmp_path / "data" / "years" / "values.csv").write_text("1\n")
+    # Back again, and to what is read where it lies.
+    (tmp_path / "data" / "self").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "project").symlink_to(place.folder)
+    (tmp_path / "linked" / "again").symlink_to(tmp_path / "far")
+    monkeypatch.setattr("flask_rampart.check.project.MOST_OUTSIDE", 3)
     report = checked(place.app())
-    assert report.notes == ["code is not read: it is a link that leads out of the folder that is read."]
-    assert [finding.rule.id for finding in report.findings] == ["RMP-009"]
+    why = "is not read: it is a link that leads out of the folder that is read."
+    # "wide" has more folders than are looked at.
+    assert report.notes == [f"{name} {why}" for name in ("code", "deep", "linked", "wide")]
+    assert {finding.rule.id for finding in report.findings} == {"RMP-009"}
 
 
 def test_pipes_and_devices_under_a_files_name_are_not_waited_for(place: Place) -> None:

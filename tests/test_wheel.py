@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -18,14 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTED = "own-1.0.dist-info/sboms/own.cyclonedx.json"
 # Stands in for maturin: its document of the crates names the folder, as maturin's does.
 BUILDER = """
-import json, os, pathlib, sys, zipfile
+import json, os, pathlib, sys, urllib.parse, zipfile
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 out.mkdir(parents=True)
 here = pathlib.Path.cwd()
 (out.parent / "asked.json").write_text(json.dumps([sys.argv[1:], dict(os.environ)]))
 with zipfile.ZipFile(out / "own-1.0-py3-none-any.whl", "w") as wheel:
     wheel.writestr("own/__init__.py", os.environ.get("LEFT_OVER", ""))
-    wheel.writestr("own-1.0.dist-info/sboms/own.cyclonedx.json", f"path+{here.as_uri()}#own@1.0")
+    # Cargo's addresses leave some letters as they are that Python's escape.
+    address = "file://" + urllib.parse.quote(str(here), safe="/+@[]=&:;,")
+    wheel.writestr("own-1.0.dist-info/sboms/own.cyclonedx.json", f"path+{address}#own@1.0 {here.as_uri()}")
     wheel.writestr("own-1.0.dist-info/RECORD", "own/__init__.py,sha256=abc,0\\n"
         "own-1.0.dist-info/sboms/own.cyclonedx.json,sha256=abc,1\\nown-1.0.dist-info/RECORD,,\\n")
 """
@@ -47,20 +50,22 @@ def built(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_two_folders_give_the_same_bytes_and_the_hashes_are_right(tmp_path: Path) -> None:
     wheels = []
-    for name in ("one", "another/with a longer name"):
+    for name in ("one", "another/with a longer name", "c++ @ [1]/50%"):
         told = built(tmp_path / name)
         assert told.returncode == 0, told.stderr
         (wheel,) = (tmp_path / name / "dist").glob("*.whl")
         assert told.stdout.split()[0] == hashlib.sha256(wheel.read_bytes()).hexdigest()
         wheels.append(wheel)
-    with zipfile.ZipFile(wheels[0]) as one, zipfile.ZipFile(wheels[1]) as another:
-        assert {name: one.read(name) for name in one.namelist()} == {
-            name: another.read(name) for name in another.namelist()
-        }
+    with contextlib.ExitStack() as stack:
+        one, *others = (stack.enter_context(zipfile.ZipFile(wheel)) for wheel in wheels)
+        for another in others:
+            assert [(name, one.read(name)) for name in one.namelist()] == [
+                (name, another.read(name)) for name in another.namelist()
+            ]
         listed = one.read(LISTED)
         digest = base64.urlsafe_b64encode(hashlib.sha256(listed).digest()).rstrip(b"=").decode()
         record = one.read("own-1.0.dist-info/RECORD").decode().splitlines()
-    assert listed == b"path+file:///src#own@1.0"
+    assert listed == b"path+file:///src#own@1.0 file:///src"
     assert record == [
         "own/__init__.py,sha256=abc,0",
         f"{LISTED},sha256={digest},{len(listed)}",
@@ -84,3 +89,5 @@ def test_a_wheel_that_still_names_the_folder_is_an_error(tmp_path: Path, left: s
     told = built(tmp_path / "here", LEFT_OVER=str(tmp_path / "here") if left else "")
     assert (told.returncode == 0) is not bool(left)
     assert ("names the folder" in told.stderr) is bool(left)
+    # What names it is not there to be published.
+    assert bool(list((tmp_path / "here" / "dist").glob("*.whl"))) is not bool(left)

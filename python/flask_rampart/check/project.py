@@ -9,8 +9,9 @@
    one below: only for values that are in use.
 
 Tests, environments, hidden folders and packages of others are not read. A link to a folder is followed where that is in
-the project, and read once; one that leads out of it, to Python files, is told. So is what cannot be read: a folder that
-may not be entered, a pipe or a device under a file's name (which might never end), more files than are read.
+the project, and read once; one that leads out of it, to Python files however deep, is told; so is one to more folders
+than are looked at. So is what cannot be read: a folder that may not be entered, a pipe or a device under a file's name
+(which might never end), more files than are read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import site
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .subject import Subject
@@ -30,10 +31,12 @@ from .subject import Subject
 MOST_FILES = 2000
 MOST_FOLDERS = 5000
 MOST_BYTES = 1024 * 1024
+MOST_OUTSIDE = 200
+"""Folders behind a link that leads out of the project, which are looked at for Python files alone."""
 _MOST_SETTINGS = 500
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", "wsgi.py", "manage.py")
 _ABOVE = 2
-_SKIPPED = frozenset(
+SKIPPED = frozenset(
     ("__pycache__", "node_modules", "site-packages", "dist-packages", "tests", "test", "venv", "env", "build", "dist")
 )
 _SETTINGS = re.compile(r".+\.(?:cfg|ini|conf|json|toml|ya?ml)|\.env(?:\..+)?|.*\.env|\.flaskenv", re.IGNORECASE)
@@ -42,6 +45,29 @@ _OWN = Path(__file__).resolve().parent.parent
 
 def python_files(root: Path, notes: list[str]) -> Iterator[Path]:
     """The Python files below a folder."""
+    return walk(root, notes, _OWN_PYTHON, most=MOST_FILES, most_folders=MOST_FOLDERS)
+
+
+class Wanted:
+    """What a walk looks for.
+
+    :param what: it, for a note on there being too much.
+    :param is_read: tells a file by its name.
+    :param skipped: names of folders that are left out, beside environments and hidden ones.
+    """
+
+    def __init__(self, what: str, is_read: Callable[[str], bool], skipped: frozenset[str]) -> None:
+        self.what = what
+        self.is_read = is_read
+        self._skipped = skipped
+
+    def skips(self, folder: Path) -> bool:
+        """Whether a folder is left out."""
+        return folder.name in self._skipped or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists()
+
+
+def walk(root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folders: int) -> Iterator[Path]:
+    """The files below a folder that are wanted, and its own."""
     count = 0
     seen = {os.path.realpath(root)}
 
@@ -49,19 +75,19 @@ def python_files(root: Path, notes: list[str]) -> Iterator[Path]:
         _note(notes, error.filename, error.strerror)
 
     for visited, (folder, folders, files) in enumerate(os.walk(root, onerror=failed, followlinks=True)):
-        if visited == MOST_FOLDERS:
-            notes.append(f"only the first {MOST_FOLDERS} folders below {root} are read.")
+        if visited == most_folders:
+            notes.append(f"only the first {most_folders} folders below {root} are read.")
             return
-        folders[:] = sorted(
+        folders[:] = [
             name
-            for name in folders
-            if not _is_skipped(Path(folder, name)) and _is_entered(Path(folder, name), root, seen, notes)
-        )
+            for name in sorted(folders)
+            if not wanted.skips(Path(folder, name)) and _is_entered(Path(folder, name), root, seen, notes, wanted)
+        ]
         for name in sorted(files):
-            if not _is_read(name):
+            if not wanted.is_read(name):
                 continue
-            if count == MOST_FILES:
-                notes.append(f"only the first {MOST_FILES} Python files below {root} are read.")
+            if count == most:
+                notes.append(f"only the first {most} {wanted.what} below {root} are read.")
                 return
             count += 1
             path = Path(folder, name)
@@ -89,7 +115,7 @@ def _sources(subject: Subject) -> Iterator[Path]:
         yield from (path for path in _listed(folder) if _is_read(path.name) and _fits(path, subject.notes))
     for path in loaded_files():
         inside = next((path.relative_to(at) for at in folders_of(subject) if path.is_relative_to(at)), None)
-        is_test = not _is_read(path.name) or (inside is not None and not _SKIPPED.isdisjoint(inside.parts))
+        is_test = not _is_read(path.name) or (inside is not None and not SKIPPED.isdisjoint(inside.parts))
         if not is_test and _fits(path, subject.notes):
             yield path
 
@@ -102,7 +128,7 @@ def settings_files(subject: Subject) -> Iterator[Path]:
         each
         for folder in folders
         for each in _listed(folder, files=False)
-        if each.name not in _SKIPPED and each != folder
+        if each.name not in SKIPPED and each != folder
     ]
     count = 0
     for folder in dict.fromkeys((*folders, *(each for each in inner if not each.name.startswith(".")))):
@@ -160,26 +186,37 @@ def _is_read(name: str) -> bool:
     return name.endswith(".py") and not name.startswith("test_") and name != "conftest.py"
 
 
-def _is_skipped(folder: Path) -> bool:
-    return folder.name in _SKIPPED or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists()
+_OWN_PYTHON = Wanted("Python files", _is_read, SKIPPED)
 
 
-def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str]) -> bool:
+def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str], wanted: Wanted) -> bool:
     """Whether a folder is read: each once, by whatever links it is reached."""
     full = os.path.realpath(folder)
     if folder.is_symlink() and not Path(full).is_relative_to(os.path.realpath(root)):
-        if not _is_of_others(Path(full)) and any(_is_read(path.name) for path in _listed(folder)):
+        if not _is_of_others(Path(full)) and _may_have(full, os.path.realpath(root), wanted):
             _note(notes, folder, "it is a link that leads out of the folder that is read")
         return False
     if folder.is_symlink():
         # Not what is not read where it lies: an environment, or tests.
         parts = Path(full).relative_to(os.path.realpath(root)).parts
         below = [Path(os.path.realpath(root), *parts[: number + 1]) for number in range(len(parts))]
-        if _is_of_others(Path(full)) or any(map(_is_skipped, below)):
+        if _is_of_others(Path(full)) or any(map(wanted.skips, below)):
             return False
     is_new = full not in seen
     seen.add(full)
     return is_new
+
+
+def _may_have(folder: str, root: str, wanted: Wanted) -> bool:
+    """Whether there are wanted files below a folder, or more than is looked at. What *root* has is read there."""
+    seen = {root}
+    for visited, (inside, folders, files) in enumerate(os.walk(folder, followlinks=True)):
+        if visited == MOST_OUTSIDE or any(map(wanted.is_read, files)):
+            return True
+        found = {os.path.realpath(Path(inside, name)): name for name in folders}
+        folders[:] = [name for full, name in found.items() if full not in seen and not wanted.skips(Path(inside, name))]
+        seen.update(found)
+    return False
 
 
 def _fits(path: Path, notes: list[str]) -> bool:

@@ -48,7 +48,9 @@ _WORTH_READING = re.compile(
     r"jwt|hmac|fernet|AES|chacha|signer|serializer|login|Auth\(|-----BEGIN|AKIA|[A-Za-z0-9_-]{24}",
     re.IGNORECASE,
 )
-_CODING = re.compile(rb"\A(?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*(?!utf-?8|latin|ascii|iso-8859)", re.IGNORECASE)
+_CODING = re.compile(rb"\A(?:[^\r\n]*(?:\r\n?|\n))?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")
+# Those that write what is looked for as ASCII does.
+_AS_ASCII = re.compile(rb"utf[-_]?8(?:[-_]sig)?|(?:us[-_])?ascii|latin[-_]?1|iso[-_]?8859[-_]\d+", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@[^\s/]", re.ASCII)
 _LEFT_OPEN = re.compile(r"\{.*\}|%s|%\(\w+\)s|\$\{?\w+\}?|<.*>|\*+|\.{3}|[xX]{3,}")
 _NO_PASSWORDS = frozenset(("password", "passwd", "pass", "pw", "secret"))
@@ -75,7 +77,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         if source is None:
             continue
         # A coding of its own may hide every word that is looked for; the parser knows it (PEP 263).
-        text = "secret" if _CODING.match(source) else source.decode("utf-8", "replace")
+        text = "secret" if is_coded(source) else source.decode("utf-8", "replace")
         if not _WORTH_READING.search(text) and not any(value in source for value in values):
             continue
         try:
@@ -87,6 +89,16 @@ def check(subject: Subject) -> Iterator[Finding]:
             severity = Severity.NOTE if id == "RMP-105" and path.is_relative_to(instance) else None
             yield found(id, message, Place(setting=setting or None, file=subject.shown(path), line=line), severity)
     yield from _settings(subject, {value: known[value] for value in values if len(value) >= _FEWEST_OF_A_SHAPE})
+
+
+def is_coded(source: bytes) -> bool:
+    """Whether a source says of itself that it is written in a coding in which a word may look like another.
+
+    >>> is_coded(b"# -*- coding: utf-8 -*-"), is_coded(b"#!python\\r# coding: utf-7"), is_coded(b"#coding=utf8x")
+    (False, True, True)
+    """
+    coding = _CODING.match(source)
+    return coding is not None and _AS_ASCII.fullmatch(coding[1]) is None
 
 
 def _settings(subject: Subject, known: dict[bytes, str]) -> Iterator[Finding]:

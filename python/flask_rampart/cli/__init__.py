@@ -13,6 +13,7 @@ from .csp import csp_hash_command
 from .keys import keys
 from .limits import limits, reset
 from .logins import jwks, logins
+from .migrate import migrate
 from .monitor import monitor
 from .openapi import openapi
 from .reports import csp_report
@@ -37,6 +38,7 @@ commands.add_command(dependencies)
 commands.add_command(jwks)
 commands.add_command(keys)
 commands.add_command(logins)
+commands.add_command(migrate)
 commands.add_command(monitor)
 commands.add_command(openapi)
 commands.add_command(routes)
