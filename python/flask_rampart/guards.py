@@ -74,6 +74,7 @@ class Guard:
     decorator for functions, ``async`` functions, methods and view classes.
     """
 
+    __rampart_guard__: ClassVar[bool] = True  # declarations.MARK
     stage: Stage
     name: ClassVar[str] = "guard"
     #: Whether declaring it opens a view under ``RAMPART_DEFAULT = "deny"``.

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._native import Clock
 from ..checks import Check
 from ..config import Settings
-from ..declarations import ATTRIBUTE, declared_around
+from ..declarations import ATTRIBUTE, declared_around, is_known
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
@@ -99,6 +99,8 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
         self.only_opens = mode in (None, "off")
 
     def __call__(self, target: T) -> T:
+        if is_known(self, target):
+            return Guard.__call__(self, target)
         if any(isinstance(guard, csrf) for guard in getattr(target, "__dict__", {}).get(ATTRIBUTE, ())):
             name = getattr(target, "__qualname__", repr(target))
             raise ConfigError(f"{name} has two @csrf(...): which of them is meant? Leave one.")
