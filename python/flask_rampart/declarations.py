@@ -7,8 +7,8 @@ declared on a function must be found whichever of these the app registered as it
 2. the function that the decorator was given (a guard written *above* the route);
 3. a foreign wrapper of either, if it keeps ``__wrapped__``, as ``functools.wraps`` does;
 4. a view class, one of its bases, or the method that answers, by ``View.as_view``;
-5. an item of ``method_decorators``, which resources of Flask-RESTful and Flask-RESTX put around the method that answers,
-   anew for each request.
+5. an item of ``method_decorators``, which resources of Flask-RESTful and Flask-RESTX put around the method that
+   answers, anew for each request.
 
 The wrapper enforces its guards too, so a foreign decorator without ``functools.wraps`` between the
 route and the guard hides nothing. The one place that is out of sight is a guard above such a

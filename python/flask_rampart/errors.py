@@ -233,7 +233,7 @@ class Denied(HTTPException):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The problem as a dict of the caller's own. Flask-RESTful, Flask-RESTX and webargs look for it by this name."""
+        """The problem as a dict of the caller's own: what Flask-RESTful and Flask-RESTX answer with."""
         found: dict[str, Any] = json.loads(self.document())
         return found
 
