@@ -174,6 +174,9 @@ class AppState:
             # The edge's own. Taken out: whoever calls this app with the environ of a request that is under way
             # gets another.
             del request.environ[ENVIRON_KEY]
+            # A middleware in between may have made a copy, as Socket.IO's does. What guards take out of the request,
+            # the view must not find.
+            exchange.environ = request.environ
         else:
             exchange = self._without_edge(request.environ)
         exchange.request = weakref.ref(request)
