@@ -46,10 +46,13 @@ class Chat:
     def say(self, text: str) -> None:
         emit("said", f"{current_principal.id}: {text}")
 
-    def fails(self, error: Exception) -> Any:
+    def fails(self, error: Exception) -> None:
         self.failed.append(error)
-        if isinstance(error, Denied):
-            emit("refused", error.data)
+        if not isinstance(error, Denied):
+            raise error
+        if request.event["message"] == "connect":  # type: ignore[attr-defined]
+            raise Refused(error.problem.code) from None  # else the connection would stand
+        emit("refused", error.data)
 
     def poll(self, sid: str, headers: dict[str, str]) -> list[Any]:
         answer = self.app.test_client().get(f"{PATH}&sid={sid}", headers=headers)
@@ -103,22 +106,34 @@ def test_limits_count_each_event(secure: Secure) -> None:
     assert chat.send(sid, {}, "shout", "hey")[0][1]["code"] == "limit.exceeded"
 
 
-def test_a_handshake_is_refused_by_the_handler_of_connect(secure: Secure, token: Callable[..., str]) -> None:
+def test_a_guard_on_connect_refuses_the_connection(secure: Secure, token: Callable[..., str]) -> None:
     chat = Chat(secure)
-
-    @chat.socketio.on("connect")
-    def connect(auth: Any = None) -> None:
-        try:
-            require(scopes="chat")(lambda: None)()
-        except Denied as denied:
-            raise Refused(denied.data) from None
-
-    opened = chat.app.test_client().get(PATH)
-    sid = json.loads(opened.text[1:])["sid"]
-    chat.app.test_client().post(f"{PATH}&sid={sid}", data="40")
-    refused = chat.app.test_client().get(f"{PATH}&sid={sid}").text
-    assert refused.startswith("44") and json.loads(refused[2:])["message"]["code"] == "auth.missing"
+    chat.socketio.on("connect")(require(scopes="chat")(lambda auth=None: None))
+    client = chat.app.test_client()
+    sid = json.loads(client.get(PATH).text[1:])["sid"]
+    client.post(f"{PATH}&sid={sid}", data="40")
+    refused = client.get(f"{PATH}&sid={sid}").text
+    assert refused.startswith("44") and json.loads(refused[2:])["message"] == "auth.missing"
+    assert list(chat.socketio.server.manager.get_namespaces()) == []  # type: ignore[union-attr]
     chat.connect(bearer(token(scope="chat")))
+    assert list(chat.socketio.server.manager.get_namespaces()) == ["/"]  # type: ignore[union-attr]
+
+
+def test_without_a_handler_of_errors_a_connection_stands_and_its_events_are_refused_all_the_same(
+    secure: Secure, caplog: pytest.LogCaptureFixture
+) -> None:
+    # python-socketio enters a client before it asks, and takes it out for ConnectionRefusedError alone.
+    chat = Chat(secure)
+    said: list[str] = []
+    chat.socketio.default_exception_handler = None
+    chat.socketio.on("connect")(require(scopes="chat")(lambda auth=None: None))
+    chat.socketio.on("whisper")(require()(said.append))
+    client = chat.app.test_client()
+    sid = json.loads(client.get(PATH).text[1:])["sid"]
+    client.post(f"{PATH}&sid={sid}", data="40")
+    client.post(f"{PATH}&sid={sid}", data='42["whisper","hello"]')
+    refusals = [record for record in caplog.records if record.exc_info and isinstance(record.exc_info[1], Denied)]
+    assert said == [] and len(refusals) == 2
 
 
 def test_outside_the_edge_counts_bounds_and_heads_every_poll(secure: Secure) -> None:
