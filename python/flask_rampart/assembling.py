@@ -37,6 +37,7 @@ from .limits import Limits, Watch, application_limits, application_penalty, is_l
 from .metrics import Metrics, metrics_token, trace_refusals
 from .monitor import Declared, Monitor
 from .monitored import install, monitor_of
+from .neighbours import tell_shared
 from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
@@ -230,6 +231,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     state.at_seal.append(lambda app: redact_logging(app, redactor))
     state.at_seal.append(lambda app: _keeps(app, request_class))
     state.at_seal.append(keep_words)
+    state.at_seal.append(lambda app: tell_shared(app, state))
     state.at_seal.append(lambda app: own_bounds.prepare())
     state.at_seal.append(lambda app: services[RoutePolicies].check(state.app_guards))
     state.at_seal.append(lambda app: _tell_unanswered(app, settings))
