@@ -120,9 +120,7 @@ def test_a_promise_is_judged_of_what_is_compressed(app: Flask, asked: str) -> No
     assert (broken.status_code, broken.json["code"]) == (500, "response.invalid")
 
 
-def test_refusals_stay_readable_and_answers_of_one_reader_private(
-    secure: Secure, token: Callable[..., str]
-) -> None:
+def test_refusals_stay_readable_and_answers_of_one_reader_private(secure: Secure, token: Callable[..., str]) -> None:
     app = app_of(secure, first="rampart")
     app.get("/own")(require()(lambda: Response(json.dumps(MANY), headers={"Cache-Control": "public, max-age=60"})))
     client = app.test_client()

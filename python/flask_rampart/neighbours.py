@@ -60,7 +60,7 @@ def _says_no_key(layer: Any) -> bool:
     functions = [layer, getattr(layer, "make_cache_key", None)]
     for function in functions:
         if _is_cachings(function) and len(functions) < _DEPTH:
-            held = inspect.getclosurevars(function).nonlocals
+            held = _held(function)
             given = {**held, **given}
             functions += [each for each in held.values() if _is_cachings(each) and each not in functions]
     return given.get("key_prefix", _BY_PATH) == _BY_PATH and not any(
@@ -71,6 +71,13 @@ def _says_no_key(layer: Any) -> bool:
 def _is_cachings(function: Any) -> bool:
     # By its globals: the name and module of a wrapper are those of the view that it wraps.
     return inspect.isfunction(function) and function.__globals__.get("__name__") == "flask_caching"
+
+
+def _held(function: Any) -> dict[str, Any]:
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except ValueError:  # a name that is not assigned yet
+        return {}
 
 
 def _layers(view: Any) -> Iterator[Any]:
