@@ -154,6 +154,3 @@ def test_its_pages_are_opened_one_by_one_under_deny(secure: Secure) -> None:
     app.get("/bare", endpoint="bare")(lambda: "x")
     assert app.test_client().get("/login").status_code == 200
     assert app.test_client().get("/bare").json["code"] == "route.undeclared"
-    closed = app_of(secure)
-    closed.view_functions["security.logout"] = lambda: "x"
-    assert closed.test_client().get("/logout").json["code"] == "route.undeclared"
