@@ -254,6 +254,8 @@ def test_restx_swagger_page_runs_under_a_policy_with_nonces(secure: Secure) -> N
             "default-src": "'none'",
             "script-src": "'nonce' 'strict-dynamic'",
             "style-src": "'self' 'nonce'",
+            "style-src-attr": "'unsafe-inline'",
+            "font-src": "'self'",
             "img-src": "'self' data:",
             "connect-src": "'self'",
             "base-uri": "'none'",

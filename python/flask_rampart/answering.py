@@ -16,7 +16,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from ._native import BodyDecoder
+from ._native import BodyDecoder, CodingRejected
 from .checks import answer
 from .errors import Denied
 
@@ -47,7 +47,10 @@ def decoded(data: bytes, encoding: str) -> bytes:
     if encoding not in CODINGS:
         raise ValueError("not read")
     if encoding == "br":
-        return _from_brotli(data)
+        try:
+            return _from_brotli(data)
+        except CodingRejected:
+            raise ValueError("corrupt") from None
     reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
     plain = reader.decompress(data, MOST_DECODED)
     if not reader.eof or reader.unused_data:
