@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ Secure = Callable[..., Rampart]
 
 
 @pytest.fixture
-def secure(clock: Clock, tmp_path: Path) -> Secure:
-    """Secures an app as a user would: ``secure(app, RAMPART_DEFAULT="deny")``."""
+def secure(clock: Clock, tmp_path: Path) -> Iterator[Secure]:
+    """Secures an app as a user would: ``secure(app, RAMPART_DEFAULT="deny")``. Closes its database, if it has one."""
+    apps: list[Flask] = []
 
     def put(app: Flask, **config: Any) -> Rampart:
         app.config.update(
@@ -34,9 +35,17 @@ def secure(clock: Clock, tmp_path: Path) -> Secure:
             RAMPART_STORE=f"sqlite:///{tmp_path}/records.sqlite3",
         )
         app.config.update(config)
+        apps.append(app)
         return Rampart(app, clock=clock)
 
-    return put
+    yield put
+    for app in apps:
+        database = app.extensions.get("sqlalchemy")
+        if database is not None:
+            with app.app_context():
+                database.session.remove()
+                for engine in database.engines.values():
+                    engine.dispose()
 
 
 def codes(*answers: Any) -> list[Any]:

@@ -88,7 +88,8 @@ def todos(rest: ModuleType, app: Flask) -> Any:
 def test_a_resource_is_guarded_and_its_refusals_are_ours(
     rest: ModuleType, make_app: Make, token: Callable[..., str], tmp_path: Path
 ) -> None:
-    app = make_app(RAMPART_DEFAULT="deny", RAMPART_AUDIT_LOG=str(tmp_path / "audit"))
+    metrics = {"RAMPART_METRICS_PATH": "/metrics", "RAMPART_METRICS_TOKEN": "a-token-for-the-scraper"}
+    app = make_app(RAMPART_DEFAULT="deny", RAMPART_AUDIT_LOG=str(tmp_path / "audit"), **metrics)
     todos(rest, app)
     client, may = app.test_client(), bearer(token(scope="todo"))
     refused = client.get("/todos/1")
@@ -103,6 +104,8 @@ def test_a_resource_is_guarded_and_its_refusals_are_ours(
     over = client.get("/todos/1", headers=may)
     assert (over.status_code, over.json["code"], over.headers["Retry-After"]) == (429, "limit.exceeded", "15")
     assert client.get("/open").json == {"open": True}
+    scraped = client.get("/metrics", headers=bearer("a-token-for-the-scraper")).text
+    assert 'rampart_http_requests_total{route="/todos/<string:name>",method="GET",status="401"} 1' in scraped
     assert '"todo.write"' in "".join(path.read_text() for path in (tmp_path / "audit").glob("*.jsonl"))
     assert client.get("/bare").json["code"] == "route.undeclared"
 
