@@ -92,7 +92,7 @@ def test_by_its_path_alone_one_answer_is_everybodys_and_the_log_says_so(
 def test_nothing_is_said_of_what_is_open_or_says_what_it_depends_on(
     views: Views, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app, cache, rampart = views
+    app, cache, _ = views
 
     class Things(MethodView):
         @cache.cached(key_prefix=by_principal)
