@@ -50,7 +50,7 @@ FLOORS: list[set[str]] = [
         "validation",
         "vault",
     },
-    {"ai", "check", "contract", "coverage", "edge", "monitored", "openapi"},
+    {"ai", "check", "contract", "coverage", "edge", "monitored", "neighbours", "openapi"},
     {"assembling"},
     {"extension"},
     {"dashboard"},

@@ -152,7 +152,11 @@ def streamed() -> Iterator[bytes]:
             "type at '/id'",
         ),
         (
-            lambda: Response(b"\x0b\x02\x80", headers={"Content-Encoding": "br"}, mimetype="application/json"),
+            lambda: Response(b"\xff\x02\x80", headers={"Content-Encoding": "br"}, mimetype="application/json"),
+            "encoding at ''",
+        ),
+        (
+            lambda: Response(b"\x28\xb5\x2f\xfd", headers={"Content-Encoding": "zstd"}, mimetype="application/json"),
             "encoding at ''",
         ),
         (
@@ -175,6 +179,7 @@ def streamed() -> Iterator[bytes]:
         "file",
         "gzip",
         "brotli",
+        "zstd",
         "trailing",
     ],
 )

@@ -16,10 +16,12 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from ._native import BodyDecoder
+from ._native import BodyDecoder, CodingRejected
 from .checks import answer
 from .errors import Denied
 
+CODINGS = ("gzip", "x-gzip", "deflate", "br")
+"""Codings of answers that are read here, beside ``identity``."""
 MOST_READ = 16 << 20
 """Bytes of a stream that are collected."""
 MOST_DECODED = 64 << 20
@@ -34,24 +36,54 @@ def is_whole(response: Response) -> bool:
     return length is not None and length <= MOST_READ and _collect(response, length)
 
 
-def decoded(data: bytes, encoding: str, *, codings: tuple[str, ...] = ("gzip", "x-gzip", "deflate")) -> bytes:
-    """A body without its encoding.
+def decoded(data: bytes, encoding: str) -> bytes:
+    """A body without its encoding, which is one of :data:`CODINGS`.
 
-    :param codings: of these alone, and ``"br"``.
     :raises ValueError: for one that is not read here, or that grows beyond all measure; or ``zlib.error``.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return data
-    if encoding not in codings:
+    if encoding not in CODINGS:
         raise ValueError("not read")
     if encoding == "br":
-        return _from_brotli(data)
+        try:
+            return _from_brotli(data)
+        except CodingRejected:
+            raise ValueError("corrupt") from None
     reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
     plain = reader.decompress(data, MOST_DECODED)
     if not reader.eof or reader.unused_data:
         raise ValueError("not whole")
     return plain
+
+
+def ask_readable(environ: dict[str, Any]) -> None:
+    """Leaves of ``Accept-Encoding`` what is read here, so that what compresses the answer chooses one of these.
+
+    Flask-Compress takes zstd where a browser offers it. A server may use any of what is offered, or none (RFC 9110
+    section 12.5.3).
+
+    >>> environ = {"HTTP_ACCEPT_ENCODING": "zstd, br;q=0.9, *;q=0.1"}
+    >>> ask_readable(environ)
+    >>> environ
+    {'HTTP_ACCEPT_ENCODING': 'br;q=0.9, gzip;q=0.1'}
+    """
+    asked = environ.get("HTTP_ACCEPT_ENCODING")
+    if asked is None:
+        return
+    kept = []
+    for item in asked.split(","):
+        name, semicolon, weight = item.strip().partition(";")
+        name = name.strip().lower()
+        if name in CODINGS or name == "identity":
+            kept.append(item.strip())
+        elif name == "*":
+            kept.append(f"gzip{semicolon}{weight}")
+    if kept:
+        environ["HTTP_ACCEPT_ENCODING"] = ", ".join(kept)
+    else:
+        del environ["HTTP_ACCEPT_ENCODING"]
 
 
 def instead(app: Flask, denied: Denied) -> Response:

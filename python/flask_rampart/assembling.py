@@ -21,6 +21,7 @@ from .access import CustomScheme, Policies, RoleBook, Schemes, Users, public, re
 from .apikeys import ApiKeys
 from .audit import Audit, Decisions, audit
 from .bound import Binding
+from .checks import keep_words
 from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
@@ -36,6 +37,7 @@ from .limits import Limits, Watch, application_limits, application_penalty, is_l
 from .metrics import Metrics, metrics_token, trace_refusals
 from .monitor import Declared, Monitor
 from .monitored import install, monitor_of
+from .neighbours import tell_shared
 from .network.peers import Peers
 from .network.transport import Transport
 from .openapi import OpenApi, Place
@@ -228,6 +230,8 @@ def assemble(app: Flask, given: Given) -> AppState:
     # Once more when the first request comes: handlers are often configured after the app.
     state.at_seal.append(lambda app: redact_logging(app, redactor))
     state.at_seal.append(lambda app: _keeps(app, request_class))
+    state.at_seal.append(keep_words)
+    state.at_seal.append(lambda app: tell_shared(app, state))
     state.at_seal.append(lambda app: own_bounds.prepare())
     state.at_seal.append(lambda app: services[RoutePolicies].check(state.app_guards))
     state.at_seal.append(lambda app: _tell_unanswered(app, settings))

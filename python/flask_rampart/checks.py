@@ -6,7 +6,9 @@ A check is what guards were bound to: it is shown the exchange, and returns a re
 2. a check that fails refuses: with 503 if records cannot be read, else with 500. A :class:`Denied` that is raised is
    as good as one that is returned; any other ``HTTPException`` goes its way, since it was raised on purpose;
 3. a refusal before the view is raised where the app has an error handler for it, and returned where it has none;
-4. one that is raised keeps its header fields, whoever words the answer.
+4. a handler of a framework's that words every error alike, and would lose the code, is none of the app's: refusals are
+   worded by us before it. The app takes them back by a handler of its own for :class:`Denied`;
+5. one that is raised keeps its header fields, whoever words the answer.
 
 Which checks a request meets, and when, is decided in ``guards``.
 """
@@ -102,9 +104,33 @@ def unreadable(exchange: Exchange, error: StoreError) -> Denied:
     return Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
 
 
+def keep_words(app: Flask) -> None:
+    """Puts our words before those of a framework that has one handler for all errors. Once the app is complete."""
+    handlers = app.error_handler_spec[None][None]
+    handler = handlers.get(HTTPException)
+    if Denied in handlers or not _is_of_framework(handler):
+        return
+    # Whoever has said how APIFlask words errors has said so of ours too.
+    words: object = getattr(app, "error_callback", None)
+    if words is None or _is_of_framework(words):
+        handlers[Denied] = _in_our_words
+
+
+def _is_of_framework(function: object) -> bool:
+    # A method that the app overrides is of the app's module.
+    return getattr(function, "__module__", None) in _FRAMEWORKS
+
+
+def _in_our_words(denied: Denied) -> Response:
+    return denied.to_response(current_app.response_class)
+
+
+_FRAMEWORKS = ("apiflask.app", "flask_smorest.error_handler")
+
+
 def _wanted(app: Flask, denied: Denied, blueprints: list[str]) -> bool:
     """Whether the app has an error handler of its own for this refusal."""
     for by_code in app.error_handler_spec.values():
         if any(by_code.values()):
-            return app._find_error_handler(denied, blueprints) is not None
+            return app._find_error_handler(denied, blueprints) not in (None, _in_our_words)
     return False

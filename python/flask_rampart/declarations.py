@@ -6,7 +6,9 @@ declared on a function must be found whichever of these the app registered as it
 1. the wrapper that the decorator returned (the usual order: the route above the guards);
 2. the function that the decorator was given (a guard written *above* the route);
 3. a foreign wrapper of either, if it keeps ``__wrapped__``, as ``functools.wraps`` does;
-4. a view class, one of its bases, or the method that answers, by ``View.as_view``.
+4. a view class, one of its bases, or the method that answers, by ``View.as_view``;
+5. an item of ``method_decorators``, which resources of Flask-RESTful and Flask-RESTX put around the method that
+   answers, anew for each request.
 
 The wrapper enforces its guards too, so a foreign decorator without ``functools.wraps`` between the
 route and the guard hides nothing. The one place that is out of sight is a guard above such a
@@ -24,7 +26,7 @@ import contextlib
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask
@@ -40,6 +42,8 @@ T = TypeVar("T")
 Guards = tuple["Guard", ...]
 
 ATTRIBUTE = "__rampart_guards__"
+MARK = "__rampart_guard__"
+"""What every guard has: a guard is told from another decorator by it, where classes of guards are not known yet."""
 _BLUEPRINT = "__rampart_blueprint_guards__"
 _DEPTH = 64  # of `__wrapped__`: a chain that is longer, or a circle, is cut
 
@@ -80,16 +84,29 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
             "above a function, a method or a view class; for a blueprint, rampart.protect(blueprint, ...)."
         )
     guards = (*_chain(target), guard)
+    if is_known(guard, target):
+        # What is noted here would be noted again by each request.
+        return _wearing(guards, target, _wrapper(target, guards, demand))  # type: ignore[return-value]
     _note_above(target, guard)
     # One layer is enough: the new wrapper has all the guards of the one that it covers.
     call = _inner.get(target, target) if _weak(target) else target
-    wrapper = _wrapper(call, guards, demand)
-    functools.update_wrapper(wrapper, target)
-    setattr(wrapper, ATTRIBUTE, guards)
+    wrapper = _wearing(guards, target, _wrapper(call, guards, demand))
     _inner[wrapper] = call
     _note_beneath(wrapper, target)
     changed()
     return wrapper  # type: ignore[return-value]
+
+
+def is_known(guard: Guard, target: Any) -> bool:
+    """Whether a guard is found on a class already, and is put around a method of one of its instances."""
+    bound = next((layer for layer in _layers(target) if inspect.ismethod(layer)), None)
+    return bound is not None and guard in _of_decorators(type(bound.__self__))
+
+
+def _wearing(guards: Guards, target: Any, wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    functools.update_wrapper(wrapper, target)
+    setattr(wrapper, ATTRIBUTE, guards)
+    return wrapper
 
 
 def _wrapper(call: Callable[..., Any], guards: Guards, demand: Callable[[Guards], None]) -> Callable[..., Any]:
@@ -143,6 +160,8 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
         names = ["dispatch_request", method.lower()]
         if method == "HEAD" and not hasattr(cls, "head"):
             names[1] = "get"
+        for guard in _of_decorators(cls, {method.lower(), names[1]}):
+            found.setdefault(guard, names[1] if isinstance(cls.method_decorators, Mapping) else "")  # type: ignore[attr-defined]
         for name in names:
             function = inspect.getattr_static(cls, name, None)
             if function is not None:
@@ -271,6 +290,18 @@ def _of_class(cls: type) -> Guards:
         own: Guards = base.__dict__.get(ATTRIBUTE, ())
         guards.extend(guard for guard in own if base is cls or not guard.only_opens)
     return tuple(guards)
+
+
+def _of_decorators(cls: type, methods: Iterable[str] | None = None) -> Guards:
+    """The guards in ``method_decorators`` of a resource.
+
+    :param methods: where they are said by method, those of these alone, in lower case.
+    """
+    given = getattr(cls, "method_decorators", ())
+    if isinstance(given, Mapping):
+        # Flask-RESTful itself puts what is said of "get" around no HEAD, which the same method answers.
+        given = [item for name, items in given.items() if methods is None or name in methods for item in items]
+    return expand(item for item in given if getattr(item, MARK, False) is True)
 
 
 def _of_blueprint(blueprint: AnyBlueprint) -> Guards:

@@ -227,6 +227,17 @@ class Denied(HTTPException):
     _members: Mapping[str, Any] | str | None
 
     @property
+    def description(self) -> str:  # type: ignore[override]
+        """The sentence for whoever reads the answer: what an error handler finds in any ``HTTPException``."""
+        return self.problem.detail
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The problem as a dict of the caller's own: what Flask-RESTful and Flask-RESTX answer with."""
+        found: dict[str, Any] = json.loads(self.document())
+        return found
+
+    @property
     def members(self) -> Mapping[str, Any]:
         """Further members of the document, such as ``errors``."""
         members = self._members

@@ -48,6 +48,7 @@ T = TypeVar("T")
 _EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
+_TRACER = "opentelemetry.instrumentation.flask"
 
 
 class Stage(enum.IntEnum):
@@ -74,6 +75,7 @@ class Guard:
     decorator for functions, ``async`` functions, methods and view classes.
     """
 
+    __rampart_guard__: ClassVar[bool] = True  # declarations.MARK
     stage: Stage
     name: ClassVar[str] = "guard"
     #: Whether declaring it opens a view under ``RAMPART_DEFAULT = "deny"``.
@@ -172,6 +174,9 @@ class AppState:
             # The edge's own. Taken out: whoever calls this app with the environ of a request that is under way
             # gets another.
             del request.environ[ENVIRON_KEY]
+            # A middleware in between may have made a copy, as Socket.IO's does. What guards take out of the request,
+            # the view must not find.
+            exchange.environ = request.environ
         else:
             exchange = self._without_edge(request.environ)
         exchange.request = weakref.ref(request)
@@ -246,13 +251,19 @@ class AppState:
         exchange.ran |= plan.guards
 
     def lead(self) -> None:
-        """Puts the hook first again, where another extension or the app put one before it."""
+        """Puts the hook first again, where another extension or the app put one before it.
+
+        Only OpenTelemetry's instrumentation of Flask stays before it: it begins the request's span and answers nothing.
+        After a refusal it would not run, and the refusal would be in no span.
+        """
         with self._lock:
             hooks = self.app.before_request_funcs.get(None, [])
-            if not hooks or hooks[0] != self.hook:
+            others = [hook for hook in hooks if hook != self.hook]
+            tracing = [hook for hook in others if getattr(hook, "__module__", None) == _TRACER]
+            led = [*tracing, self.hook, *(hook for hook in others if hook not in tracing)]
+            if led != hooks:
                 # One assignment: at no moment may another thread see a list without the hook.
-                others = [hook for hook in hooks if hook != self.hook]
-                self.app.before_request_funcs[None] = [self.hook, *others]
+                self.app.before_request_funcs[None] = led
 
     def _replan(self) -> None:
         """Forgets the plans: a guard was declared, or a blueprint protected, since they were made."""

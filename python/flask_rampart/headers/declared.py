@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 from .._native import HeaderPolicy
 from ..checks import Check
 from ..config import Settings
-from ..declarations import declared_around
+from ..declarations import declared_around, is_known
 from ..errors import ConfigError
 from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
@@ -92,7 +92,8 @@ class headers(Guard):  # noqa: N801 - read as a word above a view
 
     def __call__(self, target: T) -> T:
         # A guard of its own for each place: one that stood on the app as well would count as the app's.
-        return super(headers, copy.copy(self)).__call__(target)
+        mine = self if is_known(self, target) else copy.copy(self)
+        return super(headers, mine).__call__(target)
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[headers, str]], state: AppState, endpoint: str) -> Check:

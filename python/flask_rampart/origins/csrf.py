@@ -38,15 +38,17 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flask import has_request_context, request
+
 from .._native import Clock
 from ..checks import Check
 from ..config import Settings
-from ..declarations import ATTRIBUTE, declared_around
+from ..declarations import ATTRIBUTE, declared_around, is_known
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
 from ..readers import nearest
-from .csrf_token import FIELD, CsrfTokens, csrf_token
+from .csrf_token import FIELD, CsrfTokens, InTemplates
 from .hint import tell_readers
 from .origin import TOLD, page_of, read_origin
 
@@ -100,6 +102,8 @@ class csrf(Guard):  # noqa: N801 - read as a noun above a view
         self.only_opens = mode in (None, "off")
 
     def __call__(self, target: T) -> T:
+        if is_known(self, target):
+            return Guard.__call__(self, target)
         if any(isinstance(guard, csrf) for guard in getattr(target, "__dict__", {}).get(ATTRIBUTE, ())):
             name = getattr(target, "__qualname__", repr(target))
             raise ConfigError(f"{name} has two @csrf(...): which of them is meant? Leave one.")
@@ -167,7 +171,17 @@ class CsrfPolicy:
         state.at_seal.append(self._seal)
         state.at_seal.append(lambda app: tell_readers(app, state, self))
         # Another extension's stays, as long as no view wants a token of ours.
-        self._app.jinja_env.globals.setdefault(FIELD, csrf_token)
+        self._app.jinja_env.globals.setdefault(FIELD, InTemplates(lambda: self._is_wanted(state)))
+
+    def _is_wanted(self, state: AppState) -> bool:
+        """Whether a form in the page of this request may need a token: some view takes them, and the page's own is not
+        said to take none."""
+        endpoint = request.endpoint if has_request_context() else None
+        if endpoint is None or not self._tokens.is_wanted:
+            return self._tokens.is_wanted
+        met = [guard for guard, _ in state.guards_of(endpoint, "POST") if isinstance(guard, csrf)]
+        chosen = nearest_to(endpoint, met, state) if met else self.default
+        return chosen is self.default or self.meant(chosen)[0] == "token"
 
     def _seal(self, app: Flask) -> None:
         if not (app.debug or app.testing):

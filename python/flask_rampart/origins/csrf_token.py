@@ -63,8 +63,28 @@ def csrf_token() -> str:
     return tokens.issue(exchange)
 
 
+class InTemplates:
+    """What templates have as ``csrf_token``. It is true where a form wants a token of ours.
+
+    Flask-Admin and others put one into their forms where the name is there (``{% if csrf_token %}``), also beside a
+    field of theirs that has the same name, whose token would then not be found.
+    """
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self._wanted = wanted
+
+    def __call__(self) -> str:
+        return csrf_token()
+
+    def __bool__(self) -> bool:
+        return self._wanted()
+
+
 class CsrfTokens:
     """Issues and verifies the tokens of one app."""
+
+    is_wanted = False
+    """Whether any view takes them. Known once all guards are bound."""
 
     def __init__(self, lifetime: int, clock: Clock, app: Flask) -> None:
         self._lifetime = lifetime
@@ -80,7 +100,8 @@ class CsrfTokens:
     def ready(self) -> None:
         """:raises ConfigError: if tokens cannot be signed, or templates would get another's."""
         self._keys()
-        if self._app.jinja_env.globals.get(FIELD) is not csrf_token:
+        self.is_wanted = True
+        if not isinstance(self._app.jinja_env.globals.get(FIELD), InTemplates):
             raise ConfigError(
                 "Views take the tokens of csrf_token(), and templates have another function of that name "
                 "(Flask-WTF's?), whose tokens would be refused. Use one of the two."

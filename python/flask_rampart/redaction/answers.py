@@ -4,7 +4,8 @@ It is a guard that refuses nobody: it runs first, at arrival, and notes that the
 redacted, whoever makes it then: the view, another view that calls it, an error handler of the app's. In order:
 
 1. what a GET, HEAD or QUERY asks about the answer (``If-None-Match``, ``Range`` and their kin) is kept from the view:
-   a 304 would tell who sends the hash of a guess that it was right, and a piece may be half of a secret;
+   a 304 would tell who sends the hash of a guess that it was right, and a piece may be half of a secret. Of the
+   codings that a client takes, everybody sees those that are read here, and of a stream none;
 2. as soon as there is a response, before any ``after_request`` function sees it, it is redacted: JSON by value, path
    and name, text by text. What these functions compute of a body (an ETag, a compressed one) is then of the redacted
    one. Where the view itself has computed an ETag, another takes its place, and what was asked is answered by that;
@@ -33,7 +34,7 @@ from flask import Flask, Response, has_request_context, request
 from werkzeug.http import generate_etag
 
 from .._native import Clock
-from ..answering import decoded, instead, is_whole
+from ..answering import ask_readable, decoded, instead, is_whole
 from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
@@ -191,6 +192,7 @@ class Outgoing:
             for field in _ASKED:
                 if field in exchange.environ:
                     noted.asked[field] = exchange.environ.pop(field)
+        ask_readable(exchange.environ)
         # Views that call views may each say something: all of it holds.
         noted.rules = _each_once((*noted.rules, *rules))
 
@@ -292,6 +294,8 @@ class Outgoing:
                 identifier,
             )
 
+        # Nobody looks into it once it is coded: an after_request function that would do so is asked not to.
+        request.environ.pop("HTTP_ACCEPT_ENCODING", None)
         response.direct_passthrough = False
         source = response.response
         running = Running(response.iter_encoded(), source, streams, failed)
@@ -310,7 +314,7 @@ class Outgoing:
     def _decoded(data: bytes, response: Response) -> bytes:
         encoding = response.headers.get("Content-Encoding", "")
         try:
-            return decoded(data, encoding, codings=("gzip", "x-gzip", "deflate", "br"))
+            return decoded(data, encoding)
         except Exception:
             raise _Cannot("encoding") from None
 

@@ -32,7 +32,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
 from .._native import Clock, JsonBounds, JsonRejected, Schema, SchemaRejected
-from ..answering import decoded, instead, is_whole
+from ..answering import ask_readable, decoded, instead, is_whole
 from ..checks import Check
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
@@ -212,6 +212,8 @@ class Responses:
             denied = check(exchange) if check is not None else None
             if denied is None:
                 this = exchange.request()
+                if contract.mode != "off":
+                    ask_readable(exchange.environ)
                 # Of a view that another view calls, the answer is not what leaves.
                 if this.endpoint == contract.endpoint:
                     this.__dict__[_CONTRACT] = contract

@@ -1,0 +1,88 @@
+"""Neighbours: what another extension would do with a guarded view behind our back. Said in the log, at start-up.
+
+A view that Flask-Caching keeps, and that ``require`` guards: its guards are asked for each request, and what they let
+through gets the answer of whoever came first, unless the key says who. Where the app has said itself what the answer
+depends on (``make_cache_key``, ``key_prefix``, ``unless``), nothing is said.
+
+It decides nothing. How to live beside each extension is in ``docs/extensions.md``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+
+from .declarations import view_class
+from .guards import AppState, answers_itself, asks_who, methods_of
+
+_DEPTH = 64
+_BY_PATH = "view/%s"  # Flask-Caching's key_prefix, unless another is given
+
+
+def tell_shared(app: Flask, state: AppState) -> None:
+    """Warns of each route whose kept answer is one principal's and everybody's."""
+    shared = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint in app.view_functions
+        for method in methods_of(rule)
+        if answers_itself(rule, method)
+        and _is_kept_by_path(app.view_functions[rule.endpoint], method)
+        and any(asks_who(guard) for guard, _ in state.guards_of(rule.endpoint, method))
+    }
+    for path in sorted(shared):
+        app.logger.warning(
+            "%s is kept by its path alone: Flask-Caching gives one caller's answer to every other whom require admits. "
+            "Name the caller in the key, cached(make_cache_key=...), or say by cached(key_prefix=...) that it is for "
+            "all of them.",
+            path,
+        )
+
+
+def _is_kept_by_path(view: Any, method: str) -> bool:
+    holders = [view]
+    cls = view_class(view)
+    if cls is not None:
+        name = method.lower() if method != "HEAD" or hasattr(cls, "head") else "get"
+        holders += [inspect.getattr_static(cls, each, None) for each in (name, "dispatch_request")]
+    return any(_says_no_key(layer) for holder in holders for layer in _layers(holder))
+
+
+def _says_no_key(layer: Any) -> bool:
+    """Whether this is a wrapper of Flask-Caching's whose key is its own."""
+    if not _is_cachings(layer):
+        return False
+    # What was given is held by the wrapper, or by what makes its key.
+    given: dict[str, Any] = {}
+    functions = [layer, getattr(layer, "make_cache_key", None)]
+    for function in functions:
+        if _is_cachings(function) and len(functions) < _DEPTH:
+            held = _held(function)
+            given = {**held, **given}
+            functions += [each for each in held.values() if _is_cachings(each) and each not in functions]
+    return given.get("key_prefix", _BY_PATH) == _BY_PATH and not any(
+        callable(given.get(name)) for name in ("make_cache_key", "unless")
+    )
+
+
+def _is_cachings(function: Any) -> bool:
+    # By its globals: the name and module of a wrapper are those of the view that it wraps.
+    return inspect.isfunction(function) and function.__globals__.get("__name__") == "flask_caching"
+
+
+def _held(function: Any) -> dict[str, Any]:
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except ValueError:  # a name that is not assigned yet
+        return {}
+
+
+def _layers(view: Any) -> Iterator[Any]:
+    for _ in range(_DEPTH):
+        yield view
+        view = getattr(view, "__wrapped__", None)
+        if view is None:
+            return
