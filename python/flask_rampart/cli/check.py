@@ -33,7 +33,7 @@ from ..dependencies import Cache, CannotCheck, Index, Outcome, Service, SourceFa
 from ..dependencies.service import DEFAULT_URL
 from ..exchange import EXTENSION
 from .audit import safe
-from .telling import print_table
+from .telling import only_looks, print_table
 
 _LEVELS = {each.word: each for each in Severity}
 _NONE = "none"
@@ -81,6 +81,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dependencies", is_flag=True, help="Compare the installed packages with advisories, too.")
 @click.option("--no-routes", is_flag=True, help="Leave out the table of routes.")
 @_options
+@only_looks
 @click.pass_context
 def check(context: click.Context, /, deploy: bool, dependencies: bool, no_routes: bool, **given: Any) -> None:
     app = _load(context)

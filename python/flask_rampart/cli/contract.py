@@ -15,7 +15,7 @@ from .telling import print_table, works_on
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--base-path", default=None, help="The path under which FILE's paths are served, such as /v1.")
-@works_on(Contracts, "this app has no Rampart(app)")
+@works_on(Contracts, "this app has no Rampart(app)", looks=True)
 def contract(contracts: Contracts, file: Path | None, as_json: bool, base_path: str | None) -> None:
     given = None if file is None else Contract(file.resolve(), base_path=base_path)
     if given is None and base_path is not None:

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..headers.hashes import csp_hash, inline_of
+from .telling import only_looks
 
 _PAGES = (".htm", ".html", ".j2", ".jinja", ".jinja2", ".xhtml")
 
@@ -19,6 +20,7 @@ _PAGES = (".htm", ".html", ".j2", ".jinja", ".jinja2", ".xhtml")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--templates", is_flag=True, help="Look through all templates of the app and its blueprints.")
 @click.option("--algorithm", type=click.Choice(("sha256", "sha384", "sha512")), default="sha256", show_default=True)
+@only_looks
 @with_appcontext
 def csp_hash_command(files: tuple[str, ...], templates: bool, algorithm: str) -> None:
     """A page or template is searched for its elements; any other file, and ``-``, is one script or style."""

@@ -24,7 +24,8 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return timedelta(seconds=int(found[1]) * _UNITS[found[2] or "s"])
 
 
-_told = works_on(ApiKeys, "this app takes no API keys: set RAMPART_API_KEYS = True")
+_NONE = "this app takes no API keys: set RAMPART_API_KEYS = True"
+_told = works_on(ApiKeys, _NONE)
 
 
 @click.group("keys", help="API keys: create, list, rotate, revoke.")
@@ -60,7 +61,7 @@ def create(
 @keys.command("list", help="List the keys: never the secrets, which nobody has.")
 @click.option("--owner", help="Only those of this owner.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_told
+@works_on(ApiKeys, _NONE, looks=True)
 def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
     now = api_keys.now()
     found = api_keys.list(owner)

@@ -10,7 +10,9 @@ import click
 from ..tokens import Tokens
 from .telling import print_table, works_on
 
-_told = works_on(Tokens, "this app issues no tokens: set RAMPART_JWT_KEYS")
+_NONE = "this app issues no tokens: set RAMPART_JWT_KEYS"
+_told = works_on(Tokens, _NONE)
+_told_of = works_on(Tokens, _NONE, looks=True)
 
 
 @click.group("logins", help="Logins: list those of a subject, end one or all.")
@@ -21,7 +23,7 @@ def logins() -> None:
 @logins.command("list", help="List the logins of SUBJECT that can still be refreshed.")
 @click.argument("subject")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_told
+@_told_of
 def list_(tokens: Tokens, subject: str, as_json: bool) -> None:
     found = sorted(tokens.logins(subject), key=lambda login: (login.began, login.family))
     rows = [
@@ -62,7 +64,7 @@ def end_all(tokens: Tokens, subject: str, issuer: str | None) -> None:
 
 
 @click.command("jwks", help="Print the public keys as a JWK set.")
-@_told
+@_told_of
 def jwks(tokens: Tokens) -> None:
     click.echo(json.dumps(tokens.public_keys(), indent=2))
 

@@ -23,7 +23,7 @@ def monitor() -> None:
 
 @monitor.command("rules", help="List the detectors that are on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def rules(monitor: Monitor, as_json: bool) -> None:
     detectors = monitor.detectors
     if as_json:
@@ -52,10 +52,12 @@ def rules(monitor: Monitor, as_json: bool) -> None:
 @monitor.command("recent", help="Show the last findings of this host.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def recent(monitor: Monitor, as_json: bool, limit: int) -> None:
     _is_here(monitor)
     _tell(monitor.recent(limit), as_json)
+    if not as_json and monitor.place is not None and monitor.native.path is None:
+        click.echo(f"No worker has made its table yet: {monitor.place}")
 
 
 @monitor.command("lift", help="End what the monitor has put in force on a subject: throttles and step-ups.")
@@ -86,7 +88,7 @@ def lift(monitor: Monitor, kind: str, subject: str, issuer: str | None) -> None:
     help="The access log of the same time: it has the requests that the audit log does not.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def replay_command(
     monitor: Monitor,
     rules_file: Path | None,

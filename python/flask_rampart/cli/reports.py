@@ -20,7 +20,7 @@ _TITLES = ("COUNT", "CLIENTS", "DIRECTIVE", "BLOCKED", "PAGE", "LAST SEEN", "HIN
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--since", metavar="DURATION", help="Only what was reported since, such as 7d, 12h, 30m, 2w.")
 @click.option("--clear", is_flag=True, help="Forget all groups, after they were printed.")
-@works_on(Reports, 'this app collects no reports: set RAMPART_REPORTS = "/reports"')
+@works_on(Reports, 'this app collects no reports: set RAMPART_REPORTS = "/reports"', looks=True)
 def csp_report(reports: Reports, as_json: bool, since: str | None, clear: bool) -> None:
     groups = reports.list(since=None if since is None else reports.now() - _seconds(since))
     apart = reports.apart()

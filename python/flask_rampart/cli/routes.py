@@ -10,10 +10,12 @@ from ..coverage import coverage
 from ..errors import ConfigError
 from ..exchange import EXTENSION
 from ..guards import unseen
+from .telling import only_looks
 
 
 @click.command("routes", help="List every route with its guards; mark what is open.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a route declares nothing or a guard is out of sight.")
+@only_looks
 @with_appcontext
 def routes(strict: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]

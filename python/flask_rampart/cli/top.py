@@ -12,13 +12,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -32,8 +30,8 @@ from ..guards import AppState
 from ..limits import Limits, is_limited
 from ..metrics import Metrics
 from ..monitor import Monitor
-from ..tables import looking
 from .audit import safe
+from .telling import only_looks
 
 _HOME, _BELOW, _LINE_END = "\x1b[H", "\x1b[J", "\x1b[K"
 _OTHER_SCREEN, _BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -48,24 +46,19 @@ _NO_WORKER = (
     "No worker has counted a request here. Is it running, as this user, and from the same folder? Its "
     "RAMPART_LIMIT_STORE must be the same. This table is {}"
 )
+_NOT_REMEMBERED = (
+    "Whom bans refuse is not remembered here: RAMPART_METRICS = True or a Dashboard has the last refusals kept, with "
+    "their addresses."
+)
 _PLAIN_BLOCKS = " .:-=+*#@"
 _BLOCKS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
-
-
-def _only_looks(command: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(command)
-    def one(*words: Any, **given: Any) -> None:
-        with looking():
-            command(*words, **given)
-
-    return one
 
 
 @click.command("top", help="Watch requests, refusals, bans and findings of all workers of this host.")
 @click.option("--once", is_flag=True, help="Print it once.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each look.")
 @click.option("--interval", default=2.0, type=click.FloatRange(0.2, 60), help="Seconds between looks; 2 without it.")
-@_only_looks
+@only_looks
 @with_appcontext
 def top(once: bool, as_json: bool, interval: float) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -117,9 +110,12 @@ def _watch(state: AppState, *, once: bool, as_json: bool, interval: float) -> No
             else:
                 size = shutil.get_terminal_size()
                 lines = [encoded(line, sys.stdout.encoding) for line in screen(told, size.columns)]
+                hint = ""
                 if not told["workers"] and not told["totals"]["requests"]:
                     hint = safe(_NO_WORKER.format(metrics.place))
-                    lines[3:3] = textwrap.wrap(encoded(hint, sys.stdout.encoding), max(size.columns, 40))
+                elif told["totals"]["bans"] and not told["bans"] and not metrics.remembers:
+                    hint = _NOT_REMEMBERED
+                lines[3:3] = textwrap.wrap(encoded(hint, sys.stdout.encoding), max(size.columns, 40))
                 if drawn:
                     shown = lines[: size.lines - 1]
                     sys.stdout.write(_HOME + "".join(f"{line}{_LINE_END}\n" for line in shown) + _BELOW)

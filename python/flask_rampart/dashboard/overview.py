@@ -45,6 +45,7 @@ def overview(state: AppState, *, minutes: int = 15, whole: bool = True) -> dict[
     metrics: Metrics = state.services[Metrics]
     samples = _without_looks(state, metrics.samples())
     recent = metrics.recent()
+    findings = _findings(state)
     told: dict[str, Any] = {
         "app": state.app.name,
         "time": round(time.time(), 3),
@@ -61,8 +62,8 @@ def overview(state: AppState, *, minutes: int = 15, whole: bool = True) -> dict[
         ],
         "addresses": _top(one[2] for one in recent),
         "principals": _top(one[3] for one in recent),
-        "bans": _bans(state, [one[2] for one in recent]),
-        "findings": _findings(state),
+        "bans": _bans(state, [*_found(findings), *(("address", one[2]) for one in recent)]),
+        "findings": findings,
         "audit": _audit(state),
     }
     if whole:
@@ -143,14 +144,21 @@ def _top(texts: Iterable[str]) -> list[list[Any]]:
     return [list(pair) for pair in Counter(text for text in texts if text).most_common(_TOP)]
 
 
-def _bans(state: AppState, addresses: list[str]) -> list[dict[str, Any]] | None:
-    """Who of those that were refused lately is banned; None where nothing bans."""
+def _found(findings: list[dict[str, Any]] | None) -> Iterable[tuple[str, str]]:
+    """The addresses and networks that detectors have found something about."""
+    for finding in findings or ():
+        if finding["subject_kind"] in ("address", "network"):
+            yield finding["subject_kind"], finding["subject"].partition("/")[0]
+
+
+def _bans(state: AppState, subjects: Iterable[tuple[str, str]]) -> list[dict[str, Any]] | None:
+    """Who of those that were refused or found lately is banned; None where nothing bans."""
     limits: Limits = state.services[Limits]
     if limits.bans.ask is None:
         return None
     found: dict[tuple[str, str], float] = {}
-    for address in list(dict.fromkeys(filter(None, addresses)))[:MOST_ASKED]:
-        for kind in ("address", "network"):
+    for of, address in list(dict.fromkeys(pair for pair in subjects if pair[1]))[:MOST_ASKED]:
+        for kind in ("address", "network") if of == "address" else ("network",):
             left = limits.bans.left(kind, address)
             if left:
                 found[kind, address] = left
