@@ -233,7 +233,7 @@ def _left(service: Limits, row: Row, key: str) -> dict[str, int | None]:
 
 
 def reachable(service: Limits) -> None:
-    if service.remote is None and service.store.kind == "memory":
+    if service.remote is None and service.place is None:
         raise click.ClickException(
             "RAMPART_LIMIT_STORE is memory://: each worker has counters of its own, which no command can reach."
         )

@@ -7,7 +7,8 @@
    cannot be seen, are escaped; so is what the output's encoding has not, and the plots are then of ASCII.
 4. It looks at the workers' tables as they made them, whatever the command's own settings say, and makes none: not of
    metrics, limits, bans or the monitor. That holds from before the app is loaded, which may open some.
-5. Where no worker has answered, it says which table it looks at: another user, folder or app has another.
+5. Where refusals are not remembered, it knows no banned address but those that detectors have found, and says so.
+6. Where no worker has answered, it says which table it looks at: another user, folder or app has another.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What an app counts: opened where somebody wants it, fed by the edge, by signals and by the audit log.
 
-1. Nothing is opened or counted unless a scraper, a dashboard or ``RAMPART_METRICS`` asks for it.
+1. Nothing is opened or counted unless a scraper, a dashboard or ``RAMPART_METRICS`` asks for it. The last two have the
+   last refusals remembered, too, with addresses and principals: people look at them.
 2. Requests, refusals and limits are counted where the edge ends an answer, in one native call. What is rare (bans,
    tokens, findings) comes by our signals.
 3. What is known from the start begins at 0, so that a rate sees its first count: codes of refusals, bans, tokens,
