@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ..apikeys import ApiKeys, KeyInfo, NewKey
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -85,10 +86,14 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
             )
         )
     print_table(rows)
-    click.echo(f"{len(found)} keys")
+    click.echo(counted(len(found), "key"))
 
 
-@keys.command("rotate", help="Make a key with the same rights; the old one works until the overlap ends.")
+@keys.command(
+    "rotate",
+    help="Make a key with the same rights; the old one works until the overlap ends.",
+    short_help="Make a key with the same rights, in place of an old one.",
+)
 @click.argument("key_id")
 @click.option(
     "--overlap",

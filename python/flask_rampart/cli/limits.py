@@ -22,7 +22,8 @@ from ..limits.counters import OWN_SCOPE
 from ..limits.keys import shown
 from ..limits.remote import RemoteAway
 from .callers import Caller, names_caller
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
 _NONE = "this app has no Rampart(app)"
 on_limits = works_on(Limits, _NONE)
@@ -207,7 +208,7 @@ def _function() -> str:
 
 
 def _many(count: int) -> str:
-    return f"{count} limit" if count == 1 else f"{count} limits"
+    return counted(count, "limit")
 
 
 def _is_told(guard: limit, method: str) -> bool:

@@ -59,6 +59,7 @@ def openapi(output: Path | None, kind: str | None, check: Path | None) -> None:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    click.echo(f"{output} is written.", err=True)
 
 
 def _check(document: Any, file: Path, kind: str | None) -> None:

@@ -1,8 +1,8 @@
-"""How the commands find what they work on, and tell what they found."""
+"""How the commands find what they work on, and tell what is wrong. How it looks is in ``layout``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
@@ -56,10 +56,3 @@ def works_on(kind: type[Any], otherwise: str, *, looks: bool = False) -> Callabl
         return _within(looking if looks else changing, told)
 
     return decorate
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows, titles first, in columns as wide as they need."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())

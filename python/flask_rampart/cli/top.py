@@ -32,16 +32,17 @@ from ..limits import Limits, is_limited
 from ..metrics import Metrics
 from ..monitor import Monitor
 from .audit import safe
+from .layout import counted
 from .telling import only_looks
 
 _HOME, _BELOW, _LINE_END = "\x1b[H", "\x1b[J", "\x1b[K"
 _OTHER_SCREEN, _BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _TOTALS = (
-    ("requests", "requests"),
-    ("refusals", "refusals"),
-    ("auth_failures", "credentials refused"),
-    ("validation_failures", "bodies refused"),
-    ("bans", "bans"),
+    ("requests", "request", "requests"),
+    ("refusals", "refusal", "refusals"),
+    ("auth_failures", "credential refused", "credentials refused"),
+    ("validation_failures", "body refused", "bodies refused"),
+    ("bans", "ban", "bans"),
 )
 _NO_WORKER = (
     "No worker has counted a request here. Is it running, as this user, and from the same folder? Its "
@@ -55,7 +56,11 @@ _PLAIN_BLOCKS = " .:-=+*#@"
 _BLOCKS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
-@click.command("top", help="Watch requests, refusals, bans and findings of all workers of this host.")
+@click.command(
+    "top",
+    help="Watch requests, refusals, bans and findings of all workers of this host.",
+    short_help="Watch requests, refusals and bans of all workers.",
+)
 @click.option("--once", is_flag=True, help="Print it once.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each look.")
 @click.option("--interval", default=2.0, type=click.FloatRange(0.2, 60), help="Seconds between looks; 2 without it.")
@@ -169,7 +174,7 @@ def screen(told: dict[str, Any], width: int) -> list[str]:
     lines = [
         f"rampart top  {told['app']}  {at}  {told['workers']} worker{'' if told['workers'] == 1 else 's'}",
         f"{rate(1)} requests/s, {rate(2)} refused/s, {rate(3)} failed/s",
-        ", ".join(f"{totals[name]:.0f} {shown}" for name, shown in _TOTALS),
+        ", ".join(counted(int(totals[name]), *words) for name, *words in _TOTALS),
         "",
         *_plot("requests", [one[1] for one in rates], width),
         *_plot("refused", [one[2] for one in rates], width),
