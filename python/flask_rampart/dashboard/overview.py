@@ -2,8 +2,8 @@
 
 It reads what others have counted and kept: the shared table of metrics, the bans, the audit log's own state, the
 reports of browsers, the monitor's findings. What an app does not have is None or empty, and the rest is shown all the
-same. Nothing here is slow: at most :data:`MOST_ASKED` addresses and networks are looked up among the bans, and the audit log is
-never verified.
+same. Nothing here is slow: at most :data:`MOST_ASKED` addresses and networks are looked up among the bans, and the
+audit log is never verified.
 
 Of the routes at most 200 are told, the open ones first, and how many there are of each kind.
 What this page and scrapers ask for is no part of the rates, the totals and the routes, unless it is refused.
