@@ -859,7 +859,7 @@ def test_the_command_line_makes_lists_rotates_and_revokes(run: Callable[..., Any
     assert listed.output.splitlines() == [
         "ID            STATE   NAME           OWNER  SCOPES  ROLES  QUOTA   CREATED           EXPIRES           LAST USED",
         f"{key_id}  active  nightly build  ada    a b     ci     9/hour  2027-01-15 08:00  2027-04-15 08:00  2027-01-15 08:00",
-        "1 keys",
+        "1 key",
     ]
     assert key[20:] not in listed.output
     rotated = run("rotate", key_id, "--overlap", "1h", "--json")

@@ -194,6 +194,29 @@ def test_the_archive_that_it_came_from_is_named_by_its_hash(tmp_path: Path) -> N
             [{"type": "distribution", "url": "https://example.com/a%20b/shop-1.0.whl"}],
             None,
         ),
+        # Where a password ends that has such a letter, nobody can say.
+        *(
+            ({"url": f"https://user:{password}@git.example/shop", "archive_info": {}}, None, None)
+            for password in (
+                "wo/word",
+                "/word",
+                "?word",
+                "w?/word",
+                "#word",
+                "w@x/word",
+                "w@8/word",
+                "9/word",
+                "\\\\word",
+            )
+        ),
+        ({"url": "https://token/word@git.example/shop", "archive_info": {}}, None, None),
+        ({"url": "https://user:word/shop", "archive_info": {}}, None, None),
+        (
+            {"url": "https://user:w@rd@git.example:8443/shop[1]?of=word", "archive_info": {}},
+            [{"type": "distribution", "url": "https://git.example:8443/shop%5B1%5D"}],
+            None,
+        ),
+        ({"url": "https://[2001:db8::1]/shop", "archive_info": {}}, None, None),
         ({"url": 7, "vcs_info": []}, None, "folder"),
         ([], None, None),
     ],

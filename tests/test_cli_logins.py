@@ -44,7 +44,7 @@ def test_logins_are_listed_and_none_of_their_tokens(app: Flask) -> None:
     assert title.split() == ["LOGIN", "BEGAN", "REFRESHED", "ENDS", "SCOPES", "ROLES"]
     assert line.startswith(pair.family)
     assert line.endswith("read    staff")
-    assert count == "1 logins"
+    assert count == "1 login"
     (found,) = json.loads(run(app, "logins", "list", "ada", "--json").output)
     assert (found["login"], found["began"]) == (pair.family, "2027-01-15 08:00:00Z")
     assert NOW == 1_800_000_000

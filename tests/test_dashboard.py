@@ -357,12 +357,17 @@ def test_what_peers_wrote_is_data_and_never_markup(make: App) -> None:
     assert json.loads(answer.text)["principals"] == [[name, 1]]
 
 
-def test_refusals_are_remembered_only_for_a_dashboard(make: App) -> None:
-    app = make(RAMPART_METRICS=True)
-    app.add_url_rule("/secret", view_func=require()(lambda: "x"))
-    app.test_client().get("/secret")
-    found = overview(app.extensions["rampart"])
-    assert found["recent"] == [] and found["refusals"] == [["auth.missing", 1.0]]
+def test_refusals_are_remembered_only_for_people_who_look(make: App) -> None:
+    for settings, remembered in (
+        ({"RAMPART_METRICS_PATH": "/metrics", "RAMPART_METRICS_TOKEN": "0123456789abcdef0123456789abcdef"}, []),
+        ({"RAMPART_METRICS": True}, ["auth.missing"]),
+    ):
+        app = make(**settings)
+        app.add_url_rule("/secret", view_func=require()(lambda: "x"))
+        app.test_client().get("/secret")
+        found = overview(app.extensions["rampart"])
+        assert [one["code"] for one in found["recent"]] == remembered
+        assert found["refusals"] == [["auth.missing", 1.0]]
 
 
 def test_it_can_be_elsewhere_and_twice(make: App) -> None:

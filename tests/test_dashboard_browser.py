@@ -67,6 +67,7 @@ def attack(server: Served) -> None:
         server.get("/orders/1", X_Forwarded_For=f"198.51.100.{number % 5}", Authorization="Bearer not.a.token")
         server.get(f"/wp-admin/{number}", X_Forwarded_For="203.0.113.9")
         server.get("/ready", X_Forwarded_For="192.0.2.10")
+        server.get("/orders/1", X_Forwarded_For="2001:db8:85a3:8d3:1319:8a2e:370:7348")
         server.ask("POST", "/predict", "{}", X_Forwarded_For=f"192.0.2.{number % 3}", Content_Type="application/json")
     for _ in range(12):
         server.ask("POST", "/predict", '{"text": "x"}', X_Forwarded_For="203.0.113.66", Content_Type="application/json")
@@ -89,6 +90,10 @@ def context(browser: Any, server: Served, **options: Any) -> Any:
 
 WIDER = """() => [...document.querySelectorAll("section")]
     .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"""
+SIDEWAYS = """() => [...document.querySelectorAll(".scroll")]
+    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.getAttribute("aria-label"))"""
+BROKEN = """() => [...document.querySelectorAll("#recent td[data-head=Address] code")]
+    .filter((one) => one.getClientRects().length > 1).map((one) => one.innerText)"""
 WIDTHS = {"phone": 390, "tablet": 820, "wide": 1600}
 
 
@@ -112,6 +117,9 @@ def test_the_dashboard_fills_under_attack_at_every_width_in_light_and_dark(serve
                 # Nothing is wider than the page: what is, scrolls in its own box.
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, scheme)
                 assert page.evaluate(WIDER) == [], (name, scheme)
+                # Nor is a table wider than its box, or an address on two lines.
+                assert page.evaluate(SIDEWAYS) == [] and page.evaluate(BROKEN) == [], (name, scheme)
+                assert "2001:db8:85a3:8d3:1319:8a2e:370:7348" in page.inner_text("#recent"), (name, scheme)
                 keep(page, f"dashboard-{name}-{scheme}")
                 assert wrong == [], (name, scheme)
                 seen.close()

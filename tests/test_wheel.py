@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import os
@@ -56,12 +55,9 @@ def test_two_folders_give_the_same_bytes_and_the_hashes_are_right(tmp_path: Path
         (wheel,) = (tmp_path / name / "dist").glob("*.whl")
         assert told.stdout.split()[0] == hashlib.sha256(wheel.read_bytes()).hexdigest()
         wheels.append(wheel)
-    with contextlib.ExitStack() as stack:
-        one, *others = (stack.enter_context(zipfile.ZipFile(wheel)) for wheel in wheels)
-        for another in others:
-            assert [(name, one.read(name)) for name in one.namelist()] == [
-                (name, another.read(name)) for name in another.namelist()
-            ]
+    # Built one after the other: the times in them are those of the commit.
+    assert len({wheel.read_bytes() for wheel in wheels}) == 1
+    with zipfile.ZipFile(wheels[0]) as one:
         listed = one.read(LISTED)
         digest = base64.urlsafe_b64encode(hashlib.sha256(listed).digest()).rstrip(b"=").decode()
         record = one.read("own-1.0.dist-info/RECORD").decode().splitlines()

@@ -4,7 +4,9 @@ All of an app's tables are in one directory, that of ``RAMPART_LIMIT_STORE`` if 
 that it is this user's alone. A table's name comes from its purpose and from the app's module and folder, so all
 workers of an app find the same, and no other app does.
 
-Who only looks takes the tables as they are: none is made, and none begun anew because its size is another.
+A command of ``flask rampart`` is no worker, and may have other settings than those: it takes the tables as they are,
+whatever their size. Who only looks makes none (:func:`looking`); who changes something makes those that nobody has made
+(:func:`changing`). Both hold from before the app is loaded.
 """
 
 from __future__ import annotations
@@ -12,27 +14,41 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
-_looks: ContextVar[bool] = ContextVar("flask_rampart_looks", default=False)
+_mode: ContextVar[str] = ContextVar("flask_rampart_tables", default="works")
 
 
-@contextmanager
-def looking() -> Iterator[None]:
+def looking() -> AbstractContextManager[None]:
     """In here, tables are opened as they are; one that nobody has made is an empty one of this process."""
-    before = _looks.set(True)
-    try:
-        yield
-    finally:
-        _looks.reset(before)
+    return _in("looks")
+
+
+def changing() -> AbstractContextManager[None]:
+    """In here, tables are opened as they are; one that nobody has made is made as a worker would."""
+    return _in("changes")
 
 
 def is_looking() -> bool:
     """Whether tables are only looked at."""
-    return _looks.get()
+    return _mode.get() == "looks"
+
+
+def is_changing() -> bool:
+    """Whether something in tables is changed by who is no worker."""
+    return _mode.get() == "changes"
+
+
+@contextmanager
+def _in(mode: str) -> Iterator[None]:
+    before = _mode.set(mode)
+    try:
+        yield
+    finally:
+        _mode.reset(before)
 
 
 class Place(NamedTuple):
@@ -40,6 +56,9 @@ class Place(NamedTuple):
 
     directory: str
     name: str
+
+    def __str__(self) -> str:
+        return f"{self.directory}/{self.name}"
 
 
 def place_of(purpose: str, app_name: str, limit_store: str | None, *, testing: bool) -> Place | None:

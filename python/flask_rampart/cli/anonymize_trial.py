@@ -17,7 +17,7 @@ from ..anonymize import Plan
 from ..anonymize.files import Job, Outcome
 from ..anonymize.files.known import format_of
 from ..errors import ConfigError
-from .telling import print_table
+from .layout import print_table
 from .vault.choosing import shown
 
 _SHOWN = 3

@@ -30,6 +30,8 @@ from ..audit.verifying import Verified, notes_of, verify
 from ..errors import RampartError
 from ..exchange import EXTENSION
 from ..monitor import Monitor
+from ..tables import changing
+from .telling import only_looks
 
 _NO_LOG = 2
 _PATH = click.Path(path_type=Path)
@@ -62,6 +64,7 @@ def audit() -> None:
 )
 @click.option("--keep", type=click.FloatRange(0, min_open=True), help="Days; the app's RAMPART_AUDIT_KEEP without it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@only_looks
 @with_appcontext
 def verify_(
     directory: Path | None, key_file: Path | None, known: tuple[Path, ...], keep: float | None, as_json: bool
@@ -119,7 +122,9 @@ def _tell_monitor(faults: int) -> None:
     state = current_app.extensions.get(EXTENSION)
     monitor: Monitor | None = state.services.get(Monitor) if state else None
     if monitor is not None:
-        monitor.tampered(f"flask rampart audit verify found {faults} faults")
+        # The finding is for the workers' book, whether or not one has made it.
+        with changing():
+            monitor.tampered(f"flask rampart audit verify found {faults} faults")
         # This process ends now, and with it what waits to be posted.
         if monitor.flush(_POSTING):
             click.echo(
@@ -133,6 +138,7 @@ def _tell_monitor(faults: int) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until interrupted.")
 @click.option("--own", is_flag=True, help="The log's own records as well: files, checkpoints.")
 @click.option("--interval", default=0.5, type=click.FloatRange(0.05, 60), help="Seconds between looks, with -f.")
+@only_looks
 @with_appcontext
 def tail(directory: Path | None, count: int, follow: bool, own: bool, interval: float) -> None:
     log = _log(directory)
@@ -169,6 +175,7 @@ def _criteria(command: Any) -> Any:
 @_directory
 @_criteria
 @click.option("--json", "as_json", is_flag=True, help="Print each whole record as JSON.")
+@only_looks
 @with_appcontext
 def search(directory: Path | None, as_json: bool, **criteria: Any) -> None:
     log = _log(directory)
@@ -185,6 +192,7 @@ def search(directory: Path | None, as_json: bool, **criteria: Any) -> None:
 @_criteria
 @click.option("--format", "form", type=click.Choice(["jsonl", "ocsf"]), default="jsonl", help="OCSF 1.8, or ours.")
 @click.option("--out", type=click.File("w", encoding="ascii", lazy=False), default="-", help="A file.")
+@only_looks
 @with_appcontext
 def export(directory: Path | None, form: str, out: Any, **criteria: Any) -> None:
     log = _log(directory)
@@ -206,6 +214,7 @@ def export(directory: Path | None, form: str, out: Any, **criteria: Any) -> None
 @_directory
 @_key_file
 @click.option("--out", type=click.File("w", lazy=False), default="-", help="A file.")
+@only_looks
 @with_appcontext
 def prove(writer: str, seq: int, directory: Path | None, key_file: Path | None, out: Any) -> None:
     where = directory or _app().directory
@@ -245,6 +254,7 @@ def check(proof: Path, key: str) -> None:
 @audit.command("keygen", help="Make a private key.")
 @click.option("--name", help="Of the log, such as api.example.com/audit; from the app's name without it.")
 @click.option("--out", type=_PATH, help="A new file, for this user alone; printed without it.")
+@only_looks
 @with_appcontext
 def keygen(name: str | None, out: Path | None) -> None:
     try:
@@ -265,6 +275,7 @@ def keygen(name: str | None, out: Path | None) -> None:
 
 @audit.command("key", help="Print the public key, for those who verify.")
 @_key_file
+@only_looks
 @with_appcontext
 def key(key_file: Path | None) -> None:
     text = _key(key_file)
@@ -273,6 +284,7 @@ def key(key_file: Path | None) -> None:
 
 @audit.command("checkpoint", help="Print the newest checkpoints: keep them elsewhere.")
 @_directory
+@only_looks
 @with_appcontext
 def checkpoint(directory: Path | None) -> None:
     log = _log(directory)

@@ -29,7 +29,11 @@ from .limits import on_limits, reachable, rows, store_of
 _NETWORKS = {4: 24, 6: 48}
 
 
-@click.command("ban", help="Refuse an address, or a network of /24 or /48, for a while, everywhere.")
+@click.command(
+    "ban",
+    help="Refuse an address, or a network of /24 or /48, for a while, everywhere.",
+    short_help="Refuse an address or a network everywhere, for a while.",
+)
 @click.argument("address")
 @click.option("--for", "length", required=True, metavar="DURATION", help="Such as '1 hour'.")
 @on_limits
@@ -50,7 +54,11 @@ def ban(service: Limits, address: str, length: str) -> None:
     _warn_of_no_worker(service)
 
 
-@click.command("unban", help="End bans: of an address or network, by the key that was banned, or by a ban's id.")
+@click.command(
+    "unban",
+    help="End bans: of an address or network, by the key that was banned, or by a ban's id.",
+    short_help="End bans of an address, a network, a key, or by their ids.",
+)
 @click.argument("address", required=False)
 @click.option("--id", "ban_id", help="As the log says it: 32 hexadecimal digits.")
 @on_limits

@@ -33,7 +33,8 @@ from ..dependencies import Cache, CannotCheck, Index, Outcome, Service, SourceFa
 from ..dependencies.service import DEFAULT_URL
 from ..exchange import EXTENSION
 from .audit import safe
-from .telling import print_table
+from .layout import print_table, print_text
+from .telling import only_looks
 
 _LEVELS = {each.word: each for each in Severity}
 _NONE = "none"
@@ -81,6 +82,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dependencies", is_flag=True, help="Compare the installed packages with advisories, too.")
 @click.option("--no-routes", is_flag=True, help="Leave out the table of routes.")
 @_options
+@only_looks
 @click.pass_context
 def check(context: click.Context, /, deploy: bool, dependencies: bool, no_routes: bool, **given: Any) -> None:
     app = _load(context)
@@ -100,7 +102,9 @@ def check(context: click.Context, /, deploy: bool, dependencies: bool, no_routes
 
 
 @click.command(
-    "dependencies", help="Tell which installed packages have known advisories, or are too old. Needs no app."
+    "dependencies",
+    help="Tell which installed packages have known advisories, or are too old. Needs no app.",
+    short_help="Tell which installed packages have known advisories.",
 )
 @click.option("--path", multiple=True, metavar="FOLDER", help="Where packages are installed; may be repeated.")
 @_options
@@ -207,7 +211,7 @@ def _version() -> str:
 
 def _print(report: Report, *, routes: bool) -> None:
     if routes and report.rows:
-        print_table([[_cut(safe(cell)) for cell in row] for row in table(report.rows)])
+        print_table([[_cut(safe(cell)) for cell in row] for row in table(report.rows)], about=2)
         click.echo()
     by_rule: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in report.findings:
@@ -216,10 +220,10 @@ def _print(report: Report, *, routes: bool) -> None:
         rule = findings[0].rule
         click.echo(f"{click.style(severity.word, fg=_COLOURS[severity], bold=True)} {id}: {safe(rule.title)}")
         for message, places in _by_message(findings).items():
-            click.echo(f"    {safe(message)}")
+            print_text(safe(message), "    ")
             for place in places:
                 click.echo(f"      {safe(place)}")
-        click.echo(f"    -> {safe(rule.cure)}")
+        print_text(f"-> {safe(rule.cure)}", "    ")
         click.echo()
     if report.outcome is not None:
         click.echo(_told_of(report.outcome))
@@ -227,7 +231,7 @@ def _print(report: Report, *, routes: bool) -> None:
         click.echo("What matters in production alone was not looked for: --deploy does.")
     ignored = f"; {report.ignored} ignored" if report.ignored else ""
     counted = f" in {len(report.rows)} routes" if report.rows else ""
-    click.echo(f"{report.counted()}{counted}{ignored}. Each id is explained in docs/check-rules.md.")
+    print_text(f"{report.counted()}{counted}{ignored}. Each id is explained in docs/check-rules.md.")
 
 
 def _by_message(findings: Iterable[Finding]) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ..apikeys import ApiKeys, KeyInfo, NewKey
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -24,7 +25,8 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return timedelta(seconds=int(found[1]) * _UNITS[found[2] or "s"])
 
 
-_told = works_on(ApiKeys, "this app takes no API keys: set RAMPART_API_KEYS = True")
+_NONE = "this app takes no API keys: set RAMPART_API_KEYS = True"
+_told = works_on(ApiKeys, _NONE)
 
 
 @click.group("keys", help="API keys: create, list, rotate, revoke.")
@@ -60,7 +62,7 @@ def create(
 @keys.command("list", help="List the keys: never the secrets, which nobody has.")
 @click.option("--owner", help="Only those of this owner.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_told
+@works_on(ApiKeys, _NONE, looks=True)
 def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
     now = api_keys.now()
     found = api_keys.list(owner)
@@ -84,10 +86,14 @@ def list_(api_keys: ApiKeys, owner: str | None, as_json: bool) -> None:
             )
         )
     print_table(rows)
-    click.echo(f"{len(found)} keys")
+    click.echo(counted(len(found), "key"))
 
 
-@keys.command("rotate", help="Make a key with the same rights; the old one works until the overlap ends.")
+@keys.command(
+    "rotate",
+    help="Make a key with the same rights; the old one works until the overlap ends.",
+    short_help="Make a key with the same rights, in place of an old one.",
+)
 @click.argument("key_id")
 @click.option(
     "--overlap",

@@ -22,9 +22,11 @@ from ..limits.counters import OWN_SCOPE
 from ..limits.keys import shown
 from ..limits.remote import RemoteAway
 from .callers import Caller, names_caller
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
-on_limits = works_on(Limits, "this app has no Rampart(app)")
+_NONE = "this app has no Rampart(app)"
+on_limits = works_on(Limits, _NONE)
 
 
 class Row(NamedTuple):
@@ -77,7 +79,7 @@ def _who(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("limits", help="List every route's limits; with a caller, what is left to it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@on_limits
+@works_on(Limits, _NONE, looks=True)
 @_who
 def limits(service: Limits, caller: Caller, budget: Row | None, as_json: bool) -> None:
     asked = budget is not None or bool(caller)
@@ -96,7 +98,7 @@ def limits(service: Limits, caller: Caller, budget: Row | None, as_json: bool) -
     address = caller.address
     banned = max(service.bans.left("address", address), service.bans.left("network", address)) if address else 0.0
     if as_json:
-        store = (service.store.path or "memory://") if away else store_of(service)
+        store = _place_of(service) if away else store_of(service)
         click.echo(json.dumps({"store": store, "limits": table, "banned": round(banned)}, indent=2))
         return
     columns = ["route", "methods", "limit", "by", *(["left"] if asked else []), *(["ban"] if not asked else [])]
@@ -113,6 +115,8 @@ def limits(service: Limits, caller: Caller, budget: Row | None, as_json: bool) -
         click.echo(f"{_many(len(table))}; {away}: what this host has counted since.")
     else:
         click.echo(f"{_many(len(table))}; counted in {store_of(service)}")
+        if service.remote is None and service.place is not None and service.store.path is None:
+            click.echo("No worker has made that table yet: nobody has spent anything.")
 
 
 @click.command("reset", help="Forget what a caller has spent.")
@@ -204,7 +208,7 @@ def _function() -> str:
 
 
 def _many(count: int) -> str:
-    return f"{count} limit" if count == 1 else f"{count} limits"
+    return counted(count, "limit")
 
 
 def _is_told(guard: limit, method: str) -> bool:
@@ -230,7 +234,7 @@ def _left(service: Limits, row: Row, key: str) -> dict[str, int | None]:
 
 
 def reachable(service: Limits) -> None:
-    if service.remote is None and service.store.kind == "memory":
+    if service.remote is None and service.place is None:
         raise click.ClickException(
             "RAMPART_LIMIT_STORE is memory://: each worker has counters of its own, which no command can reach."
         )
@@ -247,4 +251,9 @@ def _away(service: Limits) -> str:
 
 
 def store_of(service: Limits) -> str:
-    return service.remote.name if service.remote is not None else service.store.path or "memory://"
+    return service.remote.name if service.remote is not None else _place_of(service)
+
+
+def _place_of(service: Limits) -> str:
+    """This host's counters: where they are, or will be with the first worker."""
+    return service.store.path or service.place or "memory://"

@@ -8,9 +8,12 @@ from datetime import datetime, timezone
 import click
 
 from ..tokens import Tokens
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
-_told = works_on(Tokens, "this app issues no tokens: set RAMPART_JWT_KEYS")
+_NONE = "this app issues no tokens: set RAMPART_JWT_KEYS"
+_told = works_on(Tokens, _NONE)
+_told_of = works_on(Tokens, _NONE, looks=True)
 
 
 @click.group("logins", help="Logins: list those of a subject, end one or all.")
@@ -21,7 +24,7 @@ def logins() -> None:
 @logins.command("list", help="List the logins of SUBJECT that can still be refreshed.")
 @click.argument("subject")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_told
+@_told_of
 def list_(tokens: Tokens, subject: str, as_json: bool) -> None:
     found = sorted(tokens.logins(subject), key=lambda login: (login.began, login.family))
     rows = [
@@ -41,10 +44,10 @@ def list_(tokens: Tokens, subject: str, as_json: bool) -> None:
     titles = ["login", "began", "refreshed", "ends", "scopes", "roles"]
     table = [[title.upper() for title in titles], *([row[title] or "-" for title in titles] for row in rows)]
     print_table(table)
-    click.echo(f"{len(rows)} logins")
+    click.echo(counted(len(rows), "login"))
 
 
-@logins.command("end", help="End LOGIN, for all workers from their next request on.")
+@logins.command("end", help="End LOGIN, for all workers from their next request on.", short_help="End LOGIN.")
 @click.argument("login")
 @_told
 def end(tokens: Tokens, login: str) -> None:
@@ -52,7 +55,11 @@ def end(tokens: Tokens, login: str) -> None:
     click.echo("ended: its refresh tokens, and its access tokens from the next request on")
 
 
-@logins.command("end-all", help="Take back all that SUBJECT has by now, for all workers from their next request on.")
+@logins.command(
+    "end-all",
+    help="Take back all that SUBJECT has by now, for all workers from their next request on.",
+    short_help="Take back all that SUBJECT has by now.",
+)
 @click.argument("subject")
 @click.option("--issuer", help="Whose subject it is, where it is one of RAMPART_ISSUERS.")
 @_told
@@ -62,7 +69,7 @@ def end_all(tokens: Tokens, subject: str, issuer: str | None) -> None:
 
 
 @click.command("jwks", help="Print the public keys as a JWK set.")
-@_told
+@_told_of
 def jwks(tokens: Tokens) -> None:
     click.echo(json.dumps(tokens.public_keys(), indent=2))
 

@@ -11,7 +11,8 @@ import click
 from ..audit import Audit
 from ..audit.reading import Log, wanted
 from ..monitor import Detectors, Finding, Monitor, access_lines, read_file, replay, sights_of, stamp
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
 _OFF = "this app has no monitor"
 
@@ -23,7 +24,7 @@ def monitor() -> None:
 
 @monitor.command("rules", help="List the detectors that are on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def rules(monitor: Monitor, as_json: bool) -> None:
     detectors = monitor.detectors
     if as_json:
@@ -46,19 +47,25 @@ def rules(monitor: Monitor, as_json: bool) -> None:
         for each in detectors
     ]
     print_table([["RULE", "MEASURE", "BY", "THRESHOLD", "WINDOW", "RESPONSE", "APPSENSOR", "WHAT"], *rows])
-    click.echo(f"{len(detectors)} rules; mode: {monitor.mode}")
+    click.echo(f"{counted(len(detectors), 'rule')}; mode: {monitor.mode}")
 
 
 @monitor.command("recent", help="Show the last findings of this host.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def recent(monitor: Monitor, as_json: bool, limit: int) -> None:
     _is_here(monitor)
     _tell(monitor.recent(limit), as_json)
+    if not as_json and monitor.place is not None and monitor.native.path is None:
+        click.echo(f"No worker has made its table yet: {monitor.place}")
 
 
-@monitor.command("lift", help="End what the monitor has put in force on a subject: throttles and step-ups.")
+@monitor.command(
+    "lift",
+    help="End what the monitor has put in force on a subject: throttles and step-ups.",
+    short_help="End throttles and step-ups of a subject.",
+)
 @click.argument("kind", type=click.Choice(["account", "address", "host", "network", "principal", "token"]))
 @click.argument("subject")
 @click.option("--issuer", help="Of a principal: who vouches for it; not needed of your own tokens.")
@@ -71,7 +78,11 @@ def lift(monitor: Monitor, kind: str, subject: str, issuer: str | None) -> None:
     click.echo("lifted")
 
 
-@monitor.command("replay", help="Run recorded traffic through the detectors: which would have found what.")
+@monitor.command(
+    "replay",
+    help="Run recorded traffic through the detectors: which would have found what.",
+    short_help="Run recorded traffic through the detectors.",
+)
 @click.option(
     "--rules",
     "rules_file",
@@ -86,7 +97,7 @@ def lift(monitor: Monitor, kind: str, subject: str, issuer: str | None) -> None:
     help="The access log of the same time: it has the requests that the audit log does not.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each.")
-@works_on(Monitor, _OFF)
+@works_on(Monitor, _OFF, looks=True)
 def replay_command(
     monitor: Monitor,
     rules_file: Path | None,
@@ -156,8 +167,8 @@ def _tell(found: list[Finding], as_json: bool) -> None:
         ]
         for each in found
     ]
-    print_table([["TIME", "SEVERITY", "RULE", "SUBJECT", "COUNT", "RESPONSE", "ROUTE"], *rows])
-    click.echo(f"{len(found)} findings")
+    print_table([["TIME", "SEVERITY", "RULE", "SUBJECT", "COUNT", "RESPONSE", "ROUTE"], *rows], about=3)
+    click.echo(counted(len(found), "finding"))
 
 
 def _by_rule(found: list[Finding]) -> None:

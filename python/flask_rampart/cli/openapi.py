@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 from ..errors import ConfigError
 from ..exchange import EXTENSION
 from ..openapi import OpenApi
+from .telling import only_looks
 
 _MOST = 50
 
@@ -32,6 +33,7 @@ _MOST = 50
     type=click.Path(dir_okay=False, path_type=Path),
     help="Exit with 1 if this file has another document, and say where they differ.",
 )
+@only_looks
 @with_appcontext
 def openapi(output: Path | None, kind: str | None, check: Path | None) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -57,6 +59,7 @@ def openapi(output: Path | None, kind: str | None, check: Path | None) -> None:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    click.echo(f"{output} is written.", err=True)
 
 
 def _check(document: Any, file: Path, kind: str | None) -> None:

@@ -10,17 +10,22 @@ from typing import Any
 import click
 
 from ..reports import ReportGroup, Reports
-from .telling import print_table, works_on
+from .layout import counted, print_table
+from .telling import works_on
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _TITLES = ("COUNT", "CLIENTS", "DIRECTIVE", "BLOCKED", "PAGE", "LAST SEEN", "HINT")
 
 
-@click.command("csp-report", help="What browsers reported, grouped, and what to change in the policy.")
+@click.command(
+    "csp-report",
+    help="What browsers reported, grouped, and what to change in the policy.",
+    short_help="Tell what browsers reported, and what to change.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--since", metavar="DURATION", help="Only what was reported since, such as 7d, 12h, 30m, 2w.")
 @click.option("--clear", is_flag=True, help="Forget all groups, after they were printed.")
-@works_on(Reports, 'this app collects no reports: set RAMPART_REPORTS = "/reports"')
+@works_on(Reports, 'this app collects no reports: set RAMPART_REPORTS = "/reports"', looks=True)
 def csp_report(reports: Reports, as_json: bool, since: str | None, clear: bool) -> None:
     groups = reports.list(since=None if since is None else reports.now() - _seconds(since))
     apart = reports.apart()
@@ -28,8 +33,8 @@ def csp_report(reports: Reports, as_json: bool, since: str | None, clear: bool) 
         found = [_members(group) for group in groups]
         click.echo(json.dumps({"groups": found, "apart": apart}, indent=2))
     else:
-        print_table([_TITLES, *map(_row, groups)])
-        click.echo(f"{len(groups)} groups")
+        print_table([_TITLES, *map(_row, groups)], about=4)
+        click.echo(counted(len(groups), "group"))
         if apart:
             click.echo("not kept: " + ", ".join(f"{count} {name}" for name, count in apart.items()))
     if clear:

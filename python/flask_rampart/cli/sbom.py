@@ -15,7 +15,9 @@ from ..dependencies.sbom import has_inside
 
 
 @click.command(
-    "sbom", help="Write a software bill of materials (CycloneDX 1.6) of the installed packages. Needs no app."
+    "sbom",
+    help="Write a software bill of materials (CycloneDX 1.6) of the installed packages. Needs no app.",
+    short_help="Write a bill of materials of the installed packages.",
 )
 @click.option(
     "--out", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file; without it, it is printed."

@@ -1,8 +1,9 @@
-"""How the commands find what they work on, and tell what they found."""
+"""How the commands find what they work on, and tell what is wrong. How it looks is in ``layout``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
@@ -13,15 +14,33 @@ from flask.cli import with_appcontext
 from ..errors import RampartError
 from ..exchange import EXTENSION
 from ..guards import AppState
+from ..tables import changing, looking
+
+Command = Callable[..., None]
 
 
-def works_on(kind: type[Any], otherwise: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def only_looks(command: Command) -> Command:
+    """A command that makes no table of the workers' and changes none; above what loads the app, which may open some."""
+    return _within(looking, command)
+
+
+def _within(mode: Callable[[], AbstractContextManager[None]], command: Command) -> Command:
+    @wraps(command)
+    def one(*words: Any, **given: Any) -> None:
+        with mode():
+            command(*words, **given)
+
+    return one
+
+
+def works_on(kind: type[Any], otherwise: str, *, looks: bool = False) -> Callable[[Command], Command]:
     """A command whose first argument is the app's own *kind*. What is wrong becomes a sentence and exit code 1.
 
     :param otherwise: what is told if the app has none.
+    :param looks: whether it :func:`only_looks`. If not, it takes the workers' tables as they are, and may make some.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Command) -> Command:
         @with_appcontext
         @wraps(command)
         def told(**given: Any) -> None:
@@ -34,13 +53,6 @@ def works_on(kind: type[Any], otherwise: str) -> Callable[[Callable[..., None]],
             except (RampartError, LookupError, ValueError) as error:
                 raise click.ClickException(str(error.args[0] if error.args else error)) from None
 
-        return told
+        return _within(looking if looks else changing, told)
 
     return decorate
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows, titles first, in columns as wide as they need."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())

@@ -7,18 +7,17 @@
    cannot be seen, are escaped; so is what the output's encoding has not, and the plots are then of ASCII.
 4. It looks at the workers' tables as they made them, whatever the command's own settings say, and makes none: not of
    metrics, limits, bans or the monitor. That holds from before the app is loaded, which may open some.
-5. Where no worker has answered, it says which table it looks at: another user, folder or app has another.
+5. Where refusals are not remembered, it knows no banned address but those that detectors have found, and says so.
+6. Where no worker has answered, it says which table it looks at: another user, folder or app has another.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -32,40 +31,40 @@ from ..guards import AppState
 from ..limits import Limits, is_limited
 from ..metrics import Metrics
 from ..monitor import Monitor
-from ..tables import looking
 from .audit import safe
+from .layout import counted
+from .telling import only_looks
 
 _HOME, _BELOW, _LINE_END = "\x1b[H", "\x1b[J", "\x1b[K"
 _OTHER_SCREEN, _BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _TOTALS = (
-    ("requests", "requests"),
-    ("refusals", "refusals"),
-    ("auth_failures", "credentials refused"),
-    ("validation_failures", "bodies refused"),
-    ("bans", "bans"),
+    ("requests", "request", "requests"),
+    ("refusals", "refusal", "refusals"),
+    ("auth_failures", "credential refused", "credentials refused"),
+    ("validation_failures", "body refused", "bodies refused"),
+    ("bans", "ban", "bans"),
 )
 _NO_WORKER = (
     "No worker has counted a request here. Is it running, as this user, and from the same folder? Its "
     "RAMPART_LIMIT_STORE must be the same. This table is {}"
 )
+_NOT_REMEMBERED = (
+    "Whom bans refuse is not remembered here: RAMPART_METRICS = True or a Dashboard has the last refusals kept, with "
+    "their addresses."
+)
 _PLAIN_BLOCKS = " .:-=+*#@"
 _BLOCKS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
-def _only_looks(command: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(command)
-    def one(*words: Any, **given: Any) -> None:
-        with looking():
-            command(*words, **given)
-
-    return one
-
-
-@click.command("top", help="Watch requests, refusals, bans and findings of all workers of this host.")
+@click.command(
+    "top",
+    help="Watch requests, refusals, bans and findings of all workers of this host.",
+    short_help="Watch requests, refusals and bans of all workers.",
+)
 @click.option("--once", is_flag=True, help="Print it once.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each look.")
 @click.option("--interval", default=2.0, type=click.FloatRange(0.2, 60), help="Seconds between looks; 2 without it.")
-@_only_looks
+@only_looks
 @with_appcontext
 def top(once: bool, as_json: bool, interval: float) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -117,9 +116,12 @@ def _watch(state: AppState, *, once: bool, as_json: bool, interval: float) -> No
             else:
                 size = shutil.get_terminal_size()
                 lines = [encoded(line, sys.stdout.encoding) for line in screen(told, size.columns)]
+                hint = ""
                 if not told["workers"] and not told["totals"]["requests"]:
                     hint = safe(_NO_WORKER.format(metrics.place))
-                    lines[3:3] = textwrap.wrap(encoded(hint, sys.stdout.encoding), max(size.columns, 40))
+                elif told["totals"]["bans"] and not told["bans"] and not metrics.remembers:
+                    hint = _NOT_REMEMBERED
+                lines[3:3] = textwrap.wrap(encoded(hint, sys.stdout.encoding), max(size.columns, 40))
                 if drawn:
                     shown = lines[: size.lines - 1]
                     sys.stdout.write(_HOME + "".join(f"{line}{_LINE_END}\n" for line in shown) + _BELOW)
@@ -172,7 +174,7 @@ def screen(told: dict[str, Any], width: int) -> list[str]:
     lines = [
         f"rampart top  {told['app']}  {at}  {told['workers']} worker{'' if told['workers'] == 1 else 's'}",
         f"{rate(1)} requests/s, {rate(2)} refused/s, {rate(3)} failed/s",
-        ", ".join(f"{totals[name]:.0f} {shown}" for name, shown in _TOTALS),
+        ", ".join(counted(int(totals[name]), *words) for name, *words in _TOTALS),
         "",
         *_plot("requests", [one[1] for one in rates], width),
         *_plot("refused", [one[2] for one in rates], width),

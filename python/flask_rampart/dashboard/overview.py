@@ -2,8 +2,8 @@
 
 It reads what others have counted and kept: the shared table of metrics, the bans, the audit log's own state, the
 reports of browsers, the monitor's findings. What an app does not have is None or empty, and the rest is shown all the
-same. Nothing here is slow: at most :data:`MOST_ASKED` addresses are looked up among the bans, and the audit log is
-never verified.
+same. Nothing here is slow: at most :data:`MOST_ASKED` addresses and networks are looked up among the bans, and the
+audit log is never verified.
 
 Of the routes at most 200 are told, the open ones first, and how many there are of each kind.
 What this page and scrapers ask for is no part of the rates, the totals and the routes, unless it is refused.
@@ -45,6 +45,7 @@ def overview(state: AppState, *, minutes: int = 15, whole: bool = True) -> dict[
     metrics: Metrics = state.services[Metrics]
     samples = _without_looks(state, metrics.samples())
     recent = metrics.recent()
+    findings = _findings(state)
     told: dict[str, Any] = {
         "app": state.app.name,
         "time": round(time.time(), 3),
@@ -61,8 +62,8 @@ def overview(state: AppState, *, minutes: int = 15, whole: bool = True) -> dict[
         ],
         "addresses": _top(one[2] for one in recent),
         "principals": _top(one[3] for one in recent),
-        "bans": _bans(state, [one[2] for one in recent]),
-        "findings": _findings(state),
+        "bans": _bans(state, [*_found(findings), *(("address", one[2]) for one in recent)]),
+        "findings": findings,
         "audit": _audit(state),
     }
     if whole:
@@ -143,14 +144,21 @@ def _top(texts: Iterable[str]) -> list[list[Any]]:
     return [list(pair) for pair in Counter(text for text in texts if text).most_common(_TOP)]
 
 
-def _bans(state: AppState, addresses: list[str]) -> list[dict[str, Any]] | None:
-    """Who of those that were refused lately is banned; None where nothing bans."""
+def _found(findings: list[dict[str, Any]] | None) -> Iterable[tuple[str, str]]:
+    """The addresses and networks that detectors have found something about."""
+    for finding in findings or ():
+        if finding["subject_kind"] in ("address", "network"):
+            yield finding["subject_kind"], finding["subject"].partition("/")[0]
+
+
+def _bans(state: AppState, subjects: Iterable[tuple[str, str]]) -> list[dict[str, Any]] | None:
+    """Who of those that were refused or found lately is banned; None where nothing bans."""
     limits: Limits = state.services[Limits]
     if limits.bans.ask is None:
         return None
     found: dict[tuple[str, str], float] = {}
-    for address in list(dict.fromkeys(filter(None, addresses)))[:MOST_ASKED]:
-        for kind in ("address", "network"):
+    for of, address in list(dict.fromkeys(pair for pair in subjects if pair[1]))[:MOST_ASKED]:
+        for kind in ("address", "network") if of == "address" else ("network",):
             left = limits.bans.left(kind, address)
             if left:
                 found[kind, address] = left

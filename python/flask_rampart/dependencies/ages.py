@@ -7,7 +7,10 @@ The least versions are those of packages that an API stands on, and the advisory
 out faults that the usual way of using a package does not meet, and are no list of advisories: that is what
 :func:`~flask_rampart.dependencies.audit` is for.
 
-Sources: devguide.python.org/versions; the advisories named.
+Sources: devguide.python.org/versions; the advisories named. Looked up again on 2026-11-30, each with the version that
+mends it: certifi (GHSA-248v-346w-9cwc), eventlet (as gunicorn's pull request 3445 requires it), flask-httpauth
+(GHSA-p44q-vqpr-4xmg), gevent (GHSA-x7m3-jprg-wc5g, and its issue 1989), h11 (GHSA-vqfr-h8mv-ghfj), jinja2
+(GHSA-cpwx-vrp4-4pq7), pyyaml (its issue 522), redis (GHSA-8fww-64cx-x8p5), waitress (GHSA-9298-4cf8-g4wj).
 """
 
 from __future__ import annotations

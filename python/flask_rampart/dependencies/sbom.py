@@ -38,6 +38,8 @@ _ALGORITHMS = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SH
 _KEPT = ("type", "group", "name", "version", "description", "scope", "hashes", "licenses", "copyright", "purl")
 _IN_SBOMS = re.compile(r"[^/]+\.(dist|egg)-info/sboms/.+\.json", re.IGNORECASE)
 _NAMESPACE = uuid.UUID("8a6f0a3e-2e5c-5d0b-9a53-0d7f1d3b7c11")
+# Without the brackets of IPv6, which validators of CycloneDX refuse.
+_HOST = re.compile(r"[^\[\]:@]+(?::[0-9]*)?")
 _ROOT = "application"
 _LONGEST_LICENCE = 100
 
@@ -199,8 +201,12 @@ def _source(direct: Json) -> list[Json]:
     scheme, found, rest = url.partition("://")
     if not found or scheme.lower() == "file":
         return []
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    shown = quote(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}", safe=":/@%+~[]")
+    # A password may have any of these in it, unescaped; then nobody can say where it ends, and there is no address.
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    host, behind = authority.rpartition("@")[2], rest[len(authority) :]
+    if "@" in behind or not _HOST.fullmatch(host):
+        return []
+    shown = quote(f"{scheme}://{host}{re.split('[?#]', behind, maxsplit=1)[0]}", safe=":/%+~")
     if not isinstance(vcs, dict):
         return [{"type": "distribution", "url": shown}]
     kind, commit = str(vcs.get("vcs", "")), str(vcs.get("commit_id", ""))

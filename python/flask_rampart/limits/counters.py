@@ -22,7 +22,7 @@ from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from ..locks import Lock
 from ..readers import nearest, shown
-from ..tables import is_looking, place_of
+from ..tables import is_changing, is_looking, place_of
 from . import calendar, keys
 from .bans import Bans
 from .elsewhere import RemoteSet
@@ -125,6 +125,13 @@ class Limits:
                 if self._store is None:
                     self._store = self._open()
         return self._store
+
+    @property
+    def place(self) -> str | None:
+        """Where the table is or would be that the workers of this host share; None where each process has its own."""
+        url = None if self._is_elsewhere() else self._settings.limit_store
+        place = place_of("limits", self._name, url, testing=self._testing())
+        return None if place is None else str(place)
 
     def _apart(self, purpose: str) -> LimitStore:
         """A table of its own, opened once: a flood of callers may fill the store."""
@@ -324,9 +331,10 @@ class Limits:
         if place is None:
             return LimitStore.local(self._clock)
         try:
-            if is_looking():
+            if is_looking() or is_changing():
                 found = LimitStore.existing(place.directory, place.name, self._clock)
-                return found or LimitStore.local(self._clock)
+                if found is not None or is_looking():
+                    return found or LimitStore.local(self._clock)
             return LimitStore.shared(place.directory, place.name, self._clock, bytes=self._settings.limit_table)
         except ValueError as error:
             raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None

@@ -1,6 +1,7 @@
 """What an app counts: opened where somebody wants it, fed by the edge, by signals and by the audit log.
 
-1. Nothing is opened or counted unless a scraper, a dashboard or ``RAMPART_METRICS`` asks for it.
+1. Nothing is opened or counted unless a scraper, a dashboard or ``RAMPART_METRICS`` asks for it. The last two have the
+   last refusals remembered, too, with addresses and principals: people look at them.
 2. Requests, refusals and limits are counted where the edge ends an answer, in one native call. What is rare (bans,
    tokens, findings) comes by our signals.
 3. What is known from the start begins at 0, so that a rate sees its first count: codes of refusals, bans, tokens,
@@ -18,7 +19,6 @@ import platform
 import weakref
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -28,7 +28,7 @@ from .._native import Clock, MetricTable
 from ..config import Settings
 from ..errors import PROBLEMS, ConfigError
 from ..locks import Lock
-from ..tables import place_of
+from ..tables import is_changing, is_looking, place_of
 from .serving import View
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class Metrics:
         self._testing: Callable[[], bool] = lambda: app.testing
         self._lock = Lock(reentrant=True)
         self._table: MetricTable | None = None
-        self._remembers = False
+        # Who asks for it by the setting looks at it by `flask rampart top`.
+        self._remembers = settings.metrics
         self._told_of_overflow = False
         #: Whether anything is counted.
         self.wanted = settings.metrics
@@ -89,6 +90,11 @@ class Metrics:
             self._table.remember_refusals()
 
     @property
+    def remembers(self) -> bool:
+        """Whether the last refusals are remembered, with address and principal."""
+        return self._remembers
+
+    @property
     def table(self) -> MetricTable:
         """The table, opened when it is first needed.
 
@@ -104,7 +110,7 @@ class Metrics:
     def place(self) -> str | None:
         """Where the table is or would be that the workers of the host share; None where each process has its own."""
         place = place_of(_TABLE, self._name, self._settings.limit_store, testing=self._testing())
-        return None if place is None else str(Path(place.directory, place.name))
+        return None if place is None else str(place)
 
     def look(self) -> None:
         """For who only looks: the table is what the workers made, whatever its size; while there is none, an empty one,
@@ -224,10 +230,11 @@ class Metrics:
                 table = MetricTable.local(self._clock, series=settings.metrics_series)
             else:
                 directory, name = place
-                if self._looks:
+                if self._looks or is_looking():
                     found = MetricTable.existing(directory, name, self._clock)
                     return found or MetricTable.local(self._clock, series=_LEAST)
-                table = MetricTable.shared(directory, name, self._clock, series=settings.metrics_series)
+                found = MetricTable.existing(directory, name, self._clock) if is_changing() else None
+                table = found or MetricTable.shared(directory, name, self._clock, series=settings.metrics_series)
         except ValueError as error:
             raise ConfigError(f"RAMPART_METRICS: {error}") from None
         table.expect(list(PROBLEMS))

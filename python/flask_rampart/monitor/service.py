@@ -29,7 +29,7 @@ from ..config import Settings
 from ..errors import ConfigError
 from ..locks import Lock
 from ..signals import anomaly_detected, emit, refresh_reused
-from ..tables import Place, is_looking, place_of
+from ..tables import Place, is_changing, is_looking, place_of
 from .catalogue import Detectors
 from .detectors import RESPONSES, Detector
 from .findings import Finding
@@ -95,6 +95,7 @@ class Monitor:
         self._native: NativeMonitor | None = None
         self._state: MonitorState | None = None
         self._detectors: tuple[Detector, ...] = ()
+        self._cannot = False
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
@@ -190,12 +191,24 @@ class Monitor:
         if not self.enabled:
             return 'the monitor is off: RAMPART_MONITOR is "off"'
         app = self._app()
-        if self.native.path is None and not (app is not None and app.testing):
+        if self.native.path is None and not (app is not None and app.testing) and not self._is_unmade():
             return (
                 "each process counts for itself, so nothing of the workers can be seen or lifted from here: "
                 'RAMPART_LIMIT_STORE is "memory://", or the shared table cannot be had'
             )
         return ""
+
+    def _is_unmade(self) -> bool:
+        """For who only looks: whether no worker has made the table yet, so that there is nothing in it."""
+        return is_looking() and not self._cannot and self.place is not None
+
+    @property
+    def place(self) -> str | None:
+        """Where the table is or would be that the workers of this host share; None where each process has its own."""
+        app = self._app()
+        testing = app is not None and app.testing
+        place = place_of(_PURPOSE, self._name, self._settings.limit_store, testing=testing)
+        return None if place is None else str(place)
 
     def tampered(self, what: str = "") -> None:
         """Tells that the audit log was changed."""
@@ -244,6 +257,7 @@ class Monitor:
                 raise ConfigError(f"RAMPART_MONITOR: {error}") from None
             # It is on without anybody having asked for it: loud, but no reason not to start.
             _logger.error("The monitor counts for each worker apart, so it sees less: %s", error)
+            self._cannot = True
             return self._made(None, _BATCH, None)
 
     def _prove(self) -> None:
@@ -257,11 +271,18 @@ class Monitor:
         if not self.enforces or place is None:
             return
         try:
-            NativeMonitor([], self._clock, bytes=self._settings.monitor_table, file=place, as_is=is_looking())
+            self._native_of(place, _BATCH, None, as_is=is_looking() or is_changing())
         except ValueError as error:
             raise ConfigError(f"RAMPART_MONITOR: {error}") from None
 
     def _made(self, place: Place | None, batch: int, seed: bytes | None) -> NativeMonitor:
+        as_is = is_looking() or is_changing()
+        made = self._native_of(place, batch, seed, as_is=as_is)
+        if is_changing() and place is not None and made.path is None:
+            return self._native_of(place, batch, seed, as_is=False)
+        return made
+
+    def _native_of(self, place: Place | None, batch: int, seed: bytes | None, *, as_is: bool) -> NativeMonitor:
         return NativeMonitor(
             [detector.native() for detector in self._detectors],
             self._clock,
@@ -270,7 +291,7 @@ class Monitor:
             ipv6_prefix=self._settings.ipv6_prefix,
             seed=seed,
             file=place,
-            as_is=is_looking(),
+            as_is=as_is,
             found=self._found,
         )
 

@@ -19,7 +19,11 @@ from .files import decrypt, encrypt, reencrypt
 from .keysets import destroy, disable, enable, keygen, keys, kms, passphrase, promote, rotate, templates
 
 
-@click.group("vault", help="Encryption at rest: keys, and files sealed by them, as Google's Tink reads them.")
+@click.group(
+    "vault",
+    help="Encryption at rest: keys, and files sealed by them, as Google's Tink reads them.",
+    short_help="Encryption at rest: keys, and files sealed by them.",
+)
 def vault() -> None:
     pass
 

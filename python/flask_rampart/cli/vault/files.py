@@ -41,19 +41,19 @@ _skip_special = click.option(
 _replace = click.option("--replace", is_flag=True, help="Of a file: replace a TARGET that is there.")
 
 
-def _across(name: str) -> Callable[[Callable[..., None]], click.Command]:
+def _across(name: str, short: str) -> Callable[[Callable[..., None]], click.Command]:
     """A command from a source to a target."""
 
     def made(command: Callable[..., None]) -> click.Command:
         command = about_a_keyset(command)
         for parameter in (_replace, _skip_special, _resume, _bound, _target, _source):
             command = parameter(command)
-        return click.command(name)(command)
+        return click.command(name, short_help=short)(command)
 
     return made
 
 
-@_across("encrypt")
+@_across("encrypt", "Seal a file, a folder or a pipe.")
 def encrypt(
     given: Given, source: str, target: str, associated_data: str, resume: bool, skip_special: bool, replace: bool
 ) -> None:
@@ -64,7 +64,7 @@ def encrypt(
     _run(given, source, target, associated_data, resume, skip_special, replace, opens=False)
 
 
-@_across("decrypt")
+@_across("decrypt", "Open a sealed file, folder or pipe.")
 def decrypt(
     given: Given, source: str, target: str, associated_data: str, resume: bool, skip_special: bool, replace: bool
 ) -> None:
@@ -77,7 +77,7 @@ def decrypt(
     _run(given, source, target, associated_data, resume, skip_special, replace, opens=True)
 
 
-@click.command("reencrypt")
+@click.command("reencrypt", short_help="Seal files and folders anew by the primary key.")
 @click.argument("paths", nargs=-1, required=True)
 @_bound
 @_skip_special

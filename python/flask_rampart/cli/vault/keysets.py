@@ -17,7 +17,7 @@ from ...errors import ConfigError
 from ...readers import nearest
 from ...vault import Keyset, KeysetKey, change_keyset, keyset_templates, read_keyset, write_keyset
 from ...vault.keysets import form_of, read_file
-from ..telling import print_table
+from ..layout import print_table
 from .choosing import (
     Given,
     OfApp,
@@ -121,7 +121,11 @@ def keygen(
     click.echo("Back it up before you seal anything: nobody opens what it has sealed without it.", err=True)
 
 
-@click.command("keys", help="List keys: ids, kinds and states, and nothing of what they are made of.")
+@click.command(
+    "keys",
+    help="List keys: ids, kinds and states, and nothing of what they are made of.",
+    short_help="List keys: ids, kinds and states.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @about_a_keyset
 def keys(given: Given, as_json: bool) -> None:
@@ -196,7 +200,7 @@ def _key_is(verb: str, what: str, told: str) -> click.Command:
     return command
 
 
-@click.command("destroy")
+@click.command("destroy", short_help="Destroy a key for good: nobody opens what it has sealed.")
 @_key_id
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--though-enabled", is_flag=True, help="Also a key that was not disabled before.")
@@ -229,7 +233,7 @@ def destroy(given: Given, key_id: int, yes: bool, though_enabled: bool) -> None:
     _tell_left_over(path)
 
 
-@click.command("passphrase")
+@click.command("passphrase", short_help="Put a keyset under another passphrase.")
 @click.option("--new-passphrase-file", metavar="FILE", help="The file that holds the new passphrase.")
 @about_a_keyset
 def passphrase(given: Given, new_passphrase_file: str | None) -> None:
@@ -261,7 +265,7 @@ def passphrase(given: Given, new_passphrase_file: str | None) -> None:
     _tell_left_over(path)
 
 
-@click.command("kms")
+@click.command("kms", short_help="Seal a keyset by the app's RAMPART_VAULT_KMS.")
 @about_a_keyset
 def kms(given: Given) -> None:
     """Seal a keyset by the app's RAMPART_VAULT_KMS, whatever it was sealed by before.

@@ -25,23 +25,28 @@
   const span = (seconds) => seconds >= 5400 ? `${Math.round(seconds / 3600)} h`
     : seconds >= 90 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds)} s`;
 
-  // Columns: [head, kind, value of a row]; kind n is a number, t is not broken, m is a meter.
+  // Paths and addresses: where there is no room they go on in the next line behind a slash or a colon, not in the middle of a word.
+  const code = (text) => make("code", {}, ...(String(text ?? "").match(/[^/:]*[/:]|[^/:]+/g) ?? []).flatMap((part) => [part, make("wbr")]).slice(0, -1));
+  // Columns: [head, kind, value of a row]; kind n is a number, t is not broken, m is a meter, l tells its head where there is none.
+  // The roles are what these elements have by themselves: on a phone their layout is another, and with it browsers take that away.
   const table = (caption, columns, rows) => {
-    const head = make("tr", {}, ...columns.map(([title, kind]) => make("th", { scope: "col", class: kind }, title)));
-    const body = rows.map((row) => make("tr", {}, ...columns.map(([, kind, value]) => {
+    const head = make("tr", { role: "row" }, ...columns.map(([title, kind]) => make("th", { scope: "col", role: "columnheader", class: kind }, title)));
+    const body = rows.map((row) => make("tr", { role: "row" }, ...columns.map(([title, kind, value]) => {
       const found = value(row);
-      return make("td", { class: kind }, found instanceof Node ? found : String(found ?? ""));
+      const text = found instanceof Node ? found : String(found ?? "");
+      return make("td", { role: "cell", class: kind, "data-head": title }, text || null);
     })));
-    return make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body));
+    return make("table", { role: "table" }, make("caption", {}, caption), make("thead", { role: "rowgroup" }, head), make("tbody", { role: "rowgroup" }, ...body));
   };
-  const scrolled = (label, one) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, one);
+  // One that is stacked has no columns on a phone: each row is a few lines.
+  const scrolled = (label, one, kind = "stack") => make("div", { class: `scroll ${kind}`, tabindex: "0", role: "region", "aria-label": label }, one);
   const bar = (value, most) => make("svg", { class: "bars", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     make("rect", { class: "bar", width: Math.max(1, 100 * value / (most || 1)).toFixed(1), height: 8, rx: 1 }));
   const ranked = (id, caption, head, pairs, none) => {
     if (!pairs.length) return put(id, empty(none));
     const most = pairs[0][1];
     put(id, table(caption, [
-      [head, "k", (pair) => make("code", {}, pair[0])],
+      [head, "k", (pair) => code(pair[0])],
       ["Refusals", "n", (pair) => number(pair[1])],
       ["", "m", (pair) => bar(pair[1], most)],
     ], pairs.slice(0, 10)));
@@ -95,10 +100,10 @@
 
   const bans = (data) => {
     if (data.bans === null) return put("bans", empty("Nothing bans here: see docs/bans.md."));
-    if (!data.bans.length) return put("bans", empty("Nobody who was refused lately is banned."));
+    if (!data.bans.length) return put("bans", empty("Nobody who was refused or found lately is banned."));
     const focused = document.activeElement?.dataset?.ban;
     put("bans", table("Bans", [
-      ["Who", "", (one) => make("code", {}, one.kind === "network" ? `network of ${one.address}` : one.address)],
+      ["Who", "", (one) => code(one.kind === "network" ? `network of ${one.address}` : one.address)],
       ["For", "n", (one) => span(one.seconds)],
       ["", "t", (one) => {
         const button = make("button", { type: "button", "data-ban": `${one.kind} ${one.address}` }, "Unban");
@@ -127,8 +132,8 @@
     put("timeline", plot);
     put("findings", scrolled("Findings", table("Findings", [
       ["Time", "t", (one) => clock(one.time)], ["Detector", "", (one) => one.rule], ["Severity", "", (one) => one.severity],
-      ["Who", "", (one) => make("code", {}, `${one.subject_kind ?? ""} ${one.subject ?? ""}`.trim())],
-      ["Count", "n", (one) => `${number(one.count)} of ${number(one.threshold)}`], ["Response", "", (one) => one.response],
+      ["Who", "", (one) => code(`${one.subject_kind ?? ""} ${one.subject ?? ""}`.trim())],
+      ["Count", "n", (one) => `${number(one.count)} of ${number(one.threshold)}`], ["Response", "l", (one) => one.response],
     ], data.findings)));
   };
 
@@ -148,18 +153,18 @@
     if (!data.recent.length) return put("recent", empty("Nobody has been refused since this was looked at."));
     put("recent", scrolled("Last refusals", table("Last refusals", [
       ["Time", "t", (one) => clock(one.time)], ["Code", "t", (one) => make("code", {}, one.code)],
-      ["Address", "", (one) => make("code", {}, one.address)], ["Principal", "", (one) => one.principal],
-      ["Method", "t", (one) => one.method], ["Route", "", (one) => make("code", {}, one.route)],
+      ["Address", "t", (one) => one.address && make("code", {}, one.address)], ["Principal", "", (one) => one.principal],
+      ["Request", "", (one) => code(`${one.method} ${one.route}`)],
     ], data.recent)));
   };
 
   const routes = (data) => {
     if (!data.routes.length) return put("routes", empty("No request yet."));
     put("routes", scrolled("Busiest routes", table("Busiest routes", [
-      ["Route", "", (one) => make("code", {}, `${one.method} ${one.route}`)], ["Requests", "n", (one) => number(one.requests)],
+      ["Route", "", (one) => code(`${one.method} ${one.route}`)], ["Requests", "n", (one) => number(one.requests)],
       ["4xx", "n", (one) => number(one.refused)], ["5xx", "n", (one) => number(one.failed)],
       ["Mean ms", "n", (one) => number(one.milliseconds)],
-    ], data.routes)));
+    ], data.routes), "slim"));
   };
 
   const seldom = (data) => {
@@ -171,14 +176,14 @@
     const kinds = { guarded: "good", public: "warn", refused: "warn", open: "bad" };
     put("coverage", scrolled("Route coverage", table("Route coverage", [
       ["", "t", (one) => make("span", { class: `tag ${kinds[one.state]}` }, one.state)],
-      ["Route", "", (one) => make("code", {}, one.path)], ["Methods", "", (one) => one.methods.join(" ")],
+      ["Route", "", (one) => code(one.path)], ["Methods", "", (one) => one.methods.join(" ")],
       ["Guards", "", (one) => make("code", {}, one.guards.join("  ") || "none")],
     ], data.coverage)));
     if (data.reports === null) return put("reports", empty("Browsers report nowhere here: see docs/reports.md."));
     if (!data.reports.length) return put("reports", empty("No browser has reported anything."));
     put("reports", scrolled("Reports", table("Reports of browsers", [
-      ["What", "", (one) => `${one.type} ${one.directive}`], ["Blocked", "", (one) => make("code", {}, one.blocked)],
-      ["Page", "", (one) => make("code", {}, one.page)], ["Clients", "n", (one) => number(one.clients)], ["To change", "", (one) => one.hint],
+      ["What", "", (one) => `${one.type} ${one.directive}`], ["Blocked", "", (one) => one.blocked && code(one.blocked)],
+      ["Page", "l", (one) => code(one.page)], ["Clients", "n", (one) => number(one.clients)], ["To change", "", (one) => one.hint],
     ], data.reports)));
   };
 
