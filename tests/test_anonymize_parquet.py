@@ -15,7 +15,7 @@ import pytest
 from flask_rampart import ConfigError
 from flask_rampart.anonymize import Plan
 from flask_rampart.anonymize.files.run import Job
-from flask_rampart.anonymize.formats import Options, Piece, Reader, Refusal, Treated
+from flask_rampart.anonymize.formats import Options, Piece, Reader, Refusal, Treated, steps
 from flask_rampart.anonymize.formats import parquet as module
 from flask_rampart.anonymize.formats.parquet import open_reader
 from flask_rampart.anonymize.formats.steps import FEWEST, step_of
@@ -317,6 +317,36 @@ def test_values_that_are_long_in_each_row_and_once_in_the_file_are_read_few_at_o
     assert step_of(made, 1 << 20) == FEWEST
     plain = pa.table({"number": list(range(100_000))})
     assert step_of(pq.ParquetFile(file(plain, row_group_size=100_000)).metadata.row_group(0), 1 << 20) > 10_000
+
+
+def test_a_value_that_is_very_long_and_once_in_the_file_is_not_read_many_times_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "ROOM", 4 << 20)
+    monkeypatch.setattr(steps, "_BUDGET", 4 << 20)
+    source = file(pa.table({"note": ["x" * 1_000_000] * 30 + ["y"]}), compression="zstd")
+    assert len(source.getvalue()) < 100_000
+    reader = open_reader(source, Plan({"columns": {"note": "null"}}), Options(piece=2_000_000))
+    before, most, rows = pa.total_allocated_bytes(), 0, 0
+    for piece in reader.pieces(0):
+        most, rows = max(most, pa.total_allocated_bytes() - before), piece.after
+    del piece
+    assert rows == 31 and most < 14 << 20
+
+
+# What is known of a column before it is read is all of it, if it is compressed.
+@pytest.mark.parametrize(
+    "value", [lambda text: text, lambda text: [text, None], lambda text: {"in": [text]}], ids=["text", "list", "struct"]
+)
+def test_many_rows_are_read_at_once_where_a_dictionary_has_short_values_alone(value: Any) -> None:
+    rows = pa.table({"note": [value(f"{number % 2000:>400}") for number in range(20_000)]})
+    source = file(rows, compression="zstd", row_group_size=20_000)
+    asked: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "step_of", lambda *given: asked.append(step_of(*given)) or asked[0])
+        made = run(open_reader(source, Plan({"default": "keep"}), Options()))
+    assert made.read().equals(rows) and asked == [16_384]
+    assert step_of(pq.ParquetFile(source).metadata.row_group(0), 1 << 20) < 200
 
 
 def test_a_row_that_is_too_long_is_refused_alone() -> None:

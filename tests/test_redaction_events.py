@@ -190,6 +190,23 @@ def test_what_is_not_understood_ends_the_stream(hostile: Any) -> None:
     assert stream.held == 0 and stream.is_over
 
 
+def test_what_is_held_is_counted_to_the_character() -> None:
+    for ending in ("\n", "\r\n", "\r"):
+        stream = Redactor().stream(events="sse")
+        stream.feed("".join(chat((index, "to ada@exam")) for index in range(3)).replace("\n", ending))
+        stream.feed("\n" if ending == "\r" else "")
+        assert stream.held == 3 * len("ada@exam")
+        begun = f"id: 1{ending}event: x{ending}"
+        for length, char in enumerate(begun + "data: y", 1):
+            stream.feed(char)
+            # Whether a return is half of a line break is known with the next character.
+            assert stream.held == 3 * len("ada@exam") + length - (char == "\r")
+        stream.feed(ending * 2 + chat((1, "ple.com")))
+        assert stream.held == 2 * len("ada@exam") + len("ada@example.com") + len("y")
+        stream.finish()
+        assert stream.held == 0
+
+
 def test_half_a_character_in_an_event_stays_half() -> None:
     for halves in (("\ud83d", "\ude00 x"), ("a \ud83d ", "x")):
         made = through("".join(chat((0, half)) for half in halves).encode()).decode()

@@ -36,7 +36,7 @@ class Lines:
     ([], [('a', '\\r\\n'), ('b', '\\n')], ('c', ''), True)
     """
 
-    __slots__ = ("_begun", "_eager", "_first", "_length", "_most", "_returned", "has_mark")
+    __slots__ = ("_begun", "_eager", "_first", "_length", "_most", "_returned", "has_mark", "held")
 
     def __init__(self, most: float, *, eager: bool = False) -> None:
         self._most = most
@@ -46,14 +46,11 @@ class Lines:
         self.has_mark = False
         #: The line that has begun, in pieces: one that comes bit by bit is put together once.
         self._begun: list[str] = []
+        #: Characters of that line.
+        self.held = 0
         #: Whether a carriage return came last: half of a line break, perhaps.
         self._returned = False
         self._length = 0
-
-    @property
-    def held(self) -> int:
-        """Characters of the line that has begun."""
-        return sum(map(len, self._begun))
 
     def over(self) -> None:
         """What the lines were of is over: the next may be as long again."""
@@ -92,15 +89,17 @@ class Lines:
     def clear(self) -> None:
         """Forgets what is held."""
         self._begun.clear()
+        self.held = 0
 
     def _taken(self) -> str:
         line = "".join(self._begun)
-        self._begun.clear()
+        self.clear()
         return line
 
     def _grown(self, piece: str) -> None:
         if piece:
             self._begun.append(piece)
+            self.held += len(piece)
             self._length += len(piece)
             if self._length > self._most:
                 raise Broken(f"an event or line is longer than {self._most} characters")

@@ -2,7 +2,8 @@
 //!
 //! Who sees it has seen what was not meant for them. A canary is found, all in one pass,
 //! 1. as it is, in either case, with anything that is no letter or digit between its letters: blanks, hyphens, zero-width
-//!    characters, Markdown; also full-width, in circles, and the other letters that NFKC takes for it;
+//!    characters, Markdown; also full-width, in circles, in ligatures (`ﬁ`), and whatever else is its letters to NFKC, which is
+//!    so for all that follows as well;
 //! 2. backwards, and in ROT13, and both; and with letters that look like its own (`look_alike.rs`: `4`, `@`, `а` for an `a`),
 //!    also backwards;
 //! 3. any of these with letters spelled by their numbers (`escapes.rs`: `%6e`, `\u006e`, `&#110;`);
@@ -202,14 +203,23 @@ impl Run {
         single.into_iter().flatten().chain(packed).min()
     }
 
-    /// What ends with this character, and where it began.
+    /// What ends with this character, and where it began. A ligature is all of its letters.
     fn take(&mut self, c: char, place: u64) -> Option<(&'static str, u64)> {
+        let mut found = None;
+        normal(c, |c| {
+            let ended = self.take_normal(c, place);
+            found = found.or(ended);
+        });
+        found
+    }
+
+    fn take_normal(&mut self, c: char, place: u64) -> Option<(&'static str, u64)> {
         let Self { search, plain, decoded, alike, alike_decoded, hexadecimal, base64, .. } = self;
         let mut found = None;
         if let Some(symbol) = letter_of(c) {
             found = plain.take(&search.letters, symbol, place);
         }
-        self.unescaper.take(c, place, |c, at| {
+        let mut spelled = |c, at| {
             let symbol = letter_of(c);
             if let Some((rule, began)) = symbol.and_then(|symbol| decoded.take(&search.letters, symbol, at)) {
                 found.get_or_insert((if rule == "canary.plain" { "canary.escaped" } else { rule }, began));
@@ -218,7 +228,8 @@ impl Run {
             if let Some(ended) = shape.and_then(|shape| alike_decoded.take(&search.alike, shape, at)) {
                 found.get_or_insert(ended);
             }
-        });
+        };
+        self.unescaper.take(c, place, |c, at| normal(c, |c| spelled(c, at)));
         if let Some(shape) = shape_of(c) {
             let ended = alike.take(&search.alike, shape, place);
             found = found.or(ended);
@@ -268,18 +279,24 @@ pub(super) const fn letter(byte: u8) -> Option<u8> {
     }
 }
 
-/// The same for what is a letter or digit to NFKC, also in brackets (`⒦`) or with a point (`⒎`).
 fn letter_of(c: char) -> Option<u8> {
-    match u8::try_from(c) {
-        Ok(byte) if byte.is_ascii() => letter(byte),
-        _ => c.nfkc().find_map(|c| u8::try_from(c).ok().and_then(letter)).or_else(|| drawn(c)),
+    u8::try_from(c).ok().and_then(letter)
+}
+
+/// What *c* is to NFKC, each character of it: the letters of `ﬁ`, the one in brackets (`⒦`), the digit with a point (`⒎`).
+fn normal(c: char, mut give: impl FnMut(char)) {
+    match drawn(c) {
+        _ if c.is_ascii() => give(c),
+        Some(letter) => give(letter),
+        None => c.nfkc().for_each(give),
     }
 }
 
-/// The same for letters that are drawn in squares, in black circles, or as halves of flags, which NFKC leaves as they are.
-fn drawn(c: char) -> Option<u8> {
+/// Letters that are drawn in black circles, in squares, or as halves of flags, which NFKC leaves as they are.
+fn drawn(c: char) -> Option<char> {
     let first = [0x1f150, 0x1f170, 0x1f1e6].into_iter().rfind(|first| *first <= u32::from(c))?;
-    u8::try_from(u32::from(c) - first).ok().filter(|number| *number < 26).map(|number| number + 10)
+    let number = u8::try_from(u32::from(c) - first).ok().filter(|number| *number < 26)?;
+    Some(char::from(b'A' + number))
 }
 
 fn rot13(symbol: u8) -> u8 {
@@ -340,6 +357,12 @@ mod tests {
             (STANDARD.encode(format!("a{TOKEN}bc")), "canary.base64"),
             (STANDARD.encode(format!("is: {}", TOKEN.to_uppercase())), "canary.base64"),
             ("ⓚ⒎🅀⒵🆅3🄼🇼⒳2".to_owned(), "canary.plain"),
+            // What NFKC says of a code is a code.
+            (wide(&spelled(|b| format!("{b:02x}"))), "canary.hex"),
+            (wide(&spelled(|b| format!("0X{b:02X}, "))), "canary.hex"),
+            (wide(&STANDARD.encode(TOKEN)), "canary.base64"),
+            (wide(&spelled(|b| format!("&#{b};"))), "canary.escaped"),
+            (spelled(|b| format!("\\u{:04x}", u32::from(b) + 0xFEE0)), "canary.escaped"),
             // Disguises of two kinds at once.
             ("-".to_owned() + &alike.to_uppercase(), "canary.look_alike"),
             (alike.chars().rev().flat_map(|c| [c, '·', ' ']).collect(), "canary.look_alike"),
@@ -365,6 +388,28 @@ mod tests {
             let kept = one(&canary(OnFind::Replace), &text);
             assert!(kept.contains(MARK) && !kept.contains(TOKEN), "{text:?} {kept:?}");
         }
+    }
+
+    fn wide(text: &str) -> String {
+        let wide = |c: char| char::from_u32(c as u32 + 0xFEE0).filter(|_| c.is_ascii_graphic());
+        text.chars().map(|c| wide(c).unwrap_or(c)).collect()
+    }
+
+    // Several letters that are one character.
+    #[test]
+    fn a_canary_with_ligatures_in_it_is_found_whole() {
+        let token = "kgfi10ffldzTEL3";
+        let canary = Canary::new([token], OnFind::Replace).unwrap_or_else(|_| unreachable!());
+        for (disguised, rule) in [
+            ("㎏ﬁ⑩ﬄǳ℡3", "canary.plain"),
+            ("㎏-ﬁ-⑽-ﬀldz-℡-3", "canary.plain"),
+            ("3Lᴇᴛzdlﬀ01ifgk", "canary.look_alike"),
+            ("㎏ﬁ⑩ﬄǳтᴇʟ3", "canary.look_alike"),
+        ] {
+            assert!(rules(&canary, disguised).contains(&rule), "{disguised}");
+            assert_eq!(one(&canary, &format!("a{disguised}b")), "a[canary]b", "{disguised}");
+        }
+        assert_eq!(one(&canary, "㎏ﬁ⑩ﬅdz℡3"), "㎏ﬁ⑩ﬅdz℡3");
     }
 
     #[test]

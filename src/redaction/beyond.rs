@@ -80,7 +80,7 @@ impl Engine {
                 let key = find.finding.entity == "PRIVATE_KEY";
                 // Asked first: where a key ends is looked for to the text's end, and not for each of many closed values.
                 if (!key || is_broken(text, value))
-                    && let Some(tail) = goes_on(text, find.tail, value.end)
+                    && let Some(tail) = goes_on(text, find.tail, value.end)?
                 {
                     return Ok(Some(tail));
                 }
@@ -145,7 +145,7 @@ impl Engine {
             }
         }
         let found = self.sign(text, sign, value.start)?;
-        Ok(found.and_then(|find| goes_on(text, find.tail, value.end)))
+        found.map_or(Ok(None), |find| goes_on(text, find.tail, value.end))
     }
 }
 
@@ -236,9 +236,11 @@ fn bracket_beyond(text: Text<'_>, value: &Finding, after: u8) -> Known<Option<Ta
 }
 
 /// *tail*, if it ends after *end*.
-fn goes_on(text: Text<'_>, mut tail: Tail, end: usize) -> Option<Tail> {
+fn goes_on(text: Text<'_>, mut tail: Tail, end: usize) -> Known<Option<Tail>> {
     match tail.run(text) {
-        Ok(reached) if reached <= end => None,
-        _ => Some(tail),
+        Ok(reached) if reached <= end => Ok(None),
+        // It may have ended before, which what it looks ahead for will tell.
+        Err(more) if tail.least() <= end => Err(more),
+        _ => Ok(Some(tail)),
     }
 }

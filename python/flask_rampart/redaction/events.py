@@ -94,6 +94,8 @@ class EventStream:
         self._cut = Lines(most_event)
         #: Those of the event that has begun.
         self._lines: list[str] = []
+        #: Characters of those lines, and held by all texts: kept, since whoever streams may look after each piece.
+        self._lines_held = self._texts_held = 0
         self._shows_mark = True
         #: Whether a comment was redacted: a key goes on in those after it.
         self._hides = False
@@ -128,6 +130,7 @@ class EventStream:
         self._ended_by.clear()
         self._lines.clear()
         self._cut.clear()
+        self._lines_held = self._texts_held = 0
 
     @property
     def is_over(self) -> bool:
@@ -137,7 +140,7 @@ class EventStream:
     @property
     def held(self) -> int:
         """Characters that are held back now: of texts, and of the event that has begun."""
-        return self._cut.held + sum(map(len, self._lines)) + sum(text.stream.held for text in self._texts.values())
+        return self._cut.held + self._lines_held + self._texts_held
 
     def _guarded(self, work: Callable[[], str]) -> Any:
         if self._over:
@@ -171,9 +174,10 @@ class EventStream:
             self._cut.over()
             return self._comment(line + ending)  # a sign of life does not wait for an event
         self._lines.append(line + ending)
+        self._lines_held += len(line) + len(ending)
         if line and not self._by_line:
             return ""
-        lines, self._lines = self._lines, []
+        lines, self._lines, self._lines_held = self._lines, [], 0
         self._cut.over()
         return self._frame(lines)
 
@@ -186,7 +190,7 @@ class EventStream:
             line, ending = last
             made = self._lined(line, ending or ("" if self._by_line else "\n"))
         if self._lines:
-            lines, self._lines = [*self._lines, "\n"], []
+            lines, self._lines, self._lines_held = [*self._lines, "\n"], [], 0
             made += self._frame(lines)
         return made + self._flushed([*self._texts])
 
@@ -239,10 +243,10 @@ class EventStream:
         value = _json(whole)
         if value is _NONE or not isinstance(value, (dict, list, str)):
             before = self._renamed("", name)
-            return before, self._text(("", name), _event_of(name)).feed(whole)
+            return before, self._fed(whole, ("", name), _event_of(name))
         if isinstance(value, str):
             before = self._renamed("$", name)
-            made = self._text(("$", name), _event_of(name, _dump)).feed(value)
+            made = self._fed(value, ("$", name), _event_of(name, _dump))
             return before, whole if made == value else _dump(made)
         return self._value(value, whole, lambda text: f"{_named(name)}data: {text}\n\n")
 
@@ -260,7 +264,7 @@ class EventStream:
         value = _json(line) if line.strip() else _NONE
         if value is _NONE:
             # One text over lines, as a private key is.
-            made: str = self._text(_PLAIN, _alone).feed(text)
+            made = self._fed(text, _PLAIN, _alone)
             self._torn = not made.endswith(("\r", "\n")) if made else self._torn
             return made
         rest = self._flushed([_PLAIN])
@@ -288,7 +292,7 @@ class EventStream:
         for (key, _, _, way), piece in zip(slots, pieces, strict=True):
             if way in stands:  # else it is inside of what is hidden whole
                 holder, name = last[key] = stands[way]
-                holder[name] = self._text(key, framed, made, way).feed(piece)
+                holder[name] = self._fed(piece, key, framed, made, way)
         over = self._ended(value)
         # What an event ends leaves with it, where it has a place for it, else before it.
         for key, (holder, name) in last.items():
@@ -318,7 +322,8 @@ class EventStream:
             for places, holder, name, way in texts_at(value, steps):
                 yield (field, places, own), holder, name, way
 
-    def _text(self, key: Key, framed: Framed, shape: object = None, way: Way = ()) -> RedactingStream:
+    def _fed(self, piece: str, key: Key, framed: Framed, shape: object = None, way: Way = ()) -> str:
+        """What may leave of a text now that *piece* of it is there."""
         text = self._texts.get(key)
         if text is None:
             if len(self._texts) >= self._most_texts:
@@ -327,7 +332,11 @@ class EventStream:
             for end in ends_of(key):
                 self._ended_by.setdefault(end, {})[key] = None
         text.framed, text.shape, text.way = framed, shape, way
-        return text.stream
+        made = text.stream.feed(piece)
+        held = text.stream.held
+        self._texts_held += held - text.held
+        text.held = held
+        return made
 
     def _taken_out(self, key: Key) -> _Text:
         for end in ends_of(key):
@@ -335,7 +344,9 @@ class EventStream:
             del with_it[key]
             if not with_it:
                 del self._ended_by[end]
-        return self._texts.pop(key)
+        text = self._texts.pop(key)
+        self._texts_held -= text.held
+        return text
 
     def _flushed(self, keys: Iterable[Key]) -> str:
         frames: dict[int, tuple[_Text, Rests]] = {}
@@ -374,10 +385,12 @@ class EventStream:
 class _Text:
     """A text that is spread over events."""
 
-    __slots__ = ("framed", "shape", "stream", "way")
+    __slots__ = ("framed", "held", "shape", "stream", "way")
 
     def __init__(self, stream: RedactingStream) -> None:
         self.stream = stream
+        #: Characters that it held when it was last fed.
+        self.held = 0
         #: An event with a piece of it, and of other texts of the same event, and nothing else.
         self.framed: Framed = _alone
         #: Of which event that is; None of one of its own.

@@ -40,11 +40,11 @@ pub(super) const STANDARDS: &[Rule] = &[
         entity: "PRIVATE_KEY",
         literals: &["PuTTY-User-Key-File-"],
         alone: false,
-        pattern: r"PuTTY-User-Key-File-[1-9]:",
+        pattern: r"PuTTY-User-Key-File-[1-9](?::|%3[Aa])",
         extent: Extent::Putty,
         secret: concat!(
             "PuTTY-User-Key-",
-            "File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 1\nAAAAIGq1w2\nPrivate-",
+            "File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 1\nAAAAC3Nz\nPrivate-Lines: 1\nAAAAIGq1w2\nPrivate-",
             "MAC: 2f1e0d9c8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e2d1c0b9a8f7e6d5c4b3a2f1e"
         ),
         harmless: "a PuTTY-User-Key-File-format",

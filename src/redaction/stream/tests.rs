@@ -1,6 +1,7 @@
 //! Tests: a stream says what the whole text would, holds back what it says, and costs no more than its bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::super::tests::keys::{COMMENTS, puttys};
 use super::super::tests::{Dice, PIECES};
 use super::super::{Allow, Detector, Options, identifiers, rules};
 use super::*;
@@ -286,6 +287,35 @@ fn a_private_key_that_began_long_before_its_value_ends_is_streamed_as_it_is_reda
                         assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&whole));
                     }
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_of_puttys_is_streamed_as_it_is_redacted_whatever_its_comment_says() {
+    let mut dice = Dice(10);
+    let all = redactors();
+    for (number, comment) in COMMENTS.iter().enumerate() {
+        for (before, after) in
+            [("", " x"), ("ppk=", "&a=b"), ("secret: [", "] y"), ("token=x ", "\nPrivate-MAC: 0 z")]
+        {
+            let text = format!("{before}{}{after}", puttys(comment, ["\n", "%0A", " "][number % 3]));
+            check(&all[number % 2], text.as_bytes(), &mut dice);
+        }
+    }
+    // Far beyond each bound, which is where what is held back is cut off.
+    for length in [900, 1020, 1100, 4070, 4100, 17_000] {
+        let filler = "P ä".repeat(length / 4);
+        for text in [
+            puttys(&filler, "\n") + " x",
+            puttys("", &filler) + " x",
+            puttys("", "\n") + &filler + &puttys("", " "),
+        ] {
+            let whole = all[0].redact_bytes(text.as_bytes()).into_owned();
+            for most in [1, 60, 900] {
+                let (out, _) = streamed(&all[0], 0, pieces(text.as_bytes(), &mut dice, most).into_iter());
+                assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&whole));
             }
         }
     }

@@ -17,6 +17,7 @@ Sources: Apache Parquet's and Arrow's format specifications.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -40,7 +41,7 @@ try:
 except ImportError:
     raise ConfigError("Parquet needs pyarrow: pip install 'flask-rampart[anonymize]'") from None
 
-from .steps import size_of, smaller, step_of
+from .steps import longest_of, size_of, smaller, step_of
 
 
 class Batch(NamedTuple):
@@ -84,7 +85,9 @@ class Parquet:
             about = meta.row_group(group)
             if before + about.num_rows > start:
                 digest, size, at = self._group_digest(about), _bytes(about), 0
-                for batch, too_long in self._cut(self._batches(group, step_of(about, self._options.piece))):
+                longest_in = functools.partial(self._longest_in, group)
+                step = step_of(about, self._options.piece, longest_in)
+                for batch, too_long in self._cut(self._batches(group, step)):
                     after = at + batch.num_rows
                     if after > about.num_rows:
                         raise ConfigError(f"group {group} of the file has more rows than its footer says")
@@ -98,18 +101,19 @@ class Parquet:
     def _cut(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bool]]:
         """The same rows in batches of about a piece, by what they take in memory; and which is one row too long."""
         most = self._options.piece
-        held, size = list[pa.RecordBatch](), 0
+        held, size, rows = list[pa.RecordBatch](), 0, 0
         for batch in (small for step in batches for small in smaller(step, most)):
             more = size_of(batch)
             too_long = batch.num_rows == 1 and more > self._options.longest
-            if held and (too_long or size + more > most or sum(of.num_rows for of in held) >= _PIECE_ROWS):
+            if held and (too_long or size + more > most or rows >= _PIECE_ROWS):
                 yield _whole(held), False
-                held, size = [], 0
+                held, size, rows = [], 0, 0
             if too_long:
                 yield batch, True
             else:
                 held.append(batch)
                 size += more
+                rows += batch.num_rows
         if held:
             yield _whole(held), False
 
@@ -160,15 +164,14 @@ class Parquet:
         part.seek(0)
         compression = _compression(self._file.metadata)
         with pq.ParquetWriter(_Open(out), self._made, compression=compression) as writer:
-            held: list[pa.RecordBatch] = []
+            held, size, rows = list[pa.RecordBatch](), 0, 0
             for batch in _stream_of(part):
                 held.append(batch)
-                if (
-                    sum(some.nbytes for some in held) >= _GROUP_BYTES
-                    or sum(some.num_rows for some in held) >= _GROUP_ROWS
-                ):
+                size += batch.nbytes
+                rows += batch.num_rows
+                if size >= _GROUP_BYTES or rows >= _GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held, self._made))
-                    held = []
+                    held, size, rows = [], 0, 0
             if held:
                 writer.write_table(pa.Table.from_batches(held, self._made))
 
@@ -185,6 +188,21 @@ class Parquet:
             else:
                 yield batch
         raise ConfigError(f"group {group} of the file cannot be read as Parquet")
+
+    def _longest_in(self, group: int, path: str) -> int | None:
+        """Bytes of the longest value in the dictionary of a column, if it is read as one."""
+        try:
+            file = pq.ParquetFile(
+                _Open(self.source),
+                metadata=self._file.metadata,
+                read_dictionary=[path],
+                pre_buffer=False,
+                buffer_size=1 << 20,
+            )
+            (column,) = next(file.iter_batches(1, [group], [path], use_threads=False)).columns
+        except (StopIteration, pa.ArrowException, OSError, ValueError):
+            return None
+        return longest_of(column)
 
     def _all_or_first(self, rows: pa.RecordBatch, found: Found, refusals: list[Refusal]) -> list[pa.RecordBatch]:
         """The batch, if nothing of it is refused; else the first row that is, found by halves."""

@@ -2,8 +2,9 @@
 
 1. What a row takes is not known before it is read: one value of a dictionary, or a beginning that all values share, is
    in the file once and in each row. It takes no more than its whole column does in the file, uncompressed.
-2. So many rows are read at once as are bounded by that, at least :data:`FEWEST`. What they take is looked at then, and
-   they are cut into pieces.
+2. Where that allows for few rows alone, the dictionary is read, once: it says how long its longest value is.
+3. So many rows are read at once as are bounded by that, at least :data:`FEWEST`; fewer only if these might take more
+   than :data:`ROOM`. What they take is looked at then, and they are cut into pieces.
 
 The numbers depend on the file and the size of a piece alone, so a run that goes on cuts as the first one did.
 
@@ -12,13 +13,17 @@ It does not bound one row that has many elements, each of them a long value of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 FEWEST = 64
 """Rows that are read at once, if they may be of any length."""
+
+ROOM = 128 << 20
+"""Bytes that such rows may take."""
 
 _MOST = 1 << 14
 _BUDGET = 64 << 20
@@ -33,11 +38,34 @@ _SHRINK = {"UNCOMPRESSED": 1, "SNAPPY": 64, "LZ4": 255, "LZ4_RAW": 255}
 """How much smaller a codec makes a page at most; others have no bound that would help."""
 
 
-def step_of(group: Any, piece: int) -> int:
-    """How many rows of a group are read at once."""
+def step_of(group: Any, piece: int, longest_in: Callable[[str], int | None] = lambda path: None) -> int:
+    """How many rows of a group are read at once.
+
+    :param longest_in: bytes of the longest value in a column's dictionary, if that can be read.
+    """
     each = max(group.total_byte_size // max(group.num_rows, 1), 1)
-    longest = sum(_longest(group.column(column)) for column in range(group.num_columns))
-    return int(min(max(min(piece // each, _BUDGET // max(longest, 1)), FEWEST), _MOST))
+    rows = min(piece // each, _MOST)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    bounds = {column.path_in_schema: _longest(column) for column in columns}
+    for column in sorted(columns, key=lambda column: -bounds[column.path_in_schema]):
+        if sum(bounds.values()) * rows <= _BUDGET:
+            break
+        path = column.path_in_schema
+        if bounds[path] and column.has_dictionary_page and "DELTA_BYTE_ARRAY" not in column.encodings:
+            longest = longest_in(path)
+            bounds[path] = bounds[path] if longest is None else min(longest, bounds[path])
+    longest = sum(bounds.values())
+    fewest = max(min(ROOM // (longest + each), FEWEST), 1)
+    return int(max(min(rows, _BUDGET // max(longest, 1)), fewest))
+
+
+def longest_of(array: pa.Array) -> int | None:
+    """Bytes of the longest value of the dictionary in *array*, alone or as the one thing in lists and structs."""
+    while not pa.types.is_dictionary(array.type):
+        if array.type.num_fields != 1:
+            return None
+        array = array.field(0) if pa.types.is_struct(array.type) else array.values
+    return int(pc.max(pc.binary_length(array.dictionary)).as_py() or 0)
 
 
 def size_of(batch: pa.RecordBatch) -> int:

@@ -1,0 +1,60 @@
+//! Where a value ends that has neither quotes nor brackets: at a blank, or at a delimiter that is one.
+
+use super::super::ahead::{Known, Text};
+use super::super::text::{alnum, run};
+
+pub(super) fn bare_end(at: &mut usize, encoded: bool, text: Text<'_>) -> Known<usize> {
+    *at += run(&text, *at, alnum);
+    while let Some(byte) = text.peek(*at)? {
+        if ends_at(text, *at, byte, encoded)? {
+            break;
+        }
+        // A replacement inside a value is passed over whole.
+        *at += if byte == b'[' { text.marker(*at)?.unwrap_or(1) } else { 1 };
+    }
+    Ok(*at)
+}
+
+pub(in super::super) fn ends_at(text: Text<'_>, at: usize, byte: u8, encoded: bool) -> Known<bool> {
+    let next = || Ok(text.peek(at + 1)?.unwrap_or(b' '));
+    Ok(match byte {
+        0..=b' ' => true,
+        b'&' | b';' | b',' => {
+            let next = next()?;
+            next <= b' '
+                || matches!(next, b')' | b']' | b'}')
+                || quote_follows(text, at + 1)?
+                || name_follows(text, at + 1)?
+        }
+        b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' => {
+            let next = next()?;
+            next <= b' ' || b"\"'`)]}>,;&.:|<\\".contains(&next)
+        }
+        b'<' => {
+            let next = next()?;
+            matches!(next, b'/' | b'!') || next.is_ascii_alphabetic() || text.marker(at + 1)?.is_some()
+        }
+        // `\"` closes the text that the pair stands in.
+        b'\\' => quote_follows(text, at)? || text.colour(at)? > 0,
+        b'%' if encoded => {
+            matches!(text.percent(at)?, Some(0..=b' ' | b'&' | b';' | b',' | b'"' | b'\'' | b'#' | b'}'))
+        }
+        _ => false,
+    })
+}
+
+/// Whether a quote stands at *at*, at whatever depth of escaping.
+fn quote_follows(text: Text<'_>, at: usize) -> Known<bool> {
+    let slashes = text.run(at, 8, |b| b == b'\\')?;
+    Ok(matches!(text.peek(at + slashes)?, Some(b'"' | b'\'' | b'`')))
+}
+
+/// Whether `name=` or `name:` stands at *at*.
+pub(super) fn name_follows(text: Text<'_>, at: usize) -> Known<bool> {
+    let length = text.run(at, 64, |b| alnum(b) || matches!(b, b'_' | b'-' | b'.' | b'[' | b']'))?;
+    let sign = match text.peek(at + length)? {
+        Some(b'%') => text.percent(at + length)?,
+        sign => sign,
+    };
+    Ok(length > 0 && matches!(sign, Some(b'=' | b':')))
+}
