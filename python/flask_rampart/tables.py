@@ -17,6 +17,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+from flask.cli import ScriptInfo
+
 _looks: ContextVar[bool] = ContextVar("flask_rampart_looks", default=False)
 
 
@@ -33,6 +36,14 @@ def looking() -> Iterator[None]:
 def is_looking() -> bool:
     """Whether tables are only looked at."""
     return _looks.get()
+
+
+def is_command() -> bool:
+    """Whether a command of ``flask`` has the app loaded that serves nobody: any but ``run``."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.find_object(ScriptInfo) is None:
+        return False
+    return context.command.name != "run"
 
 
 class Place(NamedTuple):
