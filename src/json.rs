@@ -11,7 +11,7 @@ pub fn string(out: &mut Vec<u8>, text: &str, most: usize) {
     let shown = cut.map_or(text, |at| &text[..at]);
     out.push(b'"');
     let mut rest = shown.as_bytes();
-    while let Some(plain) = rest.iter().position(|b| !is_plain(*b)) {
+    while let Some(plain) = first_not_plain(rest) {
         out.extend_from_slice(&rest[..plain]);
         let start = shown.len() - rest.len() + plain;
         let Some(character) = shown.get(start..).and_then(|tail| tail.chars().next()) else { break };
@@ -23,6 +23,15 @@ pub fn string(out: &mut Vec<u8>, text: &str, most: usize) {
         out.extend_from_slice("…".as_bytes());
     }
     out.push(b'"');
+}
+
+/// Where the first byte is that cannot stand as it is.
+fn first_not_plain(text: &[u8]) -> Option<usize> {
+    // Most texts have none. Without a way out within, a piece is looked at as a whole.
+    let pieces = text.chunks_exact(PIECE);
+    let whole =
+        pieces.take_while(|piece| piece.iter().fold(true, |plain, b| plain & is_plain(*b))).count() * PIECE;
+    text[whole..].iter().position(|b| !is_plain(*b)).map(|at| whole + at)
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -110,6 +119,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (cycle * 400 + year_of_cycle + u64::from(month <= 2), month, day)
 }
 
+const PIECE: usize = 16;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]

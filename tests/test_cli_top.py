@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
-from flask.cli import ScriptInfo
+from flask.cli import FlaskGroup, ScriptInfo
 
 from flask_rampart import limit, require
 from flask_rampart.cli import commands
@@ -140,10 +140,21 @@ def test_who_looks_frees_nobody_and_changes_no_table(make: App, tmp_path: Path) 
     # It is gone, as between two starts of a service.
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     before = files()
-    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor2"}
+    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor3"}
     told = look(**other)
     assert [each["address"] for each in told["bans"]] == ["198.51.100.7"]
     assert files() == before
+
+
+def test_an_app_that_is_loaded_for_a_command_proves_no_table_by_making_it(make: App, tmp_path: Path) -> None:
+    # The app is loaded before the command can say that it only looks.
+    store = f"shm://{tmp_path}/counters"
+    group = FlaskGroup(create_app=lambda: make(RAMPART_LIMIT_STORE=store, RAMPART_MONITOR="enforce"))
+    done = CliRunner().invoke(group, ["routes"])
+    assert done.exit_code == 0, done.output
+    assert not list((tmp_path / "counters").glob("monitor*"))
+    make(RAMPART_LIMIT_STORE=store, RAMPART_MONITOR="enforce")
+    assert list((tmp_path / "counters").glob("monitor*")), "a start does"
 
 
 def test_an_app_that_counts_nothing_says_how_to_begin(make: App, tmp_path: Path) -> None:

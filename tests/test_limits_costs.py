@@ -156,6 +156,17 @@ def test_a_stream_that_breaks_after_200_was_sent_counts_as_it_was_told(make_app:
             answer.get_data()
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_stream_that_breaks_before_its_first_chunk_has_failed(make_app: App, is_seen: bool) -> None:
+    # A server sends the head with the first chunk (PEP 3333): the client has 500, whatever the view said.
+    app = make_app(RAMPART_MONITOR="report" if is_seen else "off")
+    app.get("/")(limit("2/hour", count="failures")(lambda: Response(str(1 // n) for n in (0,))))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            app.test_client().get("/")
+    assert app.test_client().get("/").status_code == 429
+
+
 def test_a_server_that_is_given_another_status_counts_the_last_one(make_app: App) -> None:
     app = make_app()
     inner = app.wsgi_app.app  # type: ignore[attr-defined]

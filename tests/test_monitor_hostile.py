@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, send_file
+from flask import Flask, Response, abort, request, send_file
 from werkzeug.wsgi import FileWrapper
 
 from flask_rampart import Clock, ConfigError, Identity, Rampart, require
+from flask_rampart._native import Monitor as NativeMonitor
 from flask_rampart._native import Sight
-from flask_rampart.monitor import DETECTORS
+from flask_rampart.monitor import DETECTORS, sights_of
 
 from .conftest import NOW, SECRET, Named
 from .monitoring import App, Reading, at, found, monitor_of, rules
@@ -125,6 +126,59 @@ def test_what_no_page_can_send_is_no_other_sites_doing(watched: App, sent: dict[
         headers = {**CROSSING, **{name: value.format(number) for name, value in sent.items()}}
         client.get(f"/none/{number}", headers=headers, **at("192.0.2.1"))
     assert [(finding.rule, finding.enforced) for finding in found(app)] == [("path_scanning", is_answered)]
+
+
+def test_pages_of_other_sites_cannot_have_whose_cookie_the_browser_sends_along_throttled(
+    watched: App, clock: Clock
+) -> None:
+    rampart = Rampart(clock=clock)
+
+    @rampart.scheme("session")
+    def session() -> Identity | None:
+        name = request.cookies.get("session")
+        return Identity(name) if name else None
+
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+
+    @app.get("/orders/<int:number>")
+    @require("session")
+    def order(number: int) -> str:
+        return "x" if number == 1 else abort(404)
+
+    client = app.test_client(use_cookies=False)  # it would send those of its own alone
+    own = {"Cookie": "session=ada"}
+    for number in range(2, 60):
+        client.get(f"/orders/{number}", headers={**CROSSING, **own}, **at("192.0.2.1"))
+    assert client.get("/orders/1", headers=own, **at("192.0.2.1")).status_code == 200
+    told = [(each.rule, each.subject, each.response, each.enforced) for each in found(app)]
+    assert told == [("object_enumeration", "ada", "log", False)]
+    # What they do themselves counts.
+    for number in range(60, 120):
+        client.get(f"/orders/{number}", headers=own, **at("192.0.2.1"))
+    assert ("object_enumeration", "ada", True) in [(each.rule, each.subject, each.enforced) for each in found(app)]
+
+
+def test_what_pages_of_other_sites_send_is_nobodys_habit() -> None:
+    rule = {"name": "more", "counts": ["request"], "by": "principal", "measure": "unusual_requests"}
+    clock = Clock.manual(NOW)
+    native = NativeMonitor([{**rule, "threshold": 10, "window": 3600, "learned": 2}], clock)
+    for _ in range(4):
+        for _ in range(5):
+            native.note(Sight(status=200, route="/", principal="ada"))
+        clock.advance(3600)
+    assert not any(native.note(Sight(status=200, route="/", principal="ada", crossing=True)) for _ in range(90))
+    assert any(native.note(Sight(status=200, route="/", principal="ada")) for _ in range(90))
+
+
+@pytest.mark.parametrize("unix", [float("inf"), float("-inf"), float("nan"), -1.0, 1e300])
+def test_a_sight_of_no_time_that_there_is_is_refused(unix: float) -> None:
+    with pytest.raises(ValueError, match="1970 to 9999"):
+        Sight(status=404, unix=unix)
+
+
+def test_a_record_from_before_1970_is_left_out_of_a_replay() -> None:
+    records = [{"time": "1969-12-31T23:59:59.000000Z", "event": "authn_login_fail", "login": False, "subject": "ada"}]
+    assert list(sights_of(records)) == []
 
 
 def test_a_form_of_another_site_is_not_what_images_are(watched: App) -> None:

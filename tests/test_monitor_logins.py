@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from flask import Flask, abort, request
+from flask import Flask, Response, abort, request
 
 from flask_rampart import Clock, Rampart
 from flask_rampart.audit import Audit
@@ -112,6 +112,47 @@ def test_an_outage_of_the_login_is_nobodys_wrong_password(watched: App, clock: C
     assert statuses == {500 if raises else 503}
     assert rules(app) == []
     assert not monitor_of(app).state.knows("u0", HOME)
+
+
+def test_a_login_whose_answer_breaks_before_its_first_chunk_is_no_success(
+    watched: App, clock: Clock, tmp_path: Any
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce", RAMPART_AUDIT_LOG="audit")
+
+    @app.post("/streamed")
+    def streamed() -> Response:
+        rampart.monitor.login("ada")
+        broken = request.args["how"] == "broken"
+        return Response(str(1 // n) for n in ((0,) if broken else (1, 1)))
+
+    client = app.test_client()
+    with pytest.raises(ZeroDivisionError):
+        client.post("/streamed?how=broken", **at(HOME))
+    # What the server answered is 500: the directory was away, as far as anybody knows.
+    assert not monitor_of(app).state.knows("ada", HOME)
+    assert client.post("/streamed?how=whole", **at(HOME)).status_code == 200
+    assert monitor_of(app).state.knows("ada", HOME)
+    events = [record["event"] for record in Log(tmp_path / "audit").records()]
+    assert [event for event in events if event.startswith("authn_login")] == ["authn_login_success"]
+
+
+def test_a_login_is_known_and_recorded_before_any_of_its_answer_leaves(
+    watched: App, clock: Clock, tmp_path: Any
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce", RAMPART_AUDIT_LOG="audit")
+
+    @app.post("/streamed")
+    def streamed() -> Response:
+        rampart.monitor.login("ada")
+        return Response(["first", "second"])
+
+    answer = app.test_client().post("/streamed", buffered=False, **at(HOME))
+    assert next(answer.response) == b"first"
+    assert monitor_of(app).state.knows("ada", HOME)
+    assert "authn_login_success" in [record["event"] for record in Log(tmp_path / "audit").records()]
+    answer.close()
 
 
 def batched(watched: App, clock: Clock, mode: str = "enforce") -> tuple[Flask, Rampart]:

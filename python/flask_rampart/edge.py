@@ -282,7 +282,7 @@ class RampartMiddleware:
         environ[ENVIRON_KEY] = exchange
         try:
             body = self.app(environ, answer)
-            if not self._sees_ends and not exchange.at_end:
+            if not (self._sees_ends or exchange.at_end or exchange.at_status or exchange.at_leaving):
                 return body
             wrapper = environ.get("wsgi.file_wrapper")
             if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper) and not exchange.at_end:

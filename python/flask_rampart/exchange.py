@@ -179,12 +179,16 @@ class Exchange:
     """What decides whether pages of other origins may read the answer, where the edge says so in ``sends``. The app's
     own ``Access-Control-*`` fields are then dropped."""
     at_status: tuple[Callable[[int], None], ...] = ()
-    """Called with the answer's status, before it leaves; again if the server is given another one."""
+    """Called with the answer's status, before it leaves; again if the server is given another one, or answers 500 since
+    the body failed before its first chunk."""
+    at_leaving: tuple[Callable[[int], None], ...] = ()
+    """Called once, with the status that the client gets: before the first chunk of the answer goes to the server, or at
+    its end, if there is none."""
     has_begun: bool = False
     """Whether the answer has been given to the server, as the edge notes it: what a stream does after that changes no
     header."""
     sees_answer: bool = True
-    """Whether the edge sees the answer. If not, nobody calls what is in ``at_status``."""
+    """Whether the edge sees the answer. If not, nobody calls what is in ``at_status`` and ``at_leaving``."""
     at_end: tuple[Callable[[], None], ...] = ()
     """Called once, when the answer has been sent, or the client has gone."""
     outcome: tuple[int, int | None, bool, int] | None = None

@@ -19,6 +19,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+from flask.cli import ScriptInfo
+
 _mode: ContextVar[str] = ContextVar("flask_rampart_tables", default="works")
 
 
@@ -49,6 +52,14 @@ def _in(mode: str) -> Iterator[None]:
         yield
     finally:
         _mode.reset(before)
+
+
+def is_command() -> bool:
+    """Whether a command of ``flask`` has the app loaded that serves nobody: any but ``run``."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.find_object(ScriptInfo) is None:
+        return False
+    return context.command.name != "run"
 
 
 class Place(NamedTuple):

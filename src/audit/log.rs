@@ -25,8 +25,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::getpid;
-
 use super::files::{self, Named};
 use super::heads::{self, Heads, Seen};
 use super::line::LinkKey;
@@ -36,6 +34,7 @@ use super::writing::{Chain, LOST, Open};
 use super::{retention, survivors};
 use crate::crypto::fill_random;
 use crate::json;
+use crate::shared::Own;
 use crate::time::UnixTime;
 
 /// What a log is made of. Shared by the writers that follow each other in a process and its children.
@@ -72,7 +71,7 @@ pub enum When {
 /// Writes records. Shared by all threads of a process.
 pub struct Log {
     shared: Arc<Shared>,
-    owner: rustix::process::Pid,
+    own: Own,
 }
 
 pub(super) struct Shared {
@@ -146,7 +145,7 @@ impl Log {
         // Files that cannot be removed are no reason to begin without a log.
         let _ = files::remove_unfinished(&shared.setup.directory);
         let _ = shared.remove_old();
-        Ok(Self { shared: Arc::new(shared), owner: getpid() })
+        Ok(Self { shared: Arc::new(shared), own: Own::new() })
     }
 
     /// A writer for a process that was just forked off. It waits for no lock of this one's, whose threads are not there, and lets go of the
@@ -156,7 +155,7 @@ impl Log {
     /// # Errors
     /// As for [`Log::open`].
     pub fn renewed(&self, taps: Vec<Arc<Tap>>) -> io::Result<Self> {
-        if getpid() != self.owner
+        if !self.own.is_here()
             && let Ok(mut held) = self.shared.held.try_lock()
         {
             *held = None;
@@ -183,17 +182,7 @@ impl Log {
     /// If it is not written, though it should have been; if it is kept for later, or dropped. If the event begins with `audit_`, as the log's own
     /// do. In a process that was forked off from that which opened the log.
     pub fn append(&self, now: UnixTime, event: &str, members: &[u8], when: When) -> io::Result<u64> {
-        self.owned()?;
-        let refused = if event.starts_with(OWN) {
-            Some("events that begin with audit_ are the audit log's own")
-        } else if memchr::memchr(b'\n', members).is_some() || members.len() > MAX_RECORD {
-            Some("a record is one line of at most 256 KiB")
-        } else {
-            None
-        };
-        if let Some(told) = refused {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, told));
-        }
+        self.may_be(event, members)?;
         let mut open = lock(&self.shared.open);
         open.still()?;
         open.add(&self.shared.key, now, event, members)?;
@@ -202,6 +191,32 @@ impl Log {
             open.put()?;
         }
         Ok(seq)
+    }
+
+    /// As [`Log::append`], for a record that may wait. None if it would have to be waited for: for another thread, or for
+    /// the system, which is to write what waits.
+    ///
+    /// # Errors
+    /// As for [`Log::append`].
+    pub fn append_at_once(&self, now: UnixTime, event: &str, members: &[u8]) -> Option<io::Result<u64>> {
+        if let Err(error) = self.may_be(event, members) {
+            return Some(Err(error));
+        }
+        let mut open = self.shared.open.try_lock().ok().filter(|open| open.has_room(members.len()))?;
+        let added = open.still().and_then(|()| open.add(&self.shared.key, now, event, members));
+        Some(added.map(|()| open.size() - 1))
+    }
+
+    fn may_be(&self, event: &str, members: &[u8]) -> io::Result<()> {
+        self.owned()?;
+        let refused = if event.starts_with(OWN) {
+            Some("events that begin with audit_ are the audit log's own")
+        } else if memchr::memchr(b'\n', members).is_some() || members.len() > MAX_RECORD {
+            Some("a record is one line of at most 256 KiB")
+        } else {
+            None
+        };
+        refused.map_or(Ok(()), |told| Err(io::Error::new(io::ErrorKind::InvalidInput, told)))
     }
 
     /// Records that so many records did not reach a sink.
@@ -267,7 +282,7 @@ impl Log {
 
     /// Whether this is the process that opened the log.
     fn owned(&self) -> io::Result<()> {
-        if getpid() == self.owner {
+        if self.own.is_here() {
             return Ok(());
         }
         let told = "the audit log is of the process that this one was forked from: renew it first";

@@ -140,6 +140,11 @@ impl Open {
         self.unwritten.len() >= BATCH
     }
 
+    /// Whether so much more can wait without anything being written.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.unwritten.len() + bytes + SEALING < BATCH
+    }
+
     /// Seals a record. What could not be kept before is told first.
     pub(super) fn add(
         &mut self,
@@ -257,6 +262,8 @@ pub(super) const LOST: &str = "audit_records_lost";
 pub(super) const OPENED: &str = "audit_file_opened";
 /// Records that may wait are written when there are so many bytes of them.
 const BATCH: usize = 64 * 1024;
+/// What a record has beside its members, with one of what was lost before it: fewer bytes than these.
+const SEALING: usize = 1024;
 /// So many bytes are kept while nothing can be written.
 pub(super) const MAX_UNWRITTEN: usize = 1 << 20;
 const MAX_NOTE: usize = 4096;

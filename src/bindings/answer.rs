@@ -16,13 +16,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use super::access_log::{AccessSink, Record};
+use super::audit::AuditEnd;
 use super::clock::Clock;
 use super::cookies::PyCookiePolicy;
 use super::headers::PyHeaderPolicy;
 use super::metrics::MetricTable;
 use super::monitor::Monitor;
 
+mod ended;
 mod leaving;
+
+pub(super) use ended::{Ended, Told};
 
 /// What all answers of an app have in common.
 ///
@@ -355,20 +359,26 @@ impl Answer {
         let mut state = self.state();
         state.size = state.size.map(|size| size.saturating_add(length));
         // Also of an empty chunk: most servers send the head with the first, however long it is.
-        state.is_under_way = true;
+        let is_first = !std::mem::replace(&mut state.is_under_way, true);
+        let status = state.status;
+        drop(state);
+        if is_first {
+            self.leave(chunk.py(), status);
+        }
     }
 
     /// Ends it, once: tells who waits for that, counts it, and writes its line.
     fn finish(&self, py: Python<'_>, end: End, size: Option<i64>) {
         let complete = end == End::Complete;
-        let (status, size, is_under_way, sent) = {
+        let (status, size, is_under_way, sent, has_failed) = {
             let mut state = self.state();
             if state.has_ended {
                 return;
             }
             state.has_ended = true;
             // A server sends the head with the first chunk (PEP 3333): what fails before it is answered 500 by the server.
-            if (state.status == 0 && !complete) || (end == End::Failed && !state.is_under_way) {
+            let has_failed = (state.status == 0 && !complete) || (end == End::Failed && !state.is_under_way);
+            if has_failed {
                 state.status = 500;
             }
             match size {
@@ -376,79 +386,121 @@ impl Answer {
                 Some(size) => state.size = Some(size),
                 None => {}
             }
-            (state.status, state.size, state.is_under_way, state.sent.take())
+            (state.status, state.size, state.is_under_way, state.sent.take(), has_failed)
         };
-        self.release(py, status, size, complete);
+        if has_failed {
+            self.tell(py, status);
+        }
+        if !is_under_way {
+            self.leave(py, status);
+        }
+        // Once, for all who are told: to ask what time it is costs more than what is done with it.
+        let took = self.started.elapsed();
+        self.release(py, status, size, complete, took);
         let answers = self.answers.get();
-        let aborted = end == End::Left || (end == End::Failed && is_under_way);
-        if let Some(metrics) = &answers.metrics
-            && let Err(error) = self.count(py, metrics.bind(py), status, aborted)
-        {
-            error.write_unraisable(py, None);
+        if answers.metrics.is_none() && answers.monitor.is_none() && answers.log.is_none() {
+            return;
+        }
+        let (exchange, environ) = (self.exchange.bind(py), self.environ.bind(py));
+        let told = match Told::of(exchange) {
+            Ok(told) => told,
+            Err(error) => return self.failed(py, error),
+        };
+        let mut now = None;
+        if let Some(metrics) = &answers.metrics {
+            let aborted = end == End::Left || (end == End::Failed && is_under_way);
+            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            match metrics.get().count(exchange, environ, &told, status, micros, aborted) {
+                Ok(counted) => now = Some(counted),
+                Err(error) => error.write_unraisable(py, None),
+            }
         }
         if let Some(monitor) = &answers.monitor {
-            let (exchange, environ) = (self.exchange.bind(py), self.environ.bind(py));
             // What the server sends itself is as long as the app said that it is.
             let size = size.or_else(|| if is_head(environ) { None } else { declared(sent?.bind(py)) });
-            monitor.get().observe(py, exchange, environ, self.id.bind(py), status, size);
+            let ended = Ended { exchange, environ, id: self.id.bind(py), status, size, now };
+            monitor.get().observe(&ended, &told);
         }
-        let Some(log) = &answers.log else { return };
-        if let Err(error) = self.log(py, log, status, size, complete) {
-            let told = log.log.bind(py).call_method1(intern!(py, "failed"), (error.into_value(py),));
-            if let Err(error) = told {
-                error.write_unraisable(py, None);
-            }
+        if let Some(log) = &answers.log
+            && let Err(error) = self.log(py, log, &told, status, size, complete, took)
+        {
+            self.failed(py, error);
+        }
+    }
+
+    /// Tells that the end of an answer could not be told.
+    fn failed(&self, py: Python<'_>, error: PyErr) {
+        let Some(log) = &self.answers.get().log else { return error.write_unraisable(py, None) };
+        let told = log.log.bind(py).call_method1(intern!(py, "failed"), (error.into_value(py),));
+        if let Err(error) = told {
+            error.write_unraisable(py, None);
         }
     }
 
     /// Tells whoever waits for the status, before anybody else learns of it: what counts failures is settled by then.
     fn tell(&self, py: Python<'_>, status: i64) {
         let waiting = self.exchange.bind(py).getattr(intern!(py, "at_status"));
-        self.call_all(waiting, Some(status));
+        self.call_all(waiting, status);
+    }
+
+    /// Tells whoever waits for the status that the client gets: once, when it can be no other any more.
+    fn leave(&self, py: Python<'_>, status: i64) {
+        let waiting = self.exchange.bind(py).getattr(intern!(py, "at_leaving"));
+        self.call_all(waiting, status);
     }
 
     /// Ends what lasts as long as the answer, and says how it ended to who waits for that.
-    fn release(&self, py: Python<'_>, status: i64, size: Option<i64>, complete: bool) {
+    fn release(&self, py: Python<'_>, status: i64, size: Option<i64>, complete: bool, took: Duration) {
         let exchange = self.exchange.bind(py);
-        let waiting = exchange.getattr(intern!(py, "at_end"));
-        if waiting.as_ref().is_ok_and(|waiting| waiting.is_truthy().unwrap_or(false)) {
-            let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            if let Err(error) = exchange.setattr(intern!(py, "outcome"), (status, size, complete, micros)) {
-                error.write_unraisable(py, None);
-            }
+        let Ok(waiting) = exchange.getattr(intern!(py, "at_end")) else { return };
+        let Ok(waiting) = waiting.cast_into::<PyTuple>() else { return };
+        if waiting.is_empty() {
+            return;
         }
-        self.call_all(waiting, None);
-    }
-
-    fn call_all(&self, waiting: PyResult<Bound<'_, PyAny>>, status: Option<i64>) {
-        let Ok(waiting) = waiting.and_then(|waiting| Ok(waiting.cast_into::<PyTuple>()?)) else { return };
+        let outcome = (status, size, complete, i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
+        let mut is_said = false;
         for function in &waiting {
-            let called = match status {
-                Some(status) => function.call1((status,)),
-                None => function.call0(),
+            let called = match function.cast::<AuditEnd>() {
+                // It is told, and need not ask.
+                Ok(end) => end.get().ended(py, outcome),
+                Err(_) => {
+                    let said =
+                        if is_said { Ok(()) } else { exchange.setattr(intern!(py, "outcome"), outcome) };
+                    is_said = true;
+                    let called = function.call0().map(drop);
+                    said.and(called)
+                }
             };
             if let Err(error) = called {
+                // The answer is on its way.
+                error.write_unraisable(py, Some(&function));
+            }
+        }
+    }
+
+    fn call_all(&self, waiting: PyResult<Bound<'_, PyAny>>, status: i64) {
+        let Ok(waiting) = waiting.and_then(|waiting| Ok(waiting.cast_into::<PyTuple>()?)) else { return };
+        for function in &waiting {
+            if let Err(error) = function.call1((status,)) {
                 // The answer is on its way; what was charged stays charged.
                 error.write_unraisable(waiting.py(), Some(&function));
             }
         }
     }
 
-    /// Counts the request. What is counted is shared by all workers.
-    fn count(
+    #[expect(clippy::too_many_arguments, reason = "what an answer was, told once")]
+    fn log(
         &self,
         py: Python<'_>,
-        metrics: &Bound<'_, MetricTable>,
+        log: &Log,
+        told: &Told<'_>,
         status: i64,
-        aborted: bool,
+        size: Option<i64>,
+        complete: bool,
+        took: Duration,
     ) -> PyResult<()> {
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        metrics.get().count(self.exchange.bind(py), self.environ.bind(py), status, micros, aborted)
-    }
-
-    fn log(&self, py: Python<'_>, log: &Log, status: i64, size: Option<i64>, complete: bool) -> PyResult<()> {
         let exchange = self.exchange.bind(py);
-        let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         if let Some((name, own)) = &log.own
             && !log.sys.bind(py).getattr(name.bind(py)).is_ok_and(|stream| stream.is(own))
         {
@@ -458,21 +510,21 @@ impl Answer {
         if log.sink.get().needs_thread() {
             log.log.bind(py).call_method0(intern!(py, "start"))?;
         }
-        let route = exchange.getattr(intern!(py, "route"))?;
-        let principal = exchange.getattr(intern!(py, "principal"))?;
-        let principal = if principal.is_none() { principal } else { principal.getattr(intern!(py, "id"))? };
-        let codes = exchange.getattr(intern!(py, "codes"))?.cast_into()?;
+        let principal = match &told.principal {
+            Some(principal) => Some(principal.getattr(intern!(py, "id"))?),
+            None => None,
+        };
         log.sink.get().record(
             py,
             &Record {
                 environ: self.environ.bind(py),
                 request_id: self.id.bind(py),
-                route: route.cast().ok(),
+                route: told.route.as_ref(),
                 status,
                 micros,
                 size,
-                principal: principal.cast().ok(),
-                codes: &codes,
+                principal: principal.as_ref().and_then(|id| id.cast().ok()),
+                codes: &told.codes,
                 complete,
             },
         )

@@ -17,6 +17,7 @@ use super::redaction::Redactor;
 use crate::audit::{self, Log, Report, Setup, Signer, State, Tap, Verifier, Verify, When};
 use crate::error::ConfigError;
 use crate::redaction::Redactor as Core;
+use record::Outcome;
 
 /// One writer of an audit log: a chain of records, a file of its own, signed checkpoints.
 ///
@@ -195,6 +196,12 @@ impl AuditLog {
     fn put(&self, py: Python<'_>, event: &str, members: &[u8], when: When) -> PyResult<u64> {
         let current = self.current();
         let at = self.clock.get().unix();
+        if when == When::Soon
+            && let Some(done) = current.append_at_once(at, event, members)
+        {
+            // Nothing was waited for, so the other threads had nothing to gain.
+            return Ok(done?);
+        }
         // A disk that is behind must not hold up the threads that write nothing.
         Ok(py.detach(|| current.append(at, event, members, when))?)
     }
@@ -212,10 +219,27 @@ pub struct AuditEnd {
 #[pymethods]
 impl AuditEnd {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(exchange) = exchange else { return Ok(()) };
+        let Some(exchange) = self.taken() else { return Ok(()) };
+        let exchange = exchange.bind(py);
+        let outcome = exchange.getattr(intern!(py, "outcome"))?;
+        if outcome.is_none() { Ok(()) } else { self.record(exchange, outcome.extract()?) }
+    }
+}
+
+impl AuditEnd {
+    /// As when it is called, by who knows how the answer ended.
+    pub(super) fn ended(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
+        self.taken().map_or(Ok(()), |exchange| self.record(exchange.bind(py), outcome))
+    }
+
+    fn taken(&self) -> Option<Py<PyAny>> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn record(&self, exchange: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
+        let py = exchange.py();
         let written = guarded(|| {
-            let Some(members) = record::ending(exchange.bind(py))? else { return Ok(()) };
+            let members = record::ending(exchange, outcome)?;
             let event = self.event.bind(py);
             self.log.get().put(py, &event.to_string_lossy(), &members, When::Soon).map(drop)
         });

@@ -8,11 +8,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use super::answer::Told;
 use super::clock::Clock;
 use super::errors::guarded;
 use super::limits::Verdict;
 use super::stores::{boot_id, random_seed};
 use crate::metrics::{Counter, Format, Gauge, Metrics, Request, Shape};
+use crate::time::HostTime;
 
 /// A gauge: its name, its help text, and its series: labels and value.
 type PyGauge = (String, String, Vec<(Vec<(String, String)>, f64)>);
@@ -204,22 +206,22 @@ impl MetricTable {
 }
 
 impl MetricTable {
-    /// Counts a request as the edge knows it.
+    /// Counts a request as the edge knows it, and says what time it was since boot.
     pub(super) fn count(
         &self,
         exchange: &Bound<'_, PyAny>,
         environ: &Bound<'_, PyDict>,
+        told: &Told<'_>,
         status: i64,
         micros: u64,
         aborted: bool,
-    ) -> PyResult<()> {
+    ) -> PyResult<HostTime> {
         let py = exchange.py();
         let clock = self.clock.get();
         let (now, host) = (clock.unix(), clock.host());
         let method = text_of(environ, intern!(py, "REQUEST_METHOD"))?;
         let method = method.as_ref().map(lossy).unwrap_or_default();
-        let route = exchange.getattr(intern!(py, "route"))?.cast_into::<PyString>().ok();
-        let route = route.as_ref().map(lossy);
+        let route = told.route.as_ref().map(lossy);
         for pair in exchange.getattr(intern!(py, "limits"))?.cast_into::<PyTuple>()? {
             let Ok(pair) = pair.cast_into::<PyTuple>() else { continue };
             if let Ok(verdict) = pair.get_item(0)?.cast::<Verdict>() {
@@ -227,7 +229,7 @@ impl MetricTable {
                 self.core.add(Counter::LimitDecisions, &[scope, decision], 1, now);
             }
         }
-        let codes: Bound<'_, PyTuple> = exchange.getattr(intern!(py, "codes"))?.cast_into()?;
+        let codes = &told.codes;
         let looking = exchange.getattr(intern!(py, "looking"))?.is_truthy()?;
         let plain = Request {
             route: route.as_deref(),
@@ -242,12 +244,14 @@ impl MetricTable {
         };
         if codes.is_empty() {
             self.core.request(&plain, now, host);
-            return Ok(());
+            return Ok(host);
         }
         let address = text_of(environ, intern!(py, "REMOTE_ADDR"))?;
         let address = address.as_ref().map(lossy).unwrap_or_default();
-        let principal = exchange.getattr(intern!(py, "principal"))?;
-        let principal = if principal.is_none() { None } else { Some(principal.getattr(intern!(py, "id"))?) };
+        let principal = match &told.principal {
+            Some(principal) => Some(principal.getattr(intern!(py, "id"))?),
+            None => None,
+        };
         let principal = principal.as_ref().and_then(|id| id.cast::<PyString>().ok()).map(lossy);
         let codes: Vec<Bound<'_, PyString>> =
             codes.iter().filter_map(|code| code.cast_into().ok()).take(MOST_CODES).collect();
@@ -255,7 +259,7 @@ impl MetricTable {
         let codes: Vec<&str> = codes.iter().map(AsRef::as_ref).collect();
         let principal = principal.as_deref().unwrap_or_default();
         self.core.request(&Request { codes: &codes, address: &address, principal, ..plain }, now, host);
-        Ok(())
+        Ok(host)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -14,6 +15,7 @@ use crate::limits::address::Prefix;
 use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Subject};
 use crate::shared::{HEADER_WORDS, SharedWords};
 
+use super::answer::{Ended, Told};
 use super::clock::Clock;
 use super::errors::guarded;
 use super::stores::{boot_id, random_seed, seed_of};
@@ -54,7 +56,7 @@ impl Sight {
     /// :param login: whether a login that it was succeeded.
     /// :param crossing: whether a page of another site made a browser send it, without its user's doing.
     /// :param unix: when, in seconds since 1970; it is the clock that windows go by. Not given: now.
-    /// :raises ValueError: for a sign that there is none of.
+    /// :raises ValueError: for a sign that there is none of, and a time before 1970 or after the year 9999.
     #[new]
     #[pyo3(signature = (*, signs=vec![], status=0, codes=vec![], route=None, path=None, query=None, address=None, principal=None, issuer=None, token=None, account=None, login=None, reason=None, size=0, request_id=None, crossing=false, unix=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
@@ -78,6 +80,9 @@ impl Sight {
         unix: Option<f64>,
         py: Python<'_>,
     ) -> PyResult<Self> {
+        if unix.is_some_and(|unix| !(0.0..=LATEST).contains(&unix)) {
+            return Err(PyValueError::new_err("a sight is of the years 1970 to 9999"));
+        }
         let mut given = Signs(0);
         for name in &signs {
             given = given.with(Signs::named(name)?);
@@ -269,18 +274,11 @@ impl Monitor {
 
 impl Monitor {
     /// Notes a request that has ended. Never fails the request: what went wrong is told as unraisable.
-    pub(super) fn observe(
-        &self,
-        py: Python<'_>,
-        exchange: &Bound<'_, PyAny>,
-        environ: &Bound<'_, PyDict>,
-        id: &Bound<'_, PyString>,
-        status: i64,
-        size: Option<i64>,
-    ) {
+    pub(super) fn observe(&self, ended: &Ended<'_, '_>, told: &Told<'_>) {
+        let py = ended.exchange.py();
         let noted = guarded(|| {
-            let now = self.clock.get().host().0;
-            let seen = Seen::of(&self.table.keys, now, exchange, environ, id, status, size)?;
+            let now = ended.now.unwrap_or_else(|| self.clock.get().host()).0;
+            let seen = Seen::of(&self.table.keys, now, ended, told)?;
             let mut waiting = self.wait();
             waiting.seen.push(seen);
             if waiting.seen.len() == 1 {
@@ -327,7 +325,7 @@ impl Monitor {
     /// The clock of windows, in seconds, and the time of day. A replay's records are both.
     fn now(&self, unix: Option<f64>) -> (u64, f64) {
         match unix {
-            Some(unix) => (unix.max(0.0) as u64, unix),
+            Some(unix) => (unix as u64, unix),
             None => {
                 let clock = self.clock.get();
                 (clock.host().0 / SECOND, clock.unix().0)
@@ -376,6 +374,8 @@ impl Monitor {
 /// Whom it is about when nobody can be told apart any more.
 const FULL: &str = "the table is full: who found no place in it";
 const MOST_WAITING: usize = 1024;
+/// The last second of the year 9999, and all of it.
+const LATEST: f64 = 253_402_300_800.0;
 /// Nanoseconds that a request waits to be counted, if another one ends.
 const LONGEST: u64 = SECOND;
 const SECOND: u64 = 1_000_000_000;

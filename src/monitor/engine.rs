@@ -10,9 +10,9 @@ use crate::error::ConfigError;
 
 use super::baseline::{Profile, UNIT};
 use super::key::{Keys, mixed};
-use super::layout::{COMMON, EVICTIONS, Layout, MARKED_UNTIL};
+use super::layout::{COMMON, COUNTED, EVICTIONS, Layout, MARKED_UNTIL};
 use super::marks::{Mark, Marked, Response};
-use super::observation::Observation;
+use super::observation::{Observation, Signs};
 use super::places::{Holder, Put};
 use super::rule::{Item, Measure, Quantity, Rule, Subject};
 use super::share::{self, Party};
@@ -44,6 +44,8 @@ impl Finding {
 pub struct Engine {
     layout: Layout,
     watched: Vec<Watched>,
+    /// With which signs each of these has to do: most requests have to do with few of them.
+    of_signs: Vec<Signs>,
     /// Rules about what is unusual, each with its place in the order of all.
     learned: Vec<(usize, Quantity, Rule)>,
     /// Rules about the table itself.
@@ -79,6 +81,26 @@ impl Watched {
             _ => 1,
         };
         self.rule.share == 0.0 && one >= self.rule.threshold
+    }
+
+    /// Whether anybody may have a counter of this rule that was not over then.
+    fn may_be_counted(&self, words: &[AtomicU64], at: u64) -> bool {
+        self.until_of(words).is_none_or(|until| until.load(Acquire) >= at)
+    }
+
+    /// Notes that there is a counter of this rule, for a while.
+    fn is_counted(&self, words: &[AtomicU64], at: u64) {
+        let until = at.saturating_add(2 * self.half);
+        if let Some(word) = self.until_of(words)
+            && word.load(Acquire) < until
+        {
+            word.fetch_max(until, AcqRel);
+        }
+    }
+
+    /// Rules share them, as each other's counters do no harm but that they are looked for.
+    fn until_of<'a>(&self, words: &'a [AtomicU64]) -> Option<&'a AtomicU64> {
+        words.get(COUNTED.start + (self.salt as usize) % COUNTED.len())
     }
 
     /// Counts, and gives what the threshold is of; none where nothing was added to it.
@@ -121,8 +143,15 @@ impl Engine {
         if rules.len() > MOST_RULES {
             return Err(ConfigError::new(format!("at most {MOST_RULES} rules, not {}", rules.len())));
         }
-        let mut engine =
-            Self { layout, watched: vec![], learned: vec![], floods: vec![], rules: rules.len(), shared: 1 };
+        let mut engine = Self {
+            layout,
+            watched: vec![],
+            of_signs: vec![],
+            learned: vec![],
+            floods: vec![],
+            rules: rules.len(),
+            shared: 1,
+        };
         for (index, rule) in rules.into_iter().enumerate() {
             let rule = rule.checked()?;
             match rule.measure {
@@ -139,6 +168,7 @@ impl Engine {
                     }
                     let salt = keys.of(b'r', identity.as_bytes());
                     let (half, sampling) = (u64::from(rule.window / 2).max(1), rule.sampling());
+                    engine.of_signs.push(rule.counts.with(rule.among));
                     engine.watched.push(Watched { index, rule, salt, half, sampling });
                 }
             }
@@ -159,12 +189,15 @@ impl Engine {
 
     /// Counts one observation. What is found is told to `found`.
     pub fn fold(&self, words: &[AtomicU64], seen: &Observation, found: &mut impl FnMut(Finding)) {
-        for watched in &self.watched {
-            if let Some(finding) = self.count(words, watched, seen) {
+        for (watched, signs) in self.watched.iter().zip(&self.of_signs) {
+            if seen.signs.meets(*signs)
+                && let Some(finding) = self.count(words, watched, seen)
+            {
                 found(finding);
             }
         }
-        if !self.learned.is_empty() && seen.principal != 0 {
+        // What other sites have somebody's browser do is nobody's habit.
+        if !self.learned.is_empty() && seen.principal != 0 && !seen.is_crossing {
             self.compare(words, seen, found);
         }
         for (index, rule) in &self.floods {
@@ -177,7 +210,8 @@ impl Engine {
     fn count(&self, words: &[AtomicU64], watched: &Watched, seen: &Observation) -> Option<Finding> {
         let rule = &watched.rule;
         let (hits, among) = (seen.signs.meets(rule.counts), seen.signs.meets(rule.among));
-        if !hits && !among {
+        if !hits && !watched.may_be_counted(words, seen.at) {
+            // Nobody has a counter of this rule, of which this request could be a part.
             return None;
         }
         let (subject, hash) = rule.by.of(seen)?;
@@ -188,9 +222,15 @@ impl Engine {
         };
         // What was not said is no other thing.
         let hits = hits && item != Some(0);
-        // What a page of another site can have a visitor's browser do is not counted with what the visitor does: a finding
-        // of it bans nobody. Who says falsely that it is so is found all the same, and is spared the ban.
-        let is_crossing = seen.is_crossing && matches!(subject, Subject::Address | Subject::Network);
+        if hits && rule.among.0 != 0 {
+            // Before it can be found: what comes next is a part of it.
+            watched.is_counted(words, seen.at.max(seen.now));
+        }
+        // What a page of another site can have a visitor's browser do is not counted with what the visitor does, nor with
+        // what the principal does whose cookie the browser sends along: a finding of it is answered to nobody. Who says
+        // falsely that it is so is found all the same, and is spared the answer.
+        let is_crossing =
+            seen.is_crossing && matches!(subject, Subject::Address | Subject::Network | Subject::Principal);
         let mut salt = watched.salt ^ if is_crossing { CROSSING } else { 0 };
         if seen.is_v6
             && rule.measure == Measure::Distinct(Item::Networks)

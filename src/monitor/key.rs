@@ -23,6 +23,8 @@ pub struct Known<'a> {
     pub principal: &'a [u8],
     /// Which credential.
     pub token: &'a [u8],
+    /// Who vouches for both: of another issuer, each is another.
+    pub issuer: Option<&'a [u8]>,
     /// Which account a login named.
     pub account: &'a [u8],
     /// What was asked for: the path.
@@ -58,20 +60,22 @@ impl Keys {
         };
         // A /16 of IPv4, a /32 of IPv6.
         let wide = address.get(..if address.len() == 4 { 2 } else { 4 }).unwrap_or_default();
-        // A /24 of IPv4, a /48 of IPv6.
-        let narrow = address.get(..if address.len() == 4 { 3 } else { 6 }).unwrap_or_default();
+        let network = self.of(b'n', network);
+        // A /24 of IPv4, which is hashed already; a /48 of IPv6.
+        let narrow =
+            if address.len() == 4 { network } else { self.of(b's', address.get(..6).unwrap_or_default()) };
         let place = self.of(b'w', known.place);
         Observation {
             at,
             now: at,
             unix,
             signs,
-            source: source_of(self.of(b's', wide), self.of(b's', narrow)),
+            source: source_of(self.of(b's', wide), narrow),
             address: self.of(b'a', address),
-            network: self.of(b'n', network),
+            network,
             is_v6: address.len() == 16,
-            principal: self.of(b'p', known.principal),
-            token: self.of(b't', known.token),
+            principal: self.of_issuer(b'p', known.principal, known.issuer),
+            token: self.of_issuer(b't', known.token, known.issuer),
             account: self.of(b'u', known.account),
             place,
             object: if known.query.is_empty() { place } else { self.object(known.place, known.query) },
@@ -88,6 +92,17 @@ impl Keys {
             return 0;
         }
         let mut hasher = self.hasher(kind);
+        hasher.write(text);
+        hasher.finish().max(1)
+    }
+
+    /// The hash of what an issuer calls so; 0 of nothing.
+    #[inline]
+    pub fn of_issuer(&self, kind: u8, text: &[u8], issuer: Option<&[u8]>) -> u64 {
+        let Some(issuer) = issuer.filter(|_| !text.is_empty()) else { return self.of(kind, text) };
+        let mut hasher = self.hasher(kind);
+        hasher.write(&(issuer.len() as u64).to_le_bytes());
+        hasher.write(issuer);
         hasher.write(text);
         hasher.finish().max(1)
     }

@@ -1,7 +1,7 @@
 //! Where things are in a table.
 //!
 //! ```text
-//! counters   64 words: until when any mark holds, evictions, the book's next page
+//! counters   64 words: until when any mark holds, evictions, the book's next page, until when rules have counters
 //! book       1,000 findings of 40 words
 //! common     256 counters: of the host, and those that are shared by what finds no place
 //! windows    60 % of the rest: counters of rules and subjects
@@ -80,7 +80,7 @@ impl Layout {
 
 impl shared::Layout for Layout {
     const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPMON\0");
-    const VERSION: u64 = 2;
+    const VERSION: u64 = 3;
     const WHAT: &'static str = "counters of the monitor";
 
     fn shape(&self) -> [u64; 2] {
@@ -102,6 +102,8 @@ pub(super) const MARKED_UNTIL: usize = 0;
 pub(super) const EVICTIONS: Range<usize> = 8..11;
 /// The number of the next finding.
 pub(super) const NEXT_PAGE: usize = 16;
+/// Until when there may be counters of rules that ask for a share, in seconds of the rules' clock.
+pub(super) const COUNTED: Range<usize> = 32..64;
 /// Where the book begins.
 pub(super) const BOOK: usize = 64;
 /// Counters of the host, and those that are shared by what finds no place.

@@ -7,14 +7,17 @@
 //!
 //! Whoever cannot get it joins: the file is in use, its header is taken as it is, and so is its size. A new size
 //! thus takes effect at the first start that finds no worker of the old size alive, and until then old and new workers
-//! count together. (A second generation of the file beside the first would count apart: a limit would admit twice.) A
-//! file in use that is damaged or of another boot is refused.
+//! count together. (A second generation of the file beside the first would count apart: a limit would admit twice.)
+//!
+//! A file in use that is of no use to us is refused, and the error says why (`refusal`). One that is being made is waited
+//! for. One that a living process maps is not, since that process goes on; only as long as it may be somebody else who
+//! opens it, and lets go at once.
 //!
 //! The file is allocated whole, and its size is checked before it is mapped: a full disk or a file cut short
 //! stops the start-up, instead of killing a worker with `SIGBUS` at some request.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fd::OwnedFd;
@@ -27,6 +30,7 @@ use crate::error::ConfigError;
 use super::layout::{HEADER_BYTES, HEADER_WORDS, Header, Layout, READY, READY_AT, boot_word};
 use super::place::Place;
 use super::presence::{Owner, Presence};
+use super::refusal::{Why, refused};
 use super::seed::Seed;
 
 /// Words shared by the processes that opened the same file, or of this process alone.
@@ -64,12 +68,16 @@ impl<L: Layout> SharedWords<L> {
     ) -> Result<Self, ConfigError> {
         let wanted = Header { layout, boot: boot_word(boot), seed };
         let place = Place::new(directory, name, L::WHAT)?;
-        for _ in 0..PATIENCE {
+        let mut why = Why::Locked;
+        // How often in a row it was found in use and of no use.
+        let mut useless = 0;
+        for attempt in 0..PATIENCE {
             let file = place.open()?;
             let alone = lock(&place, &file, FlockOperation::NonBlockingLockExclusive)?;
             if !alone && !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
                 // Someone is initialising it.
-                std::thread::sleep(NAP);
+                (why, useless) = (Why::Locked, 0);
+                nap(attempt);
                 continue;
             }
             if !place.is_current(&file) {
@@ -77,7 +85,7 @@ impl<L: Layout> SharedWords<L> {
             }
             if alone {
                 let is_right = |found: Header<L>| found.layout == wanted.layout && found.boot == wanted.boot;
-                if !read(&file).is_some_and(is_right) {
+                if !read(&file).is_ok_and(is_right) {
                     initialise(&place, &file, &wanted)?;
                 }
                 // Not atomic: another may get the exclusive lock in between and initialise the file anew. So
@@ -86,34 +94,40 @@ impl<L: Layout> SharedWords<L> {
                     continue;
                 }
             }
-            if let Some(Header { layout, seed, .. }) =
-                read::<L>(&file).filter(|found| found.boot == wanted.boot)
-            {
-                return Self::mapped(place, file, layout, seed);
+            match read::<L>(&file) {
+                Ok(Header { layout, seed, boot }) if boot == wanted.boot => {
+                    return Self::mapped(place, file, layout, seed);
+                }
+                Ok(_) => why = Why::OtherBoot,
+                Err(other) => why = other,
             }
-            // Left unfinished, or of no use to us: without our lock it may become someone's to initialise.
+            // Without our lock it may become someone's to initialise.
             drop(file);
-            std::thread::sleep(NAP);
+            useless = if alone || why == Why::Unfinished { 0 } else { useless + 1 };
+            if useless >= USELESS {
+                break;
+            }
+            nap(attempt);
         }
-        Err(Self::busy(&place))
+        Err(refused(&place, why))
     }
 
     /// Opens `directory/name` as it is, for who looks at what others wrote: nothing is made or begun anew, whatever shape the file has. None
     /// if there is no file of this boot.
     pub fn open_as_is(directory: &Path, name: &str, boot: &[u8]) -> Result<Option<Self>, ConfigError> {
         let place = Place::new(directory, name, L::WHAT)?;
-        for _ in 0..PATIENCE {
+        for attempt in 0..PATIENCE {
             let Some(file) = place.open_if_there()? else { return Ok(None) };
             if lock(&place, &file, FlockOperation::NonBlockingLockShared)? && place.is_current(&file) {
-                let found = read::<L>(&file).filter(|found| found.boot == boot_word(boot));
+                let found = read::<L>(&file).ok().filter(|found| found.boot == boot_word(boot));
                 return found
                     .map(|Header { layout, seed, .. }| Self::mapped(place, file, layout, seed))
                     .transpose();
             }
             // Someone is initialising it.
-            std::thread::sleep(NAP);
+            nap(attempt);
         }
-        Err(Self::busy(&place))
+        Err(refused(&place, Why::Locked))
     }
 
     fn mapped(place: Place, file: OwnedFd, layout: L, seed: Seed) -> Result<Self, ConfigError> {
@@ -121,11 +135,6 @@ impl<L: Layout> SharedWords<L> {
         let path = place.path().into();
         let file = Shared { path, presence: Presence::new(place), _lock: file };
         Ok(Self { memory: Memory::Map(map), layout, seed, file: Some(file) })
-    }
-
-    fn busy(place: &Place) -> ConfigError {
-        let cure = "Stop the workers that use it, remove it, and start again";
-        place.refused("is in use but damaged, of another boot, or locked by another program", cure)
     }
 
     /// Words of this process alone, all zero.
@@ -183,6 +192,13 @@ impl<L: Layout> SharedWords<L> {
     }
 }
 
+/// Sleeps for two to four milliseconds: longer and shorter ones, so that many who open it at once do not look at it in
+/// step, each taking the others for users.
+fn nap(attempt: u32) {
+    let apart = std::process::id().wrapping_add(attempt).wrapping_mul(0x9E37_79B9) >> 21;
+    std::thread::sleep(NAP + Duration::from_micros(u64::from(apart)));
+}
+
 /// Takes or changes the lock; says whether it was to be had.
 fn lock(place: &Place, file: &OwnedFd, operation: FlockOperation) -> Result<bool, ConfigError> {
     match rustix::fs::flock(file, operation) {
@@ -192,13 +208,14 @@ fn lock(place: &Place, file: &OwnedFd, operation: FlockOperation) -> Result<bool
     }
 }
 
-/// The header, if the file is whole.
-fn read<L: Layout>(file: &OwnedFd) -> Option<Header<L>> {
+/// The header, if the file is whole; else what it is.
+fn read<L: Layout>(file: &OwnedFd) -> Result<Header<L>, Why> {
     let mut page = [0; HEADER_BYTES as usize];
-    let read = rustix::io::pread(file, &mut page, 0).ok()?;
-    let header = Header::<L>::decode(&page).filter(|_| read == page.len())?;
-    let size = rustix::fs::fstat(file).ok()?.st_size;
-    (u64::try_from(size).ok()? == bytes(header.layout.length())?).then_some(header)
+    let read = rustix::io::pread(file, &mut page, 0).map_err(|_| Why::Damaged)?;
+    let header = Header::<L>::decode(&page)?;
+    let size = rustix::fs::fstat(file).map_err(|_| Why::Damaged)?.st_size;
+    let is_whole = read == page.len() && u64::try_from(size).ok() == bytes(header.layout.length());
+    if is_whole { Ok(header) } else { Err(Why::Damaged) }
 }
 
 /// Makes the file one of zeros behind a header. Only under the exclusive lock: nobody maps it.
@@ -277,6 +294,28 @@ impl Map {
         Ok(Self { start, words })
     }
 
+    /// A page of this process's own, which a child has as zeros. Its first word is [`HERE`].
+    #[cfg(target_os = "linux")]
+    fn wiped_on_fork() -> Result<Self, Errno> {
+        let (length, protection) = (HEADER_BYTES as usize, ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: the kernel chooses the address, so no memory of ours is replaced. The memory is no file's, private, and zero.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::PRIVATE)?
+        };
+        let map = Self { start, words: HEADER_WORDS };
+        // SAFETY: the range is the mapping made above, which nobody else knows; the advice changes nothing of it here.
+        unsafe {
+            rustix::mm::madvise(start, length, rustix::mm::Advice::LinuxWipeOnFork)?;
+        }
+        map.words().first().ok_or(Errno::IO)?.store(HERE, Ordering::Relaxed);
+        Ok(map)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wiped_on_fork() -> Result<Self, Errno> {
+        Err(Errno::NOTSUP)
+    }
+
     #[inline]
     fn words(&self) -> &[AtomicU64] {
         // SAFETY: `start` is page-aligned, so aligned for `AtomicU64`, and maps `words` of them until `self` is
@@ -294,7 +333,38 @@ impl Drop for Map {
     }
 }
 
-/// How often opening looks again before it gives up: five seconds of naps.
-const PATIENCE: u32 = if cfg!(test) { 250 } else { 2500 };
+/// Says whether this is the process that made it, and not one that was forked off.
+///
+/// By a page that the kernel gives a child as zeros: to ask for the process's number is a system call each time. Where the
+/// kernel knows no such page, that is what is done.
+pub(crate) struct Own {
+    page: Option<Map>,
+    process: u32,
+}
+
+impl Own {
+    /// Of this process.
+    pub fn new() -> Self {
+        Self { page: Map::wiped_on_fork().ok(), process: std::process::id() }
+    }
+
+    /// Whether this is still that process.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        match &self.page {
+            Some(page) => page.words().first().is_some_and(|word| word.load(Ordering::Relaxed) == HERE),
+            None => std::process::id() == self.process,
+        }
+    }
+}
+
+/// How often opening looks again before it gives up: some five seconds of naps.
+const PATIENCE: u32 = if cfg!(test) { 170 } else { 1700 };
+
+/// How often in a row a file may be in use and of no use: some 150 ms. Who opens it, too, holds it for microseconds.
+const USELESS: u32 = 50;
 
 const NAP: Duration = Duration::from_millis(2);
+
+/// What stands in the page of [`Own`]: anything but 0.
+const HERE: u64 = 1;

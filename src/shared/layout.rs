@@ -13,6 +13,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
+use super::refusal::Why;
 use super::seed::Seed;
 
 /// How a room lays out its words.
@@ -58,21 +59,31 @@ impl<L: Layout> Header<L> {
         page
     }
 
-    /// The header on a page, if the page is whole, ready, and of this room, version and machine.
-    pub fn decode(page: &[u8; HEADER_BYTES as usize]) -> Option<Self> {
+    /// The header on a page, if the page is whole, ready, and of this room, version and machine; else what it is.
+    pub fn decode(page: &[u8; HEADER_BYTES as usize]) -> Result<Self, Why> {
         let mut fields = [0; 9];
         for (field, word) in fields.iter_mut().zip(page.chunks_exact(8)) {
             *field = le(word);
         }
         let [magic, version, first, second, boot, low, high, sum, ready] = fields;
-        if magic != L::MAGIC || version != L::VERSION || ready != READY || sum != checksum(&fields[..7]) {
-            return None;
+        if ready == 0 && (magic == 0 || magic == L::MAGIC) {
+            // All but the last word may be there, or none.
+            return Err(Why::Unfinished);
         }
-        let layout = L::of_shape([first, second])?;
+        if magic != L::MAGIC {
+            return Err(Why::OtherKind);
+        }
+        if ready != READY || sum != checksum(&fields[..7]) {
+            return Err(Why::Damaged);
+        }
+        if version != L::VERSION {
+            return Err(Why::OtherVersion);
+        }
+        let layout = L::of_shape([first, second]).ok_or(Why::Damaged)?;
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&low.to_le_bytes());
         seed[8..].copy_from_slice(&high.to_le_bytes());
-        Some(Self { layout, boot, seed: Seed::new(seed) })
+        Ok(Self { layout, boot, seed: Seed::new(seed) })
     }
 }
 

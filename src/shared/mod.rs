@@ -8,6 +8,7 @@
 //! - `place`: the directory and the file, checked to be the user's alone.
 //! - `file`: the file, locked and mapped; the only `unsafe` of the project.
 //! - `presence`: which processes live.
+//! - `refusal`: why a file cannot be joined, and what cures it.
 //!
 //! # What survives what
 //! The words outlive every process, however it ends, and a reload. They begin anew at another boot of the host, and when a start finds no
@@ -24,12 +25,14 @@ mod file;
 mod layout;
 mod place;
 mod presence;
+mod refusal;
 mod seed;
 
 pub use file::SharedWords;
 pub use layout::{HEADER_WORDS, Layout};
 pub use seed::Seed;
 
+pub(crate) use file::Own;
 pub(crate) use layout::HEADER_BYTES;
 pub(crate) use presence::{COUNT_BITS, COUNTS, NUMBERS, Owner};
 

@@ -113,11 +113,83 @@ fn another_version_or_another_rooms_words_are_refused_while_they_are_in_use_and_
         scratch.open(Rows::<2>(8), 1).err().unwrap().to_string(),
         scratch.open(Foreign(8), 1).err().unwrap().to_string(),
     ];
-    assert!(refusals[0].contains("the rows") && refusals[0].contains("in use"), "{}", refusals[0]);
-    assert!(refusals[1].contains("the strangers") && refusals[1].contains("Stop the workers"));
+    assert!(
+        refusals[0].contains("the rows") && refusals[0].contains("of another release"),
+        "{}",
+        refusals[0]
+    );
+    assert!(refusals[1].contains("the strangers") && refusals[1].contains("something else in it"));
     user.words()[FIRST].store(7, Ordering::SeqCst);
     drop(user);
     assert_eq!(scratch.open(Rows::<2>(8), 1).unwrap().words()[FIRST].load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn why_a_file_in_use_is_refused_is_told_with_its_own_cure() {
+    let scratch = Scratch::new();
+    let user = scratch.open(Rows::<1>(8), 1).unwrap();
+    let path = scratch.0.join("rows");
+    let refused = |boot: &[u8]| {
+        let opened = SharedWords::open(&scratch.0, "rows", Rows::<1>(8), boot, Seed::new([1; 16]));
+        opened.err().unwrap().to_string()
+    };
+    let other = refused(b"another boot");
+    assert!(other.contains("by another clock") && other.contains("a directory of its own"), "{other}");
+    // Somebody with our user id writes to it: a checksum tells.
+    let written = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&written, &[9], 41).unwrap();
+    let damaged = refused(b"boot");
+    assert!(damaged.contains("is damaged") && damaged.contains("Stop all processes"), "{damaged}");
+    for told in [&other, &damaged] {
+        assert!(told.contains(&format!("`fuser {}`", path.display())), "{told}");
+    }
+    drop(user);
+    // Nobody uses it any more: no cure is needed.
+    assert!(scratch.open(Rows::<1>(8), 1).is_ok());
+}
+
+#[test]
+fn a_file_that_somebody_holds_alone_is_waited_for_and_then_said_to_be_locked() {
+    let scratch = Scratch::new();
+    drop(scratch.open(Rows::<1>(8), 1).unwrap());
+    let holder = fs::File::open(scratch.0.join("rows")).unwrap();
+    holder.lock().unwrap();
+    let told = scratch.open(Rows::<1>(8), 1).err().unwrap().to_string();
+    assert!(told.contains("is locked by another program") && told.contains("holds the lock"), "{told}");
+    let looked = SharedWords::<Rows<1>>::open_as_is(&scratch.0, "rows", b"boot").err().unwrap().to_string();
+    assert_eq!(looked, told);
+}
+
+#[test]
+fn an_unfinished_file_is_taken_once_it_is_finished_by_whoever_makes_it() {
+    let scratch = Scratch::new();
+    let user = scratch.open(Rows::<1>(8), 1).unwrap();
+    let path = scratch.0.join("rows");
+    let whole = fs::read(&path).unwrap();
+    // As its maker has it before the last word is written.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 8], 64).unwrap();
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| scratch.open(Rows::<1>(8), 1).map(|words| words.words().len()));
+        std::os::unix::fs::FileExt::write_all_at(&file, &whole[64..72], 64).unwrap();
+        assert_eq!(opening.join().unwrap().unwrap(), HEADER_WORDS + 8);
+    });
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 8], 64).unwrap();
+    let told = scratch.open(Rows::<1>(8), 1).err().unwrap().to_string();
+    assert!(told.contains("never finished"), "{told}");
+    drop(user);
+}
+
+#[test]
+fn a_file_of_no_use_that_nobody_maps_is_made_anew_however_many_open_it_at_once() {
+    let scratch = Scratch::new();
+    drop(scratch.open(Rows::<2>(8), 1).unwrap());
+    let all: Vec<u64> = std::thread::scope(|scope| {
+        let open = || scratch.open(Rows::<1>(8), 1).map(|words| words.seed().keyed(b"x") as u64);
+        let opening: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+        opening.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+    });
+    assert!(all.iter().all(|seed| *seed == all[0]));
 }
 
 #[test]

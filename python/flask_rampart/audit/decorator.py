@@ -71,17 +71,31 @@ class audit(Guard):  # noqa: N801 - read as a verb above a view
         for guard, _ in guards:
             for rule in rules:
                 _has_arguments(guard, rule.arguments, endpoint)
-        writers = [_writer(guard, log) for guard, _ in guards]
+        if not log.enabled:
+            return lambda exchange: None
+        checks = [_check(guard, log) for guard, _ in guards]
+        return checks[0] if len(checks) == 1 else _each(checks)
 
-        def record(exchange: Exchange) -> Denied | None:
-            if not log.enabled:
-                return None
-            for write in writers:
-                if not write(exchange) and log.refuses:
-                    return unavailable()
-            return None
 
-        return record
+def _each(checks: Sequence[Check]) -> Check:
+    def record(exchange: Exchange) -> Denied | None:
+        for check in checks:
+            denied = check(exchange)
+            if denied is not None:
+                return denied
+        return None
+
+    return record
+
+
+def _check(guard: audit, log: Audit) -> Check:
+    """What records the call of a view, and refuses it if that cannot be done and is to be."""
+    event, admit = guard.event, log.admit
+    if guard.resource is None and not guard.fields:
+        # The usual one says nothing of its own.
+        return lambda exchange: None if admit(event, exchange, None) or not log.refuses else unavailable()
+    write = _writer(guard, log)
+    return lambda exchange: None if write(exchange) or not log.refuses else unavailable()
 
 
 def _writer(guard: audit, log: Audit) -> Callable[[Exchange], bool]:

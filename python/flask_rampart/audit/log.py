@@ -195,9 +195,10 @@ class Audit:
             if self._is_tended_here:
                 self._tend(log)
         except Exception as error:
-            self._failed(error)
-            return self._counted(False)
-        return self._counted(True)
+            return self._failed(error)
+        if self.at_write is not None:
+            self.at_write(True)
+        return True
 
     def admit(self, event: str, exchange: Exchange, told: dict[str, Any] | None) -> bool:
         """Records that a view was admitted, and has the end of its answer recorded: whether it was written."""
@@ -205,13 +206,14 @@ class Audit:
         try:
             if log is None:
                 log = self._open()
-            log.admit(event, exchange, _ALLOWED, told, self._failed, always=not self.refuses)
+            log.admit(event, exchange, _ALLOWED, told, self._note_failed, always=not self.refuses)
             if self._is_tended_here:
                 self._tend(log)
         except Exception as error:
-            self._failed(error)
-            return self._counted(False)
-        return self._counted(True)
+            return self._failed(error)
+        if self.at_write is not None:
+            self.at_write(True)
+        return True
 
     def _tend(self, log: AuditLog) -> None:
         """Does what its thread would, where there is none: once a second, with a record that comes."""
@@ -222,12 +224,14 @@ class Audit:
         try:
             log.tend()
         except OSError as error:  # the record is written
-            self._failed(error)
+            self._note_failed(error)
 
-    def _counted(self, written: bool) -> bool:
+    def _failed(self, error: Exception) -> bool:
+        """Tells that a record was not written: False."""
+        self._note_failed(error)
         if self.at_write is not None:
-            self.at_write(written)
-        return written
+            self.at_write(False)
+        return False
 
     def verified(self) -> dict[str, Any] | None:
         """What ``flask rampart audit verify`` found last: ``time`` (seconds since 1970), ``records``, ``faults``; None
@@ -277,7 +281,7 @@ class Audit:
             try:
                 log.close()
             except OSError as error:
-                self._failed(error)
+                self._note_failed(error)
             for courier in self._couriers:
                 courier.hurry()
             for courier in self._couriers:
@@ -344,7 +348,7 @@ class Audit:
             taps=taps,
         )
 
-    def _failed(self, error: Exception) -> None:
+    def _note_failed(self, error: Exception) -> None:
         self.failures += 1
         self._untold += 1
         now = time.monotonic()

@@ -22,10 +22,8 @@ import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import click
-from flask.cli import ScriptInfo
-
 from ..sinks import SinkAddress
+from ..tables import is_command
 from . import otel
 from .courier import Sink
 from .syslog import Syslog, with_writer
@@ -112,9 +110,7 @@ def _alone(descriptor: int) -> Iterator[None]:
 
 
 def _output() -> int:
-    context = click.get_current_context(silent=True)
-    is_command = context is not None and context.find_object(ScriptInfo) is not None
-    return 2 if is_command and context is not None and context.command.name != "run" else 1
+    return 2 if is_command() else 1
 
 
 class Anchoring:

@@ -27,7 +27,7 @@ from ..compat.limiter.config import Rules as LimiterRules
 from ..compat.limiter.config import is_enabled
 from ..compat.talisman import Talisman
 from ..compat.wtf_csrf.config import Rules as CsrfRules
-from ..compat.wtf_csrf.config import picked
+from ..compat.wtf_csrf.config import named, picked
 from ..errors import ConfigError
 from ..readers import nearest
 from .facts import UNKNOWN, Facts, Options, Place, Setting
@@ -84,7 +84,7 @@ def _refused(setting: Setting, beside: list[Setting], facts: Facts) -> str:
     if setting.name.startswith(_LIMITER):
         return _message(lambda: _limiter({setting.name: setting.value}))
     if setting.name.startswith(_CSRF):
-        return _message(lambda: CsrfRules(picked({setting.name: setting.value})))
+        return _message(lambda: CsrfRules(named(picked({setting.name: setting.value}))))
     if setting.name.startswith(_CORS):
         # The one that is refused is told, and not each that stands beside it.
         alone = {setting.name: setting.value}

@@ -100,7 +100,7 @@ class Attempts:
             self._count(self._open[0], 0)
 
     def end(self, status: int) -> None:
-        """Settles all of them by the answer's status. A server may be given a second one, which changes nothing."""
+        """Settles all of them by the answer's status, as the client gets it."""
         while self._open:
             self._count(self._open[0], status)
 
@@ -149,6 +149,6 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     if monitor.enabled and name:
         if attempts is None:
             exchange.attempts = attempts = Attempts(monitor, exchange)
-            exchange.at_status += (attempts.end,)
+            exchange.at_leaving += (attempts.end,)
         attempts.add(login)
     return login

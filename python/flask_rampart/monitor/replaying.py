@@ -165,7 +165,7 @@ class _Together:
 
 
 def seconds(record: Record) -> float | None:
-    """When a record was written, in seconds since 1970; None if it does not say.
+    """When a record was written, in seconds since 1970; None if it does not say, or says that it was before.
 
     >>> seconds({"time": "2027-01-15T08:00:00.250000Z"})
     1800000000.25
@@ -174,7 +174,8 @@ def seconds(record: Record) -> float | None:
         time = datetime.strptime(record["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
     except (KeyError, TypeError, ValueError):
         return None
-    return time.replace(tzinfo=timezone.utc).timestamp()
+    found = time.replace(tzinfo=timezone.utc).timestamp()
+    return found if found >= 0 else None
 
 
 def _timed(records: Iterable[Record], kind: int) -> Iterator[tuple[float, int, Record]]:

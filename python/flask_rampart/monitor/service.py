@@ -29,7 +29,7 @@ from ..config import Settings
 from ..errors import ConfigError
 from ..locks import Lock
 from ..signals import anomaly_detected, emit, refresh_reused
-from ..tables import Place, is_changing, is_looking, place_of
+from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
 from .detectors import RESPONSES, Detector
 from .findings import Finding
@@ -55,7 +55,7 @@ _HOW = {
 }
 _OWN_TABLE = 1024 * 1024
 """Bytes of a table of one process alone."""
-_PURPOSE = "monitor2"
+_PURPOSE = "monitor3"
 """The number is that of the table's version: workers of two releases may run side by side."""
 
 
@@ -263,7 +263,8 @@ class Monitor:
     def _prove(self) -> None:
         """Has a table that cannot be had stop the start-up, where responses need it.
 
-        Detectors may still be changed, so it is opened for good with the first request.
+        Detectors may still be changed, so it is opened for good with the first request. A command makes none: it looks
+        at the one that is there.
         """
         app = self._app()
         testing = app is not None and app.testing
@@ -271,7 +272,8 @@ class Monitor:
         if not self.enforces or place is None:
             return
         try:
-            self._native_of(place, _BATCH, None, as_is=is_looking() or is_changing())
+            as_is = is_looking() or is_changing() or is_command()
+            NativeMonitor([], self._clock, bytes=self._settings.monitor_table, file=place, as_is=as_is)
         except ValueError as error:
             raise ConfigError(f"RAMPART_MONITOR: {error}") from None
 

@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::super::verified::PyVerifiedToken;
 use crate::json;
 use crate::redaction::Redactor as Core;
 
@@ -53,14 +54,13 @@ pub(super) fn compose(
     Ok(members)
 }
 
-/// How an answer ended, and whose it was. None if it has not.
-pub(super) fn ending(exchange: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+/// How an answer ended: its status, bytes, whether all of it was sent, and microseconds.
+pub(super) type Outcome = (i64, Option<i64>, bool, i64);
+
+/// How an answer ended, and whose it was.
+pub(super) fn ending(exchange: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<Vec<u8>> {
     let py = exchange.py();
-    let outcome = exchange.getattr(intern!(py, "outcome"))?;
-    if outcome.is_none() {
-        return Ok(None);
-    }
-    let (status, bytes, is_complete, micros): (i64, Option<i64>, bool, i64) = outcome.extract()?;
+    let (status, bytes, is_complete, micros) = outcome;
     let mut out = Vec::with_capacity(256);
     let id = exchange.getattr(intern!(py, "id"))?;
     text(&mut out, b",\"request_id\":", &id, ID);
@@ -77,9 +77,23 @@ pub(super) fn ending(exchange: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     json::number(&mut out, micros);
     let principal = exchange.getattr(intern!(py, "principal"))?;
     if !principal.is_none() {
-        text(&mut out, b",\"principal\":", &principal.getattr(intern!(py, "id"))?, ID);
+        whose(&mut out, &principal)?;
     }
-    Ok(Some(out))
+    Ok(out)
+}
+
+/// A principal's id.
+fn whose(out: &mut Vec<u8>, principal: &Bound<'_, PyAny>) -> PyResult<()> {
+    let name = b",\"principal\":";
+    if let Ok(token) = principal.cast::<PyVerifiedToken>() {
+        // As its `id` says: no text of Python's is made of it.
+        let id = token.get().0.claims().subject.as_deref().unwrap_or_default();
+        out.extend_from_slice(name);
+        json::string(out, id, ID);
+        return Ok(());
+    }
+    text(out, name, &principal.getattr(intern!(principal.py(), "id"))?, ID);
+    Ok(())
 }
 
 /// An `Exchange`, as a record tells of it.
@@ -106,10 +120,17 @@ impl<'a, 'py> Request<'a, 'py> {
         }
         let principal = self.exchange.getattr(intern!(py, "principal"))?;
         if !principal.is_none() {
-            text(out, b",\"principal\":", &principal.getattr(intern!(py, "id"))?, ID);
-            let token = principal.getattr(intern!(py, "token_id"))?;
-            if !token.is_none() {
-                text(out, b",\"token_id\":", &token, ID);
+            whose(out, &principal)?;
+            if let Ok(token) = principal.cast::<PyVerifiedToken>() {
+                if let Some(id) = token.get().0.claims().token_id.as_deref() {
+                    out.extend_from_slice(b",\"token_id\":");
+                    json::string(out, id, ID);
+                }
+            } else {
+                let token = principal.getattr(intern!(py, "token_id"))?;
+                if !token.is_none() {
+                    text(out, b",\"token_id\":", &token, ID);
+                }
             }
         }
         if let Some(route) = &self.route {
@@ -121,13 +142,19 @@ impl<'a, 'py> Request<'a, 'py> {
     fn what(&self, redactor: &Core, out: &mut Vec<u8>) -> PyResult<()> {
         let py = self.exchange.py();
         let method = self.of_environ(intern!(py, "REQUEST_METHOD"))?;
+        let method = method.as_ref().map(as_sent).unwrap_or_default();
         out.extend_from_slice(b",\"method\":");
-        redacted(redactor, out, method.as_deref().unwrap_or_default(), METHOD);
-        let mut target = self.of_environ(intern!(py, "SCRIPT_NAME"))?.unwrap_or_default();
-        target.push_str(&self.of_environ(intern!(py, "PATH_INFO"))?.unwrap_or_default());
+        redacted(redactor, out, &method, METHOD);
+        let (root, path) =
+            (self.of_environ(intern!(py, "SCRIPT_NAME"))?, self.of_environ(intern!(py, "PATH_INFO"))?);
+        let mut target = path.as_ref().map(as_sent).unwrap_or_default();
+        let root = root.as_ref().map(as_sent).unwrap_or_default();
+        if !root.is_empty() {
+            target = Cow::Owned(format!("{root}{target}"));
+        }
         out.extend_from_slice(b",\"target\":");
         let is_route = |route: &Bound<'_, PyAny>| {
-            route.cast::<PyString>().is_ok_and(|route| route.to_string_lossy() == target.as_str())
+            route.cast::<PyString>().is_ok_and(|route| route.to_string_lossy() == target)
         };
         if self.route.as_ref().is_some_and(is_route) {
             // The developer's own text.
@@ -138,17 +165,20 @@ impl<'a, 'py> Request<'a, 'py> {
         Ok(())
     }
 
-    /// A text of the environ: bytes in latin-1 (PEP 3333), shown as the UTF-8 that they are.
-    fn of_environ(&self, name: &Bound<'py, PyString>) -> PyResult<Option<String>> {
-        let Some(value) = self.environ.get_item(name)? else { return Ok(None) };
-        let Ok(value) = value.cast_into::<PyString>() else { return Ok(None) };
-        let value = value.to_string_lossy();
-        if value.is_ascii() {
-            return Ok(Some(value.into_owned()));
-        }
-        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    /// A text of the environ.
+    fn of_environ(&self, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyString>>> {
+        Ok(self.environ.get_item(name)?.and_then(|value| value.cast_into().ok()))
     }
+}
+
+/// A text of the environ, which is bytes in latin-1 (PEP 3333), as the UTF-8 that they are.
+fn as_sent<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
+    let text = text.to_string_lossy();
+    if text.is_ascii() {
+        return text;
+    }
+    let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A member whose text stands as it is. What is no text stands as Python writes it.

@@ -10,7 +10,7 @@ use crate::monitor::{Book, Entry, Mark, Response, Subject};
 
 use super::super::clock::Clock;
 use super::Table;
-use super::seen::{key_of, token_of};
+use super::seen::token_of;
 
 /// Of a :class:`Monitor`, what lasts beyond a window. Shared by all workers, as its counters are.
 #[pyclass(frozen, module = "flask_rampart._native")]
@@ -239,8 +239,8 @@ impl MonitorState {
                 Some((bare, _)) => return self.subject(kind, bare, issuer),
                 None => address(3, b'n'),
             },
-            Subject::Principal => self.table.keys.of(b'p', &key_of(text, issuer)),
-            Subject::Token => self.table.keys.of(b't', &key_of(text, issuer)),
+            Subject::Principal => self.table.keys.of_issuer(b'p', text.as_bytes(), issuer.map(str::as_bytes)),
+            Subject::Token => self.table.keys.of_issuer(b't', text.as_bytes(), issuer.map(str::as_bytes)),
         })
     }
 

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::limits::address::Prefix;
 use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Subject};
 
+use super::super::answer::{Ended, Told};
 use super::super::verified::PyVerifiedToken;
 
 /// What is known of a request, not yet hashed.
@@ -71,18 +72,10 @@ impl Who {
 
 impl Seen {
     /// Of an exchange that has ended at a time, in nanoseconds since boot.
-    pub fn of(
-        keys: &Keys,
-        at: u64,
-        exchange: &Bound<'_, PyAny>,
-        environ: &Bound<'_, PyDict>,
-        id: &Bound<'_, PyString>,
-        status: i64,
-        size: Option<i64>,
-    ) -> PyResult<Self> {
+    pub fn of(keys: &Keys, at: u64, ended: &Ended<'_, '_>, told: &Told<'_>) -> PyResult<Self> {
+        let Ended { exchange, environ, status, .. } = *ended;
         let py = exchange.py();
-        let route = text(exchange.getattr(intern!(py, "route"))?);
-        let codes = exchange.getattr(intern!(py, "codes"))?.cast_into::<PyTuple>()?;
+        let route = told.route.as_ref().map(|route| route.clone().unbind());
         let tried = exchange.getattr(intern!(py, "tried"))?;
         let login_of_nobody = tried.is_none();
         let (account, login) = if login_of_nobody {
@@ -96,7 +89,7 @@ impl Seen {
             Outcome { status: u16::try_from(status).unwrap_or(0), has_route: route.is_some(), login };
         let mut seen = Self {
             signs: Signs::of(&outcome, []),
-            size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            size: ended.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             address: item(environ, intern!(py, "REMOTE_ADDR"))?,
             at,
             path: item(environ, intern!(py, "PATH_INFO"))?,
@@ -108,14 +101,13 @@ impl Seen {
             account,
             code: None,
             reason: None,
-            request_id: Some(id.clone().unbind()),
+            request_id: Some(ended.id.clone().unbind()),
         };
-        if !codes.is_empty() {
-            seen.refused(exchange, &outcome, &codes)?;
+        if !told.codes.is_empty() {
+            seen.refused(exchange, &outcome, &told.codes)?;
         }
-        let principal = exchange.getattr(intern!(py, "principal"))?;
-        if !principal.is_none() {
-            seen.identified(&principal, keys, exchange, environ)?;
+        if let Some(principal) = &told.principal {
+            seen.identified(principal, keys, exchange, environ)?;
         }
         Ok(seen)
     }
@@ -174,8 +166,7 @@ impl Seen {
     ) -> Observation {
         let address = self.address.as_ref().and_then(|text| prefix.key(&text.bind(py).to_string_lossy()));
         let issuer = self.who.issuer(py);
-        let principal = key_of(&self.who.id(py), issuer.as_deref());
-        let token = key_of(&self.who.token(py), issuer.as_deref());
+        let (principal, token) = (self.who.id(py), self.who.token(py));
         let (account, place, query) =
             (lossy(py, &self.account), lossy(py, &self.path), lossy(py, &self.query));
         let kind = match self.code {
@@ -184,8 +175,9 @@ impl Seen {
         };
         let known = Known {
             address: address.as_ref().map_or(&[], |address| address.as_bytes()),
-            principal: &principal,
-            token: &token,
+            principal: principal.as_bytes(),
+            token: token.as_bytes(),
+            issuer: issuer.as_deref().map(str::as_bytes),
             account: account.as_bytes(),
             place: place.as_bytes(),
             query: query.as_bytes(),
@@ -269,19 +261,6 @@ fn has_name(token: &PyVerifiedToken) -> bool {
 
 fn made_at(subject: &str, at: f64) -> String {
     format!("{subject} of {at}")
-}
-
-/// A principal's or a token's name: of another issuer, it is another.
-pub(super) fn key_of(id: &str, issuer: Option<&str>) -> Vec<u8> {
-    match issuer {
-        Some(issuer) if !id.is_empty() => {
-            let mut key = (issuer.len() as u64).to_le_bytes().to_vec();
-            key.extend_from_slice(issuer.as_bytes());
-            key.extend_from_slice(id.as_bytes());
-            key
-        }
-        _ => id.as_bytes().to_vec(),
-    }
 }
 
 fn network(address: &str, prefix: &Prefix) -> String {
