@@ -273,7 +273,7 @@ def test_tail_follows_another_process(app: Flask, tmp_path: Path) -> None:
         found: list[str] = []
         reader = threading.Thread(target=lambda: found.append(process.stdout.readline()))  # type: ignore[union-attr]
         reader.start()
-        for _ in range(400):  # it may begin to look after the first of these
+        for _ in range(2400):  # it may begin to look after the first of these
             log_of(app).event("followed")
             reader.join(0.05)
             if found:
