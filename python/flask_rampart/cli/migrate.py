@@ -27,7 +27,11 @@ _COULD_NOT = 2
 _WIDEST, _NARROWEST = 100, 50
 
 
-@click.command("migrate", help="Move a project to Flask-Rampart's faces of five other extensions. Needs no app.")
+@click.command(
+    "migrate",
+    short_help="Move a project from five extensions to our faces.",
+    help="Move a project to Flask-Rampart's faces of five other extensions. Needs no app.",
+)
 @click.option("--check", "is_check", is_flag=True, help="Write nothing; exit with 1 if there is something to change.")
 @click.option("--write", "is_write", is_flag=True, help="Change the imports.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), default=".")

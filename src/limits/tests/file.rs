@@ -66,7 +66,7 @@ fn another_boot_is_refused_while_the_table_is_in_use() {
     let scratch = Scratch::new();
     let user = scratch.open(SIZE, "boot", 1).unwrap();
     let error = scratch.open(SIZE, "a foreign boot", 1).err().unwrap().to_string();
-    assert!(error.contains("in use") && error.contains("Stop the workers"), "{error}");
+    assert!(error.contains("goes by another clock") && error.contains("stop that process"), "{error}");
     assert!(take(&user));
 }
 
