@@ -28,7 +28,7 @@ def config() -> None:
         click.echo(f"Key function       {_named(face.limiter.key_func)}")
         click.echo(f"Key prefix         {rules.prefix or '-'}")
         click.echo(f"Strategy           {rules.strategy}")
-        click.echo(f"Counters           {face.place()}")
+        click.echo(f"Counters           {face.counters.place()}")
         click.echo(f"Headers            {rules.headers_enabled}")
         for name, limits in (("Application limits", rules.application), ("Default limits", rules.defaults)):
             click.echo(f"{name:18} {'; '.join(_texts(limits)) or '-'}")
@@ -47,7 +47,7 @@ def limits(endpoint: str | None, path: str | None, method: str | None, key: str 
         for limit in face.limits_of(rule.endpoint, word):
             left = ""
             if key is not None:
-                window = face.window(face.line_of(limit, rule.endpoint, word, key))
+                window = face.counters.window(face.line_of(limit, rule.endpoint, word, key))
                 left = f"  {window.remaining} left"
             click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}{left}")
 

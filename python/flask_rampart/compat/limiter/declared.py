@@ -12,25 +12,54 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from flask import Flask
+from flask import Flask, has_request_context
 from flask.sansio.blueprints import Blueprint
 
 from .constants import ALL, ExemptionScope
-from .definitions import RouteLimit
+from .definitions import Limit, RouteLimit
 
 Function = Callable[..., Any]
 
 
 class Declared:
-    """One extension's."""
+    """One extension's.
 
-    def __init__(self) -> None:
+    :param key_func: by whom the extension counts, where a limit does not say it.
+    """
+
+    def __init__(self, key_func: Callable[[], str]) -> None:
+        self._key_func = key_func
+        #: Key functions by what they are called, in the order in which limits with them were declared.
+        self._key_functions: dict[str, list[Callable[[], str]]] = {}
         self._functions: WeakKeyDictionary[Any, list[RouteLimit]] = WeakKeyDictionary()
         self._exempt: WeakKeyDictionary[Any, ExemptionScope] = WeakKeyDictionary()
         self._blueprints: dict[Blueprint, list[RouteLimit]] = {}
         self._exempt_blueprints: dict[Blueprint, ExemptionScope] = {}
         #: Changes with each declaration: what was made of those before is made anew.
         self.version = 0
+
+    def name(self, limit: Limit) -> None:
+        """Notes which key function a limit has, as a part of what its counters are called.
+
+        Two functions may have one name, as all lambdas of a module have, so they are numbered: when limits are
+        declared, which is alike in each worker. A number by what a request meets would let a client choose its
+        counter. A limit that is declared in a request has the place of its function instead, as no number would be the
+        same again.
+        """
+        function = limit.key_function
+        if function is not None and function is not self._key_func:
+            name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', 'function')}"
+            if has_request_context():
+                limit.counted_by = f"{name}@{_place(function)}"
+            else:
+                known = self._key_functions.setdefault(name, [])
+                if function not in known:
+                    known.append(function)
+                number = known.index(function)
+                limit.counted_by = f"{name}:{number}" if number else name
+        metas: Iterable[Any] = limit.meta_limits or ()
+        for meta in metas:
+            self.name(meta)
 
     def limit_function(self, function: Function, limit: RouteLimit) -> Function:
         """Puts a limit on a function.
@@ -117,6 +146,15 @@ def innermost(function: Function) -> Function:
     inner = inspect.unwrap(function)
     # Each look at a method makes another object of it.
     return getattr(inner, "__func__", inner)  # type: ignore[no-any-return]
+
+
+def _place(function: Callable[[], str]) -> str:
+    """Where a function is written, which is the same whenever it is made."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None:
+        return ""
+    columns = [column for _, _, column, _ in code.co_positions() if column]
+    return f"{code.co_firstlineno}.{min(columns, default=0)}"
 
 
 def _family(app: Flask, path: str | None) -> list[Blueprint]:

@@ -8,7 +8,6 @@ function or a setting, is no limit.
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import wraps
@@ -48,6 +47,8 @@ class RuntimeLimit:
     cost: Callable[[], int] | int = 1
     shared: bool = False
     meta_limits: tuple[RuntimeLimit, ...] | None = None
+    #: Which key function it is, among those of the extension; empty for the extension's own.
+    counted_by: str = ""
 
     @property
     def is_exempt(self) -> bool:
@@ -61,9 +62,9 @@ class RuntimeLimit:
         :raises ValueError: if that is no whole number of at least 0: less would refill the quota.
         """
         cost = self.cost() if callable(self.cost) else self.cost
-        if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+        if not isinstance(cost, int) or cost < 0:
             raise ValueError(f"The cost of {self.limit} is a whole number of at least 0, not {cost!r}.")
-        return cost
+        return int(cost)
 
     def counted_as(self, method: str) -> str | None:
         """The method as which one is counted; None if it is not. ``HEAD`` runs the view of ``GET``, so it is one,
@@ -105,6 +106,8 @@ class Limit:
     on_breach: OnBreach | None = None
     override_defaults: bool | None = field(default=False, init=False)
     finalized: bool = True
+    #: Which key function it has, as :meth:`.declared.Declared.name` notes it.
+    counted_by: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._finish()
@@ -114,12 +117,15 @@ class Limit:
             parse_many(self.limit_provider) if self.limit_provider else ()
         elif not callable(self.limit_provider):
             raise ConfigError(f"A limit is a text or a function that returns one, not {self.limit_provider!r}.")
-        if isinstance(self.cost, int) and self.cost < 0:
-            raise ConfigError(f"The cost {self.cost} would refill the quota. Write 1 or more.")
+        if self.cost is not None and not callable(self.cost):
+            if not isinstance(self.cost, int):
+                raise ConfigError(f"A cost is a whole number, or a function that returns one, not {self.cost!r}.")
+            if self.cost < 0:
+                raise ConfigError(f"The cost {self.cost} would refill the quota. Write 1 or more.")
         if self.methods:
             self.methods = tuple([method.lower() for method in self.methods])
         if self.meta_limits:
-            self.meta_limits = tuple([_as_meta(meta) for meta in self.meta_limits])
+            self.meta_limits = tuple([_as_meta(meta, self.key_function) for meta in self.meta_limits])
 
     @property
     def is_fixed(self) -> bool:
@@ -135,7 +141,7 @@ class Limit:
         text = self.limit_provider() if callable(self.limit_provider) else self.limit_provider
         by = self.key_function or key_func
         metas: Iterable[Any] = self.meta_limits or ()
-        above = tuple([quota for meta in metas for quota in meta.expanded(by)])
+        above = tuple([quota for meta in metas for quota in meta.expanded(key_func)])
         return tuple(
             [
                 RuntimeLimit(
@@ -152,6 +158,7 @@ class Limit:
                     self.cost or 1,
                     self.shared,
                     above,
+                    self.counted_by,
                 )
                 for item in (() if text == "" else parse_many(text))
             ]
@@ -187,6 +194,7 @@ class RouteLimit(Limit):
     def __post_init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self._finish()
+        limiter.declared.name(self)
 
     @overload
     def __call__(self, obj: Blueprint) -> None: ...
@@ -213,8 +221,7 @@ class RouteLimit(Limit):
         return limited
 
     def __enter__(self) -> None:
-        here = traceback.extract_stack(limit=2)[0]
-        self._limiter.ask_within(self, f"{here.filename}:{here.name}:{here.lineno}")
+        self._limiter.ask_within(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -222,8 +229,9 @@ class RouteLimit(Limit):
         """What was charged stays charged."""
 
 
-def _as_meta(given: Text | MetaLimit) -> MetaLimit:
-    return given if isinstance(given, MetaLimit) else MetaLimit(given)
+def _as_meta(given: Text | MetaLimit, by: Callable[[], str] | None = None) -> MetaLimit:
+    # One that is written as a text is counted by whom the limit below it counts; another says so itself.
+    return given if isinstance(given, MetaLimit) else MetaLimit(given, key_function=by)
 
 
 def as_metas(given: Any) -> list[MetaLimit]:

@@ -75,7 +75,7 @@ class Limiter:
         self.enabled = enabled
         self.initialized = False
         self.logger = logging.getLogger("flask-limiter")
-        self.declared = Declared()
+        self.declared = Declared(key_func)
         self.filters: list[Callable[[], bool]] = []
         self._clock = clock
         if app is not None:
@@ -236,10 +236,10 @@ class Limiter:
         if self.enabled:
             self._face().before_function(function)
 
-    def ask_within(self, limit: RouteLimit, place: str) -> None:
+    def ask_within(self, limit: RouteLimit) -> None:
         """Asks a limit of a part of a view."""
         if self.enabled:
-            self._face().within(limit, place)
+            self._face().within(limit)
 
     def _before_request(self) -> None:
         self._face().before_view()
@@ -249,7 +249,7 @@ class Limiter:
         passage = face.known_passage()
         if passage is not None:
             if passage.settling:
-                face.settle(passage, response)
+                face.counters.settle(passage, response)
             if passage.wait is not None or (face.rules.headers_enabled and self.enabled):
                 add(face, passage, response)
         return response

@@ -1,13 +1,13 @@
-"""What the face keeps for one extension in one app: its settings, its counters, and which limits a request meets.
+"""Which limits a request meets, for one extension in one app, and what a refusal answers.
 
 A request is asked in two steps: before its view, by the limits of the app, of blueprints and by the defaults; and where
-a function with limits of its own is called, by those. Of one step, all limits admit and are charged, or none is.
+a function with limits of its own is called, by those. Of one step, all limits admit and are charged, or none is. It
+does not decide where that is counted: that is ``counters``.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,19 +17,17 @@ from flask.wrappers import Request
 from werkzeug.wrappers import Response
 
 from ..._native import Clock, Verdict
-from ...config import Settings
 from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
-from ...limits import Counting, Limits, announce, keys, refused
-from ...locks import Lock
+from ...limits import Counting, announce, keys, refused
 from .config import Rules
 from .constants import ExemptionScope
+from .counters import Counters, told_apart
 from .declared import Function
 from .definitions import Limit, RuntimeLimit
 from .errors import RateLimitExceeded
-from .items import quotas_of
-from .requests import Line, Passage, WindowStats
+from .requests import Line, Passage
 from .util import get_remote_address
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ FACES = "rampart-limiter"
 
 _PASSAGES = "_rampart_limiter"
 _MOST_STEPS = 4096
-_MOST_SETS = 1024
 _logger = logging.getLogger("flask-limiter")
 
 
@@ -63,66 +60,17 @@ class Face:
     def __init__(self, limiter: Limiter, app: Flask, nth: int, clock: Clock | None) -> None:
         self.limiter = limiter
         self.app = app
-        self.rules = Rules(limiter, app.config)
-        self._nth = nth
-        self._clock = clock
+        self.rules = rules = Rules(limiter, app.config)
+        self.counters = Counters(app, rules, nth, clock)
         self._steps: dict[tuple[Any, ...], Step] = {}
-        self._settings: Settings | None = None
-        # What is opened is opened once: two stores in memory would each admit the quota.
-        self._lock = Lock(reentrant=True)
-        self._forget()
-        self.rules.tell_of_stricter(app)
-
-    def _forget(self) -> None:
-        self._limits: Limits | None = None
-        self._here: Limits | None = None
-        self._steps.clear()
-        self._set = functools.lru_cache(maxsize=_MOST_SETS)(self._make_set)
-
-    @property
-    def settings(self) -> Settings:
-        """The ``RAMPART_*`` settings, read once."""
-        if self._settings is None:
-            self._settings = Settings.read(self.app.config)
-        return self._settings
-
-    @property
-    def clock(self) -> Clock:
-        """That of the app's ``Rampart``, if nobody gave another."""
-        if self._clock is None:
-            state = self.app.extensions.get(EXTENSION)
-            self._clock = Clock.system() if state is None else state.services[Clock]
-        return self._clock
-
-    @property
-    def limits(self) -> Limits:
-        """Where the counters are, opened when a first request needs them."""
-        with self._lock:
-            if self._limits is None:
-                store = self.rules.store
-                settings = self.settings if store is None else dataclasses.replace(self.settings, limit_store=store)
-                self._limits = self._open(settings, self.rules.server)
-            return self._limits
-
-    @property
-    def here(self) -> Limits:
-        """This host's counters, for limits that hold while a store elsewhere is away."""
-        with self._lock:
-            if self._here is None:
-                self._here = self._open(dataclasses.replace(self.settings, limit_store=None, limit_lease=None), None)
-            return self._here
-
-    def _open(self, settings: Settings, server: Any) -> Limits:
-        app = self.app
-        name = f"{app.import_name}\0{app.root_path}"
-        return Limits(settings, self.clock, name, lambda: app.testing, lambda: app.secret_key, server)
+        for limit in (*rules.application, *rules.defaults, *rules.metas, *rules.fallback):
+            limiter.declared.name(limit)
+        rules.tell_of_stricter(app)
 
     def reset(self) -> bool:
         """Forgets what was counted, where it is this process's alone; False where others count, too."""
-        if self.rules.server is not None or self.limits.remote is not None or self.limits.store.kind != "memory":
-            return False
-        self._forget()
-        return True
+        self._steps.clear()
+        return self.counters.reset()
 
     # What a request meets.
 
@@ -165,12 +113,13 @@ class Face:
 
     def again(self) -> None:
         """Asks the limits of the current view once more."""
+        self.passage().fell_back = False
         self.before_view()
         own = self.limiter.declared.of_view(self.app.view_functions.get(request.endpoint or ""), request.method)
         if own is not None:
             self.before_function(own)
 
-    def within(self, limit: Limit, place: str) -> None:
+    def within(self, limit: Limit) -> None:
         """Asks a limit of a part of a view."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         if this.endpoint is None or self._is_exempt(this.endpoint):
@@ -183,8 +132,9 @@ class Face:
         view = self.app.view_functions.get(endpoint)
         key = (endpoint, this.method, function)
         step = self._steps.get(key)
+        limits: tuple[RuntimeLimit, ...] | None = None
         if step is None or step.view is not view or step.version != self.limiter.declared.version:
-            step = self._make_step(this, endpoint, view, function)
+            step, limits = self._make_step(this, endpoint, view, function)
             if len(self._steps) >= _MOST_STEPS:
                 self._steps.clear()  # functions that are made and decorated in each request
             self._steps[key] = step
@@ -193,7 +143,8 @@ class Face:
         if step.counting is not None:
             self._evaluate_known(this, endpoint, step)
             return
-        limits = step.limits
+        if limits is None:
+            limits = step.limits
         if limits is None:
             limits = self._gather(this, endpoint, view, function, step.flags)[0]
         self._evaluate(this, endpoint, limits, step.flags)
@@ -210,32 +161,36 @@ class Face:
         module = getattr(view, "__module__", None) or ""
         return endpoint.rpartition(".")[2] == "static" and module.partition(".")[0] == "flask"
 
-    def _make_step(self, this: Request, endpoint: str, view: Function | None, function: Function | None) -> Step:
+    def _make_step(
+        self, this: Request, endpoint: str, view: Function | None, function: Function | None
+    ) -> tuple[Step, tuple[RuntimeLimit, ...]]:
+        """What is known of one step, and the limits that this request meets there."""
         declared = self.limiter.declared
         version = declared.version
         flags = declared.exemption(self.app, view, this.blueprint)
         limits, is_fixed = self._gather(this, endpoint, view, function, flags)
         if not is_fixed:
-            return Step(view, version, flags, None)
+            return Step(view, version, flags, None), limits
         step = Step(view, version, flags, limits)
-        if not limits or self.rules.metas or self.rules.identify is not None or self.rules.fallback:
-            return step
+        rules = self.rules
+        if not limits or rules.metas or rules.identify is not None or rules.fallback:
+            return step, limits
         lines = []
         for limit in sorted(limits, key=_unit):
             if limit.exempt_when or limit.deduct_when or callable(limit.cost) or limit.meta_limits:
-                return step
+                return step, limits
             if callable(limit.scope) or limit.key_func is not get_remote_address:
-                return step
+                return step, limits
             method = limit.counted_as(this.method)
             if method is not None:
                 lines.append(self._line(this, limit, endpoint, method))
         if not lines:
-            return step
-        entries, _ = _told_apart(lines)
+            return step, limits
+        entries, _ = told_apart(lines)
         if len(entries) < len(lines):
-            return step
-        counting = self._set(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]))
-        return step._replace(counting=counting, lines=tuple(lines))
+            return step, limits
+        counting = self.counters.set_of(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]))
+        return step._replace(counting=counting, lines=tuple(lines)), limits
 
     def _gather(
         self, this: Request, endpoint: str, view: Function | None, function: Function | None, flags: ExemptionScope
@@ -271,7 +226,7 @@ class Face:
 
     # Asking.
 
-    def _line(self, this: Request, limit: RuntimeLimit, endpoint: str, method: str) -> Line:
+    def _line(self, this: Request, limit: RuntimeLimit, endpoint: str, method: str, *, here: bool = False) -> Line:
         rules = self.rules
         # An identity that is empty is no way out.
         identity = endpoint if rules.identify is None else (rules.identify() or endpoint)
@@ -285,15 +240,9 @@ class Face:
             shown = "" if value is None else value.decode() if isinstance(value, bytes) else str(value)
             key = keys.of_value(limit.key_func, shown)
             if not key:
-                key, shown = keys.of_address(address, self.settings.ipv6_prefix), address
-        return Line(
-            limit, self._name(limit, scope), kind, key, (*([rules.prefix] if rules.prefix else ()), shown, scope)
-        )
-
-    def _name(self, limit: RuntimeLimit, scope: str) -> str:
-        """What a counter is called: the same in each worker, and another for each key function."""
-        by = "" if limit.key_func is self.limiter.key_func else getattr(limit.key_func, "__qualname__", "function")
-        return f"limiter:{self._nth}:{self.rules.prefix}:{scope}:{by}"
+                key, shown = keys.of_address(address, self.counters.settings.ipv6_prefix), address
+        shown_as = (rules.prefix, shown, scope) if rules.prefix else (shown, scope)
+        return Line(limit, self.counters.name(limit, scope), kind, key, shown_as, here)
 
     def _evaluate_known(self, this: Request, endpoint: str, step: Step) -> None:
         """Limits by address alone, of which everything else is known: most are."""
@@ -301,86 +250,66 @@ class Face:
         assert counting is not None  # noqa: S101 - for types
         address = this.environ.get("REMOTE_ADDR") or ""
         passage = self.passage()
-        if lines[0].key != address:
-            lines = tuple([self._moved(line, address) for line in lines])
+        window = None
         if len(lines) == 1:
             cost = lines[0].limit.cost
             verdict = counting.check((address,)) if cost == 1 else counting.check((address,), cost)  # type: ignore[arg-type]
+            if self.rules.headers_enabled and verdict.admitted:
+                window = self.counters.window_of(verdict)  # the answer tells it, so it need not be asked again
         else:
             verdict = counting.check((address,) * len(lines), tuple([line.limit.cost for line in lines]))  # type: ignore[misc]
-        passage.met(lines)
+        passage.met(lines, (), address, window)
         if not verdict.admitted:
-            self._refuse(endpoint, lines, range(len(lines)), verdict, passage)
-
-    def _moved(self, line: Line, address: str) -> Line:
-        shown = (*line.shown[:-2], address or "127.0.0.1", line.shown[-1])
-        return Line(line.limit, line.scope, line.kind, address, shown)
+            moved = tuple([line.moved(address) for line in lines])
+            self._refuse(endpoint, moved, range(len(lines)), verdict, passage)
 
     def _evaluate(self, this: Request, endpoint: str, limits: Sequence[RuntimeLimit], flags: ExemptionScope) -> None:
         passage = self.passage()
-        metas = [meta for limit in limits for meta in limit.meta_limits or ()]
-        metas = [*self._expand(self.rules.metas), *metas]
+        try:
+            self._evaluate_at(this, endpoint, limits, flags, passage, here=False)
+        except Denied as denied:
+            if denied.problem.code != "store.unavailable" or not self.rules.fallback:
+                raise
+            # They stand for all limits of a request, so one that is asked in two steps is charged once.
+            if not passage.fell_back:
+                passage.fell_back = True
+                self._evaluate_at(this, endpoint, self._expand(self.rules.fallback), flags, passage, here=True)
+
+    def _evaluate_at(
+        self,
+        this: Request,
+        endpoint: str,
+        limits: Sequence[RuntimeLimit],
+        flags: ExemptionScope,
+        passage: Passage,
+        *,
+        here: bool,
+    ) -> None:
         if not flags & ExemptionScope.META:
-            self._ask_metas(this, endpoint, metas, passage)
+            self._ask_metas(this, endpoint, self._metas_of(limits), passage, here=here)
         lines = []
         for limit in sorted(limits, key=_unit):
             method = limit.counted_as(this.method)
             if method is not None and not limit.is_exempt:
-                lines.append(self._line(this, limit, endpoint, method))
-        passage.met(tuple(lines))
+                lines.append(self._line(this, limit, endpoint, method, here=here))
         if not lines:
+            passage.met(())
             return
-        try:
-            verdict, entry_of = self._charge(lines, passage)
-        except Denied as denied:
-            if denied.problem.code != "store.unavailable" or not self.rules.fallback:
-                raise
-            lines = [self._line(this, limit, endpoint, this.method) for limit in self._expand(self.rules.fallback)]
-            passage.met(tuple(lines))
-            verdict, entry_of = self._charge(lines, passage, here=True)
+        verdict, entry_of = self.counters.charge(lines, passage)
+        passage.met(tuple(lines))
         if not verdict.admitted:
             self._refuse(endpoint, tuple(lines), entry_of, verdict, passage)
 
-    def _charge(self, lines: Sequence[Line], passage: Passage, *, here: bool = False) -> tuple[Verdict, list[int]]:
-        """Asks all lines at once.
+    def _metas_of(self, limits: Iterable[RuntimeLimit]) -> list[RuntimeLimit]:
+        above = (meta for limit in limits for meta in limit.meta_limits or ())
+        return [meta for meta in (*self._expand(self.rules.metas), *above) if not meta.is_exempt]
 
-        :return: what was said, and which counter each line is on.
-        """
-        entries, entry_of = _told_apart(lines)
-        counting = self._set(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]), here)
-        by = tuple([line.key for line in entries])
-        costs = [0] * len(entries)
-        for line, entry in zip(lines, entry_of, strict=True):
-            cost = line.limit.deduction_amount
-            # What the answer decides takes one meanwhile: else whoever has spent all would be admitted for ever.
-            costs[entry] += max(cost, 1) if line.limit.deduct_when else cost
-        if not any(line.limit.deduct_when for line in lines):
-            return counting.check(by, tuple(costs)), entry_of
-        verdict, charged = counting.reserve(by, tuple(costs))
-        if charged is not None:
-            passage.settling.append((charged, tuple(lines), entry_of))
-        return verdict, entry_of
-
-    def settle(self, passage: Passage, response: Any) -> None:
-        """Gives back what the answer does not count, and charges what it has really cost."""
-        settling, passage.settling = passage.settling, []
-        for charged, lines, entry_of in settling:
-            costs: dict[int, int] = {}
-            judged: set[int] = set()
-            for line, entry in zip(lines, entry_of, strict=True):
-                judge = line.limit.deduct_when
-                counts = judge is None or judge(response)
-                costs[entry] = costs.get(entry, 0) + (line.limit.deduction_amount if counts else 0)
-                judged |= {entry} if judge is not None else set()
-            for entry in judged:
-                charged.settle(costs[entry], entry)
-
-    def _ask_metas(self, this: Request, endpoint: str, metas: Sequence[RuntimeLimit], passage: Passage) -> None:
+    def _ask_metas(
+        self, this: Request, endpoint: str, metas: Sequence[RuntimeLimit], passage: Passage, *, here: bool
+    ) -> None:
         for meta in metas:
-            if meta.is_exempt:
-                continue
-            line = self._line(this, meta, endpoint, this.method)
-            verdict = self._alone(line).peek((line.key,), meta.deduction_amount)
+            line = self._line(this, meta, endpoint, this.method, here=here)
+            verdict = self.counters.of(line).peek((line.key,), meta.deduction_amount)
             if verdict.admitted:
                 continue
             passage.met((line,), (0,))
@@ -407,16 +336,16 @@ class Face:
             line = lines[nth]
             _logger.info("The limit %s was exceeded at %s.", line.limit.limit, line.shown[-1])
             answer = self._told((self.rules.on_breach, line.limit.on_breach), passage.limits[nth]) or answer
-        self._count_metas(endpoint, [lines[nth].limit for nth in refusing])
+        self._count_metas(endpoint, [lines[nth] for nth in refusing])
         self._raise(lines[refusing[0]].limit, answer, verdict)
 
-    def _count_metas(self, endpoint: str, failed: Sequence[RuntimeLimit]) -> None:
+    def _count_metas(self, endpoint: str, failed: Sequence[Line]) -> None:
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        own = [meta for limit in failed for meta in limit.meta_limits or ()]
-        for meta in (*self._expand(self.rules.metas), *own):
-            if not meta.is_exempt:
-                line = self._line(this, meta, endpoint, this.method)
-                self._alone(line).check((line.key,))
+        for meta in self._metas_of(line.limit for line in failed):
+            line = self._line(this, meta, endpoint, this.method, here=failed[0].here)
+            # Who is refused already stays refused, also if a store is away by now.
+            with contextlib.suppress(Denied):
+                self.counters.of(line).check((line.key,))
 
     def _told(self, callbacks: Iterable[Callable[..., Any] | None], limit: Any) -> Any:
         answer = None
@@ -435,41 +364,15 @@ class Face:
         return answer
 
     def _raise(self, limit: RuntimeLimit, answer: Any, verdict: Verdict) -> None:
-        if EXTENSION in self.app.extensions or self.settings.error_format == "problem":
+        if EXTENSION in self.app.extensions or self.counters.settings.error_format == "problem":
             denied = refused(verdict)
             if EXTENSION in self.app.extensions:
                 exchange = current_exchange()
                 denied = exchange.refuse(denied)
                 announce(exchange, verdict, enforced=True)
-            if answer is None and self.settings.error_format == "problem":
+            if answer is None and self.counters.settings.error_format == "problem":
                 answer = denied.to_response(current_app.response_class)
         raise RateLimitExceeded(limit, answer)
-
-    # Counters.
-
-    def _make_set(self, entries: tuple[tuple[str, Any, str], ...], here: bool = False) -> Counting:
-        rules = self.rules
-        limits = self.here if here else self.limits
-        how = "closed" if rules.fallback and not here else rules.on_store_error
-        named = [(scope, quotas_of(item, rules.strategy), kind) for scope, item, kind in entries]
-        return limits.set_of(named, [how] * len(named))
-
-    def _alone(self, line: Line) -> Counting:
-        return self._set(((line.scope, line.limit.limit, line.kind),))
-
-    def window(self, line: Line) -> WindowStats:
-        """When a line's window is over, and what is left of it."""
-        verdict = self._alone(line).peek((line.key,), 0)
-        now = self.clock.now()
-        # The wait is rounded up, and windows of the calendar end at whole seconds.
-        reset = now if verdict.remaining == verdict.limit else float(int(now + verdict.reset))
-        return WindowStats(reset, verdict.remaining)
-
-    def place(self) -> str:
-        """Where the counters are, as it may be shown."""
-        if self.rules.server is not None or self.limits.remote is not None:
-            return "elsewhere: RATELIMIT_STORAGE_URI or RAMPART_LIMIT_STORE"
-        return self.limits.store.path or self.limits.store.kind
 
     def limits_of(self, endpoint: str, method: str) -> list[RuntimeLimit]:
         """The limits that are known of a route without a request: not those that functions say."""
@@ -495,33 +398,11 @@ class Face:
         scope = limit.scope_for(endpoint, limit.counted_as(method) or method, said)
         kind = "address" if limit.key_func is get_remote_address else "text"
         counted = key if kind == "address" else keys.of_value(limit.key_func, key)
-        return Line(limit, self._name(limit, scope), kind, counted, (key, scope))
+        return Line(limit, self.counters.name(limit, scope), kind, counted, (key, scope))
 
     def clear(self, line: Line) -> None:
         """Forgets what a line has counted."""
-        self._alone(line).clear((line.key,))
-
-
-def _told_apart(lines: Sequence[Line]) -> tuple[list[Line], list[int]]:
-    """One line for each counter, and for each line which of them it is: what stands twice on one is charged twice, at
-    once."""
-    entries: list[Line] = []
-    entry_of: list[int] = []
-    seen: dict[tuple[Any, ...], int] = {}
-    names: set[tuple[Any, ...]] = set()
-    for line in lines:
-        counter = (line.scope, line.limit.limit, line.kind, line.key)
-        if counter not in seen:
-            name, number = line.scope, 0
-            # Two functions of one name say two keys.
-            while (name, line.limit.limit) in names:
-                number += 1
-                name = f"{line.scope}:{number}"
-            names.add((name, line.limit.limit))
-            seen[counter] = len(entries)
-            entries.append(line._replace(scope=name))
-        entry_of.append(seen[counter])
-    return entries, entry_of
+        self.counters.of(line).clear((line.key,))
 
 
 def _unit(limit: RuntimeLimit) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add(face: Face, passage: Passage, response: Response) -> None:
     """Adds the headers to an answer."""
     rules, names = face.rules, face.rules.header_names
-    now = face.clock.now()
+    now = face.counters.clock.now()
     limit = passage.limit
     if not rules.headers_enabled or limit is None:
         # Whoever words the answer, who was refused is told when to come back.

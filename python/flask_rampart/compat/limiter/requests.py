@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .items import RateLimitItem
@@ -32,15 +33,22 @@ class Line(NamedTuple):
     key: str
     #: The same and the scope, as the app knows them.
     shown: tuple[str, ...]
+    #: Whether it is counted on this host, because a store elsewhere is away.
+    here: bool = False
+
+    def moved(self, address: str) -> Line:
+        """The same of another address."""
+        shown = (*self.shown[:-2], address or "127.0.0.1", self.shown[-1])
+        return Line(self.limit, self.scope, self.kind, address, shown, self.here)
 
 
 class RequestLimit:
     """One quota that the current request met."""
 
-    def __init__(self, face: Face, line: Line, breached: bool) -> None:
+    def __init__(self, face: Face, line: Line, breached: bool, window: WindowStats | None = None) -> None:
         self._face = face
         self._line = line
-        self._window: WindowStats | None = None
+        self._window = window
         #: Whether it refused this request.
         self.breached = breached
 
@@ -72,7 +80,7 @@ class RequestLimit:
     def window(self) -> WindowStats:
         """As it was when it was first looked at."""
         if self._window is None:
-            self._window = self._face.window(self._line)
+            self._window = self._face.counters.window(self._line)
         return self._window
 
     @property
@@ -89,11 +97,13 @@ class RequestLimit:
 class Passage:
     """What one extension knows of one request."""
 
-    __slots__ = ("_face", "_found", "_lines", "breached", "settling", "wait")
+    __slots__ = ("_address", "_face", "_found", "_lines", "_window", "breached", "fell_back", "settling", "wait")
 
     def __init__(self, face: Face) -> None:
         self._face = face
         self._lines: tuple[Line, ...] = ()
+        self._address: str | None = None
+        self._window: WindowStats | None = None
         self._found: list[RequestLimit] | None = []
         #: Which of the lines refused.
         self.breached: tuple[int, ...] = ()
@@ -101,16 +111,33 @@ class Passage:
         self.wait: int | None = None
         #: What was charged and is settled by the answer.
         self.settling: list[tuple[Settling, tuple[Line, ...], list[int]]] = []
+        #: Whether the limits that hold while a store is away were asked for this request.
+        self.fell_back = False
 
-    def met(self, lines: tuple[Line, ...], breached: tuple[int, ...] = ()) -> None:
-        """Notes the limits that were asked last."""
+    def met(
+        self,
+        lines: tuple[Line, ...],
+        breached: tuple[int, ...] = (),
+        address: str | None = None,
+        window: WindowStats | None = None,
+    ) -> None:
+        """Notes the limits that were asked last.
+
+        :param address: of whom, if the lines are somebody else's.
+        :param window: of the only line, if it is known.
+        """
         self._lines, self.breached, self._found = lines, breached, None
+        self._address, self._window = address, window
 
     @property
     def limits(self) -> list[RequestLimit]:
         """Those that were asked last, those of shorter units first."""
         if self._found is None:
-            self._found = [RequestLimit(self._face, line, nth in self.breached) for nth, line in enumerate(self._lines)]
+            lines: Iterable[Line] = self._lines
+            if self._address is not None:
+                lines = [line.moved(self._address) for line in lines]
+            face, breached, window = self._face, self.breached, self._window
+            self._found = [RequestLimit(face, line, nth in breached, window) for nth, line in enumerate(lines)]
         return self._found
 
     @property
