@@ -82,9 +82,7 @@ def test_headers_fail_no_answer_while_nobody_can_be_asked(
     clock: Clock, rampart: bool, key_func: Callable[[], str]
 ) -> None:
     for how, wanted in (("closed", 503), ("open", 200), ("local", 200)):
-        app, limiter = limiter_app(
-            OURS, clock, key_func, headers_enabled=True, RATELIMIT_ON_STORE_ERROR=how, **AWAY
-        )
+        app, limiter = limiter_app(OURS, clock, key_func, headers_enabled=True, RATELIMIT_ON_STORE_ERROR=how, **AWAY)
         if rampart:
             app.config["RAMPART_ACCESS_LOG"] = "off"
             Rampart(app, clock=clock)

@@ -11,13 +11,14 @@ from typing import Any
 
 import flask_talisman
 import pytest
-from flask import Flask
+from flask import Flask, Response, after_this_request, session
 
 import flask_rampart.compat.talisman as face
 from flask_rampart import ConfigError
 
 PAGE = Path(__file__).parent.parent / "docs" / "migrate" / "talisman.md"
 THEIRS, OURS = flask_talisman, face
+DEFAULT = "default-src 'self'; object-src 'none'"
 ROWS: set[str] = set()
 F = Callable[..., None]
 
@@ -114,15 +115,128 @@ def test_the_log_says_nothing_of_what_was_said(caplog: pytest.LogCaptureFixture)
 # Without one.
 
 
-@row("a field that the view set")
-def test_what_a_view_set_stays() -> None:
-    own = {"content-security-policy": "default-src 'none'", "X-FRAME-OPTIONS": "DENY"}
+def set_by(app: Flask, how: str, own: dict[str, str]) -> Any:
+    """The fields of an answer, of which the view or a function after it sets some."""
+
+    def set_own(response: Response) -> Response:
+        response.headers.update(own)
+        return response
+
+    def view() -> Response:
+        if how == "after_this_request":
+            after_this_request(set_own)
+            return Response()
+        return set_own(Response()) if how == "the view" else Response()
+
+    app.view_functions["index"] = view
+    if how == "after_request":
+        app.after_request(set_own)
+    return app.test_client().get("/", base_url="https://localhost").headers
+
+
+@row("a field that the view set, or an `after_request` function")
+@pytest.mark.parametrize("how", ["the view", "after_this_request", "after_request"])
+def test_no_view_sends_a_weaker_field(how: str) -> None:
+    weaker = {
+        "Strict-Transport-Security": "max-age=0",
+        "X-Frame-Options": "ALLOWALL",
+        "Referrer-Policy": "unsafe-url",
+        "Permissions-Policy": "browsing-topics=*",
+        "x-content-type-options": "sniff",
+    }
+    said = [set_by(app_of(module)[0], how, weaker) for module in (THEIRS, OURS)]
+    for name in weaker:
+        assert said[0].getlist(name) == said[1].getlist(name) != [weaker[name]]
+    stricter = {
+        "strict-transport-security": "max-age=63072000; includeSubDomains; preload",
+        "X-FRAME-OPTIONS": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }
     for module, kept in ((THEIRS, False), (OURS, True)):
+        found = set_by(app_of(module)[0], how, stricter)
+        assert all((found.getlist(name) == [value]) is kept for name, value in stricter.items())
+    shorter = {"Strict-Transport-Security": "max-age=63072000"}  # without includeSubDomains
+    assert set_by(app_of(OURS)[0], how, shorter)["Strict-Transport-Security"].endswith("includeSubDomains")
+    for own in ("default-src *", "default-src 'none'"):
+        for module, more in ((THEIRS, []), (OURS, [own])):
+            found = set_by(app_of(module)[0], how, {"content-security-policy": own})
+            assert sorted(found.getlist("Content-Security-Policy")) == sorted([*more, DEFAULT])
+
+
+def test_a_cache_that_was_wrapped_round_the_app_before_keeps_the_fields() -> None:
+    for module in (THEIRS, OURS):
+        app = Flask("faces")
+        kept: list[list[str]] = []
+        inner = app.wsgi_app
+
+        def cache(environ: Any, start_response: Any, inner: Any = inner, kept: list[list[str]] = kept) -> Any:
+            def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+                kept.append([name for name, _ in headers])
+                return start_response(status, headers)
+
+            return inner(environ, start)
+
+        app.wsgi_app = cache  # type: ignore[method-assign]
+        module.Talisman(app)
+        app.add_url_rule("/", "index", lambda: "hello")
+        assert sent(app, "X-Frame-Options") == "SAMEORIGIN"
+        assert "Content-Security-Policy" in kept[0] and kept[0].count("X-Frame-Options") == 1
+
+
+def test_options_that_a_view_is_given_by_hand_hold() -> None:
+    for module in (THEIRS, OURS):
         app, _ = app_of(module)
-        app.view_functions["index"] = lambda: ("", own)
+        app.view_functions["index"].talisman_view_options = {"frame_options": "DENY"}  # type: ignore[attr-defined]
+        assert sent(app, "X-Frame-Options") == "DENY"
+
+
+@row("a dict of `view.talisman_view_options` that is changed after the view's first request")
+def test_a_view_is_given_another_dict() -> None:
+    for module, counts in ((THEIRS, True), (OURS, False)):
+        app, _ = app_of(module)
+        view: Any = app.view_functions["index"]
+        view.talisman_view_options = {"frame_options": "DENY"}
+        sent(app, "X-Frame-Options")
+        view.talisman_view_options["frame_options"] = "SAMEORIGIN"
+        assert (sent(app, "X-Frame-Options") == "SAMEORIGIN") is counts
+        view.talisman_view_options = {"frame_options": "SAMEORIGIN"}
+        assert sent(app, "X-Frame-Options") == "SAMEORIGIN"
+
+
+def test_the_cookie_is_secure_from_the_assignment_on() -> None:
+    for module in (THEIRS, OURS):
+        app, extension = app_of(module, {"SECRET_KEY": "x"}, session_cookie_secure=False)
+        app.view_functions["index"] = lambda: str(session.update(a=1))
+        assert "Secure" not in (sent(app, "Set-Cookie") or "")
+        extension.session_cookie_secure = True
+        assert "Secure" in (sent(app, "Set-Cookie") or "")
+
+
+def test_a_policy_that_is_assigned_and_cannot_be_meant_leaves_the_one_before() -> None:
+    app, extension = app_of(OURS)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="single quotes"):
+            extension.content_security_policy = {"default-src": "self"}
+        assert sent(app, "Content-Security-Policy") == DEFAULT
+    extension.content_security_policy = {"default-src": "'none'"}
+    assert sent(app, "Content-Security-Policy") == "default-src 'none'"
+
+
+@row("`content_security_policy_nonce_in` that names a feature of `feature_policy`")
+def test_no_feature_has_a_nonce() -> None:
+    given = {"feature_policy": {"camera": "'self'"}, "content_security_policy_nonce_in": ["camera"]}
+    assert "nonce-" in (sent(app_of(THEIRS, **given)[0], "Feature-Policy") or "")
+    assert sent(app_of(OURS, **given)[0], "Feature-Policy") == "camera 'self'"
+
+
+@row("two `Talisman`s in one app that say different policies")
+def test_the_policies_of_two_talismans_hold() -> None:
+    for module, more in ((THEIRS, []), (OURS, ["default-src 'none'"])):
+        app, _ = app_of(module, frame_options="DENY")
+        module.Talisman(app, content_security_policy={"default-src": "'none'"})
         headers = app.test_client().get("/", base_url="https://localhost").headers
-        for name, value in own.items():
-            assert (headers.getlist(name) == [value]) is kept
+        assert sorted(headers.getlist("Content-Security-Policy")) == sorted([*more, DEFAULT])
+        assert headers.getlist("X-Frame-Options") == ["DENY"]
 
 
 @row(
@@ -131,6 +245,7 @@ def test_what_a_view_set_stays() -> None:
     "a directive that browsers do not know or have left",
     "`'none'` beside other sources, a fixed nonce, a hash of the wrong length, `'strict-dynamic'` alone",
     "a directive that takes no value, with one",
+    'a directive without sources (`"script-src": []`), or with a `,` in a source',
 )
 @pytest.mark.parametrize(
     ("policy", "why"),
@@ -146,6 +261,8 @@ def test_what_a_view_set_stays() -> None:
         ({"script-src": "'sha256-YWJj'"}, "digest"),
         ({"script-src": "'strict-dynamic'"}, "strict-dynamic"),
         ({"default-src": "'self'", "upgrade-insecure-requests": "on"}, "no value"),
+        ({"default-src": "'self'", "script-src": []}, "needs a value"),
+        ({"script-src": "https://a.example, https://b.example"}, "another policy"),
     ],
 )
 def test_a_policy_that_browsers_read_otherwise_stops_the_start_up(policy: dict[str, Any], why: str) -> None:

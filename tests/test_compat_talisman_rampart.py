@@ -135,3 +135,19 @@ def test_plain_http_is_refused_by_the_face_where_rampart_leaves_it(both: Make) -
     assert (answer.status_code, answer.location) == (302, "https://www.example.com/")
     answer = client.post("/", base_url="http://www.example.com")
     assert answer.status_code == 403 and answer.get_json()["code"] == "https.required"
+
+
+def test_no_view_sends_a_weaker_field_beside_both(both: Make) -> None:
+    app = both({"RAMPART_PROFILE": "api"})
+    weaker = {
+        "Strict-Transport-Security": "max-age=0",
+        "X-Frame-Options": "ALLOWALL",
+        "Referrer-Policy": "unsafe-url",
+        "Content-Security-Policy": "default-src *",
+    }
+    app.view_functions["index"] = lambda: ("", weaker)
+    found, alone = app.test_client().get("/", base_url=HTTPS).headers, bare({"RAMPART_PROFILE": "api"})
+    for name in ("Strict-Transport-Security", "X-Frame-Options", "Referrer-Policy"):
+        assert found.getlist(name) == alone.getlist(name) != [weaker[name]]
+    both_hold = {"default-src *", "default-src 'self'; object-src 'none'"}
+    assert set(found.getlist("Content-Security-Policy")) == both_hold

@@ -1,4 +1,8 @@
-"""Two policies for one answer: that of the face, and that of ``Rampart(app)``. The stricter of each field is sent.
+"""Two policies for one answer: that of the face, and what ``Rampart(app)`` or the view says. The stricter of each field
+is sent.
+
+What a view says stays where it is stricter than what is said for all, and is overwritten where it is not, or where
+nobody can tell. Of two ``Content-Security-Policy`` both are sent, and a browser holds a page to each.
 
 The edge leaves a field that the app set. So the face sets what is stricter than Rampart's, and leaves out what is not:
 the edge then sends its own.
@@ -11,12 +15,15 @@ way.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from flask import Flask
 
 from ...config import Settings
 from ...headers import header_policy, new_nonce
 from .policies import CSP, REPORT_ONLY, Text
+
+Fields = tuple[tuple[str, str], ...]
 
 _FRAMES = ("DENY", "SAMEORIGIN")
 _REFERRERS = (
@@ -73,6 +80,47 @@ class Beside:
         return None
 
 
+def settled(headers: Iterable[tuple[str, str]], fields: Fields, mine: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The fields of an answer: those that it has, and *fields*.
+
+    :param mine: what is said for all, by lower names, also where it is left to the edge.
+    """
+    found = list(headers)
+    present = {name.lower() for name, _ in found}
+    if present.isdisjoint(mine):
+        return [*found, *fields]
+    kept: list[tuple[str, str]] = []
+    stays: set[str] = set()
+    for name, value in found:
+        lower = name.lower()
+        said = mine.get(lower)
+        if said is None or (lower in _POLICIES and value != said):
+            kept.append((name, value))
+        elif _is_stricter(lower, value, said):
+            kept.append((name, value))
+            stays.add(lower)
+    added = [field for field in fields if field[0].lower() not in stays]
+    # The edge would leave the view's alone.
+    lacking = (_POLICIES.keys() & present & mine.keys()) - {name.lower() for name, _ in added}
+    return [*kept, *added, *((_POLICIES[name], mine[name]) for name in lacking)]
+
+
+def _is_stricter(name: str, value: str, than: str) -> bool:
+    if name == "x-frame-options":
+        return _first(_FRAMES, value.strip().upper(), than) is not None
+    if name == "referrer-policy":
+        return _first(_REFERRERS, value.strip().lower(), than) is not None
+    if name != "strict-transport-security":
+        return False
+    ages = [
+        re.fullmatch("max-age=([0-9]{1,10})((?:; ?(?:includeSubDomains|preload))*)", text) for text in (value, than)
+    ]
+    own, other = ages
+    if own is None or other is None:
+        return False
+    return int(own[1]) >= int(other[1]) and all(word in own[2] for word in re.findall("[A-Za-z]+", other[2]))
+
+
 def _first(order: tuple[str, ...], mine: str, other: str) -> str | None:
     """*mine* if it stands before *other*. What no browser knows stands last."""
     rank = {value: at for at, value in enumerate(order)}
@@ -100,3 +148,6 @@ def _narrower(mine: str, other: str) -> str | None:
 def _features(text: str) -> dict[str, str]:
     parts = (part.strip().partition("=") for part in text.split(","))
     return {name: value for name, _, value in parts if name}
+
+
+_POLICIES = {CSP.lower(): CSP, REPORT_ONLY.lower(): REPORT_ONLY}

@@ -18,7 +18,7 @@ from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...headers import csp_nonce
-from .beside import Beside
+from .beside import Beside, Fields, settled
 from .https import Arrival
 from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 F = TypeVar("F", bound=Callable[..., Any])
-Fields = tuple[tuple[str, str], ...]
 
 DENY = "DENY"
 SAMEORIGIN = "SAMEORIGIN"
@@ -95,8 +94,8 @@ class Talisman:
 
     _epoch: object = None
     """Another one whenever an attribute is assigned: what was made of them no longer holds."""
-    _is_on_views = False
-    """Whether a view of any app says something of its own."""
+    _is_ready = False
+    """Whether all attributes are there, so that another one can be judged."""
 
     def __init__(self, app: Flask | None = None, **kwargs: Any) -> None:
         if app is not None:
@@ -185,10 +184,20 @@ class Talisman:
             app.config["SESSION_COOKIE_HTTPONLY"] = True
         app.before_request(face.before)
         app.after_request(face.after)
-        app.wsgi_app = face.leave(app.wsgi_app)  # type: ignore[method-assign, assignment]
+        if face.leaves:
+            app.wsgi_app = face.leave(app.wsgi_app)  # type: ignore[method-assign, assignment]
+        self._is_ready = True
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """:raises ConfigError: for a policy that a browser would read otherwise; what was there before still holds."""
+        before = getattr(self, name, None)
         super().__setattr__(name, value)
+        if self._is_ready:
+            try:
+                _Plan(self, {}, None)
+            except ConfigError:
+                super().__setattr__(name, before)
+                raise
         super().__setattr__("_epoch", object())
 
     def __call__(self, **kwargs: Any) -> Callable[[F], F]:
@@ -200,7 +209,6 @@ class Talisman:
             if name not in _OF_VIEWS:
                 raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(_OF_VIEWS)}.")
         options = dict(kwargs)
-        Talisman._is_on_views = True
         policy = options.get("content_security_policy", getattr(self, "content_security_policy", None))
         nonce_in = options.get(
             "content_security_policy_nonce_in", getattr(self, "content_security_policy_nonce_in", None)
@@ -250,6 +258,9 @@ class _Plan:
         if talisman.referrer_policy:
             fields["Referrer-Policy"] = checked("Referrer-Policy", talisman.referrer_policy)
         hsts = _hsts(talisman)
+        #: What is said here of each field, whoever else says something of it, by its lower name.
+        self.mine = {name.lower(): value for name, value in fields.items()}
+        self.mine_secure = self.mine | ({"strict-transport-security": hsts} if hsts else {})
         csp_field = REPORT_ONLY if talisman.content_security_policy_report_only else CSP
         nonce_in = said["content_security_policy_nonce_in"] or ()
         policy = said["content_security_policy"]
@@ -257,6 +268,10 @@ class _Plan:
         csp = csp_of(policy, nonce_in, report_uri, report_only=csp_field == REPORT_ONLY) if policy else None
         #: Whether a request gets a nonce, wherever it is named.
         self.asks = bool(policy and nonce_in)
+        if csp is not None:
+            said_of_scripts = {csp_field.lower(): csp.with_nonce(None)}
+            self.mine |= said_of_scripts
+            self.mine_secure |= said_of_scripts
         if beside is not None:
             is_default = policy == DEFAULT_CSP_POLICY and not report_uri and not nonce_in
             csp = beside.csp(csp_field, csp, is_default=is_default)
@@ -271,7 +286,6 @@ class _Plan:
             fields[csp_field] = csp.with_nonce(None)
         self.plain: Fields = tuple(fields.items())
         self.secure: Fields = (*self.plain, ("Strict-Transport-Security", hsts)) if hsts else self.plain
-        self.names = frozenset(name.lower() for name, _ in self.secure) | ({csp_field.lower()} if self.csp else set())
 
 
 class _Face:
@@ -285,6 +299,8 @@ class _Face:
         self._own = _Plan(talisman, {}, None)  # what is wrong stops the start-up
         self._arrival: Arrival | None = None
         self._beside: Beside | None = None
+        #: Whether fields may be added where the app ends. What is wrapped round it already, as a cache, is to see them.
+        self.leaves = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
         #: Whether something sees the answer between the hook and the server.
         self._is_looked_at = True
         self._told = False
@@ -294,10 +310,10 @@ class _Face:
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
-        if this.scheme != "https" and not self._app.debug:
+        if not self._app.debug:
             if self._talisman.session_cookie_secure:
                 self._app.config["SESSION_COOKIE_SECURE"] = True
-            if plan.forces_https and not arrival.is_secure(this):
+            if plan.forces_https and this.scheme != "https" and not arrival.is_secure(this):
                 found = self._send_on(arrival, this)
                 if found is not None:
                     return found
@@ -307,22 +323,23 @@ class _Face:
         return None
 
     def after(self, response: Response) -> Response:
-        """Adds the fields that the answer does not have; or leaves them to where it leaves, if nobody looks before."""
+        """Adds the fields, as ``settled`` says; or leaves them to where the answer leaves, if nobody looks before."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
         if self._beside is not None and current_exchange().headers is not None:
             return response  # headers(...) stands on the view, and says it all
-        fields = plan.secure if this.scheme == "https" or arrival.is_secure(this) else plan.plain
+        is_secure = this.scheme == "https" or arrival.is_secure(this)
+        fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
         if plan.csp is not None:
             name, text = plan.csp
             fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
         leaving: list[Any] | None = this.environ.get(_LEAVING)
         if leaving is None or self._is_looked_at or request_finished.receivers:
             headers = response.headers
-            headers[len(headers) :] = _lacking(headers, fields, plan.names)
+            headers[:] = settled(headers, fields, mine)
         else:
-            leaving[:] = fields, plan.names
+            leaving[:] = fields, mine
         return response
 
     def leave(self, inner: WSGIApplication) -> WSGIApplication:
@@ -333,7 +350,7 @@ class _Face:
 
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
                 if leaving:
-                    headers = [*headers, *_lacking(headers, *leaving)]
+                    headers = settled(headers, *leaving)
                 return (
                     start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
                 )
@@ -355,8 +372,6 @@ class _Face:
             self._own = _Plan(talisman, {}, self._beside)
             self._plans = {}
             self._epoch = epoch
-        if not Talisman._is_on_views:
-            return self._own
         view = self._app.view_functions.get(this.endpoint)  # type: ignore[arg-type]
         options: dict[str, Any] | None = getattr(view, "talisman_view_options", None)
         if not options:
@@ -432,12 +447,6 @@ def _hsts(talisman: Talisman) -> str | None:
         raise ConfigError(f"Talisman: strict_transport_security_max_age is whole seconds, not {age!r}.")
     more = "; includeSubDomains" if talisman.strict_transport_security_include_subdomains else ""
     return f"max-age={age}{more}{'; preload' if talisman.strict_transport_security_preload else ''}"
-
-
-def _lacking(headers: Iterable[tuple[str, str]], fields: Fields, names: frozenset[str]) -> Fields:
-    """Of *fields*, which have these *names*, those that are not among *headers*."""
-    present = [name.lower() for name, _ in headers]
-    return fields if names.isdisjoint(present) else tuple(field for field in fields if field[0].lower() not in present)
 
 
 _LEAVING = "flask_rampart.compat.talisman"
