@@ -62,7 +62,10 @@ def test_every_page_is_nobody_s_login(name: str, origins: Any) -> None:
     refused("List the origins", **{name: True})
 
 
-@row("a pattern that matches any origin, or any below `.com`, `.github.io` and the like, with either")
+@row(
+    "a pattern that matches an origin that anybody can have, with either: `https://.*`, `https?://\\w+\\.\\w+`, "
+    "`.*example.*`, `https://app\\.example\\.com.*`"
+)
 @pytest.mark.parametrize("pattern", [r"https?://.*", re.compile("https://.+"), r"^.*$", r"https://[^/]*"])
 def test_a_pattern_that_matches_any_origin_is_every_origin(pattern: Any) -> None:
     assert ask(app_of(THEIRS, origins=pattern, supports_credentials=True))[ORIGIN] == EVIL
@@ -70,6 +73,57 @@ def test_a_pattern_that_matches_any_origin_is_every_origin(pattern: Any) -> None
     assert ask(app_of(OURS, origins=pattern))[ORIGIN] == EVIL
     for wide in (r"https://.*\.com", r"https://[a-z0-9-]+\.github\.io"):
         refused("List the origins", origins=["https://app.example.com", wide], supports_credentials=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        (r"https?://\w+\.\w+", "https://evil.com"),
+        (r"^https://[a-z]+\.com$", "https://evil.com"),
+        (r"https://[a-z0-9-]{1,8}\.com", "https://evil.com"),
+        (r"https://.*:\d+$", "https://evil.com:8443"),
+        (r".*example.*", "https://example.evil.com"),
+        (r"https://app\.example\.com.*", "https://app.example.com.evil.com"),
+        (r"http://localhost.*", "http://localhost.evil.com"),
+    ],
+)
+def test_a_pattern_that_an_evil_site_matches_lends_no_login(pattern: str, origin: str) -> None:
+    assert ask(app_of(THEIRS, origins=pattern, supports_credentials=True), origin)[ORIGIN] == origin
+    refused("List the origins", origins=pattern, supports_credentials=True)
+    app_of(OURS, origins=pattern)  # lends nothing
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"https://.*\.example\.com", r"https://(app|www)\.example\.com(:\d+)?", r"http://localhost:\d+"]
+)
+def test_a_pattern_that_ends_in_a_domain_may_lend_a_login(pattern: str, caplog: pytest.LogCaptureFixture) -> None:
+    app_of(OURS, origins=pattern, supports_credentials=True)
+    assert "other names" not in caplog.text
+
+
+@row("a pattern whose dot lets other names in, with either: `https://.*.example.com` is also `https://evilexample.com`")
+def test_a_pattern_that_lends_a_login_to_other_names_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    pattern, evil = "https://.*.example.com", "https://evilexample.com"
+    for module in (THEIRS, OURS):
+        assert ask(app_of(module, origins=pattern, supports_credentials=True), evil)[ORIGIN] == evil
+    (told,) = (found.getMessage() for found in caplog.records if "other names" in found.getMessage())
+    assert repr(pattern) in told
+    caplog.clear()
+    app_of(OURS, origins=pattern)
+    assert "other names" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["supports_credentials", "allow_private_network"])
+@pytest.mark.parametrize("by_setting", [False, True])
+def test_origins_of_each_path_are_enough(name: str, by_setting: bool) -> None:
+    paths = {"resources": {"/api/*": {"origins": ["https://a.com"]}}}
+    for module in (THEIRS, OURS):
+        app = Flask("faces")
+        if by_setting:
+            app.config[f"CORS_{name.upper()}"] = True
+        module.CORS(app, **paths, **({} if by_setting else {name: True}))
+        app.add_url_rule("/api/a", "index", lambda: "hello")
+        assert ask(app, "https://a.com", path="/api/a")[ORIGIN] == "https://a.com"
 
 
 def test_a_view_without_origins_is_refused_at_its_first_request() -> None:
@@ -104,10 +158,11 @@ def granted(app: Flask, headers: str = "", wanted: str = "GET") -> Any:
 
 
 @row("a pattern in `allow_headers`", "a name that no field can have, or an empty one, in a preflight")
-def test_a_pattern_matches_all_of_a_name() -> None:
+def test_a_pattern_matches_all_of_a_name(caplog: pytest.LogCaptureFixture) -> None:
     name = "Access-Control-Allow-Headers"
     assert granted(app_of(THEIRS, allow_headers=r"X-\d"), "X-12")[name] == "X-12"
     assert name not in granted(app_of(OURS, allow_headers=r"X-\d"), "X-12")
+    assert r"X-\\d" in caplog.text
     assert granted(app_of(OURS, allow_headers=r"X-\d.*"), "X-12")[name] == "X-12"
     assert granted(app_of(THEIRS), "X-A;b <c>")[name] == "X-A;b <c>"
     assert name not in granted(app_of(OURS), "X-A;b <c>")
@@ -116,11 +171,14 @@ def test_a_pattern_matches_all_of_a_name() -> None:
 
 
 @row("`null` in `origins`", "`null`, and a pattern that matches it", "`null`, where every origin is meant")
-def test_a_page_in_a_sandbox_is_no_page_of_ours() -> None:
+def test_a_page_in_a_sandbox_is_no_page_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     for origins in (["null"], ["https://app.example.com", "null"]):
         assert ask(app_of(THEIRS, origins=origins), "null")[ORIGIN] == "null"
         refused("sandbox", origins=origins)
     pattern = r"(null|https://app\.example\.com)"
+    caplog.clear()
+    app_of(OURS, origins=pattern)
+    assert "sandbox" in caplog.text and "end it in" in caplog.text
     assert ask(app_of(THEIRS, origins=pattern), "null")[ORIGIN] == "null"
     assert ORIGIN not in ask(app_of(OURS, origins=pattern), "null")
     assert ask(app_of(THEIRS), "null")[ORIGIN] == "null"
@@ -154,8 +212,8 @@ def test_an_origin_is_a_text_or_a_pattern(origins: Any) -> None:
     refused("origins is a text", origins=origins)
 
 
-@row("a line break in `methods` or `expose_headers`")
-@pytest.mark.parametrize("name", ["methods", "expose_headers"])
+@row("a line break in `methods`, `expose_headers` or `max_age`")
+@pytest.mark.parametrize("name", ["methods", "expose_headers", "max_age"])
 def test_a_line_break_stops_the_start_up(name: str) -> None:
     given = {name: "GET\r\nSet-Cookie: a=b"}
     answer = (
@@ -172,6 +230,15 @@ def test_a_part_of_a_method_is_none() -> None:
     name = "Access-Control-Allow-Methods"
     assert name in granted(app_of(THEIRS), wanted="PO")
     assert name not in granted(app_of(OURS), wanted="PO")
+
+
+@row('methods in one text without commas, such as `methods="GET POST"`')
+def test_methods_in_one_text_have_commas() -> None:
+    name = "Access-Control-Allow-Methods"
+    assert name in granted(app_of(THEIRS, methods="GET POST"), wanted="POST")
+    assert name not in granted(app_of(OURS, methods="GET POST"), wanted="POST")
+    for methods in ("GET, POST", ["GET", "POST"]):
+        assert name in granted(app_of(OURS, methods=methods), wanted="POST")
 
 
 # Otherwise.

@@ -80,24 +80,28 @@ class Policy:
         given = [".*" if text == "*" else text for text in _listed("origins", options["origins"])]
         #: Whether every origin is meant.
         self.any = ".*" in given
-        self._credentials = _switch(options, "supports_credentials")
-        self._send_wildcard = _switch(options, "send_wildcard")
-        self._always = _switch(options, "always_send")
-        self._private = _switch(options, "allow_private_network")
-        self.automatic_options = _switch(options, "automatic_options")
-        self.intercepts = _switch(options, "intercept_exceptions")
+        self._credentials = switch(options, "supports_credentials")
+        self._send_wildcard = switch(options, "send_wildcard")
+        self._always = switch(options, "always_send")
+        self._private = switch(options, "allow_private_network")
+        self.automatic_options = switch(options, "automatic_options")
         origins = [resolved(text, ignore_case=True) for text in given]
         self._check(given, origins)
         self._patterns = [origin for origin in origins if isinstance(origin, re.Pattern)]
-        #: Patterns of origins that would have matched a beginning, and match the whole.
-        self.anchored = [p.pattern for p in self._patterns if not p.pattern.endswith(("$", r"\Z", ".*"))]
+        #: Patterns that would have matched a beginning, and match the whole.
+        self.anchored = _anchored(self._patterns)
+        #: Patterns that would have matched the origin of a sandbox.
+        self.sandboxed = [] if self.any else [p.pattern for p in self._patterns if p.match("null")]
+        #: Patterns that lend a login to sites of other names: dots in them match any character.
+        self.loose = self._loose() if self._credentials or self._private else []
         literals = [origin for origin in origins if isinstance(origin, str)]
         self._literals = frozenset(origin.casefold() for origin in literals)
         self._first = min(literals, default=None)
-        self._varies = _switch(options, "vary_header") and bool(len(origins) > 1 or self._patterns)
+        self._varies = switch(options, "vary_header") and bool(len(origins) > 1 or self._patterns)
         headers = [".*" if text == "*" else text for text in _listed("allow_headers", options["allow_headers"])]
         allowed = [resolved(text, ignore_case=True) for text in headers]
         self._allowed_patterns = [header for header in allowed if isinstance(header, re.Pattern)]
+        self.anchored += _anchored(self._allowed_patterns)
         self._allowed = frozenset(header.casefold() for header in allowed if isinstance(header, str))
         methods = _joined("methods", options["methods"])
         self._methods = None if methods is None else methods.upper()
@@ -107,7 +111,8 @@ class Policy:
         if self._credentials:
             self._after += (("Access-Control-Allow-Credentials", "true"),)
         age = options["max_age"]
-        self._age = str(int(age.total_seconds())) if isinstance(age, timedelta) else str(age) if age else None
+        age = str(int(age.total_seconds())) if isinstance(age, timedelta) else age
+        self._age = _joined("max_age", str(age)) if age else None
         #: By origin, or none, and what is asked.
         self._known: dict[tuple[str | None, bool, tuple[str, str] | None], Fields] = {}
 
@@ -176,9 +181,8 @@ class Policy:
             raise ConfigError(
                 "CORS: origins: 'null' is the origin of every page in a sandbox, whoever wrote it. List the origins."
             )
-        wide = self.any or any(
-            isinstance(origin, re.Pattern) and any(origin.fullmatch(probe) for probe in _PROBES) for origin in origins
-        )
+        is_lent = self._credentials or self._private
+        wide = self.any or (is_lent and any(isinstance(origin, re.Pattern) and _is_wide(origin) for origin in origins))
         for name, is_on in (("supports_credentials", self._credentials), ("allow_private_network", self._private)):
             if wide and is_on:
                 raise ConfigError(
@@ -186,16 +190,62 @@ class Policy:
                     "whoever is logged in, or reach into your network. List the origins."
                 )
 
+    def _loose(self) -> list[str]:
+        return [
+            pattern.pattern
+            for pattern in self._patterns
+            if any(pattern.fullmatch(f"{near}{host}") for near in _NEXT_TO for host in _hosts(pattern))
+        ]
+
 
 def tell(policies: Iterable[Policy]) -> None:
-    """Where we are stricter, and how theirs is to be had."""
-    patterns = sorted({pattern for policy in policies for pattern in policy.anchored})
-    if patterns:
-        logging.getLogger("flask_rampart").warning(
-            "flask_rampart.compat.cors: stricter than Flask-Cors: a pattern matches the whole of an origin, not its "
-            "beginning alone (to have theirs, end it in .*): %s; see docs/migrate/cors.md.",
-            ", ".join(map(repr, patterns)),
+    """Where we are stricter, and how theirs is to be had; and what is as loose as theirs."""
+    known = list(policies)
+    told = []
+    if patterns := _named(pattern for policy in known for pattern in policy.anchored):
+        told.append(
+            "a pattern matches the whole of an origin or name, not its beginning alone (to have theirs, end it in .*): "
+            f"{patterns}"
         )
+    if patterns := _named(pattern for policy in known for pattern in policy.sandboxed):
+        told.append(f"'null', the origin of every page in a sandbox, is not allowed by {patterns}")
+    log = logging.getLogger("flask_rampart")
+    if told:
+        log.warning(
+            "flask_rampart.compat.cors: stricter than Flask-Cors: %s; see docs/migrate/cors.md.", "; ".join(told)
+        )
+    if patterns := _named(pattern for policy in known for pattern in policy.loose):
+        log.warning(
+            "flask_rampart.compat.cors: these patterns lend a login to sites of other names, as to evilexample.com: a "
+            "dot matches any character: %s. Write \\. before your domain; see docs/migrate/cors.md.",
+            patterns,
+        )
+
+
+def _named(patterns: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(set(patterns))))
+
+
+def _anchored(patterns: Iterable[re.Pattern[str]]) -> list[str]:
+    return [p.pattern for p in patterns if not p.pattern.endswith(("$", r"\Z", ".*"))]
+
+
+def _hosts(pattern: re.Pattern[str]) -> list[str]:
+    """The names that stand in a pattern, with dots or without: whose sites it is written for."""
+    found = _NAME.findall(pattern.pattern.replace("\\", ""))
+    return [name for name in found if name not in ("http", "https")]
+
+
+def _is_wide(pattern: re.Pattern[str]) -> bool:
+    """Whether it matches an origin that anybody can have."""
+    # A name below somebody else's.
+    near = (
+        f"{scheme}://{before}{name}{after}"
+        for scheme in ("https", "http")
+        for name in _hosts(pattern)
+        for before, after in _AROUND
+    )
+    return any(pattern.fullmatch(probe) for probe in (*_PROBES, *near))
 
 
 def resolved(pattern: Pattern, *, ignore_case: bool) -> Pattern:
@@ -235,7 +285,7 @@ def _is_list(given: Any) -> bool:
     return isinstance(given, Iterable) and not isinstance(given, str)
 
 
-def _switch(options: Mapping[str, Any], name: str) -> bool:
+def switch(options: Mapping[str, Any], name: str) -> bool:
     value = options[name]
     if isinstance(value, str):
         raise ConfigError(f"CORS: {name} is True or False, not the text {value!r}, which would count as True.")
@@ -248,11 +298,34 @@ _LONGEST_KNOWN = 512
 _MOST_KNOWN = 1024
 _SIGNS = frozenset("*\\]?$^[]()")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
+_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_AROUND = (("", ".evil.com"), ("", ".x7q9-unlikely.net"), ("x.", ".evil.com"), ("x", "x.com"))
+_NEXT_TO = ("https://evil", "https://evil-", "http://evil", "http://evil-")
 # Anybody can have one of these, so a pattern that matches one of them matches everybody.
+_SUFFIXES = (
+    "com",
+    "net",
+    "org",
+    "io",
+    "dev",
+    "app",
+    "de",
+    "co.uk",
+    "github.io",
+    "herokuapp.com",
+    "netlify.app",
+    "vercel.app",
+)
 _PROBES = (
     "https://x7q9.zz-unlikely.invalid",
     "http://x7q9.zz-unlikely.invalid:81",
     "x7q9-unlikely://zz",
-    *(f"https://x7q9-unlikely.{suffix}" for suffix in ("com", "net", "org", "io", "dev", "app", "de", "co.uk")),
-    *(f"https://x7q9-unlikely.{host}" for host in ("github.io", "herokuapp.com", "netlify.app", "vercel.app")),
+    *(f"https://{name}.{suffix}" for suffix in _SUFFIXES for name in ("x7q9-unlikely", "evil", "www.evil", "x7q9")),
+    *(
+        f"{scheme}://{name}.com{port}"
+        for scheme in ("http", "https")
+        for name in ("evil", "a.b")
+        for port in ("", ":8443")
+    ),
+    *(f"https://{'e' * length}.com" for length in range(1, 17)),
 )

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 
 from ...errors import ConfigError
-from .core import Pattern, Policy, is_regex, merged, resolved, tell
+from .core import Pattern, Policy, is_regex, merged, resolved, switch, tell
 from .decorator import apply
 
 
@@ -40,7 +40,7 @@ class CORS:
         tell(policy for _, policy in policies)
         decide = _decider(policies)
         app.after_request(decide)
-        if Policy(options).intercepts and isinstance(app, Flask):
+        if switch(options, "intercept_exceptions") and isinstance(app, Flask):
             _intercept(app, decide)
 
 
