@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, jsonify, request
+from flask.views import MethodView
 from limits.storage import MemoryStorage
 
 from flask_rampart import Clock, ConfigError
@@ -128,7 +129,7 @@ def test_who_has_no_key_is_counted_by_address(clock: Clock, empty: Any) -> None:
     assert answers(clock, key_func=lambda: empty, how={"environ_base": {"REMOTE_ADDR": ""}})[1] == [200, 429]
 
 
-@row("a negative cost")
+@row("a negative cost, or one that is no whole number")
 def test_no_cost_refills_a_quota(clock: Clock) -> None:
     costs = {"theirs": [1, -1, 1, 1], "ours": [1, -1, 1]}
     found = []
@@ -141,6 +142,10 @@ def test_no_cost_refills_a_quota(clock: Clock) -> None:
     _, limiter = limiter_app(OURS, clock)
     with pytest.raises(ConfigError, match="refill"):
         limiter.limit("1/day", cost=-1)
+    with pytest.raises(ConfigError, match="whole number"):
+        limiter.limit("1/day", cost=1.5)
+    assert answers(clock, text="2/day", cost=lambda: 1.5) == [[200, 429], [500, 500]]
+    assert answers(clock, text="1/day", cost=lambda: True) == [[200, 429], [200, 429]]
 
 
 @row("a limit that cannot be read, above a view", "a mistake in a setting or declaration")
@@ -360,6 +365,87 @@ def test_a_refused_request_is_charged_nothing(clock: Clock) -> None:
     assert found == [(5, [200, 429, 429]), (8, [200, 429, 200])]
 
 
+def test_what_was_charged_before_a_view_stays_charged(clock: Clock) -> None:
+    for face in BOTH:
+        for how in ({}, {"application_limits_deduct_when": lambda response: response.status_code == 429}):
+            app, limiter = limiter_app(face, clock, application_limits=["3/day"], **how)
+            app.add_url_rule("/", "index", limiter.limit("1/day")(named("index")))
+            app.add_url_rule("/other", "other", named("other"))
+            assert statuses(app, "/", count=4)[:3] == [200, 429, 429]
+            assert statuses(app, "/other") == [429]
+
+
+@row("a limit above one method of a view class")
+def test_a_limit_above_a_method_stands_in_for_the_defaults(clock: Clock) -> None:
+    found = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, default_limits=["2/day"])
+
+        class Page(MethodView):
+            def get(self) -> str:
+                return "in"
+
+            @limiter.limit("4/day")  # type: ignore[untyped-decorator]
+            def post(self) -> str:
+                return "in"
+
+        app.add_url_rule("/", view_func=Page.as_view("page"))
+        found.append([*statuses(app, "/", count=3), *statuses(app, "/", count=5, method="POST")])
+    assert found == [[200, 200] + [429] * 6, [200, 200, 429] + [200] * 4 + [429]]
+
+
+@row("one `Limiter` in two apps, and `RATELIMIT_ENABLED = False` in the second")
+@pytest.mark.parametrize("is_first", [False, True])
+def test_each_app_says_whether_it_is_limited(clock: Clock, is_first: bool) -> None:
+    found = []
+    for face in BOTH:
+        limiter = face.Limiter(face.util.get_remote_address, default_limits=["1/day"])
+        apps = []
+        for nth in range(2):
+            app = Flask(f"app{nth}")
+            app.testing = True
+            is_off = nth != is_first
+            app.config.update(RATELIMIT_STORAGE_URI="memory://", **({"RATELIMIT_ENABLED": False} if is_off else {}))
+            limiter.init_app(app)
+            app.add_url_rule("/", "index", limiter.limit("1/day")(named("index")))
+            apps.append((is_off, app))
+        found.append([statuses(app, "/", count=2) for _, app in sorted(apps, key=lambda one: one[0])])
+    assert found == [[[200, 200]] * 2, [[200, 429], [200, 200]]]
+
+
+def test_a_function_that_says_a_limit_is_called_once_for_a_request(clock: Clock) -> None:
+    app, limiter = limiter_app(OURS, clock)
+    calls: list[int] = []
+
+    def text() -> str:
+        calls.append(1)
+        return "9/day"
+
+    app.add_url_rule("/", "index", limiter.limit(text)(named("index")))
+    assert statuses(app, "/", count=2) == [200, 200] and len(calls) == 2
+
+
+def test_the_log_tells_once_how_an_app_is_counted_otherwise(caplog: pytest.LogCaptureFixture) -> None:
+    def told(**arguments: Any) -> str:
+        caplog.clear()
+        app = Flask("told")
+        app.config["RAMPART_LIMIT_STORE"] = arguments.pop("store", "memory://")
+        if app.config["RAMPART_LIMIT_STORE"] is None:
+            del app.config["RAMPART_LIMIT_STORE"]
+        app.config.update(RAMPART_IPV6_PREFIX=arguments.pop("prefix", 128))
+        if app.config["RAMPART_IPV6_PREFIX"] is None:
+            del app.config["RAMPART_IPV6_PREFIX"]
+        OURS.Limiter(OURS.util.get_remote_address, app=app, **arguments)
+        return caplog.text
+
+    assert told(strategy="gcra") == ""
+    assert "below twice as many" in told(strategy="moving-window")
+    assert "before midnight" in told()
+    assert "RAMPART_LIMIT_STORE = 'memory://'" in told(store=None)
+    assert "RAMPART_IPV6_PREFIX = 128" in told(prefix=None)
+    assert "ExemptionScope.DEFAULT" in told(default_limits=["1/day"])
+
+
 @row("a function that is limited, and called by a view")
 def test_a_blueprints_limit_is_counted_once(clock: Clock) -> None:
     found = []
@@ -483,6 +569,39 @@ def test_other_limits_hold_while_a_store_is_away(clock: Clock) -> None:
     app, _ = limiter_app(OURS, clock, in_memory_fallback=["2/day"], **AWAY)
     app.add_url_rule("/", "index", named("index"))
     assert statuses(app, "/", count=3) == [200, 200, 429]
+
+
+def test_a_redis_without_a_secret_stops_the_start_up(clock: Clock) -> None:
+    for setting in ({"storage_uri": "redis://127.0.0.1:1/0"}, {"RAMPART_LIMIT_STORE": "redis://127.0.0.1:1/0"}):
+        with pytest.raises(ConfigError, match="SECRET_KEY"):
+            limiter_app(OURS, clock, **setting)
+        limiter_app(OURS, clock, RAMPART_LIMIT_SECRET="x" * 32, **setting)
+
+
+@row("one Redis for two services")
+def test_each_service_has_its_counters_in_one_redis(clock: Clock, redis_server: Redis) -> None:
+    import redis
+
+    found = []
+    for face, secret in ((THEIRS, {}), (OURS, {}), (OURS, {"RAMPART_LIMIT_SECRET": "y" * 32})):
+        redis.Redis.from_url(redis_server.url).flushall()
+        seen = []
+        for name in ("shop", "news"):
+            app = Flask(name)
+            app.testing = True
+            app.config.update(SECRET_KEY="x" * 32, **secret)
+            clocks = {"clock": clock} if face is OURS else {}
+            face.Limiter(
+                face.util.get_remote_address,
+                app=app,
+                application_limits=["1/day"],
+                storage_uri=redis_server.url,
+                **clocks,
+            )
+            app.add_url_rule("/", "index", named("index"))
+            seen += statuses(app, "/")
+        found.append(seen)
+    assert found == [[200, 429], [200, 200], [200, 429]]
 
 
 @row("`redis://`")

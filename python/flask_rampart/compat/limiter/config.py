@@ -16,6 +16,7 @@ from ...readers import nearest, shown
 from .constants import ON_STORE_ERROR, ConfigVars, HeaderNames
 from .definitions import ApplicationLimit, Limit, MetaLimit, as_metas
 from .items import STRATEGIES
+from .util import get_remote_address
 
 if TYPE_CHECKING:
     from .extension import Limiter
@@ -93,6 +94,14 @@ class Rules:
         self.server: Any = None
         options = {**(given["storage_options"] or {}), **config.get(ConfigVars.STORAGE_OPTIONS, {})}
         self._place(either("storage_uri", ConfigVars.STORAGE_URI), options)
+        self._is_by_address = limiter.key_func is get_remote_address
+        url = str(self.store or config.get("RAMPART_LIMIT_STORE") or "")
+        is_elsewhere = self.server is not None or url.startswith(SCHEMES)
+        if is_elsewhere and not (config.get("SECRET_KEY") or config.get("RAMPART_LIMIT_SECRET")):
+            raise ConfigError(
+                "RATELIMIT_STORAGE_URI is shared by hosts, and callers are hashed before they get there: set "
+                "SECRET_KEY or RAMPART_LIMIT_SECRET, the same on all hosts, before the Limiter meets the app."
+            )
 
     @staticmethod
     def _own(kind: type[Limit], given: Any, **how: Any) -> list[Any]:
@@ -128,20 +137,36 @@ class Rules:
         else:
             self.store = uri
 
-    def tell_of_stricter(self, app: Flask) -> None:
-        """Tells the log once where we are stricter than what the app asks for."""
-        stricter = []
+    def tell(self, app: Flask) -> None:
+        """Tells the log once where we count otherwise than the app asks for, with the setting that says otherwise."""
+        stricter, otherwise = [], []
+        if self.server is None and self.store is None and "RAMPART_LIMIT_STORE" not in app.config and not app.testing:
+            stricter.append(
+                "memory:// counts for all workers of this host, and all apps of this name (RAMPART_LIMIT_STORE = 'memory://')"
+            )
+        if self._is_by_address and "RAMPART_IPV6_PREFIX" not in app.config:
+            stricter.append("an IPv6 /64 counts as one address (RAMPART_IPV6_PREFIX = 128)")
+        if self.defaults:
+            stricter.append(
+                "the defaults hold beside a limit within a view (@limiter.exempt(flags=ExemptionScope.DEFAULT))"
+            )
         if self.swallow_errors:
             stricter.append(
                 f"an error of a store or a function takes no limit away "
                 f"({ON_STORE_ERROR} = 'open' while a store is away)"
             )
-        if stricter:
-            app.logger.warning(
-                "flask_rampart.compat.limiter: stricter than Flask-Limiter, each with the setting that says otherwise: "
-                "%s; see docs/migrate/limiter.md.",
-                "; ".join(stricter),
-            )
+        if self.strategy == "moving-window":
+            otherwise.append("moving-window counts about so many, and admits below twice as many in a period at worst")
+        if self.strategy == "fixed-window":
+            otherwise.append("windows are the calendar's in UTC: 1/day admits one before midnight and one after it")
+        for how, told in (
+            ("stricter than Flask-Limiter, each with the setting that says otherwise", stricter),
+            ("otherwise than Flask-Limiter, which no setting changes", otherwise),
+        ):
+            if told:
+                app.logger.warning(
+                    "flask_rampart.compat.limiter: %s: %s; see docs/migrate/limiter.md.", how, "; ".join(told)
+                )
 
 
 def is_enabled(config: Any, otherwise: bool) -> bool:

@@ -74,6 +74,7 @@ class Limiter:
         self.app = app
         self.enabled = enabled
         self.initialized = False
+        self._is_off_by_app = False
         self.logger = logging.getLogger("flask-limiter")
         self.declared = Declared(key_func)
         self.filters: list[Callable[[], bool]] = []
@@ -83,9 +84,15 @@ class Limiter:
 
     def init_app(self, app: Flask) -> None:
         """Puts the limits into *app*."""
-        self.enabled = is_enabled(app.config, self.enabled)
-        if not self.enabled:
+        is_first = not (self.initialized or self._is_off_by_app)
+        if not is_enabled(app.config, self.enabled if is_first else bool(self.arguments["enabled"])):
+            # In this app: another one's limits stay on.
+            app.extensions.setdefault(_OFF, set()).add(self)
+            if is_first:
+                self.enabled, self._is_off_by_app = False, True
             return
+        if self._is_off_by_app:
+            self.enabled, self._is_off_by_app = True, False
         faces: dict[Limiter, Face] = app.extensions.setdefault(FACES, {})
         others: set[Limiter] = app.extensions.setdefault("limiter", set())
         is_new = self not in faces
@@ -93,8 +100,15 @@ class Limiter:
         faces[self] = Face(self, app, nth, self._clock)
         others.add(self)
         if is_new:
-            app.before_request(self._before_request)
-            app.after_request(self._after_request)
+
+            def ask_before() -> None:
+                faces[self].before_view()
+
+            def tell_after(response: Response) -> Response:
+                return self._tell(faces[self], response)
+
+            app.before_request(ask_before)
+            app.after_request(tell_after)
             if nth == 0:
                 from .commands import cli
 
@@ -211,8 +225,8 @@ class Limiter:
 
         :raises RateLimitExceeded: if one refuses.
         """
-        if self.enabled:
-            self._face().again()
+        if self.enabled and (face := self._face()) is not None:
+            face.again()
 
     @property
     def current_limit(self) -> RequestLimit | None:
@@ -233,19 +247,15 @@ class Limiter:
 
     def ask_for(self, function: Callable[..., Any]) -> None:
         """Asks the limits of a function that is called."""
-        if self.enabled:
-            self._face().before_function(function)
+        if self.enabled and (face := self._face()) is not None:
+            face.before_function(function)
 
     def ask_within(self, limit: RouteLimit) -> None:
         """Asks a limit of a part of a view."""
-        if self.enabled:
-            self._face().within(limit)
+        if self.enabled and (face := self._face()) is not None:
+            face.within(limit)
 
-    def _before_request(self) -> None:
-        self._face().before_view()
-
-    def _after_request(self, response: Response) -> Response:
-        face = self._face()
+    def _tell(self, face: Face, response: Response) -> Response:
         passage = face.known_passage()
         if passage is not None:
             if passage.settling:
@@ -265,12 +275,20 @@ class Limiter:
         found: Face | None = current_app.extensions.get(FACES, {}).get(self)
         return found
 
-    def _face(self) -> Face:
-        faces: dict[Limiter, Face] = current_app.extensions.get(FACES, {})
+    def _face(self) -> Face | None:
+        """None in an app of which the settings turn limits off."""
+        extensions = current_app.extensions
+        faces: dict[Limiter, Face] = extensions.get(FACES, {})
         try:
             return faces[self]
         except KeyError:
+            if self in extensions.get(_OFF, ()):
+                return None
             raise RuntimeError(
                 "This Limiter has no app: write Limiter(key_func, app=app), or limiter.init_app(app). Until then it "
                 "limits nothing, so nothing is let through."
             ) from None
+
+
+_OFF = "rampart-limiter-off"
+"""Where an app keeps the extensions that are off in it."""

@@ -65,7 +65,7 @@ class Face:
         self._steps: dict[tuple[Any, ...], Step] = {}
         for limit in (*rules.application, *rules.defaults, *rules.metas, *rules.fallback):
             limiter.declared.name(limit)
-        rules.tell_of_stricter(app)
+        rules.tell(app)
 
     def reset(self) -> bool:
         """Forgets what was counted, where it is this process's alone; False where others count, too."""
