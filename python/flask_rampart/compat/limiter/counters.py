@@ -136,12 +136,12 @@ class Counters:
             return counting.check(by, tuple(costs)), entry_of
         verdict, charged = counting.reserve(by, tuple(costs))
         if charged is not None:
-            passage.settling.append((charged, tuple(lines), entry_of))
+            passage.settling = (*passage.settling, (charged, tuple(lines), entry_of))
         return verdict, entry_of
 
     def settle(self, passage: Passage, response: Any) -> None:
         """Gives back what the answer does not count, and charges what it has really cost."""
-        settling, passage.settling = passage.settling, []
+        settling, passage.settling = passage.settling, ()
         for charged, lines, entry_of in settling:
             costs: dict[int, int] = {}
             judged: set[int] = set()

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 FACES = "rampart-limiter"
 """Where an app keeps the faces of its extensions, in ``app.extensions``."""
 
-_PASSAGES = "_rampart_limiter"
 _MOST_STEPS = 4096
 _logger = logging.getLogger("flask-limiter")
 
@@ -52,6 +51,8 @@ class Step(NamedTuple):
     #: What counts them, where nothing but the address is still to be known; and their lines but for that.
     counting: Counting | None = None
     lines: tuple[Line, ...] = ()
+    #: Whether there is nothing to ask in any request.
+    is_free: bool = False
 
 
 class Face:
@@ -62,6 +63,8 @@ class Face:
         self.app = app
         self.rules = rules = Rules(limiter, app.config)
         self.counters = Counters(app, rules, nth, clock)
+        # Where a request keeps its passage. An app may be called by a view of another one, each with its own request.
+        self._key = f"_rampart_limiter_{nth}"
         self._steps: dict[tuple[Any, ...], Step] = {}
         for limit in (*rules.application, *rules.defaults, *rules.metas, *rules.fallback):
             limiter.declared.name(limit)
@@ -76,18 +79,18 @@ class Face:
 
     def passage(self) -> Passage:
         """What is known of the current request."""
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        passages: dict[Face, Passage] = this.__dict__.setdefault(_PASSAGES, {})
-        found = passages.get(self)
+        return self._passage_of(request._get_current_object())  # type: ignore[attr-defined]
+
+    def _passage_of(self, this: Request) -> Passage:
+        found: Passage | None = this.__dict__.get(self._key)
         if found is None:
-            found = passages[self] = Passage(self)
+            found = this.__dict__[self._key] = Passage(self)
         return found
 
     def known_passage(self) -> Passage | None:
         """The same; None if nothing was asked."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        passages: dict[Face, Passage] | None = this.__dict__.get(_PASSAGES)
-        return None if passages is None else passages.get(self)
+        return this.__dict__.get(self._key)
 
     def identity(self) -> str:
         """What the current request is counted as."""
@@ -138,6 +141,10 @@ class Face:
             if len(self._steps) >= _MOST_STEPS:
                 self._steps.clear()  # functions that are made and decorated in each request
             self._steps[key] = step
+        if step.is_free:
+            if self._key in this.__dict__:
+                self._passage_of(this).met(())
+            return
         if self._is_exempt(endpoint):
             return
         if step.counting is not None:
@@ -171,8 +178,8 @@ class Face:
         limits, is_fixed = self._gather(this, endpoint, view, function, flags)
         if not is_fixed:
             return Step(view, version, flags, None), limits
-        step = Step(view, version, flags, limits)
         rules = self.rules
+        step = Step(view, version, flags, limits, is_free=not limits and not rules.metas)
         if not limits or rules.metas or rules.identify is not None or rules.fallback:
             return step, limits
         lines = []
@@ -249,7 +256,7 @@ class Face:
         lines, counting = step.lines, step.counting
         assert counting is not None  # noqa: S101 - for types
         address = this.environ.get("REMOTE_ADDR") or ""
-        passage = self.passage()
+        passage = self._passage_of(this)
         window = None
         if len(lines) == 1:
             cost = lines[0].limit.cost
@@ -264,7 +271,7 @@ class Face:
             self._refuse(endpoint, moved, range(len(lines)), verdict, passage)
 
     def _evaluate(self, this: Request, endpoint: str, limits: Sequence[RuntimeLimit], flags: ExemptionScope) -> None:
-        passage = self.passage()
+        passage = self._passage_of(this)
         try:
             self._evaluate_at(this, endpoint, limits, flags, passage, here=False)
         except Denied as denied:

@@ -18,22 +18,34 @@ if TYPE_CHECKING:
 def add(face: Face, passage: Passage, response: Response) -> None:
     """Adds the headers to an answer."""
     rules, names = face.rules, face.rules.header_names
-    now = face.counters.clock.now()
-    limit = passage.limit
-    if not rules.headers_enabled or limit is None:
+    headers = response.headers
+    if passage.window is not None:
+        # Known since it was charged: most are.
+        item, remaining, reset_at = passage.lines[0].limit.limit, passage.window.remaining, passage.window.reset_at
+    elif rules.headers_enabled and (limit := passage.limit) is not None:
+        item, remaining, reset_at = limit.limit, limit.remaining, limit.reset_at
+    else:
         # Whoever words the answer, who was refused is told when to come back.
-        if passage.wait is not None and response.status_code == 429 and "Retry-After" not in response.headers:
+        if passage.wait is not None and response.status_code == 429 and "Retry-After" not in headers:
             wait = passage.wait
-            response.headers["Retry-After"] = http_date(math.ceil(now + wait)) if rules.is_retry_date else str(wait)
+            when = http_date(math.ceil(face.counters.clock.now() + wait)) if rules.is_retry_date else str(wait)
+            headers["Retry-After"] = when
         return
-    reset_at = limit.reset_at
-    response.headers.add(names[HeaderNames.LIMIT], str(limit.limit.amount))
-    response.headers.add(names[HeaderNames.REMAINING], str(limit.remaining))
-    response.headers.add(names[HeaderNames.RESET], str(reset_at))
-    reset_at = max(reset_at, _told(response.headers.get("Retry-After"), now))
-    response.headers.set(
-        names[HeaderNames.RETRY_AFTER], http_date(reset_at) if rules.is_retry_date else str(int(reset_at - now))
-    )
+    now = face.counters.clock.now()
+    told = names[HeaderNames.RETRY_AFTER]
+    present = [name.lower() for name, _ in headers]
+    wait_until = reset_at
+    if "retry-after" in present:
+        wait_until = max(reset_at, _told(headers.get("Retry-After"), now))
+    if told.lower() in present:
+        del headers[told]
+    # At once, and not by `add`: that looks at each name and value several times.
+    headers[len(headers) :] = [
+        (names[HeaderNames.LIMIT], str(item.amount)),
+        (names[HeaderNames.REMAINING], str(remaining)),
+        (names[HeaderNames.RESET], str(reset_at)),
+        (told, http_date(wait_until) if rules.is_retry_date else str(int(wait_until - now))),
+    ]
 
 
 def _told(value: str | None, now: float) -> int:

@@ -20,6 +20,11 @@ class WindowStats(NamedTuple):
     reset_time: float
     remaining: int
 
+    @property
+    def reset_at(self) -> int:
+        """The first Unix second after it."""
+        return int(self.reset_time + 1)
+
 
 class Line(NamedTuple):
     """One quota, as one request is counted by it."""
@@ -86,7 +91,7 @@ class RequestLimit:
     @property
     def reset_at(self) -> int:
         """The Unix second at which the window is over."""
-        return int(self.window.reset_time + 1)
+        return self.window.reset_at
 
     @property
     def remaining(self) -> int:
@@ -97,22 +102,23 @@ class RequestLimit:
 class Passage:
     """What one extension knows of one request."""
 
-    __slots__ = ("_address", "_face", "_found", "_lines", "_window", "breached", "fell_back", "settling", "wait")
+    #: Whose the lines are, if they were made for somebody else.
+    _address: str | None = None
+    _found: list[RequestLimit] | None = None
+    #: Of the only line, if it is known.
+    window: WindowStats | None = None
+    #: Which of the lines refused.
+    breached: tuple[int, ...] = ()
+    #: Seconds after which who was refused may come again, if anything refused.
+    wait: int | None = None
+    #: What was charged and is settled by the answer.
+    settling: tuple[tuple[Settling, tuple[Line, ...], list[int]], ...] = ()
+    #: Whether the limits that hold while a store is away were asked for this request.
+    fell_back = False
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._lines: tuple[Line, ...] = ()
-        self._address: str | None = None
-        self._window: WindowStats | None = None
-        self._found: list[RequestLimit] | None = []
-        #: Which of the lines refused.
-        self.breached: tuple[int, ...] = ()
-        #: Seconds after which who was refused may come again, if anything refused.
-        self.wait: int | None = None
-        #: What was charged and is settled by the answer.
-        self.settling: list[tuple[Settling, tuple[Line, ...], list[int]]] = []
-        #: Whether the limits that hold while a store is away were asked for this request.
-        self.fell_back = False
+        self.lines: tuple[Line, ...] = ()
 
     def met(
         self,
@@ -126,17 +132,17 @@ class Passage:
         :param address: of whom, if the lines are somebody else's.
         :param window: of the only line, if it is known.
         """
-        self._lines, self.breached, self._found = lines, breached, None
-        self._address, self._window = address, window
+        self.lines, self.breached, self._found = lines, breached, None
+        self._address, self.window = address, window
 
     @property
     def limits(self) -> list[RequestLimit]:
         """Those that were asked last, those of shorter units first."""
         if self._found is None:
-            lines: Iterable[Line] = self._lines
+            lines: Iterable[Line] = self.lines
             if self._address is not None:
                 lines = [line.moved(self._address) for line in lines]
-            face, breached, window = self._face, self.breached, self._window
+            face, breached, window = self._face, self.breached, self.window
             self._found = [RequestLimit(face, line, nth in breached, window) for nth, line in enumerate(lines)]
         return self._found
 
