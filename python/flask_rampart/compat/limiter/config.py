@@ -61,6 +61,13 @@ class Rules:
         self.header_names: dict[HeaderNames, str] = {
             header: mapping.get(header, config.get(key, header.value)) for header, key in _HEADER_SETTINGS.items()
         }
+        #: The same, in the order in which they are added.
+        self.header_fields = (
+            self.header_names[HeaderNames.LIMIT],
+            self.header_names[HeaderNames.REMAINING],
+            self.header_names[HeaderNames.RESET],
+            self.header_names[HeaderNames.RETRY_AFTER],
+        )
         self.is_retry_date = either("retry_after", ConfigVars.HEADER_RETRY_AFTER_VALUE) == "http-date"
         self.on_breach: Callable[..., Any] | None = either("on_breach", ConfigVars.ON_BREACH)
         self.on_meta_breach: Callable[..., Any] | None = either("on_meta_breach", ConfigVars.ON_META_BREACH)

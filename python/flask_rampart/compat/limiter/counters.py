@@ -25,7 +25,7 @@ from ...locks import Lock
 from .config import Rules
 from .definitions import RuntimeLimit
 from .items import quotas_of
-from .requests import Line, Passage, WindowStats
+from .requests import Line, Passage, WindowStats, reset_time
 
 _MOST_SETS = 1024
 
@@ -156,16 +156,10 @@ class Counters:
     def window(self, line: Line) -> WindowStats:
         """When a line's window is over, and what is left of it. While nobody can be asked, nothing is."""
         try:
-            return self.window_of(self.of(line).peek((line.key,), 0))
+            verdict = self.of(line).peek((line.key,), 0)
         except Denied:
             return WindowStats(self.clock.now(), 0)
-
-    def window_of(self, verdict: Verdict) -> WindowStats:
-        """The same, of what was said of one counter just now."""
-        now = self.clock.now()
-        # The wait is rounded up, and windows of the calendar end at whole seconds.
-        reset = now if verdict.remaining == verdict.limit else float(int(now + verdict.reset))
-        return WindowStats(reset, verdict.remaining)
+        return WindowStats(reset_time(verdict, self.clock.now()), verdict.remaining)
 
 
 def told_apart(lines: Sequence[Line]) -> tuple[list[Line], list[int]]:

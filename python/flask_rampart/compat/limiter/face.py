@@ -51,6 +51,8 @@ class Step(NamedTuple):
     #: What counts them, where nothing but the address is still to be known; and their lines but for that.
     counting: Counting | None = None
     lines: tuple[Line, ...] = ()
+    #: None for one line that costs one.
+    costs: tuple[int, ...] | None = None
     #: Whether there is nothing to ask in any request.
     is_free: bool = False
 
@@ -145,7 +147,7 @@ class Face:
             if self._key in this.__dict__:
                 self._passage_of(this).met(())
             return
-        if self._is_exempt(endpoint):
+        if self.limiter.filters and self._is_filtered():
             return
         if step.counting is not None:
             self._evaluate_known(this, endpoint, step)
@@ -157,10 +159,10 @@ class Face:
         self._evaluate(this, endpoint, limits, step.flags)
 
     def _is_exempt(self, endpoint: str) -> bool:
-        if endpoint.endswith("static") and self._is_of_files(endpoint):
-            return True
-        filters = self.limiter.filters
-        return bool(filters) and any(admits() for admits in filters)
+        return self._is_of_files(endpoint) or self._is_filtered()
+
+    def _is_filtered(self) -> bool:
+        return any(admits() for admits in self.limiter.filters)
 
     def _is_of_files(self, endpoint: str) -> bool:
         """Whether it is Flask's own view of static files. A view of the app's that is called so is one like others."""
@@ -174,6 +176,8 @@ class Face:
         """What is known of one step, and the limits that this request meets there."""
         declared = self.limiter.declared
         version = declared.version
+        if self._is_of_files(endpoint):
+            return Step(view, version, ExemptionScope.NONE, (), is_free=True), ()
         flags = declared.exemption(self.app, view, this.blueprint)
         limits, is_fixed = self._gather(this, endpoint, view, function, flags)
         if not is_fixed:
@@ -197,7 +201,9 @@ class Face:
         if len(entries) < len(lines):
             return step, limits
         counting = self.counters.set_of(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]))
-        return step._replace(counting=counting, lines=tuple(lines)), limits
+        costs = tuple([line.limit.deduction_amount for line in lines])
+        step = step._replace(counting=counting, lines=tuple(lines), costs=None if costs == (1,) else costs)
+        return step, limits
 
     def _gather(
         self, this: Request, endpoint: str, view: Function | None, function: Function | None, flags: ExemptionScope
@@ -257,16 +263,16 @@ class Face:
         assert counting is not None  # noqa: S101 - for types
         address = this.environ.get("REMOTE_ADDR") or ""
         passage = self._passage_of(this)
-        window = None
-        if len(lines) == 1:
-            cost = lines[0].limit.cost
-            verdict = counting.check((address,)) if cost == 1 else counting.check((address,), cost)  # type: ignore[arg-type]
-            if self.rules.headers_enabled and verdict.admitted:
-                window = self.counters.window_of(verdict)  # the answer tells it, so it need not be asked again
+        if step.costs is None:
+            verdict = counting.check((address,))
         else:
-            verdict = counting.check((address,) * len(lines), tuple([line.limit.cost for line in lines]))  # type: ignore[misc]
-        passage.met(lines, (), address, window)
-        if not verdict.admitted:
+            verdict = counting.check((address,) * len(lines), step.costs)
+        passage.met(lines, (), address)
+        if verdict.admitted:
+            if self.rules.headers_enabled and len(lines) == 1:
+                # The answer tells it, so it need not be asked again.
+                passage.verdict, passage.asked_at = verdict, self.counters.clock.now()
+        else:
             moved = tuple([line.moved(address) for line in lines])
             self._refuse(endpoint, moved, range(len(lines)), verdict, passage)
 

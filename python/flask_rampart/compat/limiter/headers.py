@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask.wrappers import Response
 from werkzeug.http import http_date, parse_date
 
-from .constants import HeaderNames
+from .requests import reset_time
 
 if TYPE_CHECKING:
     from .face import Face
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 def add(face: Face, passage: Passage, response: Response) -> None:
     """Adds the headers to an answer."""
-    rules, names = face.rules, face.rules.header_names
+    rules = face.rules
     headers = response.headers
-    if passage.window is not None:
+    verdict = passage.verdict
+    if verdict is not None:
         # Known since it was charged: most are.
-        item, remaining, reset_at = passage.lines[0].limit.limit, passage.window.remaining, passage.window.reset_at
+        item, remaining = passage.lines[0].limit.limit, verdict.remaining
+        reset_at = int(reset_time(verdict, passage.asked_at) + 1)
     elif rules.headers_enabled and (limit := passage.limit) is not None:
         item, remaining, reset_at = limit.limit, limit.remaining, limit.reset_at
     else:
@@ -32,7 +34,7 @@ def add(face: Face, passage: Passage, response: Response) -> None:
             headers["Retry-After"] = when
         return
     now = face.counters.clock.now()
-    told = names[HeaderNames.RETRY_AFTER]
+    limit_name, remaining_name, reset_name, told = rules.header_fields
     present = [name.lower() for name, _ in headers]
     wait_until = reset_at
     if "retry-after" in present:
@@ -41,9 +43,9 @@ def add(face: Face, passage: Passage, response: Response) -> None:
         del headers[told]
     # At once, and not by `add`: that looks at each name and value several times.
     headers[len(headers) :] = [
-        (names[HeaderNames.LIMIT], str(item.amount)),
-        (names[HeaderNames.REMAINING], str(remaining)),
-        (names[HeaderNames.RESET], str(reset_at)),
+        (limit_name, str(item.amount)),
+        (remaining_name, str(remaining)),
+        (reset_name, str(reset_at)),
         (told, http_date(wait_until) if rules.is_retry_date else str(int(wait_until - now))),
     ]
 

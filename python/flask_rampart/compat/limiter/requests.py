@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .items import RateLimitItem
 
 if TYPE_CHECKING:
+    from ..._native import Verdict
     from ...limits.counters import Settling
     from .definitions import RuntimeLimit
     from .extension import Limiter
@@ -20,10 +21,11 @@ class WindowStats(NamedTuple):
     reset_time: float
     remaining: int
 
-    @property
-    def reset_at(self) -> int:
-        """The first Unix second after it."""
-        return int(self.reset_time + 1)
+
+def reset_time(verdict: Verdict, now: float) -> float:
+    """When the window is over of which a verdict tells that was given *now*."""
+    # The wait is rounded up, and windows of the calendar end at whole seconds.
+    return now if verdict.remaining == verdict.limit else float(int(now + verdict.reset))
 
 
 class Line(NamedTuple):
@@ -91,7 +93,7 @@ class RequestLimit:
     @property
     def reset_at(self) -> int:
         """The Unix second at which the window is over."""
-        return self.window.reset_at
+        return int(self.window.reset_time + 1)
 
     @property
     def remaining(self) -> int:
@@ -105,8 +107,10 @@ class Passage:
     #: Whose the lines are, if they were made for somebody else.
     _address: str | None = None
     _found: list[RequestLimit] | None = None
-    #: Of the only line, if it is known.
-    window: WindowStats | None = None
+    #: What was said of the only line, if answers tell it.
+    verdict: Verdict | None = None
+    #: When that was said.
+    asked_at = 0.0
     #: Which of the lines refused.
     breached: tuple[int, ...] = ()
     #: Seconds after which who was refused may come again, if anything refused.
@@ -125,15 +129,13 @@ class Passage:
         lines: tuple[Line, ...],
         breached: tuple[int, ...] = (),
         address: str | None = None,
-        window: WindowStats | None = None,
     ) -> None:
         """Notes the limits that were asked last.
 
         :param address: of whom, if the lines are somebody else's.
-        :param window: of the only line, if it is known.
         """
         self.lines, self.breached, self._found = lines, breached, None
-        self._address, self.window = address, window
+        self._address, self.verdict = address, None
 
     @property
     def limits(self) -> list[RequestLimit]:
@@ -142,7 +144,8 @@ class Passage:
             lines: Iterable[Line] = self.lines
             if self._address is not None:
                 lines = [line.moved(self._address) for line in lines]
-            face, breached, window = self._face, self.breached, self.window
+            face, breached, verdict = self._face, self.breached, self.verdict
+            window = None if verdict is None else WindowStats(reset_time(verdict, self.asked_at), verdict.remaining)
             self._found = [RequestLimit(face, line, nth in breached, window) for nth, line in enumerate(lines)]
         return self._found
 
