@@ -9,8 +9,13 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from werkzeug.routing import Rule
 
-from .definitions import Limit
+from ...errors import ConfigError
+from ...limits import keys
+from .constants import ExemptionScope
+from .definitions import Limit, RuntimeLimit
 from .face import FACES, Face
+from .requests import Line
+from .util import get_remote_address
 
 
 @click.group("limiter", help="Shows and clears the limits of an app.")
@@ -44,10 +49,10 @@ def config() -> None:
 def limits(endpoint: str | None, path: str | None, method: str | None, key: str | None) -> None:
     """Each route's limits."""
     for face, rule, word in _routes(endpoint, path, method):
-        for limit in face.limits_of(rule.endpoint, word):
+        for limit in _limits_of(face, rule.endpoint, word):
             left = ""
             if key is not None:
-                window = face.counters.window(face.line_of(limit, rule.endpoint, word, key))
+                window = face.counters.window(_line_of(face, limit, rule.endpoint, word, key))
                 left = f"  {window.remaining} left"
             click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}{left}")
 
@@ -64,8 +69,9 @@ def clear(endpoint: str | None, path: str | None, method: str | None, key: str, 
     if not yes:
         click.confirm(f"Forget what {key} has spent?", abort=True)
     for face, rule, word in _routes(endpoint, path, method):
-        for limit in face.limits_of(rule.endpoint, word):
-            face.clear(face.line_of(limit, rule.endpoint, word, key))
+        for limit in _limits_of(face, rule.endpoint, word):
+            line = _line_of(face, limit, rule.endpoint, word, key)
+            face.counters.of(line).clear((line.key,))
             click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}  cleared")
 
 
@@ -81,6 +87,35 @@ def _routes(endpoint: str | None, path: str | None, method: str | None) -> list[
         for word in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         if method is None or word == method.upper()
     ]
+
+
+def _limits_of(face: Face, endpoint: str, method: str) -> list[RuntimeLimit]:
+    """The limits that are known of a route without a request: not those that functions say."""
+    view = face.app.view_functions.get(endpoint)
+    path = endpoint.rpartition(".")[0] or None
+    declared, rules = face.limiter.declared, face.rules
+    flags = declared.exemption(face.app, view, path)
+    own = declared.of_view(view, method)
+    limits = [] if flags & ExemptionScope.APPLICATION else list(rules.application)
+    found: list[Limit] = [] if own is None else list(declared.of_function(own))
+    if all(not limit.override_defaults for limit in found):
+        found += declared.of_blueprints(face.app, path)
+    if all(not limit.override_defaults for limit in found) and not flags & ExemptionScope.DEFAULT:
+        limits += rules.defaults
+    by = face.limiter.key_func
+    quotas = [quota for limit in (*limits, *found) if limit.is_fixed for quota in limit.expanded(by)]
+    return [quota for quota in quotas if quota.counted_as(method) is not None]
+
+
+def _line_of(face: Face, limit: RuntimeLimit, endpoint: str, method: str, key: str) -> Line:
+    """How a caller is counted, without a request."""
+    said = limit.scope(endpoint) if callable(limit.scope) else None
+    if face.rules.identify is not None:
+        raise ConfigError(f"What {limit.limit} is counted by, only a request says (request_identifier).")
+    scope = limit.scope_for(endpoint, limit.counted_as(method) or method, said)
+    kind = "address" if limit.key_func is get_remote_address else "text"
+    counted = key if kind == "address" else keys.of_value(limit.key_func, key)
+    return Line(limit, face.counters.name(limit, scope), kind, counted, (key, scope))
 
 
 def _faces() -> list[Face]:

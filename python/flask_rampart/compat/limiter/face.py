@@ -17,7 +17,7 @@ from flask.wrappers import Request
 from werkzeug.wrappers import Response
 
 from ..._native import Clock, Verdict
-from ...errors import ConfigError, Denied
+from ...errors import Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...limits import Counting, announce, keys, refused
@@ -386,36 +386,6 @@ class Face:
             if answer is None and self.counters.settings.error_format == "problem":
                 answer = denied.to_response(current_app.response_class)
         raise RateLimitExceeded(limit, answer)
-
-    def limits_of(self, endpoint: str, method: str) -> list[RuntimeLimit]:
-        """The limits that are known of a route without a request: not those that functions say."""
-        view = self.app.view_functions.get(endpoint)
-        path = endpoint.rpartition(".")[0] or None
-        declared = self.limiter.declared
-        flags = declared.exemption(self.app, view, path)
-        own = declared.of_view(view, method)
-        limits = [] if flags & ExemptionScope.APPLICATION else list(self.rules.application)
-        found: list[Limit] = [] if own is None else list(declared.of_function(own))
-        if all(not limit.override_defaults for limit in found):
-            found += declared.of_blueprints(self.app, path)
-        if all(not limit.override_defaults for limit in found) and not flags & ExemptionScope.DEFAULT:
-            limits += self.rules.defaults
-        fixed = [limit for limit in (*limits, *found) if limit.is_fixed]
-        return [limit for limit in self._expand(fixed) if limit.counted_as(method) is not None]
-
-    def line_of(self, limit: RuntimeLimit, endpoint: str, method: str, key: str) -> Line:
-        """How a caller is counted, without a request."""
-        said = limit.scope(endpoint) if callable(limit.scope) else None
-        if self.rules.identify is not None:
-            raise ConfigError(f"What {limit.limit} is counted by, only a request says (request_identifier).")
-        scope = limit.scope_for(endpoint, limit.counted_as(method) or method, said)
-        kind = "address" if limit.key_func is get_remote_address else "text"
-        counted = key if kind == "address" else keys.of_value(limit.key_func, key)
-        return Line(limit, self.counters.name(limit, scope), kind, counted, (key, scope))
-
-    def clear(self, line: Line) -> None:
-        """Forgets what a line has counted."""
-        self.counters.of(line).clear((line.key,))
 
 
 def _unit(limit: RuntimeLimit) -> int:
