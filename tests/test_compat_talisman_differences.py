@@ -220,6 +220,10 @@ def test_a_policy_that_is_assigned_and_cannot_be_meant_leaves_the_one_before() -
         assert sent(app, "Content-Security-Policy") == DEFAULT
     extension.content_security_policy = {"default-src": "'none'"}
     assert sent(app, "Content-Security-Policy") == "default-src 'none'"
+    another = Flask("another")
+    extension.init_app(another, frame_options="DENY")  # all at once, and not judged half way
+    another.add_url_rule("/", "index", lambda: "hello")
+    assert sent(another, "X-Frame-Options") == "DENY"
 
 
 @row("`content_security_policy_nonce_in` that names a feature of `feature_policy`")

@@ -156,6 +156,7 @@ class Talisman:
                 "content_security_policy_report_only needs content_security_policy_report_uri: browsers would tell "
                 "nobody."
             )
+        self._is_ready = False
         self.app = app
         self.feature_policy = _own(feature_policy)
         self.permissions_policy = _own(permissions_policy)
