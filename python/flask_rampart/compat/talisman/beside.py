@@ -85,13 +85,12 @@ def settled(headers: Iterable[tuple[str, str]], fields: Fields, mine: Mapping[st
 
     :param mine: what is said for all, by lower names, also where it is left to the edge.
     """
-    found = list(headers)
-    present = {name.lower() for name, _ in found}
-    if present.isdisjoint(mine):
-        return [*found, *fields]
+    present = [name.lower() for name, _ in headers]
+    if mine.keys().isdisjoint(present):
+        return [*headers, *fields]
     kept: list[tuple[str, str]] = []
     stays: set[str] = set()
-    for name, value in found:
+    for name, value in headers:
         lower = name.lower()
         said = mine.get(lower)
         if said is None or (lower in _POLICIES and value != said):
@@ -101,7 +100,7 @@ def settled(headers: Iterable[tuple[str, str]], fields: Fields, mine: Mapping[st
             stays.add(lower)
     added = [field for field in fields if field[0].lower() not in stays]
     # The edge would leave the view's alone.
-    lacking = (_POLICIES.keys() & present & mine.keys()) - {name.lower() for name, _ in added}
+    lacking = (_POLICIES.keys() & mine.keys()).intersection(present) - {name.lower() for name, _ in added}
     return [*kept, *added, *((_POLICIES[name], mine[name]) for name in lacking)]
 
 

@@ -311,10 +311,10 @@ class _Face:
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
-        if not self._app.debug:
+        if this.scheme != "https" and not self._app.debug:
             if self._talisman.session_cookie_secure:
                 self._app.config["SESSION_COOKIE_SECURE"] = True
-            if plan.forces_https and this.scheme != "https" and not arrival.is_secure(this):
+            if plan.forces_https and not arrival.is_secure(this):
                 found = self._send_on(arrival, this)
                 if found is not None:
                     return found
@@ -373,6 +373,8 @@ class _Face:
             self._own = _Plan(talisman, {}, self._beside)
             self._plans = {}
             self._epoch = epoch
+            if talisman.session_cookie_secure and not self._app.debug:
+                self._app.config["SESSION_COOKIE_SECURE"] = True
         view = self._app.view_functions.get(this.endpoint)  # type: ignore[arg-type]
         options: dict[str, Any] | None = getattr(view, "talisman_view_options", None)
         if not options:
@@ -409,8 +411,6 @@ class _Face:
             or type(app).process_response is not Flask.process_response
         )
         arrival = Arrival(app, settings)
-        if self._talisman.session_cookie_secure and not app.debug:
-            app.config["SESSION_COOKIE_SECURE"] = True
         decides = self._beside is not None and self._beside.decides_https
         if self._talisman.force_https and not decides and not (self._told or app.debug):
             self._told = True
