@@ -89,7 +89,7 @@ _LIMITER: Mapping[str, When] = {
     "an IPv6 address, by `get_remote_address`": _words("get_remote_address", "get_ipaddr"),
     "`swallow_errors`": _words("swallow_errors=", "RATELIMIT_SWALLOW_ERRORS"),
     "a limit within a view, or under a decorator without `functools.wraps`": _words(*_LIMITS),
-    "a negative cost": _words(*_COSTS),
+    "a negative cost, or one that is no whole number": _words(*_COSTS),
     "a limit that cannot be read, above a view": _words(*_LIMITS),
     "`0 per minute`": When(text=r"(?:\A|[;,|])\s*0\s*(?:/|per)\s*\d*\s*(?:second|minute|hour|day|month|year)"),
     "`deduct_when`, and many requests at once": _words(*_DEDUCTS),
@@ -115,6 +115,9 @@ _LIMITER: Mapping[str, When] = {
     "`storage_options` for Redis": _words("storage_options=", "RATELIMIT_STORAGE_OPTIONS"),
     "`memcached://`, `mongodb://` and others": When(text=r"\A(?:async\+)?(?:memcached|mongodb|etcd)(?:\+\w+)?://"),
     "`redis://`": When(text=r"\A(?:async\+)?(?:redis|rediss|valkey|valkeys)(?:\+\w+)?://"),
+    "one Redis for two services": When(text=r"\A(?:async\+)?(?:redis|rediss|valkey|valkeys)(?:\+\w+)?://"),
+    "a limit above one method of a view class": _words("MethodView"),
+    "one `Limiter` in two apps, and `RATELIMIT_ENABLED = False` in the second": _words("RATELIMIT_ENABLED"),
     "a store that is away": When(_STORE, text=_ELSEWHERE),
     "`limiter.reset()`": _words(".reset"),
 }
@@ -141,6 +144,11 @@ _TALISMAN: Mapping[str, When] = {
     ),
     "`report-uri` as a part of some other value of the policy": _words("content_security_policy_report_uri="),
     "a set of sources": _CSP,
+    'a directive without sources (`"script-src": []`), or with a `,` in a source': _CSP,
+    "a dict of `view.talisman_view_options` that is changed after the view's first request": _words(
+        ".talisman_view_options"
+    ),
+    "`content_security_policy_nonce_in` that names a feature of `feature_policy`": _words("feature_policy="),
 }
 
 _ORIGINS = ("origins=", "CORS_ORIGINS")
@@ -153,9 +161,10 @@ _NULL = When(text=r"\Anull\Z")
 _CORS: Mapping[str, When] = {
     "every origin with `supports_credentials`": _words(*_CREDENTIALS),
     "every origin with `allow_private_network`": _words(*_PRIVATE),
-    "a pattern that matches any origin, or any below `.com`, `.github.io` and the like, with either": _words(
-        *_CREDENTIALS, *_PRIVATE
-    ),
+    "a pattern that matches an origin that anybody can have, with either: `https://.*`, `https?://\\w+\\.\\w+`, "
+    "`.*example.*`, `https://app\\.example\\.com.*`": _words(*_CREDENTIALS, *_PRIVATE),
+    "a pattern whose dot lets other names in, with either: `https://.*.example.com` is also "
+    "`https://evilexample.com`": _words(*_CREDENTIALS, *_PRIVATE),
     "a pattern of an origin": _PATTERNS,
     "a pattern in `allow_headers`": _words("allow_headers=", "CORS_ALLOW_HEADERS"),
     "`null` in `origins`": _NULL,
@@ -165,7 +174,8 @@ _CORS: Mapping[str, When] = {
         *_CREDENTIALS, *_PRIVATE, "CORS_ALWAYS_SEND", "CORS_SEND_WILDCARD", "CORS_VARY_HEADER"
     ),
     "an origin that is neither text nor pattern": _words(*_ORIGINS),
-    "a line break in `methods` or `expose_headers`": _words(*_METHODS, *_EXPOSE),
+    "a line break in `methods`, `expose_headers` or `max_age`": _words(*_METHODS, *_EXPOSE, "max_age=", "CORS_MAX_AGE"),
+    'methods in one text without commas, such as `methods="GET POST"`': _words(*_METHODS),
     "a method that is a part of another's name, such as `PO`": _words(*_METHODS),
     "a field that the view set, under `@cross_origin`": _words("cross_origin"),
     "an `async` view under `@cross_origin`": When(("async def",)),
