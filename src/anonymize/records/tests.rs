@@ -130,9 +130,9 @@ fn is_written(raw: &str, fields: &[&str]) -> bool {
 fn text_behind_a_closing_quotation_mark_is_what_no_writer_writes() {
     let dialect = Dialect { delimiter: b',', quote: b'"', crlf: false, safe: None };
     let (mut behind, mut written) = (0, 0);
-    for number in 0..4u32.pow(8) {
+    for number in 0..4u32.pow(7) {
         let text: String =
-            (0..8).map(|at| ['a', ',', '"', '\n'][(number >> (2 * at)) as usize & 3]).collect();
+            (0..7).map(|at| ['a', ',', '"', '\n'][(number >> (2 * at)) as usize & 3]).collect();
         // What the automaton reads as the first record, if it is closed.
         let cut = Cutter::new(dialect).cut(format!("{text}\n").as_bytes(), 1);
         let raw = text.get(..cut.saturating_sub(1).min(text.len())).unwrap().trim_start_matches('\n');
@@ -148,7 +148,7 @@ fn text_behind_a_closing_quotation_mark_is_what_no_writer_writes() {
         behind += u32::from(found.is_some());
         written += u32::from(found.is_none());
     }
-    assert!(behind > 1000 && written > 1000, "{behind} {written}");
+    assert!(behind > 200 && written > 200, "{behind} {written}");
 }
 
 #[test]

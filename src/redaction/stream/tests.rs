@@ -199,7 +199,7 @@ fn pieces_that_were_put_together_by_chance_are_streamed_as_they_are_redacted() {
 fn what_is_longer_than_it_can_be_is_streamed_alike() {
     let long = |unit: &str, length: usize| unit.repeat(1 + length / unit.len());
     let mut texts = Vec::new();
-    for length in [250, 257, 300, 500, 600, 800, 1100, 1700, 5000] {
+    for length in [250, 257, 600, 1100, 5000] {
         for (before, unit, after) in [
             ("x ", "a", "@example.org y"),
             ("x ", "ü", "@example.org y"),
