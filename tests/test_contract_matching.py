@@ -337,7 +337,7 @@ def test_the_command_prints_what_is_bound_and_fails_where_something_differs(make
     assert "petstore.yaml" in done.output
     assert "POST /pets            add_pet     ok" in done.output
     assert "application/xml cannot be checked and is refused with 415" in done.output
-    assert "5 operations, 0 mismatches, 1 things that are not checked" in done.output
+    assert "5 operations, 0 mismatches, 1 thing not checked" in done.output
     given = json.loads(run(commands, ["contract", "--json"]).output)
     assert [one["document"] for one in given] == ["petstore.yaml"]
     assert given[0]["agrees"] is True

@@ -1207,3 +1207,69 @@ def test_what_one_app_checked_does_not_count_in_another(make_app: App, token: Si
     assert outcome["before"] == outcome["first"] == "SECRET"
     assert outcome["second"] == "ConfigError"
     assert outcome["bare"] == "Denied503"
+
+
+def test_each_of_a_batch_that_a_middleware_makes_of_one_request_is_judged_by_itself() -> None:
+    """A middleware within the edge that asks the app several times, each time with a copy of one environ."""
+    app = Flask(__name__)
+    keys = [{"kid": "one", "alg": "HS256", "secret": "a secret of this test, of 32 bytes or more"}]
+    app.config.update(TESTING=True, RAMPART_JWT_KEYS=keys)
+
+    def batch(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        said: list[str] = []
+        for token in environ["HTTP_X_TOKENS"].split(","):
+            one = {**environ, "HTTP_AUTHORIZATION": token}
+            b"".join(inner(one, lambda status, *_: said.append(status[:3])))
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [",".join(said).encode()]
+
+    inner = app.wsgi_app
+    app.wsgi_app = batch  # type: ignore[method-assign]
+    rampart = Rampart(app)
+
+    @app.get("/")
+    @require()
+    @limit("2/minute", by="principal")
+    def view() -> str:
+        return "secret"
+
+    with app.app_context():
+        good = bearer(rampart.tokens.issue("ada"))["Authorization"]
+    ask = app.test_client().get
+    assert ask("/", headers={"X-Tokens": f"{good},Bearer x,{good},{good}"}).text == "200,401,200,429"
+
+
+def test_what_opens_in_method_decorators_opens_no_subclass(make_app: App) -> None:
+    app = make_app(RAMPART_DEFAULT="deny")
+
+    class Open(MethodView):
+        method_decorators = [public]  # noqa: RUF012
+
+        def get(self) -> str:
+            return "open"
+
+    class More(Open):
+        def delete(self) -> str:
+            return "gone"
+
+    app.add_url_rule("/open", view_func=Open.as_view("open"))
+    app.add_url_rule("/more", view_func=More.as_view("more"))
+    client = app.test_client()
+    assert client.get("/open").status_code == 200
+    assert client.get("/more").status_code == client.delete("/more").status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["property", "single"])
+def test_method_decorators_of_another_shape_stop_nothing(make_app: App, kind: str) -> None:
+    app = make_app()
+
+    class Odd(MethodView):
+        method_decorators: Any = (
+            property(lambda self: [limit("1/minute")]) if kind == "property" else {"get": limit("1/minute")}
+        )
+
+        def get(self) -> str:
+            return "odd"
+
+    app.add_url_rule("/", view_func=Odd.as_view("odd"))
+    assert app.test_client().get("/").text == "odd"

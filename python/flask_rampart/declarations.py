@@ -300,8 +300,15 @@ def _of_decorators(cls: type, methods: Iterable[str] | None = None) -> Guards:
     given = getattr(cls, "method_decorators", ())
     if isinstance(given, Mapping):
         # Flask-RESTful itself puts what is said of "get" around no HEAD, which the same method answers.
-        given = [item for name, items in given.items() if methods is None or name in methods for item in items]
-    return expand(item for item in given if getattr(item, MARK, False) is True)
+        chosen = [items for name, items in given.items() if methods is None or name in methods]
+        given = [item for items in chosen if isinstance(items, (list, tuple)) for item in items]
+    elif not isinstance(given, (list, tuple)):
+        # Made by each instance, say: its guards are found when they are put around a method.
+        return ()
+    found = expand(item for item in given if getattr(item, MARK, False) is True and not isinstance(item, type))
+    # A subclass inherits what guards it, and never what opens its parent.
+    is_own = "method_decorators" in cls.__dict__
+    return tuple(guard for guard in found if is_own or not guard.only_opens)
 
 
 def _of_blueprint(blueprint: AnyBlueprint) -> Guards:

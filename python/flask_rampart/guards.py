@@ -170,9 +170,10 @@ class AppState:
         if exchange is not None:
             return exchange if exchange.owner is self else self._other(state, exchange)
         exchange = request.environ.get(ENVIRON_KEY)
-        if exchange is not None and exchange.owner is self:
-            # The edge's own. Taken out: whoever calls this app with the environ of a request that is under way
-            # gets another.
+        if exchange is not None and exchange.owner is self and "request" not in exchange.__dict__:
+            # The edge's own, and one request's. Taken out, and marked as taken where the environ is a copy: whoever
+            # calls this app again, with the environ of a request that is under way, gets another. What was decided of
+            # one of a batch says nothing of the next.
             del request.environ[ENVIRON_KEY]
             # A middleware in between may have made a copy, as Socket.IO's does. What guards take out of the request,
             # the view must not find.
