@@ -148,8 +148,14 @@ def decorated(view: Callable[[], str]) -> Callable[[], str]:
     return wrapper
 
 
+class Hooks:
+    def post(self) -> str:
+        return "hook"
+
+
 @row(
-    "two views of one name in one module: lambdas, functions of one factory, what a decorator without `functools.wraps` made"
+    "two views of one name in one module: lambdas, functions of one factory, what a decorator without `functools.wraps` "
+    "made, methods of two objects"
 )
 def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCaptureFixture) -> None:
     for module, others in ((THEIRS, 200), (OURS, 400)):
@@ -162,6 +168,11 @@ def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCap
         client = app.test_client()
         for path in ("/lambda", "/wrapper"):
             assert [client.post(f"{path}{at}").status_code for at in range(2)] == [200, others]
+        methods, of_methods = csrf_app(module)
+        for at in range(2):
+            methods.add_url_rule(f"/{at}", f"at{at}", Hooks().post, methods=["POST"])
+        of_methods.exempt(methods.view_functions["at0"])
+        assert [methods.test_client().post(f"/{at}").status_code for at in range(2)] == [200, others]
     assert f"{__name__}.wrapper only shares the name of a view that is exempt" in caplog.text
     protect.exempt(f"{__name__}.wrapper")
     assert client.post("/wrapper1").status_code == 200

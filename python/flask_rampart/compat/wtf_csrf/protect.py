@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, current_app, g, request
+from flask import Blueprint, Flask, Request, current_app, g, request
 from werkzeug.wrappers import Response
 
 from ..._native import Clock
@@ -46,9 +46,6 @@ class CSRFProtect:
     def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
         self._exempt = Exemptions()
         self._clock = clock
-        # Apps add to these, since Flask-WTF's have these names.
-        self._exempt_views = self._exempt.names
-        self._exempt_blueprints = self._exempt.blueprints
         if app:
             self.init_app(app)
 
@@ -111,6 +108,24 @@ class CSRFProtect:
         """
         self._exempt.add(view)
         return view
+
+    # Apps read these and change them, since Flask-WTF's have these names.
+
+    @property
+    def _exempt_views(self) -> set[str]:
+        return self._exempt.names
+
+    @_exempt_views.setter
+    def _exempt_views(self, names: set[str]) -> None:
+        self._exempt.names = names
+
+    @property
+    def _exempt_blueprints(self) -> set[Blueprint]:
+        return self._exempt.blueprints
+
+    @_exempt_blueprints.setter
+    def _exempt_blueprints(self, blueprints: set[Blueprint]) -> None:
+        self._exempt.blueprints = blueprints
 
     def _is_exempt(self) -> bool:
         return self._exempt.has(current_app, request.endpoint, request.blueprint)
