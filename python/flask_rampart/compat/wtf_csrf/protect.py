@@ -21,7 +21,9 @@ from flask import Blueprint, Flask, Request, current_app, g, request
 from werkzeug.wrappers import Response
 
 from ..._native import Clock
+from ...config import Settings
 from ...errors import Denied
+from ...origins import trusted_origins
 from ...uploads.forms import FORMS
 from .config import DEFAULTS
 from .errors import ANOTHER, CSRFError, ValidationError, logger
@@ -55,7 +57,9 @@ class CSRFProtect:
         for key, value in DEFAULTS.items():
             app.config.setdefault(key, list(value) if isinstance(value, list) else value)
         face = install(app, self._clock)
-        # What is wrong stops the start-up. Flask-WTF leaves a set.
+        # What is wrong stops the start-up. Settings may still come, so these are not kept.
+        trusted_origins(Settings.read(app.config))
+        # Flask-WTF leaves a set.
         app.config["WTF_CSRF_METHODS"] = set(face.rules().methods)
         functions = {"csrf_token": generate_csrf, "csrf_meta_tag": csrf_meta_tag}
         app.jinja_env.globals.update(functions)
