@@ -205,8 +205,8 @@ _CSRF: Mapping[str, When] = {
     "a `Referer` that cannot be read, such as `https://localhost:x/`": _REFERERS,
     "`same_origin` of what cannot be read": _words("same_origin"),
     "a form's token that is no text, from JSON, with `csrf_class = FlaskFormCSRF`": _words("FlaskFormCSRF"),
-    "no `Referer` over HTTPS, where the browser says that the page is one's own, and the request has neither a token in "
-    "`Authorization` nor `X-API-Key`": _REFERERS,
+    "no `Referer` over HTTPS, where the browser says that the page is one's own, and the request has neither a token "
+    "in `Authorization` nor `X-API-Key`": _REFERERS,
     "a `Referer` of an origin in `RAMPART_CSRF_TRUSTED_ORIGINS`": _words("RAMPART_CSRF_TRUSTED_ORIGINS="),
     "a token signed with a key in `SECRET_KEY_FALLBACKS`": When(
         ("SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS="), text=r"\ASECRET_KEY_FALLBACKS\Z"
