@@ -101,6 +101,40 @@ def test_a_pattern_that_ends_in_a_domain_may_lend_a_login(pattern: str, caplog: 
     assert "other names" not in caplog.text
 
 
+@row("a pattern that repeats what reads one text in two ways, with either: `([a-z0-9-]+\\.?)+`")
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"https://([a-z0-9-]+\.?)+\.example-company\.com",
+        r"https://(?:(?:[a-z]+)+\.)*example-company\.com",
+        r"https://(.*\.)*example-company\.com",
+        r"https://(?P<name>\w|[a-z-])+\.example-company\.com",
+        r"https://(\.?[A-Z]{3,}){1,30}\.example-company\.com",
+        r"https://((foo)*|x[)(]y)*\.example-company\.com",
+    ],
+)
+def test_a_pattern_that_never_ends_lends_no_login(pattern: str) -> None:
+    THEIRS.CORS(Flask("faces"), origins=[pattern], supports_credentials=True)
+    refused("in two ways", origins=[pattern], supports_credentials=True)
+    refused("in two ways", origins=[re.compile(pattern)], allow_private_network=True)
+    app_of(OURS, origins=pattern)  # lends nothing
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"https://([a-z0-9-]+\.)*example\.com",
+        r"https://(?:[\w-]+\.){1,5}example\.com",
+        r"https://[a-z]+(-[a-z]+)*\.example\.com",
+        r"https://(www|[a-z]+)\.example\.com(:\d+)?",
+        r"https://([^.()+]+\.)+example\.com",
+    ],
+)
+def test_a_pattern_may_repeat_what_has_an_end(pattern: str) -> None:
+    app = app_of(OURS, origins=pattern, supports_credentials=True)
+    assert ask(app, "https://app.example.com")[ORIGIN] == "https://app.example.com"
+
+
 @row("a pattern whose dot lets other names in, with either: `https://.*.example.com` is also `https://evilexample.com`")
 def test_a_pattern_that_lends_a_login_to_other_names_is_told(caplog: pytest.LogCaptureFixture) -> None:
     pattern, evil = "https://.*.example.com", "https://evilexample.com"

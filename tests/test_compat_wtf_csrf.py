@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -172,6 +174,86 @@ def test_views_and_blueprints_are_exempt(csrf: ModuleType) -> None:
     for path in ("/hook", "/above", "/thing", "/api/", "/named"):
         assert client.post(path).status_code == 200
     assert sent(client) == MISSING
+
+
+def test_a_wrapper_of_another_name_is_not_exempt_with_its_neighbour(csrf: ModuleType) -> None:
+    app, protect = csrf_app(csrf)
+
+    def logged(view: Callable[[], str]) -> Callable[[], str]:
+        @functools.wraps(view)
+        def called() -> str:
+            return view()
+
+        return called
+
+    def core() -> str:
+        return "core"
+
+    def inner() -> str:
+        return "inner"
+
+    for name, view in (("public", core), ("admin", core), ("outer", inner)):
+        made = logged(view)
+        made.__name__ = name
+        app.add_url_rule(f"/{name}", view_func=made, methods=["POST"])
+    app.add_url_rule("/core", view_func=core, methods=["POST"])
+    protect.exempt(app.view_functions["public"])
+    protect.exempt(inner)
+    client = app.test_client()
+    assert [client.post(path).status_code for path in ("/public", "/admin", "/core", "/outer")] == [200, 400, 400, 400]
+
+
+def test_methods_of_an_object_are_exempt(csrf: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    app, protect = csrf_app(csrf)
+
+    class Hooks:
+        @protect.exempt
+        def one(self) -> str:
+            return "one"
+
+        def two(self) -> str:
+            return "two"
+
+        def three(self) -> str:
+            return "three"
+
+    hooks = Hooks()
+    protect.exempt(hooks.two)
+    for view in (hooks.one, hooks.two, hooks.three):
+        app.add_url_rule(f"/{view.__name__}", view_func=view, methods=["POST"])
+    client = app.test_client()
+    assert [client.post(path).status_code for path in ("/one", "/two", "/three")] == [200, 200, 400]
+    assert "only shares the name" not in caplog.text
+
+
+def test_the_names_that_are_exempt_can_be_read_and_changed(csrf: ModuleType) -> None:
+    app, protect = csrf_app(csrf)
+    app.add_url_rule("/named", view_func=named, methods=["POST"])
+    blueprint = Blueprint("api", __name__)
+    blueprint.add_url_rule("/api", "index", lambda: "api", methods=["POST"])
+    app.register_blueprint(blueprint)
+    client, name = app.test_client(), f"{__name__}.named"
+
+    def status() -> int:
+        return client.post("/named").status_code
+
+    protect.exempt(named)
+    assert name in protect._exempt_views and status() == 200
+    protect._exempt_views.discard(name)
+    assert status() == 400
+    protect._exempt_views |= {name}
+    assert status() == 200
+    protect._exempt_views = set()
+    assert status() == 400
+    protect._exempt_views = {name}
+    assert status() == 200
+    protect._exempt_views.clear()
+    protect.exempt(name)
+    assert protect._exempt_views == {name} and status() == 200
+    protect._exempt_views, protect._exempt_blueprints = set(), {blueprint}
+    assert client.post("/api").status_code == 200
+    protect._exempt_blueprints = set()
+    assert client.post("/api").status_code == 400
 
 
 def test_nothing_is_asked_but_where_the_app_asks(csrf: ModuleType) -> None:

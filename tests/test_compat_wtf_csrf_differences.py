@@ -66,7 +66,10 @@ OTHERS = [
 ]
 
 
-@row("a request that its browser says is from another site's page, by `Sec-Fetch-Site` or `Origin`")
+@row(
+    "a request that its browser says is from another site's page, by `Sec-Fetch-Site` or `Origin`, and that has neither a "
+    "token in `Authorization` nor `X-API-Key`"
+)
 @pytest.mark.parametrize("headers", OTHERS)
 def test_a_token_does_not_make_a_page_ours(headers: dict[str, str]) -> None:
     # flask-wtf#455: OWASP has Origin asked before Referer.
@@ -88,6 +91,7 @@ def test_what_is_ours_or_unsaid_is_asked_for_a_token_alone() -> None:
         {"Origin": HTTPS},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site", "Authorization": "Bearer x"},
+        {"Sec-Fetch-Site": "cross-site", "X-API-Key": "x"},
     ):
         assert post(OURS, {**REFERRED, **headers}) == TAKEN
         assert sent(csrf_app(OURS)[0].test_client(), headers=headers) == (400, "The CSRF token is missing.")
@@ -131,12 +135,20 @@ def test_a_form_of_ours_asks_the_browser_too() -> None:
             assert form.validate() is (errors is None) and form.errors == (errors or {})
 
 
-def test_an_origin_that_cannot_be_trusted_stops_the_first_request() -> None:
-    for origin in ("http://app.example", "https://*.example", "null"):
-        app, _ = csrf_app(OURS, RAMPART_CSRF_TRUSTED_ORIGINS=[origin], PROPAGATE_EXCEPTIONS=True)
-        for _ in range(2):
-            with pytest.raises(ConfigError, match="RAMPART_CSRF_TRUSTED_ORIGINS"):
-                app.test_client().post("/")
+@row("a `RAMPART_*` setting that could not be meant")
+def test_an_origin_that_cannot_be_trusted_stops_the_start_up_or_the_first_request() -> None:
+    for name, value in (
+        ("RAMPART_CSRF_TRUSTED_ORIGINS", ["https://*.example"]),
+        ("RAMPART_CSRF_TRUSTED_ORIGINS", ["null"]),
+        ("RAMPART_CSRF", "sometimes"),
+    ):
+        csrf_app(THEIRS, **{name: value})
+        with pytest.raises(ConfigError, match=name):
+            csrf_app(OURS, **{name: value})
+    app, _ = csrf_app(OURS, RAMPART_CSRF_TRUSTED_ORIGINS=["http://app.example"], PROPAGATE_EXCEPTIONS=True)
+    for _ in range(2):  # by then it is known whether this is production
+        with pytest.raises(ConfigError, match="RAMPART_CSRF_TRUSTED_ORIGINS"):
+            app.test_client().post("/")
     app, _ = csrf_app(OURS, RAMPART_CSRF_TRUSTED_ORIGINS=["http://app.example"], TESTING=True)
     assert app.test_client().get("/").status_code == 200
 
@@ -148,8 +160,14 @@ def decorated(view: Callable[[], str]) -> Callable[[], str]:
     return wrapper
 
 
+class Hooks:
+    def post(self) -> str:
+        return "hook"
+
+
 @row(
-    "two views of one name in one module: lambdas, functions of one factory, what a decorator without `functools.wraps` made"
+    "two views of one name in one module: lambdas, functions of one factory, what a decorator without `functools.wraps` "
+    "made, methods of two objects"
 )
 def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCaptureFixture) -> None:
     for module, others in ((THEIRS, 200), (OURS, 400)):
@@ -162,6 +180,11 @@ def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCap
         client = app.test_client()
         for path in ("/lambda", "/wrapper"):
             assert [client.post(f"{path}{at}").status_code for at in range(2)] == [200, others]
+        methods, of_methods = csrf_app(module)
+        for at in range(2):
+            methods.add_url_rule(f"/{at}", f"at{at}", Hooks().post, methods=["POST"])
+        of_methods.exempt(methods.view_functions["at0"])
+        assert [methods.test_client().post(f"/{at}").status_code for at in range(2)] == [200, others]
     assert f"{__name__}.wrapper only shares the name of a view that is exempt" in caplog.text
     protect.exempt(f"{__name__}.wrapper")
     assert client.post("/wrapper1").status_code == 200
@@ -211,10 +234,10 @@ def refused_setting(name: str, value: Any) -> None:
         app.test_client().post("/")
 
 
-@row("`WTF_CSRF_METHODS` as a text, or in lower case")
-@pytest.mark.parametrize("value", ["POST", ["post"], None, [1]])
+@row("`WTF_CSRF_METHODS` as a text, in lower case or with spaces")
+@pytest.mark.parametrize("value", ["POST", ["post"], ["POST "], None, [1], [""]])
 def test_methods_that_no_request_has(value: Any) -> None:
-    if value in ("POST", ["post"]):
+    if value in ("POST", ["post"], ["POST "]):
         assert sent(csrf_app(THEIRS, WTF_CSRF_METHODS=value)[0].test_client()) == TAKEN
     refused_setting("WTF_CSRF_METHODS", value)
 
@@ -223,6 +246,14 @@ def test_methods_that_no_request_has(value: Any) -> None:
 def test_headers_that_no_request_has() -> None:
     assert post(THEIRS, {}, "http://localhost", WTF_CSRF_HEADERS="X-CSRFToken")[0] == 400
     refused_setting("WTF_CSRF_HEADERS", "X-CSRFToken")
+
+
+@row("`WTF_CSRF_METHODS` or `WTF_CSRF_HEADERS` as a dict")
+def test_lists_are_no_dicts() -> None:
+    for name, value in (("WTF_CSRF_METHODS", {"POST": 1}), ("WTF_CSRF_HEADERS", {"X-CSRFToken": 1})):
+        assert post(THEIRS, {}, "http://localhost", **{name: value}) == TAKEN
+        assert sent(csrf_app(THEIRS, **{name: value})[0].test_client())[0] == 400
+        refused_setting(name, value)
 
 
 @row("a switch that is neither True nor False")
@@ -249,6 +280,14 @@ def test_what_is_empty_protects_nothing() -> None:
     assert sent(client, data={"name": "Ada"}, headers=proof) == (400, "The CSRF token is invalid.")
     refused_setting("WTF_CSRF_SECRET_KEY", "")
     refused_setting("WTF_CSRF_FIELD_NAME", "")
+
+
+@row("an empty `WTF_CSRF_META_NAME`")
+def test_an_element_has_a_name() -> None:
+    app, _ = csrf_app(THEIRS, WTF_CSRF_META_NAME="")
+    with app.test_request_context():
+        assert 'name=""' in THEIRS.csrf_meta_tag()
+    refused_setting("WTF_CSRF_META_NAME", "")
 
 
 @row("`WTF_CSRF_ENABLED = False` in production")
@@ -300,6 +339,13 @@ def test_a_referrer_that_cannot_be_read_is_another(referrer: str) -> None:
     assert post(OURS, {"Referer": referrer}) == MISMATCH
 
 
+@row("`same_origin` of what cannot be read")
+def test_what_cannot_be_read_is_of_no_origin() -> None:
+    with pytest.raises(ValueError, match="Port"):
+        THEIRS.same_origin("https://a:x", "https://a")
+    assert not OURS.same_origin("https://a:x", "https://a")
+
+
 @row("a session whose token is no text")
 def test_a_session_whose_token_is_no_text_gets_another() -> None:
     for module, wanted in ((THEIRS, 500), (OURS, 400)):
@@ -333,7 +379,10 @@ def test_a_token_from_json_may_be_anything(token: Any) -> None:
                     Form().validate()
 
 
-@row("no `Referer` over HTTPS, where the browser says that the page is one's own")
+@row(
+    "no `Referer` over HTTPS, where the browser says that the page is one's own, and the request has neither a token in "
+    "`Authorization` nor `X-API-Key`"
+)
 def test_no_referrer_is_needed_where_the_browser_says_more() -> None:
     # flask-wtf#288, #364; flask-security#829: Referrer-Policy: no-referrer, as secure headers have it.
     missing = (400, "The referrer header is missing.")
@@ -342,7 +391,8 @@ def test_no_referrer_is_needed_where_the_browser_says_more() -> None:
         assert post(OURS, headers) == TAKEN
         assert post(OURS, headers, RAMPART_CSRF="off") == missing
         assert post(OURS, {**headers, "Referer": "https://evil.example/"}) == MISMATCH
-    for headers in ({}, {"Origin": "null"}, {"Authorization": "Bearer x"}):
+    by_key = {"Sec-Fetch-Site": "same-origin", "X-API-Key": "x"}
+    for headers in ({}, {"Origin": "null"}, {"Authorization": "Bearer x"}, by_key):
         assert post(OURS, headers) == missing
 
 

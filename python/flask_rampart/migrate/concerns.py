@@ -163,6 +163,9 @@ _CORS: Mapping[str, When] = {
     "every origin with `allow_private_network`": _words(*_PRIVATE),
     "a pattern that matches an origin that anybody can have, with either: `https://.*`, `https?://\\w+\\.\\w+`, "
     "`.*example.*`, `https://app\\.example\\.com.*`": _words(*_CREDENTIALS, *_PRIVATE),
+    "a pattern that repeats what reads one text in two ways, with either: `([a-z0-9-]+\\.?)+`": _words(
+        *_CREDENTIALS, *_PRIVATE
+    ),
     "a pattern whose dot lets other names in, with either: `https://.*.example.com` is also "
     "`https://evilexample.com`": _words(*_CREDENTIALS, *_PRIVATE),
     "a pattern of an origin": _PATTERNS,
@@ -186,20 +189,24 @@ _CORS: Mapping[str, When] = {
 _REFERERS = When(unless=("WTF_CSRF_SSL_STRICT=False",))
 _CSRF: Mapping[str, When] = {
     "two views of one name in one module: lambdas, functions of one factory, what a decorator without "
-    "`functools.wraps` made": _words(".exempt"),
-    "`WTF_CSRF_METHODS` as a text, or in lower case": _words("WTF_CSRF_METHODS"),
+    "`functools.wraps` made, methods of two objects": _words(".exempt"),
+    "`WTF_CSRF_METHODS` as a text, in lower case or with spaces": _words("WTF_CSRF_METHODS"),
     "`WTF_CSRF_HEADERS` as a text": _words("WTF_CSRF_HEADERS"),
+    "`WTF_CSRF_METHODS` or `WTF_CSRF_HEADERS` as a dict": _words("WTF_CSRF_METHODS", "WTF_CSRF_HEADERS"),
     "a switch that is neither True nor False": _words(
         "WTF_CSRF_ENABLED", "WTF_CSRF_CHECK_DEFAULT", "WTF_CSRF_SSL_STRICT"
     ),
     "`WTF_CSRF_TIME_LIMIT` that is no number": _words("WTF_CSRF_TIME_LIMIT"),
     "an empty `WTF_CSRF_SECRET_KEY`": _words("WTF_CSRF_SECRET_KEY"),
     "an empty `WTF_CSRF_FIELD_NAME`": _words("WTF_CSRF_FIELD_NAME"),
+    "an empty `WTF_CSRF_META_NAME`": _words("WTF_CSRF_META_NAME"),
     "`WTF_CSRF_ENABLED = False` in production": _words("WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?"),
     "`_error_response` of a subclass that returns": _words("def _error_response"),
     "a `Referer` that cannot be read, such as `https://localhost:x/`": _REFERERS,
+    "`same_origin` of what cannot be read": _words("same_origin"),
     "a form's token that is no text, from JSON, with `csrf_class = FlaskFormCSRF`": _words("FlaskFormCSRF"),
-    "no `Referer` over HTTPS, where the browser says that the page is one's own": _REFERERS,
+    "no `Referer` over HTTPS, where the browser says that the page is one's own, and the request has neither a token "
+    "in `Authorization` nor `X-API-Key`": _REFERERS,
     "a `Referer` of an origin in `RAMPART_CSRF_TRUSTED_ORIGINS`": _words("RAMPART_CSRF_TRUSTED_ORIGINS="),
     "a token signed with a key in `SECRET_KEY_FALLBACKS`": When(
         ("SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS="), text=r"\ASECRET_KEY_FALLBACKS\Z"

@@ -15,4 +15,10 @@ from importlib.metadata import version
 from .decorator import cross_origin as cross_origin
 from .extension import CORS as CORS
 
+__all__ = [
+    "CORS",
+    "__version__",
+    "cross_origin",
+]
+
 __version__ = version("flask-rampart")

@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...errors import ConfigError
+from .patterns import is_ambiguous
 
 Fields = tuple[tuple[str, str], ...]
 Pattern = str | re.Pattern[str]
@@ -182,6 +183,14 @@ class Policy:
                 "CORS: origins: 'null' is the origin of every page in a sandbox, whoever wrote it. List the origins."
             )
         is_lent = self._credentials or self._private
+        for origin in origins if is_lent else ():
+            # What is tried below would never end.
+            if isinstance(origin, re.Pattern) and is_ambiguous(origin):
+                raise ConfigError(
+                    f"CORS: origins: {origin.pattern!r} repeats what reads one text in two ways, so an origin that "
+                    "somebody made for it keeps a worker busy for ever. Write a repeated part so that it ends: "
+                    r"([a-z0-9-]+\.)+, not ([a-z0-9-]+\.?)+."
+                )
         wide = self.any or (is_lent and any(isinstance(origin, re.Pattern) and _is_wide(origin) for origin in origins))
         for name, is_on in (("supports_credentials", self._credentials), ("allow_private_network", self._private)):
             if wide and is_on:

@@ -18,3 +18,15 @@ from .definitions import RouteLimit as RouteLimit
 from .errors import RateLimitExceeded as RateLimitExceeded
 from .extension import Limiter as Limiter
 from .requests import RequestLimit as RequestLimit
+
+__all__ = [
+    "ApplicationLimit",
+    "ExemptionScope",
+    "HeaderNames",
+    "Limit",
+    "Limiter",
+    "MetaLimit",
+    "RateLimitExceeded",
+    "RequestLimit",
+    "RouteLimit",
+]

@@ -20,3 +20,16 @@ from .talisman import GOOGLE_CSP_POLICY as GOOGLE_CSP_POLICY
 from .talisman import NONCE_LENGTH as NONCE_LENGTH
 from .talisman import SAMEORIGIN as SAMEORIGIN
 from .talisman import Talisman as Talisman
+
+__all__ = [
+    "ALLOW_FROM",
+    "DEFAULT_CSP_POLICY",
+    "DEFAULT_DOCUMENT_POLICY",
+    "DEFAULT_FEATURE_POLICY",
+    "DEFAULT_PERMISSIONS_POLICY",
+    "DENY",
+    "GOOGLE_CSP_POLICY",
+    "NONCE_LENGTH",
+    "SAMEORIGIN",
+    "Talisman",
+]

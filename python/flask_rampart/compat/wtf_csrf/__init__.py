@@ -20,3 +20,10 @@ from .protect import same_origin as same_origin
 from .tokens import csrf_meta_tag as csrf_meta_tag
 from .tokens import generate_csrf as generate_csrf
 from .tokens import validate_csrf as validate_csrf
+
+__all__ = [
+    "CSRFProtect",
+    "csrf_meta_tag",
+    "generate_csrf",
+    "validate_csrf",
+]

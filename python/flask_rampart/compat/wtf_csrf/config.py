@@ -39,8 +39,9 @@ class Rules:
         self.ssl_strict = _switch(said, "WTF_CSRF_SSL_STRICT")
         self.methods = frozenset(_names(said, "WTF_CSRF_METHODS", "POST"))
         for method in self.methods:
-            if method != method.upper():
-                raise ConfigError(f"WTF_CSRF_METHODS: no request has the method {method!r}. Write {method.upper()!r}.")
+            right = method.strip().upper()
+            if method != right or not right:
+                raise ConfigError(f"WTF_CSRF_METHODS: no request has the method {method!r}. Write {right or 'POST'!r}.")
         self.headers = tuple(_names(said, "WTF_CSRF_HEADERS", "X-CSRFToken"))
         self.field_name: str | None = _text(said, "WTF_CSRF_FIELD_NAME")
         self.meta_name: str | None = _text(said, "WTF_CSRF_META_NAME")

@@ -1,16 +1,20 @@
 """Which views and blueprints are exempt, and which only share the name of one that is.
 
 Flask-WTF goes by module and name. So whoever exempts one lambda exempts all of its module, and with one function that a
-decorator without ``functools.wraps`` made, all that it made. Here a view is exempt if it is that view:
+decorator without ``functools.wraps`` made, all that it made. Here, too, no view is exempt whose name was not given; but
+where a view was given and not a text, it has to be that view as well:
 
-1. the function that was given, or what one of them wraps (``__wrapped__``);
-2. a view of the same class and name, where a class made the one that was given (``as_view``);
-3. or if it has a name that was given as text, ``"module.name"``.
+1. the object that was given, or one around it (``__wrapped__``, and the function of a bound method);
+2. what is within the one that was given, or another around that, as long as it has the name that was given;
+3. a view of the same class, where a class made the one that was given (``as_view``).
+
+A view without a name is exempt by 1 alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -22,30 +26,37 @@ class Exemptions:
     """What one ``CSRFProtect`` was told."""
 
     def __init__(self) -> None:
-        #: As text.
-        self.names: set[str] = set()
+        self._names: set[str] = set()
         self.blueprints: set[Blueprint] = set()
-        #: By identity, since a view need not be hashable. Held, so that no other has its id.
-        self._functions: dict[int, Any] = {}
-        self._classes: set[tuple[type, str]] = set()
-        #: The names of those that were given as objects.
-        self._named: set[str] = set()
+        #: By name, the views that it was given for. For a name that has none, every view is meant.
+        self._given: dict[str, list[Any]] = {}
+        self._nameless: list[Any] = []
+
+    @property
+    def names(self) -> set[str]:
+        """Of all that is exempt, as ``"module.name"``. Apps change it: without its name, no view is exempt."""
+        return self._names
+
+    @names.setter
+    def names(self, names: set[str]) -> None:
+        if names is not self._names:  # as it is after `|=`
+            self._given.clear()
+        self._names = names
 
     def add(self, view: Any) -> None:
         """Exempts a blueprint, a view, or all of a name."""
         if isinstance(view, Blueprint):
             self.blueprints.add(view)
         elif isinstance(view, str):
-            self.names.add(view)
-        else:
-            found = _innermost(view)
-            self._functions[id(found)] = found
-            made = _made(view)
-            if made is not None:
-                self._classes.add(made)
-            name = _name(view)
-            if name is not None:
-                self._named.add(name)
+            self._given.pop(view, None)
+            self._names.add(view)
+        elif (name := _name(view)) is None:
+            self._nameless.append(view)
+        elif name not in self._names:
+            self._given[name] = [view]
+            self._names.add(name)
+        elif name in self._given:
+            self._given[name].append(view)
 
     def has(self, app: Flask, endpoint: str | None, blueprint: str | None) -> bool:
         """Whether a view of *app* is exempt."""
@@ -58,32 +69,53 @@ class Exemptions:
         """The views that would be exempt by their name alone."""
         for view in app.view_functions.values():
             name = _name(view)
-            if name in self._named and name is not None and not self._has(view):
+            if name is not None and name in self._names and not self._has(view):
                 yield name
 
     def _has(self, view: Any) -> bool:
-        if self._functions:
-            if id(_innermost(view)) in self._functions:
+        name = _name(view) if self._names else None
+        if name is not None and name in self._names:
+            given = self._given.get(name)
+            if given is None or any(_is_of(view, each, name) for each in given):
                 return True
-            if self._classes and _made(view) in self._classes:
-                return True
-        return bool(self.names) and _name(view) in self.names
+        return any(_is_in(each, view) for each in self._nameless)
 
 
-def _innermost(view: Any) -> Any:
+def _is_of(view: Any, given: Any, name: str) -> bool:
+    made = _made(view)
+    if made is not None and made is _made(given):
+        return True
+    return any(_name(inner) == name and _is_in(inner, view) for inner in _chain(given, into_methods=False))
+
+
+def _is_in(given: Any, view: Any) -> bool:
+    return any(_is_same(given, inner) for inner in _chain(view, into_methods=True))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    # Each look at a method makes another object.
+    if isinstance(one, MethodType) and isinstance(other, MethodType):
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    return one is other
+
+
+def _chain(view: Any, *, into_methods: bool) -> Iterator[Any]:
+    """A view and what is within it. The function of a method is within those of all objects of its class."""
     for _ in range(_DEPTH):
-        inner = getattr(view, "__wrapped__", None)
+        yield view
+        if isinstance(view, MethodType):
+            inner = view.__func__ if into_methods else None
+        else:
+            inner = getattr(view, "__wrapped__", None)
         if inner is None:
             break
         view = inner
-    return view
 
 
-def _made(view: Any) -> tuple[type, str] | None:
-    """The class that a view is of, and its name there."""
+def _made(view: Any) -> type | None:
+    """The class that a view is of."""
     kind = view if isinstance(view, type) else getattr(view, "view_class", None)
-    name = getattr(view, "__name__", None)
-    return (kind, name) if isinstance(kind, type) and isinstance(name, str) else None
+    return kind if isinstance(kind, type) else None
 
 
 def _name(view: Any) -> str | None:

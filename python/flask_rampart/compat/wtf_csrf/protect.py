@@ -17,11 +17,13 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, current_app, g, request
+from flask import Blueprint, Flask, Request, current_app, g, request
 from werkzeug.wrappers import Response
 
 from ..._native import Clock
+from ...config import Settings
 from ...errors import Denied
+from ...origins import trusted_origins
 from ...uploads.forms import FORMS
 from .config import DEFAULTS
 from .errors import ANOTHER, CSRFError, ValidationError, logger
@@ -46,9 +48,6 @@ class CSRFProtect:
     def __init__(self, app: Flask | None = None, *, clock: Clock | None = None) -> None:
         self._exempt = Exemptions()
         self._clock = clock
-        # Apps add to these, since Flask-WTF's have these names.
-        self._exempt_views = self._exempt.names
-        self._exempt_blueprints = self._exempt.blueprints
         if app:
             self.init_app(app)
 
@@ -58,7 +57,9 @@ class CSRFProtect:
         for key, value in DEFAULTS.items():
             app.config.setdefault(key, list(value) if isinstance(value, list) else value)
         face = install(app, self._clock)
-        # What is wrong stops the start-up. Flask-WTF leaves a set.
+        # What is wrong stops the start-up. Settings may still come, so these are not kept.
+        trusted_origins(Settings.read(app.config))
+        # Flask-WTF leaves a set.
         app.config["WTF_CSRF_METHODS"] = set(face.rules().methods)
         functions = {"csrf_token": generate_csrf, "csrf_meta_tag": csrf_meta_tag}
         app.jinja_env.globals.update(functions)
@@ -111,6 +112,24 @@ class CSRFProtect:
         """
         self._exempt.add(view)
         return view
+
+    # Apps read these and change them, since Flask-WTF's have these names.
+
+    @property
+    def _exempt_views(self) -> set[str]:
+        return self._exempt.names
+
+    @_exempt_views.setter
+    def _exempt_views(self, names: set[str]) -> None:
+        self._exempt.names = names
+
+    @property
+    def _exempt_blueprints(self) -> set[Blueprint]:
+        return self._exempt.blueprints
+
+    @_exempt_blueprints.setter
+    def _exempt_blueprints(self, blueprints: set[Blueprint]) -> None:
+        self._exempt.blueprints = blueprints
 
     def _is_exempt(self) -> bool:
         return self._exempt.has(current_app, request.endpoint, request.blueprint)
