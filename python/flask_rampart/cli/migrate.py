@@ -171,7 +171,7 @@ def _print_requirements(report: Report, moved: list[Incumbent]) -> None:
     for each in report.required:
         needed = report.needed.get(each.incumbent)
         why = f"stays: {needed} needs it" if needed is not None else "can go, nothing here imports it"
-        rows.append((str(each.place), f"{each.line[:60]}: {why}"))
+        rows.append((str(each.place), f"{each.line}: {why}"))
     if rows:
         _title("Requirements")
         _print_places(rows, gap=False)
