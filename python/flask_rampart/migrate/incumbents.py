@@ -153,6 +153,15 @@ def has(face: str, path: tuple[str, ...]) -> bool:
     return at is not None
 
 
+def is_module(face: str) -> bool:
+    """Whether a face's dotted name is a module's.
+
+    >>> is_module("flask_rampart.compat.cors.core"), is_module("flask_rampart.compat.cors.CORS")
+    (True, False)
+    """
+    return _loaded(face) is not None
+
+
 def is_of_forms(module: str, name: str) -> bool:
     """Whether a name of Flask-WTF's is none of its protection, and stays where it is."""
     incumbent = incumbent_of(module)
