@@ -17,8 +17,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from .incumbents import NAMED, Incumbent, face_of, has, incumbent_of, is_module, is_of_forms, moved
 from .sources import Edit, NotRead, Source
@@ -85,9 +86,14 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
     named = [each for each in named if incumbent_of(each.module or "")]
     if named:
         bare = {each.id for each in nodes if isinstance(each, ast.Name) and not each.id.startswith("_")}
+
+        @cache
+        def used(module: str) -> list[str]:
+            return sorted(name for name in bare if moved(module, name))
+
         by_name = _by_name(_uses(nodes))
         for node in named:
-            _names(source, node, bare, by_name, found)
+            _names(source, node, used, by_name, found)
     statements = [each for each in nodes if isinstance(each, ast.Import)]
     statements = [each for each in statements if any(incumbent_of(alias.name) for alias in each.names)]
     if statements:
@@ -169,7 +175,11 @@ def _forms(
 
 
 def _names(
-    source: Source, node: ast.ImportFrom, bare: set[str], by_name: dict[str, list[_Use]], found: Imports
+    source: Source,
+    node: ast.ImportFrom,
+    used: Callable[[str], list[str]],
+    by_name: dict[str, list[_Use]],
+    found: Imports,
 ) -> None:
     from .statements import Lost, after_each, split
 
@@ -178,20 +188,20 @@ def _names(
     if incumbent is None:
         return
     if any(alias.name == "*" for alias in node.names):
-        used = sorted(name for name in bare if moved(module, name))
         source_of = face_of(module) or incumbent.face
-        write = f"from {source_of} import {', '.join(used)}" if used else "the names that are used"
+        names = ", ".join(used(module))
+        write = f"from {source_of} import {names}" if names else "the names that are used"
         found.leave(node.lineno, f"from {module} import * stays: write {write}", incumbent)
         return
     to = {alias.name: there for alias in node.names if (there := moved(module, alias.name)) is not None}
     for alias in node.names:
         if alias.name in to:
             there = to[alias.name]
-            face = f"{there.module}.{there.name}"
-            uses = by_name.get(alias.asname or alias.name, []) if is_module(face) else []
-            for use in _longest([each for each in uses if not has(face, each.path)]):
+            own = f"{there.module}.{there.name}"
+            uses = by_name.get(alias.asname or alias.name, []) if is_module(own) else []
+            for use in _longest([each for each in uses if not has(own, each.path)]):
                 to.pop(alias.name, None)
-                found.leave(use.line, f"{use} is not in {face}: from {module} import {alias.name} stays", incumbent)
+                found.leave(use.line, f"{use} is not in {own}: from {module} import {alias.name} stays", incumbent)
         elif is_of_forms(module, alias.name):
             found.needed.setdefault(incumbent, node.lineno)
         else:
