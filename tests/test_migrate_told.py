@@ -112,6 +112,16 @@ def test_a_default_that_nobody_set_is_told_and_one_that_is_set_is_not(project: P
     assert shared not in told(report, "flask_limiter")
 
 
+def test_what_tests_set_hides_no_difference_of_production(project: Path) -> None:
+    app = (
+        "from flask_jwt_extended import JWTManager\nfrom flask_limiter import Limiter\nJWT_TOKEN_LOCATION = 'cookies'\n"
+    )
+    config = "dict(JWT_COOKIE_SECURE=False, RATELIMIT_STORAGE_URI='redis://h')\n"
+    report = looked(project, app__py=app, conftest__py=config)
+    assert "`JWT_COOKIE_SECURE`, not set" in told(report, "flask_jwt_extended")
+    assert "`memory://`, with several workers" in told(report, "flask_limiter")
+
+
 def test_what_the_face_has_judged_is_not_told_once_more(project: Path) -> None:
     row = "`;` in the value of a directive"
     whole = "from flask_talisman import Talisman\nTalisman(app, content_security_policy={'img-src': \"'self'\"})\n"
