@@ -143,6 +143,7 @@ def test_what_the_face_has_judged_is_not_told_once_more(project: Path) -> None:
         ("class C:\n  JWT_DECODE_AUDIENCE: list = []", "JWT_DECODE_AUDIENCE", "JWT_DECODE_AUDIENCE is empty"),
         ("c.setdefault('RATELIMIT_ENABLED', '')", "RATELIMIT_ENABLED", "is True or False"),
         ("RATELIMIT_STORAGE_URI = 'mongodb://h'", "RATELIMIT_STORAGE_URI", "is not one of memory://"),
+        (f"RATELIMIT_STORAGE_URI = '{SECRET}'", "RATELIMIT_STORAGE_URI", "a text without :// is not one of memory://"),
         ("RATELIMIT_STRATEGY = 'moving-windows'", "RATELIMIT_STRATEGY", "Did you mean moving-window?"),
         ("CORS_SUPPORTS_CREDENTIALS = True", "CORS_SUPPORTS_CREDENTIALS", "List the origins"),
         ("CORS_SUPPORTS_CREDENTIALS = 'False'", "CORS_SUPPORTS_CREDENTIALS", "not the text 'False'"),
@@ -250,6 +251,24 @@ def test_requirements_are_told_that_can_go_and_none_is_changed(project: Path) ->
     assert "notes.txt" not in output and "corset" not in output
     for name, text in files.items():
         assert (project / name).read_text() == text
+
+
+def test_a_package_that_goes_is_told_of_what_it_brings_and_the_project_imports(project: Path) -> None:
+    looked(
+        project,
+        forms__py="x = 1\nfrom wtforms import Form\n",
+        tokens__py="def f():\n    import os, jwt as j\n",
+        requirements__txt="Flask-WTF\nFlask-JWT-Extended\nFlask-Cors\n",
+    )
+    output = " ".join(CliRunner().invoke(commands, ["migrate"]).output.split())
+    for words in (
+        "Flask-WTF: can go, nothing here imports it; add WTForms then, which it brings and forms.py:2 imports",
+        "Flask-JWT-Extended: can go, nothing here imports it; add PyJWT then, which it brings and tokens.py:2 imports",
+    ):
+        assert words in output
+    assert output.count("which it brings") == 2
+    looked(project, requirements__txt="Flask-WTF\nwtforms>=3\nflask-jwt-extended\n", jwt__py="")
+    assert "brings" not in CliRunner().invoke(commands, ["migrate"]).output
 
 
 def test_of_a_requirement_its_name_and_version_are_shown_and_no_address(project: Path) -> None:

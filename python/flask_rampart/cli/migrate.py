@@ -171,6 +171,9 @@ def _print_requirements(report: Report, moved: list[Incumbent]) -> None:
     for each in report.required:
         needed = report.needed.get(each.incumbent)
         why = f"stays: {needed} needs it" if needed is not None else "can go, nothing here imports it"
+        brings, by = each.incumbent.brings, report.brought.get(each.incumbent)
+        if needed is None and brings is not None and by is not None and brings[1] not in report.named:
+            why += f"; add {brings[1]} then, which it brings and {by} imports"
         rows.append((str(each.place), f"{each.line}: {why}"))
     if rows:
         _title("Requirements")

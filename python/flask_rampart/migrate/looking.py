@@ -24,11 +24,12 @@ from .concerns import VOCABULARY
 from .facts import Facts, Place, read_lines, read_python
 from .imports import Imports, Left, imports_of, parsed
 from .incumbents import BY_MODULE, INCUMBENTS, NAMED, Incumbent
-from .requirements import FILES, Required, is_file, names_rampart, required
+from .requirements import FILES, Required, is_file, names, names_rampart, required
 from .sources import NotRead, Source
 
 MOST_FILES = 20_000
 MOST_FOLDERS = 20_000
+_BROUGHT = {each: each.brings for each in INCUMBENTS if each.brings is not None}
 _LARGE = "it is larger than a megabyte"
 _OUT = "it is a link that leads out of the folder that is read"
 _LONGEST_NAME = max(map(len, BY_MODULE))
@@ -88,6 +89,10 @@ class Report:
     notes: list[str] = field(default_factory=list)
     needed: dict[Incumbent, Place] = field(default_factory=dict)
     """Who is imported still, and where."""
+    brought: dict[Incumbent, Place] = field(default_factory=dict)
+    """Whose package brings what is imported, and where that is."""
+    named: set[str] = field(default_factory=set)
+    """Of the packages that are brought, those that a file of requirements names itself."""
 
     @property
     def statements(self) -> int:
@@ -207,6 +212,7 @@ def _read(path: Path, report: Report, own: _Own) -> None:
         text = raw.decode("utf-8", "replace")
         report.has_requirements = True
         report.required += required(text, shown)
+        report.named |= {name for _, name in _BROUGHT.values() if names(name, text)}
         report.names_rampart = report.names_rampart or names_rampart(text)
     if path.suffix in _PYTHON:
         _python(path, shown, raw, report, own)
@@ -220,6 +226,7 @@ def _read(path: Path, report: Report, own: _Own) -> None:
 def _python(path: Path, shown: str, raw: bytes, report: Report, own: _Own) -> None:
     try:
         source = Source(raw)
+        _brought(path, source, report, own)
         if not _WORTH_READING.search(source.text):
             return
         tree = parsed(source)
@@ -240,6 +247,16 @@ def _python(path: Path, shown: str, raw: bytes, report: Report, own: _Own) -> No
         report.needed.setdefault(incumbent, Place(shown, line))
     if imports.edits:
         report.changed.append(Changed(path, shown, source, imports))
+
+
+def _brought(path: Path, source: Source, report: Report, own: _Own) -> None:
+    for incumbent, (module, _) in _BROUGHT.items():
+        if incumbent in report.brought or module not in source.text:
+            continue
+        pattern = rf"^[ \t]*(?:from[ \t]+|import[ \t](?:[^#\n]*,)?[ \t]*){module}\b"
+        found = re.search(pattern, source.text, re.MULTILINE)
+        if found is not None and own.module(path, module) is None:
+            report.brought[incumbent] = Place(_shown(path), source.line_at(found.start()) + 1)
 
 
 def _configuration(shown: str, raw: bytes, report: Report) -> None:

@@ -64,6 +64,15 @@ def required(text: str, file: str) -> Iterator[Required]:
             yield Required(_BY_NAME[name], Place(file, number), about)
 
 
+def names(package: str, text: str) -> bool:
+    """Whether a package is among them, for one whose name is a word.
+
+    >>> names("PyJWT", "pyjwt[crypto]>=2\\n"), names("PyJWT", "# PyJWT\\nother\\n")
+    (True, False)
+    """
+    return re.search(rf"^[^#\n]*(?<![\w.-]){package}(?![\w-])", text, re.IGNORECASE | re.MULTILINE) is not None
+
+
 def names_rampart(text: str) -> bool:
     """Whether Flask-Rampart is among them."""
     return _OWN.search(text) is not None
