@@ -166,6 +166,7 @@ def test_more_than_a_megabyte_is_told_and_is_no_nothing_to_change_if_it_names_on
     result = migrate("--check")
     assert result.exit_code == 2
     assert "app.py names what this is about, and is not read: it is larger than a megabyte." in result.output
+    assert result.output.endswith("Nothing to change in what was read.\n")
     put(project / "app.py", "#" * 1024 * 1025)
     result = migrate("--check")
     assert result.exit_code == 0

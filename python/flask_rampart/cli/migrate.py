@@ -188,7 +188,8 @@ def _close(report: Report, path: Path, *, is_check: bool, is_write: bool, failed
     imports, files = _count(report.statements, "import"), _count(len(report.changed), "file")
     by_hand = f" {_count(len(report.left), 'place')} left to you." if report.left else ""
     if not report.changed:
-        _say(f"Nothing to change.{by_hand}")
+        where = " in what was read" if report.not_read else ""
+        _say(f"Nothing to change{where}.{by_hand}")
     elif is_write:
         _say(f"{_count(len(report.changed) - failed, 'file')} changed.{by_hand} Run your formatter, and your tests.")
         names = " ".join(changed.shown for changed in report.changed[:3])
