@@ -237,12 +237,13 @@ def test_a_module_of_the_projects_own_that_has_an_incumbents_name_is_left(projec
 
 def test_a_module_beside_a_folder_that_the_file_is_in_is_the_projects_own(project: Path) -> None:
     put(project / "backend" / "flask_cors" / "__init__.py", "CORS = None\n")
+    put(project / "lib" / "flask_cors" / "core.py", "")
     put(project / "tools" / "flask_cors.py", "CORS = None\n")
-    inside = [put(project / "backend" / name, BEFORE) for name in ("app.py", "api/views/one.py")]
+    inside = [put(project / "backend" / name, BEFORE) for name in ("app.py", "api/views/one.py", "../lib/app.py")]
     beside = put(project / "frontend" / "app.py", BEFORE)
     alone = migrate("--write", "backend/api/views/one.py")
     result = migrate("--write")
-    assert [path.read_text() for path in inside] == [BEFORE, BEFORE]
+    assert [path.read_text() for path in inside] == [BEFORE, BEFORE, BEFORE]
     assert beside.read_text() == AFTER
     for each in (alone, result):
         assert "backend/flask_cors is a module of this project's own" in each.output

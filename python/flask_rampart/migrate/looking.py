@@ -193,7 +193,8 @@ class _Own:
         if (folder, name) not in self._known:
             found = None
             for at in (folder / name, folder / "src" / name):
-                if (at / "__init__.py").is_file():
+                # With an __init__.py or without: which one Python would take is not guessed.
+                if next(at.glob("*.py"), None) is not None:
                     found = at
                 elif at.with_suffix(".py").is_file():
                     found = at.with_suffix(".py")
