@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 
 import pytest
@@ -172,6 +173,47 @@ def test_what_is_none_of_an_incumbents_is_left_alone_and_not_told(text: str) -> 
     after, found = moved(text)
     assert after == text
     assert not found.left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from flask_limiter import (\n    Limiter  # keep me\n  , HEADERS  # and me\n)\n",
+        "from flask_limiter import (Limiter\n#x\n,\n#y\nHEADERS)\n",
+        "from flask_limiter import (  # the limits\n    Limiter,\n    HEADERS,\n)\n",
+        "from flask_limiter import (\n    Limiter, HEADERS,  # theirs\n    # the end\n)\n",
+    ],
+)
+def test_a_statement_stays_if_a_comment_could_not_be_kept_with_its_name(text: str) -> None:
+    after, found = moved(text)
+    if after == text:
+        assert "stays, as a comment would not stay with its name" in found.left[-1].why
+    assert sorted(re.findall("#.*", after)) == sorted(re.findall("#.*", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "from flask_wtf import csrf\n\ncsrf._get_config(1)",
+            "csrf._get_config is not in flask_rampart.compat.wtf_csrf: from flask_wtf import csrf stays",
+        ),
+        (
+            "from flask_cors import core as c, CORS\n\nc.parse_resources\nc.get_cors_options",
+            "c.parse_resources is not in flask_rampart.compat.cors.core: from flask_cors import core stays",
+        ),
+    ],
+)
+def test_a_module_stays_by_which_something_is_used_that_its_face_lacks(text: str, why: str) -> None:
+    after, found = moved(text)
+    assert ast.unparse(ast.parse(text).body[0]).split(", CORS")[0] in after
+    assert [(each.line, each.why) for each in found.left][:1] == [(3, why)]
+
+
+def test_names_in_letters_of_full_width_are_moved_once() -> None:
+    after, _ = moved("from flask_cors import \uff23ORS")
+    assert after == "from flask_rampart.compat.cors import \uff23ORS"
+    assert not moved(after)[1].edits
 
 
 def test_imports_that_would_give_one_name_two_modules_all_stay() -> None:

@@ -161,10 +161,36 @@ def test_long_chains_and_long_lines_are_read(project: Path) -> None:
     assert app.read_text() in (f"{text}{AFTER}", f"{text}{BEFORE}")
 
 
-def test_more_than_a_megabyte_is_told(project: Path) -> None:
-    put(project / "app.py", BEFORE + "#" * 1024 * 1024)
+def test_more_than_a_megabyte_is_told_and_is_no_nothing_to_change_if_it_names_one(project: Path) -> None:
+    put(project / "app.py", "#" * (1024 * 1024 - 8) + "\n" + BEFORE)
     result = migrate("--check")
+    assert result.exit_code == 2
+    assert "app.py names what this is about, and is not read: it is larger than a megabyte." in result.output
+    assert result.output.endswith("Nothing to change in what was read.\n")
+    put(project / "app.py", "#" * 1024 * 1025)
+    result = migrate("--check")
+    assert result.exit_code == 0
     assert "app.py is not read: it is larger than a megabyte." in result.output
+
+
+def test_a_link_to_what_is_left_out_is_told(project: Path) -> None:
+    put(project / "build" / "real.py", BEFORE)
+    (project / "app.py").symlink_to("build/real.py")
+    (project / "package").symlink_to("build")
+    result = migrate("--write")
+    assert result.exit_code == 2
+    assert "app.py names what this is about, and is not read: it is a link to what is left out." in result.output
+    assert "package is not read: it is a link into a folder that is left out." in result.output
+    assert (project / "build" / "real.py").read_text() == BEFORE
+
+
+def test_a_path_that_is_a_link_out_of_its_folder_is_not_written(project: Path, tmp_path: Path) -> None:
+    outside = put(tmp_path / "outside.py", BEFORE)
+    (project / "app.py").symlink_to(outside)
+    result = migrate("--write", "app.py")
+    assert result.exit_code == 2
+    assert "app.py names what this is about, and is not read: it is a link that leads out" in result.output
+    assert outside.read_text() == BEFORE
 
 
 def test_environments_hidden_folders_and_packages_of_others_are_left_out(project: Path) -> None:
@@ -207,6 +233,21 @@ def test_a_module_of_the_projects_own_that_has_an_incumbents_name_is_left(projec
     result = migrate("--check")
     assert result.exit_code == 0
     assert "flask_cors is a module of this project's own" in result.output
+
+
+def test_a_module_beside_a_folder_that_the_file_is_in_is_the_projects_own(project: Path) -> None:
+    put(project / "backend" / "flask_cors" / "__init__.py", "CORS = None\n")
+    put(project / "lib" / "flask_cors" / "core.py", "")
+    put(project / "tools" / "flask_cors.py", "CORS = None\n")
+    inside = [put(project / "backend" / name, BEFORE) for name in ("app.py", "api/views/one.py", "../lib/app.py")]
+    beside = put(project / "frontend" / "app.py", BEFORE)
+    alone = migrate("--write", "backend/api/views/one.py")
+    result = migrate("--write")
+    assert [path.read_text() for path in inside] == [BEFORE, BEFORE, BEFORE]
+    assert beside.read_text() == AFTER
+    for each in (alone, result):
+        assert "backend/flask_cors is a module of this project's own" in each.output
+    assert "tools" not in result.output
 
 
 def test_a_mode_stays_and_a_read_only_file_does(project: Path) -> None:

@@ -112,6 +112,16 @@ def test_a_default_that_nobody_set_is_told_and_one_that_is_set_is_not(project: P
     assert shared not in told(report, "flask_limiter")
 
 
+def test_what_tests_set_hides_no_difference_of_production(project: Path) -> None:
+    app = (
+        "from flask_jwt_extended import JWTManager\nfrom flask_limiter import Limiter\nJWT_TOKEN_LOCATION = 'cookies'\n"
+    )
+    config = "dict(JWT_COOKIE_SECURE=False, RATELIMIT_STORAGE_URI='redis://h')\n"
+    report = looked(project, app__py=app, conftest__py=config)
+    assert "`JWT_COOKIE_SECURE`, not set" in told(report, "flask_jwt_extended")
+    assert "`memory://`, with several workers" in told(report, "flask_limiter")
+
+
 def test_what_the_face_has_judged_is_not_told_once_more(project: Path) -> None:
     row = "`;` in the value of a directive"
     whole = "from flask_talisman import Talisman\nTalisman(app, content_security_policy={'img-src': \"'self'\"})\n"
@@ -133,6 +143,7 @@ def test_what_the_face_has_judged_is_not_told_once_more(project: Path) -> None:
         ("class C:\n  JWT_DECODE_AUDIENCE: list = []", "JWT_DECODE_AUDIENCE", "JWT_DECODE_AUDIENCE is empty"),
         ("c.setdefault('RATELIMIT_ENABLED', '')", "RATELIMIT_ENABLED", "is True or False"),
         ("RATELIMIT_STORAGE_URI = 'mongodb://h'", "RATELIMIT_STORAGE_URI", "is not one of memory://"),
+        (f"RATELIMIT_STORAGE_URI = '{SECRET}'", "RATELIMIT_STORAGE_URI", "a text without :// is not one of memory://"),
         ("RATELIMIT_STRATEGY = 'moving-windows'", "RATELIMIT_STRATEGY", "Did you mean moving-window?"),
         ("CORS_SUPPORTS_CREDENTIALS = True", "CORS_SUPPORTS_CREDENTIALS", "List the origins"),
         ("CORS_SUPPORTS_CREDENTIALS = 'False'", "CORS_SUPPORTS_CREDENTIALS", "not the text 'False'"),
@@ -229,16 +240,49 @@ def test_requirements_are_told_that_can_go_and_none_is_changed(project: Path) ->
     looked(project, app__py=source, **{name.replace(".", "__"): text for name, text in files.items()})
     output = " ".join(CliRunner().invoke(commands, ["migrate", "--write"]).output.split())
     for words in (
-        'Pipfile:2 flask-jwt-extended = "*": can go',
-        'Pipfile:3 flask-wtf = "*": stays: app.py:3 needs it',
+        "Pipfile:2 flask-jwt-extended: can go",
+        "Pipfile:3 flask-wtf: stays: app.py:3 needs it",
+        "pyproject.toml:3 flask-cors>=5: can go",
+        "pyproject.toml:3 Flask.Talisman: can go",
         "requirements-dev.txt:2 Flask_Limiter[redis]==3.8: stays: app.py:2 needs it",
         "flask-rampart is in none of these files: add it.",
     ):
         assert words in output, output
-    assert output.count('pyproject.toml:3 "flask-cors>=5", "Flask.Talisman",: can go') == 2
     assert "notes.txt" not in output and "corset" not in output
     for name, text in files.items():
         assert (project / name).read_text() == text
+
+
+def test_a_package_that_goes_is_told_of_what_it_brings_and_the_project_imports(project: Path) -> None:
+    looked(
+        project,
+        forms__py="x = 1\nfrom wtforms import Form\n",
+        tokens__py="def f():\n    import os, jwt as j\n",
+        requirements__txt="Flask-WTF\nFlask-JWT-Extended\nFlask-Cors\n",
+    )
+    output = " ".join(CliRunner().invoke(commands, ["migrate"]).output.split())
+    for words in (
+        "Flask-WTF: can go, nothing here imports it; add WTForms then, which it brings and forms.py:2 imports",
+        "Flask-JWT-Extended: can go, nothing here imports it; add PyJWT then, which it brings and tokens.py:2 imports",
+    ):
+        assert words in output
+    assert output.count("which it brings") == 2
+    looked(project, requirements__txt="Flask-WTF\nwtforms>=3\nflask-jwt-extended\n", jwt__py="")
+    assert "brings" not in CliRunner().invoke(commands, ["migrate"]).output
+
+
+def test_of_a_requirement_its_name_and_version_are_shown_and_no_address(project: Path) -> None:
+    lines = (
+        f"flask-cors @ git+https://oauth2:{SECRET}@git.example/o/x.git",
+        f"git+https://{SECRET}@git.example/o/flask-limiter.git@v3",
+        f"--extra-index-url https://me:{SECRET}@index.example Flask-Talisman >= 1.1, <2 ; python_version > '3.9'",
+        f"flask-wtf=={SECRET}",
+    )
+    looked(project, requirements__txt="\n".join(lines))
+    output = " ".join(CliRunner().invoke(commands, ["migrate"]).output.split())
+    assert SECRET not in output
+    for shown in ("1 flask-cors: can", "2 flask-limiter: can", "3 Flask-Talisman >= 1.1, <2: can", "4 flask-wtf: can"):
+        assert f"requirements.txt:{shown} go" in output
 
 
 def test_lines_are_no_wider_than_the_terminal(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,11 +54,23 @@ class Wanted:
     :param what: it, for a note on there being too much.
     :param is_read: tells a file by its name.
     :param skipped: names of folders that are left out, beside environments and hidden ones.
+    :param large: gets the files that are too large, which are noted if there is none.
+    :param tells_links: whether a link to a folder that is left out is noted.
     """
 
-    def __init__(self, what: str, is_read: Callable[[str], bool], skipped: frozenset[str]) -> None:
+    def __init__(
+        self,
+        what: str,
+        is_read: Callable[[str], bool],
+        skipped: frozenset[str],
+        *,
+        large: Callable[[Path], None] | None = None,
+        tells_links: bool = False,
+    ) -> None:
         self.what = what
         self.is_read = is_read
+        self.large = large
+        self.tells_links = tells_links
         self._skipped = skipped
 
     def skips(self, folder: Path) -> bool:
@@ -91,7 +103,7 @@ def walk(root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folder
                 return
             count += 1
             path = Path(folder, name)
-            if _fits(path, notes):
+            if _fits(path, notes, wanted.large):
                 yield path
 
 
@@ -201,6 +213,8 @@ def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str], want
         parts = Path(full).relative_to(os.path.realpath(root)).parts
         below = [Path(os.path.realpath(root), *parts[: number + 1]) for number in range(len(parts))]
         if _is_of_others(Path(full)) or any(map(wanted.skips, below)):
+            if wanted.tells_links and _may_have(full, os.path.realpath(root), wanted):
+                _note(notes, folder, "it is a link into a folder that is left out")
             return False
     is_new = full not in seen
     seen.add(full)
@@ -219,7 +233,7 @@ def _may_have(folder: str, root: str, wanted: Wanted) -> bool:
     return False
 
 
-def _fits(path: Path, notes: list[str]) -> bool:
+def _fits(path: Path, notes: list[str], large: Callable[[Path], None] | None = None) -> bool:
     try:
         about = path.stat()
     except OSError as error:
@@ -231,7 +245,10 @@ def _fits(path: Path, notes: list[str]) -> bool:
         _note(notes, path, "it is a pipe, a socket or a device")
         return False
     if about.st_size > MOST_BYTES:
-        _note(notes, path, "it is larger than a megabyte")
+        if large is not None:
+            large(path)
+        else:
+            _note(notes, path, "it is larger than a megabyte")
         return False
     return True
 

@@ -171,7 +171,10 @@ def _print_requirements(report: Report, moved: list[Incumbent]) -> None:
     for each in report.required:
         needed = report.needed.get(each.incumbent)
         why = f"stays: {needed} needs it" if needed is not None else "can go, nothing here imports it"
-        rows.append((str(each.place), f"{each.line[:60]}: {why}"))
+        brings, by = each.incumbent.brings, report.brought.get(each.incumbent)
+        if needed is None and brings is not None and by is not None and brings[1] not in report.named:
+            why += f"; add {brings[1]} then, which it brings and {by} imports"
+        rows.append((str(each.place), f"{each.line}: {why}"))
     if rows:
         _title("Requirements")
         _print_places(rows, gap=False)
@@ -185,7 +188,8 @@ def _close(report: Report, path: Path, *, is_check: bool, is_write: bool, failed
     imports, files = _count(report.statements, "import"), _count(len(report.changed), "file")
     by_hand = f" {_count(len(report.left), 'place')} left to you." if report.left else ""
     if not report.changed:
-        _say(f"Nothing to change.{by_hand}")
+        where = " in what was read" if report.not_read else ""
+        _say(f"Nothing to change{where}.{by_hand}")
     elif is_write:
         _say(f"{_count(len(report.changed) - failed, 'file')} changed.{by_hand} Run your formatter, and your tests.")
         names = " ".join(changed.shown for changed in report.changed[:3])

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class When:
     """A row concerns whoever has one of these *words*, or a text that *text* is found in, or a value of one of *open*
-    that is not written in the project; and whoever has none of *unset*; but nobody who has one of *unless*."""
+    that is not written in the project; and whoever has none of *unset*; but nobody who has one of *unless*. For
+    these two, tests do not count: what they set is not what production has."""
 
     words: tuple[str, ...] = ()
     text: str = ""

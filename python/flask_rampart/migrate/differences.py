@@ -105,9 +105,9 @@ def _is_judged(when: When, facts: Facts) -> bool:
 
 
 def _asked(when: When, facts: Facts) -> tuple[bool, Place | None]:
-    if any(word in facts.words for word in when.unless):
+    if any(word in facts.in_app for word in when.unless):
         return False, None
-    if when.unset and not any(word in facts.words for word in when.unset):
+    if when.unset and not any(word in facts.in_app for word in when.unset):
         return True, None
     for word in when.words:
         if word in facts.words:

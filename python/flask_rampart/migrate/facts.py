@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import PurePath
 from typing import Any, Final
 
 from .concerns import TEXTS, VOCABULARY
@@ -43,6 +44,17 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+def is_of_tests(place: Place) -> bool:
+    """Whether a file is one of tests, by its name or its folder's.
+
+    >>> is_of_tests(Place("shop/tests/app.py", 1)), is_of_tests(Place("app.py", 1))
+    (True, False)
+    """
+    path = PurePath(place.file)
+    is_named = path.name.startswith(("test_", "conftest")) or path.stem.endswith("_test")
+    return is_named or not {"tests", "test"}.isdisjoint(path.parts)
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class Facts:
     texts: dict[str, Place] = field(default_factory=dict)
     settings: list[Setting] = field(default_factory=list)
     options: list[Options] = field(default_factory=list)
+    in_app: set[str] = field(default_factory=set)
+    """The words of files that are no tests: what a test sets says nothing of production."""
     open: set[str] = field(default_factory=set)
     """Words with a value, somewhere, that is not written there: nobody could judge it."""
 
@@ -82,6 +96,8 @@ class Facts:
         """Keeps a word that a difference asks for."""
         if word in VOCABULARY:
             self.words.setdefault(word, place)
+            if not is_of_tests(place):
+                self.in_app.add(word)
 
     def add_text(self, text: str, place: Place) -> None:
         """Keeps a text that a difference asks for."""

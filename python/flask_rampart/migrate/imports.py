@@ -1,7 +1,8 @@
 """What a Python file takes from the incumbents, what of it is changed, and what stays and why.
 
 1. ``from flask_limiter.util import x``: the module is changed. Names that the face does not have stay behind, in a
-   statement of their own, and are told.
+   statement of their own, and are told. So does a module, ``from flask_limiter import util``, by which something is
+   used that its face does not have; and the whole statement where a comment would be lost.
 2. ``import flask_limiter``: becomes ``import flask_rampart.compat.limiter as flask_limiter``, so that what is written
    after the name stays. Where something is used by it that the face does not have, the import stays, and that is told.
 3. Star imports, and texts that name a module (``import_module("flask_limiter")``, ``mock.patch("flask_limiter.x")``),
@@ -16,10 +17,11 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
-from .incumbents import NAMED, Incumbent, face_of, has, incumbent_of, is_of_forms, moved
+from .incumbents import NAMED, Incumbent, face_of, has, incumbent_of, is_module, is_of_forms, moved
 from .sources import Edit, NotRead, Source
 
 _DOTTED = re.compile(rf"(?:{NAMED.pattern})(?:\.[A-Za-z_]\w*)*")
@@ -80,13 +82,22 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
     """
     found = Imports()
     nodes = [node for node in ast.walk(tree) if not own or own.isdisjoint(_modules_of(node))]
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and incumbent_of(node.module or ""):
-            _names(source, node, nodes, found)
+    named = [each for each in nodes if isinstance(each, ast.ImportFrom) and each.level == 0]
+    named = [each for each in named if incumbent_of(each.module or "")]
+    if named:
+        bare = {each.id for each in nodes if isinstance(each, ast.Name) and not each.id.startswith("_")}
+
+        @cache
+        def used(module: str) -> list[str]:
+            return sorted(name for name in bare if moved(module, name))
+
+        by_name = _by_name(_uses(nodes))
+        for node in named:
+            _names(source, node, used, by_name, found)
     statements = [each for each in nodes if isinstance(each, ast.Import)]
     statements = [each for each in statements if any(incumbent_of(alias.name) for alias in each.names)]
     if statements:
-        _modules(source, statements, list(dict.fromkeys(_uses(nodes))), found)
+        _modules(source, statements, _by_name(_uses(nodes)), found)
     _texts(nodes, found)
     found.edits.sort(key=lambda each: each.start)
     found.left.sort(key=lambda each: each.line)
@@ -96,12 +107,9 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
     return found
 
 
-def _modules(source: Source, statements: list[ast.Import], uses: list[_Use], found: Imports) -> None:
+def _modules(source: Source, statements: list[ast.Import], by_name: dict[str, list[_Use]], found: Imports) -> None:
     from .statements import with_modules
 
-    by_name: dict[str, list[_Use]] = {}
-    for use in uses:
-        by_name.setdefault(use.name, []).append(use)
     lacking: dict[tuple[str, str], list[_Use]] = {}
     to: dict[tuple[str, str], str] = {}
     stays: set[str] = set()
@@ -147,7 +155,7 @@ def _modules(source: Source, statements: list[ast.Import], uses: list[_Use], fou
             found.moved.setdefault(incumbent, node.lineno)
         if here:
             start, end = _span(source, node)
-            found.edits.append(_edit(source, start, end, with_modules(source.text[start:end], here.get)))
+            _change(source, start, end, with_modules(source.text[start:end], here.get), found)
 
 
 def _forms(
@@ -166,25 +174,35 @@ def _forms(
             found.leave(use.line, f"{use} stays{write}", incumbent)
 
 
-def _names(source: Source, node: ast.ImportFrom, nodes: list[ast.AST], found: Imports) -> None:
-    from .statements import after_each, split
+def _names(
+    source: Source,
+    node: ast.ImportFrom,
+    used: Callable[[str], list[str]],
+    by_name: dict[str, list[_Use]],
+    found: Imports,
+) -> None:
+    from .statements import Lost, after_each, split
 
     module = node.module or ""
     incumbent = incumbent_of(module)
     if incumbent is None:
         return
     if any(alias.name == "*" for alias in node.names):
-        names = {each.id for each in nodes if isinstance(each, ast.Name) and not each.id.startswith("_")}
-        used = sorted(name for name in names if moved(module, name))
         source_of = face_of(module) or incumbent.face
-        write = f"from {source_of} import {', '.join(used)}" if used else "the names that are used"
+        names = ", ".join(used(module))
+        write = f"from {source_of} import {names}" if names else "the names that are used"
         found.leave(node.lineno, f"from {module} import * stays: write {write}", incumbent)
         return
     to = {alias.name: there for alias in node.names if (there := moved(module, alias.name)) is not None}
     for alias in node.names:
         if alias.name in to:
-            continue
-        if is_of_forms(module, alias.name):
+            there = to[alias.name]
+            own = f"{there.module}.{there.name}"
+            uses = by_name.get(alias.asname or alias.name, []) if is_module(own) else []
+            for use in _longest([each for each in uses if not has(own, each.path)]):
+                to.pop(alias.name, None)
+                found.leave(use.line, f"{use} is not in {own}: from {module} import {alias.name} stays", incumbent)
+        elif is_of_forms(module, alias.name):
             found.needed.setdefault(incumbent, node.lineno)
         else:
             face = face_of(module)
@@ -192,9 +210,14 @@ def _names(source: Source, node: ast.ImportFrom, nodes: list[ast.AST], found: Im
             found.leave(node.lineno, f"{why}: from {module} import {alias.name} stays", incumbent)
     if not to:
         return
-    found.moved.setdefault(incumbent, node.lineno)
     start, end = _span(source, node)
-    parts = split(source.text[start:end], to.get)
+    try:
+        parts = split(source.text[start:end], to.get)
+    except Lost:
+        why = "a comment would not stay with its name: write two statements, and this changes the one"
+        found.leave(node.lineno, f"from {module} import {', '.join(to)} stays, as {why}", incumbent)
+        return
+    found.moved.setdefault(incumbent, node.lineno)
     first, last = source.line_at(start), source.line_at(end - 1)
     starts_at = source.place(first + 1, 0)
     before = source.text[starts_at:start]
@@ -206,7 +229,7 @@ def _names(source: Source, node: ast.ImportFrom, nodes: list[ast.AST], found: Im
         text = f"{after_each(rest.rstrip())}{newline}{before}".join(parts)
     else:
         text = "; ".join(parts)
-    found.edits.append(_edit(source, start, end, text))
+    _change(source, start, end, text, found)
 
 
 def _texts(nodes: list[ast.AST], found: Imports) -> None:
@@ -280,6 +303,13 @@ def _uses(nodes: list[ast.AST]) -> Iterator[_Use]:
             yield _Use(at.id, tuple(reversed(path)), at.lineno)
 
 
+def _by_name(uses: Iterable[_Use]) -> dict[str, list[_Use]]:
+    found: dict[str, list[_Use]] = {}
+    for use in dict.fromkeys(uses):
+        found.setdefault(use.name, []).append(use)
+    return found
+
+
 def _longest(uses: list[_Use]) -> list[_Use]:
     """Of ``a.b`` and ``a.b.c`` on one line, the latter."""
     parts = {(each.line, each.path[:length]) for each in uses for length in range(1, len(each.path))}
@@ -290,12 +320,13 @@ def _below(module: str) -> str:
     return module.partition(".")[2] or module
 
 
-def _edit(source: Source, start: int, end: int, text: str) -> Edit:
-    """The change, without what is the same before and after."""
+def _change(source: Source, start: int, end: int, text: str, found: Imports) -> None:
+    """Adds the change, without what is the same before and after."""
     before = source.text[start:end]
     same = _alike(before, text)
     tail = _alike(before[same:][::-1], text[same:][::-1])
-    return Edit(start + same, end - tail, text[same : len(text) - tail])
+    if before != text:
+        found.edits.append(Edit(start + same, end - tail, text[same : len(text) - tail]))
 
 
 def _alike(one: str, other: str) -> int:

@@ -36,6 +36,8 @@ class Incumbent:
     """What it and its face read of an app's settings."""
     prefix: str = ""
     """How its settings begin."""
+    brings: tuple[str, str] | None = None
+    """A module that its package alone may have brought, and that module's package."""
     is_part: bool = False
     """Whether the face stands in for some modules only, so that the package may still be needed for the rest."""
 
@@ -62,6 +64,7 @@ INCUMBENTS: tuple[Incumbent, ...] = (
         "jwt-extended",
         frozenset(DEFAULTS),
         "JWT_",
+        ("jwt", "PyJWT"),
     ),
     Incumbent(
         "Flask-Limiter",
@@ -80,6 +83,7 @@ INCUMBENTS: tuple[Incumbent, ...] = (
         "wtf-csrf",
         frozenset((*CSRF_DEFAULTS, OWN_KEY)),
         "WTF_CSRF_",
+        ("wtforms", "WTForms"),
         is_part=True,
     ),
 )
@@ -151,6 +155,15 @@ def has(face: str, path: tuple[str, ...]) -> bool:
         if type(at) is type(annotations) or (type(at) is ModuleType and not at.__name__.startswith(_COMPAT)):
             return False
     return at is not None
+
+
+def is_module(face: str) -> bool:
+    """Whether a face's dotted name is a module's.
+
+    >>> is_module("flask_rampart.compat.cors.core"), is_module("flask_rampart.compat.cors.CORS")
+    (True, False)
+    """
+    return _loaded(face) is not None
 
 
 def is_of_forms(module: str, name: str) -> bool:

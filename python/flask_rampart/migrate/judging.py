@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +29,7 @@ from ..compat.wtf_csrf.config import Rules as CsrfRules
 from ..compat.wtf_csrf.config import named, picked
 from ..errors import ConfigError
 from ..readers import nearest
-from .facts import UNKNOWN, Facts, Options, Place, Setting
+from .facts import UNKNOWN, Facts, Options, Place, Setting, is_of_tests
 from .incumbents import Incumbent
 
 _SOUND = "https://app.example.com"
@@ -100,20 +99,15 @@ def _jwt(setting: Setting, together: Mapping[str, Any]) -> None:
     rules = JwtRules({**config, setting.name: setting.value})
     algorithm = str(together.get("JWT_ALGORITHM", rules.algorithm))
     is_shared = algorithm.startswith("HS")
+    # A weak secret of tests is told, and taken.
     if setting.name == "JWT_SECRET_KEY" and is_shared and setting.value:
-        key_of(bytes_of(setting.value), algorithm, None, _is_of_tests(setting.place), lambda _: None)
+        key_of(bytes_of(setting.value), algorithm, None, is_of_tests(setting.place), lambda _: None)
     elif setting.name in ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY") and not is_shared and setting.value:
         key_of(bytes_of(setting.value), algorithm, None, False, lambda _: None)
     elif setting.name == "JWT_ALGORITHM" and is_shared:
         key_of(b"\1" * 64, algorithm, None, False, lambda _: None)
     elif setting.name == "JWT_ALGORITHM" and algorithm in _NOT_SUPPORTED:
         raise ConfigError(f"JWT_ALGORITHM: {algorithm} is not supported. Use EdDSA or ES256, with a new key.")
-
-
-def _is_of_tests(place: Place) -> bool:
-    """Where a weak secret is told, and taken."""
-    path = PurePath(place.file)
-    return path.name.startswith(("test_", "conftest")) or not {"tests", "test"}.isdisjoint(path.parts)
 
 
 def _limiter(config: dict[str, Any]) -> None:

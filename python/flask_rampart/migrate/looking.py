@@ -2,9 +2,12 @@
 
 1. Read are Python files (tests as well), files of settings and files of requirements below a folder, or one file. Left
    out are hidden folders, environments, ``node_modules`` and what is built.
-2. A link that leads out of the folder is not followed, and told. A link within it is not read twice.
-3. A file that cannot be read is told if it names an incumbent. One without any is passed over.
-4. A module of the project's own that has an incumbent's name is none: what is imported by that name stays.
+2. A link that leads out of the folder, or to what is left out of it, is not followed, and told. A link within it is not
+   read twice.
+3. A file that cannot be read, or is larger than a megabyte, is told if it names an incumbent. One without any is passed
+   over.
+4. A module of the project's own that has an incumbent's name, beside the importing file or one of the folders that it
+   is in, is none: what is imported by that name stays.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..check.project import SKIPPED, Wanted, walk
+from ..check.project import MOST_BYTES, SKIPPED, Wanted, walk
 from .concerns import VOCABULARY
 from .facts import Facts, Place, read_lines, read_python
 from .imports import Imports, Left, imports_of, parsed
 from .incumbents import BY_MODULE, INCUMBENTS, NAMED, Incumbent
-from .requirements import FILES, Required, is_file, names_rampart, required
+from .requirements import FILES, Required, is_file, names, names_rampart, required
 from .sources import NotRead, Source
 
 MOST_FILES = 20_000
 MOST_FOLDERS = 20_000
+_BROUGHT = {each: each.brings for each in INCUMBENTS if each.brings is not None}
+_LARGE = "it is larger than a megabyte"
+_OUT = "it is a link that leads out of the folder that is read"
+_LONGEST_NAME = max(map(len, BY_MODULE))
 _PYTHON = (".py", ".pyi", ".pyw")
 _SETTINGS = re.compile(
     r"\.env(?:\..+)?|.+\.env|\.flaskenv|.+\.(?:cfg|ini|conf|toml)|"
@@ -82,6 +89,10 @@ class Report:
     notes: list[str] = field(default_factory=list)
     needed: dict[Incumbent, Place] = field(default_factory=dict)
     """Who is imported still, and where."""
+    brought: dict[Incumbent, Place] = field(default_factory=dict)
+    """Whose package brings what is imported, and where that is."""
+    named: set[str] = field(default_factory=set)
+    """Of the packages that are brought, those that a file of requirements names itself."""
 
     @property
     def statements(self) -> int:
@@ -101,46 +112,97 @@ def look(path: Path) -> Report:
     """
     root = Path(os.path.realpath(path, strict=True))
     report = Report()
-    own = frozenset(_own(root))
-    for module in sorted(own):
-        report.notes.append(f"{module} is a module of this project's own: what is imported from it stays.")
-    for file in _files(root, report.notes):
+    if root.is_file() and path.is_symlink() and not root.is_relative_to(os.path.realpath(path.parent)):
+        _not_read(Path(os.path.abspath(path)), _OUT, report)
+        return report
+    own = _Own(root)
+    for file in _files(root, report):
         _read(file, report, own)
     report.notes = list(dict.fromkeys(report.notes))
     return report
 
 
-def _files(root: Path, notes: list[str]) -> Iterator[Path]:
+def _files(root: Path, report: Report) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
     seen: set[str] = set()
-    wanted = Wanted("files", _is_wanted, _SKIPPED)
-    for path in walk(root, notes, wanted, most=MOST_FILES, most_folders=MOST_FOLDERS):
+    links: dict[Path, str] = {}
+    wanted = Wanted("files", _is_wanted, _SKIPPED, large=lambda path: _not_read(path, _LARGE, report), tells_links=True)
+    for path in walk(root, report.notes, wanted, most=MOST_FILES, most_folders=MOST_FOLDERS):
         real = os.path.realpath(path)
         if path.is_symlink():
             if not Path(real).is_relative_to(root):
-                notes.append(f"{_shown(path)} is not read: it is a link that leads out of the folder that is read.")
-            continue  # what lies in the folder is read where it lies
-        if real not in seen:
+                report.notes.append(f"{_shown(path)} is not read: {_OUT}.")
+            else:
+                links[path] = real
+        elif real not in seen:
             seen.add(real)
             yield Path(real)
+    # What lies in the folder is read where it lies, unless it is left out there.
+    for path, real in links.items():
+        if real not in seen:
+            _not_read(path, "it is a link to what is left out", report)
+
+
+def _not_read(path: Path, why: str, report: Report) -> None:
+    """Tells a file that is not read: as one that names incumbents, if it is Python and does."""
+    named: set[str] = set()
+    if path.suffix in _PYTHON:
+        try:
+            with path.open("rb") as file:
+                before = ""
+                while len(named) < len(INCUMBENTS) and (part := file.read(MOST_BYTES)):
+                    text = before + part.decode("latin-1")
+                    named.update(NAMED.findall(text))
+                    before = text[-_LONGEST_NAME:]
+        except OSError as error:
+            why = error.strerror or why
+    if not named:
+        report.notes.append(f"{_shown(path)} is not read: {why}.")
+        return
+    report.not_read.append((_shown(path), why))
+    for module in sorted(named):
+        report.needed.setdefault(BY_MODULE[module], Place(_shown(path), 1))
 
 
 def _is_wanted(name: str) -> bool:
     return name.endswith((*_PYTHON, ".txt", ".in")) or bool(_SETTINGS.fullmatch(name) or FILES.fullmatch(name))
 
 
-def _own(root: Path) -> Iterator[str]:
-    """Modules of the project's that have an incumbent's name."""
-    folder = root if root.is_dir() else root.parent
-    for module in BY_MODULE:
-        for at in (folder / module, folder / "src" / module):
-            if at.with_suffix(".py").is_file() or (at / "__init__.py").is_file():
-                yield module
+class _Own:
+    """Modules of a project's own: where a file would find one by its name alone."""
+
+    def __init__(self, root: Path) -> None:
+        here = Path(os.path.realpath(os.curdir))
+        folder = root if root.is_dir() else root.parent
+        # Of a part, the project is where the command is run, if the part is in there.
+        self._top = here if folder.is_relative_to(here) else folder
+        self._known: dict[tuple[Path, str], Path | None] = {}
+
+    def module(self, file: Path, name: str) -> Path | None:
+        """The folder or file of a module that lies beside a file, or beside a folder of the project that it is in."""
+        folder = file.parent
+        while True:
+            found = self._beside(folder, name)
+            if found is not None or folder == self._top or not folder.is_relative_to(self._top):
+                return found
+            folder = folder.parent
+
+    def _beside(self, folder: Path, name: str) -> Path | None:
+        if (folder, name) not in self._known:
+            found = None
+            for at in (folder / name, folder / "src" / name):
+                # With an __init__.py or without: which one Python would take is not guessed.
+                if next(at.glob("*.py"), None) is not None:
+                    found = at
+                elif at.with_suffix(".py").is_file():
+                    found = at.with_suffix(".py")
+            self._known[folder, name] = found
+        return self._known[folder, name]
 
 
-def _read(path: Path, report: Report, own: frozenset[str]) -> None:
+def _read(path: Path, report: Report, own: _Own) -> None:
     shown = _shown(path)
     try:
         raw = path.read_bytes()
@@ -151,6 +213,7 @@ def _read(path: Path, report: Report, own: frozenset[str]) -> None:
         text = raw.decode("utf-8", "replace")
         report.has_requirements = True
         report.required += required(text, shown)
+        report.named |= {name for _, name in _BROUGHT.values() if names(name, text)}
         report.names_rampart = report.names_rampart or names_rampart(text)
     if path.suffix in _PYTHON:
         _python(path, shown, raw, report, own)
@@ -161,25 +224,40 @@ def _read(path: Path, report: Report, own: frozenset[str]) -> None:
         read_lines(raw.decode("utf-8", "replace"), shown, report.facts, is_typed=is_typed)
 
 
-def _python(path: Path, shown: str, raw: bytes, report: Report, own: frozenset[str]) -> None:
+def _python(path: Path, shown: str, raw: bytes, report: Report, own: _Own) -> None:
     try:
         source = Source(raw)
+        _brought(path, source, report, own)
         if not _WORTH_READING.search(source.text):
             return
         tree = parsed(source)
         read_python(tree, shown, report.facts)
-        imports = imports_of(source, tree, own)
+        named = dict.fromkeys(NAMED.findall(source.text))
+        ours = {module: at for module in named if (at := own.module(path, module)) is not None}
+        imports = imports_of(source, tree, frozenset(ours))
     except NotRead as error:
         if NAMED.search(raw.decode("latin-1")):
             report.not_read.append((shown, str(error)))
             for module in dict.fromkeys(NAMED.findall(raw.decode("latin-1"))):
                 report.needed.setdefault(BY_MODULE[module], Place(shown, 1))
         return
+    for at in ours.values():
+        report.notes.append(f"{_shown(at)} is a module of this project's own: what is imported from it stays.")
     report.left += [(Place(shown, each.line), each) for each in imports.left]
     for incumbent, line in imports.needed.items():
         report.needed.setdefault(incumbent, Place(shown, line))
     if imports.edits:
         report.changed.append(Changed(path, shown, source, imports))
+
+
+def _brought(path: Path, source: Source, report: Report, own: _Own) -> None:
+    for incumbent, (module, _) in _BROUGHT.items():
+        if incumbent in report.brought or module not in source.text:
+            continue
+        pattern = rf"^[ \t]*(?:from[ \t]+|import[ \t](?:[^#\n]*,)?[ \t]*){module}\b"
+        found = re.search(pattern, source.text, re.MULTILINE)
+        if found is not None and own.module(path, module) is None:
+            report.brought[incumbent] = Place(_shown(path), source.line_at(found.start()) + 1)
 
 
 def _configuration(shown: str, raw: bytes, report: Report) -> None:

@@ -17,6 +17,10 @@ FILES = re.compile(
 )
 """Names of files in which requirements are written. In a folder ``requirements``, each ``.txt`` and ``.in`` is one."""
 _NAME = re.compile(r"(?<![\w.-])(flask[-_.](?:jwt[-_.]extended|limiter|talisman|cors|wtf))(?![\w-])", re.IGNORECASE)
+_OF_IT = re.compile(
+    r"\s*(?:\[[\w\s,.-]*\])?\s*(?:(?:===?|~=|!=|[<>]=?)\s*v?\d[\w.*+!]{0,30}(?:\s*,\s*(?=[=~!<>])|(?![\w:@/])))*"
+)
+"""What may follow a name and is shown: extras and versions. An address, which may hold a password, is neither."""
 _OWN = re.compile(r"(?<![\w.-])flask[-_.]rampart(?![\w-])", re.IGNORECASE)
 _BY_NAME = {each.name.lower(): each for each in INCUMBENTS}
 
@@ -28,6 +32,7 @@ class Required:
     incumbent: Incumbent
     place: Place
     line: str
+    """What is shown of the line: its name and version."""
 
 
 def is_file(name: str, folder: str) -> bool:
@@ -41,16 +46,31 @@ def is_file(name: str, folder: str) -> bool:
 
 
 def required(text: str, file: str) -> Iterator[Required]:
-    """The lines that name an incumbent, each once for each.
+    """The lines that name an incumbent, each once for each, without what might be a secret: addresses, options, hashes.
 
     >>> [found.line for found in required("flask_limiter[redis]==3.8  # limits\\n# Flask-Cors\\n", "requirements.txt")]
     ['flask_limiter[redis]==3.8']
+    >>> [found.line for found in required("flask-cors @ git+https://me:hunter2@git.example/a/b.git", "base.in")]
+    ['flask-cors']
     """
     for number, line in enumerate(text.splitlines(), 1):
-        said = line.partition("#")[0] if line.lstrip().startswith("#") else line.partition(" #")[0]
-        names = dict.fromkeys(re.sub(r"[-_.]+", "-", found[1]).lower() for found in _NAME.finditer(said[:2000]))
-        for name in names:
-            yield Required(_BY_NAME[name], Place(file, number), said.strip().rstrip("\\").strip())
+        said = (line.partition("#")[0] if line.lstrip().startswith("#") else line.partition(" #")[0])[:2000]
+        shown: dict[str, str] = {}
+        for found in _NAME.finditer(said):
+            after = _OF_IT.match(said, found.end())
+            name = re.sub(r"[-_.]+", "-", found[1]).lower()
+            shown.setdefault(name, said[found.start() : after.end() if after else found.end()].strip().rstrip(", "))
+        for name, about in shown.items():
+            yield Required(_BY_NAME[name], Place(file, number), about)
+
+
+def names(package: str, text: str) -> bool:
+    """Whether a package is among them, for one whose name is a word.
+
+    >>> names("PyJWT", "pyjwt[crypto]>=2\\n"), names("PyJWT", "# PyJWT\\nother\\n")
+    (True, False)
+    """
+    return re.search(rf"^[^#\n]*(?<![\w.-]){package}(?![\w-])", text, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def names_rampart(text: str) -> bool:

@@ -5,7 +5,11 @@ It decides nothing: what goes where, and what stays, is told.
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import libcst as cst
@@ -29,7 +33,7 @@ def with_modules(statement: str, renamed: Callable[[str], tuple[str, str] | None
         raise ValueError("no import")
     names = []
     for alias in small.names:
-        found = renamed(alias.evaluated_name)
+        found = renamed(_plain(alias.evaluated_name))
         if found is not None:
             dotted, binds = found
             as_name = alias.asname or cst.AsName(cst.Name(binds))
@@ -38,8 +42,14 @@ def with_modules(statement: str, renamed: Callable[[str], tuple[str, str] | None
     return module.code_for_node(small.with_changes(names=names))
 
 
+class Lost(ValueError):
+    """A comment would be gone, be there twice, or stand with another name."""
+
+
 def split(statement: str, to: Callable[[str], Moved | None]) -> list[str]:
     """``from a import b, c`` with each name from where it is now, those that stay last.
+
+    :raises Lost: if a comment could not be kept with its name.
 
     >>> to = {"Limiter": Moved("new.limiter", "Limiter", "Limiter")}.get
     >>> split("from flask_limiter import Limiter as L, HEADERS", to)
@@ -51,9 +61,10 @@ def split(statement: str, to: Callable[[str], Moved | None]) -> list[str]:
     groups: dict[str | None, list[int]] = {}
     names = list(small.names)
     for index, alias in enumerate(names):
-        found = to(alias.evaluated_name)
+        name = _plain(alias.evaluated_name)
+        found = to(name)
         groups.setdefault(found.module if found is not None else None, []).append(index)
-        if found is not None and found.name != alias.evaluated_name:
+        if found is not None and found.name != name:
             as_name = alias.asname or cst.AsName(cst.Name(found.binds))
             names[index] = alias.with_changes(name=cst.Name(found.name), asname=as_name)
     parts = []
@@ -63,6 +74,8 @@ def split(statement: str, to: Callable[[str], Moved | None]) -> list[str]:
         if target is not None:
             part = part.with_changes(module=_dotted(target))
         parts.append(module.code_for_node(part))
+    if len(parts) > 1 and _comments(statement) != sum(map(_comments, parts), Counter()):
+        raise Lost("a comment")
     return parts
 
 
@@ -73,6 +86,23 @@ def after_each(rest: str) -> str:
     ('  # noqa: F401', '')
     """
     return rest if _OF_TOOLS.match(rest.lstrip()) else ""
+
+
+def _comments(statement: str) -> Counter[tuple[str, str]]:
+    """The comments of a statement, each with the name before it; above all names, those for tools count once."""
+    found: Counter[tuple[str, str]] = Counter()
+    before = ""
+    for token in tokenize.generate_tokens(io.StringIO(statement).readline):
+        if token.type == tokenize.NAME:
+            before = token.string
+        elif token.type == tokenize.COMMENT and not (before == "import" and _OF_TOOLS.match(token.string)):
+            found[before, token.string] += 1
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name as Python reads it: letters of full width are plain ones."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def _read(statement: str) -> tuple[cst.Module, cst.BaseSmallStatement]:

@@ -126,8 +126,10 @@ class Rules:
             self.store = uri
             return
         if not uri.startswith(SCHEMES):
+            # A word alone may be a password that was put in the wrong place.
+            said = shown(uri) if "://" in uri else "a text without ://"
             raise ConfigError(
-                f"RATELIMIT_STORAGE_URI: {shown(uri)} is not one of memory://, shm://, valkey://, "
+                f"RATELIMIT_STORAGE_URI: {said} is not one of memory://, shm://, valkey://, "
                 f"{', '.join(SCHEMES)}. "
                 "memory:// is exact for all workers of a host here."
             )
