@@ -99,7 +99,7 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
 
 def is_known(guard: Guard, target: Any) -> bool:
     """Whether a guard is found on a class already, and is put around a method of one of its instances."""
-    bound = next((layer for layer in _layers(target) if inspect.ismethod(layer)), None)
+    bound = next((layer for layer in layers(target) if inspect.ismethod(layer)), None)
     return bound is not None and guard in _of_decorators(type(bound.__self__))
 
 
@@ -194,7 +194,7 @@ def expand(guards: Iterable[Guard]) -> Guards:
 
 def view_class(view: Any) -> type | None:
     """The class behind a view made by ``View.as_view``, also through wrappers."""
-    for layer in _layers(view):
+    for layer in layers(view):
         cls = getattr(layer, "view_class", None)
         if isinstance(cls, type):
             return cls
@@ -208,11 +208,11 @@ def hidden_over(views: Iterable[Any]) -> list[str]:
     the guard: the route knows the function, the guard only the foreign wrapper.
     """
     views = list(views)
-    seated = {id(layer) for view in views for layer in _layers(view)}
+    seated = {id(layer) for view in views for layer in layers(view)}
     for view in views:
         cls = view_class(view)
         for base in cls.__mro__ if cls else ():
-            seated.update(id(layer) for function in vars(base).values() for layer in _layers(function))
+            seated.update(id(layer) for function in vars(base).values() for layer in layers(function))
     found: dict[str, None] = {}
     for view in views:
         for item in (view, view_class(view)):
@@ -225,7 +225,7 @@ def hidden_over(views: Iterable[Any]) -> list[str]:
 
 def _note_beneath(wrapper: Any, target: Any) -> None:
     """Remembers, at each function that *target* holds out of sight, that a guard stands above."""
-    *_, bottom = _layers(target)
+    *_, bottom = layers(target)
     place = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', repr(type(target)))}"
     for held in _held(bottom):
         if _weak(held):
@@ -265,7 +265,8 @@ def _held(bottom: Any) -> Iterator[Any]:
             yield held
 
 
-def _layers(view: Any) -> Iterator[Any]:
+def layers(view: Any) -> Iterator[Any]:
+    """A function, and what it is wrapped round, one below the other."""
     for _ in range(_DEPTH):
         yield view
         view = getattr(view, "__wrapped__", None)
@@ -275,7 +276,7 @@ def _layers(view: Any) -> Iterator[Any]:
 
 def _chain(view: Any) -> Guards:
     """The guards of the nearest wrapper of ours at or below *view*."""
-    for layer in _layers(view):
+    for layer in layers(view):
         guards: Guards = getattr(layer, ATTRIBUTE, ())
         if guards:
             return guards
@@ -317,7 +318,7 @@ def _of_blueprint(blueprint: AnyBlueprint) -> Guards:
 
 
 def _note_above(target: Any, guard: Guard) -> None:
-    for layer in _layers(target):
+    for layer in layers(target):
         if inspect.ismethod(layer):
             # A new object at each access: known by its instance and function.
             instance = layer.__self__

@@ -10,12 +10,11 @@ It decides nothing. How to live beside each extension is in ``docs/extensions.md
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
 
-from .declarations import view_class
+from .declarations import layers, view_class
 from .guards import AppState, answers_itself, asks_who, methods_of
 
 _DEPTH = 64
@@ -48,7 +47,7 @@ def _is_kept_by_path(view: Any, method: str) -> bool:
     if cls is not None:
         name = method.lower() if method != "HEAD" or hasattr(cls, "head") else "get"
         holders += [inspect.getattr_static(cls, each, None) for each in (name, "dispatch_request")]
-    return any(_says_no_key(layer) for holder in holders for layer in _layers(holder))
+    return any(_says_no_key(layer) for holder in holders for layer in layers(holder))
 
 
 def _says_no_key(layer: Any) -> bool:
@@ -78,11 +77,3 @@ def _held(function: Any) -> dict[str, Any]:
         return dict(inspect.getclosurevars(function).nonlocals)
     except ValueError:  # a name that is not assigned yet
         return {}
-
-
-def _layers(view: Any) -> Iterator[Any]:
-    for _ in range(_DEPTH):
-        yield view
-        view = getattr(view, "__wrapped__", None)
-        if view is None:
-            return

@@ -174,7 +174,7 @@ class _Reading:
                 for each, given in zip(target.elts, value.elts, strict=False):
                     self._assigned(each, given)
             return
-        self._named(_name_of(target), value)
+        self._named(name_of(target), value)
 
     def _arguments(self, node: ast.arguments) -> None:
         placed = [*node.posonlyargs, *node.args]
@@ -274,7 +274,8 @@ def _is_of_a_loop(function: ast.Attribute) -> bool:
     return getattr(function.value, "id", "") in _LOOPS
 
 
-def _name_of(target: ast.expr) -> str:
+def name_of(target: ast.expr) -> str:
+    """The name that an assignment sets: of a variable, an attribute or a key; empty if it sets none."""
     if isinstance(target, ast.Name):
         return target.id
     if isinstance(target, ast.Attribute):

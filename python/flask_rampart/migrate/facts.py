@@ -21,6 +21,7 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, Final
 
+from ..check.source import name_of
 from .concerns import TEXTS, VOCABULARY
 from .incumbents import INCUMBENTS, Incumbent
 
@@ -222,9 +223,9 @@ def _set(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """What a node gives a name, an attribute, a key or a keyword."""
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            yield _name_of(target), node.value
+            yield name_of(target), node.value
     elif isinstance(node, ast.AnnAssign):
-        yield _name_of(node.target), node.value
+        yield name_of(node.target), node.value
     elif isinstance(node, ast.Call):
         for keyword in node.keywords:
             yield keyword.arg or "", keyword.value
@@ -261,13 +262,3 @@ def _words(node: ast.AST) -> Iterable[str]:
 
 def _called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-
-
-def _name_of(target: ast.expr) -> str:
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute):
-        return target.attr
-    if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-        return str(target.slice.value)
-    return ""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from ..._native import Clock
-from ...config import Settings
 from ...errors import Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...tokens import Key, VerifiedToken, Verifier
+from ..standing import Standing
 from .config import DEFAULTS, Rules, decode_key, kept, named, picked
 from .keys import bytes_of, key_of, verifiers_of
 
@@ -56,39 +56,18 @@ class Admitted:
         return getattr(self._token, name)
 
 
-class Face:
+class Face(Standing):
     """One app's."""
 
     def __init__(self, manager: JWTManager, app: Flask, clock: Clock | None) -> None:
+        super().__init__(app, clock)
         self.manager = manager
-        self._app = app
-        self._clock = clock
         self._unset = {key for key in DEFAULTS if key not in app.config}
         for key, value in DEFAULTS.items():
             app.config.setdefault(key, list(value) if key == "JWT_CSRF_METHODS" else value)
         #: The settings that were read, and what they came to. One object, so that no thread sees half of a change.
         self._read: tuple[tuple[Any, ...], Rules] | None = None
-        self._settings: Settings | None = None
         self._told: set[str] = set()
-
-    @property
-    def app(self) -> Flask:
-        return self._app
-
-    @property
-    def clock(self) -> Clock:
-        """That of the app's ``Rampart``, if nobody gave another."""
-        if self._clock is None:
-            state = self._app.extensions.get(EXTENSION)
-            self._clock = Clock.system() if state is None else state.services[Clock]
-        return self._clock
-
-    @property
-    def settings(self) -> Settings:
-        """The ``RAMPART_*`` settings, read once."""
-        if self._settings is None:
-            self._settings = Settings.read(self._app.config)
-        return self._settings
 
     @property
     def words_problems(self) -> bool:
@@ -97,7 +76,7 @@ class Face:
 
     def rules(self) -> Rules:
         """What the settings come to by now."""
-        values = picked(self._app.config)
+        values = picked(self.app.config)
         read = self._read
         if read is not None and values == read[0]:
             return read[1]
@@ -143,7 +122,7 @@ class Face:
 
         :raises Denied: if somebody else is calling already.
         """
-        if token is None or not token.subject or EXTENSION not in self._app.extensions:
+        if token is None or not token.subject or EXTENSION not in self.app.extensions:
             return
         exchange = current_exchange()
         before = exchange.principal
@@ -155,7 +134,7 @@ class Face:
 
     def note(self, denied: Denied) -> Denied:
         """Tells the app's ``Rampart`` of a refusal."""
-        return current_exchange().refuse(denied) if EXTENSION in self._app.extensions else denied
+        return current_exchange().refuse(denied) if EXTENSION in self.app.extensions else denied
 
     def _takes_weak(self, rules: Rules) -> bool:
         return rules.is_no_production or self.settings.jwt_weak_secret
@@ -163,14 +142,14 @@ class Face:
     def _tell(self, what: str) -> None:
         if what not in self._told and len(self._told) < _MOST:
             self._told.add(what)
-            self._app.logger.warning("flask_rampart.compat.jwt_extended: %s.", what)
+            self.app.logger.warning("flask_rampart.compat.jwt_extended: %s.", what)
 
     def _tell_of(self, rules: Rules) -> None:
         """Where we are stricter, and by which setting we are not."""
         stricter = []
         if "cookies" in rules.locations:
             # By now: an app may have set them after its manager.
-            if self._app.config["JWT_COOKIE_SECURE"] is None and rules.cookie_secure:
+            if self.app.config["JWT_COOKIE_SECURE"] is None and rules.cookie_secure:
                 stricter.append("cookies go over HTTPS only (JWT_COOKIE_SECURE = False)")
             if "JWT_COOKIE_SAMESITE" in self._unset and rules.cookie_samesite == DEFAULTS["JWT_COOKIE_SAMESITE"]:
                 stricter.append("cookies are SameSite=Lax (JWT_COOKIE_SAMESITE = None)")

@@ -19,9 +19,9 @@ from flask import Flask
 from ..._native import Clock, Verdict
 from ...config import Settings
 from ...errors import Denied
-from ...exchange import EXTENSION
 from ...limits import Counting, Limits
 from ...locks import Lock
+from ..standing import Standing
 from .config import Rules
 from .definitions import RuntimeLimit
 from .items import quotas_of
@@ -30,18 +30,16 @@ from .requests import Line, Passage, WindowStats, reset_time
 _MOST_SETS = 1024
 
 
-class Counters:
+class Counters(Standing):
     """One extension's, in one app.
 
     :param nth: how many extensions the app has before this one.
     """
 
     def __init__(self, app: Flask, rules: Rules, nth: int, clock: Clock | None) -> None:
-        self._app = app
+        super().__init__(app, clock)
         self._rules = rules
         self._nth = nth
-        self._clock = clock
-        self._settings: Settings | None = None
         # What is opened is opened once: two stores in memory would each admit the quota.
         self._lock = Lock(reentrant=True)
         self._forget()
@@ -51,21 +49,6 @@ class Counters:
         self._here: Limits | None = None
         #: The counters of some limits, asked in one call.
         self.set_of = functools.lru_cache(maxsize=_MOST_SETS)(self._make_set)
-
-    @property
-    def settings(self) -> Settings:
-        """The ``RAMPART_*`` settings, read once."""
-        if self._settings is None:
-            self._settings = Settings.read(self._app.config)
-        return self._settings
-
-    @property
-    def clock(self) -> Clock:
-        """That of the app's ``Rampart``, if nobody gave another."""
-        if self._clock is None:
-            state = self._app.extensions.get(EXTENSION)
-            self._clock = Clock.system() if state is None else state.services[Clock]
-        return self._clock
 
     @property
     def limits(self) -> Limits:
@@ -86,7 +69,7 @@ class Counters:
             return self._here
 
     def _open(self, settings: Settings, server: Any) -> Limits:
-        app = self._app
+        app = self.app
         name = f"{app.import_name}\0{app.root_path}"
         return Limits(settings, self.clock, name, lambda: app.testing, lambda: app.secret_key, server)
 

@@ -12,13 +12,13 @@ from flask import Flask, Request
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from ..._native import Clock
-from ...config import Settings
 from ...declarations import epoch
 from ...errors import Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...origins import CsrfPolicy, Page, is_by_token, page_of, refuse_plain, trusted_origins
 from ...origins.csrf import SAFE
+from ..standing import Standing
 from .config import OWN_KEY, Rules, kept, named, picked
 
 _FACE = "rampart-wtf-csrf"
@@ -31,34 +31,17 @@ Origins = tuple[bool, frozenset[str]]
 """Whether the browser is asked, and whose pages are trusted beside one's own."""
 
 
-class Face:
+class Face(Standing):
     """One app's."""
 
     def __init__(self, app: Flask, clock: Clock | None = None) -> None:
-        self.app = app
-        self._clock = clock
-        self._settings: Settings | None = None
+        super().__init__(app, clock)
         #: The settings that were read, and what they came to. One object, so that no thread sees half of a change.
         self._read: tuple[tuple[Any, ...], Rules] | None = None
         self._serializers: dict[tuple[Any, ...], URLSafeTimedSerializer] = {}
         self._of_app: Origins | None = None
         self._of_views: dict[tuple[str, str], Origins] = {}
         self._epoch = -1
-
-    @property
-    def clock(self) -> Clock:
-        """That of the app's ``Rampart``, if nobody gave another."""
-        if self._clock is None:
-            state = self.app.extensions.get(EXTENSION)
-            self._clock = Clock.system() if state is None else state.services[Clock]
-        return self._clock
-
-    @property
-    def settings(self) -> Settings:
-        """The ``RAMPART_*`` settings, read once."""
-        if self._settings is None:
-            self._settings = Settings.read(self.app.config)
-        return self._settings
 
     def rules(self) -> Rules:
         """What the settings come to by now."""
