@@ -180,6 +180,27 @@ def test_each_attempt_of_a_batch_is_counted(watched: App, clock: Clock, said: bo
     assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
 
 
+@pytest.mark.parametrize("copies", [True, False])
+def test_each_login_that_a_middleware_makes_of_one_request_is_counted(watched: App, clock: Clock, copies: bool) -> None:
+    app = watched(RAMPART_MONITOR="report")
+    edge: Any = app.wsgi_app
+    inner = edge.app
+
+    def several(environ: dict[str, Any], start: Any) -> list[bytes]:
+        said: list[str] = []
+        for number in range(12):
+            environ["QUERY_STRING"] = f"account=user-{number}&password=guess"
+            one = dict(environ) if copies else environ
+            b"".join(inner(one, lambda status, *_: said.append(status[:3])))
+        assert said == ["401"] * 12
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+    edge.app = several
+    assert app.test_client().post("/login", **at(THIEF)).status_code == 200
+    assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
+
+
 def test_a_batch_that_was_recorded_is_found_when_it_is_replayed(watched: App, clock: Clock, tmp_path: Any) -> None:
     rampart = Rampart(clock=clock)
     app = watched(rampart=rampart, RAMPART_AUDIT_LOG=str(tmp_path / "audit"))

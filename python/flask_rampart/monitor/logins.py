@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask import Response, after_this_request
+
 from ..exchange import Exchange
 from .responses import BURST, EACH_LOGIN, HOME_PACE, throttled
 
@@ -104,6 +106,11 @@ class Attempts:
         while self._open:
             self._count(self._open[0], status)
 
+    def answered(self, response: Response) -> Response:
+        """Settles all of them by an answer that the edge does not see."""
+        self.end(response.status_code)
+        return response
+
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
         self._open.remove(login)
@@ -112,7 +119,7 @@ class Attempts:
         if ok is None:
             return
         known = ok and (login._is_said or not self._has_more)
-        if last:
+        if last and self._exchange.sees_answer:
             # It is counted with its request.
             self._exchange.tried = (login.account, ok)
         else:
@@ -149,6 +156,10 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     if monitor.enabled and name:
         if attempts is None:
             exchange.attempts = attempts = Attempts(monitor, exchange)
-            exchange.at_leaving += (attempts.end,)
+            if exchange.sees_answer:
+                exchange.at_leaving += (attempts.end,)
+            else:
+                # One of several requests that a middleware within the edge makes of one.
+                after_this_request(attempts.answered)
         attempts.add(login)
     return login
