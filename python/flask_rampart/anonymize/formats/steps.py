@@ -8,9 +8,9 @@
 
 The numbers depend on the file and the size of a piece alone, so a run that goes on cuts as the first one did.
 
-It does not bound one row that has many elements, each of them a long value of a dictionary; nor what stands in a column
-without a dictionary, once for each row, behind a codec that makes much of little: where long values come first and short
-ones after them, the rows of a step take up to what the whole group does without its compression.
+It does not bound one row that has many elements, each of them a long value of a dictionary; nor a column without a
+dictionary behind a codec that makes much of little: where long values come first and short ones after them, the rows of
+a step take up to what the whole group does without its compression.
 """
 
 from __future__ import annotations
