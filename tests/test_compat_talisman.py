@@ -254,6 +254,38 @@ def test_what_looks_at_the_answer_sees_the_fields_where_it_saw_them(talisman: Mo
     assert seen == [when != "after"]
 
 
+def test_what_a_view_assigns_holds_for_its_own_answer(talisman: ModuleType) -> None:
+    app, extension = app_of(talisman)
+
+    @app.get("/framed")
+    def framed() -> str:
+        extension.frame_options = "DENY"
+        return "x"
+
+    get(app)
+    assert get(app, "/framed").headers.getlist("X-Frame-Options") == ["DENY"]
+
+
+def test_who_begins_to_listen_while_a_view_runs_sees_the_fields_once(talisman: ModuleType) -> None:
+    app, _ = app_of(talisman)
+    seen: list[list[str]] = []
+
+    def hear(sender: Flask, response: Response, **given: Any) -> None:
+        seen.append(response.headers.getlist("X-Frame-Options"))
+
+    @app.get("/listening")
+    def listening() -> str:
+        request_finished.connect(hear, app)
+        return "x"
+
+    get(app)
+    try:
+        answer = get(app, "/listening")
+    finally:
+        request_finished.disconnect(hear, app)
+    assert seen == [["SAMEORIGIN"]] == [answer.headers.getlist("X-Frame-Options")]
+
+
 def test_an_answer_that_never_leaves_has_the_fields_too(talisman: ModuleType) -> None:
     app, _ = app_of(talisman)
     with app.test_request_context("/", base_url=HTTPS):

@@ -15,7 +15,7 @@ way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from flask import Flask
 
@@ -80,14 +80,17 @@ class Beside:
         return None
 
 
-def settled(headers: Iterable[tuple[str, str]], fields: Fields, mine: Mapping[str, str]) -> list[tuple[str, str]]:
+def settled(headers: Collection[tuple[str, str]], fields: Fields, mine: Mapping[str, str]) -> list[tuple[str, str]]:
     """The fields of an answer: those that it has, and *fields*.
 
     :param mine: what is said for all, by lower names, also where it is left to the edge.
     """
-    present = [name.lower() for name, _ in headers]
-    if mine.keys().isdisjoint(present):
+    for name, _ in headers:
+        if name.lower() in mine:
+            break
+    else:
         return [*headers, *fields]
+    present = [name.lower() for name, _ in headers]
     kept: list[tuple[str, str]] = []
     stays: set[str] = set()
     for name, value in headers:

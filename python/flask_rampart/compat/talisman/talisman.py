@@ -307,25 +307,36 @@ class _Face:
         self._told = False
 
     def before(self) -> AnyResponse | None:
-        """Sends on to HTTPS, or draws the nonce."""
+        """Sends on to HTTPS, or draws the nonce; and says which fields leave, if nobody looks before."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
-        if this.scheme != "https" and not self._app.debug:
-            if self._talisman.session_cookie_secure:
-                self._app.config["SESSION_COOKIE_SECURE"] = True
-            if plan.forces_https and not arrival.is_secure(this):
-                found = self._send_on(arrival, this)
-                if found is not None:
-                    return found
+        is_secure = this.scheme == "https"
+        if not is_secure:
+            if not self._app.debug:
+                if self._talisman.session_cookie_secure:
+                    self._app.config["SESSION_COOKIE_SECURE"] = True
+                if plan.forces_https and not arrival.is_secure(this):
+                    found = self._send_on(arrival, this)
+                    if found is not None:
+                        return found
+            is_secure = arrival.is_secure(this)
         if plan.asks and not getattr(this, "csp_nonce", None):
             beside = self._beside is not None
             this.csp_nonce = csp_nonce() if beside else secrets.token_urlsafe(NONCE_LENGTH * 3 // 4)  # type: ignore[attr-defined]
+        if not self._is_looked_at and plan.csp is None:
+            leaving: list[Any] | None = this.environ.get(_LEAVING)
+            if leaving is not None:
+                leaving[:] = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
         return None
 
     def after(self, response: Response) -> Response:
         """Adds the fields, as ``settled`` says; or leaves them to where the answer leaves, if nobody looks before."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        leaving: list[Any] | None = this.environ.get(_LEAVING)
+        is_looked_at = self._is_looked_at or leaving is None or bool(request_finished.receivers)
+        if leaving and not is_looked_at and self._talisman._epoch is self._epoch:
+            return response  # said when the request came
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
         if self._beside is not None and current_exchange().headers is not None:
@@ -335,10 +346,11 @@ class _Face:
         if plan.csp is not None:
             name, text = plan.csp
             fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
-        leaving: list[Any] | None = this.environ.get(_LEAVING)
-        if leaving is None or self._is_looked_at or request_finished.receivers:
+        if is_looked_at or leaving is None:
             headers = response.headers
             headers[:] = settled(headers, fields, mine)
+            if leaving:
+                leaving.clear()
         else:
             leaving[:] = fields, mine
         return response
