@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from flask import Blueprint, Flask, Response, abort, current_app, g, request, stream_with_context
+from flask import Blueprint, Flask, Request, Response, abort, current_app, g, request, stream_with_context
 from flask.cli import FlaskGroup
 from flask.views import MethodView, View
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import Rule
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder
 
-from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, limit, public, require, validate
+from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, bounds, limit, public, require, validate
 from flask_rampart.access import Schemes
 from flask_rampart.checks import Check
 from flask_rampart.cli import commands
 from flask_rampart.coverage import coverage
-from flask_rampart.exchange import Exchange
+from flask_rampart.exchange import ENVIRON_KEY, Exchange
 from flask_rampart.guards import AppState, current_exchange, unseen
 from flask_rampart.stores import StoreError
 
@@ -1237,6 +1237,91 @@ def test_each_of_a_batch_that_a_middleware_makes_of_one_request_is_judged_by_its
         good = bearer(rampart.tokens.issue("ada"))["Authorization"]
     ask = app.test_client().get
     assert ask("/", headers={"X-Tokens": f"{good},Bearer x,{good},{good}"}).text == "200,401,200,429"
+
+
+def test_of_two_that_claim_one_exchange_at_once_one_gets_it(make_app: App) -> None:
+    """A middleware within the edge may ask by several threads, each with a copy of the environ."""
+    app = make_app()
+    state: AppState = app.extensions["rampart"]
+    opened = Exchange(state, {})
+    others: list[Exchange] = []
+
+    class Interrupted(dict[str, Any]):
+        """Another thread claims while this one takes what the edge left out of the environ."""
+
+        def __delitem__(self, name: str) -> None:
+            others.append(state.exchange(second))
+            super().__delitem__(name)
+
+        def pop(self, name: str, *default: Any) -> Any:
+            others.append(state.exchange(second))
+            return super().pop(name, *default)
+
+    plain = EnvironBuilder().get_environ() | {ENVIRON_KEY: opened}
+    first, second = Request(plain), Request(dict(plain))
+    first.environ = Interrupted(plain)
+    mine = state.exchange(first)
+    assert len(others) == 1
+    assert mine is not others[0]
+    assert opened in (mine, others[0])
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_failures_of_which_a_middleware_makes_a_200_are_counted(copies: bool) -> None:
+    app = Flask(__name__)
+    app.config.update(TESTING=True)
+    said: list[str] = []
+
+    def batch(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        b"".join(inner(dict(environ) if copies else environ, lambda status, *_: said.append(status[:3])))
+        start("200 OK", [])
+        return []
+
+    inner = app.wsgi_app
+    app.wsgi_app = batch  # type: ignore[method-assign]
+    Rampart(app)
+
+    @app.post("/login")
+    @limit("3/minute", count="failures")
+    def login() -> str:
+        if request.args.get("ok"):
+            return "in"
+        abort(401)
+
+    client = app.test_client()
+    for _ in range(4):
+        client.post("/login?ok=1")
+    assert said == ["200"] * 4
+    said.clear()
+    for _ in range(5):
+        client.post("/login")
+    assert said == ["401", "401", "401", "429", "429"]
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_a_query_beyond_the_bound_is_refused_however_often_it_is_asked(copies: bool) -> None:
+    """Another route takes a longer one, so it is judged when the route is known."""
+    app = Flask(__name__)
+    app.config.update(TESTING=True, RAMPART_MAX_QUERY=100)
+    said: list[str] = []
+
+    def retry(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        for _ in range(3):
+            b"".join(inner(dict(environ) if copies else environ, lambda status, *_: said.append(status[:3])))
+        start("200 OK", [])
+        return []
+
+    inner = app.wsgi_app
+    app.wsgi_app = retry  # type: ignore[method-assign]
+    Rampart(app)
+    app.add_url_rule("/short", "short", lambda: "short")
+    app.add_url_rule("/long", "long", bounds(max_query=5000)(lambda: "long"))
+    client = app.test_client()
+    client.get("/short", query_string="a" * 2000)
+    assert said == ["414"] * 3
+    said.clear()
+    client.get("/long", query_string="a" * 2000)
+    assert said == ["200"] * 3
 
 
 def test_what_opens_in_method_decorators_opens_no_subclass(make_app: App) -> None:

@@ -35,7 +35,7 @@ from .codings import Codings
 from .config import Settings
 from .cookies import Telling, cookie_policy
 from .errors import PROBLEM_JSON, STATUS_LINES, Denied
-from .exchange import ENVIRON_KEY, Exchange, Reply, has_no_body
+from .exchange import ENVIRON_KEY, PUT_OFF_KEY, Exchange, Reply, has_no_body
 from .headers import Closings, header_policy
 from .hygiene import head_bounds
 from .inputs import BoundedInput
@@ -360,7 +360,7 @@ class RampartMiddleware:
             code, reason = beyond
             if code != "query.too_long" or own is None or len(environ["QUERY_STRING"]) > own.most_query:
                 return Denied.of(code, reason=reason)
-            exchange.put_off = own.settle
+            _put_off(environ, exchange, own)
         declared = environ.get("CONTENT_LENGTH")
         if declared:
             # Digits and nothing else: so it was judged.
@@ -368,7 +368,7 @@ class RampartMiddleware:
             if length > self._max_body:
                 if own is None or length > own.most_body:
                     return Denied.of("body.too_large", reason="declared length")
-                exchange.put_off = own.settle
+                _put_off(environ, exchange, own)
                 # Until its route has said that it takes so much, nobody reads any of it.
                 environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._max_body, exchange, declared=length)
         elif environ.get("wsgi.input_terminated"):
@@ -377,6 +377,11 @@ class RampartMiddleware:
         if "HTTP_CONTENT_ENCODING" in environ:
             return self.policy.codings.open(environ, exchange, self._max_body)
         return None
+
+
+def _put_off(environ: WSGIEnvironment, exchange: Exchange, own: OwnBounds) -> None:
+    exchange.put_off = own.settle
+    environ[PUT_OFF_KEY] = (exchange.owner, own.settle)
 
 
 def _stop(answer: Answer, exchange: Exchange, found: Denied | Reply) -> Iterable[bytes]:

@@ -31,6 +31,10 @@ ENVIRON_KEY = "flask_rampart.exchange"
 BUILT_IN = frozenset(("jwt", "api_key"))
 """The kinds of credentials that Rampart itself checks."""
 
+PUT_OFF_KEY = "flask_rampart.put_off"
+"""Where the edge leaves what is put off until the route is known, with whose app it is of: for every request that a
+middleware within the edge makes of one."""
+
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """What a scope is made of (RFC 6749 section 3.3)."""
 

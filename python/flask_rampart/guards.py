@@ -31,7 +31,7 @@ from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
 from .declarations import declare, declared_around, declared_on, hidden_over
 from .errors import ConfigError
-from .exchange import ENVIRON_KEY, EXTENSION, Exchange
+from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
 from .locks import Lock
 from .stores import StoreError
 from .uninitialised import not_initialised
@@ -169,18 +169,18 @@ class AppState:
         exchange: Exchange | None = state.get(_EXCHANGE)
         if exchange is not None:
             return exchange if exchange.owner is self else self._other(state, exchange)
+        seen = weakref.ref(request)
         exchange = request.environ.get(ENVIRON_KEY)
-        if exchange is not None and exchange.owner is self and "request" not in exchange.__dict__:
-            # The edge's own, and one request's. Taken out, and marked as taken where the environ is a copy: whoever
-            # calls this app again, with the environ of a request that is under way, gets another. What was decided of
-            # one of a batch says nothing of the next.
-            del request.environ[ENVIRON_KEY]
-            # A middleware in between may have made a copy, as Socket.IO's does. What guards take out of the request,
-            # the view must not find.
+        # The edge's own, and one request's: claimed in one step, since a middleware in between may ask by several
+        # threads at once, each with a copy of the environ. Whoever calls this app again, with that of a request that is
+        # under way, gets another. What was decided of one of a batch says nothing of the next.
+        if exchange is not None and exchange.owner is self and exchange.__dict__.setdefault("request", seen) is seen:
+            request.environ.pop(ENVIRON_KEY, None)
+            # A copy, as Socket.IO's is: what guards take out of the request, the view must not find.
             exchange.environ = request.environ
         else:
             exchange = self._without_edge(request.environ)
-        exchange.request = weakref.ref(request)
+            exchange.request = seen
         state[_EXCHANGE] = exchange
         return exchange
 
@@ -195,6 +195,9 @@ class AppState:
     def _without_edge(self, environ: dict[str, Any]) -> Exchange:
         exchange = Exchange(self, environ)
         exchange.sees_answer = False
+        owner, put_off = environ.get(PUT_OFF_KEY) or (None, None)
+        if owner is self:
+            exchange.put_off = put_off
         return exchange
 
     def hook(self) -> Response | None:

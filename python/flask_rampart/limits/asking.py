@@ -351,19 +351,24 @@ def _settle_later(
     failing = [entry for entry, (line, _, _) in enumerate(asked) if line.count == "failures"]
     if failing:
         noted: set[int] = set()
+        has_failed = False
 
         def at_status(status: int) -> None:
+            nonlocal has_failed
             # Refused for its number is not failed: nobody would come out of it again.
-            failed = status >= 400 and status != 429
+            has_failed = has_failed or (status >= 400 and status != 429)
             for entry in failing:
-                if failed and entry not in noted:
+                if has_failed and entry not in noted:
                     noted.add(entry)
                     found(entry, costs[entry])
                 else:
-                    charged.settle(costs[entry] if failed else 0, entry)
+                    charged.settle(costs[entry] if has_failed else 0, entry)
 
+        # By what the client gets, and by what the app answers: a middleware within the edge may make a 200 of each
+        # failure, as one of batches does.
         if exchange.sees_answer:
             exchange.at_status += (at_status,)
+            after_this_request(_tell(lambda status: at_status(status) if status >= 400 else None))
         else:
             after_this_request(_tell(at_status))
     for entry, (line, _, _) in enumerate(asked):
