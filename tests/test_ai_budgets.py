@@ -167,6 +167,36 @@ def test_counts_of_the_beginning_are_not_those_of_the_end() -> None:
     assert spent_by(asked) == 8 + 10
 
 
+def counting(prompt: int, completion: int, *choices: Any) -> dict[str, Any]:
+    return {"choices": list(choices), "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
+
+
+@pytest.mark.parametrize(
+    ("events", "spent"),
+    [
+        ([counting(5, 1), chunk({"content": "12345678901234567890"}), chunk({}, "stop")], 25),
+        ([chunk({"content": "1234567890"}), chunk({}, "stop"), counting(5, 3)], 8),
+        (
+            [
+                chunk({"content": "1234567890"}) | {"usage": {"prompt_tokens": 5, "completion_tokens": 3}},
+                chunk({}, "stop"),
+            ],
+            8,
+        ),
+        ([chunk({"content": "1"}), counting(5, 30), chunk({}, "stop"), counting(0, 1)], 35),
+    ],
+    ids=["at the beginning", "at the end", "with the text", "a smaller one after it"],
+)
+def test_a_count_is_of_what_came_before_it(events: list[Any], spent: int) -> None:
+    asked = Asked(
+        lambda p: ai.stream(events) if p.get("stream") else using(0, 0),
+        budget=ai.budget("1000/year", most_tokens=100),
+        tokens=size,
+    )
+    asked.ask(stream=True).get_data()
+    assert spent_by(asked) == spent
+
+
 def test_a_stream_that_nobody_begins_to_read_is_settled_too() -> None:
     closed: list[bool] = []
 

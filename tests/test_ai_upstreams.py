@@ -109,3 +109,66 @@ def test_orders_that_undo_what_they_promise_are_refused(declared: dict[str, Any]
 def test_what_tells_whose_model_it_is_is_left_out() -> None:
     asked = Asked(lambda p: {**saying("ok"), "system_fingerprint": "fp_vendor", "service_tier": "scale"})
     assert asked.ask().json.keys().isdisjoint({"system_fingerprint", "service_tier"})
+
+
+def piece(name: str | None, arguments: str | None, **more: Any) -> dict[str, Any]:
+    function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
+    return chunk({"tool_calls": [{"type": "function", "function": function, **more}]})
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [
+            piece("mail", '{"a": 1}', index=0, id="c1"),
+            piece("note", '{"b"', index=0, id="c2"),
+            piece(None, ": 2}", index=0),
+        ],
+        [piece("mail", '{"a": 1}', id="c1"), piece("note", '{"b"', id="c2"), piece(None, ": 2}")],
+        [
+            piece("mail", '{"a": 1}', index=None, id="c1"),
+            piece("note", '{"b"', index=None, id="c2"),
+            piece(None, ": 2}"),
+        ],
+        [piece("mail", '{"a": 1}'), piece("note", '{"b"'), piece(None, ": 2}")],
+        [
+            piece("mail", '{"a": 1}', index=0, id="c1"),
+            piece("note", '{"b"', index=1, id="c2"),
+            piece(None, ": 2}", index=1),
+        ],
+    ],
+    ids=["all 0", "no index", "null", "nothing", "numbered"],
+)
+def test_calls_that_a_server_does_not_number_are_calls_of_their_own(pieces: list[Any]) -> None:
+    asked = Asked(lambda p: ai.stream([*pieces, chunk({}, "tool_calls")]), output=[ai.tools(allow=["mail", "note"])])
+    (calls,) = [
+        delta["tool_calls"]
+        for event in events_of(asked.ask(stream=True))[:-1]
+        for delta in [event["choices"][0]["delta"]]
+        if "tool_calls" in delta
+    ]
+    assert [(call["index"], call["function"]["name"]) for call in calls] == [(0, "mail"), (1, "note")]
+    assert [call["function"]["arguments"] for call in calls] == ['{"a": 1}', '{"b": 2}']
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece("mail", '{"a"', index=0, id="c1"), piece("mail", ": 1}", index=0, id="c1")],
+        [piece("mail", '{"a"', index=0, id="c1"), piece(None, ": 1}", index=0, id="c9")],
+        [piece("ma", None, index=0, id="c1"), piece("il", '{"a": 1}', index=0)],
+    ],
+    ids=["a name with each piece", "an id with each piece", "a name in pieces"],
+)
+def test_pieces_of_one_call_are_one_call(pieces: list[Any]) -> None:
+    asked = Asked(lambda p: ai.stream([*pieces, chunk({}, "tool_calls")]), output=[ai.tools(allow=["mail"])])
+    events = events_of(asked.ask(stream=True))[:-1]
+    (call,) = next(e["choices"][0]["delta"]["tool_calls"] for e in events if e["choices"][0]["delta"].get("tool_calls"))
+    assert call["function"] == {"name": "mail", "arguments": '{"a": 1}'}
+
+
+def test_a_call_that_is_not_numbered_is_judged_as_any_other() -> None:
+    pieces = [piece("mail", "{}", index=0, id="c1"), piece("shell", "{}", index=0, id="c2")]
+    asked = Asked(lambda p: ai.stream([*pieces, chunk({}, "tool_calls")]), output=[ai.tools(allow=["mail"])])
+    assert "shell" not in asked.ask(stream=True).get_data(as_text=True)
+    assert asked.last["rule"] == "tools.name"

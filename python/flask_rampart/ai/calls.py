@@ -169,8 +169,8 @@ class Call:
         used = self._used
         if used is None and self._has_answer and not self._hides_reasoning():
             used = (self.prompt_tokens, self.completion_tokens)
-        elif used is not None and self._went_on and self.is_streamed and decision != "answered":
-            # Servers that count in each chunk, and were cut off before the last.
+        elif used is not None and self._went_on and self.is_streamed:
+            # Servers that count in each chunk, and were cut off before the last; or that count at the beginning.
             used = (used[0], max(used[1], self.completion_tokens))
         try:
             for declared, reservation in self._reserved:

@@ -15,7 +15,7 @@ Shapes ask it at each place of an answer. Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from .._native import JsonRejected, parse_json
 from .caps import NO_TOOLS, max_chars, schema, tools
@@ -43,6 +43,8 @@ class Treating:
         self._spoke: set[int] = set()
         self._choices = call.shape.choices(call.body)
         self._members = self._held = 0
+        #: Tokens of the prompt and of the answer, as the server has said until now.
+        self._counted = (0, 0)
         #: Ids, and what takes their place.
         self._ids: dict[str, str] = {}
         #: The first rule that has stopped a choice.
@@ -198,11 +200,11 @@ class Treating:
         return stop
 
     def used(self, prompt: object, completion: object) -> None:
-        numbers = [prompt, completion]
-        if prompt == completion == 0:
+        if prompt == completion == 0 or not (_is_count(prompt) and _is_count(completion)):
             return  # of servers that do not count; else whatever they say were free
-        if all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= _MOST_TOKENS for n in numbers):
-            self._call.used(prompt, completion)  # type: ignore[arg-type]
+        # A later count may be one of the end alone.
+        self._counted = (max(self._counted[0], prompt), max(self._counted[1], completion))
+        self._call.used(*self._counted)
 
     def finished(self, choice: int) -> None:
         if self._schema is not None and self._schema.on_finding == "refuse" and choice not in self._spoke:
@@ -294,6 +296,10 @@ class _Counted:
 
     def note(self) -> None:
         self._pipeline.note()
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
 
 
 _MOST_HELD = 4 << 20

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..visiting import Unshaped
 from .common import (
+    MOST_CHOICES,
     Event,
     Out,
     Stop,
@@ -38,10 +39,12 @@ CHANNELS = (*REASONING, "content", "refusal")
 class _Held:
     """A call whose arguments are still coming."""
 
-    __slots__ = ("arguments", "id", "is_json", "length", "name")
+    __slots__ = ("arguments", "id", "index", "is_json", "length", "name", "said_id")
 
-    def __init__(self) -> None:
-        #: As it was said last; None until something is.
+    def __init__(self, index: int | None = None) -> None:
+        self.index = index
+        #: As the server said it last, and what is passed on for it; None until something is.
+        self.said_id: object = None
         self.id: str | None = None
         self.name = ""
         self.arguments: list[str] = []
@@ -50,9 +53,11 @@ class _Held:
 
     def add(self, name: object, piece: object, out: Out) -> None:
         if name is not None:
-            out.heard(text_of(name, "name"))
-            out.hold(len(name))  # type: ignore[arg-type]
-            self.name += text_of(name, "name")
+            text = text_of(name, "name")
+            out.heard(text)
+            out.hold(len(text))
+            if text != self.name:  # some servers say it with each piece
+                self.name += text
         if piece is not None:
             text = text_of(piece, "arguments")
             out.heard(text)
@@ -70,7 +75,7 @@ class _Choice:
         self._index = index
         self._out = out
         self._channels: dict[str, Any] = {}
-        self._calls: dict[int, _Held] = {}
+        self._calls: list[_Held] = []
         self._function: _Held | None = None
         self.is_over = False
         #: The text that is looked at.
@@ -102,17 +107,41 @@ class _Choice:
         return made
 
     def _call(self, call: Mapping[str, Any]) -> None:
-        at = index_of(call, "tool_calls")
-        held = self._calls.setdefault(at, _Held())
+        is_custom = call.get("type", "function") == "custom" or "custom" in call
+        inner = call.get("custom" if is_custom else "function")
+        held = self._held(call, named=isinstance(inner, dict) and bool(inner.get("name")))
         if call.get("id") or held.id is None:
+            held.said_id = call.get("id")
             held.id = self._out.reference(call.get("id"))  # some servers send an empty one with each further piece
-        if call.get("type", "function") == "custom" or "custom" in call:
-            custom = object_of(call.get("custom"), "custom")
+        if is_custom:
+            custom = object_of(inner, "custom")
             held.is_json = False
             held.add(custom.get("name"), custom.get("input"), self._out)
-        elif call.get("function") is not None:
-            function = object_of(call["function"], "function")
+        elif inner is not None:
+            function = object_of(inner, "function")
             held.add(function.get("name"), function.get("arguments"), self._out)
+
+    def _held(self, call: Mapping[str, Any], *, named: bool) -> _Held:
+        """The call that a piece goes on with.
+
+        There are servers that number none, or all of them 0: there, an id and a name of its own begin another call. And
+        some that make up an id for each piece, of which only the first has a name.
+        """
+        index = None if call.get("index") is None else index_of(call, "tool_calls")
+        id_ = call.get("id")
+        known = [held for held in self._calls if index is None or held.index == index]
+        for held in known if id_ else ():
+            if held.said_id == id_:
+                return held
+        if known:
+            last = known[-1]
+            is_other = bool(last.said_id) if id_ else index is None and bool(last.arguments)
+            if not (named and is_other):
+                return last
+        if len(self._calls) >= MOST_CHOICES:
+            raise Unshaped("more calls than an answer has")
+        self._calls.append(_Held(index))
+        return self._calls[-1]
 
     def rest(self) -> Iterator[dict[str, Any]]:
         """Deltas of what was held."""
@@ -121,7 +150,10 @@ class _Choice:
             if name in self._channels and (piece := self._channels[name].finish()):
                 yield {name: piece}
         calls = []
-        for at, held in sorted(self._calls.items()):
+        numbers = [held.index for held in self._calls]
+        if None in numbers or len(set(numbers)) < len(numbers):
+            numbers = list(range(len(numbers)))
+        for at, held in sorted(zip(numbers, self._calls, strict=True), key=lambda each: each[0] or 0):
             given = self._out.call(
                 self._index, held.name, "".join(held.arguments), is_json=held.is_json, is_counted=True
             )
@@ -148,9 +180,9 @@ class Chunks:
 
     def feed(self, name: str | None, data: Mapping[str, Any]) -> Iterator[Event]:
         self._base = base(data, "chat.completion.chunk", self._out)
-        note_usage(data, self._out)
         for choice in list_of(data.get("choices"), "choices"):
             yield from self._fed(object_of(choice, "choices"))
+        note_usage(data, self._out)  # of all until now, and of this
         usage = counts(data.get("usage"))
         if usage is not None and self._wants_usage:
             yield None, {**self._base, "choices": [], "usage": usage}

@@ -98,9 +98,9 @@ class _Pieces:
 
     def feed(self, name: str | None, data: Mapping[str, Any]) -> Iterator[Event]:
         self._base = base(data, "text_completion", self._out)
-        note_usage(data, self._out)
         for choice in list_of(data.get("choices"), "choices"):
             yield from self._fed(object_of(choice, "choices"))
+        note_usage(data, self._out)  # of all until now, and of this
         usage = counts(data.get("usage"))
         if usage is not None and self._wants_usage:
             yield None, {**self._base, "choices": [], "usage": usage}
