@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PySet, PyString};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Subject};
+use crate::monitor::{Crossing, Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Subject};
 use crate::shared::{HEADER_WORDS, SharedWords};
 
 use super::answer::{Ended, Told};
@@ -100,7 +100,7 @@ impl Sight {
             at: 0,
             path,
             query,
-            is_crossing: crossing,
+            crossing: if crossing { Crossing::All } else { Crossing::Nothing },
             route,
             who: Who::Told(principal, issuer, token),
             account,
@@ -134,6 +134,8 @@ pub struct Monitor {
     batch: usize,
     waiting: Mutex<Waiting>,
     found: Option<Py<PyAny>>,
+    /// Names of fields that carry credentials, as WSGI has them. Schemes may still be added.
+    fields: Option<Py<PySet>>,
 }
 
 /// Requests that are not yet counted.
@@ -165,10 +167,12 @@ impl Monitor {
     /// :param file: the directory and the name of a file that all workers of the host map; None for a table of this
     ///     process alone.
     /// :param as_is: to look at that file, whatever its size; a table of this process alone while there is none.
+    /// :param fields: the fields that schemes read credentials from, as WSGI names them, beside ``X-API-Key`` and
+    ///     ``Authorization``: no page of another site can have a browser send one. Those that are added later count, too.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
     #[new]
-    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None))]
+    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -181,6 +185,7 @@ impl Monitor {
         file: Option<(PathBuf, String)>,
         as_is: bool,
         found: Option<Py<PyAny>>,
+        fields: Option<Py<PySet>>,
     ) -> PyResult<Self> {
         let seed = seed.map_or_else(random_seed, seed_of)?;
         let layout = Layout::within(bytes)?;
@@ -207,6 +212,7 @@ impl Monitor {
             batch: batch.clamp(1, MOST_WAITING),
             waiting: Mutex::new(Waiting { seen: Vec::new(), since: 0 }),
             found,
+            fields,
         })
     }
 
@@ -268,7 +274,8 @@ impl Monitor {
 
     fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::gc::PyTraverseError> {
         visit.call(&self.clock)?;
-        visit.call(&self.found)
+        visit.call(&self.found)?;
+        visit.call(&self.fields)
     }
 }
 
@@ -278,7 +285,7 @@ impl Monitor {
         let py = ended.exchange.py();
         let noted = guarded(|| {
             let now = ended.now.unwrap_or_else(|| self.clock.get().host()).0;
-            let seen = Seen::of(&self.table.keys, now, ended, told)?;
+            let seen = Seen::of(&self.table.keys, self.fields.as_ref(), now, ended, told)?;
             let mut waiting = self.wait();
             waiting.seen.push(seen);
             if waiting.seen.len() == 1 {

@@ -197,7 +197,7 @@ impl Engine {
             }
         }
         // What other sites have somebody's browser do is nobody's habit.
-        if !self.learned.is_empty() && seen.principal != 0 && !seen.is_crossing {
+        if !self.learned.is_empty() && seen.principal != 0 && !seen.crossing.is_of(Subject::Principal) {
             self.compare(words, seen, found);
         }
         for (index, rule) in &self.floods {
@@ -229,8 +229,7 @@ impl Engine {
         // What a page of another site can have a visitor's browser do is not counted with what the visitor does, nor with
         // what the principal does whose cookie the browser sends along: a finding of it is answered to nobody. Who says
         // falsely that it is so is found all the same, and is spared the answer.
-        let is_crossing =
-            seen.is_crossing && matches!(subject, Subject::Address | Subject::Network | Subject::Principal);
+        let is_crossing = seen.crossing.is_of(subject);
         let mut salt = watched.salt ^ if is_crossing { CROSSING } else { 0 };
         if seen.is_v6
             && rule.measure == Measure::Distinct(Item::Networks)

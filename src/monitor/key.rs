@@ -7,7 +7,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::observation::{Observation, Signs};
+use super::observation::{Crossing, Observation, Signs};
 use super::share::source_of;
 
 /// The key of a table.
@@ -31,8 +31,8 @@ pub struct Known<'a> {
     pub place: &'a [u8],
     /// What was asked for: the query.
     pub query: &'a [u8],
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// How much of it a page of another site brought about.
+    pub crossing: Crossing,
     /// What was wrong: a route, a code and a reason.
     pub kind: [&'a [u8]; 3],
 }
@@ -79,7 +79,7 @@ impl Keys {
             account: self.of(b'u', known.account),
             place,
             object: if known.query.is_empty() { place } else { self.object(known.place, known.query) },
-            is_crossing: known.is_crossing,
+            crossing: known.crossing,
             kind,
             bytes,
         }

@@ -49,5 +49,5 @@ pub use engine::{Engine, Finding};
 pub use key::{Keys, Known};
 pub use layout::Layout;
 pub use marks::{Mark, Response};
-pub use observation::{Observation, Outcome, Signs};
+pub use observation::{Crossing, Observation, Outcome, Signs};
 pub use rule::{Item, Measure, Quantity, Rule, Subject};

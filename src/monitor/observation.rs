@@ -5,6 +5,8 @@
 
 use crate::error::ConfigError;
 
+use super::rule::Subject;
+
 /// What can be said of a request: any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Signs(pub u32);
@@ -145,6 +147,30 @@ fn of_code(code: &str) -> Signs {
     }
 }
 
+/// How much of a request a page of another site brought about, without the doing of the browser's user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Crossing {
+    /// All, with what the browser has of its user: it sends that along by itself.
+    All,
+    /// Nothing: it is the doing of whoever sent it.
+    #[default]
+    Nothing,
+    /// That this browser sent it. Whose credential it has is known from what no browser adds: it is that one's own doing.
+    Sending,
+}
+
+impl Crossing {
+    /// Whether it is no doing of this subject's.
+    #[inline]
+    pub(super) fn is_of(self, subject: Subject) -> bool {
+        match subject {
+            Subject::Address | Subject::Network => self != Self::Nothing,
+            Subject::Principal => self == Self::All,
+            _ => false,
+        }
+    }
+}
+
 /// One request, in keyed hashes; 0 is nobody or nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Observation {
@@ -174,8 +200,8 @@ pub struct Observation {
     pub place: u64,
     /// What was asked for: the path and the query.
     pub object: u64,
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// How much of it a page of another site brought about.
+    pub crossing: Crossing,
     /// What was wrong with it.
     pub kind: u64,
     /// Bytes of the answer's body.

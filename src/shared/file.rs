@@ -10,15 +10,14 @@
 //! count together. (A second generation of the file beside the first would count apart: a limit would admit twice.)
 //!
 //! A file in use that is of no use to us is refused, and the error says why (`refusal`). One that is being made is waited
-//! for. One that a living process maps is not, since that process goes on; only as long as it may be somebody else who
-//! opens it, and lets go at once.
+//! for, and one of another release, whose workers may be ending while ours begin (`patience`). Any other that a living
+//! process maps is not, since that process goes on.
 //!
 //! The file is allocated whole, and its size is checked before it is mapped: a full disk or a file cut short
 //! stops the start-up, instead of killing a worker with `SIGBUS` at some request.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -28,6 +27,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::error::ConfigError;
 
 use super::layout::{HEADER_BYTES, HEADER_WORDS, Header, Layout, READY, READY_AT, boot_word};
+use super::patience::{Pace, Patience, Real};
 use super::place::Place;
 use super::presence::{Owner, Presence};
 use super::refusal::{Why, refused};
@@ -66,57 +66,44 @@ impl<L: Layout> SharedWords<L> {
         boot: &[u8],
         seed: Seed,
     ) -> Result<Self, ConfigError> {
+        Self::open_by(&Real::begin(), directory, name, layout, boot, seed)
+    }
+
+    /// The same, with time that passes as `pace` says.
+    pub(super) fn open_by(
+        pace: &impl Pace,
+        directory: &Path,
+        name: &str,
+        layout: L,
+        boot: &[u8],
+        seed: Seed,
+    ) -> Result<Self, ConfigError> {
         let wanted = Header { layout, boot: boot_word(boot), seed };
         let place = Place::new(directory, name, L::WHAT)?;
+        let mut patience = Patience::new(pace);
         let mut why = Why::Locked;
-        // How often in a row it was found in use and of no use.
-        let mut useless = 0;
-        for attempt in 0..PATIENCE {
-            let file = place.open()?;
-            let alone = lock(&place, &file, FlockOperation::NonBlockingLockExclusive)?;
-            if !alone && !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
-                // Someone is initialising it.
-                (why, useless) = (Why::Locked, 0);
-                nap(attempt);
-                continue;
-            }
-            if !place.is_current(&file) {
-                continue;
-            }
-            if alone {
-                let is_right = |found: Header<L>| found.layout == wanted.layout && found.boot == wanted.boot;
-                if !read(&file).is_ok_and(is_right) {
-                    initialise(&place, &file, &wanted)?;
+        loop {
+            let lasting = match Look::at(&place, &wanted)? {
+                Look::Joined(file, found) => return Self::mapped(place, file, found.layout, found.seed),
+                Look::Moved => None,
+                Look::Useless(found, is_lasting) => {
+                    why = found;
+                    Some(found).filter(|_| is_lasting)
                 }
-                // Not atomic: another may get the exclusive lock in between and initialise the file anew. So
-                // what is below looks again at what is there.
-                if !lock(&place, &file, FlockOperation::NonBlockingLockShared)? {
-                    continue;
-                }
+            };
+            if !patience.again(lasting) {
+                return Err(refused(&place, why));
             }
-            match read::<L>(&file) {
-                Ok(Header { layout, seed, boot }) if boot == wanted.boot => {
-                    return Self::mapped(place, file, layout, seed);
-                }
-                Ok(_) => why = Why::OtherBoot,
-                Err(other) => why = other,
-            }
-            // Without our lock it may become someone's to initialise.
-            drop(file);
-            useless = if alone || why == Why::Unfinished { 0 } else { useless + 1 };
-            if useless >= USELESS {
-                break;
-            }
-            nap(attempt);
         }
-        Err(refused(&place, why))
     }
 
     /// Opens `directory/name` as it is, for who looks at what others wrote: nothing is made or begun anew, whatever shape the file has. None
     /// if there is no file of this boot.
     pub fn open_as_is(directory: &Path, name: &str, boot: &[u8]) -> Result<Option<Self>, ConfigError> {
         let place = Place::new(directory, name, L::WHAT)?;
-        for attempt in 0..PATIENCE {
+        let pace = Real::begin();
+        let mut patience = Patience::new(&pace);
+        loop {
             let Some(file) = place.open_if_there()? else { return Ok(None) };
             if lock(&place, &file, FlockOperation::NonBlockingLockShared)? && place.is_current(&file) {
                 let found = read::<L>(&file).ok().filter(|found| found.boot == boot_word(boot));
@@ -125,9 +112,10 @@ impl<L: Layout> SharedWords<L> {
                     .transpose();
             }
             // Someone is initialising it.
-            nap(attempt);
+            if !patience.again(Some(Why::Locked)) {
+                return Err(refused(&place, Why::Locked));
+            }
         }
-        Err(refused(&place, Why::Locked))
     }
 
     fn mapped(place: Place, file: OwnedFd, layout: L, seed: Seed) -> Result<Self, ConfigError> {
@@ -192,11 +180,45 @@ impl<L: Layout> SharedWords<L> {
     }
 }
 
-/// Sleeps for two to four milliseconds: longer and shorter ones, so that many who open it at once do not look at it in
-/// step, each taking the others for users.
-fn nap(attempt: u32) {
-    let apart = std::process::id().wrapping_add(attempt).wrapping_mul(0x9E37_79B9) >> 21;
-    std::thread::sleep(NAP + Duration::from_micros(u64::from(apart)));
+/// What was found when a file was opened. Only what is joined stays open, with its shared lock.
+enum Look<L> {
+    Joined(OwnedFd, Header<L>),
+    /// It was replaced or taken by another meanwhile.
+    Moved,
+    /// Why it cannot be joined, and whether a process that maps it is the reason.
+    Useless(Why, bool),
+}
+
+impl<L: Layout> Look<L> {
+    /// Opens the file, makes it anew if nobody uses it and it is not as `wanted`, and reads what it then is.
+    fn at(place: &Place, wanted: &Header<L>) -> Result<Self, ConfigError> {
+        let file = place.open()?;
+        let alone = lock(place, &file, FlockOperation::NonBlockingLockExclusive)?;
+        if !alone && !lock(place, &file, FlockOperation::NonBlockingLockShared)? {
+            // Someone is initialising it.
+            return Ok(Self::Useless(Why::Locked, false));
+        }
+        if !place.is_current(&file) {
+            return Ok(Self::Moved);
+        }
+        if alone {
+            let is_right = |found: Header<L>| found.layout == wanted.layout && found.boot == wanted.boot;
+            if !read(&file).is_ok_and(is_right) {
+                initialise(place, &file, wanted)?;
+            }
+            // Not atomic: another may get the exclusive lock in between and initialise the file anew. So
+            // what is below looks again at what is there.
+            if !lock(place, &file, FlockOperation::NonBlockingLockShared)? {
+                return Ok(Self::Moved);
+            }
+        }
+        // What cannot be joined is closed: without our lock it may become someone's to initialise.
+        Ok(match read(&file) {
+            Ok(found) if found.boot == wanted.boot => Self::Joined(file, found),
+            Ok(_) => Self::Useless(Why::OtherBoot, !alone),
+            Err(other) => Self::Useless(other, !alone),
+        })
+    }
 }
 
 /// Takes or changes the lock; says whether it was to be had.
@@ -357,14 +379,6 @@ impl Own {
         }
     }
 }
-
-/// How often opening looks again before it gives up: some five seconds of naps.
-const PATIENCE: u32 = if cfg!(test) { 170 } else { 1700 };
-
-/// How often in a row a file may be in use and of no use: some 150 ms. Who opens it, too, holds it for microseconds.
-const USELESS: u32 = 50;
-
-const NAP: Duration = Duration::from_millis(2);
 
 /// What stands in the page of [`Own`]: anything but 0.
 const HERE: u64 = 1;

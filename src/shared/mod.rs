@@ -7,13 +7,15 @@
 //! - `layout`: what a room says of its words, and the first page of the file, which repeats it.
 //! - `place`: the directory and the file, checked to be the user's alone.
 //! - `file`: the file, locked and mapped; the only `unsafe` of the project.
+//! - `patience`: how long others are waited for who have the file.
 //! - `presence`: which processes live.
 //! - `refusal`: why a file cannot be joined, and what cures it.
 //!
 //! # What survives what
 //! The words outlive every process, however it ends, and a reload. They begin anew at another boot of the host, and when a start finds no
 //! process that maps them and wants another shape or version. While one maps them, whoever comes later takes its shape; another version is
-//! refused, so a room that changes what its words mean changes the file's name too.
+//! refused, after five seconds in which its last process may have ended. So a room that changes what its words mean changes
+//! the file's name too.
 //!
 //! # Deployment caveats
 //! - "The host" is one kernel and one file: containers share it if they share the directory.
@@ -23,6 +25,7 @@
 #[allow(unsafe_code)]
 mod file;
 mod layout;
+mod patience;
 mod place;
 mod presence;
 mod refusal;

@@ -24,6 +24,14 @@ pub(super) enum Why {
     Unfinished,
 }
 
+impl Why {
+    /// Whether it passes by itself, if nothing is amiss: who makes a file comes to an end, and who is of another release
+    /// is being replaced.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Locked | Self::OtherVersion | Self::Unfinished)
+    }
+}
+
 /// What is wrong, and the cure. Who uses a file is not known here: a lock does not tell.
 pub(super) fn refused(place: &Place, why: Why) -> ConfigError {
     let path = place.path().display();

@@ -1,10 +1,13 @@
 //! What any room may rely on. What `limits` relies on is also tested there, as a store's promises.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use super::patience::{LONGEST, Pace};
 use super::{HEADER_WORDS, Layout, Seed, SharedWords};
 use crate::error::ConfigError;
 
@@ -66,11 +69,42 @@ impl Scratch {
     fn open<L: Layout>(&self, layout: L, seed: u8) -> Result<SharedWords<L>, ConfigError> {
         SharedWords::open(&self.0, "rows", layout, b"boot", Seed::new([seed; 16]))
     }
+
+    fn open_by<L: Layout>(&self, pace: &impl Pace, layout: L) -> Result<SharedWords<L>, ConfigError> {
+        SharedWords::open_by(pace, &self.0, "rows", layout, b"boot", Seed::new([1; 16]))
+    }
+
+    /// What is said of a file that cannot be joined, and how long that took.
+    fn refusal<L: Layout>(&self, layout: L, boot: &[u8]) -> (String, Duration) {
+        let pace = Told::of(|_| ());
+        let opened = SharedWords::open_by(&pace, &self.0, "rows", layout, boot, Seed::new([1; 16]));
+        (opened.err().unwrap().to_string(), pace.passed())
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Time that passes by naps alone, and what comes to pass meanwhile.
+struct Told<F>(Cell<Duration>, F);
+
+impl<F: Fn(Duration)> Told<F> {
+    fn of(meanwhile: F) -> Self {
+        Self(Cell::default(), meanwhile)
+    }
+}
+
+impl<F: Fn(Duration)> Pace for Told<F> {
+    fn passed(&self) -> Duration {
+        self.0.get()
+    }
+
+    fn nap(&self, time: Duration) {
+        self.0.set(self.0.get() + time);
+        (self.1)(self.0.get());
     }
 }
 
@@ -109,10 +143,7 @@ fn whoever_comes_while_others_map_the_words_takes_their_shape() {
 fn another_version_or_another_rooms_words_are_refused_while_they_are_in_use_and_made_anew_after() {
     let scratch = Scratch::new();
     let user = scratch.open(Rows::<1>(8), 1).unwrap();
-    let refusals = [
-        scratch.open(Rows::<2>(8), 1).err().unwrap().to_string(),
-        scratch.open(Foreign(8), 1).err().unwrap().to_string(),
-    ];
+    let refusals = [scratch.refusal(Rows::<2>(8), b"boot").0, scratch.refusal(Foreign(8), b"boot").0];
     assert!(
         refusals[0].contains("the rows") && refusals[0].contains("of another release"),
         "{}",
@@ -125,14 +156,68 @@ fn another_version_or_another_rooms_words_are_refused_while_they_are_in_use_and_
 }
 
 #[test]
+fn words_of_another_release_are_made_anew_when_its_last_process_ends_if_that_is_soon() {
+    let scratch = Scratch::new();
+    // As a rolling restart has it: the old release finishes what it began, one worker after the other.
+    let open = || scratch.open(Rows::<1>(8), 1).unwrap();
+    let old = RefCell::new(vec![open(), open()]);
+    old.borrow()[0].words()[FIRST].store(7, Ordering::SeqCst);
+    let leaving = Told::of(|passed| {
+        let left =
+            usize::from(passed < LONGEST / 5) + usize::from(passed < LONGEST - Duration::from_millis(5));
+        old.borrow_mut().truncate(left);
+    });
+    let words = scratch.open_by(&leaving, Rows::<2>(8)).unwrap();
+    assert!(leaving.passed() > LONGEST - Duration::from_millis(10));
+    assert_eq!(words.words()[FIRST].load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn words_of_another_release_that_stay_in_use_are_refused_when_the_time_is_over_and_not_before() {
+    let scratch = Scratch::new();
+    let _user = scratch.open(Rows::<1>(8), 1).unwrap();
+    let (told, passed) = scratch.refusal(Rows::<2>(8), b"boot");
+    assert!(told.contains("of another release"), "{told}");
+    assert!(passed >= LONGEST && passed < LONGEST + Duration::from_millis(5), "{passed:?}");
+}
+
+#[test]
+fn what_does_not_pass_is_waited_for_a_moment_alone() {
+    let scratch = Scratch::new();
+    let _user = scratch.open(Rows::<1>(8), 1).unwrap();
+    for (_, passed) in [scratch.refusal(Foreign(8), b"boot"), scratch.refusal(Rows::<1>(8), b"another boot")]
+    {
+        assert!(passed > Duration::from_millis(90) && passed < Duration::from_millis(210), "{passed:?}");
+    }
+}
+
+#[test]
+fn whoever_stood_still_until_the_time_was_over_looks_once_more() {
+    let scratch = Scratch::new();
+    let old = RefCell::new(Some(scratch.open(Rows::<1>(8), 1).unwrap()));
+    let stopped = Stopped(Told::of(|_| drop(old.borrow_mut().take())));
+    assert!(scratch.open_by(&stopped, Rows::<2>(8)).is_ok());
+}
+
+/// A process that stands still at each nap for as long as there is time.
+struct Stopped<P>(P);
+
+impl<P: Pace> Pace for Stopped<P> {
+    fn passed(&self) -> Duration {
+        self.0.passed()
+    }
+
+    fn nap(&self, _: Duration) {
+        self.0.nap(LONGEST);
+    }
+}
+
+#[test]
 fn why_a_file_in_use_is_refused_is_told_with_its_own_cure() {
     let scratch = Scratch::new();
     let user = scratch.open(Rows::<1>(8), 1).unwrap();
     let path = scratch.0.join("rows");
-    let refused = |boot: &[u8]| {
-        let opened = SharedWords::open(&scratch.0, "rows", Rows::<1>(8), boot, Seed::new([1; 16]));
-        opened.err().unwrap().to_string()
-    };
+    let refused = |boot: &[u8]| scratch.refusal(Rows::<1>(8), boot).0;
     let other = refused(b"another boot");
     assert!(other.contains("by another clock") && other.contains("a directory of its own"), "{other}");
     // Somebody with our user id writes to it: a checksum tells.
@@ -169,13 +254,14 @@ fn an_unfinished_file_is_taken_once_it_is_finished_by_whoever_makes_it() {
     // As its maker has it before the last word is written.
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &[0; 8], 64).unwrap();
-    std::thread::scope(|scope| {
-        let opening = scope.spawn(|| scratch.open(Rows::<1>(8), 1).map(|words| words.words().len()));
+    let finishing = Told::of(|_| {
         std::os::unix::fs::FileExt::write_all_at(&file, &whole[64..72], 64).unwrap();
-        assert_eq!(opening.join().unwrap().unwrap(), HEADER_WORDS + 8);
     });
+    let opened = scratch.open_by(&finishing, Rows::<1>(8)).unwrap();
+    assert_eq!(opened.words().len(), HEADER_WORDS + 8);
+    drop(opened);
     std::os::unix::fs::FileExt::write_all_at(&file, &[0; 8], 64).unwrap();
-    let told = scratch.open(Rows::<1>(8), 1).err().unwrap().to_string();
+    let (told, _) = scratch.refusal(Rows::<1>(8), b"boot");
     assert!(told.contains("never finished"), "{told}");
     drop(user);
 }

@@ -96,6 +96,9 @@ class Monitor:
         self._state: MonitorState | None = None
         self._detectors: tuple[Detector, ...] = ()
         self._cannot = False
+        #: The WSGI names of the fields that carry credentials, beside ``X-API-Key`` and ``Authorization``. Handed over
+        #: at start-up.
+        self.fields: set[str] = set()
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
@@ -295,6 +298,7 @@ class Monitor:
             file=place,
             as_is=as_is,
             found=self._found,
+            fields=self.fields,
         )
 
     def _found(self, found: Iterable[MonitorFound]) -> None:

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PySet, PyString, PyTuple};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Subject};
+use crate::monitor::{Crossing, Keys, Known, Observation, Outcome, Signs, Subject};
 
 use super::super::answer::{Ended, Told};
 use super::super::verified::PyVerifiedToken;
@@ -23,8 +23,8 @@ pub(super) struct Seen {
     pub query: Option<Py<PyString>>,
     pub route: Option<Py<PyString>>,
     pub who: Who,
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// How much of it a page of another site brought about.
+    pub crossing: Crossing,
     pub account: Option<Py<PyString>>,
     pub code: Option<Py<PyString>>,
     pub reason: Option<Py<PyString>>,
@@ -71,8 +71,14 @@ impl Who {
 }
 
 impl Seen {
-    /// Of an exchange that has ended at a time, in nanoseconds since boot.
-    pub fn of(keys: &Keys, at: u64, ended: &Ended<'_, '_>, told: &Told<'_>) -> PyResult<Self> {
+    /// Of an exchange that has ended at a time, in nanoseconds since boot; `fields` are those that carry credentials.
+    pub fn of(
+        keys: &Keys,
+        fields: Option<&Py<PySet>>,
+        at: u64,
+        ended: &Ended<'_, '_>,
+        told: &Told<'_>,
+    ) -> PyResult<Self> {
         let Ended { exchange, environ, status, .. } = *ended;
         let py = exchange.py();
         let route = told.route.as_ref().map(|route| route.clone().unbind());
@@ -97,7 +103,7 @@ impl Seen {
             route,
             who: Who::default(),
             // No page logs a visitor in to what it likes: who tries accounts says of itself that it is a visitor.
-            is_crossing: login_of_nobody && is_crossing(environ)?,
+            crossing: if login_of_nobody { crossing(exchange, environ, fields)? } else { Crossing::Nothing },
             account,
             code: None,
             reason: None,
@@ -181,7 +187,7 @@ impl Seen {
             account: account.as_bytes(),
             place: place.as_bytes(),
             query: query.as_bytes(),
-            is_crossing: self.is_crossing,
+            crossing: self.crossing,
             kind: kind.each_ref().map(|part| part.as_bytes()),
         };
         Observation { now, ..keys.observe(&known, at, unix, self.signs, self.size) }
@@ -287,8 +293,16 @@ fn text(value: Bound<'_, PyAny>) -> Option<Py<PyString>> {
 
 /// Fetch Metadata: a browser says so of what a page of another site had it send. With the user's click it is the user's
 /// own doing; and so is what no page can have a browser send unasked: another method than a reading one (a form's POST
-/// is refused as forged, or is a login), and a credential in a field, but those that browsers add by themselves.
-fn is_crossing(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+/// is refused as forged, or is a login), and a field that carries a credential (`X-API-Key`, one of `fields`, an
+/// `Authorization`), right or wrong, but what browsers add by themselves.
+///
+/// A token in the query is written by whoever has it: the page has the visitor's browser send it, so it says nothing of
+/// the address, but never with somebody else's token.
+fn crossing(
+    exchange: &Bound<'_, PyAny>,
+    environ: &Bound<'_, PyDict>,
+    fields: Option<&Py<PySet>>,
+) -> PyResult<Crossing> {
     let py = environ.py();
     let is = |name: &Bound<'_, PyString>, value: &Bound<'_, PyString>| {
         environ.get_item(name)?.map_or(Ok(false), |found| found.eq(value))
@@ -297,7 +311,12 @@ fn is_crossing(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
         || is(intern!(py, "HTTP_SEC_FETCH_USER"), intern!(py, "?1"))?
         || environ.contains(intern!(py, "HTTP_X_API_KEY"))?
     {
-        return Ok(false);
+        return Ok(Crossing::Nothing);
+    }
+    for field in fields.iter().flat_map(|fields| fields.bind(py).iter()) {
+        if environ.contains(field)? {
+            return Ok(Crossing::Nothing);
+        }
     }
     let (method, sent) =
         (item(environ, intern!(py, "REQUEST_METHOD"))?, item(environ, intern!(py, "HTTP_AUTHORIZATION"))?);
@@ -305,7 +324,11 @@ fn is_crossing(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
     let word = sent.trim().split(' ').next().unwrap_or_default();
     let is_added =
         ["", "Basic", "Digest", "Negotiate", "NTLM"].iter().any(|added| word.eq_ignore_ascii_case(added));
-    Ok(is_added && matches!(&*lossy(py, &method), "GET" | "HEAD" | "OPTIONS"))
+    if !is_added || !matches!(&*lossy(py, &method), "GET" | "HEAD" | "OPTIONS") {
+        return Ok(Crossing::Nothing);
+    }
+    let is_deliberate = exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
+    Ok(if is_deliberate { Crossing::Sending } else { Crossing::All })
 }
 
 /// What is no text is left out: the server is at fault.

@@ -224,15 +224,36 @@ fn what_pages_of_other_sites_send_is_counted_apart_of_an_address_and_not_of_a_to
         rule("scan", Signs::NOT_FOUND, Subject::Address, Measure::Count, 10, 60),
         rule("used", Signs::NOT_FOUND, Subject::Token, Measure::Count, 12, 60),
     ]);
-    let fold = |is_crossing| {
-        let known = Known { address: &[1, 2, 3, 4], token: b"jti", is_crossing, ..Known::default() };
+    let fold = |crossing| {
+        let known = Known { address: &[1, 2, 3, 4], token: b"jti", crossing, ..Known::default() };
         trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
     };
-    assert_eq!((0..9).flat_map(|_| fold(true)).count(), 0);
-    assert_eq!(fold(false), [], "ten of one address, of which nine are another site's doing");
+    assert_eq!((0..9).flat_map(|_| fold(Crossing::All)).count(), 0);
+    assert_eq!(fold(Crossing::Nothing), [], "ten of one address, of which nine are another site's doing");
     let crossing = Finding { is_crossing: true, ..finding(0, Subject::Address, 10) };
-    assert_eq!(fold(true), [crossing], "who sends so many is told of, whoever had it sent");
-    assert_eq!(fold(true), [finding(1, Subject::Token, 12)], "a thief says of its requests what it likes");
+    assert_eq!(fold(Crossing::All), [crossing], "who sends so many is told of, whoever had it sent");
+    assert_eq!(
+        fold(Crossing::All),
+        [finding(1, Subject::Token, 12)],
+        "a thief says of its requests what it likes"
+    );
+}
+
+#[test]
+fn what_a_page_has_sent_with_a_credential_of_its_own_is_counted_of_that_principal_and_apart_of_the_address() {
+    let trial = Trial::of(vec![
+        rule("by", Signs::NOT_FOUND, Subject::Principal, Measure::Count, 3, 60),
+        rule("from", Signs::NOT_FOUND, Subject::Address, Measure::Count, 4, 60),
+    ]);
+    let fold = |crossing| {
+        let known = Known { address: &[1, 2, 3, 4], principal: b"ada", crossing, ..Known::default() };
+        trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
+    };
+    assert_eq!((0..2).flat_map(|_| fold(Crossing::Sending)).count(), 0);
+    assert_eq!(fold(Crossing::Nothing), [finding(0, Subject::Principal, 3)], "all three are its own doing");
+    assert_eq!(fold(Crossing::Sending), []);
+    let crossing = Finding { is_crossing: true, ..finding(1, Subject::Address, 4) };
+    assert_eq!(fold(Crossing::Sending), [crossing], "whose browser it is has not done it");
 }
 
 #[test]
