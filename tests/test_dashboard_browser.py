@@ -57,7 +57,7 @@ def login():
     rampart.tokens.set_cookies(answer, rampart.tokens.issue(name, roles=["admin"] if name == "ada" else []))
     return answer
 
-app.register_blueprint(Dashboard(require(roles="admin")))
+app.register_blueprint(Dashboard(require(roles="admin"), streams=2))
 """
 
 
