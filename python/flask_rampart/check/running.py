@@ -17,6 +17,7 @@ from ..dependencies import Outcome
 from . import browsers, files, installed, keys, own, remembered, routes, source, starting, stores, way
 from .catalogue import CATALOGUE
 from .findings import Finding, Place, Rule, Severity
+from .layers import layer_of
 from .matrix import Row, matrix
 from .subject import Subject, found
 
@@ -165,7 +166,9 @@ def of_notes(notes: Iterable[str]) -> Iterator[Finding]:
     """What could not be looked at: without this, half a check would pass for a whole one."""
     for note in notes:
         file, _, why = note.partition(" is not read: ")
-        yield found("RMP-009", note, Place(file=file) if why else None)
+        layer = layer_of(note)
+        place = Place(file=file) if why else None if layer is None else Place(setting=f"wsgi_app: {layer}")
+        yield found("RMP-009", note, place)
 
 
 def of_advisories(outcome: Outcome) -> Iterator[Finding]:
