@@ -189,7 +189,12 @@ def of_advisories(outcome: Outcome) -> Iterator[Finding]:
             f"{outcome.source} has no advisory of flask 0.12.2, which has been known since 2018: it has not all that "
             "there are.",
         )
-    if outcome.is_from_file and outcome.age is None:
+    if outcome.ahead is not None:
+        yield found(
+            "RMP-813",
+            f"{outcome.ahead} in {outcome.source} is dated in the future: how old the rest is is not known.",
+        )
+    elif outcome.is_from_file and outcome.age is None:
         yield found("RMP-813", f"Nothing in {outcome.source} says when it was written.")
     elif outcome.is_from_file and outcome.age is not None and outcome.age > _OLD * 86400:
         yield found("RMP-813", f"The newest in {outcome.source} is {int(outcome.age // 86400)} days old.")
