@@ -224,6 +224,12 @@ def test_the_last_verification_is_shown_and_none_is_run(make: App) -> None:
         assert shown(app, admin)["audit"]["verified"] is None
 
 
+def test_records_that_any_worker_could_not_write_are_told(make: App) -> None:
+    app, admin = boarded(make)
+    app.extensions["rampart"].services[Metrics].recorded(written=False)  # as another worker counts it
+    assert shown(app, admin)["audit"]["failures"] == 1
+
+
 def test_a_ban_is_shown_and_ended_and_that_is_recorded(make: App) -> None:
     app, admin = boarded(make)
     client = app.test_client()
