@@ -10,10 +10,9 @@
    package and one below: only for values that are in use.
 
 Tests, environments, caches, the folders of version control and packages of others are not read, nor is Python in hidden
-folders. A link to a folder is followed where that is in
-the project, and read once; one that leads out of it, to such files however deep, is told; so is one to more folders
-than are looked at. So is what cannot be read: a folder that may not be entered, a pipe or a device under a file's name
-(which might never end), more files than are read.
+folders. A link to a folder is followed where that is in the project, and read once; one that leads out of it, to such
+files however deep, is told; so is one to more folders than are looked at. So is what cannot be read: a folder that may
+not be entered, a pipe or a device under a file's name (which might never end), more than the bounds allow.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MOST_FILES = 2000
 MOST_FOLDERS = 5000
 MOST_BYTES = 1024 * 1024
 MOST_OUTSIDE = 200
-"""Folders behind a link that leads out of the project, which are looked at for Python files alone."""
+"""Folders behind a link that leads out of the project, which are looked at for the names of files alone."""
 MOST_SETTINGS = 10_000
 MOST_BYTES_OF_SETTINGS = 16 * 1024 * 1024
 """Of one file: it is searched for a few values, and never parsed."""
@@ -57,20 +56,8 @@ _SETTINGS = re.compile(
 # What tools have written: repositories of version control, and caches, most of which are marked as such as well.
 _SKIPPED_OF_SETTINGS = SKIPPED.difference(("env", "venv")) | {
     *(".git", ".hg", ".svn", ".bzr", ".jj", ".tox", ".nox", ".eggs", ".cache", ".hypothesis", ".ipynb_checkpoints"),
-    *(
-        ".npm",
-        ".yarn",
-        ".pnpm-store",
-        ".next",
-        ".nuxt",
-        ".parcel-cache",
-        ".turbo",
-        ".gradle",
-        ".m2",
-        ".cargo",
-        ".direnv",
-    ),
-    *(".terraform", ".dvc"),
+    *(".npm", ".yarn", ".pnpm-store", ".next", ".nuxt", ".parcel-cache", ".turbo", ".gradle", ".m2", ".cargo"),
+    *(".direnv", ".terraform", ".dvc"),
 }
 _OWN = Path(__file__).resolve().parent.parent
 
@@ -117,7 +104,7 @@ class Wanted:
     def skips(self, folder: Path) -> bool:
         """Whether a folder is left out."""
         is_hidden = folder.name.startswith(".") and not self._hidden
-        return folder.name in self._skipped or is_hidden or any((folder / mark).exists() for mark in self._marks)
+        return folder.name in self._skipped or is_hidden or any(os.path.exists(folder / mark) for mark in self._marks)
 
 
 def walk(
