@@ -12,6 +12,7 @@ from flask.wrappers import Response
 
 from ..._native import Clock
 from ...errors import ConfigError
+from ...guards import tell
 from .config import is_enabled
 from .constants import ALL, ExemptionScope, HeaderNames
 from .declared import Declared
@@ -19,6 +20,7 @@ from .definitions import ApplicationLimit, Limit, MetaLimit, OnBreach, RouteLimi
 from .face import FACES, Face
 from .headers import add
 from .requests import RequestLimit
+from .told import told
 
 Judge = Callable[[Response], bool]
 
@@ -109,6 +111,7 @@ class Limiter:
 
             app.before_request(ask_before)
             app.after_request(tell_after)
+            tell(app, lambda endpoint, method: told(faces[self], endpoint, method))
             if nth == 0:
                 from .commands import cli
 

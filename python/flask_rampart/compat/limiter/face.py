@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from ..._native import Clock, Verdict
 from ...errors import Denied
 from ...exchange import EXTENSION
-from ...guards import current_exchange
+from ...guards import Guard, current_exchange
 from ...limits import Counting, announce, keys, refused
 from .config import Rules
 from .constants import ExemptionScope
@@ -68,6 +68,8 @@ class Face:
         # Where a request keeps its passage. An app may be called by a view of another one, each with its own request.
         self._key = f"_rampart_limiter_{nth}"
         self._steps: dict[tuple[Any, ...], Step] = {}
+        #: What those who look are told of each limit, and whether it is one of the whole app.
+        self.told: dict[tuple[Limit, bool], Guard] = {}
         for limit in (*rules.application, *rules.defaults, *rules.metas, *rules.fallback):
             limiter.declared.name(limit)
         rules.tell(app)
@@ -159,12 +161,12 @@ class Face:
         self._evaluate(this, endpoint, limits, step.flags)
 
     def _is_exempt(self, endpoint: str) -> bool:
-        return self._is_of_files(endpoint) or self._is_filtered()
+        return self.is_of_files(endpoint) or self._is_filtered()
 
     def _is_filtered(self) -> bool:
         return any(admits() for admits in self.limiter.filters)
 
-    def _is_of_files(self, endpoint: str) -> bool:
+    def is_of_files(self, endpoint: str) -> bool:
         """Whether it is Flask's own view of static files. A view of the app's that is called so is one like others."""
         view = self.app.view_functions.get(endpoint)
         module = getattr(view, "__module__", None) or ""
@@ -176,7 +178,7 @@ class Face:
         """What is known of one step, and the limits that this request meets there."""
         declared = self.limiter.declared
         version = declared.version
-        if self._is_of_files(endpoint):
+        if self.is_of_files(endpoint):
             return Step(view, version, ExemptionScope.NONE, (), is_free=True), ()
         flags = declared.exemption(self.app, view, this.blueprint)
         limits, is_fixed = self._gather(this, endpoint, view, function, flags)
