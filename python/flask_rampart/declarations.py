@@ -155,6 +155,15 @@ def _asking(call: Callable[..., Any], ask: Callable[[], None]) -> Callable[..., 
     return guarded
 
 
+_ASKING = _asking(len, len).__code__  # type: ignore[arg-type]
+
+
+def is_asking(layer: Any) -> bool:
+    """Whether a layer of a view is the wrapper of a guard that asks by itself."""
+    # By its code: what a wrapper has as attributes, those above it have copied.
+    return inspect.isfunction(layer) and layer.__code__ is _ASKING
+
+
 def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None]) -> type:
     dispatch = getattr(cls, "dispatch_request", None)
     if dispatch is None:
