@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, g, jsonify, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from flask_caching import Cache
+from flask_restful import Api, Resource
 from werkzeug.exceptions import HTTPException
 
 from flask_rampart import ConfigError, Rampart, limit, public, require, validate
@@ -116,6 +117,30 @@ def test_methods_async_views_and_decorators_of_classes_are_guarded(rampart: bool
     assert [status(client, path) for path in ("/later", "/things", "/all")] == [401, 200, 401]
     assert [status(client, path, headers=GOOD) for path in ("/later", "/things", "/all")] == [200, 200, 200]
     assert [client.post("/things", headers=headers).status_code for headers in (GOOD, FRESH)] == [401, 200]
+
+
+def test_in_a_list_that_a_framework_puts_around_methods_it_is_asked_and_in_one_that_nobody_reads_it_opens_nothing() -> (
+    None
+):
+    app, _ = app_of()
+
+    class Read(Resource):  # type: ignore[misc]
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "in"
+
+    class Unread(MethodView):
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "in"
+
+    Api(app).add_resource(Read, "/read")
+    app.add_url_rule("/unread", view_func=Unread.as_view("unread"))
+    client = app.test_client()
+    assert [status(client, "/read"), status(client, "/read", headers=GOOD)] == [401, 200]
+    assert client.get("/unread", headers=GOOD).get_json()["code"] == "route.undeclared"
 
 
 def test_on_a_blueprint_it_is_asked_with_the_other_guards_and_admits_nobody_else() -> None:
