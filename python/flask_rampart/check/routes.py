@@ -6,8 +6,8 @@ import itertools
 import re
 from collections.abc import Iterator, Set
 
-from ..access import require
 from ..errors import ConfigError
+from ..guards import asks_who
 from ..limits import limit, quotas_of
 from .findings import Finding, Place, Severity
 from .matrix import Row, changing, is_counted_by_app
@@ -53,9 +53,8 @@ def check(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
         if row.is_open and row.kind == "app":
             yield found("RMP-401", "Anybody may call it, and nothing says that this is meant.", row.place)
         if row.is_optional and row.kind == "app":
-            message = (
-                "Who has no credential gets in: require(optional=True) closes nothing, and public does not stand there."
-            )
+            asks = row.who.removeprefix("OPTIONAL ")
+            message = f"Who has no credential gets in: {asks} closes nothing, and public does not stand there."
             yield found("RMP-401", message, row.place)
         is_counted = is_counted_by_app(settings, row.path)
         is_bounded = is_counted and app_wide
@@ -165,7 +164,7 @@ def _tried(subject: Subject, row: Row) -> Tried | None:
 
 
 def _asks_first(row: Row) -> bool:
-    return any(isinstance(guard, require) and not guard.optional for guard in row.guards)
+    return any(map(asks_who, row.guards))
 
 
 def is_login(row: Row) -> bool:
