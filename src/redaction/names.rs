@@ -166,9 +166,8 @@ impl Words {
         let mut words = Self { bytes: [0; 2 * REACH], length: 0, starts: 0 };
         let (mut at, mut fresh, mut low) = (0, true, false);
         while let Some(&raw) = name.get(at) {
-            let decoded = super::text::percent(name, at);
-            let byte = decoded.unwrap_or(raw);
-            at += if decoded.is_some() { 3 } else { 1 };
+            let (byte, length) = super::coding::percent_in(name, at).unwrap_or((raw, 1));
+            at += length;
             if byte.is_ascii_alphanumeric() || byte >= 0x80 {
                 if (fresh || (low && byte.is_ascii_uppercase())) && words.length < 128 {
                     words.starts |= 1 << words.length;

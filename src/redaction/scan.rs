@@ -22,7 +22,7 @@ use super::pass::Pass;
 use super::prefixes::{Prefixes, Route};
 use super::rules;
 use super::text::starts_after_escape;
-use super::{Find, Finding, fields, shapes};
+use super::{Find, Finding, fields, labels, shapes};
 use crate::error::ConfigError;
 
 /// The compiled table.
@@ -76,6 +76,7 @@ impl Engine {
                 }
             }
         }
+        literals.extend(fields::LITERALS.map(|sign| (sign.as_bytes().to_vec(), Row::Sign)));
         let identifiers = Identifiers::new(options.entities.unwrap_or_default(), options.context)?;
         let (literals, by_literal) = Literals::new(literals)?;
         Ok(Self {
@@ -122,7 +123,7 @@ impl Engine {
         if self.identifiers.is_none()
             && text.len() < SHORTEST
             && text.len() < self.shortest
-            && !text.iter().any(|b| marks::is_sign(*b))
+            && !text.iter().any(|b| marks::is_sign(*b) || matches!(b, b'\\' | b'-' | 0xEF))
         {
             return Vec::new();
         }
@@ -191,7 +192,7 @@ impl Engine {
             from = at + 1;
             let denied = self.by_literal.get(index).into_iter().flatten().find_map(|row| match *row {
                 Row::Own(number) => self.own_at(number, text, at, floor).filter(|f| self.is_denied(f)),
-                Row::Built(_) => None,
+                Row::Built(_) | Row::Sign => None,
             });
             if let Some(denied) = denied.filter(|f| f.end <= finding.end) {
                 (from, floor) = (denied.end, denied.end);
@@ -240,9 +241,13 @@ impl Engine {
     #[inline]
     pub(super) fn announces_nothing(&self, text: Text<'_>, at: usize) -> bool {
         match text[at] {
-            b'=' => self.names.is_none(&text[..at]),
+            b'=' => self.names.is_none(&text[..at]) && !labels::may_be(&text, at),
             // The colon of a URL stands before two slashes.
             b':' => text.get(at + 1).is_some_and(|b| *b != b'/') && self.names.is_none(&text[..at]),
+            // A list of texts, and an option of a command.
+            b'[' => text.get(at + 1).is_some_and(|b| !matches!(b, b'"' | b'\'' | b'b' | b'u' | b'r' | b'\\')),
+            b'-' => !text[..at].ends_with(b"-") || text[..at].ends_with(b"--"),
+            b'_' => true,
             _ => false,
         }
     }
@@ -327,6 +332,7 @@ impl Engine {
             let found = match *row {
                 Row::Built(row) => table(row, text, at, floor, vain)?,
                 Row::Own(number) => self.by_own(number, text, at, floor)?,
+                Row::Sign => self.sign(text, at, floor)?,
             };
             if found.is_some() {
                 return Ok(found);

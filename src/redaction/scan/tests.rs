@@ -10,7 +10,7 @@ use super::*;
 
 fn default_literals() -> Vec<&'static str> {
     let searched = rules::all().filter(|rule| prefixes::route(rule) == Route::Literal);
-    searched.flat_map(|rule| rule.literals.iter().copied()).collect()
+    searched.flat_map(|rule| rule.literals.iter().copied()).chain(fields::LITERALS).collect()
 }
 
 #[test]
