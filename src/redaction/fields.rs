@@ -53,9 +53,9 @@ pub(super) fn find(
             named(text, at, at + sign.length, floor, &name, sought)
         }
         // The full-width signs of Chinese and Japanese texts.
-        Some(0xEF) => {
+        Some(0xEF) if text.starts_with(at, WIDE_COLON)? || text.starts_with(at, WIDE_EQUALS)? => {
             let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
-            named(text, at, at + WIDE, floor, &name, sought)
+            named(text, at, at + WIDE_COLON.len(), floor, &name, sought)
         }
         Some(b'(' | b'[') => pairs::bracketed(text, at, sought),
         Some(b'-') => pairs::argument(text, at, floor, sought),
@@ -67,11 +67,9 @@ pub(super) fn find(
 /// Signs that a name may have. What follows more of them begins with one.
 const SIGNS: usize = 64;
 
-/// Bytes of a full-width sign.
-const WIDE: usize = 3;
-
-/// What stands for a sign and is no byte that is marked: escapes of `=` and `:` begin so, and the full-width signs are these.
-pub(super) const LITERALS: [&str; 4] = ["\\u003", "\\x3", "\u{FF1A}", "\u{FF1D}"];
+/// Full-width signs.
+const WIDE_COLON: &[u8] = "\u{FF1A}".as_bytes();
+const WIDE_EQUALS: &[u8] = "\u{FF1D}".as_bytes();
 
 /// A secret name before a sign.
 struct Name {
@@ -109,8 +107,7 @@ fn named(
     let quote = closing_quote(&text, end, sign);
     // A quote that closes before the sign is the name's alone.
     let enclosing = if quote.is_none() { opening_before(&text, start, floor) } else { None };
-    let header = matches!(text.get(sign), Some(b':'))
-        || (text.get(sign) == Some(&0xEF) && text.get(sign + 2) == Some(&0x9A));
+    let header = text.get(sign) == Some(&b':') || text[sign..].starts_with(WIDE_COLON);
     // The sign's own coding, or that of the name's quotes: the value has the same.
     let coding = match coding::at(text, sign)? {
         Some(sign) => sign.coding,

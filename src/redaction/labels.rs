@@ -47,11 +47,10 @@ pub(super) fn find(
     }
 }
 
-/// Whether the `=` at *at* may stand after such a label: the cheapest test.
-#[inline]
+/// Whether the `=` at *at* may stand after such a label.
 pub(super) fn may_be(text: &[u8], at: usize) -> bool {
-    matches!(text.get(at + 1), None | Some(b'"' | b'\'' | b'\\'))
-        && [b"value".as_slice(), b"name", b"content"].iter().any(|word| text[..at].ends_with(word))
+    let quoted = matches!(text.get(at + 1), None | Some(b'"' | b'\'' | b'\\'));
+    quoted && [b"value".as_slice(), b"name", b"content"].iter().any(|word| text[..at].ends_with(word))
 }
 
 /// The label before *sign*: a word in quotes before a colon, one without before `=`.
@@ -160,7 +159,8 @@ fn said(text: &[u8], like: &Label<'_>, is_tag: bool, names: &Names) -> Said {
             continue;
         };
         let named = matches!(label.word, b"name" | b"key" | b"Name" | b"Key");
-        if !named && !(is_tag && matches!(label.word, b"id" | b"type")) {
+        let tells = named || (is_tag && matches!(label.word, b"id" | b"type"));
+        if !tells {
             continue;
         }
         match quoted_name(text, at + 1) {

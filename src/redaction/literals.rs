@@ -14,8 +14,6 @@ pub(super) enum Row {
     Built(usize),
     /// The developer's, by its number.
     Own(usize),
-    /// What stands for the sign between a name and its value.
-    Sign,
 }
 
 /// Finds the next literal: with vector instructions where the processor has them, by automaton elsewhere.
@@ -49,7 +47,6 @@ impl Literals {
             rows.sort_by_key(|row| match *row {
                 Row::Own(number) => (false, number),
                 Row::Built(number) => (true, number),
-                Row::Sign => (true, usize::MAX),
             });
             rows.dedup();
             rows

@@ -1,7 +1,7 @@
 //! Finds, in one branch-free pass, the few bytes of a text that are worth a closer look.
 //!
-//! Three kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`, `[`), which stand between a name and its value,
-//! in an e-mail address or in a URL; the *start of a run* of at least 13 digits, blanks and dashes,
+//! Three kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`, `[`, a backslash, what a full-width sign begins with, and the
+//! second dash of an option), which stand between a name and its value, in an e-mail address or in a URL; the *start of a run* of at least 13 digits, blanks and dashes,
 //! where a card number may be; and the *start of a long word*: at least 15 letters, digits, `_` and `-`, after
 //! no letter and no digit, where a token may start. Every provider's token is such a word, and few others are:
 //! so the number of kinds costs nothing (`prefixes.rs`). The pass classifies 64 bytes at a time into bit masks; the
@@ -22,7 +22,7 @@ const BLOCK: usize = 64;
 /// In the order in which they are marked at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
-    /// One of `=`, `:`, `@`, `%`, `>`, `(`, `[`.
+    /// One of `=`, `:`, `@`, `%`, `>`, `(`, `[`, a backslash, `--`, or the first byte of a full-width sign.
     Sign,
     /// The first byte of a run of at least 13 digits, blanks and dashes.
     Digits,
@@ -162,7 +162,8 @@ pub(super) fn is_sign(byte: u8) -> bool {
         | (byte == b'%')
         | (byte == b'>')
         | (byte == b'(')
-        | (byte == b'[')
+        | (byte.wrapping_sub(b'[') < 2)
+        | (byte == 0xEF)
 }
 
 #[inline]
@@ -209,7 +210,7 @@ mod tests {
             let joint = |i: usize| matches!(text[i], b'-' | b'_');
             let option =
                 i > 0 && joint(i - 1) && joint(i) && text.get(i + 1).is_some_and(u8::is_ascii_alphanumeric);
-            let sign = (b"=:@%>([".contains(&text[i]) || option).then_some(Mark::Sign);
+            let sign = (b"=:@%>([\\\xEF".contains(&text[i]) || option).then_some(Mark::Sign);
             let digits = (long(i) && (i == 0 || !long(i - 1))).then_some(Mark::Digits);
             let starts = (i..i + WORD).all(word) && (i == 0 || !text[i - 1].is_ascii_alphanumeric());
             [sign, digits, starts.then_some(Mark::Word)].into_iter().flatten().map(move |mark| (i, mark))
@@ -225,7 +226,7 @@ mod tests {
             let text: Vec<u8> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"0123456789 -0123456789 -a:=>([',Zz_-09A-b_C1"[(state >> 20) as usize % kinds]
+                    b"0123456789 -0123456789 -a:=>(\\',Z\xEF_-09A-b_C1"[(state >> 20) as usize % kinds]
                 })
                 .collect();
             let mut marks = Marks::from(&text, 0);

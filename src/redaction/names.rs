@@ -52,6 +52,9 @@ impl Names {
             return Err(ConfigError::new(format!("at most {MOST} names can be added, not {}", extra.len())));
         }
         let mut table = Self { names: Vec::new(), heads: Box::new([0; BUCKETS]) };
+        for label in LABELS {
+            table.heads[bucket(*label)] = LABEL;
+        }
         for (at, entity, names) in SECRET {
             for name in names.split_ascii_whitespace() {
                 table.add(name.as_bytes().to_vec(), *at, Some(entity));
@@ -123,6 +126,14 @@ impl Names {
             && *y != b'%'
             && *z != b'%'
             && self.heads[bucket([a | 0x20, b | 0x20, c | 0x20])] == 0
+    }
+
+    /// Whether *text* may end in a word that is no name, but labels a value that has its name beside it (`labels.rs`).
+    #[inline]
+    pub(super) fn may_label(&self, text: &[u8]) -> bool {
+        let Some([y, z, last @ ..]) = text.last_chunk::<5>() else { return false };
+        // The first letter may be the digit of an escape.
+        *y != b'%' && *z != b'%' && self.heads[bucket(*last)] == LABEL
     }
 
     /// A cheap test that refuses nearly every text that does not end in a secret name.
@@ -218,6 +229,10 @@ fn acceptable(name: &str) -> Result<Vec<u8>, ConfigError> {
 }
 
 const BUCKETS: usize = 4096;
+
+/// How `value`, `name` and `content` end, and what stands in their buckets: no name has this number.
+const LABELS: &[[u8; 3]] = &[*b"lue", *b"ame", *b"ent"];
+const LABEL: u16 = u16::MAX;
 
 fn last_three(text: &[u8]) -> [u8; 3] {
     text.last_chunk().copied().unwrap_or_default()

@@ -76,7 +76,6 @@ impl Engine {
                 }
             }
         }
-        literals.extend(fields::LITERALS.map(|sign| (sign.as_bytes().to_vec(), Row::Sign)));
         let identifiers = Identifiers::new(options.entities.unwrap_or_default(), options.context)?;
         let (literals, by_literal) = Literals::new(literals)?;
         Ok(Self {
@@ -123,7 +122,7 @@ impl Engine {
         if self.identifiers.is_none()
             && text.len() < SHORTEST
             && text.len() < self.shortest
-            && !text.iter().any(|b| marks::is_sign(*b) || matches!(b, b'\\' | b'-' | 0xEF))
+            && !text.iter().any(|b| marks::is_sign(*b) || *b == b'-')
         {
             return Vec::new();
         }
@@ -192,7 +191,7 @@ impl Engine {
             from = at + 1;
             let denied = self.by_literal.get(index).into_iter().flatten().find_map(|row| match *row {
                 Row::Own(number) => self.own_at(number, text, at, floor).filter(|f| self.is_denied(f)),
-                Row::Built(_) | Row::Sign => None,
+                Row::Built(_) => None,
             });
             if let Some(denied) = denied.filter(|f| f.end <= finding.end) {
                 (from, floor) = (denied.end, denied.end);
@@ -241,13 +240,22 @@ impl Engine {
     #[inline]
     pub(super) fn announces_nothing(&self, text: Text<'_>, at: usize) -> bool {
         match text[at] {
-            b'=' => self.names.is_none(&text[..at]) && !labels::may_be(&text, at),
+            b'=' => {
+                let before = &text[..at];
+                self.names.is_none(before) || (self.names.may_label(before) && !labels::may_be(&text, at))
+            }
             // The colon of a URL stands before two slashes.
             b':' => text.get(at + 1).is_some_and(|b| *b != b'/') && self.names.is_none(&text[..at]),
             // A list of texts, and an option of a command.
             b'[' => text.get(at + 1).is_some_and(|b| !matches!(b, b'"' | b'\'' | b'b' | b'u' | b'r' | b'\\')),
             b'-' => !text[..at].ends_with(b"-") || text[..at].ends_with(b"--"),
             b'_' => true,
+            // An escape by number, of a sign.
+            b'\\' => text.get(at + 1).is_some_and(|b| !matches!(b, b'u' | b'x')),
+            0xEF => {
+                text.get(at + 1).is_some_and(|b| *b != 0xBC)
+                    || text.get(at + 2).is_some_and(|b| !matches!(b, 0x9A | 0x9D))
+            }
             _ => false,
         }
     }
@@ -332,7 +340,6 @@ impl Engine {
             let found = match *row {
                 Row::Built(row) => table(row, text, at, floor, vain)?,
                 Row::Own(number) => self.by_own(number, text, at, floor)?,
-                Row::Sign => self.sign(text, at, floor)?,
             };
             if found.is_some() {
                 return Ok(found);
