@@ -21,6 +21,7 @@
 mod bare;
 mod bracket;
 mod keys;
+mod putty;
 mod quoted;
 
 use super::Quote;
@@ -28,7 +29,8 @@ use super::ahead::{Known, Text};
 use super::values::Opening;
 use bare::bare_end;
 use bracket::Bracket;
-use keys::{Putty, jwt, pem};
+use keys::{jwt, pem};
+use putty::Putty;
 use quoted::{Quoted, encoded_quote_end, line_end};
 
 pub(super) use bare::ends_at;
