@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 
@@ -30,6 +31,21 @@ FRAMES = [
     '```JSON\n{"say": "%s"}\n```',
     '```\n["%s"]\n```',
     '\ufeff{"a": 1, "say": "%s"}',
+    '````json\n{"say": "%s"}\n````',
+    '~~~json\n{"say": "%s"}\n~~~',
+    '~~~~\n"%s"\n~~~~',
+    'Here is the JSON: {"say": "%s"}. Enjoy!',
+    'Sure.\n\n```json\n[{"n": [1, true], "say": "%s"}]\n```\nAnd "this".',
+    'A text:\n```json\n\n "%s"\n```',
+    'A "quote, {"say": "%s"} and ["a", "b"',
+    # JSON begins in what looks like a text of other JSON, behind its backslash too.
+    '{"x": "{"use": "%s"}',
+    '{"x": "\\{"say": "%s"}',
+    'see {"x": "[{"use": ["%s"]}] "',
+    '\\[ \\{"say": "%s"}',
+    'say {"a": ], {"say": "%s"}',
+    'say {a: ["%s"]}',
+    'say ["%s", {"bad": nope}]',
 ]
 
 
@@ -39,23 +55,30 @@ def test_a_link_in_json_is_removed_however_it_is_escaped() -> None:
         lambda prompt: ai.stream(pieces(said, 3)) if prompt.get("stream") else saying(said),
         output=[ai.links(allow=["shop.example"])],
     )
-    for number, link in enumerate(LINKS * 2):
-        said = FRAMES[number % len(FRAMES)] % link
+    for number, frame in enumerate(FRAMES * 2):
+        said = frame % LINKS[number % len(LINKS)]
         whole = asked.ask().json["choices"][0]["message"]["content"]
-        assert not leads(read(whole)), (said, whole)
+        assert read(whole) and not leads(read(whole)), (said, whole)
         assert asked.last["findings"], said
         assert text_of(asked.ask(stream=True)) == whole
 
 
-def read(text: str) -> str:
-    """What whoever takes the JSON out of an answer shows of it."""
-    value = json.loads(text.strip("`").removeprefix("JSON").removeprefix("\ufeff"))
-    while not isinstance(value, str):
-        value = value[-1] if isinstance(value, list) else value["say"]
-    return value
+def read(text: str) -> list[object]:
+    """All JSON that whoever looks for it finds in an answer."""
+    places = [place for place, char in enumerate(text) if char in "[{"]
+    if '"' in text[:12] or "```" in text:
+        places += [place for place, char in enumerate(text) if char == '"']
+    values = list[object]()
+    for place in places:
+        with contextlib.suppress(ValueError):
+            values.append(json.JSONDecoder(strict=False).raw_decode(text, place)[0])
+    return values
 
 
-def leads(text: str) -> bool:
+def leads(value: object) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(leads, value.values() if isinstance(value, dict) else value))
+    text = str(value)
     return any(f"{before}evil.example" in text for before in ("https://", "(//", "www.")) or text.startswith("//evil")
 
 
@@ -76,11 +99,49 @@ def test_what_other_steps_look_for_is_found_in_escapes_too() -> None:
         r"```py" + "\n" + r'"\u0061 \/"' + "\n```",
         "`json` says \\u0061",
         r"{ \"a\": \u0061",
+        r"{x: 1} \u0061 and f(a[0], \"\/\")",
+        r"He said: \"\u0061\". [1] \"\/\"",
+        "```py\n[1]\n```\nthen\n" + r"\"\u0061 \/\"",
+        "Both:\n```py\n" + r'"\u0061 \/"' + "\n```",
+        r"/[^x\"']\/[\"'\/]/",
     ],
 )
 def test_what_is_no_json_keeps_its_escapes(text: str) -> None:
     for size in (1, 4, 1000):
         assert through(text, size) == text
+
+
+# It could be in the way of what tells JSON from other text, and nobody would see it there.
+def test_what_is_not_seen_hides_no_json() -> None:
+    said = ""
+    asked = Asked(lambda prompt: saying(said), output=[ai.clean(), ai.links(allow=["shop.example"])])
+    for unseen in ("\u200b", "\x1b[0m", "\x1b]0;{x\x07", "\U000e0041"):
+        for text in ('{%s"say": "%s"}', 'see {"a":%s["%s"]}', 'see {"say"%s: "%s"}'):
+            said = text % (unseen, r"\u200bhttps:\/\/evil.example/?q=s")
+            made = asked.ask().json["choices"][0]["message"]["content"]
+            assert read(made) and not leads(read(made)), (said, made)
+            assert "\u200b" not in str(read(made))
+
+
+def test_no_json_in_a_text_keeps_what_it_may_say_without_an_escape() -> None:
+    rng = random.Random(4)
+    parts = ['{"', '"}', '"', '": "', '", "', "{", "}", "[", "]", "use", "\\", "\\/", "\\u0068", "\\u0022", "\n", "1"]
+    parts += ['{"a": "', '["a\\/', '"]', '"}', '{"use": ["\\u0068', '"]}']
+    found = 0
+    for _ in range(300):
+        text = "so " + "".join(rng.choices(parts, k=rng.randrange(4, 14)))
+        whole = through(text, len(text))
+        for size in (1, 3):
+            assert through(text, size) == whole, text
+        # With the brackets alone: a quote by itself begins no JSON.
+        before, after = ([value for value in read(said) if not isinstance(value, str)] for said in (text, whole))
+        assert after == before, (text, whole)
+        for place, char in enumerate(whole):
+            with contextlib.suppress(ValueError):
+                end = json.JSONDecoder(strict=False).raw_decode(whole, place)[1] if char in "[{" else place
+                assert through(" " + whole[place:end], 100) == " " + whole[place:end], (text, whole)
+                found += "\\/" in text and end > place + 2
+    assert found > 20
 
 
 def test_json_means_the_same_without_its_escapes_however_it_is_cut() -> None:

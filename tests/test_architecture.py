@@ -159,6 +159,21 @@ def test_one_name_through_the_whole_house() -> None:
             assert (ROOT / place).exists() or (ROOT / place).with_suffix("").is_dir(), place
 
 
+def test_the_lock_of_the_fuzz_targets_knows_what_the_core_is_built_of() -> None:
+    table = (ROOT / "Cargo.toml").read_text().partition("\n[dependencies]\n")[2].partition("\n[")[0]
+    named = set(re.findall(r"^([\w-]+) = (?!.*optional = true)", table, re.MULTILINE))
+    locks = {
+        folder: dict(re.findall(r'name = "([\w-]+)"\nversion = "([^"]+)"', (ROOT / folder / "Cargo.lock").read_text()))
+        for folder in (".", "fuzz")
+    }
+    own = (
+        (ROOT / "fuzz" / "Cargo.lock").read_text().partition('name = "flask-rampart"\n')[2].partition("[[package]]")[0]
+    )
+    assert set(re.findall(r'^ "([\w-]+)(?: .*)?",$', own, re.MULTILINE)) == named
+    # What is fuzzed is what is shipped.
+    assert {name: locks["fuzz"][name] for name in named} == {name: locks["."][name] for name in named}
+
+
 def test_sources_are_ascii_but_for_strings_that_need_more() -> None:
     # Trojan Source, CVE-2021-42574: code that reads otherwise than it runs.
     bidi = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")

@@ -25,6 +25,7 @@ mod bracket;
 mod coded;
 mod keys;
 mod lines;
+mod putty;
 mod quoted;
 
 use super::Quote;
@@ -33,8 +34,9 @@ use super::coding::Coding;
 use super::values::Opening;
 use bare::bare_end;
 use bracket::Bracket;
-use keys::{Putty, jwt, pem};
+use keys::{jwt, pem};
 use lines::{Part, block_end};
+use putty::Putty;
 use quoted::{Quoted, line_end};
 
 pub(super) use bare::ends_at;

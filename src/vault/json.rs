@@ -272,6 +272,9 @@ impl<'de, K: Names> Deserialize<'de> for Named<K> {
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Named<K>, E> {
                 i32::try_from(number).map(|at| Named(at, self.0)).map_err(|_| E::custom("too large"))
             }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Named<K>, E> {
+                i32::try_from(number).map(|at| Named(at, self.0)).map_err(|_| E::custom("too small"))
+            }
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Named<K>, E> {
                 K::number(name).map(|at| Named(at, self.0)).ok_or_else(|| E::custom("unknown"))
             }
@@ -341,7 +344,11 @@ impl Serialize for DataOut<'_> {
         out.member("typeUrl", &self.0.type_url)?;
         out.member("value", &value)?;
         value.zeroize();
-        out.member("keyMaterialType", material_name(self.0.key_material_type))?;
+        // One that has no name stays a number, as in protobuf's JSON: the name of another would change the key.
+        match self.0.key_material_type {
+            kind @ 0..5 => out.member("keyMaterialType", material_name(kind))?,
+            kind => out.member("keyMaterialType", &kind)?,
+        }
         out.end()
     }
 }

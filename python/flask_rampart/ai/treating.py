@@ -3,7 +3,7 @@
 Shapes ask it at each place of an answer. Rules:
 
 1. each text of each choice passes through a filter of each step, in their order; what is cut in pieces by the stream is
-   judged as a whole, and one that is JSON as it reads (``unescaping``);
+   judged as a whole, and JSON in it as it reads (``unescaping``), once what is not seen is out of it;
 2. a call's name must be allowed, its arguments be JSON (of a tool without a schema, any text, if it is called so), and
    have the schema of the tool; the texts in them pass through
    the same filters, unescaped;
@@ -21,6 +21,7 @@ from .._native import JsonRejected, parse_json
 from .caps import NO_TOOLS, max_chars, schema, tools
 from .filters import Pipeline, Stage
 from .shapes import Stop
+from .texts import clean
 from .unescaping import Unescaping
 from .visiting import JSON_BOUNDS, Unshaped, id_of, inside, is_word, json_of
 
@@ -66,7 +67,9 @@ class Treating:
     def _pipeline(self, name: str) -> Pipeline:
         stages = [stage for step in self._steps if (stage := step.stage(self._call, name)) is not None]
         if stages and name != "argument":
-            stages.insert(0, Stage(Unescaping()))
+            # What is not seen, and is taken out later, would hide from it that this is JSON.
+            before = [step for step in self._steps if isinstance(step, clean) and step.on_finding != "report"]
+            stages = [*(step.stage(self._call, name) for step in before), Stage(Unescaping()), *stages]
         return Pipeline(stages, self._call.findings)
 
     def _asked_for(self, choice: int) -> None:

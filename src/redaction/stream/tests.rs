@@ -309,9 +309,14 @@ fn a_key_of_puttys_is_streamed_as_it_is_redacted_whatever_its_comment_says() {
         for (before, after) in
             [("", " x"), ("ppk=", "&a=b"), ("secret: [", "] y"), ("token=x ", "\nPrivate-MAC: 0 z")]
         {
-            let text = format!("{before}{}{after}", puttys(comment, ["\n", "%0A", " "][number % 3]));
+            let text = format!("{before}{}{after}", puttys(comment, ["\n", "%0A", " ", "\\n"][number % 4]));
             check(&all[number % 2], text.as_bytes(), &mut dice);
         }
+    }
+    for line in ["\n", "\\n", "%0A"] {
+        let text = puttys(&format!("{}%250A \\\\n{}", COMMENTS[5], "P ä".repeat(1100)), line) + " x";
+        let (out, _) = streamed(&all[0], 0, pieces(text.as_bytes(), &mut dice, 60).into_iter());
+        assert_eq!(out, b"[REDACTED:PRIVATE_KEY] x");
     }
     // Far beyond each bound, which is where what is held back is cut off.
     for length in [900, 1020, 1100, 4070, 4100, 17_000] {

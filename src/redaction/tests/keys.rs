@@ -56,6 +56,43 @@ fn a_comment_in_a_key_of_puttys_does_not_end_it() {
 }
 
 #[test]
+fn a_comment_of_any_length_in_a_key_of_puttys_does_not_end_it() {
+    for comment in COMMENTS.iter().chain(&["", "Comment: Comment:", "%"]) {
+        let long = [comment.to_string(), format!("{comment} {}", "word ".repeat(2000))];
+        for comment in long.into_iter().flat_map(|long| [format!("{long}{comment}"), long]) {
+            for line in
+                ["\n", "\r\n", "\r", "\\n", "\\r\\n", "%0A", "%0d%0a", "\nweb | ", "\\\\n", "\\\\\\\\n"]
+            {
+                let text = format!("key {} x", puttys(&comment, line));
+                assert_eq!(shown(&text), "key [REDACTED:PRIVATE_KEY] x", "{line:?} {comment:.80}");
+            }
+        }
+    }
+}
+
+// A backslash of the comment's is two in a string, and four in a string in a string.
+#[test]
+fn what_a_comment_in_a_string_says_with_backslashes_is_no_line_end() {
+    let forged = "Public-Lines: 1|1|Private-Lines: 1|1|Private-MAC: 00|";
+    let many = r"\\".repeat(100);
+    for (said, line) in [
+        (r"\\n", r"\n"),
+        (r"\\r\\n", r"\r\n"),
+        (r"\\\\n", r"\\n"),
+        (r"\\\\", r"\n"),
+        ("%250A", "%0A"),
+        (many.as_str(), r"\n"),
+    ] {
+        let comment = forged.replace('|', said) + &"word ".repeat(2000) + said;
+        let text = format!("key {} x", puttys(&comment, line));
+        assert_eq!(shown(&text), "key [REDACTED:PRIVATE_KEY] x", "{said} {line}");
+    }
+    // Where backslashes are not escaped, a line is taken for the comment's.
+    let text = format!("key {} x", puttys(r"C:\", r"\n"));
+    assert_eq!(shown(&text), "key [REDACTED:PRIVATE_KEY] x");
+}
+
+#[test]
 fn a_key_of_puttys_with_a_passphrase_and_one_in_a_query_are_hidden_whole() {
     let derived = "|Key-Derivation: Argon2id|Argon2-Memory: 8192|Argon2-Salt: 00ff|Private-";
     let locked = puttys("ann", "|").replace("|Private-L", &format!("{derived}L")).replace('|', "\r\n");

@@ -119,6 +119,19 @@ fn json_is_read_as_tinks_languages_write_it() {
     }
 }
 
+// Found by the fuzz target `vault`: `\x18\x05` in the key's data, which JSON named as no kind at all.
+#[test]
+fn a_kind_of_material_that_has_no_name_is_the_same_in_both_forms() {
+    for kind in [0, 1, 4, 5, 77, i32::MAX, -1, i32::MIN] {
+        let mut message = keyset("AES128_GCM", OutputPrefix::Tink).to_wire();
+        message.key[0].key_data.as_mut().expect("data").key_material_type = kind;
+        let keys = Keyset::from_wire(message).expect("sound");
+        let json = String::from_utf8(keys.to_json().expose().to_vec()).expect("text");
+        let back = Keyset::from_json(&json).unwrap_or_else(|error| panic!("{error}: {kind}"));
+        assert_eq!(back.to_binary().expose(), keys.to_binary().expose(), "{kind}");
+    }
+}
+
 #[test]
 fn json_that_is_no_keyset_is_refused_without_being_quoted() {
     let json = String::from_utf8(keyset("AES128_GCM", OutputPrefix::Tink).to_json().expose().to_vec())

@@ -10,7 +10,8 @@ The numbers depend on the file and the size of a piece alone, so a run that goes
 
 It does not bound one row that has many elements, each of them a long value of a dictionary; nor a column without a
 dictionary behind a codec that makes much of little: where long values come first and short ones after them, the rows of
-a step take up to what the whole group does without its compression.
+a step take up to what the whole group does without its compression. The header of each page says what that page takes,
+but pyarrow tells of none: neither which pages there are, nor what one takes before it is decompressed.
 """
 
 from __future__ import annotations
