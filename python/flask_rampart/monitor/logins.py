@@ -9,7 +9,8 @@ answer's status says it. From then on, attempts are counted by account, and from
 2. Where an account, or all of them, are under attack, the attempt says that a second factor is wanted
    (``step_up``); the app decides which.
 3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
-   and 4xx failure; 5xx say nothing: an outage is nobody's wrong password.
+   and 4xx failure; 5xx say nothing: an outage is nobody's wrong password. It is the status that the client gets, after
+   all of the app's ``after_request``.
 4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
    is a 200, too, and must not make the place known from which half of a login came.
 5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
@@ -23,8 +24,6 @@ It checks no password.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from flask import Response, after_this_request
 
 from ..exchange import Exchange
 from .responses import BURST, EACH_LOGIN, HOME_PACE, throttled
@@ -106,11 +105,6 @@ class Attempts:
         while self._open:
             self._count(self._open[0], status)
 
-    def answered(self, response: Response) -> Response:
-        """Settles all of them by an answer that the edge does not see."""
-        self.end(response.status_code)
-        return response
-
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
         self._open.remove(login)
@@ -160,6 +154,6 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
                 exchange.at_leaving += (attempts.end,)
             else:
                 # One of several requests that a middleware within the edge makes of one.
-                after_this_request(attempts.answered)
+                monitor.hear()
         attempts.add(login)
     return login

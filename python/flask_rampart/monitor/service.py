@@ -23,10 +23,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import request_finished, request_tearing_down
+
 from .._native import Clock, Sight
 from .._native import Monitor as NativeMonitor
 from ..config import Settings
 from ..errors import ConfigError
+from ..guards import current_exchange
 from ..locks import Lock
 from ..signals import anomaly_detected, emit, refresh_reused
 from ..tables import Place, is_changing, is_command, is_looking, place_of
@@ -40,7 +43,7 @@ from .responses import Responses
 from .webhooks import Admit, Webhook
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
 
     from .._native import MonitorFound, MonitorState
     from ..exchange import Exchange
@@ -96,6 +99,7 @@ class Monitor:
         self._state: MonitorState | None = None
         self._detectors: tuple[Detector, ...] = ()
         self._cannot = False
+        self._hears = False
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
@@ -237,6 +241,15 @@ class Monitor:
             if exchange.route is not None:
                 facts["route"] = exchange.route
             self._record("authn_login_success" if ok else "authn_login_fail", facts, {"subject": account})
+
+    def hear(self) -> None:
+        """From now on hears from Flask how requests end, of those that the edge does not see: each of them settles its
+        attempts to log in. Not before the first of them: that would cost each request."""
+        app = self._app()
+        if not self._hears and app is not None:
+            self._hears = True
+            request_finished.connect(self._on_finished, sender=app)
+            request_tearing_down.connect(self._on_tearing_down, sender=app)
 
     def close(self) -> None:
         """Counts what waits, and ends the webhook's thread."""
@@ -420,6 +433,18 @@ class Monitor:
             route=None if exchange is None else exchange.route,
             request_id=None if exchange is None else exchange.id,
         )
+
+    def _on_finished(self, app: Flask, response: Response, **_: Any) -> None:
+        """After all ``after_request``: what they make of an answer is what the client gets."""
+        exchange = current_exchange()
+        if exchange.attempts is not None and not exchange.sees_answer:
+            exchange.attempts.end(response.status_code)
+
+    def _on_tearing_down(self, app: Flask, **_: Any) -> None:
+        """Of a request that had no answer: what the app has said of its attempts holds all the same."""
+        exchange = current_exchange()
+        if exchange.attempts is not None and not exchange.sees_answer:
+            exchange.attempts.end(500)
 
     def _webhook_of(self, settings: Settings, admit: Admit | None) -> Webhook | None:
         if settings.monitor_webhook is None:
