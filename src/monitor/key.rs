@@ -8,6 +8,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use super::observation::{Observation, Signs};
+use super::sent::Source;
 use super::share::source_of;
 
 /// The key of a table.
@@ -31,8 +32,8 @@ pub struct Known<'a> {
     pub place: &'a [u8],
     /// What was asked for: the query.
     pub query: &'a [u8],
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// Whose doing it was.
+    pub source: Source,
     /// What was wrong: a route, a code and a reason.
     pub kind: [&'a [u8]; 3],
 }
@@ -79,7 +80,7 @@ impl Keys {
             account: self.of(b'u', known.account),
             place,
             object: if known.query.is_empty() { place } else { self.object(known.place, known.query) },
-            is_crossing: known.is_crossing,
+            sent_by: known.source,
             kind,
             bytes,
         }

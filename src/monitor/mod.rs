@@ -38,6 +38,7 @@ mod marks;
 mod observation;
 mod places;
 mod rule;
+mod sent;
 mod share;
 mod window;
 
@@ -51,3 +52,4 @@ pub use layout::Layout;
 pub use marks::{Mark, Response};
 pub use observation::{Observation, Outcome, Signs};
 pub use rule::{Item, Measure, Quantity, Rule, Subject};
+pub use sent::{Sent, Source};

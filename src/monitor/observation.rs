@@ -5,6 +5,8 @@
 
 use crate::error::ConfigError;
 
+use super::sent::Source;
+
 /// What can be said of a request: any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Signs(pub u32);
@@ -174,8 +176,8 @@ pub struct Observation {
     pub place: u64,
     /// What was asked for: the path and the query.
     pub object: u64,
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// Whose doing it was.
+    pub sent_by: Source,
     /// What was wrong with it.
     pub kind: u64,
     /// Bytes of the answer's body.

@@ -7,10 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Subject};
+use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Source, Subject};
 
 use super::super::answer::{Ended, Told};
 use super::super::verified::PyVerifiedToken;
+use super::pages::{Pages, is_basic};
 
 /// What is known of a request, not yet hashed.
 pub(super) struct Seen {
@@ -23,8 +24,8 @@ pub(super) struct Seen {
     pub query: Option<Py<PyString>>,
     pub route: Option<Py<PyString>>,
     pub who: Who,
-    /// Whether a page of another site made the browser send it, without its user's doing.
-    pub is_crossing: bool,
+    /// Whose doing it was.
+    pub source: Source,
     pub account: Option<Py<PyString>>,
     pub code: Option<Py<PyString>>,
     pub reason: Option<Py<PyString>>,
@@ -72,13 +73,12 @@ impl Who {
 
 impl Seen {
     /// Of an exchange that has ended at a time, in nanoseconds since boot.
-    pub fn of(keys: &Keys, at: u64, ended: &Ended<'_, '_>, told: &Told<'_>) -> PyResult<Self> {
+    pub fn of(keys: &Keys, pages: &Pages, at: u64, ended: &Ended<'_, '_>, told: &Told<'_>) -> PyResult<Self> {
         let Ended { exchange, environ, status, .. } = *ended;
         let py = exchange.py();
         let route = told.route.as_ref().map(|route| route.clone().unbind());
         let tried = exchange.getattr(intern!(py, "tried"))?;
-        let login_of_nobody = tried.is_none();
-        let (account, login) = if login_of_nobody {
+        let (account, login) = if tried.is_none() {
             (None, None)
         } else {
             let (account, succeeded): (Bound<'_, PyString>, Option<bool>) = tried.extract()?;
@@ -96,8 +96,7 @@ impl Seen {
             query: item(environ, intern!(py, "QUERY_STRING"))?,
             route,
             who: Who::default(),
-            // No page logs a visitor in to what it likes: who tries accounts says of itself that it is a visitor.
-            is_crossing: login_of_nobody && is_crossing(environ)?,
+            source: pages.source_of(exchange, environ)?,
             account,
             code: None,
             reason: None,
@@ -105,6 +104,11 @@ impl Seen {
         };
         if !told.codes.is_empty() {
             seen.refused(exchange, &outcome, &told.codes)?;
+        }
+        // A browser adds a password by itself once it was right: one that is refused is of whoever sent it.
+        let is_refused = seen.signs.meets(Signs::AUTHENTICATION_FAILED.with(Signs::LOGIN_FAILED));
+        if seen.source != Source::Sender && is_refused && is_basic(environ)? {
+            seen.source = Source::Sender;
         }
         if let Some(principal) = &told.principal {
             seen.identified(principal, keys, exchange, environ)?;
@@ -181,7 +185,7 @@ impl Seen {
             account: account.as_bytes(),
             place: place.as_bytes(),
             query: query.as_bytes(),
-            is_crossing: self.is_crossing,
+            source: self.source,
             kind: kind.each_ref().map(|part| part.as_bytes()),
         };
         Observation { now, ..keys.observe(&known, at, unix, self.signs, self.size) }
@@ -283,29 +287,6 @@ fn lossy<'a>(py: Python<'a>, text: &'a Option<Py<PyString>>) -> Cow<'a, str> {
 
 fn text(value: Bound<'_, PyAny>) -> Option<Py<PyString>> {
     value.cast_into().ok().map(Bound::unbind)
-}
-
-/// Fetch Metadata: a browser says so of what a page of another site had it send. With the user's click it is the user's
-/// own doing; and so is what no page can have a browser send unasked: another method than a reading one (a form's POST
-/// is refused as forged, or is a login), and a credential in a field, but those that browsers add by themselves.
-fn is_crossing(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
-    let py = environ.py();
-    let is = |name: &Bound<'_, PyString>, value: &Bound<'_, PyString>| {
-        environ.get_item(name)?.map_or(Ok(false), |found| found.eq(value))
-    };
-    if !is(intern!(py, "HTTP_SEC_FETCH_SITE"), intern!(py, "cross-site"))?
-        || is(intern!(py, "HTTP_SEC_FETCH_USER"), intern!(py, "?1"))?
-        || environ.contains(intern!(py, "HTTP_X_API_KEY"))?
-    {
-        return Ok(false);
-    }
-    let (method, sent) =
-        (item(environ, intern!(py, "REQUEST_METHOD"))?, item(environ, intern!(py, "HTTP_AUTHORIZATION"))?);
-    let sent = lossy(py, &sent);
-    let word = sent.trim().split(' ').next().unwrap_or_default();
-    let is_added =
-        ["", "Basic", "Digest", "Negotiate", "NTLM"].iter().any(|added| word.eq_ignore_ascii_case(added));
-    Ok(is_added && matches!(&*lossy(py, &method), "GET" | "HEAD" | "OPTIONS"))
 }
 
 /// What is no text is left out: the server is at fault.

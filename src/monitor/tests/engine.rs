@@ -224,15 +224,31 @@ fn what_pages_of_other_sites_send_is_counted_apart_of_an_address_and_not_of_a_to
         rule("scan", Signs::NOT_FOUND, Subject::Address, Measure::Count, 10, 60),
         rule("used", Signs::NOT_FOUND, Subject::Token, Measure::Count, 12, 60),
     ]);
-    let fold = |is_crossing| {
-        let known = Known { address: &[1, 2, 3, 4], token: b"jti", is_crossing, ..Known::default() };
+    let fold = |source| {
+        let known = Known { address: &[1, 2, 3, 4], token: b"jti", source, ..Known::default() };
         trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
     };
-    assert_eq!((0..9).flat_map(|_| fold(true)).count(), 0);
-    assert_eq!(fold(false), [], "ten of one address, of which nine are another site's doing");
+    assert_eq!((0..9).flat_map(|_| fold(Source::Site)).count(), 0);
+    assert_eq!(fold(Source::Sender), [], "ten of one address, of which nine are another site's doing");
     let crossing = Finding { is_crossing: true, ..finding(0, Subject::Address, 10) };
-    assert_eq!(fold(true), [crossing], "who sends so many is told of, whoever had it sent");
-    assert_eq!(fold(true), [finding(1, Subject::Token, 12)], "a thief says of its requests what it likes");
+    assert_eq!(fold(Source::Site), [crossing], "who sends so many is told of, whoever had it sent");
+    assert_eq!(
+        fold(Source::Content),
+        [finding(1, Subject::Token, 12)],
+        "a thief says of its requests what it likes"
+    );
+}
+
+#[test]
+fn what_stands_in_ones_own_pages_is_counted_apart_of_what_other_sites_send() {
+    let trial = Trial::of(vec![rule("scan", Signs::NOT_FOUND, Subject::Principal, Measure::Count, 2, 60)]);
+    let fold = |source| {
+        let known = Known { principal: b"ada", source, ..Known::default() };
+        trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0)).len()
+    };
+    let each = [Source::Content, Source::Site, Source::Sender];
+    assert_eq!(each.map(fold), [0; 3]);
+    assert_eq!(each.map(fold), [1; 3]);
 }
 
 #[test]
