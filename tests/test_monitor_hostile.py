@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort, request, send_file
+from flask import Flask, Response, send_file
 from werkzeug.wsgi import FileWrapper
 
 from flask_rampart import Clock, ConfigError, Identity, Rampart, require
-from flask_rampart._native import Monitor as NativeMonitor
 from flask_rampart._native import Sight
 from flask_rampart.monitor import DETECTORS, sights_of
 
 from .conftest import NOW, SECRET, Named
 from .monitoring import App, Reading, at, found, monitor_of, rules
 from .monitoring import watched as watched
-
-CROSSING = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
-
 
 # --- The table ---
 
@@ -69,105 +65,7 @@ def test_a_network_that_fills_the_table_hides_no_attack_from_another(watched: Ap
     assert ("path_scanning", "91.1.1.1") in [(finding.rule, finding.subject) for finding in found(app)]
 
 
-# --- Pages of other sites ---
-
-
-def test_pages_of_other_sites_cannot_have_a_visitor_banned(watched: App) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    for number in range(60):
-        client.get(f"/none/{number}", headers=CROSSING, **at("198.51.100.1"))
-    assert client.get("/", **at("198.51.100.1")).status_code == 200
-    (finding,) = found(app)
-    assert (finding.rule, finding.subject, finding.response, finding.enforced) == (
-        "path_scanning",
-        "198.51.100.1",
-        "slow",
-        True,
-    )
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}],
-)
-def test_what_somebody_asks_for_themselves_counts(watched: App, headers: dict[str, str]) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    statuses = [client.get(f"/none/{n}", headers=headers, **at("192.0.2.1")).status_code for n in range(60)]
-    assert statuses[-1] == 429
-    assert [(finding.rule, finding.enforced) for finding in found(app)] == [("path_scanning", True)]
-
-
-def test_logins_that_say_that_another_site_had_them_made_are_found_and_stopped(watched: App) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    statuses = [
-        client.post(f"/login?account=user-{number}", headers=CROSSING, **at("192.0.2.1")).status_code
-        for number in range(30)
-    ]
-    assert (statuses[0], statuses[-1]) == (401, 429)
-    assert [(finding.rule, finding.response) for finding in found(app)] == [("credential_stuffing", "slow")]
-
-
-@pytest.mark.parametrize(
-    ("sent", "response"),
-    [
-        ({"Authorization": "Bearer x.{}.y"}, "ban"),
-        ({"X-API-Key": "x{}"}, "ban"),
-        ({"Authorization": "Basic eDp4"}, "slow"),
-        ({}, "slow"),
-    ],
-)
-def test_what_no_page_can_send_is_no_other_sites_doing(watched: App, sent: dict[str, str], response: str) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    for number in range(60):
-        headers = {**CROSSING, **{name: value.format(number) for name, value in sent.items()}}
-        client.get(f"/none/{number}", headers=headers, **at("192.0.2.1"))
-    assert [(finding.rule, finding.response) for finding in found(app)] == [("path_scanning", response)]
-
-
-def test_pages_of_other_sites_cannot_have_whose_cookie_the_browser_sends_along_throttled(
-    watched: App, clock: Clock
-) -> None:
-    rampart = Rampart(clock=clock)
-
-    @rampart.scheme("session")
-    def session() -> Identity | None:
-        name = request.cookies.get("session")
-        return Identity(name) if name else None
-
-    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
-
-    @app.get("/orders/<int:number>")
-    @require("session")
-    def order(number: int) -> str:
-        return "x" if number == 1 else abort(404)
-
-    client = app.test_client(use_cookies=False)  # it would send those of its own alone
-    own = {"Cookie": "session=ada"}
-    for number in range(2, 60):
-        client.get(f"/orders/{number}", headers={**CROSSING, **own}, **at("192.0.2.1"))
-    assert client.get("/orders/1", headers=own, **at("192.0.2.1")).status_code == 200
-    told = [(each.rule, each.subject, each.response, each.enforced) for each in found(app)]
-    assert told == [("object_enumeration", "ada", "slow", True)]
-    # What they do themselves counts.
-    for number in range(60, 120):
-        client.get(f"/orders/{number}", headers=own, **at("192.0.2.1"))
-    assert found(app)[-1].response == "throttle"
-
-
-def test_what_pages_of_other_sites_send_is_nobodys_habit() -> None:
-    rule = {"name": "more", "counts": ["request"], "by": "principal", "measure": "unusual_requests"}
-    clock = Clock.manual(NOW)
-    native = NativeMonitor([{**rule, "threshold": 10, "window": 3600, "learned": 2}], clock)
-    for _ in range(4):
-        for _ in range(5):
-            native.note(Sight(status=200, route="/", principal="ada"))
-        clock.advance(3600)
-    assert not any(native.note(Sight(status=200, route="/", principal="ada", crossing=True)) for _ in range(90))
-    assert any(native.note(Sight(status=200, route="/", principal="ada")) for _ in range(90))
+# --- Times that there are not ---
 
 
 @pytest.mark.parametrize("unix", [float("inf"), float("-inf"), float("nan"), -1.0, 1e300])
@@ -179,14 +77,6 @@ def test_a_sight_of_no_time_that_there_is_is_refused(unix: float) -> None:
 def test_a_record_from_before_1970_is_left_out_of_a_replay() -> None:
     records = [{"time": "1969-12-31T23:59:59.000000Z", "event": "authn_login_fail", "login": False, "subject": "ada"}]
     assert list(sights_of(records)) == []
-
-
-def test_a_form_of_another_site_is_what_its_images_are(watched: App) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    for number in range(60):
-        client.post(f"/none/{number}", headers=CROSSING, **at("192.0.2.1"))
-    assert [(finding.rule, finding.response) for finding in found(app)] == [("path_scanning", "slow")]
 
 
 # --- Hidden among what is right ---

@@ -798,6 +798,7 @@ class Monitor:
         as_is: bool = False,
         found: Callable[[list[MonitorFound]], object] | None = None,
         trusted: Container[str] | None = None,
+        fields: set[str] | None = None,
     ) -> Monitor: ...
     @staticmethod
     def check(rule: dict[str, Any]) -> None: ...

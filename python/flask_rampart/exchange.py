@@ -160,6 +160,9 @@ class Exchange:
     """Who is calling, once a guard has found out."""
     elsewhere: bool = False
     """Whether the principal was proved by something else than ``Authorization``, whatever came as that."""
+    deliberate: bool = False
+    """Whether the principal was proved by a token that no browser adds by itself, in the query say: a page of another
+    site can have one sent only if it has it."""
     codes: tuple[str, ...] = ()
     """The codes of the refusals, in order."""
     refusal: Denied | None = None

@@ -58,10 +58,12 @@ def monitor_of(app: Flask, settings: Settings, clock: Clock, declared: Declared,
 
 
 def install(monitor: Monitor, state: AppState) -> None:
-    """Has what the monitor put in force heeded wherever somebody is identified."""
+    """Tells the monitor what carries credentials, and has what it put in force heeded wherever somebody is
+    identified."""
+    known: Schemes = state.services[Schemes]
+    monitor.fields = known.fields
     if not monitor.enforces:
         return
-    known: Schemes = state.services[Schemes]
     heeds = Heeds(monitor.responses)
 
     def stale(principal: Principal, age: int) -> Denied:

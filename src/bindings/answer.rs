@@ -126,7 +126,7 @@ impl Answers {
 /// access line is written, once.
 ///
 /// :param exchange: the request's, with ``id``, ``environ``, ``route``, ``principal``, ``codes``, ``nonce``, ``headers``,
-///     ``refusal``, ``limits``, ``sends``, ``crossing``, ``tried``; it gets ``has_begun`` and, for who waits at its end, ``outcome``.
+///     ``refusal``, ``limits``, ``sends``, ``crossing``, ``deliberate``, ``tried``; it gets ``has_begun`` and, for who waits at its end, ``outcome``.
 /// :param start_response: the server's (PEP 3333).
 /// :param arrived: when the request came, as ``answers.arrived()`` said; None for now.
 #[pyclass(frozen, module = "flask_rampart._native")]

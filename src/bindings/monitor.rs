@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PySet, PyString};
 
 use crate::limits::address::Prefix;
 use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Source, Subject};
@@ -104,6 +104,7 @@ impl Sight {
             path,
             query,
             source: if crossing { Source::Site } else { Source::Sender },
+            is_deliberate: false,
             route,
             who: Who::Told(principal, issuer, token),
             account,
@@ -169,10 +170,12 @@ impl Monitor {
     ///     process alone.
     /// :param as_is: to look at that file, whatever its size; a table of this process alone while there is none.
     /// :param trusted: origins whose pages are taken for one's own.
+    /// :param fields: the fields that schemes read credentials from, as WSGI names them, beside ``X-API-Key`` and
+    ///     ``Authorization``: no page of another site can have a browser send one. Those that are added later count, too.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
     #[new]
-    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, trusted=None))]
+    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -185,6 +188,7 @@ impl Monitor {
         file: Option<(PathBuf, String)>,
         as_is: bool,
         found: Option<Py<PyAny>>,
+        fields: Option<Py<PySet>>,
         trusted: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let seed = seed.map_or_else(random_seed, seed_of)?;
@@ -205,7 +209,7 @@ impl Monitor {
         };
         let keys = Keys::new(shared.seed().bytes());
         let engine = Engine::new(shared.layout(), rules, &keys)?;
-        let pages = Pages { trusted };
+        let pages = Pages { fields, trusted };
         let table = Table { engine, keys, shared, prefix: Prefix::new(ipv6_prefix)?, pages };
         Ok(Self {
             table: Arc::new(table),

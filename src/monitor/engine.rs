@@ -198,7 +198,7 @@ impl Engine {
             }
         }
         // What pages have somebody's browser do is nobody's habit.
-        if !self.learned.is_empty() && seen.principal != 0 && seen.sent_by == Source::Sender {
+        if !self.learned.is_empty() && seen.principal != 0 && !seen.is_apart(Subject::Principal) {
             self.compare(words, seen, found);
         }
         for (index, rule) in &self.floods {
@@ -230,8 +230,7 @@ impl Engine {
         // What a page can have a visitor's browser do is not counted with what the visitor does, nor with what the
         // principal does whose cookie the browser sends along: a finding of it is answered to such requests alone. Who
         // says falsely that it is so is found all the same, and answered as much.
-        let is_counted_apart = matches!(subject, Subject::Address | Subject::Network | Subject::Principal);
-        let is_crossing = seen.sent_by != Source::Sender && is_counted_apart;
+        let is_crossing = seen.is_apart(subject);
         let mut salt = watched.salt
             ^ match seen.sent_by {
                 Source::Content if is_crossing => CONTENT,

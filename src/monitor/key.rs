@@ -34,6 +34,8 @@ pub struct Known<'a> {
     pub query: &'a [u8],
     /// Whose doing it was.
     pub source: Source,
+    /// Whether its principal is known by what no browser adds by itself.
+    pub is_deliberate: bool,
     /// What was wrong: a route, a code and a reason.
     pub kind: [&'a [u8]; 3],
 }
@@ -81,6 +83,7 @@ impl Keys {
             place,
             object: if known.query.is_empty() { place } else { self.object(known.place, known.query) },
             sent_by: known.source,
+            is_deliberate: known.is_deliberate,
             kind,
             bytes,
         }

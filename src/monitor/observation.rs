@@ -5,6 +5,7 @@
 
 use crate::error::ConfigError;
 
+use super::rule::Subject;
 use super::sent::Source;
 
 /// What can be said of a request: any of these.
@@ -178,8 +179,22 @@ pub struct Observation {
     pub object: u64,
     /// Whose doing it was.
     pub sent_by: Source,
+    /// Whether its principal is known by what no browser adds by itself: that is then who had it sent.
+    pub is_deliberate: bool,
     /// What was wrong with it.
     pub kind: u64,
     /// Bytes of the answer's body.
     pub bytes: u64,
+}
+
+impl Observation {
+    /// Whether it is no doing of this subject's, but of a page: the browser sends along what it has of its user.
+    #[inline]
+    pub(super) fn is_apart(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Address | Subject::Network => self.sent_by != Source::Sender,
+            Subject::Principal => self.sent_by != Source::Sender && !self.is_deliberate,
+            _ => false,
+        }
+    }
 }

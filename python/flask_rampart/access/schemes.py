@@ -41,6 +41,9 @@ class Schemes(dict[str, Scheme]):
         super().__init__()
         #: What counts the use of credentials of a kind that may have a quota of their own. Handed over at start-up.
         self.meters: dict[str, Check] = {}
+        #: The WSGI names of the fields that schemes of the app's own read, but ``Authorization``. Handed over as it is:
+        #: more may be added.
+        self.fields: set[str] = set()
 
     def add(self, scheme: CustomScheme) -> None:
         """Takes a scheme of the app's own.
@@ -54,6 +57,8 @@ class Schemes(dict[str, Scheme]):
             field = other.field == scheme.field if isinstance(other, CustomScheme) else scheme.in_authorization
             if scheme.field is not None and field and word:
                 raise ConfigError(f"The scheme {scheme.name!r} reads the same credential as {name!r}.")
+        if scheme.field is not None and not scheme.in_authorization:
+            self.fields.add(scheme.field)
         self[scheme.name] = scheme
 
     def in_order(self, names: Iterable[str]) -> list[str]:

@@ -118,7 +118,8 @@ class Responses:
         name, issuer = _text(principal.id) or "", _text(getattr(principal, "issuer", None))
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
         wait = state.try_now("principal", name, issuer=issuer)
-        if not wait and (by := state.source_of(exchange)):
+        # A token that no browser adds was sent by who has it, whichever page wrote it.
+        if not wait and not exchange.deliberate and (by := state.source_of(exchange)):
             wait = state.try_now("principal", name, issuer=issuer, response=by)
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):

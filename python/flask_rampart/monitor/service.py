@@ -101,6 +101,9 @@ class Monitor:
         self._state: MonitorState | None = None
         self._detectors: tuple[Detector, ...] = ()
         self._cannot = False
+        #: The WSGI names of the fields that carry credentials, beside ``X-API-Key`` and ``Authorization``. Handed over
+        #: at start-up.
+        self.fields: set[str] = set()
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
@@ -305,6 +308,7 @@ class Monitor:
             as_is=as_is,
             found=self._found,
             trusted=self._trusted,
+            fields=self.fields,
         )
 
     def _found(self, found: Iterable[MonitorFound]) -> None:

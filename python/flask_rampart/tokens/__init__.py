@@ -428,6 +428,7 @@ class Tokens:
             return None
         (place, token) = carried[0]
         principal = self._principal(token)
+        exchange.deliberate = place != "cookie"
         if place == "cookie" and isinstance(principal, VerifiedToken):
             return self._places.forged(exchange, principal) or principal
         return principal

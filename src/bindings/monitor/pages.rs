@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PySet};
 
 use crate::monitor::{Sent, Source};
 use crate::origins::Page;
@@ -11,6 +11,9 @@ use super::super::origins::{item, lossy, page_behind};
 
 /// What an app knows of pages.
 pub(super) struct Pages {
+    /// Names of fields that carry credentials, as WSGI has them, beside `X-API-Key` and `Authorization`. Schemes may
+    /// still be added.
+    pub fields: Option<Py<PySet>>,
     /// Origins whose pages are one's own.
     pub trusted: Option<Py<PyAny>>,
 }
@@ -52,6 +55,9 @@ impl Pages {
         sent.content_type = &content_type;
         sent.authorization = &authorization;
         sent.has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
+        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
+            sent.has_field |= environ.contains(field)?;
+        }
         if is_foreign {
             let policy = exchange.getattr(intern!(py, "crossing"))?;
             sent.admits_all = !policy.is_none() && policy.getattr(intern!(py, "any"))?.is_truthy()?;

@@ -26,6 +26,8 @@ pub(super) struct Seen {
     pub who: Who,
     /// Whose doing it was.
     pub source: Source,
+    /// Whether the principal was proved by what no browser adds by itself.
+    pub is_deliberate: bool,
     pub account: Option<Py<PyString>>,
     pub code: Option<Py<PyString>>,
     pub reason: Option<Py<PyString>>,
@@ -97,6 +99,7 @@ impl Seen {
             route,
             who: Who::default(),
             source: pages.source_of(exchange, environ)?,
+            is_deliberate: false,
             account,
             code: None,
             reason: None,
@@ -111,6 +114,9 @@ impl Seen {
             seen.source = Source::Sender;
         }
         if let Some(principal) = &told.principal {
+            // A token in the query is written by whoever has it: a page has the visitor's browser send it, so it says
+            // nothing of the address, but never with somebody else's token.
+            seen.is_deliberate = exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
             seen.identified(principal, keys, exchange, environ)?;
         }
         Ok(seen)
@@ -186,6 +192,7 @@ impl Seen {
             place: place.as_bytes(),
             query: query.as_bytes(),
             source: self.source,
+            is_deliberate: self.is_deliberate,
             kind: kind.each_ref().map(|part| part.as_bytes()),
         };
         Observation { now, ..keys.observe(&known, at, unix, self.signs, self.size) }

@@ -252,6 +252,29 @@ fn what_stands_in_ones_own_pages_is_counted_apart_of_what_other_sites_send() {
 }
 
 #[test]
+fn what_a_page_has_sent_with_a_credential_of_its_own_is_counted_of_that_principal_and_apart_of_the_address() {
+    let trial = Trial::of(vec![
+        rule("by", Signs::NOT_FOUND, Subject::Principal, Measure::Count, 3, 60),
+        rule("from", Signs::NOT_FOUND, Subject::Address, Measure::Count, 4, 60),
+    ]);
+    let fold = |source| {
+        let known = Known {
+            address: &[1, 2, 3, 4],
+            principal: b"ada",
+            source,
+            is_deliberate: true,
+            ..Known::default()
+        };
+        trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
+    };
+    assert_eq!((0..2).flat_map(|_| fold(Source::Site)).count(), 0);
+    assert_eq!(fold(Source::Sender), [finding(0, Subject::Principal, 3)], "all three are its own doing");
+    assert_eq!(fold(Source::Site), []);
+    let crossing = Finding { is_crossing: true, ..finding(1, Subject::Address, 4) };
+    assert_eq!(fold(Source::Site), [crossing], "whose browser it is has not done it");
+}
+
+#[test]
 fn who_has_ipv4_and_ipv6_at_once_is_not_in_twice_as_many_networks() {
     let measure = Measure::Distinct(Item::Networks);
     let trial = Trial::of(vec![rule("shared", Signs::REQUEST, Subject::Token, measure, 6, 600)]);

@@ -117,9 +117,10 @@ class Face(Standing):
             _keep(rules.signers, (secret, algorithm, kid), found)
         return found
 
-    def admit(self, token: VerifiedToken | None) -> None:
+    def admit(self, token: VerifiedToken | None, location: str) -> None:
         """Tells the app's ``Rampart``, if it has one, who is calling: its limits, logs and audit go by that.
 
+        :param location: where the token was; all but cookies say that it was sent on purpose.
         :raises Denied: if somebody else is calling already.
         """
         if token is None or not token.subject or EXTENSION not in self.app.extensions:
@@ -128,6 +129,7 @@ class Face(Standing):
         before = exchange.principal
         if before is None:
             exchange.principal = cast("Principal", Admitted(token))
+            exchange.deliberate = location != "cookies"
         elif before.id != token.subject:
             # Views may go by either: nobody is two.
             raise self.note(Denied.of("auth.ambiguous", "two credentials"))

@@ -127,7 +127,7 @@ def verify_jwt_in_request(
         user = manager.lookup(header, claims)
         if user is None:
             raise UserLookupError(f"user_lookup returned None for {claims[rules.identity_claim]}", header, claims)
-    face.admit(token)
+    face.admit(token, location)
     setattr(context.g, CALLER, Caller(header, claims, location, manager.lookup is not None, user))
     return header, claims
 
