@@ -59,6 +59,10 @@ SENT: list[tuple[str, dict[str, str]]] = [
     ("GET", {**IMAGE, "Sec-Fetch-Site": "same-site"}),
     ("GET", {**IMAGE, "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}),
     ("GET", {**IMAGE, "Sec-Fetch-Dest": "empty", "Sec-Purpose": "prefetch"}),
+    # As Chromium writes what rules of speculation ask for.
+    ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "empty", "Content-Type": "text/ping", "Ping-To": "/"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/csp-report"}),
 ]
 
 

@@ -797,8 +797,8 @@ class Monitor:
         file: tuple[str, str] | None = None,
         as_is: bool = False,
         found: Callable[[list[MonitorFound]], object] | None = None,
-        trusted: Container[str] | None = None,
         fields: set[str] | None = None,
+        trusted: Container[str] | None = None,
     ) -> Monitor: ...
     @staticmethod
     def check(rule: dict[str, Any]) -> None: ...

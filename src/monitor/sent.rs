@@ -3,8 +3,8 @@
 //! A page of another site, and what users write into pages of one's own (an image, a style), can have any reader's browser
 //! ask for whatever they like: it is no doing of the reader's, nor of whoever shares an address with them. In order:
 //! 1. what a page of another site had sent is that [`Source::Site`]'s;
-//! 2. what was asked for as a part of a page of one's own, or ahead of time, is its [`Source::Content`]'s: images, styles,
-//!    frames; not a document that somebody goes to, and not what a script of one's own fetches;
+//! 2. what was asked for as a part of a page of one's own, or beside it, is its [`Source::Content`]'s: images, styles,
+//!    frames, pings, and what is fetched ahead; not a document that somebody goes to, nor what a script of one's own fetches;
 //! 3. but what no page can have a browser send is the sender's own, whatever else it says: see [`Sent::can_be_made`].
 //!
 //! Whether its user clicked (`Sec-Fetch-User`) is not asked: of one click a page makes as many navigations as it likes.
@@ -22,8 +22,8 @@ pub struct Sent<'a> {
     pub has_page: bool,
     /// `Sec-Fetch-Dest`: what it is for.
     pub destination: &'a str,
-    /// Whether it is asked for ahead of time (`Sec-Purpose`).
-    pub is_ahead: bool,
+    /// Whether nobody waits for it: it is asked for ahead of time (`Sec-Purpose`), or a ping.
+    pub is_aside: bool,
     /// In capitals.
     pub method: &'a str,
     /// `Content-Type`; empty if there is none.
@@ -63,7 +63,7 @@ impl Sent<'_> {
     /// Whose doing it was.
     pub fn source(&self) -> Source {
         let is_part = !matches!(self.destination, "" | "document" | "empty");
-        let source = match (self.is_foreign, self.has_page && (is_part || self.is_ahead)) {
+        let source = match (self.is_foreign, self.has_page && (is_part || self.is_aside)) {
             (true, _) => Source::Site,
             (_, true) => Source::Content,
             _ => Source::Sender,

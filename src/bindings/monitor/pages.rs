@@ -30,14 +30,16 @@ impl Pages {
             Page::Hidden | Page::Other => true,
         };
         let destination = item(environ, intern!(py, "HTTP_SEC_FETCH_DEST"))?;
-        let is_ahead = environ.contains(intern!(py, "HTTP_SEC_PURPOSE"))?
+        // `Sec-Purpose` and what browsers sent before it, and the field of pings: of one click a link has many.
+        let is_aside = environ.contains(intern!(py, "HTTP_SEC_PURPOSE"))?
             || environ.contains(intern!(py, "HTTP_PURPOSE"))?
-            || environ.contains(intern!(py, "HTTP_X_MOZ"))?;
+            || environ.contains(intern!(py, "HTTP_X_MOZ"))?
+            || environ.contains(intern!(py, "HTTP_PING_TO"))?;
         let mut sent = Sent {
             is_foreign,
             has_page: true,
             destination: &lossy(&destination),
-            is_ahead,
+            is_aside,
             method: "GET",
             ..Sent::default()
         };

@@ -4,7 +4,7 @@ const FOREIGN: Sent<'_> = Sent {
     is_foreign: true,
     has_page: true,
     destination: "empty",
-    is_ahead: false,
+    is_aside: false,
     method: "GET",
     content_type: "",
     authorization: "",
@@ -58,6 +58,6 @@ fn a_part_of_a_page_is_its_contents_doing_and_a_document_and_a_fetch_are_the_rea
     }
     for destination in ["", "document", "empty"] {
         assert_eq!(Sent { destination, ..OWN }.source(), Source::Sender, "{destination}");
-        assert_eq!(Sent { destination, is_ahead: true, ..OWN }.source(), Source::Content, "{destination}");
+        assert_eq!(Sent { destination, is_aside: true, ..OWN }.source(), Source::Content, "{destination}");
     }
 }
