@@ -201,6 +201,70 @@ def test_each_login_that_a_middleware_makes_of_one_request_is_counted(watched: A
     assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
 
 
+@pytest.mark.parametrize("copies", [True, False])
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_login_that_the_edge_does_not_see_ends_with_the_status_that_the_client_gets(
+    watched: App, clock: Clock, copies: bool, status: int
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart)
+
+    @app.post("/in-body")
+    def in_body() -> Any:
+        # Whether it was right stands in the answer's body, which a hook knows to read.
+        rampart.monitor.login(request.args["account"])
+        return {"error": "wrong"}
+
+    @app.after_request
+    def settled(response: Response) -> Response:
+        if status == 500:
+            raise RuntimeError("the hook broke")
+        response.status_code = status
+        return response
+
+    edge: Any = app.wsgi_app
+    inner = edge.app
+
+    def several(environ: dict[str, Any], start: Any) -> Any:
+        for number in range(12):
+            one = {**environ, "QUERY_STRING": f"account=user-{number}"}
+            if copies:
+                one.pop("flask_rampart.exchange", None)
+            b"".join(inner(one, lambda status, *_: None))
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+    edge.app = several
+    app.test_client().post("/in-body", **at(THIEF))
+    assert not monitor_of(app).state.knows("user-11", THIEF)
+    assert rules(app) == (["credential_stuffing"] if status == 401 else [])
+
+
+def test_what_the_app_said_of_a_login_holds_though_its_request_had_no_answer(watched: App, clock: Clock) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    @app.post("/raises")
+    def raises() -> Any:
+        rampart.monitor.login(request.args["account"]).failed()
+        raise RuntimeError("and then it broke")
+
+    edge: Any = app.wsgi_app
+    inner = edge.app
+
+    def several(environ: dict[str, Any], start: Any) -> Any:
+        for number in range(12):
+            with pytest.raises(RuntimeError):
+                inner({**environ, "QUERY_STRING": f"account=user-{number}"}, lambda status, *_: None)
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+    edge.app = several
+    app.test_client().post("/raises", **at(THIEF))
+    assert rules(app) == ["credential_stuffing"]
+
+
 def test_a_batch_that_was_recorded_is_found_when_it_is_replayed(watched: App, clock: Clock, tmp_path: Any) -> None:
     rampart = Rampart(clock=clock)
     app = watched(rampart=rampart, RAMPART_AUDIT_LOG=str(tmp_path / "audit"))

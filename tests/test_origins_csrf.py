@@ -10,7 +10,7 @@ from flask import Flask, request
 from werkzeug.test import create_environ, run_wsgi_app
 
 from flask_rampart import Identity, Rampart, csrf, public, require
-from flask_rampart.origins.origin import is_own
+from flask_rampart.origins import page_of
 
 from .conftest import bearer
 
@@ -228,7 +228,8 @@ def test_over_https_a_page_over_http_is_another_site(make: App) -> None:
     ],
 )
 def test_our_own_origin_is_read_from_host(scheme: str, host: str, origin: str, expected: bool) -> None:
-    assert is_own({"wsgi.url_scheme": scheme, "HTTP_HOST": host}, origin) is expected
+    page = page_of({"wsgi.url_scheme": scheme, "HTTP_HOST": host, "HTTP_ORIGIN": origin})
+    assert page == ("own" if expected else "other")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +251,8 @@ def test_a_host_in_any_spelling_is_the_origin_of_its_page(make: App, host: str, 
 
 def test_without_host_the_servers_own_name_counts() -> None:
     environ: dict[str, object] = {"wsgi.url_scheme": "http", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80"}
-    assert is_own(environ, "http://127.0.0.1")
-    assert not is_own({"wsgi.url_scheme": "http"}, "http://")
+    assert page_of({**environ, "HTTP_ORIGIN": "http://127.0.0.1"}) == "own"
+    assert page_of({"wsgi.url_scheme": "http", "HTTP_ORIGIN": "http://"}) == "other"
 
 
 def test_what_says_forwarded_host_is_not_believed(make: App) -> None:

@@ -215,7 +215,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         codings=Codings(settings.request_codings, settings.coding_ratio),
         own_bounds=own_bounds,
         peers=Peers(settings, app.logger),
-        steps=((monitor.responses.step,) if monitor.enforces else ()) + (*transport.steps, cors_step),
+        steps=(*transport.steps, cors_step, *((monitor.responses.step,) if monitor.enforces else ())),
         monitor=monitor.begin,
         cross=cors_step.tell,
         cookies=cookies.policy,

@@ -1,5 +1,5 @@
-"""Hands the monitor what it needs of other rooms: bans, the audit log, how somebody proves who they are, and who judges
-URLs.
+"""Hands the monitor what it needs of other rooms: bans, the audit log, how somebody proves who they are, whose pages
+are trusted, and who judges URLs.
 
 It decides one thing: a webhook over plain HTTP is for a network of one's own, that ``RAMPART_OUTBOUND_ALLOW`` names.
 """
@@ -21,6 +21,7 @@ from .exchange import Principal, origin_of
 from .guards import AppState, Guard
 from .limits import Limits
 from .monitor import Declared, Heeds, Monitor, close_all
+from .origins import trusted_origins
 from .outbound import OutboundRefused, Target, check_url
 from .weburl import NotReadable, read_url
 
@@ -45,6 +46,7 @@ def monitor_of(app: Flask, settings: Settings, clock: Clock, declared: Declared,
         record=record if log.enabled else None,
         admit=_judge(settings),
         events=OWASP,
+        trusted=trusted_origins(settings),
     )
 
     def ban(kind: str, address: str, seconds: float) -> bool:

@@ -103,7 +103,7 @@ mod _native {
     #[pymodule_export]
     use super::monitor::{Monitor, MonitorState, Sight};
     #[pymodule_export]
-    use super::origins::{PyOrigins, parse_origin};
+    use super::origins::{PyOrigins, page_of, parse_origin};
     #[pymodule_export]
     use super::parts::PyParts;
     #[pymodule_export]

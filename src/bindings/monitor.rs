@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyString};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Crossing, Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Subject};
+use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Source, Subject};
 use crate::shared::{HEADER_WORDS, SharedWords};
 
 use super::answer::{Ended, Told};
@@ -20,10 +20,12 @@ use super::clock::Clock;
 use super::errors::guarded;
 use super::stores::{boot_id, random_seed, seed_of};
 
+mod pages;
 mod responses;
 mod rules;
 mod seen;
 
+use pages::Pages;
 pub(super) use responses::MonitorState;
 use seen::{Seen, Who};
 
@@ -33,6 +35,7 @@ pub(super) struct Table {
     keys: Keys,
     shared: SharedWords<Layout>,
     prefix: Prefix,
+    pages: Pages,
 }
 
 impl Table {
@@ -100,7 +103,8 @@ impl Sight {
             at: 0,
             path,
             query,
-            crossing: if crossing { Crossing::All } else { Crossing::Nothing },
+            source: if crossing { Source::Site } else { Source::Sender },
+            is_deliberate: false,
             route,
             who: Who::Told(principal, issuer, token),
             account,
@@ -134,8 +138,6 @@ pub struct Monitor {
     batch: usize,
     waiting: Mutex<Waiting>,
     found: Option<Py<PyAny>>,
-    /// Names of fields that carry credentials, as WSGI has them. Schemes may still be added.
-    fields: Option<Py<PySet>>,
 }
 
 /// Requests that are not yet counted.
@@ -167,12 +169,13 @@ impl Monitor {
     /// :param file: the directory and the name of a file that all workers of the host map; None for a table of this
     ///     process alone.
     /// :param as_is: to look at that file, whatever its size; a table of this process alone while there is none.
+    /// :param trusted: origins whose pages are taken for one's own.
     /// :param fields: the fields that schemes read credentials from, as WSGI names them, beside ``X-API-Key`` and
     ///     ``Authorization``: no page of another site can have a browser send one. Those that are added later count, too.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
     #[new]
-    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None))]
+    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -186,6 +189,7 @@ impl Monitor {
         as_is: bool,
         found: Option<Py<PyAny>>,
         fields: Option<Py<PySet>>,
+        trusted: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let seed = seed.map_or_else(random_seed, seed_of)?;
         let layout = Layout::within(bytes)?;
@@ -205,14 +209,14 @@ impl Monitor {
         };
         let keys = Keys::new(shared.seed().bytes());
         let engine = Engine::new(shared.layout(), rules, &keys)?;
-        let table = Table { engine, keys, shared, prefix: Prefix::new(ipv6_prefix)? };
+        let pages = Pages { fields, trusted };
+        let table = Table { engine, keys, shared, prefix: Prefix::new(ipv6_prefix)?, pages };
         Ok(Self {
             table: Arc::new(table),
             clock,
             batch: batch.clamp(1, MOST_WAITING),
             waiting: Mutex::new(Waiting { seen: Vec::new(), since: 0 }),
             found,
-            fields,
         })
     }
 
@@ -226,8 +230,8 @@ impl Monitor {
     ///
     /// :returns: findings: each the rule's number, the kind of subject, the subject, its issuer, the count, when (seconds
     ///     since 1970), the route, the request's id, the address, and ``"crossing"`` where pages of other sites made
-    ///     browsers send what was counted, ``"shared"`` where several were counted together as the table is full, else
-    ///     ``""``.
+    ///     browsers send what was counted, ``"content"`` where it was asked for as a part of a page, ``"shared"`` where
+    ///     several were counted together as the table is full, else ``""``.
     fn note<'py>(&self, py: Python<'py>, sight: &Sight) -> PyResult<Vec<Found<'py>>> {
         guarded(|| {
             let (at, unix) = self.now(sight.unix);
@@ -274,8 +278,7 @@ impl Monitor {
 
     fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::gc::PyTraverseError> {
         visit.call(&self.clock)?;
-        visit.call(&self.found)?;
-        visit.call(&self.fields)
+        visit.call(&self.found)
     }
 }
 
@@ -285,7 +288,7 @@ impl Monitor {
         let py = ended.exchange.py();
         let noted = guarded(|| {
             let now = ended.now.unwrap_or_else(|| self.clock.get().host()).0;
-            let seen = Seen::of(&self.table.keys, self.fields.as_ref(), now, ended, told)?;
+            let seen = Seen::of(&self.table.keys, &self.table.pages, now, ended, told)?;
             let mut waiting = self.wait();
             waiting.seen.push(seen);
             if waiting.seen.len() == 1 {
@@ -359,7 +362,7 @@ impl Monitor {
             let has_issuer = matches!(finding.subject, Subject::Principal | Subject::Token);
             let (subject, how) = match (finding.is_shared, finding.is_crossing) {
                 (true, _) => (FULL.to_owned(), "shared"),
-                (_, true) => (seen.subject(py, finding.subject, &table.prefix), "crossing"),
+                (_, true) => (seen.subject(py, finding.subject, &table.prefix), seen.source.name()),
                 _ => (seen.subject(py, finding.subject, &table.prefix), ""),
             };
             all.push((

@@ -1,10 +1,13 @@
 //! Origins for Python: text in, the origin as browsers send it out.
 
+use std::borrow::Cow;
+
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use super::errors::guarded;
-use crate::origins::{Origin, Origins as Core};
+use crate::origins::{Origin, Origins as Core, Page, Told};
 
 /// An origin as browsers send it (RFC 6454 section 6.2); None for what is no origin, such as ``null`` or a URL with a path.
 ///
@@ -57,4 +60,61 @@ impl PyOrigins {
     fn insecure(&self) -> Option<&str> {
         self.0.insecure()
     }
+}
+
+/// Whose page made a browser send a request: see ``flask_rampart.origins.page_of``.
+///
+/// :param environ: of the request (PEP 3333).
+/// :param trusted: a collection of origins.
+/// :returns: ``"own"``, ``"trusted"``, ``"other"``, ``"hidden"`` or ``"unsaid"``.
+#[pyfunction]
+pub fn page_of(environ: &Bound<'_, PyDict>, trusted: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    guarded(|| {
+        Ok(match page_behind(environ, Some(trusted))? {
+            Page::Hidden => "hidden",
+            Page::Other | Page::Sibling => "other",
+            Page::Own => "own",
+            Page::Trusted => "trusted",
+            Page::Unsaid => "unsaid",
+        })
+    })
+}
+
+/// Whose page made a browser send the request of an environ.
+pub(super) fn page_behind(environ: &Bound<'_, PyDict>, trusted: Option<&Bound<'_, PyAny>>) -> PyResult<Page> {
+    let py = environ.py();
+    // What cannot be asked for trusts nobody.
+    let is_trusted = |origin: &str| trusted.is_some_and(|trusted| trusted.contains(origin).unwrap_or(false));
+    let site = item(environ, intern!(py, "HTTP_SEC_FETCH_SITE"))?;
+    let site = site.as_ref().map(|text| text.to_string_lossy());
+    let Some(origin) = item(environ, intern!(py, "HTTP_ORIGIN"))? else {
+        // The usual request: of where it went nothing is asked.
+        return Ok(Page::of(&Told { site: site.as_deref(), ..Told::default() }, is_trusted));
+    };
+    let (scheme, host) =
+        (item(environ, intern!(py, "wsgi.url_scheme"))?, item(environ, intern!(py, "HTTP_HOST"))?);
+    let host = match lossy(&host) {
+        Cow::Borrowed("") => {
+            let (name, port) =
+                (item(environ, intern!(py, "SERVER_NAME"))?, item(environ, intern!(py, "SERVER_PORT"))?);
+            Cow::Owned(format!("{}:{}", lossy(&name), lossy(&port)))
+        }
+        host => host,
+    };
+    let origin = origin.to_string_lossy();
+    let told = Told { site: site.as_deref(), origin: Some(&origin), scheme: &lossy(&scheme), host: &host };
+    Ok(Page::of(&told, is_trusted))
+}
+
+/// A text of an environ. What is no text is left out: the server is at fault.
+pub(super) fn item<'py>(
+    environ: &Bound<'py, PyDict>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyString>>> {
+    Ok(environ.get_item(name)?.and_then(|found| found.cast_into().ok()))
+}
+
+/// Such a text as Rust has it; empty if it is not there.
+pub(super) fn lossy<'a>(text: &'a Option<Bound<'_, PyString>>) -> Cow<'a, str> {
+    text.as_ref().map_or(Cow::Borrowed(""), |text| text.to_string_lossy())
 }

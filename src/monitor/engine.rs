@@ -15,6 +15,7 @@ use super::marks::{Mark, Marked, Response};
 use super::observation::{Observation, Signs};
 use super::places::{Holder, Put};
 use super::rule::{Item, Measure, Quantity, Rule, Subject};
+use super::sent::Source;
 use super::share::{self, Party};
 use super::window::{self, MASK, Window};
 
@@ -29,8 +30,8 @@ pub struct Finding {
     pub count: u64,
     /// Whether the counter was one that is shared by what finds no place: it is then about the host.
     pub is_shared: bool,
-    /// Whether it was counted of what pages of other sites made browsers send: it is then the visitor's browser, and may
-    /// not be the visitor.
+    /// Whether it was counted of what pages had browsers send: it is then the visitor's browser, and may not be the
+    /// visitor.
     pub is_crossing: bool,
 }
 
@@ -196,8 +197,8 @@ impl Engine {
                 found(finding);
             }
         }
-        // What other sites have somebody's browser do is nobody's habit.
-        if !self.learned.is_empty() && seen.principal != 0 && !seen.crossing.is_of(Subject::Principal) {
+        // What pages have somebody's browser do is nobody's habit.
+        if !self.learned.is_empty() && seen.principal != 0 && !seen.is_apart(Subject::Principal) {
             self.compare(words, seen, found);
         }
         for (index, rule) in &self.floods {
@@ -226,11 +227,16 @@ impl Engine {
             // Before it can be found: what comes next is a part of it.
             watched.is_counted(words, seen.at.max(seen.now));
         }
-        // What a page of another site can have a visitor's browser do is not counted with what the visitor does, nor with
-        // what the principal does whose cookie the browser sends along: a finding of it is answered to nobody. Who says
-        // falsely that it is so is found all the same, and is spared the answer.
-        let is_crossing = seen.crossing.is_of(subject);
-        let mut salt = watched.salt ^ if is_crossing { CROSSING } else { 0 };
+        // What a page can have a visitor's browser do is not counted with what the visitor does, nor with what the
+        // principal does whose cookie the browser sends along: a finding of it is answered to such requests alone. Who
+        // says falsely that it is so is found all the same, and answered as much.
+        let is_crossing = seen.is_apart(subject);
+        let mut salt = watched.salt
+            ^ match seen.sent_by {
+                Source::Content if is_crossing => CONTENT,
+                Source::Site if is_crossing => CROSSING,
+                _ => 0,
+            };
         if seen.is_v6
             && rule.measure == Measure::Distinct(Item::Networks)
             && matches!(subject, Subject::Principal | Subject::Token)
@@ -376,6 +382,18 @@ impl Engine {
         self.body(words, response, subject).map_or(0, |marked| marked.try_now(now))
     }
 
+    /// Milliseconds until all of these may try again; 0 if they may now, which is then counted of each.
+    ///
+    /// What one of them refuses is counted of none: who is refused has not used up what is left elsewhere.
+    pub fn try_all(&self, words: &[AtomicU64], of: &[(Response, u64)], now: u64) -> u64 {
+        let marks = || of.iter().filter_map(|(response, subject)| self.body(words, *response, *subject));
+        match marks().map(|marked| marked.wait(now)).max() {
+            // Another worker may take the last one meanwhile.
+            None | Some(0) => marks().map(|marked| marked.try_now(now)).max().unwrap_or(0),
+            Some(wait) => wait,
+        }
+    }
+
     /// Ends a response; says whether it was there.
     pub fn unmark(&self, words: &[AtomicU64], response: Response, subject: u64) -> bool {
         self.layout.marks(response).drop(words, mark_name(response, subject))
@@ -391,6 +409,9 @@ fn mark_name(response: Response, subject: u64) -> u64 {
     let salt = match response {
         Response::AccountStepUp => 0x6173_7465,
         Response::AccountThrottle => 0x6174_6872,
+        Response::Content => 0x636f_6e74,
+        Response::Crossing => 0x6372_6f73,
+        Response::CrossingLogin => 0x6372_6c6f,
         Response::Known => 0x6b6e_6f77,
         Response::Pace => 0x7061_6365,
         Response::StepUp => 0x7374_6570,
@@ -424,5 +445,7 @@ const MOST_RULES: usize = 200;
 const MOST_SHARED: u64 = 4;
 /// Tells counters of what other sites made browsers send from the others of a rule.
 const CROSSING: u64 = 0x6372_6f73_7369_6e67;
+/// Likewise, of what was asked for as a part of a page of one's own.
+const CONTENT: u64 = 0x636f_6e74_656e_7421;
 /// Tells networks of IPv6 from those of IPv4.
 const OF_V6: u64 = 0x6970_7636_6970_7636;

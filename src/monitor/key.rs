@@ -7,7 +7,8 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::observation::{Crossing, Observation, Signs};
+use super::observation::{Observation, Signs};
+use super::sent::Source;
 use super::share::source_of;
 
 /// The key of a table.
@@ -31,8 +32,10 @@ pub struct Known<'a> {
     pub place: &'a [u8],
     /// What was asked for: the query.
     pub query: &'a [u8],
-    /// How much of it a page of another site brought about.
-    pub crossing: Crossing,
+    /// Whose doing it was.
+    pub source: Source,
+    /// Whether its principal is known by what no browser adds by itself.
+    pub is_deliberate: bool,
     /// What was wrong: a route, a code and a reason.
     pub kind: [&'a [u8]; 3],
 }
@@ -79,7 +82,8 @@ impl Keys {
             account: self.of(b'u', known.account),
             place,
             object: if known.query.is_empty() { place } else { self.object(known.place, known.query) },
-            crossing: known.crossing,
+            sent_by: known.source,
+            is_deliberate: known.is_deliberate,
             kind,
             bytes,
         }

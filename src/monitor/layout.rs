@@ -73,7 +73,11 @@ impl Layout {
             Response::AccountStepUp | Response::AccountThrottle => &self.accounts,
             Response::Known => &self.homes,
             Response::Pace => &self.paces,
-            Response::StepUp | Response::Throttle => &self.responses,
+            Response::Content
+            | Response::Crossing
+            | Response::CrossingLogin
+            | Response::StepUp
+            | Response::Throttle => &self.responses,
         }
     }
 }

@@ -30,9 +30,15 @@ pub enum Response {
     AccountThrottle,
     /// An attempt on an account should be asked for more.
     AccountStepUp,
+    /// One try at a time, of what is a part of pages of one's own.
+    Content,
+    /// One try at a time, of what pages of other sites have sent.
+    Crossing,
+    /// One attempt to log in at a time, of those that a page had sent.
+    CrossingLogin,
     /// An account is known in a network.
     Known,
-    /// What an account that is throttled has of its own in a network.
+    /// What an account that is throttled has of its own in a network, or in a wider one.
     Pace,
     /// They must prove anew who they are.
     StepUp,
@@ -87,16 +93,15 @@ impl<'a> Marked<'a> {
         (until > now).then_some(Mark { until, since: since?.load(Relaxed) })
     }
 
+    /// In how many milliseconds a try is due: 0 is now. Takes none.
+    pub fn wait(&self, now: u64) -> u64 {
+        let Some((due, _, ahead)) = self.paced(now) else { return 0 };
+        due.load(Acquire).saturating_sub(now + ahead)
+    }
+
     /// Takes a try, if one is due; else says in how many milliseconds one is. Not in force: always.
     pub fn try_now(&self, now: u64) -> u64 {
-        let [until, _, due, pace] = self.all();
-        let (Some(until), Some(due), Some(pace)) = (until, due, pace) else { return 0 };
-        if until.load(Acquire) <= now {
-            return 0;
-        }
-        let pace = pace.load(Relaxed);
-        let (each, burst) = (pace & MASK, pace >> 32);
-        let ahead = each * burst.saturating_sub(1);
+        let Some((due, each, ahead)) = self.paced(now) else { return 0 };
         let mut seen = due.load(Acquire);
         loop {
             let tat = seen.max(now);
@@ -108,6 +113,17 @@ impl<'a> Marked<'a> {
                 Err(other) => seen = other,
             }
         }
+    }
+
+    /// Of what is in force: when the next try is due, how long one takes of it, and how far ahead it may be.
+    fn paced(&self, now: u64) -> Option<(&'a AtomicU64, u64, u64)> {
+        let [until, _, due, pace] = self.all();
+        if until?.load(Acquire) <= now {
+            return None;
+        }
+        let pace = pace?.load(Relaxed);
+        let (each, burst) = (pace & MASK, pace >> 32);
+        Some((due?, each, each * burst.saturating_sub(1)))
     }
 
     fn all(&self) -> [Option<&'a AtomicU64>; WORDS] {

@@ -38,6 +38,7 @@ mod marks;
 mod observation;
 mod places;
 mod rule;
+mod sent;
 mod share;
 mod window;
 
@@ -49,5 +50,6 @@ pub use engine::{Engine, Finding};
 pub use key::{Keys, Known};
 pub use layout::Layout;
 pub use marks::{Mark, Response};
-pub use observation::{Crossing, Observation, Outcome, Signs};
+pub use observation::{Observation, Outcome, Signs};
 pub use rule::{Item, Measure, Quantity, Rule, Subject};
+pub use sent::{Sent, Source};

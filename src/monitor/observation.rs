@@ -6,6 +6,7 @@
 use crate::error::ConfigError;
 
 use super::rule::Subject;
+use super::sent::Source;
 
 /// What can be said of a request: any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,30 +148,6 @@ fn of_code(code: &str) -> Signs {
     }
 }
 
-/// How much of a request a page of another site brought about, without the doing of the browser's user.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Crossing {
-    /// All, with what the browser has of its user: it sends that along by itself.
-    All,
-    /// Nothing: it is the doing of whoever sent it.
-    #[default]
-    Nothing,
-    /// That this browser sent it. Whose credential it has is known from what no browser adds: it is that one's own doing.
-    Sending,
-}
-
-impl Crossing {
-    /// Whether it is no doing of this subject's.
-    #[inline]
-    pub(super) fn is_of(self, subject: Subject) -> bool {
-        match subject {
-            Subject::Address | Subject::Network => self != Self::Nothing,
-            Subject::Principal => self == Self::All,
-            _ => false,
-        }
-    }
-}
-
 /// One request, in keyed hashes; 0 is nobody or nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Observation {
@@ -200,10 +177,24 @@ pub struct Observation {
     pub place: u64,
     /// What was asked for: the path and the query.
     pub object: u64,
-    /// How much of it a page of another site brought about.
-    pub crossing: Crossing,
+    /// Whose doing it was.
+    pub sent_by: Source,
+    /// Whether its principal is known by what no browser adds by itself: that is then who had it sent.
+    pub is_deliberate: bool,
     /// What was wrong with it.
     pub kind: u64,
     /// Bytes of the answer's body.
     pub bytes: u64,
+}
+
+impl Observation {
+    /// Whether it is no doing of this subject's, but of a page: the browser sends along what it has of its user.
+    #[inline]
+    pub(super) fn is_apart(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Address | Subject::Network => self.sent_by != Source::Sender,
+            Subject::Principal => self.sent_by != Source::Sender && !self.is_deliberate,
+            _ => false,
+        }
+    }
 }

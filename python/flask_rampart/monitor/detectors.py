@@ -24,6 +24,8 @@ from ..readers import nearest
 
 RESPONSES = ("log", "step_up", "throttle", "ban")
 """What can be done about a finding, from the mildest."""
+DONE = (*RESPONSES, "slow")
+"""What is told of a finding. The last one is of what pages had browsers send: such requests alone are throttled."""
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
 """As in OCSF: the first has the ``severity_id`` 1."""
 _TEXTS = {

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .detectors import RESPONSES, SEVERITIES
+from .detectors import DONE, SEVERITIES
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Finding:
     threshold: int
     """What was too much."""
     response: str
-    """``"log"``, ``"step_up"``, ``"throttle"`` or ``"ban"``."""
+    """``"log"``, ``"step_up"``, ``"throttle"`` or ``"ban"``; or ``"slow"``, of what pages had browsers send: such
+    requests alone are throttled."""
     enforced: bool
     """Whether that was done. Not in ``"report"`` mode."""
     route: str
@@ -54,7 +55,7 @@ class Finding:
             subject,
             count,
             threshold,
-            RESPONSES[min(response, len(RESPONSES) - 1)],
+            DONE[min(response, len(DONE) - 1)],
             enforced,
             route,
             request_id,

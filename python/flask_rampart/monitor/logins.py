@@ -5,11 +5,16 @@ answer's status says it. From then on, attempts are counted by account, and from
 
 1. Where a response of the monitor throttles an account, an attempt from a network in which the account has not logged
    in within 30 days is refused (429 ``limit.exceeded``) beyond five, and then one in 30 s, for each network apart. From
-   one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner.
+   one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner. So
+   it is out of one /48 of IPv6 beyond 15, and then one in 10 s; and out of all networks in which it has not, beyond
+   20, and then one a second, but for the first out of each /48 or /24: that one is the owner's, wherever they are.
+   Attempts that a page of another site had a browser send are throttled for each address, where many failed: that
+   keeps nobody from logging in by a page of one's own.
 2. Where an account, or all of them, are under attack, the attempt says that a second factor is wanted
    (``step_up``); the app decides which.
 3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
-   and 4xx failure; 5xx say nothing: an outage is nobody's wrong password.
+   and 4xx failure; 5xx say nothing: an outage is nobody's wrong password. It is the status that the client gets, after
+   all of the app's ``after_request``.
 4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
    is a 200, too, and must not make the place known from which half of a login came.
 5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
@@ -22,12 +27,13 @@ It checks no password.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flask import Response, after_this_request
+from flask import Flask, Response, current_app, request_finished, request_tearing_down
 
 from ..exchange import Exchange
-from .responses import BURST, EACH_LOGIN, HOME_PACE, throttled
+from ..guards import current_exchange
+from .responses import BURST, EACH_LOGIN, HOME_PACE, WIDE_PACE, throttled
 
 if TYPE_CHECKING:
     from .service import Monitor
@@ -106,11 +112,6 @@ class Attempts:
         while self._open:
             self._count(self._open[0], status)
 
-    def answered(self, response: Response) -> Response:
-        """Settles all of them by an answer that the edge does not see."""
-        self.end(response.status_code)
-        return response
-
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
         self._open.remove(login)
@@ -129,6 +130,7 @@ class Attempts:
                 address=self._exchange.environ.get("REMOTE_ADDR"),
                 route=self._exchange.route,
                 request_id=self._exchange.id,
+                crossing=self._monitor.state.source_of(self._exchange) != "",
             )
         self._monitor.login_ended(self._exchange, login.account, ok, status, known=known)
 
@@ -147,7 +149,8 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     step_up = False
     if monitor.enabled and monitor.enforces and monitor.state.any_marked():
         state = monitor.state
-        wait = state.try_account(name, address, each=EACH_LOGIN, burst=BURST, home=HOME_PACE)
+        wait = monitor.responses.login_wait(address, exchange)
+        wait = wait or state.try_account(name, address, each=EACH_LOGIN, burst=BURST, home=HOME_PACE, wide=WIDE_PACE)
         if wait and not monitor.responses.is_exempt(address):
             raise exchange.refuse(throttled(wait, "account"))
         attacked = (("step_up", "host", ""), ("throttle", "account", name), ("step_up", "account", name))
@@ -160,6 +163,29 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
                 exchange.at_leaving += (attempts.end,)
             else:
                 # One of several requests that a middleware within the edge makes of one.
-                after_this_request(attempts.answered)
+                _hear(current_app._get_current_object())  # type: ignore[attr-defined]
         attempts.add(login)
     return login
+
+
+def _hear(app: Flask) -> None:
+    """From now on hears from Flask how requests end. Not before there is one that the edge does not see: it would cost
+    each request."""
+    request_finished.connect(_on_finished, sender=app)
+    request_tearing_down.connect(_on_tearing_down, sender=app)
+
+
+def _on_finished(app: Flask, response: Response, **_: Any) -> None:
+    """After all ``after_request``: what they make of an answer is what the client gets."""
+    _end(response.status_code)
+
+
+def _on_tearing_down(app: Flask, **_: Any) -> None:
+    """Of a request that had no answer: what the app has said of its attempts holds all the same."""
+    _end(500)
+
+
+def _end(status: int) -> None:
+    exchange = current_exchange()
+    if exchange.attempts is not None and not exchange.sees_answer:
+        exchange.attempts.end(status)

@@ -4,10 +4,15 @@
    ``RAMPART_TRUSTED_PROXIES`` or ``RAMPART_BAN_EXEMPT`` is not.
 2. ``throttle``: an address, a network, a principal or a token has one request a second, five at once: 429. Of an
    account, attempts to log in are throttled, for each network apart, and much less from where the account has logged
-   in within 30 days: so nobody who tries an account keeps its owner out.
+   in within 30 days: so nobody who tries an account keeps its owner out. Beyond that, for each /48 of IPv6, and, but
+   for the first attempt out of each /48 or /24, for all of them together: so networks are no supply of guesses.
 3. ``step_up``: a principal is refused (401 ``auth.stale``) until it comes with a credential that was proved after the
    finding (``auth_time``); a token, until another one comes. A credential that cannot tell, such as an API key, is
    throttled instead. Of the host, attempts to log in say that a second factor is wanted.
+4. ``slow``: what pages of other sites had browsers send (``"crossing"``), or what stands in pages of one's own
+   (``"content"``), is answered to such requests alone, whatever the detector says: an address, a network or a
+   principal has 30 of them at once, and one a second. Attempts to log in that came so have five at once, and one in
+   30 s. The visitor's own requests have nothing done to them; and who only says that a page had them sent is as slow.
 
 Whatever cannot be done to a subject becomes the next milder thing that can. Nothing here locks an account. A response
 lasts from what was found, not from when that was counted: what is over by then is not put in force.
@@ -37,6 +42,15 @@ EACH = 1.0
 EACH_LOGIN = 30.0
 """Seconds for one attempt to log in to an account that is throttled, from one network."""
 BURST = 5
+WIDE_PACE = (10.0, 15)
+"""The same from all prefixes of one /48 of IPv6 together: seconds for one attempt, and how many at once."""
+PAGE_BURST = 30
+"""How many requests at once, of those that pages had sent, and then one in ``EACH`` seconds: a page has many parts."""
+BY_PAGES = ("crossing", "content")
+"""How a finding was counted that is of what pages had browsers send; and the throttles of that."""
+ACCOUNT_BURST = 20
+"""How many attempts at once an account that is throttled has for all networks together, and then one in ``EACH``
+seconds, beside the first out of each /48 or /24."""
 HOME_PACE = (5.0, 20)
 """The same from a network where the account is known: seconds for one attempt, and how many at once."""
 
@@ -52,15 +66,18 @@ class Responses:
         self.stale: Stale = _stale
 
     def enforce(
-        self, detector: Detector, kind: str, subject: str, issuer: str | None, *, age: float = 0.0
+        self, detector: Detector, kind: str, subject: str, issuer: str | None, *, age: float = 0.0, how: str = ""
     ) -> tuple[str, bool]:
         """Does what the detector says, and tells what was done and whether it was.
 
         :param age: how many seconds ago it was found.
+        :param how: one of ``BY_PAGES`` if it is of what pages had browsers send.
         """
         response, seconds = detector.response, float(detector.lasts) - max(0.0, age)
         if seconds <= 0:
-            return response, False
+            return "slow" if how else response, False
+        if how:
+            return "slow", self._slow_pages(detector, (kind, subject, issuer), seconds, how)
         state = self._monitor.state
         if kind in ("address", "network"):
             address = subject.partition("/")[0]
@@ -75,15 +92,18 @@ class Responses:
             response = "throttle"
         if response == "step_up" and kind in ("address", "network"):
             response = "throttle"
-        return response, state.mark(response, kind, subject, seconds, issuer=issuer, each=EACH, burst=BURST)
+        burst = ACCOUNT_BURST if kind == "account" else BURST
+        return response, state.mark(response, kind, subject, seconds, issuer=issuer, each=EACH, burst=burst)
 
     def step(self, environ: dict[str, Any], exchange: Exchange) -> Denied | None:
-        """At the edge: the refusal of an address that is throttled."""
+        """At the edge: the refusal of an address that is throttled. After what decides which pages are admitted."""
         state = self._monitor.state
         if not state.any_marked():
             return None
         address = environ.get("REMOTE_ADDR") or ""
         wait = state.try_now("address", address) or state.try_now("network", address)
+        if not wait and (by := state.source_of(exchange)):
+            wait = state.try_now("address", address, response=by) or state.try_now("network", address, response=by)
         if not wait or self.is_exempt(address):
             return None
         return throttled(wait, "address")
@@ -98,6 +118,9 @@ class Responses:
         name, issuer = _text(principal.id) or "", _text(getattr(principal, "issuer", None))
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
         wait = state.try_now("principal", name, issuer=issuer)
+        # A token that no browser adds was sent by who has it, whichever page wrote it.
+        if not wait and not exchange.deliberate and (by := state.source_of(exchange)):
+            wait = state.try_now("principal", name, issuer=issuer, response=by)
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):
             if _tells(principal):
@@ -109,6 +132,26 @@ class Responses:
                 return self.stale(principal, 1)
             wait = wait or state.try_now("token", token, issuer=issuer)
         return throttled(wait, "principal") if wait else None
+
+    def login_wait(self, address: str, exchange: Exchange) -> float:
+        """Seconds that an attempt to log in has to wait which a page had sent; 0.0 of all others."""
+        state = self._monitor.state
+        if not state.source_of(exchange):
+            return 0.0
+        wait = state.try_now("address", address, response="crossing_login")
+        return wait or state.try_now("network", address, response="crossing_login")
+
+    def _slow_pages(self, detector: Detector, subject: tuple[str, str, str | None], seconds: float, how: str) -> bool:
+        """Throttles what pages have sent, of whom it is about. False if they are exempt."""
+        kind, name, issuer = subject
+        state = self._monitor.state
+        if kind != "principal":
+            name = name.partition("/")[0]
+            if self.is_exempt(name):
+                return False
+            if not _LOGINS.isdisjoint(detector.counts):
+                state.mark("crossing_login", kind, name, seconds, each=EACH_LOGIN, burst=BURST)
+        return state.mark(how, kind, name, seconds, issuer=issuer, each=EACH, burst=PAGE_BURST)
 
     def _slow(self, subject: tuple[str, str, str | None], seconds: float) -> float:
         """Throttles who cannot step up; seconds to wait, 0.0 if it may go on."""
@@ -142,6 +185,9 @@ def throttled(wait: float, what: str) -> Denied:
     """The refusal of who is to wait so many seconds."""
     seconds = max(1, math.ceil(wait))
     return Denied.of("limit.exceeded", f"monitor: {what} throttled", headers=(("Retry-After", str(seconds)),))
+
+
+_LOGINS = frozenset(("login", "login_failed"))
 
 
 def _text(value: object) -> str | None:

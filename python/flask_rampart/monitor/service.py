@@ -8,8 +8,9 @@
    the app's log, by the signal ``anomaly_detected`` and the webhook. None of them can keep the others from being told.
 3. In ``"enforce"`` mode its response is then in force, for all workers (``responses``). In ``"report"`` mode nothing
    is refused that would not be refused otherwise.
-4. What pages of other sites had a visitor's browser do is told of, and not answered: nobody can be banned by it. So is
-   what several did together who found no place in the table.
+4. What pages had a visitor's browser do, of other sites or of one's own, is told of, and answered to such requests
+   alone: nobody can be banned by it. What several did together who found no place in the table is told of, and not
+   answered.
 
 It trusts the addresses, as the edge has settled them: behind a proxy that nobody tells it of, everybody is the proxy.
 """
@@ -31,12 +32,12 @@ from ..locks import Lock
 from ..signals import anomaly_detected, emit, refresh_reused
 from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
-from .detectors import RESPONSES, Detector
+from .detectors import DONE, Detector
 from .findings import Finding
 from .logins import HOME
 from .reading import read_file
 from .replaying import REPEATABLE
-from .responses import Responses
+from .responses import BY_PAGES, Responses
 from .webhooks import Admit, Webhook
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ Record = Callable[[str, "dict[str, Any]", "dict[str, Any]"], None]
 _logger = logging.getLogger("flask_rampart")
 _BATCH = 32
 _HOW = {
-    "crossing": " Pages of other sites had the visitor's browser do it.",
+    "content": " It was asked for as parts of pages, such as images: such requests alone are slowed.",
+    "crossing": " Pages of other sites had the visitor's browser do it: such requests alone are slowed.",
     "shared": " The table is full: several were counted together.",
 }
 _OWN_TABLE = 1024 * 1024
@@ -65,6 +67,7 @@ class Monitor:
     :param record: writes audit records, if the app keeps any.
     :param admit: judges the webhook's URL before each call.
     :param events: the names that audit records of findings may have.
+    :param trusted: origins whose pages are taken for one's own.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Monitor:
         record: Record | None = None,
         admit: Admit | None = None,
         events: Collection[str] = (),
+        trusted: frozenset[str] = frozenset(),
     ) -> None:
         self.mode = settings.monitor
         self.enabled = settings.monitor != "off"
@@ -85,6 +89,7 @@ class Monitor:
         self._settings = settings
         self._clock = clock
         self._record = record
+        self._trusted = trusted
         self._rules = Detectors(events)
         if settings.monitor_rules is not None:
             read_file(Path(app.root_path) / settings.monitor_rules, self._rules)
@@ -180,6 +185,10 @@ class Monitor:
         if kind in ("principal", "token") and issuer is None:
             issuers.add(self._settings.jwt_issuer)
         pairs = [(response, each) for response in ("step_up", "throttle") for each in issuers]
+        if kind in ("address", "network", "principal"):
+            pairs += [(response, each) for response in BY_PAGES for each in issuers]
+        if kind in ("address", "network"):
+            pairs.append(("crossing_login", None))
         lifted = [state.unmark(response, kind, subject, issuer=each) for response, each in pairs]
         return any(lifted)
 
@@ -298,6 +307,7 @@ class Monitor:
             file=place,
             as_is=as_is,
             found=self._found,
+            trusted=self._trusted,
             fields=self.fields,
         )
 
@@ -312,12 +322,14 @@ class Monitor:
     def _tell(self, each: MonitorFound) -> None:
         number, kind, subject, issuer, count, time, route, request_id, address, how = each
         detector = self._detectors[number]
-        response = "log" if how else detector.response
+        response = detector.response
+        if how and response != "log":
+            response = "slow" if how in BY_PAGES else "log"
         enforced = False
         if self.enforces and response != "log":
             try:
                 age = self._clock.now() - time
-                response, enforced = self.responses.enforce(detector, kind, subject, issuer, age=age)
+                response, enforced = self.responses.enforce(detector, kind, subject, issuer, age=age, how=how)
             except Exception:
                 # Bans may be kept elsewhere, where they cannot be written at the moment. It is told all the same.
                 _logger.exception("A response of the monitor could not be put in force.")
@@ -349,7 +361,7 @@ class Monitor:
             finding.subject,
             finding.count,
             finding.threshold,
-            RESPONSES.index(finding.response),
+            DONE.index(finding.response),
             finding.enforced,
             finding.route,
             finding.request_id,

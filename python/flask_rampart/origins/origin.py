@@ -10,10 +10,11 @@ origin (a sandboxed frame, a redirect).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Literal
 
 from .._native import Origins, parse_origin
+from .._native import page_of as native_page_of
 from ..errors import ConfigError
 from ..readers import nearest, shown
 
@@ -45,8 +46,8 @@ def read_origin(where: str, text: object) -> str:
         raise ConfigError(f"{where}: {shown(text)} is no origin such as 'https://app.example.com'.")
     scheme = origin.partition("://")[0]
     # Browsers have no pages of it any more, so it is a slip of the pen.
-    meant = " Did you mean https?" if scheme == "ftp" else nearest(scheme, tuple(_PORTS))
-    if scheme not in _PORTS and meant:
+    meant = " Did you mean https?" if scheme == "ftp" else nearest(scheme, _WEB)
+    if scheme not in _WEB and meant:
         raise ConfigError(f"{where}: {shown(text)} has the scheme {scheme!r}.{meant}")
     return origin
 
@@ -54,7 +55,7 @@ def read_origin(where: str, text: object) -> str:
 Page = Literal["own", "trusted", "other", "hidden", "unsaid"]
 
 
-def page_of(environ: Mapping[str, Any], trusted: Collection[str] = ()) -> Page:
+def page_of(environ: dict[str, Any], trusted: Collection[str] = ()) -> Page:
     """Whose page made the browser send a request, by ``Sec-Fetch-Site`` and ``Origin``, which no page can write.
 
     :param environ: of the request (PEP 3333).
@@ -64,47 +65,14 @@ def page_of(environ: Mapping[str, Any], trusted: Collection[str] = ()) -> Page:
     another site, or of another origin of this one. ``"hidden"``: ``Origin: null`` alone, as a form sends it by plain
     HTTP under ``no-referrer``, and everybody's page in a sandbox. ``"unsaid"``: neither field, as programs send it.
 
+    It is decided in ``src/origins/page.rs``, as for the monitor.
+
     >>> page_of({"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": "https://evil.example"})
     'other'
     """
-    site = environ.get("HTTP_SEC_FETCH_SITE")
-    if site == "same-origin" or site == "none":
-        return "own"
-    origin = environ.get("HTTP_ORIGIN")
-    if site is None:
-        if origin is None:
-            return "unsaid"
-        if is_own(environ, origin):
-            return "own"
-    if origin in trusted and site in TOLD:
-        return "trusted"
-    return "hidden" if site is None and origin == "null" else "other"
-
-
-def is_own(environ: Mapping[str, Any], origin: str) -> bool:
-    """Whether *origin* is that of the request's own address.
-
-    Over HTTPS the scheme must be https too. Where the request seems to have come over HTTP, either will do: a proxy
-    that ends TLS and is not known here hides it, and the host alone tells the sites apart. ``wss``, which some servers
-    write for a WebSocket's handshake, is HTTPS.
-    """
-    host = environ.get("HTTP_HOST")
-    if host and origin == f"{environ.get('wsgi.url_scheme')}://{host}":
-        return True  # as a browser writes it; the rest is for what proxies do to it
-    scheme, _, authority = origin.partition("://")
-    if scheme not in _PORTS or (scheme == "http" and environ.get("wsgi.url_scheme") in ("https", "wss")):
-        return False
-    if not isinstance(host, str) or not host:
-        host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
-    # A browser leaves out the port of its scheme; a proxy may have written it.
-    return authority != "" and _undotted(host.lower()).removesuffix(_PORTS[scheme]) == _undotted(authority)
-
-
-def _undotted(authority: str) -> str:
-    # The edge has taken the dot from Host already (``network.hosts``): it is the same name (RFC 1034 section 3.1).
-    return authority.replace(".:", ":", 1).removesuffix(".")
+    return native_page_of(environ, trusted)
 
 
 TOLD = frozenset((None, "same-site", "cross-site"))
 """What ``Sec-Fetch-Site`` says of a page that is another's, if it is there, in words that are known."""
-_PORTS = {"http": ":80", "https": ":443"}
+_WEB = ("http", "https")

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use crate::monitor::{Book, Entry, Mark, Response, Subject};
 
@@ -28,7 +29,8 @@ impl MonitorState {
 
     /// Puts a response in force on a subject, for all workers.
     ///
-    /// :param response: ``"step_up"`` or ``"throttle"``.
+    /// :param response: ``"step_up"`` or ``"throttle"``; a throttle of what pages had browsers send: ``"crossing"`` of
+    ///     those of other sites, ``"content"`` of one's own, ``"crossing_login"`` of attempts to log in that either had sent.
     /// :param kind: of the subject: ``"address"``, ``"network"``, ``"principal"``, ``"token"``, ``"account"``, ``"host"``.
     /// :param each: of a throttle, seconds for each try.
     /// :param burst: of a throttle, how many may come at once.
@@ -79,11 +81,20 @@ impl MonitorState {
     }
 
     /// Seconds until a subject that is throttled may try again; 0.0 if it may now, which is then counted.
-    #[pyo3(signature = (kind, text, *, issuer=None))]
-    fn try_now(&self, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<f64> {
+    ///
+    /// :param response: which throttle: see :meth:`mark`.
+    #[pyo3(signature = (kind, text, *, issuer=None, response="throttle"))]
+    fn try_now(&self, kind: &str, text: &str, issuer: Option<&str>, response: &str) -> PyResult<f64> {
         let subject = self.subject(kind, text, issuer)?;
-        let response = named("throttle", kind)?;
+        let response = named(response, kind)?;
         Ok(self.table.engine.try_now(self.table.words(), response, subject, self.millis()) as f64 / 1000.0)
+    }
+
+    /// Whose doing the request of an exchange was: ``"crossing"`` of a page of another site, ``"content"`` of what stands in
+    /// a page of one's own, ``""`` of whoever sent it. It goes by what browsers say.
+    fn source_of(&self, exchange: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+        let environ = exchange.getattr(intern!(exchange.py(), "environ"))?.cast_into::<PyDict>()?;
+        Ok(self.table.pages.source_of(exchange, &environ)?.name())
     }
 
     /// Notes that an account is at home where this address is: its attempts from there are not throttled.
@@ -101,11 +112,14 @@ impl MonitorState {
             && self.table.engine.marked(self.table.words(), Response::Known, pair, self.millis()).is_some())
     }
 
-    /// Seconds until an account that is throttled may be tried from this address' network; 0.0 if it may now.
+    /// Seconds until an account that is throttled may be tried from this address; 0.0 if it may now.
     ///
-    /// Each network has its own pace, so that nobody who tries an account from elsewhere keeps its owner out; and so has
-    /// one where the account is known, *home*, as who shares it with the owner need not be the owner.
-    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5)))]
+    /// Each network has its own pace, *each* and *burst*, so that nobody who tries an account from elsewhere keeps its
+    /// owner out; and so has one where the account is known, *home*, as who shares it with the owner need not be the owner.
+    /// All prefixes of one /48 of IPv6 have another one together, *wide*: they cost whoever has it nothing. And but for
+    /// the first attempt out of each /48 or /24, the throttled account has one for all of them, as it was marked with.
+    /// What one of these refuses is counted of none.
+    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5), wide=(1.0, 5)))]
     fn try_account(
         &self,
         account: &str,
@@ -113,23 +127,35 @@ impl MonitorState {
         each: f64,
         burst: u32,
         home: (f64, u32),
+        wide: (f64, u32),
     ) -> PyResult<f64> {
         let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
         let of_account = self.subject("account", account, None)?;
         let Some(mark) = engine.marked(words, Response::AccountThrottle, of_account, now) else {
             return Ok(0.0);
         };
-        let (each, burst) = if self.knows(account, address)? { home } else { (each, burst) };
-        let pair = self.pair(account, address)?;
+        let is_home = self.knows(account, address)?;
+        let near = (self.pair(account, address)?, if is_home { home } else { (each, burst) });
+        let far = (if is_home { 0 } else { self.wide_pair(of_account, address) }, wide);
         // An address that is not known has no network; nor has one that two workers want a place for at once.
-        let mut has_own = pair != 0 && engine.marked(words, Response::Pace, pair, now).is_some();
-        if pair != 0 && !has_own {
-            let pace = (millis(each)? as u32, burst.max(1));
-            has_own = engine.mark(words, Response::Pace, pair, now, mark, Some(pace));
+        let mut paces = vec![];
+        let mut is_first = false;
+        for (pair, (each, burst)) in [near, far] {
+            if pair == 0 {
+                continue;
+            }
+            let has_come = engine.marked(words, Response::Pace, pair, now).is_some();
+            let pace = Some((millis(each)? as u32, burst.max(1)));
+            if has_come || engine.mark(words, Response::Pace, pair, now, mark, pace) {
+                paces.push((Response::Pace, pair));
+                // The last one is the widest.
+                is_first = !has_come;
+            }
         }
-        let (response, subject) =
-            if has_own { (Response::Pace, pair) } else { (Response::AccountThrottle, of_account) };
-        Ok(engine.try_now(words, response, subject, now) as f64 / 1000.0)
+        if paces.is_empty() || !(is_home || is_first) {
+            paces.push((Response::AccountThrottle, of_account));
+        }
+        Ok(engine.try_all(words, &paces, now) as f64 / 1000.0)
     }
 
     /// What a principal's credential is called where it is counted; None if it is not.
@@ -251,18 +277,37 @@ impl MonitorState {
         if account == 0 || network == 0 {
             return Ok(0);
         }
-        let both = [account.to_le_bytes(), network.to_le_bytes()].concat();
-        Ok(self.table.keys.of(b'h', &both))
+        Ok(self.both(account, network))
+    }
+
+    /// The hash of an account in the /48 of an address, which has many networks; 0 if it has one.
+    fn wide_pair(&self, account: u64, address: &str) -> u64 {
+        let Some(key) = self.table.prefix.key(address) else { return 0 };
+        match *key.as_bytes() {
+            [a, b, c, d, e, f, ..] if self.table.prefix.bits() > 48 => {
+                self.both(account, self.table.keys.of(b's', &[a, b, c, d, e, f]))
+            }
+            _ => 0,
+        }
+    }
+
+    fn both(&self, account: u64, network: u64) -> u64 {
+        self.table.keys.of(b'h', &[account.to_le_bytes(), network.to_le_bytes()].concat())
     }
 }
 
 fn named(response: &str, kind: &str) -> PyResult<Response> {
     match (response, kind) {
         ("step_up", "account") => Ok(Response::AccountStepUp),
+        ("content", "address" | "network" | "principal") => Ok(Response::Content),
+        ("crossing", "address" | "network" | "principal") => Ok(Response::Crossing),
+        ("crossing_login", "address" | "network") => Ok(Response::CrossingLogin),
         ("step_up", _) => Ok(Response::StepUp),
         ("throttle", "account") => Ok(Response::AccountThrottle),
         ("throttle", _) => Ok(Response::Throttle),
-        _ => Err(PyValueError::new_err("a \"step_up\" or a \"throttle\" is in force")),
+        _ => Err(PyValueError::new_err(
+            "a \"step_up\" or a \"throttle\" is in force, or one of what pages had sent",
+        )),
     }
 }
 

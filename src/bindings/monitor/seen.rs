@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Crossing, Keys, Known, Observation, Outcome, Signs, Subject};
+use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Source, Subject};
 
 use super::super::answer::{Ended, Told};
 use super::super::verified::PyVerifiedToken;
+use super::pages::{Pages, is_basic};
 
 /// What is known of a request, not yet hashed.
 pub(super) struct Seen {
@@ -23,8 +24,10 @@ pub(super) struct Seen {
     pub query: Option<Py<PyString>>,
     pub route: Option<Py<PyString>>,
     pub who: Who,
-    /// How much of it a page of another site brought about.
-    pub crossing: Crossing,
+    /// Whose doing it was.
+    pub source: Source,
+    /// Whether the principal was proved by what no browser adds by itself.
+    pub is_deliberate: bool,
     pub account: Option<Py<PyString>>,
     pub code: Option<Py<PyString>>,
     pub reason: Option<Py<PyString>>,
@@ -71,20 +74,13 @@ impl Who {
 }
 
 impl Seen {
-    /// Of an exchange that has ended at a time, in nanoseconds since boot; `fields` are those that carry credentials.
-    pub fn of(
-        keys: &Keys,
-        fields: Option<&Py<PySet>>,
-        at: u64,
-        ended: &Ended<'_, '_>,
-        told: &Told<'_>,
-    ) -> PyResult<Self> {
+    /// Of an exchange that has ended at a time, in nanoseconds since boot.
+    pub fn of(keys: &Keys, pages: &Pages, at: u64, ended: &Ended<'_, '_>, told: &Told<'_>) -> PyResult<Self> {
         let Ended { exchange, environ, status, .. } = *ended;
         let py = exchange.py();
         let route = told.route.as_ref().map(|route| route.clone().unbind());
         let tried = exchange.getattr(intern!(py, "tried"))?;
-        let login_of_nobody = tried.is_none();
-        let (account, login) = if login_of_nobody {
+        let (account, login) = if tried.is_none() {
             (None, None)
         } else {
             let (account, succeeded): (Bound<'_, PyString>, Option<bool>) = tried.extract()?;
@@ -102,8 +98,8 @@ impl Seen {
             query: item(environ, intern!(py, "QUERY_STRING"))?,
             route,
             who: Who::default(),
-            // No page logs a visitor in to what it likes: who tries accounts says of itself that it is a visitor.
-            crossing: if login_of_nobody { crossing(exchange, environ, fields)? } else { Crossing::Nothing },
+            source: pages.source_of(exchange, environ)?,
+            is_deliberate: false,
             account,
             code: None,
             reason: None,
@@ -112,7 +108,15 @@ impl Seen {
         if !told.codes.is_empty() {
             seen.refused(exchange, &outcome, &told.codes)?;
         }
+        // A browser adds a password by itself once it was right: one that is refused is of whoever sent it.
+        let is_refused = seen.signs.meets(Signs::AUTHENTICATION_FAILED.with(Signs::LOGIN_FAILED));
+        if seen.source != Source::Sender && is_refused && is_basic(environ)? {
+            seen.source = Source::Sender;
+        }
         if let Some(principal) = &told.principal {
+            // A token in the query is written by whoever has it: a page has the visitor's browser send it, so it says
+            // nothing of the address, but never with somebody else's token.
+            seen.is_deliberate = exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
             seen.identified(principal, keys, exchange, environ)?;
         }
         Ok(seen)
@@ -187,7 +191,8 @@ impl Seen {
             account: account.as_bytes(),
             place: place.as_bytes(),
             query: query.as_bytes(),
-            crossing: self.crossing,
+            source: self.source,
+            is_deliberate: self.is_deliberate,
             kind: kind.each_ref().map(|part| part.as_bytes()),
         };
         Observation { now, ..keys.observe(&known, at, unix, self.signs, self.size) }
@@ -289,46 +294,6 @@ fn lossy<'a>(py: Python<'a>, text: &'a Option<Py<PyString>>) -> Cow<'a, str> {
 
 fn text(value: Bound<'_, PyAny>) -> Option<Py<PyString>> {
     value.cast_into().ok().map(Bound::unbind)
-}
-
-/// Fetch Metadata: a browser says so of what a page of another site had it send. With the user's click it is the user's
-/// own doing; and so is what no page can have a browser send unasked: another method than a reading one (a form's POST
-/// is refused as forged, or is a login), and a field that carries a credential (`X-API-Key`, one of `fields`, an
-/// `Authorization`), right or wrong, but what browsers add by themselves.
-///
-/// A token in the query is written by whoever has it: the page has the visitor's browser send it, so it says nothing of
-/// the address, but never with somebody else's token.
-fn crossing(
-    exchange: &Bound<'_, PyAny>,
-    environ: &Bound<'_, PyDict>,
-    fields: Option<&Py<PySet>>,
-) -> PyResult<Crossing> {
-    let py = environ.py();
-    let is = |name: &Bound<'_, PyString>, value: &Bound<'_, PyString>| {
-        environ.get_item(name)?.map_or(Ok(false), |found| found.eq(value))
-    };
-    if !is(intern!(py, "HTTP_SEC_FETCH_SITE"), intern!(py, "cross-site"))?
-        || is(intern!(py, "HTTP_SEC_FETCH_USER"), intern!(py, "?1"))?
-        || environ.contains(intern!(py, "HTTP_X_API_KEY"))?
-    {
-        return Ok(Crossing::Nothing);
-    }
-    for field in fields.iter().flat_map(|fields| fields.bind(py).iter()) {
-        if environ.contains(field)? {
-            return Ok(Crossing::Nothing);
-        }
-    }
-    let (method, sent) =
-        (item(environ, intern!(py, "REQUEST_METHOD"))?, item(environ, intern!(py, "HTTP_AUTHORIZATION"))?);
-    let sent = lossy(py, &sent);
-    let word = sent.trim().split(' ').next().unwrap_or_default();
-    let is_added =
-        ["", "Basic", "Digest", "Negotiate", "NTLM"].iter().any(|added| word.eq_ignore_ascii_case(added));
-    if !is_added || !matches!(&*lossy(py, &method), "GET" | "HEAD" | "OPTIONS") {
-        return Ok(Crossing::Nothing);
-    }
-    let is_deliberate = exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
-    Ok(if is_deliberate { Crossing::Sending } else { Crossing::All })
 }
 
 /// What is no text is left out: the server is at fault.

@@ -224,19 +224,31 @@ fn what_pages_of_other_sites_send_is_counted_apart_of_an_address_and_not_of_a_to
         rule("scan", Signs::NOT_FOUND, Subject::Address, Measure::Count, 10, 60),
         rule("used", Signs::NOT_FOUND, Subject::Token, Measure::Count, 12, 60),
     ]);
-    let fold = |crossing| {
-        let known = Known { address: &[1, 2, 3, 4], token: b"jti", crossing, ..Known::default() };
+    let fold = |source| {
+        let known = Known { address: &[1, 2, 3, 4], token: b"jti", source, ..Known::default() };
         trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
     };
-    assert_eq!((0..9).flat_map(|_| fold(Crossing::All)).count(), 0);
-    assert_eq!(fold(Crossing::Nothing), [], "ten of one address, of which nine are another site's doing");
+    assert_eq!((0..9).flat_map(|_| fold(Source::Site)).count(), 0);
+    assert_eq!(fold(Source::Sender), [], "ten of one address, of which nine are another site's doing");
     let crossing = Finding { is_crossing: true, ..finding(0, Subject::Address, 10) };
-    assert_eq!(fold(Crossing::All), [crossing], "who sends so many is told of, whoever had it sent");
+    assert_eq!(fold(Source::Site), [crossing], "who sends so many is told of, whoever had it sent");
     assert_eq!(
-        fold(Crossing::All),
+        fold(Source::Content),
         [finding(1, Subject::Token, 12)],
         "a thief says of its requests what it likes"
     );
+}
+
+#[test]
+fn what_stands_in_ones_own_pages_is_counted_apart_of_what_other_sites_send() {
+    let trial = Trial::of(vec![rule("scan", Signs::NOT_FOUND, Subject::Principal, Measure::Count, 2, 60)]);
+    let fold = |source| {
+        let known = Known { principal: b"ada", source, ..Known::default() };
+        trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0)).len()
+    };
+    let each = [Source::Content, Source::Site, Source::Sender];
+    assert_eq!(each.map(fold), [0; 3]);
+    assert_eq!(each.map(fold), [1; 3]);
 }
 
 #[test]
@@ -245,15 +257,21 @@ fn what_a_page_has_sent_with_a_credential_of_its_own_is_counted_of_that_principa
         rule("by", Signs::NOT_FOUND, Subject::Principal, Measure::Count, 3, 60),
         rule("from", Signs::NOT_FOUND, Subject::Address, Measure::Count, 4, 60),
     ]);
-    let fold = |crossing| {
-        let known = Known { address: &[1, 2, 3, 4], principal: b"ada", crossing, ..Known::default() };
+    let fold = |source| {
+        let known = Known {
+            address: &[1, 2, 3, 4],
+            principal: b"ada",
+            source,
+            is_deliberate: true,
+            ..Known::default()
+        };
         trial.fold(&keys().observe(&known, 10, NOON, Signs::NOT_FOUND, 0))
     };
-    assert_eq!((0..2).flat_map(|_| fold(Crossing::Sending)).count(), 0);
-    assert_eq!(fold(Crossing::Nothing), [finding(0, Subject::Principal, 3)], "all three are its own doing");
-    assert_eq!(fold(Crossing::Sending), []);
+    assert_eq!((0..2).flat_map(|_| fold(Source::Site)).count(), 0);
+    assert_eq!(fold(Source::Sender), [finding(0, Subject::Principal, 3)], "all three are its own doing");
+    assert_eq!(fold(Source::Site), []);
     let crossing = Finding { is_crossing: true, ..finding(1, Subject::Address, 4) };
-    assert_eq!(fold(Crossing::Sending), [crossing], "whose browser it is has not done it");
+    assert_eq!(fold(Source::Site), [crossing], "whose browser it is has not done it");
 }
 
 #[test]

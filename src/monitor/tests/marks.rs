@@ -119,3 +119,19 @@ fn a_page_that_its_writer_did_not_finish_is_left_out() {
     book.write(&Entry { count: 3, ..Entry::default() });
     assert_eq!(book.read(10).iter().map(|entry| entry.count).collect::<Vec<_>>(), [3, 1]);
 }
+
+#[test]
+fn what_one_of_several_paces_refuses_is_counted_of_none_of_them() {
+    let trial = Trial::of(vec![]);
+    let (engine, words) = (&trial.engine, &trial.words[..]);
+    let mark = Mark { until: HOUR, since: NOON };
+    engine.mark(words, Response::Pace, 1, 0, mark, Some((10_000, 4)));
+    engine.mark(words, Response::Pace, 2, 0, mark, Some((1000, 2)));
+    let both = [(Response::Pace, 1), (Response::Pace, 2)];
+    assert_eq!([0; 4].map(|_| engine.try_all(words, &both, 0)), [0, 0, 1000, 1000]);
+    // Two of the first are left, which the refused ones have not taken.
+    assert_eq!([0; 3].map(|_| engine.try_now(words, Response::Pace, 1, 0)), [0, 0, 10_000]);
+    assert_eq!(engine.try_all(words, &both, 1000), 9000, "the longest of the waits");
+    assert_eq!(engine.try_all(words, &[], 0), 0);
+    assert_eq!(engine.try_all(words, &both, HOUR), 0, "when they are over");
+}

@@ -11,6 +11,7 @@ mod floods;
 mod late;
 mod marks;
 mod observation;
+mod sent;
 mod threads;
 
 fn table(bytes: u64) -> (Layout, Vec<AtomicU64>) {

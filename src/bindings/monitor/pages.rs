@@ -1,0 +1,75 @@
+//! Whose doing a request was, of what its environ says.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PySet};
+
+use crate::monitor::{Sent, Source};
+use crate::origins::Page;
+
+use super::super::origins::{item, lossy, page_behind};
+
+/// What an app knows of pages.
+pub(super) struct Pages {
+    /// Names of fields that carry credentials, as WSGI has them, beside `X-API-Key` and `Authorization`. Schemes may
+    /// still be added.
+    pub fields: Option<Py<PySet>>,
+    /// Origins whose pages are one's own.
+    pub trusted: Option<Py<PyAny>>,
+}
+
+impl Pages {
+    /// Whose doing a request was. What the edge has decided about pages of other origins (CORS) is in the exchange.
+    pub fn source_of(&self, exchange: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyResult<Source> {
+        let py = environ.py();
+        let trusted = self.trusted.as_ref().map(|trusted| trusted.bind(py));
+        let is_foreign = match page_behind(environ, trusted)? {
+            // As programs send it, and old browsers their images.
+            Page::Unsaid => return Ok(Source::Sender),
+            Page::Own | Page::Sibling | Page::Trusted => false,
+            Page::Hidden | Page::Other => true,
+        };
+        let destination = item(environ, intern!(py, "HTTP_SEC_FETCH_DEST"))?;
+        // `Sec-Purpose` and what browsers sent before it, and the field of pings: of one click a link has many.
+        let is_aside = environ.contains(intern!(py, "HTTP_SEC_PURPOSE"))?
+            || environ.contains(intern!(py, "HTTP_PURPOSE"))?
+            || environ.contains(intern!(py, "HTTP_X_MOZ"))?
+            || environ.contains(intern!(py, "HTTP_PING_TO"))?;
+        let mut sent = Sent {
+            is_foreign,
+            has_page: true,
+            destination: &lossy(&destination),
+            is_aside,
+            method: "GET",
+            ..Sent::default()
+        };
+        if sent.source() == Source::Sender {
+            return Ok(Source::Sender); // the usual request of a browser: the rest need not be asked
+        }
+        let (method, content_type, authorization) = (
+            item(environ, intern!(py, "REQUEST_METHOD"))?,
+            item(environ, intern!(py, "CONTENT_TYPE"))?,
+            item(environ, intern!(py, "HTTP_AUTHORIZATION"))?,
+        );
+        let (method, content_type, authorization) =
+            (lossy(&method), lossy(&content_type), lossy(&authorization));
+        sent.method = &method;
+        sent.content_type = &content_type;
+        sent.authorization = &authorization;
+        sent.has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
+        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
+            sent.has_field |= environ.contains(field)?;
+        }
+        if is_foreign {
+            let policy = exchange.getattr(intern!(py, "crossing"))?;
+            sent.admits_all = !policy.is_none() && policy.getattr(intern!(py, "any"))?.is_truthy()?;
+        }
+        Ok(sent.source())
+    }
+}
+
+/// Whether a request bears a password that a browser would add by itself, if it were right.
+pub(super) fn is_basic(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let sent = item(environ, intern!(environ.py(), "HTTP_AUTHORIZATION"))?;
+    Ok(lossy(&sent).trim().split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case("Basic")))
+}

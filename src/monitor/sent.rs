@@ -1,0 +1,100 @@
+//! Tells what a page had somebody's browser send from what somebody sent themselves.
+//!
+//! A page of another site, and what users write into pages of one's own (an image, a style), can have any reader's browser
+//! ask for whatever they like: it is no doing of the reader's, nor of whoever shares an address with them. In order:
+//! 1. what a page of another site had sent is that [`Source::Site`]'s;
+//! 2. what was asked for as a part of a page of one's own, or beside it, is its [`Source::Content`]'s: images, styles,
+//!    frames, pings, and what is fetched ahead; not a document that somebody goes to, nor what a script of one's own fetches;
+//! 3. but what no page can have a browser send is the sender's own, whatever else it says: see [`Sent::can_be_made`].
+//!
+//! Whether its user clicked (`Sec-Fetch-User`) is not asked: of one click a page makes as many navigations as it likes.
+//!
+//! Who is no browser can say all of this. What follows must be such that nothing is gained by it.
+//!
+//! Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header" and "no-cors"; CSP 3, "report-uri"; HTML, "ping".
+
+/// What a request says of how it came to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent<'a> {
+    /// Whether a page of another site had it sent.
+    pub is_foreign: bool,
+    /// Whether a page had it sent, by what the browser says.
+    pub has_page: bool,
+    /// `Sec-Fetch-Dest`: what it is for.
+    pub destination: &'a str,
+    /// Whether nobody waits for it: it is asked for ahead of time (`Sec-Purpose`), or a ping.
+    pub is_aside: bool,
+    /// In capitals.
+    pub method: &'a str,
+    /// `Content-Type`; empty if there is none.
+    pub content_type: &'a str,
+    /// `Authorization`; empty if there is none.
+    pub authorization: &'a str,
+    /// Whether another field of it carries a credential.
+    pub has_field: bool,
+    /// Whether pages of all sites are told that they may send what they like (CORS with `*`).
+    pub admits_all: bool,
+}
+
+/// Whose doing a request was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Source {
+    /// What stands in a page of one's own, which its users may have written.
+    Content,
+    /// Whoever sent it.
+    #[default]
+    Sender,
+    /// A page of another site.
+    Site,
+}
+
+impl Source {
+    /// How people call it; empty of who sent it themselves.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Sender => "",
+            Self::Site => "crossing",
+        }
+    }
+}
+
+impl Sent<'_> {
+    /// Whose doing it was.
+    pub fn source(&self) -> Source {
+        let is_part = !matches!(self.destination, "" | "document" | "empty");
+        let source = match (self.is_foreign, self.has_page && (is_part || self.is_aside)) {
+            (true, _) => Source::Site,
+            (_, true) => Source::Content,
+            _ => Source::Sender,
+        };
+        if self.can_be_made() { source } else { Source::Sender }
+    }
+
+    /// Whether a page can have a browser send it without asking first: by a method and with a type of body that need no
+    /// preflight, and without a credential but those that browsers add by themselves.
+    fn can_be_made(&self) -> bool {
+        if self.is_foreign && self.admits_all {
+            return true;
+        }
+        let (kind, _) = self.content_type.split_once(';').unwrap_or((self.content_type, ""));
+        let is_one = |of: &[&str], text: &str| of.iter().any(|one| text.eq_ignore_ascii_case(one));
+        let word = self.authorization.trim().split(' ').next().unwrap_or_default();
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "POST")
+            && is_one(&TYPES, kind.trim())
+            && is_one(&ADDED, word)
+            && !self.has_field
+    }
+}
+
+/// Of bodies that need no preflight: none, those of forms, a beacon's, and what browsers report and ping by themselves.
+const TYPES: [&str; 6] = [
+    "",
+    "application/csp-report",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/ping",
+    "text/plain",
+];
+/// Credentials that browsers add by themselves, and none.
+const ADDED: [&str; 5] = ["", "Basic", "Digest", "Negotiate", "NTLM"];

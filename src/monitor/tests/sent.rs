@@ -1,0 +1,63 @@
+use super::*;
+
+const FOREIGN: Sent<'_> = Sent {
+    is_foreign: true,
+    has_page: true,
+    destination: "empty",
+    is_aside: false,
+    method: "GET",
+    content_type: "",
+    authorization: "",
+    has_field: false,
+    admits_all: false,
+};
+const OWN: Sent<'_> = Sent { is_foreign: false, ..FOREIGN };
+
+#[test]
+fn what_a_page_of_another_site_can_have_a_browser_send_is_its_doing() {
+    for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+        assert_eq!(Sent { method, ..FOREIGN }.source(), Source::Site, "{method}");
+    }
+    for content_type in [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "Text/Plain;charset=UTF-8",
+        "text/ping",
+        "application/csp-report",
+    ] {
+        assert_eq!(Sent { method: "POST", content_type, ..FOREIGN }.source(), Source::Site, "{content_type}");
+    }
+    for authorization in ["Basic eDp4", "negotiate YII", "NTLM x", "Digest username=\"x\""] {
+        assert_eq!(Sent { authorization, ..FOREIGN }.source(), Source::Site, "{authorization}");
+    }
+}
+
+#[test]
+fn what_needs_a_preflight_is_the_senders_own_unless_all_pages_are_admitted() {
+    let sent = [
+        Sent { method: "PUT", ..FOREIGN },
+        Sent { method: "POST", content_type: "application/json", ..FOREIGN },
+        Sent { authorization: "Bearer x.y.z", ..FOREIGN },
+        Sent { has_field: true, ..FOREIGN },
+    ];
+    for each in sent {
+        assert_eq!(each.source(), Source::Sender, "{each:?}");
+        assert_eq!(Sent { admits_all: true, ..each }.source(), Source::Site, "{each:?}");
+        assert_eq!(Sent { admits_all: true, is_foreign: false, ..each }.source(), Source::Sender, "{each:?}");
+    }
+}
+
+#[test]
+fn a_part_of_a_page_is_its_contents_doing_and_a_document_and_a_fetch_are_the_readers() {
+    for destination in
+        ["audio", "embed", "font", "iframe", "image", "manifest", "object", "script", "style", "track"]
+    {
+        assert_eq!(Sent { destination, ..OWN }.source(), Source::Content, "{destination}");
+        assert_eq!(Sent { destination, has_page: false, ..OWN }.source(), Source::Sender, "{destination}");
+        assert_eq!(Sent { destination, method: "DELETE", ..OWN }.source(), Source::Sender, "{destination}");
+    }
+    for destination in ["", "document", "empty"] {
+        assert_eq!(Sent { destination, ..OWN }.source(), Source::Sender, "{destination}");
+        assert_eq!(Sent { destination, is_aside: true, ..OWN }.source(), Source::Content, "{destination}");
+    }
+}

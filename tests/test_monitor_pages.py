@@ -1,0 +1,296 @@
+"""What pages have a visitor's browser send: no weapon against the visitor, and no place to hide for who only says so.
+
+A page of another site sends forms and beacons as well as images, and opens WebSockets; what users write into pages of
+one's own has every reader's browser ask for images. Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header";
+RFC 6455 section 10.2; CSP 3 and HTML, which have browsers POST reports and pings.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from flask import Flask, abort, request
+
+from flask_rampart import Clock, Identity, Rampart, require
+
+from .monitoring import App, at, found, monitor_of, rules
+from .monitoring import watched as watched
+
+VISITOR = "198.51.100.1"
+FOREIGN = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}
+IMAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+HANDSHAKE = {"Origin": "https://evil.example", "Upgrade": "websocket", "Connection": "Upgrade"}
+
+
+def told(app: Flask) -> list[tuple[str, str, str, bool]]:
+    return [(each.rule, each.subject, each.response, each.enforced) for each in found(app)]
+
+
+def scan(app: Flask, count: int = 60, method: str = "GET", **headers: str) -> list[int]:
+    """Paths that are not there, of one visitor: the statuses."""
+    client = app.test_client()
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return [client.open(f"/none/{n}", method=method, headers=given, **at(VISITOR)).status_code for n in range(count)]
+
+
+def goes_on(app: Flask) -> bool:
+    """Whether the visitor's own requests are answered, as many as there are."""
+    client = app.test_client()
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document"}
+    return {client.get("/", headers=own, **at(VISITOR)).status_code for _ in range(20)} == {200}
+
+
+SENT: list[tuple[str, dict[str, str]]] = [
+    ("GET", FOREIGN),
+    ("POST", FOREIGN),
+    ("POST", {**FOREIGN, "Content-Type": "text/plain;charset=UTF-8", "Origin": "https://evil.example"}),
+    ("POST", {**FOREIGN, "Content-Type": "application/x-www-form-urlencoded"}),
+    ("POST", {**FOREIGN, "Content-Type": "multipart/form-data; boundary=x"}),
+    ("POST", {**FOREIGN, "Content-Type": "text/ping", "Ping-To": "https://evil.example"}),
+    ("POST", {**FOREIGN, "Content-Type": "application/csp-report", "Sec-Fetch-Dest": "report"}),
+    ("OPTIONS", {**FOREIGN, "Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}),
+    # Of one click a page makes as many navigations of frames as it likes.
+    ("GET", {**FOREIGN, "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}),
+    ("GET", HANDSHAKE),
+    ("GET", {**HANDSHAKE, "Origin": "null"}),
+    ("GET", IMAGE),
+    ("GET", {**IMAGE, "Sec-Fetch-Site": "same-site"}),
+    ("GET", {**IMAGE, "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}),
+    ("GET", {**IMAGE, "Sec-Fetch-Dest": "empty", "Sec-Purpose": "prefetch"}),
+    # As Chromium writes what rules of speculation ask for.
+    ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "empty", "Content-Type": "text/ping", "Ping-To": "/"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/csp-report"}),
+]
+
+
+@pytest.mark.parametrize(("method", "sent"), SENT)
+def test_no_page_has_a_visitor_banned_by_what_it_can_have_a_browser_send(
+    watched: App, method: str, sent: dict[str, str]
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    statuses = scan(app, method=method, **sent)
+    assert told(app) == [("path_scanning", VISITOR, "slow", True)]
+    # Thirty at once after the finding: a page may have many parts.
+    assert 429 not in statuses
+    assert goes_on(app)
+
+
+@pytest.mark.parametrize(
+    ("method", "sent"),
+    [
+        ("PUT", FOREIGN),
+        ("POST", {**FOREIGN, "Content-Type": "application/json"}),
+        ("GET", {**HANDSHAKE, "Origin": "http://localhost"}),
+        ("GET", {**IMAGE, "Sec-Fetch-Dest": "document"}),
+        ("GET", {**IMAGE, "Sec-Fetch-Dest": "empty"}),
+        ("GET", {"Sec-Fetch-Dest": "image"}),
+    ],
+)
+def test_what_no_page_can_have_a_browser_send_is_the_senders_own(
+    watched: App, method: str, sent: dict[str, str]
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    assert scan(app, method=method, **sent)[-1] == 429
+    assert told(app) == [("path_scanning", VISITOR, "ban", True)]
+
+
+def test_who_writes_that_a_page_had_it_sent_is_as_slow_as_if_it_were_his_own(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    statuses = scan(app, 90, **FOREIGN)
+    first = statuses.index(429)
+    assert first < 76
+    assert set(statuses[first:]) == {429}
+    # What he says of the other kind of page is counted apart, and found as well.
+    assert 429 in scan(app, 90, **IMAGE)
+    assert [each[:3] for each in told(app)] == [("path_scanning", VISITOR, "slow")] * 2
+    clock.advance(10)
+    assert scan(app, 12, **FOREIGN).count(404) == 10
+    # And when he stops saying so, he is banned.
+    assert scan(app)[-1] == 429
+    assert not goes_on(app)
+
+
+def test_another_site_does_not_slow_what_stands_in_pages_of_ones_own(watched: App) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    assert scan(app, 90, **FOREIGN)[-1] == 429
+    assert 429 not in scan(app, 30, **IMAGE)
+
+
+def test_malformed_paths_that_a_page_has_sent_ban_nobody(watched: App) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    client = app.test_client()
+    for path in ("/a%00", "//a", "/%FF", "/" + "a" * 9000, "/a%0A", "/a%5Cb"):
+        client.post(path, headers={**FOREIGN, "Content-Type": "text/plain"}, **at(VISITOR))
+    assert told(app) == [("protocol_probing", VISITOR, "slow", True)]
+    assert goes_on(app)
+
+
+def test_a_page_whose_origin_is_trusted_is_ones_own(watched: App) -> None:
+    trusted = "https://app.example"
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CSRF_TRUSTED_ORIGINS=[trusted])
+    assert scan(app, **{**FOREIGN, "Origin": trusted})[-1] == 429
+    assert told(app) == [("path_scanning", VISITOR, "ban", True)]
+
+
+def test_where_all_pages_may_send_what_they_like_a_preflight_proves_nothing(watched: App) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS="*")
+    sent = {**FOREIGN, "Origin": "https://evil.example", "Authorization": "Bearer x.y.z"}
+    scan(app, method="PUT", **sent)
+    assert told(app) == [("path_scanning", VISITOR, "slow", True)]
+    assert goes_on(app)
+
+
+# --- Who is logged in ---
+
+
+def with_orders(watched: App, clock: Clock) -> Flask:
+    """An app with orders, to which a cookie is the key."""
+    rampart = Rampart(clock=clock)
+
+    @rampart.scheme("session")
+    def session() -> Identity | None:
+        name = request.cookies.get("session")
+        return Identity(name) if name else None
+
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+
+    @app.get("/orders/<int:number>")
+    @require("session")
+    def order(number: int) -> str:
+        return "x" if number == 1 else abort(404)
+
+    return app
+
+
+@pytest.mark.parametrize("sent", [FOREIGN, IMAGE], ids=["another site", "an image in a post"])
+def test_a_page_has_no_principal_throttled_and_who_says_so_himself_is_slow(
+    watched: App, clock: Clock, sent: dict[str, str]
+) -> None:
+    app = with_orders(watched, clock)
+    client = app.test_client(use_cookies=False)
+    own = {"Cookie": "session=ada"}
+    # From ever other addresses: it is the principal who is found.
+    statuses = [
+        client.get(f"/orders/{number}", headers={**sent, **own}, **at(f"192.0.{number}.1")).status_code
+        for number in range(2, 90)
+    ]
+    assert ("object_enumeration", "ada", "slow", True) in told(app)
+    assert statuses[-1] == 429
+    assert {client.get("/orders/1", headers=own, **at("192.0.2.1")).status_code for _ in range(20)} == {200}
+
+
+def test_a_slowed_subject_can_be_lifted(watched: App, clock: Clock) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    assert scan(app, 90, **FOREIGN)[-1] == 429
+    assert rampart.monitor.lift("address", VISITOR)
+    assert scan(app, 1, **FOREIGN) == [404]
+    assert not rampart.monitor.lift("address", VISITOR)
+
+
+# --- Logins ---
+
+
+def logins(app: Flask, count: int, password: str = "", **headers: str) -> list[int]:
+    client = app.test_client()
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    path = "/login?account=user-{}" + (f"&password={password}" if password else "")
+    return [client.post(path.format(n), headers=given, **at(VISITOR)).status_code for n in range(count)]
+
+
+def test_logins_that_a_page_of_another_site_has_sent_are_throttled_and_ban_nobody(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    form = {**FOREIGN, "Content-Type": "application/x-www-form-urlencoded"}
+    statuses = logins(app, 40, **form)
+    # Ten are too many, estimated; then five at once, and one in half a minute.
+    assert statuses.count(401) in range(14, 17)
+    assert set(statuses[17:]) == {429}
+    assert told(app) == [("credential_stuffing", VISITOR, "slow", True)]
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    client = app.test_client()
+    assert client.post("/login?account=ada&password=of ada", headers=own, **at(VISITOR)).status_code == 200
+    clock.advance(60)
+    assert logins(app, 4, **form) == [401, 401, 429, 429]
+    assert goes_on(app)
+
+
+def test_a_refused_password_of_basic_is_the_senders_own_whatever_it_says(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+
+    @app.get("/basic")
+    def basic() -> str:
+        given = request.authorization
+        return "in" if given and given.password == "right" else abort(401)
+
+    def tried(password: str) -> int:
+        word = base64.b64encode(f"ada:{password}".encode()).decode()
+        headers = {**FOREIGN, "Authorization": f"Basic {word}"}
+        return app.test_client().get("/basic", headers=headers, **at(VISITOR)).status_code
+
+    # A browser adds it once it was right: then it is a page's doing.
+    assert {tried("right") for _ in range(40)} == {200}
+    statuses = [tried(str(number)) for number in range(300)]
+    assert statuses.count(401) < 110
+    assert told(app) == [("credential_guessing", VISITOR, "throttle", True)]
+    clock.advance(10)
+    assert [tried(str(number)) for number in range(8)].count(401) == 5
+
+
+def test_a_right_password_of_basic_is_no_way_to_hide_a_scan_nor_a_weapon(watched: App) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    scan(app, **{**FOREIGN, "Authorization": "Basic YWRhOnJpZ2h0"})
+    assert told(app) == [("path_scanning", VISITOR, "slow", True)]
+
+
+# --- An account's networks ---
+
+
+def guess(app: Flask, addresses: Any, each: int) -> int:
+    """How many guesses at one account are let through to the password."""
+    client = app.test_client()
+    statuses = [
+        client.post("/login?account=ada", **at(address)).status_code for address in addresses for _ in range(each)
+    ]
+    return statuses.count(401)
+
+
+def test_the_networks_of_one_prefix_are_no_supply_of_guesses(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    many = [f"2001:db8:7:{number:x}::1" for number in range(100)]
+    assert guess(app, many, 2) <= 26
+    # One in ten seconds, from whichever of them.
+    clock.advance(60)
+    assert guess(app, many, 1) == 6
+
+
+def test_many_networks_have_a_pace_together_and_each_has_a_first_attempt(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    client = app.test_client()
+    right = "/login?account=ada&password=of ada"
+    assert client.post(right, **at("203.0.113.1")).status_code == 200
+    many = [f"45.{number}.0.1" for number in range(60)]
+    guess(app, many[:12], 1)
+    assert {"password_guessing", "distributed_guessing"} & set(rules(app))
+    # The first of each of the others, and twenty beside them.
+    assert guess(app, many[12:], 4) in range(48 + 20, 48 + 23)
+    clock.advance(10)
+    assert guess(app, many[12:], 1) == 10
+    # The owner at home, and for the first time elsewhere.
+    assert client.post(right, **at("203.0.113.1")).status_code == 200
+    assert client.post(right, **at("192.0.2.200")).status_code == 200
+
+
+def test_what_is_refused_for_all_networks_is_not_taken_from_ones_own(watched: App, clock: Clock) -> None:
+    state = monitor_of(watched(RAMPART_MONITOR="enforce")).state
+    state.mark("throttle", "account", "ada", 900.0, each=1.0, burst=2)
+
+    def tried(address: str) -> float:
+        return state.try_account("ada", address, each=30.0, burst=5)
+
+    assert [tried("45.1.0.1") for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
+    assert [tried("45.2.0.1") for _ in range(4)] == [0.0, 1.0, 1.0, 1.0]
+    clock.advance(100)
+    assert [tried("45.2.0.1") for _ in range(3)] == [0.0, 0.0, 1.0]
