@@ -239,7 +239,7 @@ mod tests {
         let mut bytes = AesGcmKey::of(&[7; 16]).expose().to_vec();
         bytes.extend_from_slice(&[0xfa, 0x01, 2, 9, 9]);
         let key: AesGcmKey = decode(&bytes, "a key").expect("a key with more");
-        assert_eq!(key.key_value, [7; 16]);
+        assert_eq!(key.key_value, [7; 16][..]);
     }
 
     #[test]

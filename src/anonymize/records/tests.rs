@@ -214,9 +214,9 @@ fn a_measure_that_is_given_up_frees_its_counts_and_says_why() {
 #[test]
 fn after_is_measured_by_what_the_plan_has_not_dropped() {
     let text = "default = \"keep\"\nquasi_identifiers = [\"a\", \"b\"]\nsensitive = [\"c\"]\n";
-    let plan = plan(&format!("{text}[columns.b]\ndo = \"drop\"\n[columns.c]\ndo = \"drop\"\n"));
-    let watch = Arc::new(Watch::of(&plan, [1; 16], 2).unwrap().unwrap());
-    let lines = Lines::new(plan, Some(watch.clone()), 1 << 20, false);
+    let dropping = plan(&format!("{text}[columns.b]\ndo = \"drop\"\n[columns.c]\ndo = \"drop\"\n"));
+    let watch = Arc::new(Watch::of(&dropping, [1; 16], 2).unwrap().unwrap());
+    let lines = Lines::new(dropping, Some(watch.clone()), 1 << 20, false);
     // Before is given up at once, and has had the paths all the same.
     lines.treat(b"{\"a\":1,\"b\":1,\"c\":1}\n{\"a\":1,\"b\":2,\"c\":1}\n");
     let [before, after] = watch.measured();
@@ -225,9 +225,9 @@ fn after_is_measured_by_what_the_plan_has_not_dropped() {
     assert_eq!((privacy.k, privacy.classes), (2, 1));
     assert_eq!(dropped, ["b", "c"]);
     // What no row ever had is mistyped, on both sides.
-    let plan =
-        super::plan("default = \"keep\"\nquasi_identifiers = [\"a\", \"bb\"]\n[columns.b]\ndo = \"drop\"\n");
-    let watch = Arc::new(Watch::of(&plan, [1; 16], 9).unwrap().unwrap());
-    Lines::new(plan, Some(watch.clone()), 1 << 20, false).treat(b"{\"a\":1,\"b\":1}\n");
+    let mistyped =
+        plan("default = \"keep\"\nquasi_identifiers = [\"a\", \"bb\"]\n[columns.b]\ndo = \"drop\"\n");
+    let watch = Arc::new(Watch::of(&mistyped, [1; 16], 9).unwrap().unwrap());
+    Lines::new(mistyped, Some(watch.clone()), 1 << 20, false).treat(b"{\"a\":1,\"b\":1}\n");
     assert!(watch.measured().iter().all(|side| side.as_ref().is_err_and(|why| why.contains("bb"))));
 }
