@@ -320,6 +320,16 @@ def test_no_value_is_in_a_fragment_and_other_keys_make_others(monkeypatch: pytes
     assert pickle.loads(pickle.dumps(bare)).measure_batch(table(20)) == bare.measure_batch(table(20)) != fragment
 
 
+def test_what_a_plan_drops_is_not_measured_by() -> None:
+    plan = ArrowPlan({"columns": {"zip": "drop"}, "quasi_identifiers": ["born", "zip"], "default": "keep"})
+    result = plan(pa.table({"born": ["1980s", "1980s"], "zip": ["1", "2"]}))
+    fragments = [plan.measure_batch(result)]
+    with pytest.raises(ConfigError, match="no row has it"):
+        plan.measured(fragments)
+    privacy = plan.measured(fragments, dropped=["zip"])
+    assert (privacy.k, privacy.dropped) == (2, ("zip",))
+
+
 def test_what_is_no_measure_is_refused() -> None:
     plan = ArrowPlan(PLAN, key_env="PLAN_KEY")
     with pytest.raises(ConfigError, match=r'"home\.zip": no row has it'):

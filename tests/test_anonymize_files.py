@@ -275,8 +275,11 @@ def test_what_is_not_the_same_is_not_gone_on_with(
 ) -> None:
     killed_after(job, 8, monkeypatch)
     job = change(replace(job, resume=True))
-    with pytest.raises(ResumeRefused, match=why):
-        job.run()
+    # With --force or without: what is asked to go on is not begun anew, and says what to leave out.
+    for force in (False, True) if job.resume else (False,):
+        with pytest.raises(ResumeRefused, match=why) as told:
+            replace(job, force=force).run()
+        assert "--force without --resume" in str(told.value) or not job.resume
     assert ".out.jsonl.state" in left()
     # Nothing of the key or of any value is in what is remembered.
     state = Path(".out.jsonl.state").read_text()
@@ -453,6 +456,59 @@ def test_a_report_of_another_run_is_not_replaced_where_nothing_is_gone_on_with(j
     with pytest.raises(FileExistsError):
         replace(job, resume=True).run()
     assert left() == {"out.report.html"} and Path("out.report.html").read_text() == "mine"
+
+
+def test_a_run_that_is_gone_on_with_replaces_its_own_reports_and_no_others(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(job, 8, monkeypatch)
+    Path("notes.json").write_text("mine")
+    # Neither a name that is new to it, nor its own, which somebody else has taken before it had come so far.
+    for name in ("notes", "out.report"):
+        Path("out.report.json").write_text("mine as well")
+        with pytest.raises(FileExistsError):
+            replace(job, resume=True, report=name).run()
+    assert Path("notes.json").read_text() == "mine" and Path("out.report.json").read_text() == "mine as well"
+    os.unlink("out.report.json")
+    # It is killed when one report is there, and again before it comes to the next.
+    real = os.replace
+
+    def dies(source: Any, target: Any) -> None:
+        if str(target).endswith(".html"):
+            raise Killed
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Part, "close", lambda part: part._file and part._file.close())
+        patched.setattr(os, "replace", dies)
+        with pytest.raises(Killed):
+            replace(job, resume=True).run()
+    assert Path("out.report.json").exists()
+
+    def dies_before(part: Part, name: str) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Part, "close", lambda part: part._file and part._file.close())
+        patched.setattr(Part, "report", dies_before)
+        with pytest.raises(Killed):
+            replace(job, resume=True).run()
+    with pytest.raises(FileExistsError):
+        replace(job, resume=True, report="notes").run()
+    replace(job, resume=True).run()
+    assert left() == WHOLE | {"notes.json"} and Path("notes.json").read_text() == "mine"
+
+
+def test_a_report_that_came_while_the_run_was_at_work_is_not_replaced(job: Job) -> None:
+    def came(progress: Progress) -> None:
+        Path("out.report.html").write_text("mine")
+
+    with pytest.raises(FileExistsError):
+        replace(job, progress=came).run()
+    assert Path("out.report.html").read_text() == "mine" and not Path("out.jsonl").exists()
+    os.unlink("out.report.html")
+    replace(job, resume=True).run()
+    assert left() == WHOLE
 
 
 def test_a_job_shows_no_key_and_carries_none(job: Job) -> None:

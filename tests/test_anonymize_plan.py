@@ -618,6 +618,32 @@ def test_counts_by_other_columns_are_not_put_together() -> None:
             one.merge(Measure(quasi, sensitive, key=bytes(16)))
 
 
+def test_what_a_plan_drops_tells_nobody_apart() -> None:
+    plan = Plan(
+        {
+            "default": "keep",
+            "quasi_identifiers": ["born", "zip"],
+            "sensitive": ["ill", "pay"],
+            "columns": {"zip": "drop", "pay": "drop"},
+        }
+    )
+    rows = [{"born": "1980s", "zip": str(number), "ill": "flu", "pay": number} for number in range(4)]
+    results = [plan.apply(row) for row in rows]
+    with pytest.raises(ConfigError, match="no row has it"):
+        plan.measure(results)
+    with pytest.raises(ConfigError, match="no row has it"):
+        plan.measure(results, dropped=["zip"])
+    privacy = plan.measure(results, dropped=["zip", "pay"])
+    assert (privacy.k, privacy.dropped, set(privacy.sensitive)) == (4, ("zip", "pay"), {"ill"})
+    # What rows have is measured by, whatever was said.
+    privacy = plan.measure(rows, dropped=["zip", "pay"])
+    assert (privacy.k, privacy.dropped, set(privacy.sensitive)) == (1, (), {"ill", "pay"})
+    assert measure([], ["born"], dropped=["born"]).dropped == ()
+    for wrong in ("zip", ["plz"]):
+        with pytest.raises(ConfigError, match="no path of these"):
+            plan.measure(results, dropped=wrong)
+
+
 def test_values_that_nobody_can_tell_apart_are_refused() -> None:
     # All lists as one value would make k look larger than it is.
     assert refused(measure, [{"a": ["x"]}], ["a"])[0] == "kind"

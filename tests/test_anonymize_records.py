@@ -211,6 +211,7 @@ def test_what_is_measured_is_what_measures_of_records_say(default: str) -> None:
                 expected.classes,
                 list(expected.sizes),
                 [(of.values, of.distinct, of.entropy, of.closeness)],
+                [],
             )
 
 

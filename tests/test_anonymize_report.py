@@ -6,10 +6,12 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from flask_rampart.anonymize.files import Job
@@ -69,6 +71,48 @@ def test_the_report_says_what_was_done_and_found(told: tuple[dict[str, Any], str
     assert after["sensitive"]["ill"]["distinct"] == 2
 
 
+USUAL = """
+default = "keep"
+quasi_identifiers = ["born", "zip"]
+sensitive = ["ill", "name"]
+[columns]
+zip = "drop"
+name = "drop"
+[columns.born]
+do = "date"
+to = "decade"
+"""
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_quasi_identifier_that_is_dropped_leaves_the_rest_to_measure_by(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"born": f"19{30 + number}-01-01", "zip": str(number), "ill": "ab"[number % 2], "name": str(number)}
+        for number in range(20)
+    ]
+    frame = pd.DataFrame(rows)
+    source = tmp_path / f"in.{kind}"
+    {
+        "jsonl": lambda: frame.to_json(source, orient="records", lines=True),
+        "csv": lambda: frame.to_csv(source, index=False),
+        "parquet": lambda: frame.to_parquet(source),
+    }[kind]()
+    job = Job(str(source), str(tmp_path / f"out.{kind}"), USUAL, report=str(tmp_path / "r"), options=Options(piece=300))
+    job.run()
+    privacy = json.loads((tmp_path / "r.json").read_text())["privacy"]
+    before, after = privacy["before"], privacy["after"]
+    assert (before["k"], before["classes"], before["dropped"]) == (1, 20, [])
+    assert (after["k"], after["classes"], after["dropped"]) == (10, 2, ["zip", "name"])
+    assert set(before["sensitive"]) == {"ill", "name"} and set(after["sensitive"]) == {"ill"}
+    html = (tmp_path / "r.html").read_text()
+    assert "No row has <code>zip</code>, <code>name</code> after: it was measured by the rest." in html
+    # A path that there never was is mistyped, and says nothing of either.
+    job = replace(job, plan=USUAL.replace('"born", "zip"]', '"born", "zip", "plz"]'), force=True)
+    job.run()
+    privacy = json.loads((tmp_path / "r.json").read_text())["privacy"]
+    assert all("plz" in privacy[side]["not_measured"] for side in ("before", "after"))
+
+
 class Seen(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -112,6 +156,7 @@ def test_the_page_runs_nothing_and_loads_nothing(told: tuple[dict[str, Any], str
 def test_names_cannot_leave_their_place_on_the_page() -> None:
     hostile = "\"'><svg onload=alert(1)>\u202e\r\n\x00"
     side = {"rows": 3, "k": 1, "classes": 2, "rows_below": {"2": 1}, "sizes": [{"from": 1, "to": None, "rows": 3}]}
+    side["dropped"] = [hostile]
     side["sensitive"] = {hostile: {"values": 1, "distinct": 1, "entropy": 1.0, "closeness": 0.5}}
     counts = dict.fromkeys(("values", "nulls", "kept", "changed", "dropped", "suppressed"), 1)
     report = {

@@ -48,13 +48,15 @@ class Vault:
     """Stands for one that encrypts: what it was given is seen, and bound to its associated data."""
 
     def seal(self, plaintext: bytes, /, *, associated_data: bytes) -> bytes:
-        return b"\xfb\xff" + bytes(byte ^ 0x5A for byte in associated_data + b"\0" + plaintext)
+        context = len(associated_data).to_bytes(2, "big") + associated_data
+        return b"\xfb\xff" + bytes(byte ^ 0x5A for byte in context + plaintext)
 
     def open(self, ciphertext: bytes, /, *, associated_data: bytes) -> bytes:
-        context, plain = bytes(byte ^ 0x5A for byte in ciphertext[2:]).split(b"\0", 1)
-        if context != associated_data:
+        plain = bytes(byte ^ 0x5A for byte in ciphertext[2:])
+        context = len(associated_data).to_bytes(2, "big") + associated_data
+        if not plain.startswith(context):
             raise ValueError("not authentic")
-        return plain
+        return plain.removeprefix(context)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ def test_what_presidio_calls_an_operator_config_is_taken(given: Any, same: Opera
         (lambda: Replace(7), "a text"),  # type: ignore[arg-type]
         (lambda: Custom("x"), "a function"),  # type: ignore[arg-type]
         (lambda: Encrypt(KEY), "a vault"),  # type: ignore[arg-type]
+        (lambda: Encrypt(Vault(), scope=7), "is a text"),  # type: ignore[arg-type]
         (lambda: Pseudonymize(KEY, scope=7), "scope"),  # type: ignore[arg-type]
         (lambda: only(Mask), "Mask(...), with parentheses"),
         (lambda: only("mesk"), "Did you mean mask?"),
@@ -189,6 +192,25 @@ def test_what_was_encrypted_opens_with_its_own_entity_alone() -> None:
         operator.reveal(sealed, "CREDIT_CARD")
     with pytest.raises(ValueError):
         operator.reveal("no base64!", "EMAIL_ADDRESS")
+
+
+def test_what_was_encrypted_for_one_tenant_opens_for_no_other() -> None:
+    vault = Vault()
+    one, other, none = Encrypt(vault, scope="shop-1"), Encrypt(vault, scope="shop-2"), Encrypt(vault)
+    sealed = only(one, MAIL)
+    assert Encrypt(vault, scope="shop-1").reveal(sealed, "EMAIL_ADDRESS") == MAIL
+    for wrong in (other, none):
+        with pytest.raises(ValueError, match="not authentic"):
+            wrong.reveal(sealed, "EMAIL_ADDRESS")
+    for wrong, entity in ((one, "EMAIL_ADDRESS"), (one, "CREDIT_CARD"), (none, "CREDIT_CARD")):
+        with pytest.raises(ValueError, match="not authentic"):
+            wrong.reveal(only(none, MAIL), entity)
+    # Where the scope ends and the entity begins is no matter of taste; what is no UTF-8 is bound as well.
+    moved = Encrypt(vault, scope="ab").apply(MAIL, "C")
+    with pytest.raises(ValueError, match="not authentic"):
+        Encrypt(vault, scope="a").reveal(moved, "BC")
+    odd = Encrypt(vault, scope="\ud800")
+    assert odd.reveal(odd.apply(MAIL, "C"), "C") == MAIL
 
 
 def test_a_mask_never_shows_more_than_half() -> None:

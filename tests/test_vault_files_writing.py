@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from flask_rampart.vault import open_file
+from flask_rampart import Keyset, Vault
+from flask_rampart.vault import decrypt_stream, encrypt_stream, open_file, reencrypt_file
 from flask_rampart.vault.writing import SealedFile, SealedWriter
 
 from .sealed_files import KEYSET, leftovers, read, text, write
@@ -345,3 +346,72 @@ def test_memory_is_not_fetched_anew_for_each_mebibyte(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, check=True, text=True)
     assert int(done.stdout) < 200  # of 512 pages that the copy and the sealed segment have
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize("end", ["destroy", "disable"])
+def test_a_file_is_not_completed_whose_key_is_gone_meanwhile(tmp_path: Path, mode: str, end: str) -> None:
+    keyset, path = Keyset.generate("AES256_GCM_HKDF_4KB"), tmp_path / "file"
+    with open_file(path, "wb", keyset=keyset, associated_data="where") as file:
+        file.write(b"old")
+    old, new = keyset.primary, keyset.rotate("AES256_GCM_HKDF_4KB")
+    assert reencrypt_file(path, keyset=keyset, associated_data="where")
+    keyset.promote(old)
+    file = open_file(path, mode, keyset=keyset, associated_data="where")  # type: ignore[assignment]
+    file.write("first" if mode == "w" else b"first")  # type: ignore[arg-type]
+    keyset.promote(new)
+    getattr(keyset, end)(old)
+    file.write("second" if mode == "w" else b"second")  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=f"the key {old}, which has sealed it, was destroyed or disabled") as told:
+        file.close()
+    assert told.value.errno == errno.EKEYREVOKED and file.closed
+    assert open_file(path, keyset=keyset, associated_data="where").read() == b"old"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_key_that_was_superseded_or_is_enabled_again_completes_its_file(tmp_path: Path) -> None:
+    keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    with open_file(tmp_path / "file", "wb", keyset=keyset, associated_data="where") as file:
+        old = keyset.primary
+        keyset.rotate("AES256_GCM_HKDF_4KB")
+        keyset.disable(old)
+        file.write(b"text")
+        keyset.enable(old)
+    assert open_file(tmp_path / "file", keyset=keyset, associated_data="where").read() == b"text"
+
+
+def test_a_vault_that_was_reloaded_without_the_key_completes_no_file_of_it(tmp_path: Path) -> None:
+    keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    later = Keyset.from_cleartext_json(keyset.to_cleartext_json())
+    later.rotate("AES256_GCM_HKDF_4KB")
+    given = [keyset, later]
+    vault = Vault(lambda: {"files": given.pop(0) if given else later})
+    for gone in (False, True):
+        file = vault.open_file(tmp_path / str(gone), "wb", associated_data="where")
+        file.write(b"text")
+        if not gone:
+            vault.reload()  # which still has the old key, and the file that is begun next has the new one
+            file.close()
+            assert vault.open_file(tmp_path / "False", associated_data="where").read() == b"text"
+            continue
+        new = later.primary
+        later.promote(keyset.primary)
+        later.destroy(new)
+        vault.reload()
+        with pytest.raises(OSError, match="destroyed or disabled"):
+            file.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["False"]
+
+
+def test_a_stream_is_not_ended_whose_key_is_gone_meanwhile() -> None:
+    keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
+    pieces = encrypt_stream([b"text" * 4096, b"more"], keyset=keyset, associated_data="")
+    begun = [next(pieces), next(pieces)]
+    old = keyset.primary
+    keyset.rotate("AES256_GCM_HKDF_4KB")
+    keyset.disable(old)
+    with pytest.raises(OSError, match="destroyed or disabled"):
+        list(pieces)
+    keyset.enable(old)
+    pieces = encrypt_stream([b"text"], keyset=keyset, associated_data="")
+    assert b"".join(decrypt_stream([*pieces], keyset=keyset, associated_data="")) == b"text" and begun

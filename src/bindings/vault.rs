@@ -243,7 +243,8 @@ impl PyKeyset {
         self.change(|keyset| keyset.enable(key_id))
     }
 
-    /// Destroys a key for good: its material is wiped, and what it sealed cannot be opened by anybody.
+    /// Destroys a key for good: its material is wiped, and what it sealed cannot be opened by anybody. Also one that is
+    /// enabled, as Tink does: to see first what is still sealed by it, disable it, which can be taken back.
     ///
     /// :raises ValueError: if there is no such key, or it is primary or was destroyed before.
     fn destroy(&self, key_id: u32) -> PyResult<()> {

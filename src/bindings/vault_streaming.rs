@@ -24,13 +24,22 @@ use crate::vault::streaming::{Follower, Opener, Sealer};
 /// >>> opener.open(first, stream[offset : offset + length])
 /// b'something'
 #[pyclass(name = "StreamSealer", module = "flask_rampart._native")]
-pub struct PyStreamSealer(Sealer);
+pub struct PyStreamSealer(Sealer, u32);
 
 #[pymethods]
 impl PyStreamSealer {
     #[new]
     fn new(keyset: &PyKeyset, associated_data: &[u8]) -> PyResult<Self> {
-        guarded(|| Ok(Self(keyset.streams()?.sealer(associated_data).map_err(unsealed)?)))
+        guarded(|| {
+            let keys = keyset.streams()?;
+            Ok(Self(keys.sealer(associated_data).map_err(unsealed)?, keys.primary()))
+        })
+    }
+
+    /// The id of the key that seals it: the primary one when it was begun.
+    #[getter]
+    fn key_id(&self) -> u32 {
+        self.1
     }
 
     /// What the stream begins with.

@@ -17,7 +17,7 @@ use aes_gcm_siv::{Aes128GcmSiv, Aes256GcmSiv};
 use chacha20poly1305::XChaCha20Poly1305;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, Nonce};
 
-use super::expanded::RingKey;
+use super::expanded::{RingKey, boxed, spilling};
 use super::keyset::{Material, Random};
 use super::sealer::{Cipher, Sealer};
 use super::templates::{self, Primitive};
@@ -32,7 +32,7 @@ pub type Aead = Sealer<AeadCipher>;
 pub struct AeadCipher(Kind);
 
 enum Kind {
-    // Boxed: key schedules are large, and a keyset has some.
+    // Boxed: key schedules are large, a keyset has some, and where one is moved to, it leaves itself behind.
     Ring(RingKey),
     Siv128(Box<Aes128GcmSiv>),
     Siv256(Box<Aes256GcmSiv>),
@@ -59,12 +59,8 @@ impl Cipher for AeadCipher {
                 let key: AesGcmSivKey = wire::decode(value, "an AES-GCM-SIV key")?;
                 version_zero(key.version)?;
                 match key.key_value.len() {
-                    16 => Kind::Siv128(Box::new(
-                        Aes128GcmSiv::new_from_slice(&key.key_value).map_err(|_| wrong())?,
-                    )),
-                    32 => Kind::Siv256(Box::new(
-                        Aes256GcmSiv::new_from_slice(&key.key_value).map_err(|_| wrong())?,
-                    )),
+                    16 => Kind::Siv128(rust_crypto(&key.key_value)?),
+                    32 => Kind::Siv256(rust_crypto(&key.key_value)?),
                     _ => return Err(wrong()),
                 }
             }
@@ -76,9 +72,7 @@ impl Cipher for AeadCipher {
             templates::XCHACHA20_POLY1305 => {
                 let key: XChaCha20Poly1305Key = wire::decode(value, "an XChaCha20-Poly1305 key")?;
                 version_zero(key.version)?;
-                Kind::XChaCha(Box::new(
-                    XChaCha20Poly1305::new_from_slice(&key.key_value).map_err(|_| wrong())?,
-                ))
+                Kind::XChaCha(rust_crypto(&key.key_value)?)
             }
             _ => return Err(ConfigError::new("keys of this type are not for an AEAD")),
         };
@@ -103,9 +97,10 @@ impl Cipher for AeadCipher {
         match &self.0 {
             Kind::Ring(key) => {
                 let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Failed)?;
-                let made = key
-                    .seal_in_place_separate_tag(nonce, Aad::from(associated_data), body)
-                    .map_err(|_| Failed)?;
+                let made = key.used(|key| {
+                    key.seal_in_place_separate_tag(nonce, Aad::from(associated_data), body)
+                        .map_err(|_| Failed)
+                })?;
                 copy(made.as_ref(), tag)
             }
             Kind::Siv128(cipher) => seal(&**cipher, nonce, associated_data, body, tag),
@@ -122,9 +117,11 @@ impl Cipher for AeadCipher {
             Kind::Ring(key) => {
                 let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Failed)?;
                 let tag = tag.try_into().map_err(|_| Failed)?;
-                key.open_in_place_separate_tag(nonce, Aad::from(associated_data), tag, out, 0..)
-                    .map(|_| ())
-                    .map_err(|_| Failed)
+                key.used(|key| {
+                    key.open_in_place_separate_tag(nonce, Aad::from(associated_data), tag, out, 0..)
+                        .map(|_| ())
+                        .map_err(|_| Failed)
+                })
             }
             Kind::Siv128(cipher) => open(&**cipher, nonce, associated_data, out, tag),
             Kind::Siv256(cipher) => open(&**cipher, nonce, associated_data, out, tag),
@@ -151,6 +148,10 @@ fn ring(algorithm: &'static Algorithm, key: &[u8]) -> Result<Kind, ConfigError> 
     RingKey::new(algorithm, key).map(Kind::Ring).map_err(|_| ConfigError::new("this key has the wrong size"))
 }
 
+fn rust_crypto<C: KeyInit>(key: &[u8]) -> Result<Box<C>, ConfigError> {
+    boxed(|| C::new_from_slice(key).ok()).ok_or_else(|| ConfigError::new("this key has the wrong size"))
+}
+
 /// Tink knows no other version of any key yet; a later one may mean something else.
 pub(super) fn version_zero(version: u32) -> Result<(), ConfigError> {
     if version == 0 { Ok(()) } else { Err(ConfigError::new("this key is of a version that is not known")) }
@@ -164,8 +165,8 @@ fn seal<A: AeadInOut>(
     tag: &mut [u8],
 ) -> Result<(), Failed> {
     let nonce = nonce.try_into().map_err(|_| Failed)?;
-    let made = cipher.encrypt_inout_detached(nonce, associated_data, body.into()).map_err(|_| Failed)?;
-    copy(&made, tag)
+    let made = spilling(|| cipher.encrypt_inout_detached(nonce, associated_data, body.into()));
+    copy(&made.map_err(|_| Failed)?, tag)
 }
 
 fn open<A: AeadInOut>(
@@ -177,7 +178,7 @@ fn open<A: AeadInOut>(
 ) -> Result<(), Failed> {
     let nonce = nonce.try_into().map_err(|_| Failed)?;
     let tag = tag.try_into().map_err(|_| Failed)?;
-    cipher.decrypt_inout_detached(nonce, associated_data, out.into(), tag).map_err(|_| Failed)
+    spilling(|| cipher.decrypt_inout_detached(nonce, associated_data, out.into(), tag)).map_err(|_| Failed)
 }
 
 fn copy(from: &[u8], to: &mut [u8]) -> Result<(), Failed> {

@@ -14,6 +14,7 @@ use aes_siv::siv::Aes256Siv;
 use aes_siv::{KeyInit, Tag};
 
 use super::aead::version_zero;
+use super::expanded::spilling;
 use super::keyset::{Material, Random};
 use super::sealer::{Cipher, Sealer};
 use super::templates::{self, Primitive};
@@ -26,7 +27,8 @@ use crate::secret::Secret;
 pub type DeterministicAead = Sealer<SivCipher>;
 
 /// AES-SIV with its key.
-// The crate's type takes itself mutably, for its running MAC; a new one for each call keeps threads apart.
+// The crate's type takes itself mutably, for its running MAC; a new one for each call keeps threads apart. It is wiped, and
+// what it was moved from is overwritten.
 pub struct SivCipher(Secret);
 
 impl Cipher for SivCipher {
@@ -36,12 +38,12 @@ impl Cipher for SivCipher {
         if material.type_url != templates::AES_SIV {
             return Err(ConfigError::new("keys of this type are not for a deterministic AEAD"));
         }
-        let mut key: AesSivKey = wire::decode(material.value.expose(), "an AES-SIV key")?;
+        let key: AesSivKey = wire::decode(material.value.expose(), "an AES-SIV key")?;
         version_zero(key.version)?;
         if key.key_value.len() != KEY {
             return Err(ConfigError::new("an AES-SIV key has 64 bytes"));
         }
-        Ok(Self(Secret::new(std::mem::take(&mut key.key_value))))
+        Ok(Self(Secret::new(key.key_value.to_vec())))
     }
 
     fn overhead(&self) -> usize {
@@ -60,9 +62,10 @@ impl Cipher for SivCipher {
             return Err(Failed);
         }
         body.copy_from_slice(plaintext);
-        let made =
-            self.cipher()?.encrypt_inout_detached([associated_data], body.into()).map_err(|_| Failed)?;
-        iv.copy_from_slice(&made);
+        let made = spilling(|| {
+            self.cipher()?.encrypt_inout_detached([associated_data], body.into()).map_err(|_| Failed)
+        });
+        iv.copy_from_slice(&made?);
         Ok(())
     }
 
@@ -73,7 +76,9 @@ impl Cipher for SivCipher {
         }
         out.copy_from_slice(body);
         let iv = Tag::try_from(iv).map_err(|_| Failed)?;
-        self.cipher()?.decrypt_inout_detached([associated_data], out.into(), &iv).map_err(|_| Failed)
+        spilling(|| {
+            self.cipher()?.decrypt_inout_detached([associated_data], out.into(), &iv).map_err(|_| Failed)
+        })
     }
 }
 

@@ -18,10 +18,10 @@
 
 use std::fmt;
 
-use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{self, GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD as PADDED};
+use base64::{Engine, decoded_len_estimate};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use zeroize::{Zeroize, Zeroizing};
@@ -212,7 +212,7 @@ impl KeyText {
     fn message(self) -> wire::Key {
         let key_data = self.data.map(|data| wire::KeyData {
             type_url: data.type_url,
-            value: data.value.map_or_else(Vec::new, |mut bytes| std::mem::take(&mut *bytes.0)),
+            value: wire::shared(data.value.map_or_else(Vec::new, |mut bytes| std::mem::take(&mut *bytes.0))),
             key_material_type: data.material.0,
         });
         let (status, key_id) = (self.status.0, self.id.0);
@@ -294,10 +294,10 @@ impl<'de> Deserialize<'de> for Bytes {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
                 let url_safe = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
                 let engine = if url_safe { &LAX_URL_SAFE } else { &LAX };
-                engine
-                    .decode(text)
-                    .map(|bytes| Bytes(Zeroizing::new(bytes)))
-                    .map_err(|_| E::custom("no base64"))
+                // Of its full size from the start, and wiped also where the text turns out to be none.
+                let mut bytes = Zeroizing::new(Vec::with_capacity(decoded_len_estimate(text.len())));
+                engine.decode_vec(text, &mut bytes).map_err(|_| E::custom("no base64"))?;
+                Ok(Bytes(bytes))
             }
         }
         deserializer.deserialize_str(Reads)

@@ -190,7 +190,7 @@ impl Key {
             _ if status == Status::Destroyed => None,
             Some(mut data) if !data.type_url.is_empty() && !data.value.is_empty() => Some(Material {
                 type_url: std::mem::take(&mut data.type_url),
-                value: Secret::new(std::mem::take(&mut data.value)),
+                value: Secret::new(data.value.to_vec()),
                 kind: data.key_material_type,
             }),
             _ => return Err(ConfigError::new(format!("key {id} has no key data"))),
@@ -202,7 +202,7 @@ impl Key {
         wire::Key {
             key_data: self.material.as_ref().map(|material| KeyData {
                 type_url: material.type_url.clone(),
-                value: material.value.expose().to_vec(),
+                value: wire::shared(material.value.expose().to_vec()),
                 key_material_type: material.kind,
             }),
             status: self.status.number(),

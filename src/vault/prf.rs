@@ -22,6 +22,7 @@ use ring::{hkdf, hmac};
 use zeroize::Zeroizing;
 
 use super::aead::version_zero;
+use super::expanded::spilling;
 use super::keyset::{Keyset, Material, OutputPrefix};
 use super::templates::HKDF_PRF;
 use super::wire::{self, HkdfPrfKey};
@@ -96,7 +97,7 @@ fn read(material: &Material) -> Result<hkdf::Prk, ConfigError> {
         return Err(ConfigError::new("an HKDF key has at least 32 bytes"));
     }
     let salt = params.map_or(&[][..], |params| &params.salt);
-    Ok(hkdf::Salt::new(hash, salt).extract(&key.key_value))
+    Ok(spilling(|| hkdf::Salt::new(hash, salt).extract(&key.key_value)))
 }
 
 fn blind(key: &hkdf::Prk, purpose: &str, value: &[u8]) -> Result<[u8; INDEX], Failed> {

@@ -10,7 +10,7 @@ use super::keyset::OutputPrefix;
 use super::streaming::{ctr_hmac, gcm_hkdf};
 use super::wire::{
     AesGcmKey, AesGcmSivKey, AesSivKey, ChaCha20Poly1305Key, HkdfPrfKey, HkdfPrfParams, SHA256,
-    XChaCha20Poly1305Key, encode,
+    XChaCha20Poly1305Key, encode, shared,
 };
 use crate::error::ConfigError;
 use crate::secret::Secret;
@@ -145,7 +145,7 @@ pub static TEMPLATES: &[Template] = &[
         prefixes: RAW_ONLY,
         encode: |key| {
             let params = Some(HkdfPrfParams { hash: SHA256, salt: Vec::new() });
-            encode(&HkdfPrfKey { version: 0, params, key_value: key.to_vec() })
+            encode(&HkdfPrfKey { version: 0, params, key_value: shared(key.to_vec()) })
         },
     },
     aead("XCHACHA20_POLY1305", XCHACHA20_POLY1305, 32, XChaCha20Poly1305Key::of),

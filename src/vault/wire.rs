@@ -2,7 +2,9 @@
 //!
 //! 1. A message is at most [`MOST_BYTES`] long; a longer one is refused unread.
 //! 2. Fields that are not known here are skipped, as protobuf readers do, and are not written again.
-//! 3. What is secret is wiped when the message is dropped, and is not in its `Debug`.
+//! 3. What is secret is wiped when the last message that has it is dropped, and is not in its `Debug`. The decoder makes no
+//!    copy of it: secret fields are parts of one buffer ([`shared`]). Into a vector, it would come by another one on the
+//!    heap, which nobody wipes.
 //!
 //! # What it does not do
 //! It does not judge: a key of two bytes, an unknown status or two keys of one id are read as they are.
@@ -13,7 +15,8 @@
 use std::fmt;
 
 use prost::Message;
-use zeroize::{Zeroize, Zeroizing};
+use prost::bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 use crate::secret::Secret;
@@ -59,9 +62,9 @@ pub struct KeyData {
     /// Such as `type.googleapis.com/google.crypto.tink.AesGcmKey`.
     #[prost(string, tag = "1")]
     pub type_url: String,
-    /// A serialized message of that type. Secret.
-    #[prost(bytes = "vec", tag = "2")]
-    pub value: Vec<u8>,
+    /// A serialized message of that type. Secret: of [`shared`].
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: Bytes,
     /// `UNKNOWN_KEYMATERIAL`, `SYMMETRIC`, `ASYMMETRIC_PRIVATE`, `ASYMMETRIC_PUBLIC`, `REMOTE`.
     #[prost(int32, tag = "3")]
     pub key_material_type: i32,
@@ -70,12 +73,6 @@ pub struct KeyData {
 impl fmt::Debug for KeyData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyData").field("type_url", &self.type_url).finish_non_exhaustive()
-    }
-}
-
-impl Drop for KeyData {
-    fn drop(&mut self) {
-        self.value.zeroize();
     }
 }
 
@@ -128,9 +125,9 @@ macro_rules! plain_key {
             /// Zero, the only version there is.
             #[prost(uint32, tag = "1")]
             pub version: u32,
-            /// The key's bytes. Secret.
-            #[prost(bytes = "vec", tag = $value)]
-            pub key_value: Vec<u8>,
+            /// The key's bytes. Secret: of [`shared`].
+            #[prost(bytes = "bytes", tag = $value)]
+            pub key_value: Bytes,
         }
 
         secret_key!($name);
@@ -138,24 +135,18 @@ macro_rules! plain_key {
         impl $name {
             /// A serialized key of these bytes.
             pub fn of(key: &[u8]) -> Secret {
-                encode(&Self { version: 0, key_value: key.to_vec() })
+                encode(&Self { version: 0, key_value: shared(key.to_vec()) })
             }
         }
     )*};
 }
 
-/// Wipes `key_value` on drop, and leaves it out of `Debug`.
+/// Leaves `key_value` out of `Debug`.
 macro_rules! secret_key {
     ($name:ident) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                self.key_value.zeroize();
             }
         }
     };
@@ -184,9 +175,9 @@ pub struct HkdfPrfKey {
     /// Hash and salt.
     #[prost(message, optional, tag = "2")]
     pub params: Option<HkdfPrfParams>,
-    /// The key's bytes, at least 32. Secret.
-    #[prost(bytes = "vec", tag = "3")]
-    pub key_value: Vec<u8>,
+    /// The key's bytes, at least 32. Secret: of [`shared`].
+    #[prost(bytes = "bytes", tag = "3")]
+    pub key_value: Bytes,
 }
 
 secret_key!(HkdfPrfKey);
@@ -213,6 +204,11 @@ pub fn encode(message: &impl Message) -> Secret {
     Secret::new(std::mem::take(&mut *bytes))
 }
 
+/// Bytes of a secret field: whoever has a part of them has no copy, and they are wiped with the last.
+pub fn shared(bytes: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(bytes))
+}
+
 /// Reads a message; *what* it is goes into the error, its content does not.
 ///
 /// # Errors
@@ -222,7 +218,8 @@ pub fn decode<M: Message + Default>(bytes: &[u8], what: &str) -> Result<M, Confi
         return Err(ConfigError::new(format!("{what} is at most {MOST_BYTES} bytes long")));
     }
     // The decoder's own message names fields and wire types of what may be a key.
-    M::decode(bytes).map_err(|_| ConfigError::new(format!("this is not {what} in Tink's binary form")))
+    M::decode(shared(bytes.to_vec()))
+        .map_err(|_| ConfigError::new(format!("this is not {what} in Tink's binary form")))
 }
 
 #[cfg(test)]
@@ -242,16 +239,26 @@ mod tests {
         let mut bytes = AesGcmKey::of(&[7; 16]).expose().to_vec();
         bytes.extend_from_slice(&[0xfa, 0x01, 2, 9, 9]);
         let key: AesGcmKey = decode(&bytes, "a key").expect("a key with more");
-        assert_eq!(key.key_value, [7; 16]);
+        assert_eq!(key.key_value, [7; 16][..]);
     }
 
     #[test]
     fn what_is_secret_is_not_printed() {
-        let key = KeyData { type_url: "t".into(), value: b"hunter2".to_vec(), key_material_type: 1 };
+        let key = KeyData { type_url: "t".into(), value: shared(b"hunter2".to_vec()), key_material_type: 1 };
         let shown = format!("{:?}", Key { key_data: Some(key), status: 1, key_id: 3, output_prefix_type: 1 });
         assert!(shown.contains('3') && !shown.contains("104") && !shown.contains("hunter"), "{shown}");
-        let shown = format!("{:?}", AesGcmKey { version: 0, key_value: vec![104; 16] });
+        let shown = format!("{:?}", AesGcmKey { version: 0, key_value: shared(vec![104; 16]) });
         assert!(!shown.contains("104"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_field_is_a_part_of_the_one_copy_of_its_message() {
+        let first = AesGcmKey::of(&[7; 16]);
+        // A field that comes twice: the later counts.
+        let bytes = shared([first.expose(), AesGcmKey::of(&[8; 32]).expose()].concat());
+        let key = AesGcmKey::decode(bytes.clone()).expect("a key");
+        assert_eq!(key.key_value, [8; 32][..]);
+        assert!(bytes.as_ptr_range().contains(&key.key_value.as_ptr()));
     }
 
     #[test]

@@ -48,6 +48,9 @@ class Privacy:
     sensitive: Mapping[str, Diversity]
     """Of each sensitive column, by its path."""
 
+    dropped: tuple[str, ...] = ()
+    """Paths that no row has, and was to have: it was measured by the rest."""
+
     @property
     def k(self) -> int:
         """The size of the smallest class; 0 for a table without rows."""
@@ -90,7 +93,7 @@ class Measure:
     ) -> None:
         if isinstance(quasi_identifiers, str) or isinstance(sensitive, str):
             raise ConfigError("quasi_identifiers and sensitive are lists of paths, not one text")
-        self._sensitive = tuple(sensitive)
+        self._paths, self._sensitive = (*quasi_identifiers, *sensitive), tuple(sensitive)
         try:
             self._native = _native.AnonymizeMeasure(
                 list(quasi_identifiers), list(sensitive), max_entries=max_entries, key=key
@@ -120,18 +123,34 @@ class Measure:
         """How many rows so far have the quasi-identifiers of this one."""
         return self._native.class_size(row)
 
-    def privacy(self) -> Privacy:
+    def privacy(self, *, dropped: Sequence[str] = ()) -> Privacy:
         """What was measured so far.
 
-        :raises ConfigError: for a path that no row had; perhaps it is mistyped.
+        :param dropped: paths that no row need have: what a plan drops tells nobody apart any more, and the rest is what
+            counts.
+        :raises ConfigError: for another path that no row had; perhaps it is mistyped.
         :raises OverflowError: if there were more than ``max_entries``.
         """
         try:
-            rows, classes, sizes, sensitive = self._native.result()
+            return privacy_of(self._native, self._paths, self._sensitive, dropped)
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        found = {path: Diversity(*of) for path, of in zip(self._sensitive, sensitive, strict=True)}
-        return Privacy(rows, classes, tuple(sizes), found)
+
+
+def privacy_of(
+    counted: _native.AnonymizeMeasure, paths: Sequence[str], sensitive: Sequence[str], dropped: Sequence[str]
+) -> Privacy:
+    """What was counted by *paths*, the *sensitive* ones at their end.
+
+    :raises ValueError: for a path that no row had and that is not among *dropped*, and for one there that is no path.
+    """
+    if isinstance(dropped, str) or (unknown := [path for path in dropped if path not in paths]):
+        raise ConfigError(f"dropped has {'a text' if isinstance(dropped, str) else unknown[0]!r}: no path of these")
+    rows, classes, sizes, found = counted.result([at for at, path in enumerate(paths) if path in dropped])
+    # Without rows, nobody knows what they would have had.
+    gone = tuple(paths[at] for at in counted.missing()) if rows else ()
+    told = {path: Diversity(*of) for path, of in zip(sensitive, found, strict=True) if path not in gone}
+    return Privacy(rows, classes, tuple(sizes), told, gone)
 
 
 def measure(
@@ -140,6 +159,7 @@ def measure(
     sensitive: Sequence[str] = (),
     *,
     max_entries: int = 1_000_000,
+    dropped: Sequence[str] = (),
 ) -> Privacy:
     """What is left to find in these rows: :class:`Measure` in one call.
 
@@ -148,4 +168,4 @@ def measure(
     """
     counted = Measure(quasi_identifiers, sensitive, max_entries=max_entries)
     counted.add(rows)
-    return counted.privacy()
+    return counted.privacy(dropped=dropped)

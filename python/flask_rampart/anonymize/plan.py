@@ -176,15 +176,18 @@ class Plan:
         """
         return Measure(self.quasi_identifiers, self.sensitive, max_entries=max_entries, key=key)
 
-    def measure(self, rows: Iterable[dict[str, Any]], *, max_entries: int = 1_000_000) -> Privacy:
+    def measure(
+        self, rows: Iterable[dict[str, Any]], *, max_entries: int = 1_000_000, dropped: Sequence[str] = ()
+    ) -> Privacy:
         """What is left to find in these rows, by this plan's quasi-identifiers and sensitive columns.
 
+        :param dropped: those of them that no row need have: of a result, what the plan drops.
         :raises ConfigError: if the plan names no quasi-identifiers, or a path that no row has.
         :raises OverflowError: for more than *max_entries* classes and values.
         """
         counted = self.measuring(max_entries=max_entries)
         counted.add(rows)
-        return counted.privacy()
+        return counted.privacy(dropped=dropped)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Plan has a key and is never pickled: load it where it is used")

@@ -221,9 +221,7 @@ class Pseudonymize(_Keyed):
             raise ConfigError(f"Pseudonymize(scope=...) is a text, not {type(self.scope).__name__}.")
 
     def apply(self, value: str, entity: str) -> str:
-        # Each part with its length before it: no two lists of parts make one message.
-        parts = (b"rampart.pseudonym", _bytes(self.scope), _bytes(entity), _bytes(value))
-        message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+        message = _parts(b"rampart.pseudonym", _bytes(self.scope), _bytes(entity), _bytes(value))
         digest = hmac.new(self.key, message, hashlib.sha256).digest()  # type: ignore[arg-type]
         return f"{entity}_{base64.b32encode(digest).decode().lower()[:_PSEUDONYM_CHARS]}"
 
@@ -234,12 +232,15 @@ class Encrypt(_Keyed):
 
     :param vault: what has ``seal(data, associated_data=...)`` and ``open``. The associated data are the entity's name:
         a ciphertext that is moved to another entity's place does not open.
+    :param scope: is bound as well: a tenant, a data set. What was encrypted for one opens for no other, though both are
+        of one vault.
 
     :meth:`reveal` is the way back.
     """
 
     name: ClassVar[str] = "encrypt"
     vault: Seals = field(repr=False)
+    scope: str = ""
 
     def __post_init__(self) -> None:
         if not all(callable(getattr(self.vault, name, None)) for name in ("seal", "open")):
@@ -247,9 +248,11 @@ class Encrypt(_Keyed):
                 "Encrypt(vault=...) takes an object with seal(data, associated_data=...) and open(...): a vault. A "
                 "bare key is none; what it encrypted alone would not be authenticated."
             )
+        if not isinstance(self.scope, str):
+            raise ConfigError(f"Encrypt(scope=...) is a text, not {type(self.scope).__name__}.")
 
     def apply(self, value: str, entity: str) -> str:
-        sealed = self.vault.seal(_bytes(value), associated_data=entity.encode())
+        sealed = self.vault.seal(_bytes(value), associated_data=self._bound(entity))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def reveal(self, text: str, entity: str) -> str:
@@ -258,7 +261,12 @@ class Encrypt(_Keyed):
         :raises ValueError: for what is no base64url; and what the vault's ``open`` raises.
         """
         sealed = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        return bytes(self.vault.open(sealed, associated_data=entity.encode())).decode("utf-8", "surrogatepass")
+        return bytes(self.vault.open(sealed, associated_data=self._bound(entity))).decode("utf-8", "surrogatepass")
+
+    def _bound(self, entity: str) -> bytes:
+        if not self.scope:
+            return entity.encode()
+        return _parts(b"rampart.encrypt", _bytes(self.scope), _bytes(entity))
 
 
 @dataclass(frozen=True)
@@ -380,6 +388,11 @@ def _key(kind: str, given: object) -> bytes:
         f"{kind}(key=...) is a secret of {_KEY_BYTES} bytes or more, such as secrets.token_bytes(32), kept where your "
         "other secrets are. Without one, whoever guesses a value sees that the guess was right."
     )
+
+
+def _parts(*parts: bytes) -> bytes:
+    # Each part with its length before it: no two lists of parts make one message.
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
 
 
 def _bytes(value: str) -> bytes:

@@ -197,7 +197,14 @@ class Vault:
         keyset = self._for(STREAMING, name)
         return telling(
             lambda: files.open_file(
-                path, mode, keyset=keyset, associated_data=associated_data, alarm=self._alarm(associated_data), **text
+                path,
+                mode,
+                keyset=keyset,
+                associated_data=associated_data,
+                alarm=self._alarm(associated_data),
+                # After a reload it is another one.
+                current=lambda: self._for(STREAMING, name),
+                **text,
             ),
             associated_data,
             self.app,

@@ -21,7 +21,7 @@ from .._native import Keyset, StreamFollower, StreamSealer
 from ..errors import IntegrityError
 from .reading import OpenedFile, open_regular
 from .replacing import NewFile, resolved
-from .writing import STEP, SealedFile, SealedText, SealedWriter
+from .writing import STEP, SealedFile, SealedText, SealedWriter, check_key
 
 __all__ = [
     "SealedText",
@@ -81,6 +81,7 @@ def open_file(
     errors: str | None = None,
     newline: str | None = None,
     alarm: Alarm | None = None,
+    current: Callable[[], Keyset] | None = None,
 ) -> io.BufferedReader | io.TextIOWrapper | SealedWriter: ...
 
 
@@ -94,6 +95,7 @@ def open_file(
     errors: str | None = None,
     newline: str | None = None,
     alarm: Alarm | None = None,
+    current: Callable[[], Keyset] | None = None,
 ) -> io.BufferedReader | io.TextIOWrapper | SealedWriter:
     """Opens a sealed file, as ``open`` opens one that is not.
 
@@ -104,11 +106,14 @@ def open_file(
     :param associated_data: what the file is bound to, such as its name: the same must be given to read it. A text is
         taken as UTF-8; ``""`` binds it to nothing.
     :param alarm: called with an ``IntegrityError`` that comes after the file was opened, before it is raised.
+    :param current: gives the keyset that the key of a file that was written is looked for in when it is closed;
+        *keyset* if None.
     :param encoding: of text, UTF-8 if None; *errors* and *newline* as of ``open``.
     :raises IntegrityError: if the file was changed, cut, continued, sealed for other *associated_data* or by another
         key. What cannot be seen at once is noticed by ``read``, which then gives nothing of what it was asked for.
     :raises ValueError: for another mode, or a keyset that is for something else.
-    :raises OSError: as ``open``. A symbolic link is not written through.
+    :raises OSError: as ``open``. A symbolic link is not written through. From ``close``, if the key that was primary
+        when the file was begun has been destroyed or disabled: what was there stays.
 
     A file that is written gets its name when it is closed. Leave ``with`` by an exception, call ``discard()`` or drop
     it without ``close``, and what was there is still there. It has no ``fileno``, and is not sought in while it is
@@ -134,7 +139,7 @@ def open_file(
     if "r" in letters:
         reader: io.BufferedReader = io.BufferedReader(OpenedFile(path, keyset, bound, alarm))
         return io.TextIOWrapper(reader, encoding or "utf-8", errors, newline) if text else reader
-    writer = SealedWriter(SealedFile(path, keyset, bound, replace="w" in letters))
+    writer = SealedWriter(SealedFile(path, keyset, bound, replace="w" in letters, current=current))
     if not text:
         return writer
     try:
@@ -252,6 +257,8 @@ def reencrypt_file(path: Path, *, keyset: Keyset, associated_data: str | bytes, 
 def encrypt_stream(data: Iterable[bytes], *, keyset: Keyset, associated_data: str | bytes) -> Iterator[bytes]:
     """Seals what comes in pieces: the same as a file of it.
 
+    :raises OSError: at the end, if the key was destroyed or disabled since it began: nothing would open the stream.
+
     >>> keyset = Keyset.generate("AES256_GCM_HKDF_4KB")
     >>> sealed = encrypt_stream([b"some", b"thing"], keyset=keyset, associated_data="pipe")
     >>> b"".join(decrypt_stream(sealed, keyset=keyset, associated_data="pipe"))
@@ -262,6 +269,7 @@ def encrypt_stream(data: Iterable[bytes], *, keyset: Keyset, associated_data: st
     for piece in data:
         if sealed := sealer.push(piece):
             yield sealed
+    check_key(keyset, sealer)
     yield sealer.finish()
 
 

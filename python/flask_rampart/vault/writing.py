@@ -4,7 +4,9 @@
 2. ``close`` seals the last segment and gives the file its name, on a clean end alone: an exception within ``with``, a
    write that failed, :meth:`SealedWriter.discard`, and an object that is dropped without ``close`` leave what was
    there. So does an exception that comes while ``close`` writes the rest, as a signal's handler may raise it.
-3. A process that was forked off cannot go on writing: two processes would seal different bytes under the same nonces.
+3. The key that seals is the primary one when the file is begun. Where it was destroyed or disabled before ``close``,
+   nothing could open the file: ``close`` raises, and what was there stays.
+4. A process that was forked off cannot go on writing: two processes would seal different bytes under the same nonces.
 
 There is no seeking, and no writing into a file that is there: what is sealed is sealed once.
 """
@@ -75,12 +77,14 @@ class SealedFile(_Kept, io.RawIOBase):
         replace: bool,
         instead_of: os.stat_result | None = None,
         last_look: Callable[[], object] = lambda: None,
+        current: Callable[[], Keyset] | None = None,
     ) -> None:
         # No text: pandas 2 takes a writer whose name is one for a file of the system's, and writes there in clear.
         self.name = Path(os.fsdecode(path))
         self.mode = "wb" if replace else "xb"
         self._at = 0
         self._last_look = last_look
+        self._current = current or (lambda: keyset)
         self._file: NewFile | None = None
         self._failed = False
         _keep_at_hand()
@@ -143,6 +147,7 @@ class SealedFile(_Kept, io.RawIOBase):
                 file.write(self._sealer.finish())
                 # When nothing is written any more: what is changed later is younger than this file.
                 self._last_look()
+                check_key(self._current(), self._sealer)
                 file.commit()
         finally:
             self._drop()
@@ -164,6 +169,18 @@ class SealedFile(_Kept, io.RawIOBase):
         file, self._file = self._file, None
         if file is not None:
             file.discard()
+
+
+def check_key(keyset: Keyset, sealer: StreamSealer) -> None:
+    """Whether what *sealer* has sealed can be opened by *keyset*, which may have been changed since it began.
+
+    :raises OSError: ``EKEYREVOKED``, if its key was destroyed or disabled meanwhile.
+    """
+    if not any(key.id == sealer.key_id and key.status == "ENABLED" for key in keyset.info()):
+        raise OSError(
+            getattr(errno, "EKEYREVOKED", errno.EACCES),
+            f"the key {sealer.key_id}, which has sealed it, was destroyed or disabled meanwhile: it is not completed",
+        )
 
 
 @functools.cache

@@ -205,8 +205,29 @@ fn a_measure_that_is_given_up_frees_its_counts_and_says_why() {
     let lines = Lines::new(plan, Some(watch.clone()), 1 << 20, false);
     lines.treat(b"{\"a\":1}\n{\"a\":1}\n");
     let [before, after] = watch.measured();
-    assert_eq!((before.unwrap().k, after.unwrap().k), (2, 2));
+    assert_eq!((before.unwrap().0.k, after.unwrap().0.k), (2, 2));
     lines.treat(b"{\"a\":2}\n{\"a\":3}\n");
     let [before, _] = watch.measured();
     assert!(before.unwrap_err().contains("more classes"));
+}
+
+#[test]
+fn after_is_measured_by_what_the_plan_has_not_dropped() {
+    let text = "default = \"keep\"\nquasi_identifiers = [\"a\", \"b\"]\nsensitive = [\"c\"]\n";
+    let dropping = plan(&format!("{text}[columns.b]\ndo = \"drop\"\n[columns.c]\ndo = \"drop\"\n"));
+    let watch = Arc::new(Watch::of(&dropping, [1; 16], 2).unwrap().unwrap());
+    let lines = Lines::new(dropping, Some(watch.clone()), 1 << 20, false);
+    // Before is given up at once, and has had the paths all the same.
+    lines.treat(b"{\"a\":1,\"b\":1,\"c\":1}\n{\"a\":1,\"b\":2,\"c\":1}\n");
+    let [before, after] = watch.measured();
+    assert!(before.is_err());
+    let (privacy, dropped) = after.unwrap();
+    assert_eq!((privacy.k, privacy.classes), (2, 1));
+    assert_eq!(dropped, ["b", "c"]);
+    // What no row ever had is mistyped, on both sides.
+    let mistyped =
+        plan("default = \"keep\"\nquasi_identifiers = [\"a\", \"bb\"]\n[columns.b]\ndo = \"drop\"\n");
+    let watch = Arc::new(Watch::of(&mistyped, [1; 16], 9).unwrap().unwrap());
+    Lines::new(mistyped, Some(watch.clone()), 1 << 20, false).treat(b"{\"a\":1,\"b\":1}\n");
+    assert!(watch.measured().iter().all(|side| side.as_ref().is_err_and(|why| why.contains("bb"))));
 }

@@ -5,6 +5,9 @@
 //!
 //! A measure that cannot be had (too many classes, a list for a value, a path that no row has) is given up with the
 //! reason, and the memory with it; the treating goes on.
+//!
+//! A path that rows had before and none has after is one that the plan drops: it tells nobody apart any more, and after is
+//! measured by the rest.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -36,8 +39,8 @@ impl Place {
     }
 }
 
-/// What was measured of one side, or why it was not.
-pub type Measured = Result<Privacy, String>;
+/// What was measured of one side, and the paths of the other side that it has not any more; or why it was not.
+pub type Measured = Result<(Privacy, Vec<String>), String>;
 
 /// Counts rows before and after.
 pub struct Watch {
@@ -139,15 +142,16 @@ impl Watch {
     pub(super) fn count(&self, at: usize, rows: &Rows) {
         let mut sides = self.sides.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(side) = sides.get_mut(at) else { return };
+        // Also where the measure is given up: what was before is asked of what is after.
+        for (sum, had) in side.had.iter_mut().zip(&rows.had) {
+            *sum += had;
+        }
         let Some(measure) = side.measure.as_mut() else { return };
         let why = if rows.misfit {
             "a value that is measured is a list or a table, or a path leads on where a value is"
         } else if measure.add_hashed(&rows.hashes).is_err() {
             "more classes and values than are counted: take fewer or coarser quasi-identifiers, or allow more entries"
         } else {
-            for (sum, had) in side.had.iter_mut().zip(&rows.had) {
-                *sum += had;
-            }
             return;
         };
         side.why = why.to_owned();
@@ -164,13 +168,22 @@ impl Watch {
             let Some(side) = sides.get(at) else { return Err(String::new()) };
             let Some(measure) = &side.measure else { return Err(side.why.clone()) };
             let privacy = measure.privacy().map_err(|_| side.why.clone())?;
-            match side.had.iter().position(|had| *had == 0) {
-                Some(missing) if privacy.rows > 0 => {
-                    let path = self.paths.get(missing).map_or("", String::as_str);
-                    Err(format!("no row has {path:?}"))
-                }
-                _ => Ok(privacy),
+            if privacy.rows == 0 {
+                return Ok((privacy, Vec::new()));
             }
+            let earlier = sides.first().filter(|_| at > 0);
+            let mut dropped = Vec::new();
+            for (number, path) in self.paths.iter().enumerate() {
+                let had = |side: &Side| side.had.get(number).is_some_and(|had| *had > 0);
+                if had(side) {
+                    continue;
+                }
+                if !earlier.is_some_and(had) {
+                    return Err(format!("no row has {path:?}"));
+                }
+                dropped.push(path.clone());
+            }
+            Ok((privacy, dropped))
         })
     }
 }

@@ -72,7 +72,8 @@ impl AnonymizeLines {
         })
     }
 
-    /// What was measured before and after, each as ``AnonymizeMeasure.result`` says it, or a text why it was not.
+    /// What was measured before and after, each as ``AnonymizeMeasure.result`` says it and the
+    /// paths that only rows before have, or a text why it was not.
     fn measured<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         guarded(|| measured(py, self.watch.as_deref()))
     }
@@ -243,13 +244,13 @@ fn measured<'py>(py: Python<'py>, watch: Option<&Watch>) -> PyResult<Option<Boun
     let out = PyList::empty(py);
     for side in watch.measured() {
         match side {
-            Ok(privacy) => {
+            Ok((privacy, dropped)) => {
                 let sensitive: Vec<_> = privacy
                     .sensitive
                     .iter()
                     .map(|of| (of.values, of.distinct, of.entropy, of.closeness))
                     .collect();
-                out.append((privacy.rows, privacy.classes, privacy.sizes, sensitive))?;
+                out.append((privacy.rows, privacy.classes, privacy.sizes, sensitive, dropped))?;
             }
             Err(why) => out.append(why)?,
         }

@@ -138,6 +138,11 @@ impl AnonymizeMeasure {
         })
     }
 
+    /// Numbers of the paths that no row had so far, those of quasi-identifiers first.
+    fn missing(&self) -> Vec<usize> {
+        self.had.iter().enumerate().filter(|(_, (_, had))| *had == 0).map(|(at, _)| at).collect()
+    }
+
     /// How many rows so far are in the class of this one.
     fn class_size(&self, row: &Bound<'_, PyAny>) -> PyResult<u64> {
         guarded(|| Ok(self.core.class_size(&cells(&found(row, &self.quasi)?))))
@@ -146,14 +151,17 @@ impl AnonymizeMeasure {
     /// ``(rows, classes, sizes, sensitive)``: how many classes have each size, and of each sensitive column
     /// ``(values, distinct, entropy, closeness)``.
     ///
-    /// :raises ValueError: for a path that no row had: all would be of one class.
+    /// :param absent: numbers of paths that no row need have, those of quasi-identifiers first.
+    /// :raises ValueError: for another path that no row had: all would be of one class.
     #[allow(clippy::type_complexity, reason = "a tuple for Python, which names it")]
-    fn result(&self) -> PyResult<(u64, u64, Vec<(u64, u64)>, Vec<(u64, u64, f64, f64)>)> {
+    #[pyo3(signature = (absent = Vec::new()))]
+    fn result(&self, absent: Vec<usize>) -> PyResult<(u64, u64, Vec<(u64, u64)>, Vec<(u64, u64, f64, f64)>)> {
         guarded(|| {
             let privacy = self.core.privacy().map_err(too_many)?;
             if privacy.rows > 0
-                && let Some((path, _)) = self.had.iter().find(|(_, had)| *had == 0)
+                && let Some(at) = self.missing().into_iter().find(|at| !absent.contains(at))
             {
+                let path = self.had.get(at).map_or("", |(path, _)| path.as_str());
                 return Err(ConfigError::new(format!(
                     "{path:?}: no row has it, so nothing can be said of it. Is it mistyped?"
                 ))
@@ -169,11 +177,11 @@ impl AnonymizeMeasure {
 impl AnonymizeMeasure {
     fn add_row(&mut self, row: &Bound<'_, PyAny>, times: u64) -> PyResult<()> {
         let (quasi, sensitive) = (found(row, &self.quasi)?, found(row, &self.sensitive)?);
-        self.core.add_times(&cells(&quasi), &cells(&sensitive), times).map_err(too_many)?;
+        // First: that there was such a path is known also where the measure is given up.
         for ((_, had), value) in self.had.iter_mut().zip(quasi.iter().chain(&sensitive)) {
             *had = had.saturating_add(u64::from(value.is_some()) * times);
         }
-        Ok(())
+        self.core.add_times(&cells(&quasi), &cells(&sensitive), times).map_err(too_many)
     }
 }
 

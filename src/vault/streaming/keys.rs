@@ -17,6 +17,7 @@ use crate::vault::keyset::Keyset;
 pub struct StreamKeys {
     /// The primary key first.
     keys: Vec<StreamKey>,
+    primary: u32,
 }
 
 impl StreamKeys {
@@ -33,13 +34,18 @@ impl StreamKeys {
             let at = if key.id() == keyset.primary() { 0 } else { keys.len() };
             keys.insert(at, read);
         }
-        Ok(Self { keys })
+        Ok(Self { keys, primary: keyset.primary() })
     }
 
     /// These keys, the first of which is primary.
     #[cfg(test)]
     pub(super) fn of_keys(keys: Vec<StreamKey>) -> Self {
-        Self { keys }
+        Self { keys, primary: 0 }
+    }
+
+    /// The id of the key that seals.
+    pub fn primary(&self) -> u32 {
+        self.primary
     }
 
     /// Begins a stream by the primary key.

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use prost::Message;
-use zeroize::Zeroize;
+use prost::bytes::Bytes;
 
 use super::StreamKey;
 use super::format::{Cipher, Format, Hash};
@@ -25,8 +25,8 @@ struct GcmHkdfKey {
     version: u32,
     #[prost(message, optional, tag = "2")]
     params: Option<GcmHkdfParams>,
-    #[prost(bytes = "vec", tag = "3")]
-    key_value: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "3")]
+    key_value: Bytes,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -47,8 +47,8 @@ struct CtrHmacKey {
     version: u32,
     #[prost(message, optional, tag = "2")]
     params: Option<CtrHmacParams>,
-    #[prost(bytes = "vec", tag = "3")]
-    key_value: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "3")]
+    key_value: Bytes,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -78,12 +78,6 @@ macro_rules! secret {
                 f.debug_struct(stringify!($name)).field("params", &self.params).finish_non_exhaustive()
             }
         }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                self.key_value.zeroize();
-            }
-        }
     };
 }
 
@@ -97,7 +91,7 @@ pub fn gcm_hkdf(key: &[u8], segment: u32) -> Secret {
         derived_key_size: short(key.len()),
         hkdf_hash_type: wire::SHA256,
     };
-    wire::encode(&GcmHkdfKey { version: 0, params: Some(params), key_value: key.to_vec() })
+    wire::encode(&GcmHkdfKey { version: 0, params: Some(params), key_value: wire::shared(key.to_vec()) })
 }
 
 /// The same for AES-CTR-HMAC, whose tags have 32 bytes.
@@ -108,7 +102,7 @@ pub fn ctr_hmac(key: &[u8], segment: u32) -> Secret {
         hkdf_hash_type: wire::SHA256,
         hmac_params: Some(HmacParams { hash: wire::SHA256, tag_size: 32 }),
     };
-    wire::encode(&CtrHmacKey { version: 0, params: Some(params), key_value: key.to_vec() })
+    wire::encode(&CtrHmacKey { version: 0, params: Some(params), key_value: wire::shared(key.to_vec()) })
 }
 
 /// Reads a key.
@@ -119,29 +113,29 @@ pub(super) fn read(material: &Material) -> Result<StreamKey, ConfigError> {
     let value = material.value.expose();
     match material.type_url.as_str() {
         templates::AES_GCM_HKDF_STREAMING => {
-            let mut key: GcmHkdfKey = wire::decode(value, "an AES-GCM-HKDF streaming key")?;
+            let key: GcmHkdfKey = wire::decode(value, "an AES-GCM-HKDF streaming key")?;
             version_zero(key.version)?;
-            let params = key.params.take().ok_or_else(no_parameters)?;
+            let params = key.params.as_ref().ok_or_else(no_parameters)?;
             let format = Format::new(
                 Cipher::Gcm,
                 hash(params.hkdf_hash_type)?,
                 size(params.derived_key_size),
                 size(params.ciphertext_segment_size),
             )?;
-            StreamKey::new(format, Secret::new(std::mem::take(&mut key.key_value)))
+            StreamKey::new(format, Secret::new(key.key_value.to_vec()))
         }
         templates::AES_CTR_HMAC_STREAMING => {
-            let mut key: CtrHmacKey = wire::decode(value, "an AES-CTR-HMAC streaming key")?;
+            let key: CtrHmacKey = wire::decode(value, "an AES-CTR-HMAC streaming key")?;
             version_zero(key.version)?;
-            let params = key.params.take().ok_or_else(no_parameters)?;
-            let mac = params.hmac_params.ok_or_else(no_parameters)?;
+            let params = key.params.as_ref().ok_or_else(no_parameters)?;
+            let mac = params.hmac_params.as_ref().ok_or_else(no_parameters)?;
             let format = Format::new(
                 Cipher::CtrHmac { hash: hash(mac.hash)?, tag: size(mac.tag_size) },
                 hash(params.hkdf_hash_type)?,
                 size(params.derived_key_size),
                 size(params.ciphertext_segment_size),
             )?;
-            StreamKey::new(format, Secret::new(std::mem::take(&mut key.key_value)))
+            StreamKey::new(format, Secret::new(key.key_value.to_vec()))
         }
         _ => Err(ConfigError::new("keys of this type are not for streams")),
     }

@@ -19,7 +19,7 @@ use ring::{hkdf, hmac};
 use super::format::{Cipher, Format, Hash, PREFIX};
 use crate::crypto::Failed;
 use crate::secret::Secret;
-use crate::vault::expanded::RingKey;
+use crate::vault::expanded::{RingKey, spilling};
 
 /// The cipher of one stream: its derived key, and its nonces' common beginning.
 pub(super) struct Segments {
@@ -47,7 +47,7 @@ impl Segments {
             Cipher::CtrHmac { .. } => format.derived() + MAC_KEY,
             Cipher::Gcm => format.derived(),
         };
-        let derived = derived(format.hkdf(), key.expose(), salt, associated_data, length)?;
+        let derived = spilling(|| derived(format.hkdf(), key.expose(), salt, associated_data, length))?;
         let kind = match format.cipher() {
             Cipher::CtrHmac { hash, tag } => {
                 let (key, mac) = derived.expose().split_at_checked(format.derived()).ok_or(Failed)?;

@@ -387,6 +387,7 @@ fn a_key_of_another_version_or_without_parameters_is_refused() {
     let sound = super::gcm_hkdf(&[7; 16], 4096).expose().to_vec();
     let type_url = "type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey";
     let read = |value: Vec<u8>| {
+        let value = wire::shared(value);
         let key_data = wire::KeyData { type_url: type_url.to_owned(), value, key_material_type: 1 };
         let key = wire::Key { key_data: Some(key_data), status: 1, key_id: 5, output_prefix_type: 3 };
         let keyset = Keyset::from_wire(wire::Keyset { primary_key_id: 5, key: vec![key] }).expect("a keyset");

@@ -26,8 +26,9 @@ fn a_weak_prf_key_is_refused() {
     let with = |hash: i32, key: &[u8]| {
         let mut message = keyset("HKDF_SHA256", OutputPrefix::Raw).to_wire();
         let params = Some(wire::HkdfPrfParams { hash, salt: Vec::new() });
-        let key = wire::HkdfPrfKey { version: 0, params, key_value: key.to_vec() };
-        message.key[0].key_data.as_mut().expect("data").value = wire::encode(&key).expose().to_vec();
+        let key = wire::HkdfPrfKey { version: 0, params, key_value: wire::shared(key.to_vec()) };
+        message.key[0].key_data.as_mut().expect("data").value =
+            wire::shared(wire::encode(&key).expose().to_vec());
         Prf::new(&Keyset::from_wire(message).expect("sound"))
     };
     assert!(with(3, &[1; 32]).is_ok() && with(4, &[1; 32]).is_ok());

@@ -45,10 +45,10 @@ fn a_key_that_cannot_be_used_is_refused_without_its_bytes() {
         let mut message = keyset("AES128_GCM", OutputPrefix::Tink).to_wire();
         let data = message.key[0].key_data.as_mut().expect("data");
         data.type_url = type_url.to_owned();
-        data.value = value.expose().to_vec();
+        data.value = wire::shared(value.expose().to_vec());
         Keyset::from_wire(message).expect("sound")
     };
-    let later = wire::encode(&wire::AesGcmKey { version: 1, key_value: vec![7; 16] });
+    let later = wire::encode(&wire::AesGcmKey { version: 1, key_value: wire::shared(vec![7; 16]) });
     let error = Aead::new(&with(templates::AES_GCM, later)).expect_err("a later version").to_string();
     assert!(error.contains("version"), "{error}");
     let damaged = Aead::new(&with(templates::AES_GCM, Secret::new(vec![0x1a, 99, 1])));

@@ -75,7 +75,7 @@ fn of_key(template: &str, key: &[u8]) -> Result<Aead, ConfigError> {
         key: vec![wire::Key {
             key_data: Some(KeyData {
                 type_url: template.type_url.to_owned(),
-                value: (template.encode)(key).expose().to_vec(),
+                value: wire::shared((template.encode)(key).expose().to_vec()),
                 key_material_type: 1,
             }),
             status: 1,

@@ -109,7 +109,7 @@ fn destroyed_material_is_in_no_form_of_the_keyset() {
     // What a destroyed key still carries in a file is not taken up.
     let mut message = keys.to_wire();
     message.key[0].key_data =
-        Some(KeyData { type_url: "x".into(), value: value.clone(), key_material_type: 1 });
+        Some(KeyData { type_url: "x".into(), value: wire::shared(value.clone()), key_material_type: 1 });
     assert!(!has(&Keyset::from_wire(message).expect("sound")));
 }
 

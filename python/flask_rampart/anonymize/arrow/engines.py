@@ -181,16 +181,17 @@ class ArrowPlan:
         made = fragment if isinstance(batch, pa.Table) else frames.to_frame(fragment)
         return made
 
-    def measured(self, fragments: Iterable[Any]) -> Privacy:
+    def measured(self, fragments: Iterable[Any], *, dropped: Sequence[str] = ()) -> Privacy:
         """What all fragments say together. It needs no key.
 
         :param fragments: tables, record batches or frames of pandas.
+        :param dropped: paths that no row need have: of a result, what the plan drops.
         :raises ConfigError: for a path that no row had, and for what is no fragment of this plan.
         :raises OverflowError: for more than ``max_entries``.
         """
         counted = self._measuring(bytes(16))
         counted.merge(fragments)
-        return counted.privacy()
+        return counted.privacy(dropped)
 
     @property
     def quasi_identifiers(self) -> tuple[str, ...]:

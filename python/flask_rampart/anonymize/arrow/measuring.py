@@ -7,7 +7,7 @@ that batches go. Counts are exact, however the rows were divided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.types as at
 
 from ..._native import AnonymizeMeasure, AnonymizeRefused
 from ...errors import ConfigError
-from ..measuring import Diversity, Privacy
+from ..measuring import Privacy, privacy_of
 from .outline import written
 from .values import UNREADABLE, values_of
 
@@ -88,14 +88,20 @@ class Measuring:
             except ValueError as error:
                 raise ConfigError(str(error)) from None
 
-    def privacy(self) -> Privacy:
+    def had(self) -> set[str]:
+        """Paths that rows had so far."""
+        paths = list(self._paths)
+        return set(paths) - {paths[at] for at in self._native.missing()}
+
+    def privacy(self, dropped: Sequence[str] = ()) -> Privacy:
+        """See :meth:`flask_rampart.anonymize.Measure.privacy`."""
         try:
-            rows, classes, sizes, sensitive = self._native.result()
+            return privacy_of(self._native, list(self._paths), self._sensitive, dropped)
+        except ConfigError:
+            raise
         except ValueError as error:
             # The path was quoted as one name, and quoted again.
             raise ConfigError(str(error).replace('"\\"', '"').replace('\\""', '"')) from None
-        found = {path: Diversity(*of) for path, of in zip(self._sensitive, sensitive, strict=True)}
-        return Privacy(rows, classes, tuple(sizes), found)
 
 
 def _at(batch: pa.RecordBatch, steps: Steps, path: str) -> pa.Array | None:

@@ -100,6 +100,9 @@ def _privacy(privacy: dict[str, Any] | None) -> str:
     for name, side in (("before", before), ("after", after)):
         if "not_measured" in side:
             parts.append(f'<p class="bad">Not measured {name}: {_text(side["not_measured"])}.</p>')
+        elif side["dropped"]:
+            gone = ", ".join(f"<code>{_text(path)}</code>" for path in side["dropped"])
+            parts.append(f"<p>No row has {gone} {name}: it was measured by the rest.</p>")
     sides = [(name, side) for name, side in (("before", before), ("after", after)) if "rows" in side]
     if not sides:
         return "".join(parts)
@@ -114,11 +117,18 @@ def _privacy(privacy: dict[str, Any] | None) -> str:
     ]
     for path in sides[0][1]["sensitive"]:
         shown = f"<code>{_text(path)}</code>"
-        of = [side["sensitive"][path] for _, side in sides]
+        # None where no row has it any more.
+        of = [side["sensitive"].get(path) for _, side in sides]
         rows += [
-            (f"l of {shown}: fewest values in a class", *(_number(one["distinct"]) for one in of)),
-            (f"l of {shown} by entropy", *(f"{one['entropy']:.2f}" for one in of)),
-            (f"t of {shown}: farthest class from the table", *(f"{one['closeness']:.3f}" for one in of)),
+            (
+                f"l of {shown}: fewest values in a class",
+                *(_number(one["distinct"]) if one else "dropped" for one in of),
+            ),
+            (f"l of {shown} by entropy", *(f"{one['entropy']:.2f}" if one else "dropped" for one in of)),
+            (
+                f"t of {shown}: farthest class from the table",
+                *(f"{one['closeness']:.3f}" if one else "dropped" for one in of),
+            ),
         ]
     titles = ("", *(f'<span class="{name}">{name}</span>' for name, _ in sides))
     parts.append(_table(titles, rows))
@@ -139,7 +149,10 @@ def _closeness(sides: Sequence[tuple[str, dict[str, Any]]]) -> str:
     paths = list(sides[0][1]["sensitive"])
     if not paths:
         return ""
-    shares = [(name, [side["sensitive"][path]["closeness"] for path in paths]) for name, side in sides]
+    shares = [
+        (name, [side["sensitive"][path]["closeness"] if path in side["sensitive"] else 0.0 for path in paths])
+        for name, side in sides
+    ]
     return _bars("t of each sensitive column, 0 to 1: how far a class may be from the table.", paths, shares)
 
 

@@ -29,6 +29,9 @@ from typing import Any, BinaryIO
 from ...errors import ConfigError
 from .errors import OutputBusy, ResumeRefused
 
+ANEW = "begin anew, give --force without --resume"
+"""What helps where a run cannot be gone on with, whatever was given."""
+
 _VERSION = 2
 _LONGEST_STATE = 64 << 20
 
@@ -56,6 +59,8 @@ class Part:
         """Whether an earlier run gave the output its name already."""
         self.state: dict[str, Any] | None = None
         """What was remembered at the last checkpoint; None for a run that begins."""
+        self.reported: str | None = None
+        """Where an earlier run wrote its reports, or was about to."""
         self._own_state = b""
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._file: BinaryIO | None = None
@@ -84,8 +89,9 @@ class Part:
         if state is not None and resume:
             self._check(state)
             if os.fstat(descriptor).st_size < state["length"]:
-                raise ResumeRefused(f"{self._path.name} is shorter than it was: begin anew with --force")
+                raise ResumeRefused(f"{self._path.name} is shorter than it was: {ANEW}")
             self.state = state
+            self.reported = state.get("report")
             return
         if state is not None and not self._force:
             raise ResumeRefused(
@@ -124,7 +130,7 @@ class Part:
         changed = [name for name in self._identity if left.get(name) != self._identity[name]]
         if changed:
             raise ResumeRefused(
-                f"it cannot be gone on with: {', '.join(changed)} changed since the run began. Begin anew with --force"
+                f"it cannot be gone on with: {', '.join(changed)} changed since the run began. To {ANEW}"
             )
 
     @property
@@ -139,6 +145,12 @@ class Part:
         os.fsync(self.file.fileno())
         self._write_state({**state, "complete": None})
         self.state = state
+
+    def report(self, name: str) -> None:
+        """Remembers that reports are written there, so that a run that goes on knows them for its own."""
+        if self.reported != name:
+            self.reported = name
+            self.checkpoint(self.state or {})
 
     def make(self) -> BinaryIO:
         """An empty file beside, for a format whose part is not the result."""
@@ -228,7 +240,7 @@ class Part:
     def _write_state(self, state: dict[str, Any]) -> None:
         temporary = f"{self._state_path}.new"
         with os.fdopen(_fresh(temporary), "wb") as file:
-            self._own_state = json.dumps({**state, "identity": self._identity}).encode()
+            self._own_state = json.dumps({**state, "identity": self._identity, "report": self.reported}).encode()
             file.write(self._own_state)
             file.flush()
             os.fsync(file.fileno())

@@ -13,8 +13,9 @@ The members of the JSON:
   ``refused`` (records, by code) and ``found`` (by the redactor, by entity);
 - ``found``: the sums of the latter; ``unmet``: rules that met nothing;
 - ``privacy``: null, or ``quasi_identifiers``, ``before`` and ``after``: either ``not_measured``, the reason, or
-  ``rows``, ``k``, ``classes``, ``rows_below`` (2, 3, 5, 10, 20), ``sizes`` (rows in classes of so many) and
-  ``sensitive`` (by path: ``values``, ``distinct``, ``entropy``, ``closeness``).
+  ``rows``, ``k``, ``classes``, ``rows_below`` (2, 3, 5, 10, 20), ``sizes`` (rows in classes of so many),
+  ``sensitive`` (by path: ``values``, ``distinct``, ``entropy``, ``closeness``) and ``dropped``: paths that no row has
+  any more, so that it was measured by the rest.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def _side(side: Privacy | str) -> dict[str, Any]:
             for low, high in BINS
         ],
         "sensitive": {path: asdict(of) for path, of in side.sensitive.items()},
+        "dropped": list(side.dropped),
     }
 
 

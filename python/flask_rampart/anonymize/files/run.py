@@ -35,7 +35,7 @@ from ..plan import Plan
 from . import report as reports
 from .errors import FileRefused, InputChanged, ResumeRefused
 from .known import format_of, opener
-from .part import Part, beside, meanwhile, unused, write_whole
+from .part import ANEW, Part, beside, meanwhile, unused, write_whole
 
 _LABEL = b"flask-rampart anonymize: is it the same key, v1"
 _MAX_PLAN = 1 << 20
@@ -195,13 +195,13 @@ class Job:
             if part.complete:
                 part.tidy()
                 return Outcome(Tally(), None, [], (), already=True)
-            # Reports may be there of a run that is gone on with; of others they are not replaced.
-            if self.report is not None and not self.force and part.state is None:
-                for suffix in reports.SUFFIXES:
-                    unused(Path(self.report + suffix))
+            self._reports_unused(part)
             outcome = run.into_part(part)
             if self.report is not None:
                 made = reports.made(run.facts(outcome, self.source, target.name))
+                # What came meanwhile stays as well.
+                self._reports_unused(part)
+                part.report(_name(self.report))
                 for suffix, data in made.items():
                     write_whole(Path(self.report + suffix), data)
             run.commit(part)
@@ -211,6 +211,16 @@ class Job:
             raise
         finally:
             part.close()
+
+    def _reports_unused(self, part: Part) -> None:
+        """Reports of a run that is gone on with are written again; no others are replaced, but by force.
+
+        :raises FileExistsError: for what is there.
+        """
+        if self.report is None or self.force or part.reported == _name(self.report):
+            return
+        for suffix in reports.SUFFIXES:
+            unused(Path(self.report + suffix))
 
 
 class Found(NamedTuple):
@@ -331,7 +341,7 @@ class _Run:
 
     def _go_on(self, part: Part, state: dict[str, Any]) -> None:
         """Reads again what an earlier run did."""
-        changed = "what was treated of the input is not what it was: begin anew with --force"
+        changed = f"what was treated of the input is not what it was: {ANEW}"
         for piece, digest in self._in_order(self._reader.pieces(0), self._reader.recount, state["position"]):
             self._advance(piece, digest)
             self._tell("check", state["done"])
@@ -344,7 +354,7 @@ class _Run:
             self._written.update(data)
             left -= len(data)
         if self._written.hexdigest() != state["written"]:
-            raise ResumeRefused("what was written is not what it was: begin anew with --force")
+            raise ResumeRefused(f"what was written is not what it was: {ANEW}")
         part.file.seek(0)
         self._reader.recount_part(part.file, self._length)
         part.file.seek(self._length)
@@ -471,6 +481,10 @@ def read_plan(path: str | Path) -> str:
 
 def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _name(report: str) -> str:
+    return str(_resolved(Path(report)))
 
 
 def _there(name: str, path: Path) -> list[tuple[str, os.stat_result]]:

@@ -158,7 +158,7 @@ class Parquet:
     def measured(self) -> Measured | None:
         if not self._plan.quasi_identifiers:
             return None
-        return Measured(self._before.privacy(), self._after.privacy())
+        return Measured(self._before.privacy(), self._after.privacy(self._before.had()))
 
     def _finish(self, part: BinaryIO, out: BinaryIO) -> None:
         part.seek(0)
@@ -283,12 +283,18 @@ class _Side:
             except (OverflowError, ConfigError) as error:
                 self._why = str(error)
 
-    def privacy(self) -> Privacy | str:
+    def had(self) -> set[str]:
+        """Paths that rows had, also where the measure was given up."""
+        with self._lock:
+            return set() if self._counted is None else self._counted.had()
+
+    def privacy(self, earlier: Iterable[str] = ()) -> Privacy | str:
+        """:param earlier: paths that rows had before: where none has one any more, the plan dropped it."""
         with self._lock:
             if self._why or self._counted is None:
                 return self._why
             try:
-                return self._counted.privacy()
+                return self._counted.privacy(sorted(earlier))
             except (OverflowError, ConfigError) as error:
                 return str(error)
 

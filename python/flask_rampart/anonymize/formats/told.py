@@ -35,7 +35,6 @@ def measured(sides: list[_AnonymizeSide] | None, sensitive: tuple[str, ...]) -> 
 def _side(side: _AnonymizeSide, sensitive: tuple[str, ...]) -> Privacy | str:
     if isinstance(side, str):
         return side
-    rows, classes, sizes, found = side
-    return Privacy(
-        rows, classes, tuple(sizes), {path: Diversity(*of) for path, of in zip(sensitive, found, strict=True)}
-    )
+    rows, classes, sizes, found, dropped = side
+    told = {path: Diversity(*of) for path, of in zip(sensitive, found, strict=True) if path not in dropped}
+    return Privacy(rows, classes, tuple(sizes), told, tuple(dropped))
