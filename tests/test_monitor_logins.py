@@ -202,6 +202,25 @@ def test_each_login_that_a_middleware_makes_of_one_request_is_counted(watched: A
 
 
 @pytest.mark.parametrize("copies", [True, False])
+def test_a_failed_login_of_which_a_middleware_makes_a_200_is_counted(watched: App, clock: Clock, copies: bool) -> None:
+    app = watched(RAMPART_MONITOR="report")
+    edge: Any = app.wsgi_app
+    inner = edge.app
+
+    def well(environ: dict[str, Any], start: Any) -> Any:
+        body = b"".join(inner(dict(environ) if copies else environ, lambda *_: None))
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [body]
+
+    edge.app = well
+    for number in range(12):
+        query = {"account": f"user-{number}", "password": "guess"}
+        assert app.test_client().post("/login", query_string=query, **at(THIEF)).status_code == 200
+    assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
+    assert not monitor_of(app).state.knows("user-0", THIEF)
+
+
+@pytest.mark.parametrize("copies", [True, False])
 @pytest.mark.parametrize("status", [401, 500])
 def test_a_login_that_the_edge_does_not_see_ends_with_the_status_that_the_client_gets(
     watched: App, clock: Clock, copies: bool, status: int

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, current_app, request_finished, request_tearing_down
+from flask import Flask, Response, after_this_request, current_app, request_finished, request_tearing_down
 
 from ..exchange import Exchange
 from ..guards import current_exchange
@@ -112,6 +112,12 @@ class Attempts:
         while self._open:
             self._count(self._open[0], status)
 
+    def answered(self, response: Response) -> Response:
+        """Settles those of an answer that is a failure already: a middleware within the edge may make a 200 of it."""
+        if response.status_code >= 400:
+            self.end(response.status_code)
+        return response
+
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
         self._open.remove(login)
@@ -161,6 +167,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
             exchange.attempts = attempts = Attempts(monitor, exchange)
             if exchange.sees_answer:
                 exchange.at_leaving += (attempts.end,)
+                after_this_request(attempts.answered)
             else:
                 # One of several requests that a middleware within the edge makes of one.
                 _hear(current_app._get_current_object())  # type: ignore[attr-defined]
