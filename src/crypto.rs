@@ -21,6 +21,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{self, KeyPair, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
 use ring::{agreement, digest, hmac, rsa};
+use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
@@ -254,6 +255,15 @@ impl SigningKey {
         Self::from_ec(alg, pair)
     }
 
+    /// An EC private key as SEC 1 writes it (RFC 5915), with its public half. A curve that it names is the algorithm's.
+    pub fn from_ec_sec1(alg: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
+        // PKCS#8 is the same behind the name of the curve (RFC 5958 §2), and it is that which ring reads.
+        let curve = if alg == Algorithm::ES384 { P384 } else { P256 };
+        let named = der_value(0x30, &[ID_EC_PUBLIC_KEY, curve].concat());
+        let key = der_value(0x04, der);
+        Self::from_ec_pkcs8(alg, &der_value(0x30, &[PKCS8_VERSION, &named, &key].concat()))
+    }
+
     /// An EC private key by its scalar and its uncompressed public point (RFC 7518 §6.2).
     pub fn from_ec_parts(alg: Algorithm, d: &[u8], point: &[u8]) -> Result<Self, ConfigError> {
         let signing = ec_signing(alg)?;
@@ -389,6 +399,25 @@ fn ec_signing(alg: Algorithm) -> Result<&'static signature::EcdsaSigningAlgorith
         _ => Err(wrong_kind(alg, "an elliptic-curve key")),
     }
 }
+
+/// A value in DER (X.690 §8.1), wiped after use: it may hold a private key.
+fn der_value(tag: u8, content: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = content.len().to_be_bytes();
+    let length: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
+    let mut value = Zeroizing::new(Vec::with_capacity(2 + length.len() + content.len()));
+    value.push(tag);
+    if content.len() >= 0x80 {
+        value.push(0x80 | length.len() as u8);
+    }
+    value.extend(if content.is_empty() { vec![0] } else { length });
+    value.extend_from_slice(content);
+    value
+}
+
+const PKCS8_VERSION: &[u8] = &[0x02, 0x01, 0x00];
+const ID_EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 
 fn curve_name(alg: Algorithm) -> &'static str {
     if alg == Algorithm::ES384 { "P-384" } else { "P-256" }

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import flask_cors
 import pytest
-from flask import Flask
+from flask import Flask, request_started
 
 import flask_rampart.compat.cors as face
-from flask_rampart import ConfigError
+from flask_rampart import ConfigError, Rampart
+from flask_rampart.compat.cors import decorator
 
 PAGE = Path(__file__).parent.parent / "docs" / "migrate" / "cors.md"
 THEIRS, OURS = flask_cors, face
@@ -111,6 +113,8 @@ def test_a_pattern_that_ends_in_a_domain_may_lend_a_login(pattern: str, caplog: 
         r"https://(?P<name>\w|[a-z-])+\.example-company\.com",
         r"https://(\.?[A-Z]{3,}){1,30}\.example-company\.com",
         r"https://((foo)*|x[)(]y)*\.example-company\.com",
+        r"https://((www|[a-z]+)\.)+example-company\.com",
+        r"https://(?:x(?:-(?:\w|a)b)?\.)*example-company\.com",
     ],
 )
 def test_a_pattern_that_never_ends_lends_no_login(pattern: str) -> None:
@@ -128,6 +132,9 @@ def test_a_pattern_that_never_ends_lends_no_login(pattern: str) -> None:
         r"https://[a-z]+(-[a-z]+)*\.example\.com",
         r"https://(www|[a-z]+)\.example\.com(:\d+)?",
         r"https://([^.()+]+\.)+example\.com",
+        r"https://((app|www|[0-9]+)\.)+example\.com",
+        r"https://((?!www|w+)[a-z]+\.)+example\.com",
+        r"https://(app|[a-z]+)\.example\.com",
     ],
 )
 def test_a_pattern_may_repeat_what_has_an_end(pattern: str) -> None:
@@ -160,12 +167,37 @@ def test_origins_of_each_path_are_enough(name: str, by_setting: bool) -> None:
         assert ask(app, "https://a.com", path="/api/a")[ORIGIN] == "https://a.com"
 
 
-def test_a_view_without_origins_is_refused_at_its_first_request() -> None:
+@pytest.mark.parametrize("rampart", [False, True])
+def test_a_view_without_origins_stops_the_app_before_its_first_request(rampart: bool) -> None:
+    for options, config in (
+        ({"supports_credentials": True}, {}),
+        ({}, {"CORS_SUPPORTS_CREDENTIALS": True}),
+        ({"origins": "*"}, {"CORS_ALLOW_PRIVATE_NETWORK": True}),
+    ):
+        app = Flask("faces")
+        app.config.update(RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off", **config)
+        if rampart:
+            Rampart(app)
+        app.add_url_rule("/other", "other", lambda: "hello")
+        app.add_url_rule("/", "index", OURS.cross_origin(**options)(lambda: "hello"))
+        for _ in range(2):
+            with app.test_request_context("/other"), pytest.raises(ConfigError, match="List the origins"):
+                app.full_dispatch_request()
+        # Whose origins they are, the settings may say.
+        app.config["CORS_ORIGINS"] = ["https://app.example.com"]
+        if not rampart and "origins" not in options:
+            with app.test_request_context("/other"):
+                assert app.full_dispatch_request().status_code == 200
+
+
+def test_who_asks_before_a_first_request_is_asked_no_more_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decorator, "_open", WeakSet())
     app = Flask("faces")
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/", "index", OURS.cross_origin(supports_credentials=True)(lambda: "hello"))
-    answer = app.test_client().get("/", headers={"Origin": EVIL})
-    assert answer.status_code == 500 and ORIGIN not in answer.headers
+    app.add_url_rule("/", "index", OURS.cross_origin()(lambda: "hello"))
+    assert decorator._begin in request_started.receivers_for(app)
+    for _ in range(2):
+        assert ask(app, EVIL)[ORIGIN] == EVIL
+        assert decorator._begin not in request_started.receivers_for(app)
 
 
 @row("a pattern of an origin")

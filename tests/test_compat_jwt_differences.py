@@ -156,15 +156,25 @@ def test_the_log_says_once_where_we_are_stricter(caplog: pytest.LogCaptureFixtur
 
 
 @jwt_row("`JWT_VERIFY_SUB = False`", "an identity that is no text")
-def test_an_identity_is_a_text() -> None:
+def test_an_identity_is_a_text_or_a_whole_number_if_the_app_says_so() -> None:
     assert answers(made(THEIRS, 7))[0] == (422, "Subject must be a string")
     for identity in (7, None, ["ada"]):
         with pytest.raises(ConfigError, match="user_identity_loader"):
             made(OURS, identity)
-    token = token_of(claims_of(sub=7))
-    assert statuses(token, JWT_VERIFY_SUB=False) == [200, 500]
-    with pytest.raises(ConfigError, match="JWT_VERIFY_SUB"):
-        made(OURS, config={"JWT_VERIFY_SUB": False})
+    assert statuses(token_of(claims_of(sub=7))) == [422, 422]
+    numbers = {"JWT_VERIFY_SUB": False}
+    for identity in (7, -7, 2**63, "ada"):
+        assert answers(token_of(claims_of(sub=identity)), **numbers) == [(200, None), (200, None)]
+        for maker in (THEIRS, OURS):
+            token = made(maker, identity, config=numbers)
+            for reader in (THEIRS, OURS):
+                app, _ = jwt_app(reader, **numbers)
+                with app.app_context():
+                    assert reader.decode_token(token)["sub"] == identity
+    for identity in (7.5, ["ada"], None, True, {}, 2**64):
+        assert statuses(token_of(claims_of(sub=identity)), **numbers) == [200, 422]
+    with pytest.raises(ConfigError, match="user_identity_loader"):
+        made(OURS, 7.5, config=numbers)
 
 
 @jwt_row("`typ` is neither `JWT` nor `at+jwt`")

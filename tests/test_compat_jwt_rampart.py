@@ -66,14 +66,6 @@ def test_a_token_without_subject_is_no_principal() -> None:
     assert app.test_client().get("/", headers=bearer(token)).get_json() is None
 
 
-def test_a_view_with_nothing_but_jwt_required_is_not_open_under_deny() -> None:
-    app, _ = app_of(RAMPART_DEFAULT="deny")
-    app.add_url_rule("/alone", view_func=face.jwt_required()(lambda: "in"), endpoint="alone")
-    client, token = app.test_client(), bearer(token_of(claims_of()))
-    assert client.get("/", headers=token).status_code == 200
-    assert client.get("/alone", headers=token).get_json()["code"] == "route.undeclared"
-
-
 def test_limits_by_address_stand_before_the_face() -> None:
     app, _ = app_of()
     app.add_url_rule("/few", view_func=limit("1/minute")(face.jwt_required()(lambda: "in")), endpoint="few")

@@ -195,13 +195,27 @@ def test_keys_that_are_used_stay_and_those_that_are_not_go(monkeypatch: pytest.M
         assert len(rules.verifiers_of_loaders) == 8
 
 
-@jwt_row("a key that begins with `-----BEGIN EC PRIVATE KEY-----`")
-def test_an_elliptic_key_in_its_old_form_is_told_how_to_be_converted() -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.TraditionalOpenSSL, forms.NoEncryption())
-    app, _ = jwt_app(ours, JWT_ALGORITHM="ES256", JWT_PRIVATE_KEY=pem)
-    with app.app_context(), pytest.raises(ConfigError, match="openssl pkcs8 -topk8 -nocrypt"):
-        ours.create_access_token("ada")
+THEIRS = JWT_FACES["theirs"]
+_CURVE = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+
+
+@pytest.mark.parametrize(("algorithm", "before"), [("ES256", b""), ("ES256", _CURVE), ("ES384", b""), ("RS256", b"")])
+def test_keys_in_their_old_forms_sign_what_the_other_verifies(algorithm: str, before: bytes) -> None:
+    if algorithm == "RS256":
+        key: Any = rsa.generate_private_key(65537, 2048)
+    else:
+        key = ec.generate_private_key(ec.SECP384R1() if algorithm == "ES384" else ec.SECP256R1())
+    private = before + key.private_bytes(
+        forms.Encoding.PEM, forms.PrivateFormat.TraditionalOpenSSL, forms.NoEncryption()
+    )
+    public = key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
+    config = {"JWT_ALGORITHM": algorithm, "JWT_PRIVATE_KEY": private, "JWT_PUBLIC_KEY": public}
+    apps = {module: jwt_app(module, **config)[0] for module in (THEIRS, ours)}
+    for maker, reader in ((THEIRS, ours), (ours, THEIRS)):
+        with apps[maker].app_context():
+            token = maker.create_access_token("ada")
+        with apps[reader].app_context():
+            assert reader.decode_token(token)["sub"] == "ada"
 
 
 @jwt_row("a loader that raises `NoAuthorizationError`, under `optional=True`")

@@ -589,7 +589,7 @@ def test_each_service_has_its_counters_in_one_redis(clock: Clock, redis_server: 
         for name in ("shop", "news"):
             app = Flask(name)
             app.testing = True
-            app.config.update(SECRET_KEY="x" * 32, **secret)
+            app.config.update(SECRET_KEY="x" * 32, RAMPART_LIMIT_STORE_TIMEOUT=10, **secret)
             clocks = {"clock": clock} if face is OURS else {}
             face.Limiter(
                 face.util.get_remote_address,

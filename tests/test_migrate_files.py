@@ -153,6 +153,42 @@ def test_one_that_cannot_be_read_and_names_nothing_is_passed_over(project: Path)
     assert (result.exit_code, result.output) == (0, "Nothing to change.\n")
 
 
+@pytest.mark.parametrize("words", [["--check"], ["--write"], []])
+def test_a_python_file_that_cannot_be_opened_is_no_nothing_to_change(
+    project: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    closed, sound = put(project / "closed.py", BEFORE), put(project / "sound.py", AFTER)
+    put(project / "notes.txt", "")
+    whole, opened = Path.read_bytes, Path.open
+
+    def refuse(path: Path) -> None:
+        # As for a user who may not; root may.
+        if path.name in (closed.name, "notes.txt"):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) or whole(path))
+    monkeypatch.setattr(Path, "open", lambda path, *given, **more: refuse(path) or opened(path, *given, **more))
+    result = migrate(*words)
+    assert result.exit_code == 2
+    assert "closed.py cannot be read, and may name what this is about: Permission denied." in result.output
+    assert "notes.txt is not read: Permission denied." in result.output
+    assert "Nothing to change in what was read." in result.output
+    closed.unlink()
+    assert migrate(*words).exit_code == 0 and sound.read_text() == AFTER
+
+
+def test_a_large_file_that_cannot_be_opened_is_told_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(project / "large.py", "#" * 1024 * 1025)
+
+    def refuse(path: Path, *given: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    result = migrate("--check")
+    assert result.exit_code == 2
+    assert "large.py cannot be read, and may name what this is about: Permission denied." in result.output
+
+
 def test_long_chains_and_long_lines_are_read(project: Path) -> None:
     chain = "x" + ".y" * 3000
     text = f"x = {'1 + ' * 500}1\n{chain if sys.version_info >= (3, 12) else 'x'}\ns = '{'flask_cors ' * 20_000}'\n"

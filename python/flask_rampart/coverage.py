@@ -41,7 +41,7 @@ def coverage(state: AppState) -> list[Covered]:
         if rule.endpoint not in app.view_functions:
             continue
         for method in (method for method in methods_of(rule) if answers_itself(rule, method)):
-            guards = [guard for guard, _ in state.guards_of(rule.endpoint, method) if not guard.is_everywhere]
+            guards = [guard for guard in state.known_of(rule.endpoint, method) if not guard.is_everywhere]
             written = tuple(dict.fromkeys(map(repr, sorted(guards, key=lambda guard: guard.stage))))
             by_guards.setdefault(written, []).append(method)
             opened[written] = any(guard.opens for guard in guards), any(map(asks_who, guards))

@@ -18,6 +18,9 @@ Guards are kept in immutable tuples, a new one each time: ``functools.wraps`` an
 what they copy, so a list would be shared too. What was declared *above* a function is kept apart
 from the function, in a weak table, so that no copy of its attributes takes it along. What was put on a
 blueprint is kept at the blueprint: its views meet it, and those of the blueprints nested in it.
+
+A guard that asks by itself is met by 1, 3, 4 and 5 alone: where its wrapper is called. Above the route it guards
+nothing, so there it is not noted, and reported too.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 
 from .errors import ConfigError
 
@@ -51,7 +54,7 @@ _above: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
 _bound: weakref.WeakKeyDictionary[Any, dict[Any, Guards]] = weakref.WeakKeyDictionary()
 _inner: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
 _unhashable: dict[int, tuple[Any, dict[Any, Guards]]] = {}  # instances that no weak table takes, kept alive
-_beneath: weakref.WeakKeyDictionary[Any, tuple[tuple[str, Callable[[], Any]], ...]] = weakref.WeakKeyDictionary()
+_beneath: weakref.WeakKeyDictionary[Any, tuple[tuple[str, Callable[[], Any], bool], ...]] = weakref.WeakKeyDictionary()
 _MOST_NOTES = 16
 _NOT_VIEWS = (Flask, Blueprint)
 _epoch = 0
@@ -84,17 +87,33 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
             "above a function, a method or a view class; for a blueprint, rampart.protect(blueprint, ...)."
         )
     guards = (*_chain(target), guard)
+    if guard.asks_itself:
+        wrapper = _wearing(guards, target, _asking(target, guard.ask))
+        if not is_known(guard, target):
+            *_, bottom = layers(target)
+            _note(wrapper, target, [bottom], is_above=True)
+            changed()
+        return wrapper  # type: ignore[return-value]
+    demanded = tuple(each for each in guards if not each.asks_itself)
     if is_known(guard, target):
         # What is noted here would be noted again by each request.
-        return _wearing(guards, target, _wrapper(target, guards, demand))  # type: ignore[return-value]
+        return _wearing(guards, target, _wrapper(target, demanded, demand))  # type: ignore[return-value]
     _note_above(target, guard)
     # One layer is enough: the new wrapper has all the guards of the one that it covers.
     call = _inner.get(target, target) if _weak(target) else target
-    wrapper = _wearing(guards, target, _wrapper(call, guards, demand))
+    wrapper = _wearing(guards, target, _wrapper(call, demanded, demand))
     _inner[wrapper] = call
     _note_beneath(wrapper, target)
     changed()
     return wrapper  # type: ignore[return-value]
+
+
+def wear(guard: Guard, wrapper: T) -> T:
+    """Notes a guard that asks by itself on a wrapper that does so."""
+    setattr(wrapper, ATTRIBUTE, (*_chain(wrapper), guard))
+    if not any(map(inspect.ismethod, layers(wrapper))):
+        changed()  # what is put around a method of an instance is put there by each request
+    return wrapper
 
 
 def is_known(guard: Guard, target: Any) -> bool:
@@ -125,10 +144,26 @@ def _wrapper(call: Callable[..., Any], guards: Guards, demand: Callable[[Guards]
     return guarded
 
 
+def _asking(call: Callable[..., Any], ask: Callable[[], None]) -> Callable[..., Any]:
+    is_async = inspect.iscoroutinefunction(call)
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        # Outside the event loop of an async view: what is asked may have to wait for one of its own.
+        ask()
+        return current_app.ensure_sync(call)(*args, **kwargs) if is_async else call(*args, **kwargs)
+
+    return guarded
+
+
 def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None]) -> type:
     dispatch = getattr(cls, "dispatch_request", None)
     if dispatch is None:
         raise ConfigError(f"{guard!r} was put on {cls.__qualname__}, which is not a flask.views.View.")
+    if guard.asks_itself:
+        raise ConfigError(
+            f"{guard!r} was put on {cls.__qualname__}: write decorators = [{guard!r}] into the class, or above "
+            "a method."
+        )
     first = ATTRIBUTE not in cls.__dict__
     setattr(cls, ATTRIBUTE, (*cls.__dict__.get(ATTRIBUTE, ()), guard))
     changed()
@@ -201,11 +236,12 @@ def view_class(view: Any) -> type | None:
     return None
 
 
-def hidden_over(views: Iterable[Any]) -> list[str]:
-    """Places of guards that were put on something that merely holds one of these views inside it.
+def hidden_over(views: Iterable[Any]) -> list[tuple[str, bool]]:
+    """Places of guards that requests for these views do not meet, and whether each stands above the route itself.
 
-    That is the mark of a foreign decorator without ``functools.wraps``, put above the route and below
-    the guard: the route knows the function, the guard only the foreign wrapper.
+    One that asks by itself does. Any other was put on something that merely holds one of these views inside it. That
+    is the mark of a foreign decorator without ``functools.wraps``, put above the route and below the guard: the route
+    knows the function, the guard only the foreign wrapper.
     """
     views = list(views)
     seated = {id(layer) for view in views for layer in layers(view)}
@@ -213,25 +249,29 @@ def hidden_over(views: Iterable[Any]) -> list[str]:
         cls = view_class(view)
         for base in cls.__mro__ if cls else ():
             seated.update(id(layer) for function in vars(base).values() for layer in layers(function))
-    found: dict[str, None] = {}
+    found: dict[tuple[str, bool], None] = {}
     for view in views:
         for item in (view, view_class(view)):
-            for place, wrapper in _beneath.get(item, ()) if _weak(item) else ():
+            for place, wrapper, is_above in _beneath.get(item, ()) if _weak(item) else ():
                 alive = wrapper()
                 if alive is None or id(alive) not in seated:
-                    found[place] = None
+                    found[place, is_above] = None
     return list(found)
 
 
 def _note_beneath(wrapper: Any, target: Any) -> None:
     """Remembers, at each function that *target* holds out of sight, that a guard stands above."""
     *_, bottom = layers(target)
+    _note(wrapper, target, _held(bottom))
+
+
+def _note(wrapper: Any, target: Any, hidden: Iterable[Any], *, is_above: bool = False) -> None:
     place = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', repr(type(target)))}"
-    for held in _held(bottom):
+    for held in hidden:
         if _weak(held):
             notes = _beneath.get(held, ())
             if len(notes) < _MOST_NOTES:
-                _beneath[held] = (*notes, (place, weakref.ref(wrapper)))
+                _beneath[held] = (*notes, (place, weakref.ref(wrapper), is_above))
 
 
 def _held(bottom: Any) -> Iterator[Any]:

@@ -14,6 +14,10 @@ Fail closed: an exception in a guard refuses, with 503 if it is that records can
 guarded views that has no extension answers 503 (``uninitialised``); a guard of which nothing is known to have run,
 runs.
 
+A guard that asks by itself (``Guard.asks_itself``) is met where it is written, when the view is called: the joint
+knows of it, and runs it only where it was put on a blueprint or the app. What another extension of the app asks is told
+to the joint by :func:`tell`, for those who look (:meth:`AppState.known_of`), and never run.
+
 A new guard opens neither this file nor any other of the joint's: it is a subclass of :class:`Guard`.
 """
 
@@ -29,7 +33,7 @@ from flask import Flask, current_app, request
 from . import declarations
 from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
-from .declarations import declare, declared_around, declared_on, hidden_over
+from .declarations import declare, declared_around, declared_on, hidden_over, wear
 from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
 from .locks import Lock
@@ -48,6 +52,7 @@ T = TypeVar("T")
 _EXCHANGE = "_rampart_exchange"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
+_TELLING = "rampart-telling"
 _TRACER = "opentelemetry.instrumentation.flask"
 
 
@@ -90,6 +95,9 @@ class Guard:
     is_everywhere: bool = False
     #: Guards that are declared with this one, for what must happen at another stage.
     companions: tuple[Guard, ...] = ()
+    #: Whether it is asked by its own wrapper alone (:meth:`ask`), each time when the view is called, also where there
+    #: is no ``Rampart(app)``: for what needs what the app's ``before_request`` functions prepare.
+    asks_itself: ClassVar[bool] = False
     #: Where it was first declared, ``module.qualname``: the same in every worker.
     place: str = ""
 
@@ -98,6 +106,23 @@ class Guard:
         for companion in self.companions:
             target = companion(target)
         return declare(self, target, demand)
+
+    def stands_on(self, wrapper: T) -> T:
+        """Notes a guard that asks by itself on a wrapper of somebody else's that does so."""
+        return wear(self, wrapper)
+
+    def ready(self, app: Flask) -> None:
+        """Called at start-up, for each view that a guard which asks by itself stands on.
+
+        :raises ConfigError: if it cannot work in this app.
+        """
+
+    def ask(self) -> None:
+        """What the wrapper of a guard that asks by itself calls before the view. Raises to refuse.
+
+        :raises ConfigError: if a class asks by itself and does not say how.
+        """
+        raise ConfigError(f"{type(self).__name__} has no ask(), so it would guard nothing.")
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check | None:
@@ -338,6 +363,11 @@ class AppState:
             found.update(dict.fromkeys(source(endpoint, method), ""))
         return list(found.items())
 
+    def known_of(self, endpoint: str, method: str) -> list[Guard]:
+        """All that is known to stand before a view: :meth:`guards_of`, and what other extensions ask (:func:`tell`)."""
+        found = dict.fromkeys(guard for guard, _ in self.guards_of(endpoint, method))
+        return [*found, *told_of(self.app, endpoint, method)]
+
     def declared_for(self, endpoint: str, method: str) -> list[tuple[Guard, str]]:
         """Those of :meth:`guards_of` that code declares."""
         app = self.app
@@ -350,7 +380,13 @@ class AppState:
 
     def _bind(self, view: Any, found: list[tuple[Guard, str]], endpoint: str) -> Plan:
         groups: dict[tuple[Stage, type[Guard]], list[tuple[Guard, str]]] = {}
-        for guard, place in found:
+        # On a blueprint or the app there is no wrapper that would ask.
+        around = (*self.app_guards, *declared_around(self.app, endpoint))
+        asked = [(guard, place) for guard, place in found if not guard.asks_itself or guard in around]
+        for guard, _ in found:
+            if guard.asks_itself:
+                guard.ready(self.app)
+        for guard, place in asked:
             groups.setdefault((guard.stage, type(guard)), []).append((guard, place))
         arrival: list[Check] = []
         rest: list[Check] = []
@@ -367,7 +403,7 @@ class AppState:
             if stage is Stage.ARRIVAL and met:
                 check = kind.bind(met, self, endpoint) if len(met) < len(group) else check
                 preflight += [check] if check is not None else []
-        return Plan(view, frozenset(guard for guard, _ in found), arrival, rest, preflight)
+        return Plan(view, frozenset(guard for guard, _ in asked), arrival, rest, preflight)
 
 
 def asks_who(guard: Guard) -> bool:
@@ -375,8 +411,28 @@ def asks_who(guard: Guard) -> bool:
 
     What comes with a guard for another stage asks nobody by itself, nor does what is optional or opens alone.
     """
-    is_optional = bool(getattr(guard, "optional", False))
-    return guard.stage is Stage.IDENTITY and guard.opens and not guard.only_opens and not is_optional
+    return settles_who(guard) and not getattr(guard, "optional", False)
+
+
+def settles_who(guard: Guard) -> bool:
+    """Whether a guard finds out who is calling, and may let nobody's requests through (``optional``)."""
+    return guard.stage is Stage.IDENTITY and guard.opens and not guard.only_opens
+
+
+def tell(app: Flask, source: Callable[[str, str], Iterable[Guard]]) -> None:
+    """Has those who look at an app know what another extension of it asks: ``flask rampart routes`` and ``check``.
+
+    :param source: gives guards of a view and method, such as a limit that this extension counts. They are never run,
+        and open no view.
+
+    It may be called before ``Rampart(app)`` as well.
+    """
+    app.extensions.setdefault(_TELLING, []).append(source)
+
+
+def told_of(app: Flask, endpoint: str, method: str) -> list[Guard]:
+    """What other extensions say that they ask before a view (:func:`tell`)."""
+    return [guard for source in app.extensions.get(_TELLING, ()) for guard in source(endpoint, method)]
 
 
 def methods_of(rule: Rule) -> tuple[str, ...]:
@@ -433,7 +489,13 @@ def demand(guards: tuple[Guard, ...]) -> None:
 def unseen(app: Flask) -> list[str]:
     """What is wrong with where guards were written: each a sentence with the cure."""
     return [
-        f"{place}: a guard stands above a decorator without functools.wraps that stands above the route, so requests "
-        "do not meet it. Put the route on top, or add functools.wraps to that decorator."
-        for place in hidden_over(app.view_functions.values())
+        f"{place}: a guard stands above {_ABOVE[is_above]}"
+        for place, is_above in hidden_over(app.view_functions.values())
     ]
+
+
+_ABOVE = {
+    True: "the route and asks where it is called, so requests do not meet it. Put the route on top.",
+    False: "a decorator without functools.wraps that stands above the route, so requests do not meet it. Put the route "
+    "on top, or add functools.wraps to that decorator.",
+}

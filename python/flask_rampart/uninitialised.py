@@ -3,7 +3,8 @@
 Nothing has bound them there, so nothing would run them. For each request, in order:
 
 1. an app that has the extension is left to it;
-2. a view with a guard, at any of the places where ``declarations`` finds one, is not reached, whoever wrote it;
+2. a view with a guard, at any of the places where ``declarations`` finds one, is not reached, whoever wrote it, unless
+   it asks by itself;
 3. any other view is reached. That it has no guards is remembered until another is declared.
 
 The wrapper around a guarded view refuses as well, but stands only where Flask calls through it. This covers a guard
@@ -47,7 +48,8 @@ def _refuse_guarded(app: Flask, **_: Any) -> None:
     view = app.view_functions.get(rule.endpoint)
     if seen_at == epoch and (*place, view) in known:
         return
-    if (view is not None and declared_on(view, this.method)) or declared_around(app, rule.endpoint):
+    guards = () if view is None else declared_on(view, this.method)
+    if any(not guard.asks_itself for guard, _ in guards) or declared_around(app, rule.endpoint):
         app.logger.error("%s is guarded, but this app has no Rampart(app): refused.", rule.endpoint)
         raise not_initialised()
     if seen_at != epoch or len(known) >= _MOST_VIEWS:

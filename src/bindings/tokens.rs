@@ -77,7 +77,7 @@ impl PyKey {
         guarded(|| Ok(Self(Arc::new(tokens::Key::from_secret(secret, alg, kid, verify_only)?))))
     }
 
-    /// A key from a PEM: private (PKCS#8, or PKCS#1 for RSA) or public (SPKI, or PKCS#1 for RSA).
+    /// A key from a PEM: private (PKCS#8, PKCS#1 for RSA, or SEC 1 for EC) or public (SPKI, or PKCS#1 for RSA).
     ///
     /// :raises ValueError: if it is not a key for *alg*: another family or curve, RSA below 2048 bits, a certificate,
     ///     an encrypted key, several blocks. The message says how to convert it.
@@ -124,14 +124,15 @@ impl PyKey {
     /// A compact JWS over *claims*, which is a JSON object as text and is signed as it is.
     ///
     /// :param typ: the type in the header: ``"JWT"``, or ``"at+jwt"`` for an access token (RFC 9068).
+    /// :param numeric_subject: for verifiers that take a whole number as ``sub``.
     /// :raises ValueError: if the key cannot sign, or the claims are not what a verifier could read.
-    #[pyo3(signature = (claims, typ="JWT"))]
-    fn sign(&self, py: Python<'_>, claims: &str, typ: &str) -> PyResult<String> {
+    #[pyo3(signature = (claims, typ="JWT", *, numeric_subject=false))]
+    fn sign(&self, py: Python<'_>, claims: &str, typ: &str, numeric_subject: bool) -> PyResult<String> {
         guarded(|| {
             let signed = if self.0.signs_slowly() {
-                py.detach(|| self.0.sign(claims, typ))
+                py.detach(|| self.0.sign_for(claims, typ, numeric_subject))
             } else {
-                self.0.sign(claims, typ)
+                self.0.sign_for(claims, typ, numeric_subject)
             };
             Ok(signed?)
         })
@@ -169,6 +170,7 @@ impl PyKey {
 /// :param roles_claims: where roles are, likewise.
 /// :param revoked: what was revoked before its time; asked at each call.
 /// :param realm: in which the tokens' names are listed there: for our own tokens; if not given, their issuer.
+/// :param numeric_subject: whether ``sub`` may be a whole number, which counts as its digits.
 /// :param seen: most tokens remembered as checked; 0 for none. Everything but signature and form is still checked each time.
 /// :raises ValueError: if a rule cannot be used.
 ///
@@ -188,7 +190,7 @@ pub struct PyVerifier {
 impl PyVerifier {
     #[new]
     #[pyo3(signature = (keys, clock, *, issuers=vec![], audiences=vec![], types=Rules::default().types, require_type=false, leeway=30,
-        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384, revoked=None, realm=None))]
+        require_exp=true, max_bytes=16_384, scopes_claims=Rules::default().scopes_claims, roles_claims=Rules::default().roles_claims, seen=16_384, revoked=None, realm=None, numeric_subject=false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         keys: Keys<'_>,
@@ -205,9 +207,11 @@ impl PyVerifier {
         seen: i64,
         revoked: Option<PyRef<'_, PyRevoked>>,
         realm: Option<&str>,
+        numeric_subject: bool,
     ) -> PyResult<Self> {
         guarded(|| {
             let rules = Rules {
+                numeric_subject,
                 audiences,
                 issuers,
                 leeway: natural("leeway", leeway)?,

@@ -1,6 +1,7 @@
 //! Reads the claims of a token in one strict pass. Called only after the signature held.
 //!
-//! Rules: one strict JSON object ([`super::json`]); `iss`, `sub`, `jti` and `sid` are strings; `aud` is a string or an array
+//! Rules: one strict JSON object ([`super::json`]); `iss`, `sub`, `jti` and `sid` are strings, or `sub` a whole number
+//! where [`super::Rules`] say so, which counts as its digits; `aud` is a string or an array
 //! of strings; `exp`, `nbf`, `iat` and `auth_time` are numbers from 0 to 2^53, not strings, booleans or null
 //! (RFC 7519 §4.1, OpenID Connect Core §2); `cnf` is an object that [`super::confirmation`] understands. Scopes are a string of words between spaces (RFC 8693 §4.2) or an array of
 //! strings; roles are an array of strings or one string. What has the wrong type refuses the token: to count it as
@@ -50,8 +51,9 @@ pub struct Claims {
     pub token_id: Option<Box<str>>,
 }
 
-/// Where scopes and roles are found.
+/// Where scopes and roles are found, and what a subject may be.
 pub(super) struct Places {
+    pub(super) numeric_subject: bool,
     pub(super) scopes: Vec<ClaimPath>,
     pub(super) roles: Vec<ClaimPath>,
 }
@@ -115,6 +117,9 @@ impl Walk<'_> {
             "jti" => claims.token_id = Some(object.next_value_seed(Text)?.into()),
             "nbf" => claims.not_before = Some(object.next_value_seed(NumericDate)?),
             "sid" => claims.session = Some(object.next_value_seed(Text)?.into()),
+            "sub" if self.places.numeric_subject => {
+                claims.subject = Some(object.next_value_seed(TextOrNumber)?.into());
+            }
             "sub" => claims.subject = Some(object.next_value_seed(Text)?.into()),
             _ => return Ok(false),
         }
@@ -233,6 +238,35 @@ impl<'de> Visitor<'de> for Names {
             list.push(name.into());
         }
         Ok(NameList::Some(list))
+    }
+}
+
+/// A string, or the digits of a whole number.
+struct TextOrNumber;
+
+impl<'de> DeserializeSeed<'de> for TextOrNumber {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextOrNumber {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a whole number")
+    }
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(number.to_string()))
+    }
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(number.to_string()))
     }
 }
 

@@ -14,13 +14,18 @@ use crate::error::ConfigError;
 impl Key {
     /// A compact JWS over *claims*, a JSON object as text, with this `typ` in its header (`JWT`, `at+jwt`).
     pub fn sign(&self, claims: &str, typ: &str) -> Result<String, ConfigError> {
+        self.sign_for(claims, typ, false)
+    }
+
+    /// The same for verifiers that take a whole number as `sub`, if *numeric_subject* ([`super::Rules`]).
+    pub fn sign_for(&self, claims: &str, typ: &str, numeric_subject: bool) -> Result<String, ConfigError> {
         let Some(signing) = self.signing() else {
             return Err(ConfigError::new("this key only verifies: it cannot sign"));
         };
         if typ.is_empty() || typ.len() > 64 || !typ.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::new("typ is a media type such as \"JWT\" or \"at+jwt\""));
         }
-        let nowhere = Places { scopes: Vec::new(), roles: Vec::new() };
+        let nowhere = Places { numeric_subject, scopes: Vec::new(), roles: Vec::new() };
         Claims::parse(claims.as_bytes(), &nowhere).map_err(|_| {
             ConfigError::new(
                 "claims are one JSON object, without duplicates, at most 32 deep, whose iss, sub and jti are strings, \

@@ -20,6 +20,9 @@ pub struct Rules {
     pub leeway: u32,
     /// Longest token, in bytes. Default 16,384.
     pub max_bytes: usize,
+    /// Whether `sub` may be a whole number, which then counts as its digits: `7` and `"7"` are one subject. Default
+    /// false (RFC 7519 §4.1.2).
+    pub numeric_subject: bool,
     /// Whether a token without `exp` is refused. Default true.
     pub require_exp: bool,
     /// Whether a token without `typ` is refused. Default false.
@@ -42,6 +45,7 @@ impl Default for Rules {
             issuers: Vec::new(),
             leeway: 30,
             max_bytes: 16_384,
+            numeric_subject: false,
             require_exp: true,
             require_type: false,
             roles_claims: owned(&["roles"]),
@@ -72,6 +76,7 @@ impl Rules {
             return wrong("seen is at most 1048576 tokens");
         }
         Ok(Places {
+            numeric_subject: self.numeric_subject,
             scopes: ClaimPath::parse_all("scopes_claims", &self.scopes_claims)?,
             roles: ClaimPath::parse_all("roles_claims", &self.roles_claims)?,
         })

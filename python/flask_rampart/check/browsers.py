@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .._native import HeaderPolicy, new_nonce
 from ..declarations import declared_around
@@ -36,12 +37,17 @@ def _policies(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
     policies: RoutePolicies = subject.state.services[RoutePolicies]
     app_policy = policies.of_app(subject.state.app_guards)
     setting = "RAMPART_CSP" if subject.settings.csp is not None else "RAMPART_PROFILE"
-    for id, message in csp_faults(app_policy.csp(new_nonce()), app_policy.profile):
-        yield settings_found(id, message, setting)
+    # One of another extension's is sent instead of the profile's.
+    others = {row: _sent_instead(row) for row in rows}
+    if not any(text is not None and is_everywhere for text, is_everywhere in others.values()):
+        for id, message in csp_faults(app_policy.csp(new_nonce()), app_policy.profile):
+            yield settings_found(id, message, setting)
     seen: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         own = [guard for guard in row.guards if isinstance(guard, headers)]
         if not own:
+            for fault in _faults_of_all(others[row][0], app_policy.profile):
+                seen.setdefault(fault, []).append(row)
             continue
         around = (*subject.state.app_guards, *declared_around(subject.app, row.endpoint))
         seat = {guard: at for at, guard in enumerate(around)}
@@ -54,11 +60,26 @@ def _policies(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
             if said.values.get(name) == (None,):
                 seen.setdefault(("RMP-304", f"{said.names[name]} is not sent."), []).append(row)
     for (id, message), with_it in seen.items():
-        routes = [row.label for row in with_it]
-        more = f", and {len(routes) - _FEW} more" if len(routes) > _FEW else ""
-        first = with_it[0]
-        place = Place(route=", ".join(routes[:_FEW]) + more, file=first.file, line=first.line)
-        yield found(id, message, place)
+        yield found(id, message, _place_of(with_it))
+
+
+def _faults_of_all(text: str | None, profile: str) -> Iterator[tuple[str, str]]:
+    """What each policy in one field lets through, and what none of them says: a browser holds a page to all."""
+    if text is None:
+        return
+    parts = text.split(",")
+    first, *others = (list(csp_faults(part, profile)) for part in parts)
+    yield from (fault for fault in first if fault[0] != "RMP-302" and all(fault in found for found in others))
+    yield from (fault for fault in csp_faults(";".join(parts), profile) if fault[0] == "RMP-302")
+
+
+def _sent_instead(row: Row) -> tuple[str | None, bool]:
+    """The Content-Security-Policy of another extension's that a view's answers have, and whether all others have it."""
+    for guard in row.guards:
+        text: str | None = getattr(guard, "csp", None) if guard.name == "talisman" else None
+        if text is not None:
+            return text, guard.is_everywhere
+    return None, False
 
 
 def csp_faults(text: str, profile: str) -> Iterator[tuple[str, str]]:
@@ -110,30 +131,63 @@ def _cors(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
             yield settings_found("RMP-312", f"{shown} is many origins, with credentials.", "RAMPART_CORS_ORIGINS")
     if settings.cors_debug:
         yield settings_found("RMP-313", "X-Rampart-CORS says why a page is refused.", "RAMPART_CORS_DEBUG")
+    by_others: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        for guard in row.guards:
-            policy = guard.policy if isinstance(guard, cors) else None
-            if policy is None or row.kind == "rampart":
-                continue
-            if policy.any:
-                yield found("RMP-311", "Every page in the world may read what a visitor gets.", row.place)
-            elif policy.credentials and policy.unnamed:
-                yield found("RMP-312", f"{policy.unnamed[0]} is many origins, with credentials.", row.place)
+        if row.kind == "rampart":
+            continue
+        own = [guard for guard in row.guards if isinstance(guard, cors)]
+        for guard in own:
+            for id, message in _cors_faults(guard.policy):
+                yield found(id, message, row.place)
+        # Where ours says who may read an answer, that alone is sent.
+        for other in row.guards if not own and settings.cors_origins is None else ():
+            if other.name == "cors":
+                for fault in _cors_faults(getattr(other, "policy", None)):
+                    by_others.setdefault(fault, []).append(row)
+    for (id, message), with_it in by_others.items():
+        yield found(id, message, _place_of(with_it))
+
+
+def _cors_faults(policy: Any) -> Iterator[tuple[str, str]]:
+    if policy is None:
+        return
+    if policy.any:
+        yield "RMP-311", "Every page in the world may read what a visitor gets."
+    elif policy.credentials and policy.unnamed:
+        yield "RMP-312", f"{policy.unnamed[0]} is many origins, with credentials."
+
+
+def _place_of(rows: list[Row]) -> Place:
+    """Routes that have something in common."""
+    routes = list(dict.fromkeys(row.label for row in rows))
+    more = f", and {len(routes) - _FEW} more" if len(routes) > _FEW else ""
+    return Place(route=", ".join(routes[:_FEW]) + more, file=rows[0].file, line=rows[0].line)
 
 
 def _csrf(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
     uses_cookies = bool(subject.config("SECRET_KEY")) or "cookie" in subject.settings.jwt_locations
+    severity = Severity.WARNING if uses_cookies else Severity.NOTE
+    changing = [row for row in rows if row.changes and row.kind == "app"]
     if subject.settings.csrf == "off":
-        message = "RAMPART_CSRF is off: a page of any site can make its visitors' browsers send what changes something."
-        finding = settings_found("RMP-321", message, "RAMPART_CSRF")
-        yield finding if uses_cookies else Finding(finding.rule, message, finding.place, Severity.NOTE)
-        return
-    for row in rows:
-        own = [guard for guard in row.guards if isinstance(guard, csrf)]
-        if row.changes and row.kind == "app" and any(guard.mode == "off" for guard in own):
-            yield found(
-                "RMP-321",
-                "csrf('off'): a page of any site can make its visitors' browsers send this.",
-                row.place,
-                Severity.WARNING if uses_cookies else Severity.NOTE,
+        if not any(map(_asks_for_token, rows)):
+            message = (
+                "RAMPART_CSRF is off: a page of any site can make its visitors' browsers send what changes something."
             )
+            finding = settings_found("RMP-321", message, "RAMPART_CSRF")
+            yield finding if uses_cookies else Finding(finding.rule, message, finding.place, Severity.NOTE)
+            return
+        for row in changing:
+            if not _asks_for_token(row):
+                message = "RAMPART_CSRF is off, and no token is asked for: a page of any site can have this sent."
+                yield found("RMP-321", message, row.place, severity)
+        return
+    for row in changing:
+        own = [guard for guard in row.guards if isinstance(guard, csrf)]
+        if any(guard.mode == "off" for guard in own) and not _asks_for_token(row):
+            message = "csrf('off'): a page of any site can make its visitors' browsers send this."
+            yield found("RMP-321", message, row.place, severity)
+
+
+def _asks_for_token(row: Row) -> bool:
+    """Whether another extension asks for a token there."""
+    return any(guard.name == "csrf" and not isinstance(guard, csrf) for guard in row.guards)

@@ -19,10 +19,10 @@ from typing import Any
 
 from flask import Flask
 
-from ..access import public, require
+from ..access import public
 from ..config import Settings
 from ..errors import ConfigError
-from ..guards import AppState, Guard, answers_itself, asks_who, methods_of
+from ..guards import AppState, Guard, answers_itself, methods_of, settles_who, told_of
 from ..hygiene import NEVER
 from ..limits import limit
 from ..validation import validate
@@ -44,7 +44,7 @@ class Row:
     kind: str
     guards: tuple[Guard, ...]
     who: str
-    """``"require(...)"``, ``"OPTIONAL require(...)"`` (who has no credential gets in), ``"public"``,
+    """``"require(...)"`` or its kin, ``"OPTIONAL require(...)"`` (who has no credential gets in), ``"public"``,
     ``"refused"`` (nothing declared, under ``"deny"``), or ``"OPEN"``."""
     limit: str
     schema: str
@@ -139,7 +139,7 @@ def _guards(state: AppState, endpoint: str, method: str) -> tuple[Guard, ...]:
         found = state.guards_of(endpoint, method)
     except ConfigError:  # a contract that cannot be used, which is why the app does not start
         found = state.declared_for(endpoint, method)
-    return tuple(guard for guard, _ in found)
+    return (*(guard for guard, _ in found), *told_of(state.app, endpoint, method))
 
 
 def _row(
@@ -216,7 +216,7 @@ def _installed_folders() -> set[str]:
 
 
 def _who(subject: Subject, endpoint: str, guards: tuple[Guard, ...]) -> str:
-    asked = [guard for guard in guards if isinstance(guard, require) or asks_who(guard)]
+    asked = [guard for guard in guards if settles_who(guard)]
     if asked:
         told = "  ".join(dict.fromkeys(map(repr, asked)))
         return f"OPTIONAL {told}" if all(getattr(guard, "optional", False) for guard in asked) else told

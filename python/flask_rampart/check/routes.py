@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from ..access import require
+from ..guards import asks_who
 from ..limits import limit
 from .findings import Finding, Place, Severity
 from .matrix import Row, changing, is_bounded_by_app
@@ -48,9 +48,8 @@ def check(subject: Subject, rows: list[Row]) -> Iterator[Finding]:
         if row.is_open and row.kind == "app":
             yield found("RMP-401", "Anybody may call it, and nothing says that this is meant.", row.place)
         if row.is_optional and row.kind == "app":
-            message = (
-                "Who has no credential gets in: require(optional=True) closes nothing, and public does not stand there."
-            )
+            asks = row.who.removeprefix("OPTIONAL ")
+            message = f"Who has no credential gets in: {asks} closes nothing, and public does not stand there."
             yield found("RMP-401", message, row.place)
         yield from _unlimited(row, is_bounded_by_app(subject.settings, row.path))
         if row.has_body and row.schema == "-" and row.who != "refused":
@@ -120,7 +119,7 @@ def _bounds(guard: limit, row: Row, most: float) -> bool:
 
 def is_login(row: Row) -> bool:
     """Whether it looks like a place where something secret is tried out: by its path and its view's name."""
-    if any(isinstance(guard, require) and not guard.optional for guard in row.guards):
+    if any(map(asks_who, row.guards)):
         return False
     segments = [_words(segment) for segment in row.path.split("/") if segment and not segment.startswith("<")]
     name = _words(row.endpoint.rpartition(".")[2])

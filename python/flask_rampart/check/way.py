@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from ..guards import told_of
 from ..stores.urls import without_password
 from .findings import Finding, Severity
 from .layers import layers
@@ -108,9 +109,20 @@ def _hosts_and_proxies(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def _is_sent_on(subject: Subject) -> bool:
+    """Whether another extension sends on what comes by plain HTTP."""
+    views = subject.app.view_functions
+    return any(
+        guard.is_everywhere and getattr(guard, "forces_https", False)
+        for rule in subject.app.url_map.iter_rules()
+        if rule.endpoint in views
+        for guard in told_of(subject.app, rule.endpoint, "GET")
+    )
+
+
 def _https(subject: Subject) -> Iterator[Finding]:
     settings = subject.settings
-    if settings.https in (None, "off"):
+    if settings.https in (None, "off") and not _is_sent_on(subject):
         yield settings_found(
             "RMP-231", "Tokens and cookies travel so that whoever is on the way reads them.", "RAMPART_HTTPS"
         )

@@ -1,7 +1,8 @@
 """``flask rampart migrate``: from five extensions to one, import by import.
 
 Exit codes: 0, there is nothing to change, or it was shown or written; 1, ``--check`` found something to change; 2, a
-file that names one of the extensions could not be read or written, which is told, or LibCST is missing.
+file of Python that names one of the extensions, or of which nothing is known, could not be read or written, which is
+told, or LibCST is missing.
 
 It needs no app: nothing of the project is imported.
 """
@@ -58,12 +59,14 @@ def migrate(is_check: bool, is_write: bool, path: Path) -> None:
         _print(now, report.moved())
     for shown, why in report.not_read:
         click.echo(f"{safe(shown)} names what this is about, and is not read: {safe(why)}.", err=True)
+    for shown, why in report.unknown:
+        click.echo(f"{safe(shown)} cannot be read, and may name what this is about: {safe(why)}.", err=True)
     for note in report.notes:
         click.echo(safe(note), err=True)
     _close(report, path, is_check=is_check, is_write=is_write, failed=failed)
     if is_check and report.changed:
         raise SystemExit(1)
-    if failed or report.not_read:
+    if failed or report.not_read or report.unknown:
         raise SystemExit(_COULD_NOT)
 
 
@@ -188,7 +191,7 @@ def _close(report: Report, path: Path, *, is_check: bool, is_write: bool, failed
     imports, files = _count(report.statements, "import"), _count(len(report.changed), "file")
     by_hand = f" {_count(len(report.left), 'place')} left to you." if report.left else ""
     if not report.changed:
-        where = " in what was read" if report.not_read else ""
+        where = " in what was read" if report.not_read or report.unknown else ""
         _say(f"Nothing to change{where}.{by_hand}")
     elif is_write:
         _say(f"{_count(len(report.changed) - failed, 'file')} changed.{by_hand} Run your formatter, and your tests.")

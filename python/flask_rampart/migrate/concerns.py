@@ -42,7 +42,6 @@ _JWT: Mapping[str, When] = {
     "`ES512`, `ES256K`": When(text=r"\A(?:ES512|ES256K)\Z"),
     "an RSA key below 2048 bits": _words(*_PEM),
     "keys as objects of `cryptography`, as JWK or SSH": _words(*_PEM),
-    "a key that begins with `-----BEGIN EC PRIVATE KEY-----`": _words(*_PEM),
     "a private RSA key above 4096 bits, or of a length that is no multiple of 512, or with an exponent below 65537": (
         _words("JWT_PRIVATE_KEY", "encode_key_loader")
     ),

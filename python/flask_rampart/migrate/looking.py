@@ -4,8 +4,8 @@
    out are hidden folders, environments, ``node_modules`` and what is built.
 2. A link that leads out of the folder, or to what is left out of it, is not followed, and told. A link within it is not
    read twice.
-3. A file that cannot be read, or is larger than a megabyte, is told if it names an incumbent. One without any is passed
-   over.
+3. A file that is no Python, or is larger than a megabyte, is told if it names an incumbent. One without any is passed
+   over. One of which nothing can be read is told: what it names, nobody knows.
 4. A module of the project's own that has an incumbent's name, beside the importing file or one of the folders that it
    is in, is none: what is imported by that name stays.
 """
@@ -86,6 +86,8 @@ class Report:
     has_requirements: bool = False
     not_read: list[tuple[str, str]] = field(default_factory=list)
     """Files that name an incumbent and cannot be read, and why."""
+    unknown: list[tuple[str, str]] = field(default_factory=list)
+    """Files of Python of which nothing can be read, and why: they may name one."""
     notes: list[str] = field(default_factory=list)
     needed: dict[Incumbent, Place] = field(default_factory=dict)
     """Who is imported still, and where."""
@@ -145,6 +147,14 @@ def _files(root: Path, report: Report) -> Iterator[Path]:
             _not_read(path, "it is a link to what is left out", report)
 
 
+def _unread(path: Path, why: str, report: Report) -> None:
+    """Tells a file of which nothing could be read: of Python, nobody knows what it names."""
+    if path.suffix in _PYTHON:
+        report.unknown.append((_shown(path), why))
+    else:
+        report.notes.append(f"{_shown(path)} is not read: {why}.")
+
+
 def _not_read(path: Path, why: str, report: Report) -> None:
     """Tells a file that is not read: as one that names incumbents, if it is Python and does."""
     named: set[str] = set()
@@ -157,6 +167,9 @@ def _not_read(path: Path, why: str, report: Report) -> None:
                     named.update(NAMED.findall(text))
                     before = text[-_LONGEST_NAME:]
         except OSError as error:
+            if not named:
+                _unread(path, error.strerror or why, report)
+                return
             why = error.strerror or why
     if not named:
         report.notes.append(f"{_shown(path)} is not read: {why}.")
@@ -207,7 +220,7 @@ def _read(path: Path, report: Report, own: _Own) -> None:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        report.notes.append(f"{shown} is not read: {error.strerror}.")
+        _unread(path, error.strerror or "it cannot be read", report)
         return
     if is_file(path.name, path.parent.name):
         text = raw.decode("utf-8", "replace")

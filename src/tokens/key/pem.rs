@@ -1,10 +1,11 @@
 //! Reads a key from PEM (RFC 7468): exactly one block, of a kind that says which half it is.
 //!
-//! `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` and `RSA PUBLIC KEY` (PKCS#1), `PUBLIC KEY` (SPKI). Everything else is
-//! refused with the command that converts it. A certificate is refused because nobody here would check its dates,
-//! names or issuer.
+//! `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` and `RSA PUBLIC KEY` (PKCS#1), `EC PRIVATE KEY` (SEC 1, RFC 5915; openssl
+//! writes `EC PARAMETERS` before it), `PUBLIC KEY` (SPKI). Everything else is refused with the command that converts it.
+//! A certificate is refused because nobody here would check its dates, names or issuer.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
+use zeroize::Zeroizing;
 
 use crate::crypto::provider::rsa_public_numbers;
 use crate::crypto::{SigningKey, VerifyingKey, algorithm_name};
@@ -17,6 +18,10 @@ pub(super) fn read(text: &[u8], alg: Algorithm) -> Result<(VerifyingKey, Option<
             let signing = read_private(text, alg)?;
             Ok((signing.verifying_key()?, Some(signing)))
         }
+        "EC PRIVATE KEY" => {
+            let signing = read_sec1(text, alg)?;
+            Ok((signing.verifying_key()?, Some(signing)))
+        }
         _ => Ok((read_public(text, alg)?, None)),
     }
 }
@@ -24,12 +29,14 @@ pub(super) fn read(text: &[u8], alg: Algorithm) -> Result<(VerifyingKey, Option<
 /// The label of the one block in *text*.
 fn label(text: &[u8]) -> Result<&str, ConfigError> {
     let text = std::str::from_utf8(text).map_err(|_| ConfigError::new("a PEM is text; is this DER?"))?;
-    let mut blocks = text.split("-----BEGIN ").skip(1);
+    let mut blocks = text.split("-----BEGIN ").skip(1).peekable();
+    if blocks.peek().is_some_and(|block| block.starts_with("EC PARAMETERS-----")) {
+        blocks.next(); // the name of the curve, which the key says as well
+    }
     let block =
         blocks.next().ok_or_else(|| ConfigError::new("this is not a PEM: it has no -----BEGIN line"))?;
     let label = block.split("-----").next().unwrap_or_default();
     let cure = match label {
-        "EC PRIVATE KEY" | "EC PARAMETERS" => "convert it with: openssl pkcs8 -topk8 -nocrypt -in key.pem",
         "CERTIFICATE" => {
             "nobody would check its dates; take its key: openssl x509 -pubkey -noout -in cert.pem"
         }
@@ -37,7 +44,9 @@ fn label(text: &[u8]) -> Result<&str, ConfigError> {
         "OPENSSH PRIVATE KEY" => "convert a copy with: ssh-keygen -p -m PKCS8 -f key",
         _ if block.contains("Proc-Type:") => "decrypt it with: openssl pkcs8 -topk8 -nocrypt -in key.pem",
         _ if blocks.next().is_some() => "it has several blocks; give one key at a time",
-        "PRIVATE KEY" | "RSA PRIVATE KEY" | "PUBLIC KEY" | "RSA PUBLIC KEY" => return Ok(label),
+        "PRIVATE KEY" | "EC PRIVATE KEY" | "RSA PRIVATE KEY" | "PUBLIC KEY" | "RSA PUBLIC KEY" => {
+            return Ok(label);
+        }
         _ => "use PKCS#8 (PRIVATE KEY) or SPKI (PUBLIC KEY)",
     };
     Err(ConfigError::new(format!("this PEM cannot be used as a key: {cure}")))
@@ -59,6 +68,16 @@ fn read_private(text: &[u8], alg: Algorithm) -> Result<SigningKey, ConfigError> 
             SigningKey::from_ed_pkcs8(alg, key.as_bytes())
         }
     }
+}
+
+fn read_sec1(text: &[u8], alg: Algorithm) -> Result<SigningKey, ConfigError> {
+    if alg.family() != AlgorithmFamily::Ec {
+        return Err(not_for(alg));
+    }
+    let blocks = pem::parse_many(text).map_err(|_| not_for(alg))?;
+    let block =
+        blocks.into_iter().find(|block| block.tag() == "EC PRIVATE KEY").ok_or_else(|| not_for(alg))?;
+    SigningKey::from_ec_sec1(alg, &Zeroizing::new(block.into_contents()))
 }
 
 fn read_public(text: &[u8], alg: Algorithm) -> Result<VerifyingKey, ConfigError> {

@@ -184,3 +184,30 @@ fn a_place_that_cannot_be_is_refused_at_start_up() {
             .is_err()
     );
 }
+
+#[test]
+fn a_subject_is_a_whole_number_only_where_the_rules_say_so_and_is_then_its_digits() {
+    for (value, subject) in [
+        ("7", Some("7")),
+        ("-7", Some("-7")),
+        (r#""7""#, Some("7")),
+        ("18446744073709551615", Some("18446744073709551615")),
+        ("7.0", None),
+        ("1e3", None),
+        ("-0", None),
+        ("18446744073709551616", None),
+        ("true", None),
+        ("null", None),
+        ("[7]", None),
+        ("{}", None),
+    ] {
+        let claims = format!(r#"{{"sub":{value}}}"#);
+        let rules = |numeric_subject| Rules { require_exp: false, numeric_subject, ..Rules::default() };
+        let found = judge_with(rules(true), &claims);
+        assert_eq!(found.as_ref().ok().and_then(|held| held.claims().subject.as_deref()), subject, "{value}");
+        assert_eq!(judge_with(rules(false), &claims).is_ok(), value.starts_with('"'), "{value}");
+        let key = hs256();
+        assert_eq!(key.sign_for(&claims, "JWT", true).is_ok(), subject.is_some(), "{value}");
+        assert_eq!(key.sign(&claims, "JWT").is_ok(), value.starts_with('"'), "{value}");
+    }
+}

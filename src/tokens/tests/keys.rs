@@ -171,6 +171,12 @@ fn every_form_of_pem_gives_the_same_key() {
         assert_eq!(pem(private, alg).public_jwk(), pem(public, alg).public_jwk());
         assert!(pem(private, alg).can_sign() && !pem(public, alg).can_sign());
     }
+    let sec1 = vector!("p256.sec1.pem");
+    let curve = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    for text in [&sec1[..], &[&curve[..], sec1].concat()] {
+        assert_eq!(pem(text, "ES256").public_jwk(), pem(P256, "ES256").public_jwk());
+        assert!(pem(text, "ES256").can_sign());
+    }
     let crlf = String::from_utf8(P256.to_vec()).unwrap().replace('\n', "\r\n");
     assert!(Key::from_pem(crlf.as_bytes(), "ES256", None, false).is_ok());
 }
@@ -208,8 +214,7 @@ fn a_key_of_another_family_or_curve_is_refused_at_start_up() {
 #[test]
 fn a_pem_that_cannot_be_used_says_how_to_convert_it() {
     for (text, cure) in [
-        (&vector!("p256.sec1.pem")[..], "openssl pkcs8 -topk8"),
-        (vector!("rsa2048.cert.pem"), "openssl x509"),
+        (&vector!("rsa2048.cert.pem")[..], "openssl x509"),
         (vector!("p256.encrypted.pem"), "decrypt"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "ssh-keygen"),
         (b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n", "decrypt"),
@@ -425,5 +430,33 @@ fn jsonwebtoken_signs_and_verifies_through_ring_as_well() {
         );
         assert_eq!(ours, theirs, "{alg:?}");
         assert_eq!(ours.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap().len(), 43);
+    }
+}
+
+#[test]
+fn an_elliptic_key_as_sec_1_writes_it_is_for_its_own_curve_and_has_its_public_half() {
+    // RFC 5915, byte by byte: of P-256, where it names its curve, or not, or another one, or has no public half.
+    let whole = ::pem::parse(vector!("p256.sec1.pem")).unwrap().into_contents();
+    let armoured = |der: &[u8]| {
+        format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", STANDARD.encode(der))
+    };
+    let read = |der: &[u8], alg| Key::from_pem(armoured(der).as_bytes(), alg, None, false);
+    assert_eq!((whole[1], &whole[39..41]), (0x77, &[0xa0, 0x0a][..]));
+    assert!(read(&whole, "ES256").is_ok());
+    let unnamed = [&[0x30, 0x6b], &whole[2..39], &whole[51..]].concat();
+    assert!(read(&unnamed, "ES256").is_ok());
+    let mut other = whole.clone();
+    other[50] = 0x08;
+    is_refused(read(&other, "ES256"), "P-256");
+    let private = [&[0x30, 0x31], &whole[2..51]].concat();
+    is_refused(read(&private, "ES256"), "public half");
+    let mut halves = whole.clone();
+    *halves.last_mut().unwrap() ^= 1;
+    is_refused(read(&halves, "ES256"), "refused");
+    for (alg, why) in [("ES384", "P-384"), ("RS256", "RS256"), ("EdDSA", "EdDSA")] {
+        is_refused(read(&whole, alg), why);
+    }
+    for der in [&b""[..], b"\x30", &whole[..60], &[whole.clone(), vec![0]].concat()] {
+        assert!(read(der, "ES256").is_err());
     }
 }

@@ -81,7 +81,7 @@ class Policy:
         given = [".*" if text == "*" else text for text in _listed("origins", options["origins"])]
         #: Whether every origin is meant.
         self.any = ".*" in given
-        self._credentials = switch(options, "supports_credentials")
+        self.credentials = switch(options, "supports_credentials")
         self._send_wildcard = switch(options, "send_wildcard")
         self._always = switch(options, "always_send")
         self._private = switch(options, "allow_private_network")
@@ -94,7 +94,7 @@ class Policy:
         #: Patterns that would have matched the origin of a sandbox.
         self.sandboxed = [] if self.any else [p.pattern for p in self._patterns if p.match("null")]
         #: Patterns that lend a login to sites of other names: dots in them match any character.
-        self.loose = self._loose() if self._credentials or self._private else []
+        self.loose = self._loose() if self.credentials or self._private else []
         literals = [origin for origin in origins if isinstance(origin, str)]
         self._literals = frozenset(origin.casefold() for origin in literals)
         self._first = min(literals, default=None)
@@ -109,13 +109,18 @@ class Policy:
         self._granted = frozenset(method.strip() for method in (self._methods or "").split(","))
         exposed = _joined("expose_headers", options["expose_headers"])
         self._after: Fields = ((_EXPOSE, exposed),) if exposed else ()
-        if self._credentials:
+        if self.credentials:
             self._after += (("Access-Control-Allow-Credentials", "true"),)
         age = options["max_age"]
         age = str(int(age.total_seconds())) if isinstance(age, timedelta) else age
         self._age = _joined("max_age", str(age)) if age else None
         #: By origin, or none, and what is asked.
         self._known: dict[tuple[str | None, bool, tuple[str, str] | None], Fields] = {}
+
+    @property
+    def unnamed(self) -> list[str]:
+        """The patterns, each of which is many origins."""
+        return [pattern.pattern for pattern in self._patterns]
 
     def fields(self, environ: Mapping[str, Any]) -> Fields:
         """What the answer to a request says; nothing where its page may not read it."""
@@ -182,7 +187,7 @@ class Policy:
             raise ConfigError(
                 "CORS: origins: 'null' is the origin of every page in a sandbox, whoever wrote it. List the origins."
             )
-        is_lent = self._credentials or self._private
+        is_lent = self.credentials or self._private
         for origin in origins if is_lent else ():
             # What is tried below would never end.
             if isinstance(origin, re.Pattern) and is_ambiguous(origin):
@@ -192,7 +197,7 @@ class Policy:
                     r"([a-z0-9-]+\.)+, not ([a-z0-9-]+\.?)+."
                 )
         wide = self.any or (is_lent and any(isinstance(origin, re.Pattern) and _is_wide(origin) for origin in origins))
-        for name, is_on in (("supports_credentials", self._credentials), ("allow_private_network", self._private)):
+        for name, is_on in (("supports_credentials", self.credentials), ("allow_private_network", self._private)):
             if wide and is_on:
                 raise ConfigError(
                     f"CORS: origins that mean every origin, with {name}, would let every page in the world act as "

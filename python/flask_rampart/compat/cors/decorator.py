@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
-from flask import Response, current_app, make_response, request
+from flask import Flask, Response, current_app, make_response, request, request_started
 from werkzeug.datastructures import Headers
 
+from ...declarations import declared_on
+from ...guards import methods_of
 from .core import ALLOW_ORIGIN, Policy, known, merged, tell
+from .told import Told
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _EXTENSION = "rampart-cors"
+_BEGUN = "rampart-cors-begun"
 DECIDED = "_rampart_cors_decided"
 """Marks an answer of which a view has decided, so that the extension does not."""
 
@@ -32,7 +37,8 @@ def cross_origin(*args: Any, **kwargs: Any) -> Callable[[F], F]:
     :param automatic_options: whether OPTIONS is answered without the view.
     :param always_send: whether the fields are sent with requests that name no origin, too.
     :param allow_private_network: whether pages of public sites may reach into a private network.
-    :raises ConfigError: for an option that is none; at the first request, for what could not be meant.
+    :raises ConfigError: for an option that is none, and for what could not be meant; before the app's first request, if
+        the settings have a part in it.
 
     What is left out is taken from the ``CORS_*`` settings.
     """
@@ -45,15 +51,15 @@ def cross_origin(*args: Any, **kwargs: Any) -> Callable[[F], F]:
         if kwargs.get("automatic_options", True):
             target.required_methods = {*getattr(view, "required_methods", ()), "OPTIONS"}
             target.provide_automatic_options = False
-        key = object()
+        told = Told(lambda app: _policy_of(app, told, kwargs), is_everywhere=False)
+        if not _DECIDING.issubset(kwargs):
+            # Whether that could be meant, only the settings of its app say: before its first request, of any view.
+            _open.add(told)
+            request_started.connect(_begin)
 
         def wrapped(*args: Any, **values: Any) -> Response:
             app = current_app._get_current_object()  # type: ignore[attr-defined]
-            policies: dict[object, Policy] = app.extensions.setdefault(_EXTENSION, {})
-            policy = policies.get(key)
-            if policy is None:
-                policy = policies[key] = Policy(merged(app, kwargs))
-                tell((policy,))
+            policy = _policy_of(app, told, kwargs)
             this = request._get_current_object()  # type: ignore[attr-defined]
             if policy.automatic_options and this.method == "OPTIONS":
                 response: Response = app.make_default_options_response()
@@ -63,9 +69,45 @@ def cross_origin(*args: Any, **kwargs: Any) -> Callable[[F], F]:
             setattr(response, DECIDED, True)
             return response
 
-        return cast(F, update_wrapper(wrapped, view))
+        return cast(F, told.stands_on(update_wrapper(wrapped, view)))
 
     return decorate
+
+
+def _policy_of(app: Flask, told: Told, options: dict[str, Any]) -> Policy:
+    """What the options of one decorator come to in one app."""
+    policies: dict[Told, Policy] = app.extensions.setdefault(_EXTENSION, {})
+    policy = policies.get(told)
+    if policy is None:
+        policy = policies[told] = Policy(merged(app, options))
+        tell((policy,))
+    return policy
+
+
+def _begin(app: Flask, **_: Any) -> None:
+    """Stops an app before its first request, as long as a policy of one of its views could not be meant."""
+    if _BEGUN in app.extensions:
+        return
+    views = app.view_functions
+    met = {
+        guard
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint in views
+        for method in methods_of(rule)
+        for guard, _ in declared_on(views[rule.endpoint], method)
+        if isinstance(guard, Told)
+    }
+    for guard in met:
+        guard.ready(app)
+    app.extensions[_BEGUN] = True
+    _open.difference_update(met)
+    if not _open:
+        request_started.disconnect(_begin)  # each request would pay for it
+
+
+_DECIDING = frozenset(("origins", "supports_credentials", "allow_private_network"))
+_open: WeakSet[Told] = WeakSet()
+"""What no app has begun with yet."""
 
 
 def apply(response: Response, policy: Policy, environ: Any) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
 
 from ...errors import ConfigError
+from ...guards import Guard
+from ...guards import tell as let_know
 from .core import Pattern, Policy, is_regex, merged, resolved, switch, tell
 from .decorator import apply
+from .told import Told
 
 
 class CORS:
@@ -38,10 +42,37 @@ class CORS:
             for pattern, own in _resources(options["resources"])
         ]
         tell(policy for _, policy in policies)
+        if isinstance(app, Flask):
+            let_know(app, _teller(app, policies, ""))
+        else:
+            app.record(lambda state: _let_know_of(state, policies))
         decide = _decider(policies)
         app.after_request(decide)
         if switch(options, "intercept_exceptions") and isinstance(app, Flask):
             _intercept(app, decide)
+
+
+def _let_know_of(state: BlueprintSetupState, policies: list[tuple[Pattern, Policy]]) -> None:
+    app = cast(Flask, state.app)
+    let_know(app, _teller(app, policies, f"{state.name}."))
+
+
+def _teller(app: Flask, policies: list[tuple[Pattern, Policy]], within: str) -> Callable[[str, str], Iterable[Guard]]:
+    """Which policy an endpoint has, as far as its rules say it: a variable in a path is taken as it is written."""
+    told = [(pattern, Told(lambda app, policy=policy: policy, is_everywhere=True)) for pattern, policy in policies]  # type: ignore[misc]
+
+    def policy_of(endpoint: str, method: str) -> Iterable[Guard]:
+        if not endpoint.startswith(within):
+            return
+        paths = [rule.rule for rule in app.url_map.iter_rules(endpoint)]
+        found = {first for path in paths if (first := next((guard for p, guard in told if _fits(p, path)), None))}
+        yield from found
+
+    return policy_of
+
+
+def _fits(pattern: Pattern, path: str) -> bool:
+    return path == pattern if isinstance(pattern, str) else pattern.match(path) is not None
 
 
 def _decider(policies: list[tuple[Pattern, Policy]]) -> Callable[[Response], Response]:

@@ -2,8 +2,8 @@ r"""Which patterns would keep ``re`` busy for years: those that repeat what read
 
 ``([a-z]+\.?)+`` reads ``aa`` as one part or as two, so that a long name that does not match is tried in more ways than
 there are seconds. ``([a-z]+\.)+`` has but one way. A part in brackets that is repeated is tried by itself, on texts so
-short that no pattern takes long on them. Not all such patterns are found: what is within an alternative that is not
-itself repeated is not looked at.
+short that no pattern takes long on them; and so are the alternatives of each part within it, as of
+``((www|[a-z]+)\.)+``. Not all such patterns are found: two parts, one behind the other, may share a text in two ways.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ def is_ambiguous(pattern: re.Pattern[str]) -> bool:
     >>> is_ambiguous(re.compile(r"https://([a-z]+\.)+example\.com"))
     False
     """
-    return any(_is_read_twice(alternatives) for alternatives in _repeated(pattern.pattern))
+    return any(_is_read_twice(found, again=again) for found, again in _repeated(pattern.pattern))
 
 
-def _is_read_twice(alternatives: Alternatives) -> bool:
+def _is_read_twice(alternatives: Alternatives, *, again: bool) -> bool:
+    """Whether two alternatives read one text.
+
+    :param again: whether what reads it is itself repeated, so that it may also read the text as two.
+    """
     body = "|".join(alternatives)
     try:
         whole = re.compile(body, re.IGNORECASE)
@@ -33,9 +37,9 @@ def _is_read_twice(alternatives: Alternatives) -> bool:
     except re.error:  # refers to what stands elsewhere
         return True
     known = [text for text in _texts(body) if whole.fullmatch(text)]
-    return any(sum(part.fullmatch(text) is not None for part in parts) > 1 for text in known) or any(
-        whole.fullmatch(one + other) for one in known for other in known
-    )
+    if any(sum(part.fullmatch(text) is not None for part in parts) > 1 for text in known):
+        return True
+    return again and any(whole.fullmatch(one + other) for one in known for other in known)
 
 
 def _texts(body: str) -> Iterator[str]:
@@ -43,22 +47,29 @@ def _texts(body: str) -> Iterator[str]:
     yield from (word[:_LONGEST] for word in _WORD.findall(body)[:_MOST])
 
 
-def _repeated(text: str) -> Iterator[Alternatives]:
-    """What stands in brackets that are repeated, the inner ones first."""
-    open_at: list[list[int]] = []
+def _repeated(text: str) -> Iterator[tuple[Alternatives, bool]]:
+    """What stands in brackets that are repeated, or within such; and whether it is these that are. Inner ones first."""
+    # Where the alternatives begin, what kind of brackets it is, and the alternatives of others within.
+    open_at: list[tuple[list[int], str, list[Alternatives]]] = []
     for found in _PIECE.finditer(text):
         piece = found[0]
         if piece[0] == "(":
-            open_at.append([found.end()])
+            open_at.append(([found.end()], piece, []))
         elif piece == "|" and open_at:
-            open_at[-1].append(found.end())
+            open_at[-1][0].append(found.end())
         elif piece == ")" and open_at:
-            starts = open_at.pop()
+            starts, kind, within = open_at.pop()
+            ends = [start - 1 for start in starts[1:]] + [found.start()]
+            alternatives = [text[start:end] for start, end in zip(starts, ends, strict=True)]
             if _AGAIN.match(text, found.end()):
-                ends = [start - 1 for start in starts[1:]] + [found.start()]
-                yield [text[start:end] for start, end in zip(starts, ends, strict=True)]
+                yield from ((each, False) for each in within)
+                yield alternatives, True
+            elif open_at and not kind.startswith(_ONE_WAY):
+                open_at[-1][2].extend((*within, alternatives) if len(alternatives) > 1 else within)
 
 
+_ONE_WAY = ("(?=", "(?!", "(?<=", "(?<!", "(?>")
+"""What looks ahead or back, or is atomic, is never tried another way."""
 _LONGEST = 8
 _MOST = 8
 _WORD = re.compile(r"[A-Za-z0-9]+")

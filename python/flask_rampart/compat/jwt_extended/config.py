@@ -130,11 +130,8 @@ class Rules:
                 "JWT_DECODE_ISSUER is empty, so nobody's token could be taken; leave it out, or name one."
             )
         self.leeway = _leeway(config["JWT_DECODE_LEEWAY"])
-        if not config["JWT_VERIFY_SUB"]:
-            raise ConfigError(
-                "JWT_VERIFY_SUB = False is not supported: `sub` is a text (RFC 7519 section 4.1.2). Let a "
-                "user_identity_loader return one, such as str(user.id), or name another claim in JWT_IDENTITY_CLAIM."
-            )
+        #: Whether `sub` may be a whole number, too.
+        self.numeric_subject = not config["JWT_VERIFY_SUB"]
         #: The types of tokens that this app lets live for ever.
         self.endless = frozenset(
             kind

@@ -99,6 +99,7 @@ def verifiers_of(
             scopes_claims=(),
             roles_claims=(),
             seen=_SEEN if given else _SEEN_OF_ONE,
+            numeric_subject=rules.numeric_subject,
         )
 
     try:

@@ -73,10 +73,11 @@ def make(
 
 
 def _check(face: Face, rules: Rules, payload: Mapping[str, Any], kind: str) -> None:
-    if not isinstance(payload.get("sub", ""), str):
+    subject = payload.get("sub", "")
+    if not isinstance(subject, str) and not (rules.numeric_subject and type(subject) is int):
         raise ConfigError(
-            f"The identity of a token is a text (RFC 7519 section 4.1.2), not {type(payload['sub']).__name__}: pass "
-            "str(user.id), or let a user_identity_loader return that."
+            f"The identity of a token is a text (RFC 7519 section 4.1.2), not {type(subject).__name__}: pass "
+            "str(user.id), or let a user_identity_loader return that. JWT_VERIFY_SUB = False takes whole numbers, too."
         )
     if "exp" not in payload and kind not in rules.endless and face.settings.jwt_require_exp:
         raise ConfigError(
@@ -94,7 +95,7 @@ def _signed(face: Face, rules: Rules, payload: Mapping[str, Any], header: Mappin
         raise ConfigError("`kid` in a token's header is a text.")
     key = face.signer(material, rules, algorithm, kid)
     try:
-        token = key.sign(text, str(typ or "JWT"))
+        token = key.sign(text, str(typ or "JWT"), numeric_subject=rules.numeric_subject)
     except ValueError as error:
         raise ConfigError(f"This token cannot be signed: {error}.") from None
     if typ and header.keys() <= _BY_KEY:

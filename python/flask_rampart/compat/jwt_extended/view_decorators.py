@@ -4,19 +4,20 @@ Asked where it is written, when the view is called, as Flask-JWT-Extended does: 
 functions put into ``g`` is there for its loaders. In order: there is a token, it holds, it is of the right type, fresh
 if it must be, on no blocklist, and admitted by the app's own check; then its user is loaded.
 
-Flask's automatic answer to ``OPTIONS``, and a view's own, are open.
+Flask's automatic answer to ``OPTIONS``, and a view's own, are open. On a blueprint (``rampart.protect``) it is asked
+with the other guards, before the app's ``before_request`` functions.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import current_app, request
+from flask import request
 from flask.globals import app_ctx
 
+from ...errors import ConfigError
+from ...guards import AppState, Guard, Stage
 from .config import EXEMPT
 from .exceptions import (
     FreshTokenRequired,
@@ -30,7 +31,10 @@ from .face import current_face
 from .judging import judge
 from .places import find
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from ...checks import Check
+    from ...exchange import Exchange
+
 LocationType = str | Sequence[str] | None
 
 
@@ -48,14 +52,7 @@ class Caller(NamedTuple):
 CALLER = "_rampart_jwt_caller"
 
 
-def jwt_required(
-    optional: bool = False,
-    fresh: bool = False,
-    refresh: bool = False,
-    locations: LocationType = None,
-    verify_type: bool = True,
-    skip_revocation_check: bool = False,
-) -> Callable[[F], F]:
+class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     """Lets only requests with a good token call the function.
 
     :param optional: whether a request without any token may, too. A token that is wrong refuses all the same.
@@ -64,21 +61,63 @@ def jwt_required(
     :param locations: where it is looked for, instead of in ``JWT_TOKEN_LOCATION``.
     :param verify_type: whether its type matters.
     :param skip_revocation_check: whether the blocklist is left out.
+    :raises ConfigError: without parentheses, or on a class.
+
+    A guard that asks by itself, with or without ``Rampart(app)``: it opens the view under ``RAMPART_DEFAULT = "deny"``.
+
+    >>> jwt_required(fresh=True, locations="headers")
+    jwt_required(fresh=True, locations='headers')
     """
 
-    def declare(function: F) -> F:
-        is_async = inspect.iscoroutinefunction(function)
+    stage = Stage.IDENTITY
+    name = "jwt_required"
+    opens = True
+    asks_itself = True
 
-        @wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            verify_jwt_in_request(optional, fresh, refresh, locations, verify_type, skip_revocation_check)
-            if is_async:
-                return current_app.ensure_sync(function)(*args, **kwargs)
-            return function(*args, **kwargs)
+    def __init__(
+        self,
+        optional: bool = False,
+        fresh: bool = False,
+        refresh: bool = False,
+        locations: LocationType = None,
+        verify_type: bool = True,
+        skip_revocation_check: bool = False,
+    ) -> None:
+        if callable(optional):
+            raise ConfigError(
+                f"{getattr(optional, '__qualname__', optional)}: write @jwt_required(), with parentheses."
+            )
+        self.optional = optional
+        self._given = (optional, fresh, refresh, locations, verify_type, skip_revocation_check)
 
-        return cast(F, guarded)
+    def ask(self) -> None:
+        """Refuses the current request unless it has a good token."""
+        verify_jwt_in_request(*self._given)
 
-    return declare
+    @classmethod
+    def bind(cls, guards: Sequence[tuple[jwt_required, str]], state: AppState, endpoint: str) -> Check:
+        def check(exchange: Exchange) -> None:
+            for guard, _ in guards:
+                guard.ask()
+
+        return check
+
+    def __repr__(self) -> str:
+        told = (
+            f"{name}={value!r}" for name, value in zip(_NAMES, self._given, strict=True) if value != _DEFAULTS[name]
+        )
+        return f"jwt_required({', '.join(told)})"
+
+
+_DEFAULTS = {
+    "optional": False,
+    "fresh": False,
+    "refresh": False,
+    "locations": None,
+    "verify_type": True,
+    "skip_revocation_check": False,
+}
+_NAMES = tuple(_DEFAULTS)
 
 
 def verify_jwt_in_request(

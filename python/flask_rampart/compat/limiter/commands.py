@@ -11,10 +11,10 @@ from werkzeug.routing import Rule
 
 from ...errors import ConfigError
 from ...limits import keys
-from .constants import ExemptionScope
 from .definitions import Limit, RuntimeLimit
 from .face import FACES, Face
 from .requests import Line
+from .told import limits_of
 from .util import get_remote_address
 
 
@@ -91,19 +91,9 @@ def _routes(endpoint: str | None, path: str | None, method: str | None) -> list[
 
 def _limits_of(face: Face, endpoint: str, method: str) -> list[RuntimeLimit]:
     """The limits that are known of a route without a request: not those that functions say."""
-    view = face.app.view_functions.get(endpoint)
-    path = endpoint.rpartition(".")[0] or None
-    declared, rules = face.limiter.declared, face.rules
-    flags = declared.exemption(face.app, view, path)
-    own = declared.of_view(view, method)
-    limits = [] if flags & ExemptionScope.APPLICATION else list(rules.application)
-    found: list[Limit] = [] if own is None else list(declared.of_function(own))
-    if all(not limit.override_defaults for limit in found):
-        found += declared.of_blueprints(face.app, path)
-    if all(not limit.override_defaults for limit in found) and not flags & ExemptionScope.DEFAULT:
-        limits += rules.defaults
+    own, everywhere = limits_of(face, endpoint, method)
     by = face.limiter.key_func
-    quotas = [quota for limit in (*limits, *found) if limit.is_fixed for quota in limit.expanded(by)]
+    quotas = [quota for limit in (*everywhere, *own) if limit.is_fixed for quota in limit.expanded(by)]
     return [quota for quota in quotas if quota.counted_as(method) is not None]
 
 

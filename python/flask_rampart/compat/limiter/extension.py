@@ -7,18 +7,20 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, Flask, current_app
-from flask.wrappers import Response
+from flask import Blueprint, Flask, current_app, request, request_finished
+from flask.wrappers import Request, Response
 
 from ..._native import Clock
 from ...errors import ConfigError
+from ...guards import tell
 from .config import is_enabled
 from .constants import ALL, ExemptionScope, HeaderNames
 from .declared import Declared
 from .definitions import ApplicationLimit, Limit, MetaLimit, OnBreach, RouteLimit, ScopeText, Text
 from .face import FACES, Face
-from .headers import add
-from .requests import RequestLimit
+from .headers import Leaving, add
+from .requests import Passage, RequestLimit
+from .told import told
 
 Judge = Callable[[Response], bool]
 
@@ -105,10 +107,27 @@ class Limiter:
                 faces[self].before_view()
 
             def tell_after(response: Response) -> Response:
-                return self._tell(faces[self], response)
+                this: Request = request._get_current_object()  # type: ignore[attr-defined]
+                face = faces[self]
+                asked = this.__dict__.get(face.key)
+                # The usual cases: admitted, and nothing to tell; or one limit, and nobody looks.
+                if type(asked) is tuple:
+                    if not face.rules.headers_enabled or not self.enabled:
+                        return response
+                    if not asked[3]:
+                        add(face, face.passage(), response)
+                    elif leaving.is_unseen and leaving.key in this.environ and not request_finished.receivers:
+                        this.environ[leaving.key] = asked
+                    else:
+                        leaving.add(asked, response)
+                elif asked is not None:
+                    self._tell(face, asked, response)
+                return response
 
+            leaving = Leaving(faces, self, app, nth, tell_after)
             app.before_request(ask_before)
             app.after_request(tell_after)
+            tell(app, lambda endpoint, method: told(faces[self], endpoint, method))
             if nth == 0:
                 from .commands import cli
 
@@ -255,14 +274,11 @@ class Limiter:
         if self.enabled and (face := self._face()) is not None:
             face.within(limit)
 
-    def _tell(self, face: Face, response: Response) -> Response:
-        passage = face.known_passage()
-        if passage is not None:
-            if passage.settling:
-                face.counters.settle(passage, response)
-            if passage.wait is not None or (face.rules.headers_enabled and self.enabled):
-                add(face, passage, response)
-        return response
+    def _tell(self, face: Face, passage: Passage, response: Response) -> None:
+        if passage.settling:
+            face.counters.settle(passage, response)
+        if passage.wait is not None or (face.rules.headers_enabled and self.enabled):
+            add(face, passage, response)
 
     def _faces(self) -> list[Face]:
         if current_app:

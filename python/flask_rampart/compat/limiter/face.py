@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from ..._native import Clock, Verdict
 from ...errors import Denied
 from ...exchange import EXTENSION
-from ...guards import current_exchange
+from ...guards import Guard, current_exchange
 from ...limits import Counting, announce, keys, refused
 from .config import Rules
 from .constants import ExemptionScope
@@ -27,7 +27,8 @@ from .counters import Counters, told_apart
 from .declared import Function
 from .definitions import Limit, RuntimeLimit
 from .errors import RateLimitExceeded
-from .requests import Line, Passage
+from .headers import StepFields
+from .requests import Asked, Line, Passage
 from .util import get_remote_address
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Step(NamedTuple):
     costs: tuple[int, ...] | None = None
     #: Whether there is nothing to ask in any request.
     is_free: bool = False
+    #: What answers tell of the only line, if the app wants that.
+    fields: StepFields | None = None
 
 
 class Face:
@@ -63,11 +66,14 @@ class Face:
     def __init__(self, limiter: Limiter, app: Flask, nth: int, clock: Clock | None) -> None:
         self.limiter = limiter
         self.app = app
+        self._declared = limiter.declared
         self.rules = rules = Rules(limiter, app.config)
         self.counters = Counters(app, rules, nth, clock)
         # Where a request keeps its passage. An app may be called by a view of another one, each with its own request.
-        self._key = f"_rampart_limiter_{nth}"
+        self.key = f"_rampart_limiter_{nth}"
         self._steps: dict[tuple[Any, ...], Step] = {}
+        #: What those who look are told of each limit, and whether it is one of the whole app.
+        self.told: dict[tuple[Limit, bool], Guard] = {}
         for limit in (*rules.application, *rules.defaults, *rules.metas, *rules.fallback):
             limiter.declared.name(limit)
         rules.tell(app)
@@ -83,16 +89,15 @@ class Face:
         """What is known of the current request."""
         return self._passage_of(request._get_current_object())  # type: ignore[attr-defined]
 
-    def _passage_of(self, this: Request) -> Passage:
-        found: Passage | None = this.__dict__.get(self._key)
-        if found is None:
-            found = this.__dict__[self._key] = Passage(self)
-        return found
+    def asked(self, this: Request) -> Asked | Passage | None:
+        """What a request met, as it was noted; None if nothing was asked."""
+        return this.__dict__.get(self.key)
 
-    def known_passage(self) -> Passage | None:
-        """The same; None if nothing was asked."""
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        return this.__dict__.get(self._key)
+    def _passage_of(self, this: Request) -> Passage:
+        found = self.asked(this)
+        if not isinstance(found, Passage):
+            found = this.__dict__[self.key] = Passage.of(self, found)
+        return found
 
     def identity(self) -> str:
         """What the current request is counted as."""
@@ -104,8 +109,9 @@ class Face:
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         if not self.limiter.enabled:
             return
-        if this.endpoint is not None:
-            self._ask(this, this.endpoint, None)
+        rule = this.url_rule
+        if rule is not None:
+            self._ask(this, rule.endpoint, None)
         elif self.rules.identify is not None and self.rules.identify():
             # What no route matches is somebody's, too, if the app says so.
             self._ask(this, "", None)
@@ -138,13 +144,13 @@ class Face:
         key = (endpoint, this.method, function)
         step = self._steps.get(key)
         limits: tuple[RuntimeLimit, ...] | None = None
-        if step is None or step.view is not view or step.version != self.limiter.declared.version:
+        if step is None or step.view is not view or step.version != self._declared.version:
             step, limits = self._make_step(this, endpoint, view, function)
             if len(self._steps) >= _MOST_STEPS:
                 self._steps.clear()  # functions that are made and decorated in each request
             self._steps[key] = step
         if step.is_free:
-            if self._key in this.__dict__:
+            if self.key in this.__dict__:
                 self._passage_of(this).met(())
             return
         if self.limiter.filters and self._is_filtered():
@@ -159,12 +165,12 @@ class Face:
         self._evaluate(this, endpoint, limits, step.flags)
 
     def _is_exempt(self, endpoint: str) -> bool:
-        return self._is_of_files(endpoint) or self._is_filtered()
+        return self.is_of_files(endpoint) or self._is_filtered()
 
     def _is_filtered(self) -> bool:
         return any(admits() for admits in self.limiter.filters)
 
-    def _is_of_files(self, endpoint: str) -> bool:
+    def is_of_files(self, endpoint: str) -> bool:
         """Whether it is Flask's own view of static files. A view of the app's that is called so is one like others."""
         view = self.app.view_functions.get(endpoint)
         module = getattr(view, "__module__", None) or ""
@@ -176,7 +182,7 @@ class Face:
         """What is known of one step, and the limits that this request meets there."""
         declared = self.limiter.declared
         version = declared.version
-        if self._is_of_files(endpoint):
+        if self.is_of_files(endpoint):
             return Step(view, version, ExemptionScope.NONE, (), is_free=True), ()
         flags = declared.exemption(self.app, view, this.blueprint)
         limits, is_fixed = self._gather(this, endpoint, view, function, flags)
@@ -203,6 +209,8 @@ class Face:
         counting = self.counters.set_of(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]))
         costs = tuple([line.limit.deduction_amount for line in lines])
         step = step._replace(counting=counting, lines=tuple(lines), costs=None if costs == (1,) else costs)
+        if rules.headers_enabled and len(lines) == 1:
+            step = step._replace(fields=StepFields.of(rules, lines[0].limit.limit.amount, self.counters.clock.now))
         return step, limits
 
     def _gather(
@@ -262,17 +270,20 @@ class Face:
         lines, counting = step.lines, step.counting
         assert counting is not None  # noqa: S101 - for types
         address = this.environ.get("REMOTE_ADDR") or ""
-        passage = self._passage_of(this)
         if step.costs is None:
             verdict = counting.check((address,))
         else:
             verdict = counting.check((address,) * len(lines), step.costs)
+        state = this.__dict__
+        before = state.get(self.key)
+        if verdict.admitted and (before is None or type(before) is tuple):
+            # Of one limit the answer tells what was said, so that it need not be asked again.
+            fields = step.fields
+            state[self.key] = (step, address, verdict, 0.0 if fields is None else fields.now())
+            return
+        passage = self._passage_of(this)
         passage.met(lines, (), address)
-        if verdict.admitted:
-            if self.rules.headers_enabled and len(lines) == 1:
-                # The answer tells it, so it need not be asked again.
-                passage.verdict, passage.asked_at = verdict, self.counters.clock.now()
-        else:
+        if not verdict.admitted:
             moved = tuple([line.moved(address) for line in lines])
             self._refuse(endpoint, moved, range(len(lines)), verdict, passage)
 

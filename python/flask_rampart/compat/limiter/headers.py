@@ -1,59 +1,170 @@
-"""The headers that tell of a limit: ``X-RateLimit-*`` where the app wants them, ``Retry-After`` with each refusal."""
+"""The headers that tell of a limit: ``X-RateLimit-*`` where the app wants them, ``Retry-After`` with each refusal.
+
+They are added where Flask-Limiter adds them, in a function after the request. Where nobody looks at the answer between
+that and the server, they are added when it leaves: what an answer has before, werkzeug copies one by one.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flask import Flask
 from flask.wrappers import Response
 from werkzeug.http import http_date, parse_date
 
-from .requests import reset_time
+from .requests import Asked
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .config import Rules
+    from .extension import Limiter
     from .face import Face
     from .requests import Passage
 
+Fields = list[tuple[str, str]]
+
+
+class Leaving:
+    """Where the fields of one extension are added to answers, in one app.
+
+    :param faces: those of the app; an extension that meets its app once more has another.
+    :param after: the extension's function after the request.
+    """
+
+    def __init__(self, faces: Mapping[Limiter, Face], limiter: Limiter, app: Flask, nth: int, after: Any) -> None:
+        self._faces = faces
+        self._limiter = limiter
+        self._after = after
+        #: What says in the environ that an answer leaves through here; and then what it is to tell.
+        self.key = f"flask_rampart.compat.limiter.{nth}"
+        #: Whether nothing sees the answer between that function and the server. Known when all is registered.
+        self.is_unseen = False
+        # What is wrapped round the app already, as a cache, is to see them.
+        self._may_be_unseen = (
+            faces[limiter].rules.headers_enabled and getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
+        )
+        if self._may_be_unseen:
+            app.wsgi_app = self._leave(app.wsgi_app)  # type: ignore[method-assign, assignment]
+
+    def add(self, asked: Asked, response: Response) -> None:
+        """Adds what was said of the one limit that an answer tells of."""
+        if self._may_be_unseen and not self.is_unseen:
+            app = self._faces[self._limiter].app
+            self.is_unseen = self._may_be_unseen = (
+                app.after_request_funcs[None][0] is self._after  # the last is called first
+                and type(app).process_response is Flask.process_response
+            )
+        headers = response.headers
+        headers[:] = self._with_fields(headers, asked)
+
+    def _with_fields(self, headers: Iterable[tuple[str, str]], asked: Asked) -> Fields:
+        # For each answer: what does not change was made before, and is taken apart at once.
+        step, _, verdict, at = asked
+        head, remaining_name, reset_name, told, is_date, longest, own, clock = step.fields  # type: ignore[misc]
+        now = clock()
+        # Who was admitted has spent something, so there is a time to wait.
+        reset_at = int(at + verdict.reset) + 1
+        for name, _ in headers:
+            if len(name) <= longest and name.lower() in own:
+                rules = self._faces[self._limiter].rules
+                return settled(rules, headers, head, verdict.remaining, reset_at, now)
+        return [
+            *headers,
+            head,
+            (remaining_name, str(verdict.remaining)),
+            (reset_name, str(reset_at)),
+            (told, http_date(reset_at) if is_date else str(int(reset_at - now))),
+        ]
+
+    def _leave(self, inner: WSGIApplication) -> WSGIApplication:
+        key, with_fields = self.key, self._with_fields
+
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            # A view may call the app with the environ of its own request: what is noted is taken out again before the
+            # view goes on.
+            environ[key] = None
+
+            def start(status: str, headers: Fields, exc_info: Any = None) -> Any:
+                asked = environ.pop(key, None)
+                if asked is not None:
+                    headers = with_fields(headers, asked)
+                return (
+                    start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+                )
+
+            return inner(environ, start)
+
+        return app
+
+
+class StepFields(NamedTuple):
+    """What does not change of the fields that tell of one limit."""
+
+    head: tuple[str, str]
+    """How much there is at most, as a field."""
+    remaining: str
+    reset: str
+    told: str
+    is_date: bool
+    longest: int
+    own: frozenset[str]
+    """Names in lower case that the app may have set itself, and how long they are at most."""
+    now: Callable[[], float]
+
+    @classmethod
+    def of(cls, rules: Rules, amount: int, now: Callable[[], float]) -> StepFields:
+        limit, remaining, reset, told = rules.header_fields
+        own = frozenset((told.lower(), _RETRY_AFTER))
+        longest = max(map(len, own))
+        return cls((limit, str(amount)), remaining, reset, told, rules.is_retry_date, longest, own, now)
+
 
 def add(face: Face, passage: Passage, response: Response) -> None:
-    """Adds the headers to an answer."""
+    """Adds the headers of the limit that says most."""
     rules = face.rules
     headers = response.headers
-    verdict = passage.verdict
-    if verdict is not None:
-        # Known since it was charged: most are.
-        item, remaining = passage.lines[0].limit.limit, verdict.remaining
-        reset_at = int(reset_time(verdict, passage.asked_at) + 1)
-    elif rules.headers_enabled and (limit := passage.limit) is not None:
-        item, remaining, reset_at = limit.limit, limit.remaining, limit.reset_at
-    else:
-        # Whoever words the answer, who was refused is told when to come back.
-        if passage.wait is not None and response.status_code == 429 and "Retry-After" not in headers:
-            wait = passage.wait
-            when = http_date(math.ceil(face.counters.clock.now() + wait)) if rules.is_retry_date else str(wait)
-            headers["Retry-After"] = when
-        return
     now = face.counters.clock.now()
-    limit_name, remaining_name, reset_name, told = rules.header_fields
+    if rules.headers_enabled and (limit := passage.limit) is not None:
+        head = (rules.header_fields[0], str(limit.limit.amount))
+        headers[:] = settled(rules, headers, head, limit.remaining, limit.reset_at, now)
+    # Whoever words the answer, who was refused is told when to come back.
+    elif passage.wait is not None and response.status_code == 429 and "Retry-After" not in headers:
+        wait = passage.wait
+        headers["Retry-After"] = http_date(math.ceil(now + wait)) if rules.is_retry_date else str(wait)
+
+
+def settled(
+    rules: Rules, headers: Iterable[tuple[str, str]], head: tuple[str, str], remaining: int, reset_at: int, now: float
+) -> Fields:
+    """The fields of an answer, and those that tell of a limit.
+
+    :param head: how much there is at most, as a field.
+    """
+    _, remaining_name, reset_name, told = rules.header_fields
     present = [name.lower() for name, _ in headers]
     wait_until = reset_at
-    if "retry-after" in present:
-        wait_until = max(reset_at, _told(headers.get("Retry-After"), now))
-    if told.lower() in present:
-        del headers[told]
-    # At once, and not by `add`: that looks at each name and value several times.
-    headers[len(headers) :] = [
-        (limit_name, str(item.amount)),
+    if _RETRY_AFTER in present:
+        own = next(value for name, value in headers if name.lower() == _RETRY_AFTER)
+        wait_until = max(reset_at, _told(own, now))
+    if (lower := told.lower()) in present:
+        headers = [field for field in headers if field[0].lower() != lower]
+    return [
+        *headers,
+        head,
         (remaining_name, str(remaining)),
         (reset_name, str(reset_at)),
         (told, http_date(wait_until) if rules.is_retry_date else str(int(wait_until - now))),
     ]
 
 
-def _told(value: str | None, now: float) -> int:
-    """The Unix second of a ``Retry-After`` that the app has set; 0 if there is none that can be read."""
-    if value is None:
-        return 0
+_RETRY_AFTER = "retry-after"
+
+
+def _told(value: str, now: float) -> int:
+    """The Unix second of a ``Retry-After`` that the app has set; 0 if it cannot be read."""
     date = parse_date(value)
     if date is not None:
         return int(date.timestamp())

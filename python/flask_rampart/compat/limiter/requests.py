@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from ...limits.counters import Settling
     from .definitions import RuntimeLimit
     from .extension import Limiter
-    from .face import Face
+    from .face import Face, Step
+
+
+Asked = tuple["Step", str, "Verdict", float]
+"""What most requests met, as little as tells it: limits by address alone, by which address, and what was said, when."""
 
 
 class WindowStats(NamedTuple):
@@ -123,6 +127,17 @@ class Passage:
     def __init__(self, face: Face) -> None:
         self._face = face
         self.lines: tuple[Line, ...] = ()
+
+    @classmethod
+    def of(cls, face: Face, asked: Asked | None) -> Passage:
+        """What is known of a request, from as little as was noted."""
+        passage = cls(face)
+        if asked is not None:
+            step, address, verdict, asked_at = asked
+            passage.met(step.lines, (), address)
+            if step.fields is not None:
+                passage.verdict, passage.asked_at = verdict, asked_at
+        return passage
 
     def met(
         self,

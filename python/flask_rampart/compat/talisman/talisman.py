@@ -16,11 +16,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...config import Settings
 from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
-from ...guards import current_exchange
+from ...guards import Guard, current_exchange, tell
 from ...headers import csp_nonce
 from .beside import Beside, Fields, settled
 from .https import Arrival
 from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
+from .told import Told
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -183,6 +184,7 @@ class Talisman:
         app.config["SESSION_COOKIE_SAMESITE"] = session_cookie_samesite
         if session_cookie_http_only:
             app.config["SESSION_COOKIE_HTTPONLY"] = True
+        tell(app, face.told)
         app.before_request(face.before)
         app.after_request(face.after)
         if face.leaves:
@@ -305,6 +307,7 @@ class _Face:
         #: Whether something sees the answer between the hook and the server.
         self._is_looked_at = True
         self._told = False
+        self._told_of: dict[tuple[str | None, bool, bool], Told] = {}
 
     def before(self) -> AnyResponse | None:
         """Sends on to HTTPS, or draws the nonce; and says which fields leave, if nobody looks before."""
@@ -377,6 +380,20 @@ class _Face:
                 environ[_LEAVING] = outer
 
         return app
+
+    def told(self, endpoint: str, method: str) -> Iterable[Guard]:
+        """What is sent with the answers of a view."""
+        app = self._app
+        options = getattr(app.view_functions.get(endpoint), "talisman_view_options", None) or {}
+        beside = Beside(app, Settings.read(app.config)) if EXTENSION in app.extensions else None
+        plan = _Plan(self._talisman, options, beside)
+        name, text = plan.csp or ("", None)
+        csp = text.with_nonce("...") if text is not None and name == CSP else dict(plan.plain).get(CSP)
+        # The same object for the same fields: it tells one way of guarding a route from another.
+        said = (csp, plan.forces_https, not options)
+        if said not in self._told_of:
+            self._told_of[said] = Told(csp, forces_https=plan.forces_https, is_everywhere=not options)
+        yield self._told_of[said]
 
     def _plan(self, this: Request) -> _Plan:
         talisman = self._talisman

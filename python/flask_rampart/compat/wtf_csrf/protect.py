@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response
 from ..._native import Clock
 from ...config import Settings
 from ...errors import Denied
+from ...guards import Guard, tell
 from ...origins import trusted_origins
 from ...uploads.forms import FORMS
 from .config import DEFAULTS
@@ -30,6 +31,7 @@ from .errors import ANOTHER, CSRFError, ValidationError, logger
 from .exempt import Exemptions
 from .face import Face, face_of, install
 from .tokens import csrf_meta_tag, generate_csrf, validate_csrf
+from .told import TOLD
 
 T = TypeVar("T")
 
@@ -65,6 +67,14 @@ class CSRFProtect:
         app.jinja_env.globals.update(functions)
         app.context_processor(lambda: dict(functions))
         told = False
+
+        def asked_of(endpoint: str, method: str) -> tuple[Guard, ...]:
+            rules = face_of(app).rules()
+            is_asked = rules.enabled and rules.check_default and method in rules.methods
+            path = endpoint.rpartition(".")[0] or None
+            return (TOLD,) if is_asked and not self._exempt.has(app, endpoint, path) else ()
+
+        tell(app, asked_of)
 
         @app.before_request
         def csrf_protect() -> None:
