@@ -84,7 +84,11 @@ def test_each_reason_to_tell_a_row_is_one_of_a_row() -> None:
             "`JWT_ACCESS_TOKEN_EXPIRES` or `JWT_REFRESH_TOKEN_EXPIRES` of no time: `0`, `timedelta(0)`",
         ),
         ("flask_talisman", "Talisman(app, referrer_policy=None)", "`referrer_policy=None`"),
-        ("flask_wtf.csrf", "config['WTF_CSRF_ENABLED'] = False", "`WTF_CSRF_ENABLED = False` in production"),
+        (
+            "flask_wtf.csrf",
+            "config['WTF_CSRF_ENABLED'] = False",
+            "`WTF_CSRF_ENABLED = False` or an empty `WTF_CSRF_METHODS` in production",
+        ),
         ("flask_cors", "CORS(app, origins=r'https://.*\\.a\\.example')", "a pattern of an origin"),
         ("flask_cors", "CORS(app, origins=ORIGINS)", "a pattern of an origin"),
         ("flask_cors", "@cross_origin()\ndef view(): ...", "a field that the view set, under `@cross_origin`"),

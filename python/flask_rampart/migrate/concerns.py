@@ -197,10 +197,12 @@ _CSRF: Mapping[str, When] = {
         "WTF_CSRF_ENABLED", "WTF_CSRF_CHECK_DEFAULT", "WTF_CSRF_SSL_STRICT"
     ),
     "`WTF_CSRF_TIME_LIMIT` that is no number": _words("WTF_CSRF_TIME_LIMIT"),
-    "an empty `WTF_CSRF_SECRET_KEY`": _words("WTF_CSRF_SECRET_KEY"),
+    "an empty `WTF_CSRF_SECRET_KEY`, or a list with an empty one, or of none": _words("WTF_CSRF_SECRET_KEY"),
     "an empty `WTF_CSRF_FIELD_NAME`": _words("WTF_CSRF_FIELD_NAME"),
     "an empty `WTF_CSRF_META_NAME`": _words("WTF_CSRF_META_NAME"),
-    "`WTF_CSRF_ENABLED = False` in production": _words("WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?"),
+    "`WTF_CSRF_ENABLED = False` or an empty `WTF_CSRF_METHODS` in production": _words(
+        "WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?", "WTF_CSRF_METHODS"
+    ),
     "`_error_response` of a subclass that returns": _words("def _error_response"),
     "a `Referer` that cannot be read, such as `https://localhost:x/`": _REFERERS,
     "`same_origin` of what cannot be read": _words("same_origin"),

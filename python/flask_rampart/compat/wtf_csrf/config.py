@@ -6,6 +6,7 @@ They are read anew where one of them changed: apps, and their tests above all, c
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -47,13 +48,22 @@ class Rules:
         self.meta_name: str | None = _text(said, "WTF_CSRF_META_NAME")
         self.time_limit = said["WTF_CSRF_TIME_LIMIT"]
         if self.time_limit is not None and (
-            isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float))
+            isinstance(self.time_limit, bool)
+            or not isinstance(self.time_limit, (int, float))
+            or math.isnan(self.time_limit)  # of which nothing is older
         ):
-            raise ConfigError(
-                f"WTF_CSRF_TIME_LIMIT is seconds, or None for no limit, not {type(self.time_limit).__name__}."
-            )
-        if said[OWN_KEY] in ("", b""):
-            raise ConfigError(f"{OWN_KEY} is empty: anybody could sign with it. Leave it out to sign with SECRET_KEY.")
+            raise ConfigError(f"WTF_CSRF_TIME_LIMIT is seconds, or None for no limit, not {self.time_limit!r}.")
+        refuse_empty(said[OWN_KEY])
+
+
+def refuse_empty(secret: Any) -> None:
+    """:raises ConfigError: for ``WTF_CSRF_SECRET_KEY`` that is empty, or a list of none or with an empty one in it."""
+    if secret is None:
+        return
+    several = isinstance(secret, (list, tuple))
+    if not secret or (several and any(not isinstance(key, (str, bytes)) or not key for key in secret)):
+        what = "has a key that is" if several and secret else "is"
+        raise ConfigError(f"{OWN_KEY} {what} empty: anybody could sign with it. Leave it out to sign with SECRET_KEY.")
 
 
 def picked(config: Mapping[str, Any]) -> tuple[Any, ...]:
