@@ -8,9 +8,11 @@ import pytest
 from flask import Blueprint, Flask, g, jsonify, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from flask_caching import Cache
+from flask_restful import Api, Resource
 from werkzeug.exceptions import HTTPException
 
-from flask_rampart import ConfigError, Rampart, limit, public, require
+from flask_rampart import ConfigError, Rampart, limit, public, require, validate
 from flask_rampart.cli import commands
 from flask_rampart.compat import jwt_extended as face
 from flask_rampart.compat.jwt_extended import jwt_required
@@ -117,6 +119,30 @@ def test_methods_async_views_and_decorators_of_classes_are_guarded(rampart: bool
     assert [client.post("/things", headers=headers).status_code for headers in (GOOD, FRESH)] == [401, 200]
 
 
+def test_in_a_list_that_a_framework_puts_around_methods_it_is_asked_and_in_one_that_nobody_reads_it_opens_nothing() -> (
+    None
+):
+    app, _ = app_of()
+
+    class Read(Resource):  # type: ignore[misc]
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "in"
+
+    class Unread(MethodView):
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "in"
+
+    Api(app).add_resource(Read, "/read")
+    app.add_url_rule("/unread", view_func=Unread.as_view("unread"))
+    client = app.test_client()
+    assert [status(client, "/read"), status(client, "/read", headers=GOOD)] == [401, 200]
+    assert client.get("/unread", headers=GOOD).get_json()["code"] == "route.undeclared"
+
+
 def test_on_a_blueprint_it_is_asked_with_the_other_guards_and_admits_nobody_else() -> None:
     app, rampart = app_of()
     assert rampart is not None
@@ -176,6 +202,56 @@ def test_without_parentheses_or_on_a_class_it_says_what_to_write() -> None:
         @jwt_required()
         class Things(MethodView):
             pass
+
+
+def test_a_contract_that_demands_a_credential_is_met_by_it() -> None:
+    for guard, is_met in ((jwt_required(), True), (jwt_required(optional=True), False)):
+        app, rampart = app_of()
+        assert rampart is not None
+        responses = {"responses": {"200": {"description": "in"}}}
+        schemes = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
+        document = {
+            "openapi": "3.1.0",
+            "info": {"title": "t", "version": "1"},
+            "paths": {"/": {"get": {"security": [{"token": []}], **responses}}},
+            "components": schemes,
+        }
+        rampart.contract(document, exclude=["static"])
+        app.add_url_rule("/", view_func=guard(lambda: "in"))
+        if is_met:
+            assert status(app.test_client(), headers=GOOD) == 200
+        else:
+            with app.test_request_context("/"), pytest.raises(ConfigError, match="demands a credential"):
+                app.full_dispatch_request()
+
+
+def test_what_is_checked_before_it_asks_is_open_to_anybody(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = app_of()
+    unbounded = validate(body={"type": "object", "properties": {"name": {"type": "string"}}})
+    app.add_url_rule("/", view_func=jwt_required()(unbounded(lambda: "in")), methods=["POST"])
+    app.test_client().post("/", json={})
+    assert "open to anybody" in caplog.text
+
+
+def test_a_cache_above_it_is_told_and_one_below_it_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = app_of()
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    keyed = cache.cached(make_cache_key=lambda *args, **kwargs: "key")
+
+    class Things(MethodView):
+        @keyed
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+    app.add_url_rule("/above", view_func=keyed(jwt_required()(lambda: "in")), endpoint="above")
+    app.add_url_rule("/below", view_func=jwt_required()(keyed(lambda: "in")), endpoint="below")
+    app.add_url_rule("/things", view_func=Things.as_view("things"))
+    app.add_url_rule("/open", view_func=public(keyed(lambda: "in")), endpoint="open")
+    app.test_client().get("/open")
+    told = [record.getMessage() for record in caplog.records if "Flask-Caching" in record.getMessage()]
+    assert [message.partition(" ")[0] for message in told] == ["/above", "/things"]
+    assert all("nobody is asked" in message for message in told)
 
 
 def test_the_routes_show_it() -> None:

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask, current_app
+from flask.views import MethodView, View
 
 from .errors import ConfigError
 
@@ -57,6 +58,7 @@ _unhashable: dict[int, tuple[Any, dict[Any, Guards]]] = {}  # instances that no 
 _beneath: weakref.WeakKeyDictionary[Any, tuple[tuple[str, Callable[[], Any], bool], ...]] = weakref.WeakKeyDictionary()
 _MOST_NOTES = 16
 _NOT_VIEWS = (Flask, Blueprint)
+_OF_FLASK = (View.dispatch_request, MethodView.dispatch_request)
 _epoch = 0
 
 
@@ -155,6 +157,15 @@ def _asking(call: Callable[..., Any], ask: Callable[[], None]) -> Callable[..., 
     return guarded
 
 
+_ASKING = _asking(len, len).__code__  # type: ignore[arg-type]
+
+
+def is_asking(layer: Any) -> bool:
+    """Whether a layer of a view is the wrapper of a guard that asks by itself."""
+    # By its code: what a wrapper has as attributes, those above it have copied.
+    return inspect.isfunction(layer) and layer.__code__ is _ASKING
+
+
 def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None]) -> type:
     dispatch = getattr(cls, "dispatch_request", None)
     if dispatch is None:
@@ -195,7 +206,10 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
         names = ["dispatch_request", method.lower()]
         if method == "HEAD" and not hasattr(cls, "head"):
             names[1] = "get"
+        puts_on = inspect.unwrap(getattr(cls, "dispatch_request", None)) not in _OF_FLASK  # type: ignore[arg-type]
         for guard in _of_decorators(cls, {method.lower(), names[1]}):
+            if guard.asks_itself and not puts_on:
+                continue  # of Flask's own view classes, nobody puts it around a method
             found.setdefault(guard, names[1] if isinstance(cls.method_decorators, Mapping) else "")  # type: ignore[attr-defined]
         for name in names:
             function = inspect.getattr_static(cls, name, None)

@@ -2,7 +2,8 @@
 
 A view that Flask-Caching keeps, and that ``require`` guards: its guards are asked for each request, and what they let
 through gets the answer of whoever came first, unless the key says who. Where the app has said itself what the answer
-depends on (``make_cache_key``, ``key_prefix``, ``unless``), nothing is said.
+depends on (``make_cache_key``, ``key_prefix``, ``unless``), nothing is said. Above a guard that asks by itself, where
+it is called, such a view is kept for everybody: that is said in any case.
 
 It decides nothing. How to live beside each extension is in ``docs/extensions.md``.
 """
@@ -10,11 +11,12 @@ It decides nothing. How to live beside each extension is in ``docs/extensions.md
 from __future__ import annotations
 
 import inspect
+import itertools
 from typing import Any
 
 from flask import Flask
 
-from .declarations import layers, view_class
+from .declarations import is_asking, layers, view_class
 from .guards import AppState, answers_itself, asks_who, methods_of
 
 _DEPTH = 64
@@ -32,6 +34,12 @@ def tell_shared(app: Flask, state: AppState) -> None:
         and _is_kept_by_path(app.view_functions[rule.endpoint], method)
         and any(asks_who(guard) for guard, _ in state.guards_of(rule.endpoint, method))
     }
+    for path in sorted(_kept_above(app)):
+        app.logger.warning(
+            "%s is kept above a guard that asks where it is called, such as jwt_required: Flask-Caching gives what it "
+            "has kept to everybody, and nobody is asked. Put cached(...) below it.",
+            path,
+        )
     for path in sorted(shared):
         app.logger.warning(
             "%s is kept by its path alone: Flask-Caching gives one caller's answer to every other whom require admits. "
@@ -42,12 +50,29 @@ def tell_shared(app: Flask, state: AppState) -> None:
 
 
 def _is_kept_by_path(view: Any, method: str) -> bool:
+    return any(_says_no_key(layer) for holder in _holders(view, method) for layer in layers(holder))
+
+
+def _kept_above(app: Flask) -> set[str]:
+    """The routes of which an answer may be given before a guard is asked that stands in the view's way."""
+    return {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint in app.view_functions
+        for method in methods_of(rule)
+        for holder in _holders(app.view_functions[rule.endpoint], method)
+        if any(map(is_asking, itertools.dropwhile(lambda layer: not _is_cachings(layer), layers(holder))))
+    }
+
+
+def _holders(view: Any, method: str) -> list[Any]:
+    """A view, and the methods of its class that answer."""
     holders = [view]
     cls = view_class(view)
     if cls is not None:
         name = method.lower() if method != "HEAD" or hasattr(cls, "head") else "get"
         holders += [inspect.getattr_static(cls, each, None) for each in (name, "dispatch_request")]
-    return any(_says_no_key(layer) for holder in holders for layer in layers(holder))
+    return holders
 
 
 def _says_no_key(layer: Any) -> bool:

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from flask import Flask
 
-from ..access import require
 from ..declarations import epoch
 from ..errors import ConfigError
-from ..guards import AppState, Guard
+from ..guards import AppState, Guard, asks_who
 from ..validation import Bounds, validate
 from .dialect import Dialect
 from .document import Document
@@ -175,7 +174,7 @@ class Bound:
         operation = matched.operation
         for endpoint in matched.endpoints:
             guards = [guard for guard, _ in self._state.declared_for(endpoint, operation.method)]
-            demands = any(isinstance(guard, require) and not guard.optional for guard in guards)
+            demands = any(map(asks_who, guards))
             if operation.security and not demands:
                 message = f"the document demands a credential, and the view {endpoint} has no require()"
             elif operation.security is not True and demands:

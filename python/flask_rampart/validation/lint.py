@@ -85,8 +85,8 @@ def is_open(guards: Iterable[Guard], state: AppState, endpoint: str) -> bool:
 
 
 def _asks_who(guard: Guard) -> bool:
-    # `require(optional=True)` lets in who is nobody.
-    return guard.stage is Stage.IDENTITY and not getattr(guard, "optional", False)
+    # `require(optional=True)` lets in who is nobody, and what asks by itself is asked when the body was read.
+    return guard.stage is Stage.IDENTITY and not guard.asks_itself and not getattr(guard, "optional", False)
 
 
 def _tell(part: str, unbounded: Sequence[str], state: AppState, endpoint: str) -> None:
