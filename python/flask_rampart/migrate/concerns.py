@@ -32,6 +32,13 @@ _COOKIES = ("JWT_TOKEN_LOCATION=cookies", "JWT_TOKEN_LOCATION=?", "set_access_co
 _PEM = ("JWT_PUBLIC_KEY", "JWT_PRIVATE_KEY", "decode_key_loader", "encode_key_loader")
 _MADE = ("create_access_token", "create_refresh_token")
 _CLAIMS = ("additional_claims=", "additional_claims_loader")
+_SWITCHES = tuple(
+    f"JWT_{name}"
+    for name in (
+        *("COOKIE_CSRF_PROTECT", "CSRF_CHECK_FORM", "CSRF_IN_COOKIES"),
+        *("ENCODE_NBF", "SESSION_COOKIE", "VERIFY_SUB"),
+    )
+)
 _JWT: Mapping[str, When] = {
     "`JWT_COOKIE_SECURE`, not set": When(_COOKIES, unless=("JWT_COOKIE_SECURE",)),
     "`JWT_COOKIE_SAMESITE`, not set": When(_COOKIES, unless=("JWT_COOKIE_SAMESITE",)),
@@ -55,6 +62,9 @@ _JWT: Mapping[str, When] = {
     "a number that is not finite, in a claim": _words(*_CLAIMS),
     "`JWT_DECODE_LEEWAY` above a day, or with a fraction": _words("JWT_DECODE_LEEWAY"),
     '`JWT_CSRF_METHODS` as a text, such as `"POST"`': _words("JWT_CSRF_METHODS"),
+    "`JWT_CSRF_METHODS` in lower case or with spaces, or empty": _words("JWT_CSRF_METHODS"),
+    "`JWT_COOKIE_CSRF_PROTECT`, or another switch, that is neither True nor False": _words(*_SWITCHES),
+    "`JWT_COOKIE_SECURE` that is neither True, False nor None": _words("JWT_COOKIE_SECURE"),
     "`JWT_ACCESS_TOKEN_EXPIRES` or `JWT_REFRESH_TOKEN_EXPIRES` of no time: `0`, `timedelta(0)`": _words(
         *(f"JWT_{kind}_TOKEN_EXPIRES={end}" for kind in ("ACCESS", "REFRESH") for end in ("?", "0", "0:00:00"))
     ),

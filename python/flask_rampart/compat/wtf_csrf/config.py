@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...errors import ConfigError
+from ..values import refuse_unmet, switch
 
 DEFAULTS: dict[str, Any] = {
     "WTF_CSRF_ENABLED": True,
@@ -35,14 +36,11 @@ class Rules:
     """
 
     def __init__(self, said: Mapping[str, Any]) -> None:
-        self.enabled = _switch(said, "WTF_CSRF_ENABLED")
-        self.check_default = _switch(said, "WTF_CSRF_CHECK_DEFAULT")
-        self.ssl_strict = _switch(said, "WTF_CSRF_SSL_STRICT")
+        self.enabled = switch(said, "WTF_CSRF_ENABLED")
+        self.check_default = switch(said, "WTF_CSRF_CHECK_DEFAULT")
+        self.ssl_strict = switch(said, "WTF_CSRF_SSL_STRICT")
         self.methods = frozenset(_names(said, "WTF_CSRF_METHODS", "POST"))
-        for method in self.methods:
-            right = method.strip().upper()
-            if method != right or not right:
-                raise ConfigError(f"WTF_CSRF_METHODS: no request has the method {method!r}. Write {right or 'POST'!r}.")
+        refuse_unmet("WTF_CSRF_METHODS", self.methods)
         self.headers = tuple(_names(said, "WTF_CSRF_HEADERS", "X-CSRFToken"))
         self.field_name: str | None = _text(said, "WTF_CSRF_FIELD_NAME")
         self.meta_name: str | None = _text(said, "WTF_CSRF_META_NAME")
@@ -80,13 +78,6 @@ def kept(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def named(values: tuple[Any, ...]) -> dict[str, Any]:
     """The settings by their names again."""
     return dict(zip((*DEFAULTS, OWN_KEY), values, strict=True))
-
-
-def _switch(said: Mapping[str, Any], name: str) -> bool:
-    value = said[name]
-    if value not in (True, False):
-        raise ConfigError(f"{name} is True or False, not {value!r}.")
-    return bool(value)
 
 
 def _names(said: Mapping[str, Any], name: str, example: str) -> Collection[str]:

@@ -75,7 +75,7 @@ class Face(Standing):
             keys = tuple(secret)
         found = self._serializers.get(keys)
         if found is None:
-            found = URLSafeTimedSerializer(keys, salt=SALT, signer=_signer(self.clock.now))
+            found = URLSafeTimedSerializer(keys, salt=SALT, signer=_signer(lambda: self.clock.now()))
             if len(self._serializers) < _MOST:
                 self._serializers[keys] = found
         return found
