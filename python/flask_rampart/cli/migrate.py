@@ -125,7 +125,7 @@ def _print_settings(report: Report, moved: list[Incumbent]) -> None:
     rows, refused = [], []
     for incumbent in moved:
         for judged in settings_of(report.facts, incumbent):
-            told = "read as before"
+            told = "read as before" if judged.is_judged else "not judged: its value is not written there"
             if not judged.is_known:
                 told = f"none of {incumbent.name}'s. {judged.refused}".rstrip()
             elif judged.refused:

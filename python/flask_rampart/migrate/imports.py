@@ -5,9 +5,11 @@
    used that its face does not have; and the whole statement where a comment would be lost.
 2. ``import flask_limiter``: becomes ``import flask_rampart.compat.limiter as flask_limiter``, so that what is written
    after the name stays. Where something is used by it that the face does not have, the import stays, and that is told.
-3. Star imports, and texts that name a module (``import_module("flask_limiter")``, ``mock.patch("flask_limiter.x")``),
+3. What is used by another name of a module counts (``L = flask_limiter``, ``getattr(flask_limiter, "x")``); what is
+   asked of an extension that the face's does not have (``limiter.storage``) is told.
+4. Star imports, and texts that name a module (``import_module("flask_limiter")``, ``mock.patch("flask_limiter.x")``),
    are told and stay.
-4. What is written by hand under an incumbent's name, as in ``from .flask_limiter import x``, is none of it.
+5. What is written by hand under an incumbent's name, as in ``from .flask_limiter import x``, is none of it.
 
 Only the statements that change are changed; a file that could not be read afterwards is left as it was.
 """
@@ -22,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from .incumbents import NAMED, Incumbent, face_of, has, incumbent_of, is_module, is_of_forms, moved
+from .objects import lacking
 from .sources import Edit, NotRead, Source
 
 _DOTTED = re.compile(rf"(?:{NAMED.pattern})(?:\.[A-Za-z_]\w*)*")
@@ -99,6 +102,7 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
     if statements:
         _modules(source, statements, _by_name(_uses(nodes)), found)
     _texts(nodes, found)
+    found.left += [Left(*each) for each in lacking(nodes)]
     found.edits.sort(key=lambda each: each.start)
     found.left.sort(key=lambda each: each.line)
     if found.edits:
@@ -293,14 +297,31 @@ def _modules_of(node: ast.AST) -> Iterator[str]:
 
 
 def _uses(nodes: list[ast.AST]) -> Iterator[_Use]:
+    others: dict[str, tuple[str, ...]] = {}
     for node in nodes:
-        path: list[str] = []
-        at: ast.AST = node
-        while isinstance(at, ast.Attribute) and len(path) < _DEEPEST:
-            path.append(at.attr)
-            at = at.value
-        if path and isinstance(at, ast.Name):
-            yield _Use(at.id, tuple(reversed(path)), at.lineno)
+        if isinstance(node, ast.Assign) and (dotted := _dotted(node.value)):
+            others.update((each.id, dotted) for each in node.targets if isinstance(each, ast.Name))
+    for node in nodes:
+        path = _dotted(node)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr" and len(node.args) > 1:
+            name = node.args[1]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and (of := _dotted(node.args[0])):
+                path = (*of, name.value)
+        if len(path) > 1:
+            line = getattr(node, "lineno", 1)
+            yield _Use(path[0], path[1:], line)
+            if path[0] in others:
+                known = (*others[path[0]], *path[1:])
+                yield _Use(known[0], known[1:], line)
+
+
+def _dotted(node: ast.AST) -> tuple[str, ...]:
+    """``a.b.c`` as its names; nothing if it is more than that."""
+    path: list[str] = []
+    while isinstance(node, ast.Attribute) and len(path) < _DEEPEST:
+        path.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(path)) if isinstance(node, ast.Name) else ()
 
 
 def _by_name(uses: Iterable[_Use]) -> dict[str, list[_Use]]:
