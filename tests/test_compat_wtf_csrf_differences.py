@@ -194,6 +194,27 @@ def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCap
     assert client.post("/wrapper1").status_code == 200
 
 
+@row("a decorator above `csrf.exempt` that copies `__name__` and not `__wrapped__`")
+def test_a_view_behind_what_only_has_its_name_is_not_exempt() -> None:
+    def named(view: Callable[[], str]) -> Callable[[], str]:
+        wrapper = decorated(view)
+        wrapper.__name__ = view.__name__
+        return wrapper
+
+    def hook() -> str:
+        return "hook"
+
+    for module, status in ((THEIRS, 200), (OURS, 400)):
+        app, protect = csrf_app(module)
+        app.add_url_rule("/below", "below", named(protect.exempt(hook)), methods=["POST"])
+        assert app.test_client().post("/below").status_code == status
+    for by_name in (False, True):
+        app, protect = csrf_app(OURS)
+        app.add_url_rule("/below", "below", named(hook), methods=["POST"])
+        protect.exempt(f"{__name__}.hook" if by_name else app.view_functions["below"])
+        assert app.test_client().post("/below").status_code == 200
+
+
 def test_a_view_is_exempt_by_whatever_way_it_was_named() -> None:
     class Thing(MethodView):
         def post(self) -> str:

@@ -295,6 +295,30 @@ def test_a_face_that_is_not_there_offers_nothing(monkeypatch: pytest.MonkeyPatch
     assert found.left[0].why == "flask_rampart.compat.nowhere has no flask_cors: from flask_cors import CORS stays"
 
 
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("import flask_wtf as w, flask_wtf.csrf\nw.FlaskForm\n", []),
+        (
+            "import flask_wtf as w\nw.CSRFProtect(app)\n",
+            ["w.CSRFProtect stays: write from flask_rampart.compat.wtf_csrf import CSRFProtect"],
+        ),
+        ("from flask_wtf import *\nclass F(FlaskForm): ...\n", []),
+        (
+            "from flask_wtf import *\nCSRFProtect(app)\n",
+            [
+                "from flask_wtf import * stays, for forms: write from flask_rampart.compat.wtf_csrf import CSRFProtect "
+                "below it"
+            ],
+        ),
+    ],
+)
+def test_forms_by_another_name_or_a_star_are_no_more_told_than_by_their_own(text: str, why: list[str]) -> None:
+    after, found = moved(text)
+    assert after == text and [each.why for each in found.left] == why
+    assert [each.name for each in found.needed] == ["Flask-WTF"]
+
+
 LIMITER = "from flask_limiter import Limiter\nlimiter = Limiter(key)\n"
 
 

@@ -83,14 +83,17 @@ def _print_diff(report: Report) -> None:
 def _write(report: Report) -> int:
     from ..migrate import NotWritten, write
 
-    failed = 0
+    # Told after all is written: who reads may have had enough by then (`| head -1`).
+    told: list[tuple[str, bool]] = []
     for changed in report.changed:
         try:
             write(changed.path, changed.before, changed.after)
-            click.echo(f"{safe(changed.shown)}: {_count(len(changed.imports.edits), 'import')} changed")
+            told.append((f"{safe(changed.shown)}: {_count(len(changed.imports.edits), 'import')} changed", False))
         except NotWritten as error:
-            failed += 1
-            click.echo(f"{safe(changed.shown)} is not written: {error}.", err=True)
+            told.append((f"{safe(changed.shown)} is not written: {error}.", True))
+    for line, is_failure in told:
+        click.echo(line, err=is_failure)
+    failed = sum(is_failure for _, is_failure in told)
     if report.changed:
         click.echo()
     return failed

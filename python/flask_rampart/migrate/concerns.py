@@ -121,6 +121,9 @@ _LIMITER: Mapping[str, When] = {
     "`request_identifier`": _words(*_IDENTIFIERS),
     "two limits with key functions of two names": _words("key_func="),
     "`deduct_when` and an answer that a limit has refused": _words(*_DEDUCTS),
+    "`RATELIMIT_DEFAULT`, `RATELIMIT_APPLICATION` or `RATELIMIT_META` as a list": _words(
+        "RATELIMIT_DEFAULT", "RATELIMIT_APPLICATION", "RATELIMIT_META"
+    ),
     "a cost of 0, from a function, while all is spent": _words(*_COSTS),
     "`storage_options` for Redis": _words("storage_options=", "RATELIMIT_STORAGE_OPTIONS"),
     "`memcached://`, `mongodb://` and others": When(text=r"\A(?:async\+)?(?:memcached|mongodb|etcd)(?:\+\w+)?://"),
@@ -200,6 +203,7 @@ _REFERERS = When(unless=("WTF_CSRF_SSL_STRICT=False",))
 _CSRF: Mapping[str, When] = {
     "two views of one name in one module: lambdas, functions of one factory, what a decorator without "
     "`functools.wraps` made, methods of two objects": _words(".exempt"),
+    "a decorator above `csrf.exempt` that copies `__name__` and not `__wrapped__`": _words(".exempt"),
     "`WTF_CSRF_METHODS` as a text, in lower case or with spaces": _words("WTF_CSRF_METHODS"),
     "`WTF_CSRF_HEADERS` as a text": _words("WTF_CSRF_HEADERS"),
     "`WTF_CSRF_METHODS` or `WTF_CSRF_HEADERS` as a dict": _words("WTF_CSRF_METHODS", "WTF_CSRF_HEADERS"),

@@ -125,8 +125,8 @@ def _modules(source: Source, statements: list[ast.Import], by_name: dict[str, li
             # `import a.b` binds `a`, `import a.b as c` binds `a.b` itself.
             bound, module = alias.asname or incumbent.module, alias.name if alias.asname else incumbent.module
             face = face_of(module)
-            if face is None and incumbent.is_part and not alias.asname:
-                _forms(node, bound, by_name.get(bound, []), found, incumbent)
+            if face is None and incumbent.is_part and module == incumbent.module:
+                _forms(node, module, by_name.get(bound, []), found, incumbent)
                 continue
             if face is None or face_of(alias.name) is None:
                 why = f"{incumbent.face} has no {_below(alias.name)}: import {alias.name} stays"
@@ -164,7 +164,7 @@ def _modules(source: Source, statements: list[ast.Import], by_name: dict[str, li
 
 def _forms(
     node: ast.Import,
-    bound: str,
+    module: str,
     uses: list[_Use],
     found: Imports,
     incumbent: Incumbent,
@@ -172,7 +172,7 @@ def _forms(
     """``import flask_wtf``, by which its forms are used, and its protection perhaps."""
     found.needed.setdefault(incumbent, node.lineno)
     for use in _longest(uses):
-        if not is_of_forms(bound, use.path[0]):
+        if not is_of_forms(module, use.path[0]):
             name = use.path[1] if use.path[0] == "csrf" and len(use.path) > 1 else use.path[0]
             write = f": write from {incumbent.face} import {name}" if has(incumbent.face, (name,)) else ""
             found.leave(use.line, f"{use} stays{write}", incumbent)
@@ -194,6 +194,13 @@ def _names(
     if any(alias.name == "*" for alias in node.names):
         source_of = face_of(module) or incumbent.face
         names = ", ".join(used(module))
+        if incumbent.is_part and module == incumbent.module:
+            # Forms stay, and what stands below takes the place of what the star brought.
+            found.needed.setdefault(incumbent, node.lineno)
+            if names:
+                why = f"from {module} import * stays, for forms: write from {source_of} import {names} below it"
+                found.leave(node.lineno, why, incumbent)
+            return
         write = f"from {source_of} import {names}" if names else "the names that are used"
         found.leave(node.lineno, f"from {module} import * stays: write {write}", incumbent)
         return
