@@ -7,13 +7,11 @@ folder for temporary ones.
 
 from __future__ import annotations
 
-import random
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from common import (
@@ -33,6 +31,7 @@ from common import (
     versions,
 )
 from flask import Flask
+from tampering import tamper
 
 from flask_rampart import Rampart, audit, public
 from flask_rampart._native import AuditLog, Clock, Redactor, audit_generate_key, audit_verify
@@ -92,87 +91,8 @@ def verified(folder: Path, records: int) -> float:
     return statistics.median(rates)
 
 
-# Every kind of change that a file can have. Each gives another text, or the same where nothing could be changed.
-
-
-def flip(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    at = dice.randrange(len(text))
-    return text[:at] + bytes([text[at] ^ (1 << dice.randrange(8))]) + text[at + 1 :]
-
-
-def digit(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    places = [at for at, byte in enumerate(text) if 48 <= byte <= 57]
-    at = dice.choice(places)
-    return text[:at] + bytes([48 + (text[at] - 47) % 10]) + text[at + 1 :]
-
-
-def remove_lines(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    at = dice.randrange(len(lines))
-    return b"".join(lines[:at] + lines[at + dice.randint(1, 3) :])
-
-
-def repeat_line(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    lines.insert(dice.randrange(len(lines) + 1), dice.choice(lines))
-    return b"".join(lines)
-
-
-def swap_lines(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    i, j = dice.randrange(len(lines)), dice.randrange(len(lines))
-    lines[i], lines[j] = lines[j], lines[i]
-    return b"".join(lines)
-
-
-def foreign_line(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines, others = text.splitlines(keepends=True), other.splitlines(keepends=True)
-    lines[dice.randrange(len(lines))] = dice.choice(others)
-    return b"".join(lines)
-
-
-def insert_line(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    at = dice.randrange(len(lines) + 1)
-    forged = dice.choice(lines).replace(b'"ada"', b'"eve"')
-    return b"".join([*lines[:at], forged, *lines[at:]])
-
-
-def cut_bytes(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    return text[: dice.randrange(len(text))]
-
-
-def cut_lines(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    return b"".join(lines[: dice.randrange(len(lines))])
-
-
-def append_line(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    # A line without its end says nothing: in the book of heads, any killed process leaves one.
-    return text + (dice.choice(other.splitlines(keepends=True)) if dice.random() < 0.5 else dice.randbytes(5) + b"\n")
-
-
-def replace_file(text: bytes, dice: random.Random, other: bytes) -> bytes:
-    return other
-
-
-CHANGES: tuple[Callable[[bytes, random.Random, bytes], bytes], ...] = (
-    flip,
-    digit,
-    remove_lines,
-    repeat_line,
-    swap_lines,
-    foreign_line,
-    insert_line,
-    cut_bytes,
-    cut_lines,
-    append_line,
-    replace_file,
-)
-
-
-def tamper(folder: Path, count: int, seed: int) -> tuple[Counter[str], Counter[str]]:
-    """How many changes of each kind were made to a log of three writers, and how many of them were not found."""
+def written(folder: Path) -> None:
+    """A log of three writers."""
     for _ in range(3):
         log = opened(folder)
         for i in range(6):
@@ -180,34 +100,6 @@ def tamper(folder: Path, count: int, seed: int) -> tuple[Counter[str], Counter[s
             if i == 3:
                 log.checkpoint()
         log.close()
-    assert not audit_verify(str(folder), KEY)["faults"]
-    files = {path: path.read_bytes() for path in sorted(folder.iterdir())}
-    # Without its last line alone, the book is as a process leaves it that was killed at its very end: no fault until
-    # another begins, and nothing of any record is gone. docs/audit.md has it among what is not seen.
-    book = folder / "heads.jsonl"
-    *before_last, _ = files[book].splitlines(keepends=True)
-    unended = b"".join(before_last)
-    dice = random.Random(seed)
-    made: Counter[str] = Counter()
-    unseen: Counter[str] = Counter()
-    while made.total() < count:
-        path, text = dice.choice(list(files.items()))
-        other = dice.choice([one for one in files.values() if one is not text])
-        if dice.random() < 0.02:
-            kind = "remove_file"
-            path.unlink()
-        else:
-            change = dice.choice(CHANGES)
-            kind, changed = change.__name__, change(text, dice, other)
-            if changed == text or (path == book and changed[: changed.rfind(b"\n") + 1] == unended):
-                continue
-            path.write_bytes(changed)
-        made[kind] += 1
-        if not audit_verify(str(folder), KEY)["faults"]:
-            unseen[kind] += 1
-            print(f"  NOT FOUND: {kind} of {path.name}", flush=True)
-        path.write_bytes(text)
-    return made, unseen
 
 
 def main() -> int:
@@ -240,11 +132,15 @@ def main() -> int:
         shown = [[row.name, figure(row.value), row.unit, goal(row), mark(row.met)] for row in rows]
         print(table(["", "median", "", "target", ""], shown))
         if arguments.tamperings:
-            made, unseen = tamper(folder / "tamper", arguments.tamperings, arguments.seed)
-            kinds = [[kind, f"{made[kind]:,}", f"{made[kind] - unseen[kind]:,}"] for kind in sorted(made)]
-            total = [["all", f"{made.total():,}", f"{made.total() - unseen.total():,}"]]
+            written(folder / "tamper")
+            made, unseen = tamper(folder / "tamper", KEY, arguments.tamperings, arguments.seed)
+            for kind, name in unseen:
+                print(f"  NOT FOUND: {kind} of {name}", flush=True)
+            missed = Counter(kind for kind, _ in unseen)
+            kinds = [[kind, f"{made[kind]:,}", f"{made[kind] - missed[kind]:,}"] for kind in sorted(made)]
+            total = [["all", f"{made.total():,}", f"{made.total() - missed.total():,}"]]
             print("\n" + table(["change", "made", "found"], [*kinds, *total]))
-            rows.append(Row("tampering", "not found", float(unseen.total()), "", 0.0))
+            rows.append(Row("tampering", "not found", float(len(unseen)), "", 0.0))
     return conclude(arguments, about, rows)
 
 

@@ -3,10 +3,13 @@
 Run ``python benches/streams.py``, with the package built for release. Three readers take the same chunks in turn, in
 rounds that alternate: one that only joins them, one with ``RedactingStream.feed``, and one that redacts the whole text
 at the end. Chunks are of prose and of a log, as models and servers stream them; of each reader the best round counts.
+Operators that are given the value wait for its end. Of events, which are read as JSON and written again, the third
+reader does nothing but that.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +17,7 @@ from collections.abc import Callable, Sequence
 from common import Row, conclude, heading, options, table, versions
 
 from flask_rampart import Redactor
+from flask_rampart.redaction import Hash
 
 PROSE = "The quick brown fox jumps over the lazy dog, and the answer to your question is: forty-two. "
 LOG = (
@@ -46,6 +50,28 @@ def whole(redactor: Redactor) -> Callable[[Sequence[str]], str]:
     return lambda chunks: redactor.redact("".join(chunks))
 
 
+def chats(text: str, size: int) -> list[str]:
+    """Events of a chat completion, with pieces of *text*."""
+    rest = {"id": "chatcmpl-9", "object": "chat.completion.chunk", "created": 1_780_000_000, "model": "small"}
+    made = []
+    for at in range(0, len(text), size):
+        choice = {"index": 0, "delta": {"content": text[at : at + size]}, "finish_reason": None}
+        made.append(f"data: {json.dumps({**rest, 'choices': [choice]})}\n\n")
+    return made
+
+
+def evented(redactor: Redactor) -> Callable[[Sequence[str]], str]:
+    def run(chunks: Sequence[str]) -> str:
+        stream = redactor.stream(events="sse")
+        return "".join([*map(stream.feed, chunks), stream.finish()])
+
+    return run
+
+
+def parsed(chunks: Sequence[str]) -> str:
+    return "".join(f"data: {json.dumps(json.loads(chunk[6:]))}\n\n" for chunk in chunks)
+
+
 def best(readers: Sequence[Callable[[Sequence[str]], str]], chunks: Sequence[str], rounds: int) -> list[float]:
     """Seconds of each reader's best round; they take turns, so that what else the machine does meets all alike."""
     times = [float("inf")] * len(readers)
@@ -74,6 +100,19 @@ def main() -> int:
             speed = f"{len(text) / stream / 1e6:.1f}"
             shown.append([f"{name}, {size} characters", f"{added:.0f} ns", f"{stream / at_once:.1f}", speed])
             rows.append(Row("streams", f"{name}, chunks of {size}", added, "ns more", MOST_NS if size <= 24 else None))
+    hashing = Redactor(operators={"DEFAULT": Hash(key=b"k" * 32)})
+    for size in (4, 24):
+        chunks = [LOG[at : at + size] for at in range(0, len(LOG), size)] * 100
+        plain, stream, at_once = best((joined, streamed(hashing), whole(hashing)), chunks, arguments.rounds)
+        added = (stream - plain) / len(chunks) * 1e9
+        speed = f"{len(LOG) / stream / 1e4:.1f}"
+        shown.append([f"log, {size} characters, hashed", f"{added:.0f} ns", f"{stream / at_once:.1f}", speed])
+        rows.append(Row("streams", f"log, chunks of {size}, hashed", added, "ns more", MOST_NS))
+    chunks = chats(PROSE * 40, 4)
+    plain, stream, again = best((joined, evented(redactor), parsed), chunks, arguments.rounds)
+    added = (stream - plain) / len(chunks) * 1e9
+    shown.append(["events, 4 characters in each", f"{added:.0f} ns", f"{stream / again:.1f}", ""])
+    rows.append(Row("streams", "events of a chat completion", added, "ns more"))
     print(table(["chunks", "added to each", "times the whole at once", "MB/s"], shown))
     return conclude(arguments, about, rows)
 

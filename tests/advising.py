@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,14 @@ def advisory(id: str, name: str, *events: Json, aliases: list[str] | None = None
     entry: Json = {"package": {"ecosystem": "PyPI", "name": name}, **more.pop("entry", {})}
     if events:
         entry["ranges"] = [{"type": "ECOSYSTEM", "events": list(events)}]
-    # Never old, on whatever day the tests run.
-    return {"id": id, "modified": "2126-11-01T00:00:00Z", "aliases": aliases or [], "affected": [entry], **more}
+    # Neither old nor of the future, on whatever day the tests run.
+    return {
+        "id": id,
+        "modified": f"{date.today().isoformat()}T00:00:00Z",
+        "aliases": aliases or [],
+        "affected": [entry],
+        **more,
+    }
 
 
 FROM_THE_FIRST = {"introduced": "0"}

@@ -54,7 +54,7 @@ class Served:
     def __init__(
         self, folder: Path, process: subprocess.Popen[bytes], bind: str, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._tls = tls
         self.process = process
         self._bind = bind
@@ -72,7 +72,7 @@ class Served:
 
     def said(self) -> str:
         """The log so far."""
-        return (self._folder / "gunicorn.log").read_text(errors="replace")
+        return (self.folder / "gunicorn.log").read_text(errors="replace")
 
     def connect(self) -> http.client.HTTPConnection:
         if self._bind.startswith("unix:"):

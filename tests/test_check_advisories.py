@@ -192,6 +192,19 @@ def test_old_advisories_are_told_to_be_old(tmp_path: Path) -> None:
     assert "warning RMP-813: the advisories are old" in told.output
 
 
+def test_one_record_of_the_future_makes_no_file_new(tmp_path: Path) -> None:
+    packages = installed([str(vulnerable(tmp_path / "site"))])
+    old = [{**record, "modified": "2020-01-01T00:00:00Z"} for record in KNOWN]
+    path = written(tmp_path, *old, {**advisory("X-1", "other", FROM_THE_FIRST), "modified": "9999-01-01T00:00:00Z"})
+    outcome = audit(packages, path, now=NOW)
+    assert (outcome.age, outcome.ahead) == (None, "X-1 (9999-01-01)")
+    told = run("--path", tmp_path / "site", "--advisories", path)
+    assert "RMP-813" in told.output and "X-1 (9999-01-01)" in told.output and "dated in the future" in told.output
+    # Clocks of two machines differ, and days begin earlier elsewhere.
+    today = {**KNOWN[0], "modified": "2026-11-30T23:59:59Z"}
+    assert audit(packages, written(tmp_path, today), now=NOW).age == 0.0
+
+
 # Files that are none ------------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,16 @@ def test_a_module_that_the_app_has_loaded_is_read_wherever_it_is(
         ("config.json", Severity.ERROR),
         ("app.toml", Severity.ERROR),
         ("deploy/values.yaml", Severity.ERROR),
+        ("deploy/k8s/prod/values.yaml", Severity.ERROR),
+        (".github/workflows/ci.yml", Severity.ERROR),
+        (".vscode/launch.json", Severity.ERROR),
+        (".gitlab-ci.yml", Severity.ERROR),
+        ("docker-compose.override.yml", Severity.ERROR),
+        ("Dockerfile", Severity.ERROR),
+        ("docker/web/Dockerfile.prod", Severity.ERROR),
+        ("Procfile", Severity.ERROR),
+        ("bin/run.sh", Severity.ERROR),
+        ("env/prod.env", Severity.ERROR),
         (".env", Severity.NOTE),
         (".env.production", Severity.NOTE),
         ("instance/settings.cfg", Severity.NOTE),
@@ -86,11 +96,61 @@ def test_a_module_that_the_app_has_loaded_is_read_wherever_it_is(
 def test_a_value_in_use_is_found_in_files_of_settings(place: Place, name: str, severity: Severity) -> None:
     app = in_a_package(place.folder)
     path = place.folder / name
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True, parents=True, mode=0o700)
     path.write_text(f'# ours\nSECRET_KEY = "{SOUND_KEY}"\n')
     (finding,) = of(app, "RMP-105")
     assert (finding.place.file, finding.place.line, finding.weight) == (name, 2, severity)
     assert SOUND_KEY not in str(finding)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git/config.json", "vm/etc/x.cfg", "node_modules/a/x.json", ".cache/x.json", "made/x.json", "tests/x.toml"],
+)
+def test_files_of_settings_of_others_are_not_read(place: Place, name: str) -> None:
+    path = place.folder / name
+    path.parent.mkdir(parents=True)
+    path.write_text(SOUND_KEY)
+    (place.folder / "vm").mkdir(exist_ok=True)
+    (place.folder / "vm" / "pyvenv.cfg").write_text("")
+    (place.folder / "made").mkdir(exist_ok=True)
+    (place.folder / "made" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
+    report = checked(place.app())
+    assert report.findings == [] and report.notes == []
+
+
+def test_files_of_settings_have_bounds_and_what_is_beyond_them_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/b/c/d.yaml", "a/e.json", "a/f.json", "g.json"):
+        (place.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / name).write_text("x" * 40)
+    module = "flask_rampart.check.project"
+    root = place.folder
+    for bound, value, note in (
+        ("DEEPEST", 2, f"of files with settings below {root}, those more than 2 folders down are not read."),
+        ("MOST_SETTINGS", 2, f"only the first 2 files with settings below {root} are read."),
+        ("MOST_BYTES_TOGETHER", 100, "only the first 100 bytes of files with settings are read."),
+        ("MOST_FOLDERS", 3, f"only the first 3 folders below {root} are read."),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.{bound}", value)
+            assert checked(place.app()).notes == [note], bound
+    assert checked(place.app()).findings == []
+
+
+def test_a_link_out_of_the_project_to_settings_is_told_and_one_within_is_read_once(
+    place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets" / "of" / "the" / "host").mkdir(parents=True)
+    (tmp_path / "secrets" / "of" / "the" / "host" / "x.toml").write_text("")
+    (place.folder / "outside").symlink_to(tmp_path / "secrets")
+    (place.folder / "deploy" / "prod").mkdir(parents=True)
+    (place.folder / "deploy" / "prod" / "x.json").write_text(SOUND_KEY)
+    (place.folder / "again").symlink_to("deploy")
+    report = checked(place.app())
+    assert report.notes == ["outside is not read: it is a link that leads out of the folder that is read."]
+    assert [finding.rule.id for finding in report.findings] == ["RMP-105", "RMP-009"]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +330,7 @@ def test_pipes_and_devices_under_a_files_name_are_not_waited_for(place: Place) -
     (place.folder / "zeros.py").symlink_to("/dev/zero")
     report = checked(place.app())
     why = "is not read: it is a pipe, a socket or a device."
-    assert report.notes == [f"{name} {why}" for name in ("gunicorn.conf.py", "pipe.py", "zeros.py")]
+    assert report.notes == [f"{name} {why}" for name in ("gunicorn.conf.py", "pipe.py", "zeros.py", "settings.json")]
 
 
 def test_what_may_not_be_read_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask
 from flask.views import MethodView
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import Rule
 
 from flask_rampart import Rampart, audit, limit, public, require, validate
@@ -377,32 +376,3 @@ def test_a_partial_is_the_apps_own_and_head_and_options_of_a_view_are_told(place
     found = rows(app)
     assert found["GET /partial"].kind == "app" and found["GET /partial"].is_open
     assert found["GET /both"].who == "require('jwt')" and found["HEAD,OPTIONS /both"].is_open
-
-
-def test_what_is_mounted_beside_the_app_and_what_cannot_be_looked_through_is_told(place: Place) -> None:
-    app = place.app()
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/admin": Flask("other")})  # type: ignore[method-assign]
-    assert [finding.message for finding in of(app, "RMP-009")] == [
-        "the app 'other' that is mounted at /admin was not looked at: check it by itself."
-    ]
-    app = place.app()
-    inner = app.wsgi_app
-
-    def passes_on(environ: Any, start_response: Any) -> Any:
-        return inner(environ, start_response)
-
-    app.wsgi_app = passes_on  # type: ignore[method-assign]
-    assert of(app, "RMP-009") == []
-
-    class Hidden:
-        __slots__ = ("_hidden",)
-
-        def __init__(self, wrapped: Any) -> None:
-            self._hidden = wrapped
-
-        def __call__(self, environ: Any, start_response: Any) -> Any:
-            return self._hidden(environ, start_response)
-
-    app.wsgi_app = Hidden(app.wsgi_app)  # type: ignore[method-assign]
-    (told,) = of(app, "RMP-009")
-    assert "Hidden around the app was not looked through" in told.message

@@ -27,13 +27,16 @@ from .auditing import make as make
 STATIC = Path(flask_rampart.dashboard.__file__).parent / "static"
 
 
-def boarded(make: App, **config: Any) -> tuple[Flask, dict[str, str]]:
+STREAMS = 2
+
+
+def boarded(make: App, *, streams: int = 0, **config: Any) -> tuple[Flask, dict[str, str]]:
     """An app with a dashboard, some traffic's views, and an admin's credential."""
     app = make(RAMPART_CSRF="off", **config)
     app.add_url_rule("/secret", view_func=require()(lambda: "x"))
     app.add_url_rule("/often", view_func=limit("1/minute", ban="15 minutes after 2 in 1 minute")(lambda: "x"))
     app.add_url_rule("/open", view_func=public(lambda: "x"))
-    app.register_blueprint(Dashboard(require(roles="admin")))
+    app.register_blueprint(Dashboard(require(roles="admin"), streams=streams))
     with app.app_context():
         token = app.extensions["rampart"].services[Tokens].issue("ada", roles=["admin"])
     return app, {"Authorization": f"Bearer {token}"}
@@ -221,6 +224,12 @@ def test_the_last_verification_is_shown_and_none_is_run(make: App) -> None:
         assert shown(app, admin)["audit"]["verified"] is None
 
 
+def test_records_that_any_worker_could_not_write_are_told(make: App) -> None:
+    app, admin = boarded(make)
+    app.extensions["rampart"].services[Metrics].recorded(written=False)  # as another worker counts it
+    assert shown(app, admin)["audit"]["failures"] == 1
+
+
 def test_a_ban_is_shown_and_ended_and_that_is_recorded(make: App) -> None:
     app, admin = boarded(make)
     client = app.test_client()
@@ -258,18 +267,32 @@ def test_a_ban_is_not_ended_by_a_form(make: App) -> None:
 
 
 def test_a_server_with_one_thread_is_not_held_by_a_stream(make: App) -> None:
-    app, admin = boarded(make)
+    app, admin = boarded(make, streams=STREAMS)
     for _ in range(5):
         answer = app.test_client().get("/rampart/events", headers=admin, environ_overrides={"wsgi.multithread": False})
         assert answer.status_code == 204
 
 
-def test_streams_are_bounded_and_given_back(make: App, monkeypatch: pytest.MonkeyPatch) -> None:
+# PEP 3333: "wsgi.multithread" says that the app may be called by another thread, and not that one is free.
+def test_without_a_word_of_the_apps_no_thread_is_held(make: App) -> None:
     app, admin = boarded(make)
+    for _ in range(3):
+        answer = app.test_client().get("/rampart/events", headers=admin, environ_overrides={"wsgi.multithread": True})
+        assert answer.status_code == 204
+
+
+@pytest.mark.parametrize("streams", [-1, 65, True, 1.5, "2", None])
+def test_how_many_threads_can_be_spared_is_a_number(streams: Any) -> None:
+    with pytest.raises(ConfigError, match="streams="):
+        Dashboard(require(roles="admin"), streams=streams)
+
+
+def test_streams_are_bounded_and_given_back(make: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, admin = boarded(make, streams=STREAMS)
     monkeypatch.setattr(boards, "_EVERY", 0.0)
     options: dict[str, Any] = {"headers": admin, "environ_overrides": {"wsgi.multithread": True}, "buffered": False}
-    streams = [app.test_client().get("/rampart/events", **options) for _ in range(boards.STREAMS)]
-    assert [stream.status_code for stream in streams] == [200] * boards.STREAMS
+    streams = [app.test_client().get("/rampart/events", **options) for _ in range(STREAMS)]
+    assert [stream.status_code for stream in streams] == [200] * STREAMS
     assert app.test_client().get("/rampart/events", **options).status_code == 204
     chunks = iter(streams[0].response)
     text = b"".join(next(chunks) for _ in range(3)).decode()
@@ -283,7 +306,7 @@ def test_streams_are_bounded_and_given_back(make: App, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("how", ["raised", "replaced"])
 def test_a_stream_that_is_never_sent_gives_its_place_back(make: App, how: str) -> None:
-    app, admin = boarded(make, PROPAGATE_EXCEPTIONS=False)
+    app, admin = boarded(make, streams=STREAMS, PROPAGATE_EXCEPTIONS=False)
     fails: list[bool] = []
 
     @app.after_request
@@ -294,11 +317,11 @@ def test_a_stream_that_is_never_sent_gives_its_place_back(make: App, how: str) -
 
     options: dict[str, Any] = {"headers": admin, "environ_overrides": {"wsgi.multithread": True}, "buffered": False}
     fails.append(True)
-    for _ in range(boards.STREAMS + 1):
+    for _ in range(STREAMS + 1):
         assert app.test_client().get("/rampart/events", **options).status_code in (500, 503)
     fails.clear()
-    streams = [app.test_client().get("/rampart/events", **options) for _ in range(boards.STREAMS)]
-    assert [stream.status_code for stream in streams] == [200] * boards.STREAMS
+    streams = [app.test_client().get("/rampart/events", **options) for _ in range(STREAMS)]
+    assert [stream.status_code for stream in streams] == [200] * STREAMS
     for stream in streams:
         stream.close()
 
@@ -306,7 +329,7 @@ def test_a_stream_that_is_never_sent_gives_its_place_back(make: App, how: str) -
 def test_a_stream_lasts_half_a_minute_and_the_next_is_asked_for_anew(
     make: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app, admin = boarded(make)
+    app, admin = boarded(make, streams=STREAMS)
     now = [0.0]
 
     class Time:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 
 from .fronts import chromium, keep
 from .serving import Served, serving
+from .test_reports_served import written
 
 pytestmark = pytest.mark.servers
 
@@ -57,7 +62,7 @@ def login():
     rampart.tokens.set_cookies(answer, rampart.tokens.issue(name, roles=["admin"] if name == "ada" else []))
     return answer
 
-app.register_blueprint(Dashboard(require(roles="admin")))
+app.register_blueprint(Dashboard(require(roles="admin"), streams=2))
 """
 
 
@@ -65,7 +70,8 @@ def attack(server: Served) -> None:
     """Ordinary traffic, stuffing, probing and a flood."""
     for number in range(24):
         server.get("/orders/1", X_Forwarded_For=f"198.51.100.{number % 5}", Authorization="Bearer not.a.token")
-        server.get(f"/wp-admin/{number}", X_Forwarded_For="203.0.113.9")
+        for of in ("admin", "content"):
+            server.get(f"/wp-{of}/{number}", X_Forwarded_For="203.0.113.9")
         server.get("/ready", X_Forwarded_For="192.0.2.10")
         server.get("/orders/1", X_Forwarded_For="2001:db8:85a3:8d3:1319:8a2e:370:7348")
         server.ask("POST", "/predict", "{}", X_Forwarded_For=f"192.0.2.{number % 3}", Content_Type="application/json")
@@ -73,6 +79,12 @@ def attack(server: Served) -> None:
         server.ask("POST", "/predict", '{"text": "x"}', X_Forwarded_For="203.0.113.66", Content_Type="application/json")
     for _ in range(3):
         server.get("/broken", X_Forwarded_For="192.0.2.10")
+    report = {"document-uri": f"http://127.0.0.1:{server.port}/naked", "effective-directive": "script-src-elem"}
+    body = json.dumps({"csp-report": {**report, "blocked-uri": "https://cdn.example/x.js", "disposition": "enforce"}})
+    server.ask("POST", "/reports", body, X_Forwarded_For="192.0.2.10", Content_Type="application/csp-report")
+    command = [sys.executable, "-m", "flask", "--app", "served", "rampart", "audit", "verify"]
+    subprocess.run(command, cwd=server.folder, check=True, capture_output=True)
+    server.wait(lambda: written(f"sqlite:///{server.folder}/r.db"))
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +126,13 @@ def test_the_dashboard_fills_under_attack_at_every_width_in_light_and_dark(serve
                 assert "token.invalid" in page.inner_text("#why") and "limit.exceeded" in page.inner_text("#why")
                 assert "/naked" in page.inner_text("#coverage") and "open" in page.inner_text("#coverage")
                 assert page.locator("#rates svg path").count() == 4
+                detected = page.locator("#findings tbody tr").count()
+                assert page.locator("#timeline svg circle").count() == detected >= 1
+                assert "path_scanning" in page.inner_text("#findings")
+                assert "203.0.113.9" in page.inner_text("#findings")
+                assert "as it was written" in page.inner_text("#audit")
+                assert "all written by the workers" in page.inner_text("#audit")
+                assert "script-src" in page.inner_text("#reports") and "cdn.example" in page.inner_text("#reports")
                 # Nothing is wider than the page: what is, scrolls in its own box.
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, scheme)
                 assert page.evaluate(WIDER) == [], (name, scheme)
@@ -139,6 +158,10 @@ def test_it_goes_on_by_itself_and_pauses(server: Served) -> None:
         )
         thread.join()
         assert page.inner_text("#state").startswith("Live")
+        note = {"time": time.time() - 3 * 86400 - 60, "records": 7, "faults": 0}
+        (server.folder / "instance" / "audit.verified").write_text(json.dumps(note))
+        page.wait_for_function("() => document.querySelector('#audit').innerText.includes('not verified for 3 days')")
+        assert "7 records, as they were written, on" in page.inner_text("#audit")
         page.click("#pause")
         assert page.inner_text("#state").startswith("Paused")
         assert page.get_attribute("#pause", "aria-pressed") == "true"

@@ -590,6 +590,15 @@ def test_a_query_learns_from_no_304_that_a_guess_was_right(app: Flask) -> None:
     assert answer.get_json() == CLEAN
 
 
+@pytest.mark.parametrize("kind", ["Application/JSON", "TEXT/PLAIN", "Application/Problem+JSON", "Text/Event-Stream"])
+def test_a_media_type_is_the_same_in_any_case(app: Flask, kind: str) -> None:
+    """RFC 9110 section 8.3.1."""
+    said = json.dumps(DATA) if "json" in kind.lower() else f"data: {MAIL}\n\n"
+    app.get("/")(redact()(lambda: Response(said, content_type=kind)))
+    answer = app.test_client().get("/")
+    assert answer.status_code == 200 and MAIL not in answer.text and MARK in answer.text
+
+
 def test_an_answer_that_views_share_is_not_emptied_for_the_others(app: Flask) -> None:
     shared = Response(b"\x89PNG", mimetype="image/png")
 

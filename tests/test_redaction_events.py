@@ -73,6 +73,34 @@ TWO = "".join(
 )
 
 
+def shape(dice: random.Random, piece: str) -> dict[str, Any]:
+    """An event: mostly one of two that differ in nothing but their text, or in what Python takes for the same."""
+    kind = dice.randrange(12)
+    if kind < 8:
+        seen: Any = [1, True, 1.0, "1"][dice.randrange(4) if dice.random() < 0.2 else 0]
+        return {"id": "c1", "seen": seen, "choices": [{"index": kind % 2, "delta": {"content": piece}}]}
+    return [
+        {"id": "c1", "choices": [{"index": 0, "delta": {"content": piece, "refusal": piece[::-1]}}]},
+        {"password": piece, "choices": [{"index": 0, "delta": {"content": piece}}]},
+        {"id": "c1", "choices": [{"index": 1, "delta": {"content": piece}, "finish_reason": "stop"}]},
+        {"type": "x.delta", "item_id": "m1", "output_index": 0, "delta": piece},
+    ][kind - 8]
+
+
+@pytest.mark.parametrize("fields", [None, ["choices[*].delta.content", "type", "id"]])
+@pytest.mark.parametrize("seed", range(30))
+def test_an_event_that_is_like_the_last_is_treated_as_if_it_were_the_first(
+    seed: int, fields: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(seed)
+    texts = ["to ada@exa", "mple.com", " and pin: 12", "3456, ", "x", "", "é\ud83d", "password=", "hunter2 ", "\n"]
+    made = [json.dumps(shape(dice, dice.choice(texts))) for _ in range(60)]
+    stream = "".join(f"data: {event}\n\n" for event in made)
+    usual = through(stream, fields=fields)
+    monkeypatch.setattr("flask_rampart.redaction.events._MOST_SHELL", -1)
+    assert through(stream, fields=fields) == usual
+
+
 @pytest.mark.parametrize("most", [0, 1, 7, 100])
 def test_a_secret_in_letters_is_hidden_and_every_event_stays_one(most: int) -> None:
     made = through(f"{LETTERS}data: [DONE]\n\n", most)

@@ -66,6 +66,11 @@ impl<'t> Text<'t> {
         Self { bytes, whole: false }
     }
 
+    /// The bytes themselves, for as long as the text lives.
+    pub(super) fn bytes(self) -> &'t [u8] {
+        self.bytes
+    }
+
     #[inline]
     pub(super) fn is_whole(self) -> bool {
         self.whole

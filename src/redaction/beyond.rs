@@ -16,6 +16,7 @@
 //! value is read ([`Key`]).
 
 use super::ahead::{Known, More, Text, never};
+use super::coding::{self, Coding};
 use super::scan::Engine;
 use super::tails::{PEM_END, Tail, ends_at};
 use super::text::alnum;
@@ -226,13 +227,15 @@ fn bracket_beyond(text: Text<'_>, value: &Finding, after: u8) -> Known<Option<Ta
         b')' => b'(',
         _ => {
             let closed = matches!(text[value.end - 1], b']' | b'}' | b')');
-            let over = !closed || ends_at(text, value.end, after, false)?;
-            return Ok((!over).then(|| Tail::bare(value.end, false)));
+            let over = !closed
+                || ends_at(text, value.end, after, Coding::Plain)?
+                || (after == b',' && coding::at(text, value.end + 1)?.is_some_and(|found| found.is_quote()));
+            return Ok((!over).then(|| Tail::bare(value.end, Coding::Plain)));
         }
     };
     let inside = &text[value.start.max(value.end.saturating_sub(WINDOW))..value.end];
     let count = |byte: u8| inside.iter().filter(|b| **b == byte).count();
-    Ok((count(open) > count(after)).then(|| Tail::bare(value.end + 1, false)))
+    Ok((count(open) > count(after)).then(|| Tail::bare(value.end + 1, Coding::Plain)))
 }
 
 /// *tail*, if it ends after *end*.

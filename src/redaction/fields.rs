@@ -4,16 +4,17 @@
 //! brackets, at most [`names::REACH`] bytes; if it is secret, [`values`] finds where the value begins.
 //!
 //! Read are `name=value`, `name: value`, `name => value`, JSON members and Python reprs at any depth of
-//! escaping, form fields such as `user[password][]=…`, `%3D` and `%3A` in place of the sign, header pairs
-//! `('Cookie', '…')` and `<password type="x">…</password>`. Not read is a name whose value comes without a sign
-//! (`--password hunter2`): in prose that would hide every word after "password".
+//! escaping, form fields such as `user[password][]=…`, signs and quotes in any coding (`coding.rs`), full-width signs, and
+//! `<password type="x">…</password>`. What has no sign is read in `pairs.rs`, what is called `value` in `labels.rs`.
 
 use super::ahead::{Known, Text};
+use super::coding::{self, Coding};
+use super::lines::Key;
 use super::names::{self, Entity, Names};
 use super::tails::Tail;
-use super::text::{alnum, colour_before, colour_digits, index_before, percent};
+use super::text::{alnum, colour_before, colour_digits, index_before};
 use super::values::{self, Opening, Place};
-use super::{Find, Quote};
+use super::{Find, Quote, labels, pairs};
 
 /// The secret value that the sign at *at* announces, if what it is is looked for. Nothing before *floor* is read.
 pub(super) fn find(
@@ -24,27 +25,40 @@ pub(super) fn find(
     selects: &dyn Fn(&str) -> bool,
 ) -> Known<Option<Find>> {
     let before = |n: usize| at.checked_sub(n).and_then(|i| text.get(i)).copied();
+    let sought = (names, selects);
     match text.get(at) {
         // The first of several decides, so that a ruler of them costs one look each.
         Some(b'=') if before(1) != Some(b'=') => {
-            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            let Some(name) = name_before(&text, at, floor, names) else {
+                return labels::find(text, at, floor, names, selects);
+            };
             let signs = text.run(at, SIGNS, |b| b == b'=')?;
             let arrow = usize::from(text.peek(at + signs)? == Some(b'>'));
-            named(text, at, at + signs + arrow, floor, name, (names, selects))
+            named(text, at, at + signs + arrow, floor, &name, sought)
         }
         Some(b':') if before(1) != Some(b':') => {
-            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            let Some(name) = name_before(&text, at, floor, names) else {
+                return labels::find(text, at, floor, names, selects);
+            };
             let walrus = match text.peek(at + 1)? {
                 Some(b':') => return Ok(None),
                 after => usize::from(after == Some(b'=')),
             };
-            named(text, at, at + 1 + walrus, floor, name, (names, selects))
+            named(text, at, at + 1 + walrus, floor, &name, sought)
         }
-        Some(b'%') if matches!(text.percent(at)?, Some(b'=' | b':')) => {
+        Some(b'%' | b'\\') => {
+            let sign = coding::at(text, at)?.filter(|sign| matches!(sign.byte, b'=' | b':'));
+            let Some(sign) = sign else { return Ok(None) };
             let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
-            named(text, at, at + 3, floor, name, (names, selects))
+            named(text, at, at + sign.length, floor, &name, sought)
         }
-        Some(b'(') => paired(text, at, names, selects),
+        // The full-width signs of Chinese and Japanese texts.
+        Some(0xEF) if text.starts_with(at, WIDE_COLON)? || text.starts_with(at, WIDE_EQUALS)? => {
+            let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
+            named(text, at, at + WIDE_COLON.len(), floor, &name, sought)
+        }
+        Some(b'(' | b'[') => pairs::bracketed(text, at, sought),
+        Some(b'-') => pairs::argument(text, at, floor, sought),
         Some(b'>') => tagged(text, at, floor, names, selects),
         _ => Ok(None),
     }
@@ -52,6 +66,10 @@ pub(super) fn find(
 
 /// Signs that a name may have. What follows more of them begins with one.
 const SIGNS: usize = 64;
+
+/// Full-width signs.
+const WIDE_COLON: &[u8] = "\u{FF1A}".as_bytes();
+const WIDE_EQUALS: &[u8] = "\u{FF1D}".as_bytes();
 
 /// A secret name before a sign.
 struct Name {
@@ -66,7 +84,11 @@ fn name_before(text: &[u8], sign: usize, floor: usize, names: &Names) -> Option<
         return None;
     }
     let start = name_start(text, end, floor);
-    let entity = names.entity(&text[start..end])?;
+    let entity = names.entity(&text[start..end]).or_else(|| {
+        // The letter of an escaped line break before the name is no part of it.
+        let escaped = start > floor && text[start - 1] == b'\\' && matches!(text[start], b'n' | b'r' | b't');
+        escaped.then(|| names.entity(&text[start + 1..end])).flatten()
+    })?;
     Some(Name { start, end, entity })
 }
 
@@ -75,37 +97,24 @@ fn named(
     sign: usize,
     from: usize,
     floor: usize,
-    name: Name,
+    name: &Name,
     (names, selects): (&Names, &dyn Fn(&str) -> bool),
 ) -> Known<Option<Find>> {
-    let Name { start, end, entity } = name;
+    let Name { start, end, entity } = *name;
     if is_count(text, &text[start..end], from)? {
         return Ok(None);
     }
     let quote = closing_quote(&text, end, sign);
     // A quote that closes before the sign is the name's alone.
     let enclosing = if quote.is_none() { opening_before(&text, start, floor) } else { None };
-    let (header, encoded) = (text.get(sign) == Some(&b':'), text.get(sign) == Some(&b'%'));
-    values::locate(text, from, &Place { encoded, header, enclosing, entity, quote, names, selects })
-}
-
-/// `('Cookie', 'a=b')`, as lists of headers are printed.
-fn paired(
-    text: Text<'_>,
-    paren: usize,
-    names: &Names,
-    selects: &dyn Fn(&str) -> bool,
-) -> Known<Option<Find>> {
-    let Some((opening, start)) = values::opening_at(text, paren + 1)? else { return Ok(None) };
-    let end = start + text.run(start, names::REACH, is_name_byte)?;
-    let Some((closing, after)) = values::opening_at(text, end)? else { return Ok(None) };
-    if closing != opening || text.peek(after)? != Some(b',') {
-        return Ok(None);
-    }
-    let Some(entity) = names.entity(&text[start..end]) else { return Ok(None) };
-    let quote = Some(Quote { byte: opening.quote, slashes: opening.slashes as u8 });
-    let place = Place { encoded: false, header: false, enclosing: None, entity, quote, names, selects };
-    values::locate(text, after + 1, &place)
+    let header = text.get(sign) == Some(&b':') || text[sign..].starts_with(WIDE_COLON);
+    // The sign's own coding, or that of the name's quotes: the value has the same.
+    let coding = match coding::at(text, sign)? {
+        Some(sign) => sign.coding,
+        None => coding::between(&text[end..sign]),
+    };
+    let key = (coding == Coding::Plain).then_some(Key { start, floor });
+    values::locate(text, from, &Place { coding, header, enclosing, entity, quote, key, names, selects })
 }
 
 /// `tokens: 4096` says how many there are.
@@ -170,13 +179,11 @@ fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<usize> {
             b'm' if colour_before(&text[floor..end]) > 0 => end -= colour_before(&text[floor..end]) - 1,
             b']' if index_before(&text[floor..end]) > 0 => end -= index_before(&text[floor..end]) - 1,
             b' ' | b'\t' | b'\\' | b']' | b'"' | b'\'' | b'`' => {}
-            byte if is_name_byte(byte) => {
-                let escape = end.checked_sub(3).filter(|start| *start >= floor);
-                match escape.and_then(|start| percent(text, start)) {
-                    Some(b' ' | b'"' | b'\'' | b']') => end -= 2,
-                    _ => return Some(end),
-                }
-            }
+            byte if byte == b';' || is_name_byte(byte) => match coding::before(&text[floor..end]) {
+                Some(found) if matches!(found.byte, b' ' | b'"' | b'\'' | b']') => end -= found.length - 1,
+                _ if byte == b';' => return None,
+                _ => return Some(end),
+            },
             _ => return None,
         }
         end -= 1;
@@ -200,10 +207,20 @@ fn name_start(text: &[u8], end: usize, floor: usize) -> usize {
     if text[code..end].first() == Some(&b'm') && colour_before(&text[floor..code + 1]) > code - start {
         return code + 1;
     }
-    start
+    // Nor is the `u0022` of a quote.
+    if start > floor && text[start - 1] == b'\\' {
+        start + coding::escape_in(&text[start..end])
+    } else {
+        start
+    }
 }
 
-fn is_name_byte(byte: u8) -> bool {
+/// Whether a byte may stand in the name of a form's field.
+pub(super) fn is_form_byte(byte: u8) -> bool {
+    is_name_byte(byte) || matches!(byte, b'[' | b']')
+}
+
+pub(super) fn is_name_byte(byte: u8) -> bool {
     alnum(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'%' | 0x80..)
 }
 

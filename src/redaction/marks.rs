@@ -1,7 +1,7 @@
 //! Finds, in one branch-free pass, the few bytes of a text that are worth a closer look.
 //!
-//! Three kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`), which stand between a name and its value,
-//! in an e-mail address or in a URL; the *start of a run* of at least 13 digits, blanks and dashes,
+//! Three kinds are marked: *signs* (`=`, `:`, `@`, `%`, `>`, `(`, `[`, a backslash, what a full-width sign begins with, and the
+//! second dash of an option), which stand between a name and its value, in an e-mail address or in a URL; the *start of a run* of at least 13 digits, blanks and dashes,
 //! where a card number may be; and the *start of a long word*: at least 15 letters, digits, `_` and `-`, after
 //! no letter and no digit, where a token may start. Every provider's token is such a word, and few others are:
 //! so the number of kinds costs nothing (`prefixes.rs`). The pass classifies 64 bytes at a time into bit masks; the
@@ -22,7 +22,7 @@ const BLOCK: usize = 64;
 /// In the order in which they are marked at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
-    /// One of `=`, `:`, `@`, `%`, `>`, `(`.
+    /// One of `=`, `:`, `@`, `%`, `>`, `(`, `[`, a backslash, `--`, or the first byte of a full-width sign.
     Sign,
     /// The first byte of a run of at least 13 digits, blanks and dashes.
     Digits,
@@ -44,6 +44,8 @@ pub(super) struct Marks<'t> {
     carry: u64,
     /// Whether the position before the current block is a letter or a digit.
     letter: u64,
+    /// Whether it is a joint.
+    joint: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -60,9 +62,10 @@ impl<'t> Marks<'t> {
     /// The marks of *text* at and after *base*.
     pub(super) fn from(text: &'t [u8], base: usize) -> Self {
         let next = Classes::default();
-        let mut marks = Self { text, base, signs: 0, runs: 0, words: 0, next, carry: 0, letter: 0 };
+        let mut marks = Self { text, base, signs: 0, runs: 0, words: 0, next, carry: 0, letter: 0, joint: 0 };
         if let Some(before) = base.checked_sub(1).and_then(|i| text.get(i)) {
             marks.letter = u64::from(before.is_ascii_alphanumeric());
+            marks.joint = u64::from(matches!(before, b'-' | b'_'));
             let rest = text.get(base - 1..base - 1 + RUN as usize);
             marks.carry = u64::from(rest.is_some_and(|rest| rest.iter().all(|b| is_digit(*b))));
         }
@@ -97,7 +100,11 @@ impl<'t> Marks<'t> {
 
     fn load(&mut self, current: Classes) {
         self.next = self.classes(self.base + BLOCK);
-        self.signs = current.signs;
+        // The second dash of an option: a joint after a joint and before a letter.
+        let joints = current.joints;
+        let letters = current.alnum >> 1 | self.next.alnum << 63;
+        self.signs = current.signs | (joints & (joints << 1 | self.joint) & letters);
+        self.joint = joints >> 63;
         // Bit i of `run` stays set while bits i..i+13 are all set.
         let wide = u128::from(current.digits) | u128::from(self.next.digits) << BLOCK;
         let mut run = wide & (wide >> 1);
@@ -149,7 +156,14 @@ fn is_digit(byte: u8) -> bool {
 /// Whether a byte is one of the signs.
 #[inline]
 pub(super) fn is_sign(byte: u8) -> bool {
-    (byte == b'=') | (byte == b':') | (byte == b'@') | (byte == b'%') | (byte == b'>') | (byte == b'(')
+    (byte == b'=')
+        | (byte == b':')
+        | (byte == b'@')
+        | (byte == b'%')
+        | (byte == b'>')
+        | (byte == b'(')
+        | (byte.wrapping_sub(b'[') < 2)
+        | (byte == 0xEF)
 }
 
 #[inline]
@@ -193,7 +207,10 @@ mod tests {
         let word =
             |i: usize| matches!(text.get(i), Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'-'));
         let marks = |i: usize| {
-            let sign = b"=:@%>(".contains(&text[i]).then_some(Mark::Sign);
+            let joint = |i: usize| matches!(text[i], b'-' | b'_');
+            let option =
+                i > 0 && joint(i - 1) && joint(i) && text.get(i + 1).is_some_and(u8::is_ascii_alphanumeric);
+            let sign = (b"=:@%>([\\\xEF".contains(&text[i]) || option).then_some(Mark::Sign);
             let digits = (long(i) && (i == 0 || !long(i - 1))).then_some(Mark::Digits);
             let starts = (i..i + WORD).all(word) && (i == 0 || !text[i - 1].is_ascii_alphanumeric());
             [sign, digits, starts.then_some(Mark::Word)].into_iter().flatten().map(move |mark| (i, mark))
@@ -205,11 +222,11 @@ mod tests {
     fn the_masks_mark_what_a_plain_loop_marks_at_every_block_boundary() {
         let mut state = 7u32;
         for length in (0..300).chain([1000, 4096]) {
-            let kinds = if length % 2 == 0 { 30 } else { 42 };
+            let kinds = if length % 2 == 0 { 31 } else { 43 };
             let text: Vec<u8> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    b"0123456789 -0123456789 -a:=>(',Zz_-09A-b_C1"[(state >> 20) as usize % kinds]
+                    b"0123456789 -0123456789 -a:=>(\\',Z\xEF_-09A-b_C1"[(state >> 20) as usize % kinds]
                 })
                 .collect();
             let mut marks = Marks::from(&text, 0);

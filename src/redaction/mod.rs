@@ -2,7 +2,7 @@
 //!
 //! It finds, and replaces by `[REDACTED:<ENTITY>]`:
 //! 1. secrets by *name*: the value of `password=…`, `"api_key": "…"`, `Cookie: …`, in plain text, JSON,
-//!    Python reprs, header lines and query strings, also percent-encoded. The name stays (`fields.rs`);
+//!    Python reprs, header lines and query strings, also encoded; in pairs, parts and tags. The name stays (`fields.rs`);
 //! 2. secrets by *prefix*: JWTs, private keys, and over 300 kinds of providers' tokens, each a row of a table
 //!    (`rules/`); those without a form of their own by the provider's name near by (`nearby.rs`);
 //! 3. secrets by *shape*: e-mail addresses, payment card numbers with a right check digit, passwords in
@@ -34,6 +34,9 @@
 //! | card number | 25 | 64 bytes | at most 19 digits, 18 separators |
 //! | password in a URL | none | 512 bytes after `://`, and 256 behind a delimiter; what goes on is one | the last `@`, or a delimiter |
 //! | value of a name | 340 (name, quotes, tag) | 256 blanks, and some 140 bytes | at its quote, bracket, delimiter, line; after what begins in it (`beyond.rs`) |
+//! | value beside its name | 280 | 512 bytes | as above |
+//! | second text of a list | none | 64, and 512 bytes | as above |
+//! | part of a multipart body | 70 | 64, and four lines of 96 bytes | at its boundary, or with a line after 4 KiB |
 //! | identifier | 64 | 192 bytes | at most 90 bytes |
 //! | developer's detector | 64 and 256 (context) | 1024 and 256 (context) | at most 1024 bytes |
 //! | denied word | 20 | 16 bytes | at most 1024 bytes |
@@ -41,7 +44,7 @@
 //! # What it does not do
 //! It does not recognise people's names and addresses, nor identifiers that were not selected (`identifiers`), nor secrets without a name, prefix or shape
 //! (32 random letters in a sentence), nor secrets that are encoded beyond percent-encoding (base64 of a
-//! password). A value that starts on another line than its name is not found. It is a net under a careful program, not
+//! password), nor letters of a name that are escaped (`p\u0061ssword`). It is a net under a careful program, not
 //! a permit to log secrets.
 //!
 //! # Deployment caveat
@@ -54,9 +57,12 @@ mod access_line;
 mod ahead;
 mod beyond;
 mod checks;
+mod coding;
 mod fields;
 mod heads;
 mod identifiers;
+mod labels;
+mod lines;
 mod literals;
 mod marks;
 mod names;
@@ -64,6 +70,7 @@ mod nearby;
 mod options;
 mod own;
 mod packed;
+mod pairs;
 mod pass;
 mod prefixes;
 mod references;

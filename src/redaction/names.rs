@@ -52,6 +52,9 @@ impl Names {
             return Err(ConfigError::new(format!("at most {MOST} names can be added, not {}", extra.len())));
         }
         let mut table = Self { names: Vec::new(), heads: Box::new([0; BUCKETS]) };
+        for label in LABELS {
+            table.heads[bucket(*label)] = LABEL;
+        }
         for (at, entity, names) in SECRET {
             for name in names.split_ascii_whitespace() {
                 table.add(name.as_bytes().to_vec(), *at, Some(entity));
@@ -125,6 +128,14 @@ impl Names {
             && self.heads[bucket([a | 0x20, b | 0x20, c | 0x20])] == 0
     }
 
+    /// Whether *text* may end in a word that is no name, but labels a value that has its name beside it (`labels.rs`).
+    #[inline]
+    pub(super) fn may_label(&self, text: &[u8]) -> bool {
+        let Some([y, z, last @ ..]) = text.last_chunk::<5>() else { return false };
+        // The first letter may be the digit of an escape.
+        *y != b'%' && *z != b'%' && self.heads[bucket(*last)] == LABEL
+    }
+
     /// A cheap test that refuses nearly every text that does not end in a secret name.
     #[inline]
     pub(super) fn may_end(&self, text: &[u8]) -> bool {
@@ -166,9 +177,8 @@ impl Words {
         let mut words = Self { bytes: [0; 2 * REACH], length: 0, starts: 0 };
         let (mut at, mut fresh, mut low) = (0, true, false);
         while let Some(&raw) = name.get(at) {
-            let decoded = super::text::percent(name, at);
-            let byte = decoded.unwrap_or(raw);
-            at += if decoded.is_some() { 3 } else { 1 };
+            let (byte, length) = super::coding::percent_in(name, at).unwrap_or((raw, 1));
+            at += length;
             if byte.is_ascii_alphanumeric() || byte >= 0x80 {
                 if (fresh || (low && byte.is_ascii_uppercase())) && words.length < 128 {
                     words.starts |= 1 << words.length;
@@ -219,6 +229,10 @@ fn acceptable(name: &str) -> Result<Vec<u8>, ConfigError> {
 }
 
 const BUCKETS: usize = 4096;
+
+/// How `value`, `name` and `content` end, and what stands in their buckets: no name has this number.
+const LABELS: &[[u8; 3]] = &[*b"lue", *b"ame", *b"ent"];
+const LABEL: u16 = u16::MAX;
 
 fn last_three(text: &[u8]) -> [u8; 3] {
     text.last_chunk().copied().unwrap_or_default()

@@ -10,6 +10,7 @@
 //! A password that is spelt exactly like a reference is not.
 
 use super::ahead::{Known, Text};
+use super::coding::Coding;
 use super::names::Names;
 use super::tails::ends_at;
 use super::text::alnum;
@@ -18,8 +19,8 @@ use super::values::Opening;
 /// Where a value has to be over.
 #[derive(Clone, Copy)]
 pub(super) enum Ends {
-    /// At a delimiter; encoded, if the sign before it was.
-    Bare(bool),
+    /// At a delimiter, in the coding of the sign before it.
+    Bare(Coding),
     /// With the line.
     Line,
     /// At the quote that it opened with.
@@ -34,7 +35,7 @@ pub(super) fn is_all(text: Text<'_>, start: usize, names: &Names, ends: Ends) ->
     let Some(end) = end(text, start, names)? else { return Ok(false) };
     let Some(byte) = text.peek(end)? else { return Ok(true) };
     match ends {
-        Ends::Bare(encoded) => ends_at(text, end, byte, encoded),
+        Ends::Bare(coding) => ends_at(text, end, byte, coding),
         Ends::Line => Ok(matches!(byte, b'\n' | b'\r')),
         Ends::Quote(opening) => {
             let slashes = text.run(end, opening.slashes + 1, |b| b == b'\\')?;

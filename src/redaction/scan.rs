@@ -22,7 +22,7 @@ use super::pass::Pass;
 use super::prefixes::{Prefixes, Route};
 use super::rules;
 use super::text::starts_after_escape;
-use super::{Find, Finding, fields, shapes};
+use super::{Find, Finding, fields, labels, shapes};
 use crate::error::ConfigError;
 
 /// The compiled table.
@@ -122,7 +122,7 @@ impl Engine {
         if self.identifiers.is_none()
             && text.len() < SHORTEST
             && text.len() < self.shortest
-            && !text.iter().any(|b| marks::is_sign(*b))
+            && !text.iter().any(|b| marks::is_sign(*b) || *b == b'-')
         {
             return Vec::new();
         }
@@ -240,9 +240,22 @@ impl Engine {
     #[inline]
     pub(super) fn announces_nothing(&self, text: Text<'_>, at: usize) -> bool {
         match text[at] {
-            b'=' => self.names.is_none(&text[..at]),
+            b'=' => {
+                let before = &text[..at];
+                self.names.is_none(before) || (self.names.may_label(before) && !labels::may_be(&text, at))
+            }
             // The colon of a URL stands before two slashes.
             b':' => text.get(at + 1).is_some_and(|b| *b != b'/') && self.names.is_none(&text[..at]),
+            // A list of texts, and an option of a command.
+            b'[' => text.get(at + 1).is_some_and(|b| !matches!(b, b'"' | b'\'' | b'b' | b'u' | b'r' | b'\\')),
+            b'-' => !text[..at].ends_with(b"-") || text[..at].ends_with(b"--"),
+            b'_' => true,
+            // An escape by number, of a sign.
+            b'\\' => text.get(at + 1).is_some_and(|b| !matches!(b, b'u' | b'x')),
+            0xEF => {
+                text.get(at + 1).is_some_and(|b| *b != 0xBC)
+                    || text.get(at + 2).is_some_and(|b| !matches!(b, 0x9A | 0x9D))
+            }
             _ => false,
         }
     }

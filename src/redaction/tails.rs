@@ -7,6 +7,8 @@
 //!
 //! - A quoted value ends at its closing quote, at whatever depth of escaping it was opened, or with the line.
 //! - A list, an object or a call ends at its closing bracket, over several lines if it was printed so.
+//! - What is in encoded quotes or brackets ends at one in the same coding (`coded.rs`).
+//! - A part of a multipart body ends at its boundary, a block of YAML where a line is indented no deeper (`lines.rs`).
 //! - A header ends with the line, or with the quote that the header itself stands in.
 //! - Any other value ends at a blank, or at a delimiter that *is* one: `&` before another `name=`, a quote
 //!   or bracket before more punctuation. A password may contain any of these, so in doubt the value goes on:
@@ -20,19 +22,24 @@
 
 mod bare;
 mod bracket;
+mod coded;
 mod keys;
+mod lines;
 mod quoted;
 
 use super::Quote;
 use super::ahead::{Known, Text};
+use super::coding::Coding;
 use super::values::Opening;
 use bare::bare_end;
 use bracket::Bracket;
 use keys::{Putty, jwt, pem};
-use quoted::{Quoted, encoded_quote_end, line_end};
+use lines::{Part, block_end};
+use quoted::{Quoted, line_end};
 
 pub(super) use bare::ends_at;
 pub(super) use keys::PEM_END;
+pub(super) use lines::line_break;
 
 /// The rest of a find.
 #[derive(Clone)]
@@ -55,13 +62,17 @@ enum Kind {
     /// To the end of the code in PuTTY's last line.
     Putty(Putty),
     Quoted(Quoted),
-    /// To an encoded quote, or a blank.
-    EncodedQuote(u8),
+    /// To an encoded quote.
+    Coded(coded::Quoted),
     /// To the end of the line, as it is or escaped.
     Line,
-    /// To a delimiter; encoded, if the sign before it was.
-    Bare(bool),
+    /// To a delimiter, in the coding of the sign before it.
+    Bare(Coding),
     Bracket(Box<Bracket>),
+    /// Of a multipart body, to its boundary.
+    Part(Part),
+    /// To a line that is indented no deeper.
+    Block(usize),
     /// To the farther end of two.
     Both(Box<(Tail, Tail)>),
 }
@@ -97,8 +108,8 @@ impl Tail {
         Self::new(at, Kind::Quoted(Quoted::new(opening, false)))
     }
 
-    pub(super) fn encoded_quote(at: usize, quote: u8) -> Self {
-        Self::new(at, Kind::EncodedQuote(quote))
+    pub(super) fn coded(at: usize, quote: u8, coding: Coding) -> Self {
+        Self::new(at, Kind::Coded(coded::Quoted::new(quote, coding)))
     }
 
     /// Of a header: to the line's end, or to the quote that it stands in.
@@ -108,13 +119,23 @@ impl Tail {
         Self::new(at, enclosing.map_or(Kind::Line, quoted))
     }
 
-    pub(super) fn bare(at: usize, encoded: bool) -> Self {
-        Self::new(at, Kind::Bare(encoded))
+    pub(super) fn bare(at: usize, coding: Coding) -> Self {
+        Self::new(at, Kind::Bare(coding))
     }
 
     /// Of a list, an object or a call in which the name stands in *quote*.
-    pub(super) fn bracket(at: usize, encoded: bool, quote: Option<Quote>) -> Self {
-        Self::new(at, Kind::Bracket(Box::new(Bracket::new(encoded, quote))))
+    pub(super) fn bracket(at: usize, coding: Coding, quote: Option<Quote>) -> Self {
+        Self::new(at, Kind::Bracket(Box::new(Bracket::new(coding, quote))))
+    }
+
+    /// Of a multipart body with so many backslashes before the letters of its line breaks.
+    pub(super) fn part(at: usize, slashes: usize) -> Self {
+        Self::new(at, Kind::Part(Part::new(slashes)))
+    }
+
+    /// Of lines that are indented deeper than *indent*.
+    pub(super) fn block(at: usize, indent: usize) -> Self {
+        Self::new(at, Kind::Block(indent))
     }
 
     pub(super) fn both(one: Self, other: Self) -> Self {
@@ -164,10 +185,12 @@ impl Tail {
             Kind::Pem => pem(at, text),
             Kind::Putty(key) => key.run(at, text),
             Kind::Quoted(quoted) => quoted.run(at, text),
-            Kind::EncodedQuote(quote) => encoded_quote_end(at, *quote, text),
+            Kind::Coded(quoted) => quoted.run(at, text),
             Kind::Line => line_end(at, text),
-            Kind::Bare(encoded) => bare_end(at, *encoded, text),
+            Kind::Bare(coding) => bare_end(at, *coding, text),
             Kind::Bracket(bracket) => bracket.run(at, text),
+            Kind::Part(part) => part.run(at, text),
+            Kind::Block(indent) => block_end(at, *indent, text),
             Kind::Both(both) => {
                 let (one, other) = (both.0.run(text), both.1.run(text));
                 if let Ok(end) = one {

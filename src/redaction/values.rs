@@ -1,13 +1,15 @@
 //! Where a secret value begins that a name has announced.
 //!
-//! Between the name's sign and the value may stand blanks, the codes of a coloured log, a quote, and the name of an
-//! authentication scheme, which stays readable. What kind of value it is (quoted, a list, a header, a bare word) is known by
+//! Between the name's sign and the value may stand blanks, the codes of a coloured log, a line break where the value is known
+//! to follow it (`lines.rs`), a quote in any coding, and the name of an authentication scheme, which stays readable. What kind of value it is (quoted, a list, a header, a bare word) is known by
 //! its beginning; where it ends, `tails.rs` finds out. What is already replaced, bare words that are no secret (`null`),
 //! and references to where it is (`references.rs`) are no values.
 //!
 //! What is looked past is bounded: behind more than [`BLANKS`] blanks, all of the line is the value.
 
 use super::ahead::{Known, Text};
+use super::coding::{self, Coded, Coding};
+use super::lines::{self, Below, Key};
 use super::names::{Entity, Names};
 use super::references::{self, Ends};
 use super::tails::Tail;
@@ -16,8 +18,8 @@ use super::{Find, Finding, Quote};
 
 /// How a value is announced.
 pub(super) struct Place<'a> {
-    /// The sign was `%3D` or `%3A`, so the value's delimiters are encoded as well.
-    pub(super) encoded: bool,
+    /// How the sign is written, or the name's quotes; so are the value's delimiters.
+    pub(super) coding: Coding,
     /// The sign was `:`, as in a header line.
     pub(super) header: bool,
     /// The quote that the name and the value stand in together.
@@ -25,6 +27,8 @@ pub(super) struct Place<'a> {
     pub(super) entity: Entity,
     /// The quote of the name alone. A bare number is then replaced by a quoted text, so that JSON stays JSON.
     pub(super) quote: Option<Quote>,
+    /// Where the name is, if its value may begin on another line.
+    pub(super) key: Option<Key>,
     pub(super) names: &'a Names,
     /// What is looked for. What is not is not read either: its text would be read again for each name in it.
     pub(super) selects: &'a dyn Fn(&str) -> bool,
@@ -39,15 +43,23 @@ pub(super) struct Opening {
 
 /// The value that starts at or after *from*, if there is one that is not yet replaced.
 pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Option<Find>> {
-    let (start, far) = skip_blanks(text, from, BLANKS)?;
+    let (start, far) = blanks(text, from, place.coding)?;
     if far {
         return beginning(text, start, place.entity, None, Tail::header(start, None), place);
     }
+    let start = match lines::below(text, start, place)? {
+        Some(Below::At(start)) => start,
+        Some(Below::Block(start, _)) if text.marker(start)?.is_some() => return Ok(None),
+        Some(Below::Block(start, indent)) => {
+            return beginning(text, start, place.entity, None, Tail::block(start, indent), place);
+        }
+        None => start,
+    };
     if let Some(opening) = opening_at(text, start)? {
         return quoted(text, opening, place);
     }
-    if let Some(quote) = text.percent(start)?.filter(|b| matches!(b, b'"' | b'\'')) {
-        return encoded_quoted(text, start + 3, quote, place);
+    if let Some(opening) = coding::at(text, start)?.filter(Coded::is_quote) {
+        return coded_quoted(text, start + opening.length, opening, place);
     }
     let (skipped, entity) = scheme(text, start, place.entity)?;
     let start = start + skipped;
@@ -59,21 +71,21 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
     if text.marker(start + usize::from(byte == b'>'))?.is_some() {
         return Ok(None);
     }
-    let first = if place.encoded { text.percent(start)?.unwrap_or(byte) } else { byte };
+    let first = coding::of(text, start, place.coding)?.map_or(byte, |found| found.byte);
     let to_line_end = place.header && (entity == "COOKIE" || has_parameters(text, start, entity)?);
-    let ends = if to_line_end { Ends::Line } else { Ends::Bare(place.encoded) };
+    let ends = if to_line_end { Ends::Line } else { Ends::Bare(place.coding) };
     if references::is_all(text, start, place.names, ends)? {
         return Ok(None);
     }
     let tail = if matches!(first, b'[' | b'{') || is_call(text, start)? {
-        let bracket = Tail::bracket(start, place.encoded, place.quote);
+        let bracket = Tail::bracket(start, place.coding, place.quote);
         // A header that only starts with a bracket goes on after it.
         let header = to_line_end && place.quote.is_none();
         if header { Tail::both(bracket, Tail::header(start, place.enclosing)) } else { bracket }
     } else if to_line_end && !(place.quote.is_some() && is_literal(text, start)?) {
         Tail::header(start, place.enclosing)
     } else {
-        Tail::bare(start, place.encoded)
+        Tail::bare(start, place.coding)
     };
     beginning(text, start, entity, place.quote.filter(|_| skipped == 0), tail, place)
 }
@@ -96,13 +108,13 @@ fn quoted(text: Text<'_>, (opening, inside): (Opening, usize), place: &Place<'_>
     begun(text, start, entity, Tail::quoted(start, opening), &[])
 }
 
-fn encoded_quoted(text: Text<'_>, inside: usize, quote: u8, place: &Place<'_>) -> Known<Option<Find>> {
+fn coded_quoted(text: Text<'_>, inside: usize, opening: Coded, place: &Place<'_>) -> Known<Option<Find>> {
     let (skipped, entity) = scheme(text, inside, place.entity)?;
     let start = inside + skipped;
     if text.marker(start)?.is_some() || !(place.selects)(entity) {
         return Ok(None);
     }
-    begun(text, start, entity, Tail::encoded_quote(start, quote), &[])
+    begun(text, start, entity, Tail::coded(start, opening.byte, opening.coding), &[])
 }
 
 fn beginning(
@@ -142,6 +154,28 @@ pub(super) fn begun(
     };
     Ok(Finding::new(start, end, entity).map(|finding| Find::new(finding, tail)))
 }
+
+/// Passes over blanks between a sign and its value, also as *coding* has them.
+fn blanks(text: Text<'_>, from: usize, coding: Coding) -> Known<(usize, bool)> {
+    let (mut at, far) = skip_blanks(text, from, BLANKS)?;
+    if far || coding == Coding::Plain {
+        return Ok((at, far));
+    }
+    while at - from < BLANKS {
+        match coding::of(text, at, coding)? {
+            Some(found) if matches!(found.byte, b' ' | b'\t') => at += found.length,
+            _ => break,
+        }
+    }
+    // `+` is a blank only if a text or a list follows, as in a form; else it may be the password's.
+    let signs = if coding == Coding::Percent { text.run(at, MOST_PLUS, |b| b == b'+')? } else { 0 };
+    let after = if signs > 0 { coding::of(text, at + signs, coding)? } else { None };
+    let begins = after.is_some_and(|found| matches!(found.byte, b'"' | b'\'' | b'[' | b'{'));
+    Ok((at + if begins { signs } else { 0 }, at - from >= BLANKS))
+}
+
+/// Blanks of a form that are looked past.
+const MOST_PLUS: usize = 8;
 
 /// Passes over blanks, and over the codes of a coloured log: where they end, and whether there were *most* of them.
 pub(super) fn skip_blanks(text: Text<'_>, from: usize, most: usize) -> Known<(usize, bool)> {

@@ -231,10 +231,10 @@ def _limit(subject: Subject, path: str, guards: tuple[Guard, ...]) -> str:
     if told:
         return "  ".join(told)
     # Those of the whole app are asked at the edge, before there is a route.
-    return "app" if is_bounded_by_app(subject.settings, path) else "-"
+    return "app" if is_counted_by_app(subject.settings, path) else "-"
 
 
-def is_bounded_by_app(settings: Settings, path: str) -> bool:
+def is_counted_by_app(settings: Settings, path: str) -> bool:
     """Whether the app's own limits count what is asked for here."""
     return settings.limits is not None and path not in settings.limits_exempt_paths
 

@@ -5,13 +5,14 @@
    the package. What the check was started in is read as well, if the app is in there.
 2. Python files of every module that the app has loaded, wherever it is, unless it was installed or is Python's own.
 3. Python files in the instance folder.
-4. Texts in which settings are kept (``*.cfg``, ``*.json``, ``*.toml``, ``*.yaml``, ``.env*``), in the same folders and
-   one below: only for values that are in use.
+4. Texts in which settings are kept (``*.cfg``, ``*.json``, ``*.toml``, ``*.yaml``, ``*.sh``, ``.env*``, ``Dockerfile``,
+   ``Procfile`` and the like), below the same folders, hidden ones such as ``.github`` too, and in those beside the
+   package and one below: only for values that are in use.
 
-Tests, environments, hidden folders and packages of others are not read. A link to a folder is followed where that is in
-the project, and read once; one that leads out of it, to Python files however deep, is told; so is one to more folders
-than are looked at. So is what cannot be read: a folder that may not be entered, a pipe or a device under a file's name
-(which might never end), more files than are read.
+Tests, environments, caches, the folders of version control and packages of others are not read, nor is Python in hidden
+folders. A link to a folder is followed where that is in the project, and read once; one that leads out of it, to such
+files however deep, is told; so is one to more folders than are looked at. So is what cannot be read: a folder that may
+not be entered, a pipe or a device under a file's name (which might never end), more than the bounds allow.
 """
 
 from __future__ import annotations
@@ -32,14 +33,32 @@ MOST_FILES = 2000
 MOST_FOLDERS = 5000
 MOST_BYTES = 1024 * 1024
 MOST_OUTSIDE = 200
-"""Folders behind a link that leads out of the project, which are looked at for Python files alone."""
-_MOST_SETTINGS = 500
+"""Folders behind a link that leads out of the project, which are looked at for the names of files alone."""
+MOST_SETTINGS = 10_000
+MOST_BYTES_OF_SETTINGS = 16 * 1024 * 1024
+"""Of one file: it is searched for a few values, and never parsed."""
+MOST_BYTES_TOGETHER = 256 * 1024 * 1024
+DEEPEST = 16
+"""Folders below a project, of which files of settings are read."""
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", "wsgi.py", "manage.py")
 _ABOVE = 2
 SKIPPED = frozenset(
     ("__pycache__", "node_modules", "site-packages", "dist-packages", "tests", "test", "venv", "env", "build", "dist")
 )
-_SETTINGS = re.compile(r".+\.(?:cfg|ini|conf|json|toml|ya?ml)|\.env(?:\..+)?|.*\.env|\.flaskenv", re.IGNORECASE)
+ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
+"""What is in the folder of an environment."""
+_SETTINGS = re.compile(
+    r".+\.(?:cfg|ini|conf|json|toml|ya?ml|xml|env|properties|tf|tfvars|service|sh|bash|zsh|fish|ps1|bat|cmd)|"
+    r".*\.env(?:rc|\..+)?|\.flaskenv|"
+    r"(?:.+\.)?(?:Dockerfile|Containerfile)(?:\..+)?|Procfile(?:\..+)?|Makefile|Jenkinsfile",
+    re.IGNORECASE,
+)
+# What tools have written: repositories of version control, and caches, most of which are marked as such as well.
+_SKIPPED_OF_SETTINGS = SKIPPED.difference(("env", "venv")) | {
+    *(".git", ".hg", ".svn", ".bzr", ".jj", ".tox", ".nox", ".eggs", ".cache", ".hypothesis", ".ipynb_checkpoints"),
+    *(".npm", ".yarn", ".pnpm-store", ".next", ".nuxt", ".parcel-cache", ".turbo", ".gradle", ".m2", ".cargo"),
+    *(".direnv", ".terraform", ".dvc"),
+}
 _OWN = Path(__file__).resolve().parent.parent
 
 
@@ -56,6 +75,9 @@ class Wanted:
     :param skipped: names of folders that are left out, beside environments and hidden ones.
     :param large: gets the files that are too large, which are noted if there is none.
     :param tells_links: whether a link to a folder that is left out is noted.
+    :param hidden: whether hidden folders are read, too.
+    :param marks: files by which a folder is known that is left out.
+    :param most_bytes: how large a file may be.
     """
 
     def __init__(
@@ -66,20 +88,32 @@ class Wanted:
         *,
         large: Callable[[Path], None] | None = None,
         tells_links: bool = False,
+        hidden: bool = False,
+        marks: tuple[str, ...] = ENVIRONMENTS,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.what = what
         self.is_read = is_read
         self.large = large
         self.tells_links = tells_links
+        self.most_bytes = most_bytes
         self._skipped = skipped
+        self._hidden = hidden
+        self._marks = marks
 
     def skips(self, folder: Path) -> bool:
         """Whether a folder is left out."""
-        return folder.name in self._skipped or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists()
+        is_hidden = folder.name.startswith(".") and not self._hidden
+        return folder.name in self._skipped or is_hidden or any(os.path.exists(folder / mark) for mark in self._marks)
 
 
-def walk(root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folders: int) -> Iterator[Path]:
-    """The files below a folder that are wanted, and its own."""
+def walk(
+    root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folders: int, deepest: int | None = None
+) -> Iterator[Path]:
+    """The files below a folder that are wanted, and its own.
+
+    :param deepest: how many folders down, if not all; what is left out is noted.
+    """
     count = 0
     seen = {os.path.realpath(root)}
 
@@ -88,8 +122,13 @@ def walk(root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folder
 
     for visited, (folder, folders, files) in enumerate(os.walk(root, onerror=failed, followlinks=True)):
         if visited == most_folders:
-            notes.append(f"only the first {most_folders} folders below {root} are read.")
+            _tell(notes, f"only the first {most_folders} folders below {root} are read.")
             return
+        if deepest is not None and len(Path(folder).relative_to(root).parts) >= deepest:
+            deeper = [Path(folder, name) for name in folders if not wanted.skips(Path(folder, name))]
+            if any(_may_have(str(each), "", wanted) for each in deeper):
+                _tell(notes, f"of {wanted.what} below {root}, those more than {deepest} folders down are not read.")
+            folders.clear()
         folders[:] = [
             name
             for name in sorted(folders)
@@ -99,11 +138,11 @@ def walk(root: Path, notes: list[str], wanted: Wanted, *, most: int, most_folder
             if not wanted.is_read(name):
                 continue
             if count == most:
-                notes.append(f"only the first {most} {wanted.what} below {root} are read.")
+                _tell(notes, f"only the first {most} {wanted.what} below {root} are read.")
                 return
             count += 1
             path = Path(folder, name)
-            if _fits(path, notes, wanted.large):
+            if _fits(path, notes, wanted.large, most=wanted.most_bytes):
                 yield path
 
 
@@ -133,24 +172,36 @@ def _sources(subject: Subject) -> Iterator[Path]:
 
 
 def settings_files(subject: Subject) -> Iterator[Path]:
-    """The files in which an app's settings may be kept."""
-    folders = [*folders_of(subject), Path(subject.app.root_path).parent, Path(subject.app.instance_path)]
-    folders = list(dict.fromkeys(folder for folder in folders if not _is_of_others(folder)))
-    inner = [
-        each
-        for folder in folders
-        for each in _listed(folder, files=False)
-        if each.name not in SKIPPED and each != folder
-    ]
-    count = 0
-    for folder in dict.fromkeys((*folders, *(each for each in inner if not each.name.startswith(".")))):
-        for path in _listed(folder):
-            if _SETTINGS.fullmatch(path.name) and _fits(path, subject.notes):
-                count += 1
-                if count > _MOST_SETTINGS:
-                    subject.notes.append(f"only the first {_MOST_SETTINGS} files with settings are read.")
-                    return
-                yield path
+    """The files in which an app's settings may be kept, each once."""
+    seen: set[str] = set()
+    together = 0
+    for path in _settings_files(subject):
+        full = os.path.realpath(path)
+        if full in seen or Path(full).is_relative_to(_OWN):
+            continue
+        seen.add(full)
+        together += path.stat().st_size
+        if together > MOST_BYTES_TOGETHER:
+            subject.notes.append(f"only the first {MOST_BYTES_TOGETHER} bytes of files with settings are read.")
+            return
+        yield path
+
+
+def _settings_files(subject: Subject) -> Iterator[Path]:
+    for folder in folders_of(subject):
+        if not _is_of_others(folder):
+            yield from _walk_settings(folder, subject.notes, DEEPEST)
+    # Not the whole of what may be anything: a home, or what the app's users have put there.
+    for folder in (Path(subject.app.root_path).parent, Path(subject.app.instance_path)):
+        if folder.is_dir() and not _is_of_others(folder):
+            inner = [each for each in _listed(folder, files=False) if not each.name.startswith(".")]
+            for each in (folder, *(each for each in inner if not _SETTINGS_FILES.skips(each))):
+                found = [path for path in _listed(each) if _SETTINGS_FILES.is_read(path.name)]
+                yield from (path for path in found if _fits(path, subject.notes, most=MOST_BYTES_OF_SETTINGS))
+
+
+def _walk_settings(folder: Path, notes: list[str], deepest: int) -> Iterator[Path]:
+    return walk(folder, notes, _SETTINGS_FILES, most=MOST_SETTINGS, most_folders=MOST_FOLDERS, deepest=deepest)
 
 
 def folders_of(subject: Subject) -> list[Path]:
@@ -199,6 +250,14 @@ def _is_read(name: str) -> bool:
 
 
 _OWN_PYTHON = Wanted("Python files", _is_read, SKIPPED)
+_SETTINGS_FILES = Wanted(
+    "files with settings",
+    lambda name: _SETTINGS.fullmatch(name) is not None,
+    _SKIPPED_OF_SETTINGS,
+    hidden=True,
+    marks=(*ENVIRONMENTS, "CACHEDIR.TAG"),  # bford.info/cachedir
+    most_bytes=MOST_BYTES_OF_SETTINGS,
+)
 
 
 def _is_entered(folder: Path, root: Path, seen: set[str], notes: list[str], wanted: Wanted) -> bool:
@@ -233,7 +292,7 @@ def _may_have(folder: str, root: str, wanted: Wanted) -> bool:
     return False
 
 
-def _fits(path: Path, notes: list[str], large: Callable[[Path], None] | None = None) -> bool:
+def _fits(path: Path, notes: list[str], large: Callable[[Path], None] | None = None, *, most: int = MOST_BYTES) -> bool:
     try:
         about = path.stat()
     except OSError as error:
@@ -244,18 +303,24 @@ def _fits(path: Path, notes: list[str], large: Callable[[Path], None] | None = N
     if not stat.S_ISREG(about.st_mode):
         _note(notes, path, "it is a pipe, a socket or a device")
         return False
-    if about.st_size > MOST_BYTES:
+    if about.st_size > most:
         if large is not None:
             large(path)
         else:
-            _note(notes, path, "it is larger than a megabyte")
+            size = "a megabyte" if most == MOST_BYTES else f"{most // MOST_BYTES} megabytes"
+            _note(notes, path, f"it is larger than {size}")
         return False
     return True
 
 
 def _note(notes: list[str], path: str | os.PathLike[str], why: str | None) -> None:
     full, here = Path(path).absolute(), Path.cwd()
-    note = f"{full.relative_to(here) if full.is_relative_to(here) else full} is not read: {why or 'it cannot be'}."
+    _tell(
+        notes, f"{full.relative_to(here) if full.is_relative_to(here) else full} is not read: {why or 'it cannot be'}."
+    )
+
+
+def _tell(notes: list[str], note: str) -> None:
     if note not in notes:
         notes.append(note)
 

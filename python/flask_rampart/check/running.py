@@ -17,6 +17,7 @@ from ..dependencies import Outcome
 from . import browsers, files, installed, keys, own, remembered, routes, source, starting, stores, way
 from .catalogue import CATALOGUE
 from .findings import Finding, Place, Rule, Severity
+from .layers import layer_of
 from .matrix import Row, matrix
 from .subject import Subject, found
 
@@ -165,7 +166,9 @@ def of_notes(notes: Iterable[str]) -> Iterator[Finding]:
     """What could not be looked at: without this, half a check would pass for a whole one."""
     for note in notes:
         file, _, why = note.partition(" is not read: ")
-        yield found("RMP-009", note, Place(file=file) if why else None)
+        layer = layer_of(note)
+        place = Place(file=file) if why else None if layer is None else Place(setting=f"wsgi_app: {layer}")
+        yield found("RMP-009", note, place)
 
 
 def of_advisories(outcome: Outcome) -> Iterator[Finding]:
@@ -186,7 +189,12 @@ def of_advisories(outcome: Outcome) -> Iterator[Finding]:
             f"{outcome.source} has no advisory of flask 0.12.2, which has been known since 2018: it has not all that "
             "there are.",
         )
-    if outcome.is_from_file and outcome.age is None:
+    if outcome.ahead is not None:
+        yield found(
+            "RMP-813",
+            f"{outcome.ahead} in {outcome.source} is dated in the future: how old the rest is is not known.",
+        )
+    elif outcome.is_from_file and outcome.age is None:
         yield found("RMP-813", f"Nothing in {outcome.source} says when it was written.")
     elif outcome.is_from_file and outcome.age is not None and outcome.age > _OLD * 86400:
         yield found("RMP-813", f"The newest in {outcome.source} is {int(outcome.age // 86400)} days old.")

@@ -5,9 +5,10 @@
 3. What changes something is a POST with a header that no form and no page of another site can send unasked
    (``X-Rampart-Dashboard``), beside ``csrf("strict")`` and what a token in a cookie asks (``X-CSRF-Token``); what was
    done is in the audit log.
-4. A stream of events holds a thread for as long as it lasts. So there is none where the server has one thread for each
-   worker (gunicorn's ``sync``): it is answered 204, and the page asks every two seconds instead. Elsewhere there are at
-   most :data:`STREAMS` in each process; who comes above them asks, too.
+4. A stream of events holds a thread for as long as it lasts, and no server tells an app how many it has:
+   ``wsgi.multithread`` is true with one as well (gunicorn's ``gthread``). So there is none unless the app says how many
+   threads of a worker it can spare (``streams``): who asks for one is answered 204, and the page asks every two
+   seconds instead. So it does above that number, and where ``wsgi.multithread`` is false (gunicorn's ``sync``).
 5. A stream ends after half a minute, and the browser asks for the next: whoever may see it no more (a token that was
    revoked, a role that was taken away) sees no more of it than that.
 6. Pages of other origins read none of it, whatever ``RAMPART_CORS_ORIGINS`` says.
@@ -42,8 +43,8 @@ from ..origins import cors, csrf
 from ..tokens import Tokens
 from .overview import overview
 
-STREAMS = 2
-"""Streams of one process at once."""
+MOST_STREAMS = 64
+"""Streams of one process at once, whatever the app says."""
 _LENGTH = 30.0
 _EVERY = 2.0
 _FILES = {
@@ -74,7 +75,9 @@ class Dashboard(Blueprint):
     :param guards: who may see it; at least one that asks who it is.
     :param path: where it is.
     :param unban: who may, of those, also end a ban, such as ``require(roles="operator")``. Not given: all of them.
-    :raises ConfigError: without such a guard, or if *unban* is none.
+    :param streams: how many threads of each process may be held by pages that are kept fresh by a stream: fewer than
+        a worker has. Not given: none, and pages ask every two seconds.
+    :raises ConfigError: without such a guard, if *unban* is none, or *streams* no number from 0 to 64.
 
     >>> from flask_rampart import require
     >>> Dashboard(require(roles="admin")).url_prefix
@@ -87,6 +90,7 @@ class Dashboard(Blueprint):
         path: str = "/rampart",
         name: str = "rampart_dashboard",
         unban: Guard | Sequence[Guard] = (),
+        streams: int = 0,
     ) -> None:
         if not all(isinstance(guard, Guard) for guard in guards) or not any(map(asks_who, guards)):
             raise ConfigError(
@@ -96,8 +100,14 @@ class Dashboard(Blueprint):
         more = (unban,) if isinstance(unban, Guard) else tuple(unban)
         if not all(isinstance(guard, Guard) for guard in more):
             raise ConfigError("Dashboard(unban=...) takes a guard, such as require(roles='operator').")
+        if not isinstance(streams, int) or isinstance(streams, bool) or not 0 <= streams <= MOST_STREAMS:
+            raise ConfigError(
+                f"Dashboard(streams={streams!r}) takes how many threads of a worker streams may hold: from 0 (pages "
+                f"ask every two seconds) to {MOST_STREAMS}, fewer than a worker has, such as 2 of --threads 8."
+            )
         super().__init__(name, __name__, url_prefix=path)
         protect_blueprint(self, (headers(csp=_CSP, cache="no-store"), cors.none, *guards))
+        self._most = streams
         # Held weakly: an answer that is thrown away before it is sent gives its place back, too.
         self._streams: weakref.WeakSet[Response] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -160,7 +170,7 @@ class Dashboard(Blueprint):
         current_exchange().looking = True
         response = Response(self._stream(_state(), _minutes()), content_type="text/event-stream")
         with self._lock:
-            if not request.environ.get("wsgi.multithread") or len(self._streams) >= STREAMS:
+            if not request.environ.get("wsgi.multithread") or len(self._streams) >= self._most:
                 # To a browser's EventSource it means: do not come again.
                 return Response(status=204)
             self._streams.add(response)

@@ -64,7 +64,7 @@ def overview(state: AppState, *, minutes: int = 15, whole: bool = True) -> dict[
         "principals": _top(one[3] for one in recent),
         "bans": _bans(state, [*_found(findings), *(("address", one[2]) for one in recent)]),
         "findings": findings,
-        "audit": _audit(state),
+        "audit": _audit(state, samples),
     }
     if whole:
         rows = _coverage(state)
@@ -174,11 +174,14 @@ def _findings(state: AppState) -> list[dict[str, Any]] | None:
     return [{field: getattr(one, field) for field in fields} for one in monitor.recent(_SHOWN)]
 
 
-def _audit(state: AppState) -> dict[str, Any]:
+def _audit(state: AppState, samples: list[_Sample]) -> dict[str, Any]:
     log: Audit = state.services[Audit]
     if not log.enabled:
         return {"enabled": False}
-    return {"enabled": True, "refuses": log.refuses, "failures": log.failures, "verified": log.verified()}
+    counted = dict(_by_label(samples, "rampart_audit_records_total", "outcome"))
+    # What this worker could not even count is known here.
+    failures = max(int(counted.get("failed", 0)), log.failures)
+    return {"enabled": True, "refuses": log.refuses, "failures": failures, "verified": log.verified()}
 
 
 def _coverage(state: AppState) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@
 2. Advisories that are aliases of each other are one: it is told of once, with all its names.
 3. What the advisory leaves open (no versions and no ranges that can be read), and a package whose version is none by
    PEP 440, is told of as undecided: somebody has to look.
+4. How old files are is told by their newest advisory. Where one is dated in the future, that is undecided, and told.
 """
 
 from __future__ import annotations
@@ -45,9 +46,12 @@ class Outcome(NamedTuple):
     undecided: tuple[tuple[Package, str], ...]
     """Packages of which it is not known, each with why."""
     age: float | None
-    """Seconds since the service said it, where that was kept; of files, since the newest advisory."""
+    """Seconds since the service said it, where that was kept; of files, since the newest advisory, None if none says or
+    one is dated in the future."""
     is_whole: bool = True
     """Of files, whether they have the advisory of flask 0.12.2, as all that there are have."""
+    ahead: str | None = None
+    """Of files, an advisory that is dated in the future, and when."""
 
     @property
     def is_from_file(self) -> bool:
@@ -66,10 +70,10 @@ def audit(
     """
     advisories: list[Advisory] | None = None
     count, age = None, None
-    is_whole = True
+    is_whole, ahead = True, None
     if not isinstance(source, (Service, Index)):
         advisories = advisories_in(source)
-        count, age = len(advisories), _since(advisories, now)
+        count, age, ahead = len(advisories), *_since(advisories, now)
         is_whole = any(not CANARY_IDS.isdisjoint((each.id, *each.aliases)) for each in advisories)
     affected: list[Affected] = []
     undecided: list[tuple[Package, str]] = []
@@ -83,7 +87,7 @@ def audit(
         # What a service names for a version affects it: it has judged that itself.
         _judge(part, found, unknown, affected, undecided, trusted=advisories is None)
     name = source.url if isinstance(source, (Service, Index)) else str(source)
-    return Outcome(name, len(packages), count, tuple(affected), tuple(undecided), age, is_whole)
+    return Outcome(name, len(packages), count, tuple(affected), tuple(undecided), age, is_whole, ahead)
 
 
 def _rounds(packages: Sequence[Package]) -> list[list[Package]]:
@@ -166,11 +170,23 @@ def _merged(hits: Iterable[Affected]) -> list[Affected]:
     return merged
 
 
-def _since(advisories: Iterable[Advisory], now: float) -> float | None:
-    """Seconds since the newest advisory was written or changed; None if none says."""
-    newest = max((advisory.modified for advisory in advisories), default="")
+def _since(advisories: Iterable[Advisory], now: float) -> tuple[float | None, str | None]:
+    """Seconds since the newest advisory was written or changed, and which is dated in the future, if one is.
+
+    None if none says when, or one says what cannot be: all others may be as old as they like.
+    """
+    newest = max(advisories, key=lambda advisory: advisory.modified, default=None)
+    if newest is None:
+        return None, None
     try:
-        written = datetime.fromisoformat(newest[:19].rstrip("Z")).replace(tzinfo=timezone.utc)
+        written = datetime.fromisoformat(newest.modified[:19].rstrip("Z")).replace(tzinfo=timezone.utc)
     except ValueError:
-        return None
-    return max(0.0, now - written.timestamp())
+        return None, None
+    age = now - written.timestamp()
+    if age < -_AHEAD:
+        return None, f"{newest.id} ({newest.modified[:10]})"
+    return max(0.0, age), None
+
+
+_AHEAD = 86400.0
+"""Seconds by which this machine's clock, or another's, may be wrong."""

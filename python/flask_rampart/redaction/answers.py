@@ -46,7 +46,7 @@ from .events import EventStream
 from .nested import Walk
 from .places import Places
 from .redactor import MAX_DEPTH, Redactor, built_in
-from .running import Running, TextStream, kind_of
+from .running import Running, TextStream, is_json, kind_of
 from .streams import Feeds
 
 _MAX_NODES = 1_000_000
@@ -319,7 +319,7 @@ class Outgoing:
             raise _Cannot("encoding") from None
 
     def _by(self, rules: Rules, data: bytes, response: Response) -> bytes:
-        if response.is_json:
+        if is_json(response):
             return self._json(rules, data)
         charset = response.mimetype_params.get("charset", "utf-8")
         kind = kind_of(response)
@@ -368,7 +368,7 @@ class Outgoing:
         for name in _ABOUT_THE_BODY:
             headers.pop(name, None)
         response.set_data(made)
-        if response.is_json:
+        if is_json(response):
             # What json.dumps writes is ASCII, whatever the text was in before.
             response.mimetype_params.pop("charset", None)
         if tag is not None:

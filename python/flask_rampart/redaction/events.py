@@ -99,6 +99,9 @@ class EventStream:
         self._shows_mark = True
         #: Whether a comment was redacted: a key goes on in those after it.
         self._hides = False
+        #: The last event without its texts, if nothing else of it was to be hidden, and where these stand in it.
+        self._shell = ""
+        self._shell_slots: list[tuple[Key, Way]] = []
         #: Of texts that are no object or list: the last event's name.
         self._names: dict[str, str] = {}
         #: Of lines: the last one that was none of JSON has left without its end.
@@ -278,6 +281,9 @@ class EventStream:
 
     def _value(self, value: Any, whole: str, frame: Callable[[str], str]) -> tuple[str, str]:
         """What is to leave before a nested value, and the value as it leaves."""
+        as_before = self._as_before(value)
+        if as_before is not None:
+            return self._pieces(value, whole, frame, as_before)
         slots = [*self._slots(value)]
         pieces = []
         for _, holder, name, _ in slots:
@@ -285,6 +291,7 @@ class EventStream:
             holder[name] = ""
         walk = Walk(self._redactor, self._places, max_nodes=self._most_nodes, max_depth=_MOST_DEPTH)
         made = walk(value)
+        self._note(value, made, [(key, way) for key, _, _, way in slots])
         # Where a text stands is the same in both; whose it is, only the event says as it came.
         stands = {way: (holder, name) for _, holder, name, way in self._slots(made)}
         framed = functools.partial(self._framed, made, frame)
@@ -302,6 +309,58 @@ class EventStream:
         for (_, holder, name, _), piece in zip(slots, pieces, strict=True):
             holder[name] = piece
         return before, whole if _same(made, value) else _dump(made)
+
+    def _note(self, value: Any, made: Any, slots: list[tuple[Key, Way]]) -> None:
+        """Remembers an event without its texts, in which nothing was to be hidden: most that follow are the same."""
+        self._shell = ""
+        if slots and _same(made, value):
+            shell = _dump(value)
+            if len(shell) <= _MOST_SHELL:
+                self._shell, self._shell_slots = shell, slots
+
+    def _as_before(self, value: Any) -> list[tuple[Key, Way, Any, Any, str]] | None:
+        """The pieces of texts of an event that is the last one but for them, which are taken out of it; None if it is
+        another, and as it was."""
+        if not self._shell:
+            return None
+        found: list[tuple[Key, Way, Any, Any, str]] = []
+        for key, way in self._shell_slots:
+            *steps, name = way
+            holder = value
+            try:
+                for step in steps:
+                    holder = holder[step]
+                piece = holder[name]
+            except (KeyError, IndexError, TypeError):
+                break
+            if not isinstance(piece, str) or isinstance(holder, str):
+                break
+            found.append((key, way, holder, name, piece))
+            holder[name] = ""
+        # Of the same text, so that 1 is not true. A text at another place would be in it.
+        if len(found) == len(self._shell_slots) and _dump(value) == self._shell:
+            return found
+        for _, _, holder, name, piece in found:
+            holder[name] = piece
+        return None
+
+    def _pieces(
+        self, value: Any, whole: str, frame: Callable[[str], str], found: list[tuple[Key, Way, Any, Any, str]]
+    ) -> tuple[str, str]:
+        """As :meth:`_value`, of an event in which nothing but pieces of texts is to be looked at."""
+        framed = functools.partial(self._framed, value, frame)
+        fed = [self._fed(piece, key, framed, value, way) for key, way, _, _, piece in found]
+        over = self._ended(value)
+        last = {}
+        for (key, _, holder, name, _), made in zip(found, fed, strict=True):
+            last[key] = (holder, name)
+            holder[name] = made
+        for key, (holder, name) in last.items():
+            if key in over:
+                holder[name] += self._taken_out(key).stream.finish()
+        before = self._flushed(over)
+        is_same = all(holder[name] == piece for _, _, holder, name, piece in found)
+        return before, whole if is_same else _dump(value)
 
     def _framed(self, made: Any, frame: Callable[[str], str], rests: Rests) -> str:
         """An event of the shape of *made*, in which *rests* stand alone.
@@ -419,7 +478,9 @@ def _is_data(line: str) -> bool:
 
 
 def _dump(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a pair, as one event may end with
@@ -427,6 +488,7 @@ def _dump(value: Any) -> str:
     return text
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: Of lines that are no data; a comment has no name.
 _FIELDS = ("", "event", "id", "retry")
 _NONE = object()
@@ -469,6 +531,8 @@ def _same(made: Any, value: Any) -> bool:
 
 
 _MOST_DEPTH = 64
+#: Characters of an event without its texts, if it is remembered.
+_MOST_SHELL = 4096
 #: Characters of an event, texts at once, and nodes of an event: of a stream, and of what is whole in memory.
 _BOUNDED: tuple[float, float, int] = (MOST_EVENT, MOST_TEXTS, 100_000)
 _WHOLE: tuple[float, float, int] = (math.inf, math.inf, 1_000_000)

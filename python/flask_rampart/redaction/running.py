@@ -18,15 +18,25 @@ from .redactor import Redactor
 from .streams import Feeds
 
 
+def media_type_of(response: Response) -> str:
+    """Without parameters, in lower case: it is the same in any (RFC 9110 section 8.3.1)."""
+    return (response.mimetype or "").lower()
+
+
+def is_json(response: Response) -> bool:
+    kind = media_type_of(response)
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 def kind_of(response: Response) -> Literal["text", "sse", "lines"] | None:
     """How a stream is read; None if it is neither text nor of texts."""
-    kind = response.mimetype or ""
+    kind = media_type_of(response)
     if kind == "text/event-stream":
         return "sse"
     if kind in _LINES:
         return "lines"
     if kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+xml", "+yaml")):
-        return None if response.is_json else "text"
+        return None if is_json(response) else "text"
     return None
 
 

@@ -347,7 +347,7 @@ pub(super) const RULES: &[Rule] = &[
         &[64],
         hex,
         r"[0-9a-f]{64}",
-        concat!("linode-cli --token ", "59b47f3c56d5cf5f39d2c06fc5a30f0ad895ca43a43d509e21978a8930970c49"),
+        concat!("linode-cli with ", "59b47f3c56d5cf5f39d2c06fc5a30f0ad895ca43a43d509e21978a8930970c49"),
         "linode image sha256 713174a824a26df9e645937f8b954cdfc34d19bd3732425369408b4ce94ba369",
     ),
     near(

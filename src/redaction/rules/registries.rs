@@ -97,10 +97,7 @@ pub(super) const RULES: &[Rule] = &[
         &[64, 73],
         alnum,
         r"[A-Za-z0-9]{64}(?:[A-Za-z0-9]{9})?",
-        concat!(
-            "jfrog rt c --apikey ",
-            "2KmTruU51hc86CY4RnRJdUnc9gFivbHJL5EHXe3NgyOLXsCAjCAbVC9WVwUyHIrXzsFgYtVHW"
-        ),
+        concat!("jfrog rt c ", "2KmTruU51hc86CY4RnRJdUnc9gFivbHJL5EHXe3NgyOLXsCAjCAbVC9WVwUyHIrXzsFgYtVHW"),
         "artifactory sha256 fd51637256fbe29d9631df51864b879269f29416d7a341c83ec6a9fb5815632f",
     ),
     token(

@@ -116,6 +116,10 @@ fn a_sign_that_is_passed_over_announces_nothing_wherever_a_find_ended_before_it(
         "é",
         "x",
         "api",
+        "value",
+        "name",
+        "%6",
+        "ame",
         "Key",
     ];
     let mut state = 5u32;

@@ -140,6 +140,15 @@ const TEXTS: &[&str] = &[
     "+49 30 901820 tel 030 901820 4111 1111 1111 1111 NHS number 943 476 5919, 943 476 5919; DE89370400440532013000",
     "fe80::1%eth0 2001:db8::1[REDACTED:X] 10.0.0.1-10.0.0.9 v1.2.3.4 00:1b:44:11:3a:b7 001b.4411.3ab7",
     "\u{1b}[1;32m10.1.2.3\u{1b}[0m %2B493090182012 \\n943 476 5919 AB 12 34 56 C",
+    "%7B%22password%22%3A%20%22hun%5C%22ter2%22%7D %257B%2522pin%2522%253A%2522a%2522 %22token%22%3A+%5B%22a%5D%22%5D",
+    "{\\u0022pin\\u0022:\\u0022a\\\\\\u0022b\\u0022,\\u0022b\\u0022:[1]} password\\u003dhunter2\\u0026a pin\\x3d1 \\x22pin\\x22:[\\x22]",
+    "&quot;pin&quot;: &quot;a\\&quot;b&quot;, &#39;token&#39;:[&#39;]&#39;] x",
+    "--b\r\nContent-Disposition: form-data; name=\"pin\"\r\nContent-Type: a/b\r\n\r\nx\r\ny\r\n--b--\r\n form-data; name=\\\"pin\\\"\\r\\n\\r\\nx\\r\\n--b",
+    "{\"pin\":\n  \"a\"}\npin:\n  abc\ntoken: |\n  a\n\n  b\nuser: x\npassword=\nnext password:\n",
+    "{\"name\": \"pin\", \"value\": \"a\"} {\"value\":\"a\",\"x\":1,\"name\":\"pin\"} {\"value\": 1234, \"key\": \"pin\"} {\"value\":\"a\"}",
+    "<input name='pin' value='a'> <input value=\"a\" type=\"password\"/> f(name='sid', value='x') value=\"5\"\nname=\"pin\"",
+    "a --password hunter2 x --token to --pin \"a b\" ['--pin', 'a'] ---pin a --pin\nx --api-key API_KEY",
+    "password：hunter2 pin＝1，2 ['pin', 'a'] [b'cookie', b'a=b'] ['pin', 'a', 'b'] [\\\"pin\\\",\\\"a\\\"] ['pin', '",
     "datadog agent uses 9f86d081884c7d659a2feaa0c55ad015, trace_id=9f86d081884c7d659a2feaa0c55ad015",
 ];
 

@@ -2,12 +2,13 @@
 
 use super::super::Quote;
 use super::super::ahead::{Known, Text};
+use super::super::coding::{self, Coding};
 use super::quoted::delimiter_follows;
 
 /// A list, an object or a call.
 #[derive(Clone, Copy)]
 pub(super) struct Bracket {
-    encoded: bool,
+    coding: Coding,
     /// The quote that the name before it stands in.
     quote: Option<Quote>,
     depth: usize,
@@ -24,9 +25,9 @@ pub(super) struct Bracket {
 
 impl Bracket {
     /// In which the name stands in *quote*.
-    pub(super) fn new(encoded: bool, quote: Option<Quote>) -> Self {
+    pub(super) fn new(coding: Coding, quote: Option<Quote>) -> Self {
         Self {
-            encoded,
+            coding,
             quote,
             depth: 0,
             closed: false,
@@ -51,7 +52,7 @@ impl Bracket {
     /// To the closing bracket. It goes on over a line break where printed JSON and Python have one:
     /// after an opening bracket or a comma, or before a closing bracket or a text.
     pub(super) fn run(&mut self, at: &mut usize, text: Text<'_>) -> Known<usize> {
-        let level = self.level();
+        let (level, coding) = (self.level(), self.coding);
         while let Some(raw) = text.peek(*at)? {
             if self.broken && is_space(raw) {
                 *at += 1;
@@ -59,10 +60,10 @@ impl Bracket {
                 continue;
             }
             self.broken = false;
-            let decoded = if self.encoded { text.percent(*at)? } else { None };
-            let byte = decoded.unwrap_or(raw);
+            let decoded = if coding == Coding::Plain { None } else { coding::of(text, *at, coding)? };
+            let byte = decoded.map_or(raw, |found| found.byte);
             match byte {
-                0..=b' ' if self.encoded && decoded.is_none() => return Ok(*at),
+                0..=b' ' if coding == Coding::Percent && decoded.is_none() => return Ok(*at),
                 b'\n' | b'\r' if decoded.is_none() => {
                     if !(self.quoted.is_none() && self.read < PRINTED && self.goes_on(*at, text)?) {
                         return Ok(*at);
@@ -70,6 +71,12 @@ impl Bracket {
                     (self.broken, self.slashes) = (true, 0);
                     continue;
                 }
+                // A quote as it is ends what the escaped text stands in; a tag, what is escaped for a page.
+                b'"' if matches!(coding, Coding::Escape(_)) && decoded.is_none() && self.slashes == 0 => {
+                    return Ok(*at);
+                }
+                b'<' if coding == Coding::Html && decoded.is_none() => return Ok(*at),
+                b'"' | b'\'' if decoded.is_some_and(|found| found.is_inside(coding)) => {}
                 b'"' | b'\'' => match self.slashes.checked_sub(level) {
                     // The text that the name stands in ends here. An apostrophe of a lower level is only an apostrophe.
                     None if self.quote.is_some_and(|quote| quote.byte == byte) => {
@@ -79,7 +86,9 @@ impl Bracket {
                     Some(rest) if rest / (level + 1) % 2 == 1 => {}
                     Some(rest)
                         if self.quoted == Some(byte)
-                            && (rest == 0 || self.encoded || delimiter_follows(text, *at + 1)?) =>
+                            && (rest == 0
+                                || coding != Coding::Plain
+                                || delimiter_follows(text, *at + 1)?) =>
                     {
                         self.quoted = None;
                     }
@@ -95,7 +104,7 @@ impl Bracket {
             }
             self.last = if byte > b' ' { byte } else { self.last };
             self.slashes = if byte == b'\\' { self.slashes + 1 } else { 0 };
-            let step = if decoded.is_some() { 3 } else { 1 };
+            let step = decoded.map_or(1, |found| found.length);
             *at += step;
             self.read += step;
             if self.closed {

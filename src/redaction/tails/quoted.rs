@@ -81,16 +81,6 @@ pub(super) fn delimiter_follows(text: Text<'_>, at: usize) -> Known<bool> {
 /// Blanks that are looked past for a delimiter.
 const BLANKS: usize = 128;
 
-pub(super) fn encoded_quote_end(at: &mut usize, quote: u8, text: Text<'_>) -> Known<usize> {
-    while let Some(byte) = text.peek(*at)? {
-        if byte <= b' ' || text.percent(*at)? == Some(quote) {
-            break;
-        }
-        *at += 1;
-    }
-    Ok(*at)
-}
-
 /// Whether the backslash at *at* starts an escaped line break, with which a header in an escaped text ends; or stands
 /// before what was replaced.
 fn breaks_escaped(text: Text<'_>, at: usize) -> Known<bool> {

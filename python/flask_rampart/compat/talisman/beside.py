@@ -15,9 +15,10 @@ way.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from flask import Flask
+from werkzeug.datastructures import Headers
 
 from ...config import Settings
 from ...headers import header_policy, new_nonce
@@ -80,7 +81,7 @@ class Beside:
         return None
 
 
-def settled(headers: Collection[tuple[str, str]], fields: Fields, mine: Mapping[str, str]) -> list[tuple[str, str]]:
+def settled(headers: Headers | list[tuple[str, str]], fields: Fields, mine: Mapping[str, str]) -> list[tuple[str, str]]:
     """The fields of an answer: those that it has, and *fields*.
 
     :param mine: what is said for all, by lower names, also where it is left to the edge.

@@ -4,6 +4,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const POLL = 2000;
   const WHOLE = 30000;
+  const DAY = 86400;
   const byId = (id) => document.getElementById(id);
   let last = null;
   let paused = false;
@@ -141,11 +142,14 @@
     const log = data.audit;
     if (!log.enabled) return put("audit", empty("There is no audit log: RAMPART_AUDIT_LOG is off."));
     const seen = log.verified;
-    const told = seen === null ? make("p", {}, make("span", { class: "tag warn" }, "not verified yet"), " Run: ", make("code", {}, "flask rampart audit verify"))
-      : make("p", {}, make("span", { class: `tag ${seen.faults ? "bad" : "good"}` }, seen.faults ? `${seen.faults} faults` : "as it was written"),
-        ` ${number(seen.records)} records, verified ${new Date(seen.time * 1000).toLocaleString("en-GB")}`);
+    const old = seen && data.time - seen.time >= DAY ? Math.floor((data.time - seen.time) / DAY) : 0;
+    const [kind, word] = !seen ? ["warn", "not verified yet"] : seen.faults ? ["bad", `${seen.faults} faults`]
+      : old ? ["warn", `not verified for ${old === 1 ? "a day" : `${old} days`}`] : ["good", "as it was written"];
+    const told = make("p", {}, make("span", { class: `tag ${kind}` }, word),
+      seen ? ` ${number(seen.records)} records${old && !seen.faults ? ", as they were written," : ""} on ${new Date(seen.time * 1000).toLocaleString("en-GB")}.` : "",
+      " To verify: ", make("code", {}, "flask rampart audit verify"));
     const lost = make("p", {}, log.failures ? make("span", { class: "tag bad" }, `${log.failures} not written`) : make("span", { class: "tag good" }, "all written"),
-      " by this worker. ", log.refuses ? "What cannot be recorded is refused." : "What cannot be recorded goes on.");
+      " by the workers of this host. ", log.refuses ? "What cannot be recorded is refused." : "What cannot be recorded goes on.");
     put("audit", told, lost);
   };
 

@@ -1,0 +1,232 @@
+//! Values that are called `value`, and have their name beside them.
+//!
+//! - `{"name": "password", "value": "hunter2"}`, in either order; also `key`, as reprs have it: `Cookie(name='sid', value='x')`;
+//! - `<input name="password" value="hunter2">`, in either order, also by `id` or `type`; `<meta name="csrf-token" content="…">`;
+//! - `Content-Disposition: form-data; name="password"`, a blank line, and the part of a multipart body (RFC 7578).
+//!
+//! The name is looked for in the same braces, brackets or tag: [`BEFORE`] bytes before the value, and, if there is none,
+//! [`AFTER`] bytes from its beginning on. Both bound the work at each `value`, and what a stream holds back for one.
+
+use super::ahead::{Known, Text};
+use super::coding::Coding;
+use super::names::{self, Entity, Names};
+use super::tails::{Tail, line_break};
+use super::values::{self, Opening, Place, opening_at, skip_blanks};
+use super::{Find, Quote, fields};
+
+/// Bytes before a value in which its name is looked for.
+const BEFORE: usize = 256;
+
+/// Bytes from a value's beginning on in which its name is looked for.
+const AFTER: usize = 512;
+
+/// A word before a sign, as a label of what follows.
+struct Label<'t> {
+    word: &'t [u8],
+    /// Where it begins, its quote included.
+    start: usize,
+    /// The quote that it stands in alone.
+    opening: Option<Opening>,
+}
+
+/// The value that the label before the sign at *sign* announces, by the name beside it. Nothing before *floor* is read.
+pub(super) fn find(
+    text: Text<'_>,
+    sign: usize,
+    floor: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
+    let Some(label) = label_before(&text, sign, floor) else { return Ok(None) };
+    match (label.word, label.opening) {
+        (b"name", None) => part(text, sign, &label, floor, names, selects),
+        (b"value" | b"Value", Some(_)) | (b"value" | b"content", None) => {
+            beside(text, sign, &label, floor, names, selects)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether the `=` at *at* may stand after such a label.
+pub(super) fn may_be(text: &[u8], at: usize) -> bool {
+    let quoted = matches!(text.get(at + 1), None | Some(b'"' | b'\'' | b'\\'));
+    quoted && [b"value".as_slice(), b"name", b"content"].iter().any(|word| text[..at].ends_with(word))
+}
+
+/// The label before *sign*: a word in quotes before a colon, one without before `=`.
+fn label_before(text: &[u8], sign: usize, floor: usize) -> Option<Label<'_>> {
+    let before = text.get(floor..sign)?;
+    if text.get(sign) == Some(&b'=') {
+        let length = before.iter().rev().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
+        let (rest, word) = before.split_at(before.len() - length);
+        let alone = rest.last().is_none_or(|b| *b <= b' ' || b"(,;".contains(b));
+        return alone.then_some(Label { word, start: sign - length, opening: None });
+    }
+    let blanks = before.iter().rev().take(2).take_while(|b| **b == b' ').count();
+    let before = &before[..before.len() - blanks];
+    let (quote, rest) = before.split_last().filter(|(b, _)| matches!(b, b'"' | b'\''))?;
+    let slashes = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let rest = &rest[..rest.len() - slashes];
+    let length = rest.iter().rev().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
+    let (rest, word) = rest.split_at(rest.len() - length);
+    let (opening, rest) = rest.split_last()?;
+    let opened = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let same = opening == quote && opened == slashes && length > 0;
+    let start = floor + rest.len() - slashes.min(rest.len());
+    same.then_some(Label { word, start, opening: Some(Opening { quote: *quote, slashes }) })
+}
+
+/// What the names beside a value say.
+enum Said {
+    Secret(Entity),
+    /// It has a name, of no secret.
+    Other,
+    Nothing,
+}
+
+fn beside(
+    text: Text<'_>,
+    sign: usize,
+    label: &Label<'_>,
+    floor: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
+    let (start, far) = skip_blanks(text, sign + 1, BLANKS)?;
+    let opening = opening_at(text, start)?;
+    let number = label.opening.is_some()
+        && text.peek(start)?.is_some_and(|b| b.is_ascii_digit() || b == b'[' || b == b'{');
+    if far || (opening.is_none() && !number) {
+        return Ok(None);
+    }
+    let before = &text[floor.max(label.start.saturating_sub(BEFORE))..label.start];
+    let open = before.iter().rposition(|b| is_bracket(*b));
+    let is_tag = open.is_some_and(|place| before[place] == b'<');
+    let before = &before[open.map_or(0, |place| place + 1)..];
+    // Attributes and members are printed over lines; arguments and pairs of a log are not.
+    let lines = is_tag || label.opening.is_some();
+    let line = if lines { 0 } else { before.iter().rposition(|b| *b == b'\n').map_or(0, |place| place + 1) };
+    let said = match said(&before[line..], label, is_tag, names) {
+        Said::Nothing => {
+            let within: fn(u8) -> bool =
+                if lines { |b| !ends_object(b) } else { |b| !ends_object(b) && b != b'\n' };
+            let length = text.run(sign + 1, AFTER, within)?;
+            let region = Text::whole(&text[sign + 1..sign + 1 + length]);
+            let end = match opening {
+                Some((opening, inside)) => {
+                    Tail::quoted((inside - sign - 1).min(length), opening).run(region).unwrap_or(length)
+                }
+                None => start - sign - 1,
+            };
+            let after = region.get(end..).unwrap_or_default();
+            let stop = after.iter().position(|b| is_bracket(*b)).unwrap_or(after.len());
+            said(&after[..stop], label, is_tag, names)
+        }
+        said => said,
+    };
+    let Said::Secret(entity) = said else { return Ok(None) };
+    let quote = label.opening.map(|opening| Quote { byte: opening.quote, slashes: opening.slashes as u8 });
+    let place = Place {
+        coding: Coding::Plain,
+        header: false,
+        enclosing: None,
+        entity,
+        quote,
+        key: None,
+        names,
+        selects,
+    };
+    values::locate(text, sign + 1, &place)
+}
+
+/// Blanks between a label's sign and its value.
+const BLANKS: usize = 16;
+
+fn is_bracket(byte: u8) -> bool {
+    ends_object(byte) || matches!(byte, b'(' | b')')
+}
+
+fn ends_object(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'<' | b'>')
+}
+
+/// What the labels in *text* say that are written as *like* is.
+fn said(text: &[u8], like: &Label<'_>, is_tag: bool, names: &Names) -> Said {
+    let sign = if like.opening.is_some() { b':' } else { b'=' };
+    let mut said = Said::Nothing;
+    for at in memchr::memchr_iter(sign, text) {
+        let Some(label) = label_before(text, at, 0).filter(|label| label.opening == like.opening) else {
+            continue;
+        };
+        let named = matches!(label.word, b"name" | b"key" | b"Name" | b"Key");
+        let tells = named || (is_tag && matches!(label.word, b"id" | b"type"));
+        if !tells {
+            continue;
+        }
+        match quoted_name(text, at + 1) {
+            Some(name) => match names.entity(name) {
+                Some(entity) => return Said::Secret(entity),
+                None if named => said = Said::Other,
+                None => {}
+            },
+            None => continue,
+        }
+    }
+    said
+}
+
+/// The name in quotes after a sign.
+fn quoted_name(text: &[u8], from: usize) -> Option<&[u8]> {
+    let text = Text::whole(text);
+    let (start, _) = skip_blanks(text, from, BLANKS).ok()?;
+    let (opening, inside) = opening_at(text, start).ok()??;
+    let length = text.run(inside, names::REACH, fields::is_name_byte).ok()?;
+    let (closing, _) = opening_at(text, inside + length).ok()??;
+    (closing == opening && length > 0).then(|| &text.bytes()[inside..inside + length])
+}
+
+/// The part of a multipart body that `name="…"` in its head names.
+fn part(
+    text: Text<'_>,
+    sign: usize,
+    label: &Label<'_>,
+    floor: usize,
+    names: &Names,
+    selects: &dyn Fn(&str) -> bool,
+) -> Known<Option<Find>> {
+    let before = &text[floor.max(label.start.saturating_sub(KIND))..label.start];
+    if memchr::memmem::find(before, b"form-data").is_none() {
+        return Ok(None);
+    }
+    let Some((opening, inside)) = opening_at(text, sign + 1)? else { return Ok(None) };
+    let length = text.run(inside, names::REACH, fields::is_form_byte)?;
+    let Some((closing, after)) = opening_at(text, inside + length)? else { return Ok(None) };
+    let mut name = &text[inside..inside + length];
+    while let index @ 1.. = super::text::index_before(name) {
+        name = &name[..name.len() - index];
+    }
+    let name = name.strip_suffix(b"]").unwrap_or(name);
+    let Some(entity) = names.entity(name).filter(|entity| closing == opening && selects(entity)) else {
+        return Ok(None);
+    };
+    let mut at = after;
+    for _ in 0..LINES {
+        let Some((length, slashes)) = line_break(text, at)? else { return Ok(None) };
+        at += length;
+        if let Some((length, _)) = line_break(text, at)? {
+            at += length;
+            if text.marker(at)?.is_some() {
+                return Ok(None);
+            }
+            return values::begun(text, at, entity, Tail::part(at, slashes), &[]);
+        }
+        // Another line of its head: its type, say.
+        at += text.run(at, HEAD, |b| b > 0x1f && !matches!(b, b'\\' | b'@'))?;
+    }
+    Ok(None)
+}
+
+/// Bytes before a part's name in which what it is is said, lines of its head, and bytes of one.
+const KIND: usize = 64;
+const LINES: usize = 4;
+const HEAD: usize = 96;
