@@ -14,6 +14,9 @@ from .._native import Clock
 from ..config import Settings
 from ..exchange import EXTENSION
 
+SYSTEM = Clock.system()
+"""The clock of an app without a ``Rampart``, for as long as it has none."""
+
 
 class Standing:
     """A face in one app.
@@ -41,7 +44,7 @@ class Standing:
         if self._clock is None:
             state = self.app.extensions.get(EXTENSION)
             if state is None:
-                return _SYSTEM
+                return SYSTEM
             self._clock = state.services[Clock]
         return self._clock
 
@@ -56,6 +59,3 @@ def at_first_request(app: Flask, then: Callable[[], None]) -> None:
         then()
 
     app.before_request(once)
-
-
-_SYSTEM = Clock.system()

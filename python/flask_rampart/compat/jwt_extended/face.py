@@ -17,7 +17,7 @@ from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...tokens import Key, VerifiedToken, Verifier
-from ..standing import Standing, at_first_request
+from ..standing import SYSTEM, Standing, at_first_request
 from .config import DEFAULTS, Rules, decode_key, kept, named, picked
 from .keys import bytes_of, key_of, verifiers_of
 
@@ -67,8 +67,8 @@ class Face(Standing):
             app.config.setdefault(key, list(value) if key == "JWT_CSRF_METHODS" else value)
         #: The settings that were read, and what they came to. One object, so that no thread sees half of a change.
         self._read: tuple[tuple[Any, ...], Rules] | None = None
-        #: The clock by which tokens were judged: a Rampart that comes later brings its own.
-        self._read_by: Clock | None = None
+        #: Whether a Rampart may still come, and bring the clock by which tokens are judged.
+        self._awaits_clock = False
         self._told: set[str] = set()
 
     @property
@@ -80,13 +80,13 @@ class Face(Standing):
         """What the settings come to by now."""
         values = picked(self.app.config)
         read = self._read
-        clock = self._clock or self.clock
-        if read is not None and values == read[0] and clock is self._read_by:
+        if read is not None and values == read[0] and not (self._awaits_clock and EXTENSION in self.app.extensions):
             return read[1]
+        self._awaits_clock = self.clock is SYSTEM
         values = kept(values)
         rules = Rules(named(values))
         self._tell_of(rules)
-        self._read, self._read_by = (values, rules), clock
+        self._read = (values, rules)
         return rules
 
     def tell(self) -> None:
