@@ -327,6 +327,54 @@ def test_an_empty_list_is_a_mistake() -> None:
             made(OURS, config={name: []})
 
 
+SWITCHES = ("COOKIE_CSRF_PROTECT", "CSRF_CHECK_FORM", "CSRF_IN_COOKIES", "ENCODE_NBF", "SESSION_COOKIE", "VERIFY_SUB")
+
+
+def without_proof(face: ModuleType, **config: Any) -> int:
+    """The status of a POST by a cookie alone."""
+    app, _ = jwt_app(face, JWT_TOKEN_LOCATION="cookies", PROPAGATE_EXCEPTIONS=False, **config)
+    app.add_url_rule("/", view_func=face.jwt_required()(lambda: "in"), methods=["POST"])
+    client = app.test_client()
+    client.set_cookie("access_token_cookie", token_of(claims_of(csrf="proof")))
+    return client.post("/").status_code
+
+
+@jwt_row("`JWT_COOKIE_CSRF_PROTECT`, or another switch, that is neither True nor False")
+@pytest.mark.parametrize("name", SWITCHES)
+def test_no_switch_is_turned_off_by_what_is_none(name: str) -> None:
+    if name == "COOKIE_CSRF_PROTECT":
+        assert [without_proof(THEIRS, **{f"JWT_{name}": value}) for value in ("", None, [], "False")] == [200] * 3 + [
+            401
+        ]
+    for value in ("", None, [], "False"):
+        assert without_proof(OURS, **{f"JWT_{name}": value}) == 500
+        with pytest.raises(ConfigError, match=f"JWT_{name} is True or False"):
+            made(OURS, config={f"JWT_{name}": value})
+    for value in (True, False, 1, 0):
+        assert without_proof(OURS, **{f"JWT_{name}": value}) == (
+            200 if name == "COOKIE_CSRF_PROTECT" and not value else 401
+        )
+
+
+@jwt_row("`JWT_CSRF_METHODS` in lower case or with spaces, or empty")
+@pytest.mark.parametrize("methods", [["post"], ["POST "], [], ()])
+def test_methods_that_no_request_has_protect_nothing(methods: Any) -> None:
+    assert without_proof(THEIRS, JWT_CSRF_METHODS=methods) == 200
+    assert without_proof(OURS, JWT_CSRF_METHODS=methods) == 500
+    with pytest.raises(ConfigError, match="JWT_CSRF_METHODS"):
+        made(OURS, config={"JWT_CSRF_METHODS": methods})
+    assert without_proof(OURS, JWT_CSRF_METHODS=[], JWT_COOKIE_CSRF_PROTECT=False) == 200
+
+
+@jwt_row("`JWT_COOKIE_SECURE` that is neither True, False nor None")
+@pytest.mark.parametrize("value", ["", 0, "no"])
+def test_a_cookie_is_secure_or_not(value: Any) -> None:
+    assert all(f"Secure={value};" in line for line in set_cookies(THEIRS, JWT_COOKIE_SECURE=value))
+    with pytest.raises(ConfigError, match="JWT_COOKIE_SECURE"):
+        made(OURS, config={"JWT_COOKIE_SECURE": value})
+    assert all("Secure" in line for line in set_cookies(OURS, JWT_COOKIE_SECURE=1))
+
+
 # Otherwise.
 
 

@@ -159,7 +159,10 @@ def test_rampart_gives_cookies_without_the_attribute_its_own() -> None:
 
 
 def test_a_misspelt_setting_stops_the_face_too() -> None:
-    app, _ = app_of(rampart=False, RAMPART_ERROR_FORMT="problem")
+    with pytest.raises(ConfigError, match="RAMPART_ERROR_FORMAT"):
+        app_of(rampart=False, RAMPART_ERROR_FORMT="problem")
+    app, _ = app_of(rampart=False)
+    app.config["RAMPART_ERROR_FORMT"] = "problem"  # after the manager
     with app.app_context(), pytest.raises(ConfigError, match="RAMPART_ERROR_FORMAT"):
         face.create_access_token("ada")
 

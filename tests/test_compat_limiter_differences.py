@@ -528,6 +528,21 @@ def test_a_refusal_is_not_charged_afterwards(clock: Clock) -> None:
     assert found == [[200, 429, 429, 429], [200, 429, 429, 200]]
 
 
+@row("`RATELIMIT_DEFAULT`, `RATELIMIT_APPLICATION` or `RATELIMIT_META` as a list")
+@pytest.mark.parametrize("name", ["DEFAULT", "APPLICATION", "META"])
+def test_a_setting_of_several_limits_may_be_a_list(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = standing_clock(monkeypatch)
+    found = []
+    for module in LIMITER_FACES.values():
+        app, _ = limiter_app(
+            module, clock, lambda: "key", **{"RATELIMIT_DEFAULT": "1/hour", f"RATELIMIT_{name}": ["1/day"]}
+        )
+        app.add_url_rule("/", "index", lambda: "hello")
+        client = app.test_client()
+        found.append([client.get("/").status_code for _ in range(2)])
+    assert found == [[500, 500], [200, 429]]
+
+
 @row("a cost of 0, from a function, while all is spent")
 def test_what_costs_nothing_is_admitted(clock: Clock) -> None:
     found = []

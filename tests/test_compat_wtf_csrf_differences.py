@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import re
 import sys
+import weakref
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +20,12 @@ import pytest
 from flask import Blueprint, Flask, g, session
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from flask_restful import Api, Resource
 from werkzeug.datastructures import MultiDict
 
 import flask_rampart.compat.wtf_csrf as face
 from flask_rampart import Clock, ConfigError, compat
+from flask_rampart.compat.wtf_csrf.exempt import MOST
 from flask_rampart.compat.wtf_csrf.face import face_of
 
 from .facing import CSRF_FACES, MIDNIGHT, SECRET, csrf_app, sent
@@ -190,6 +194,27 @@ def test_a_view_is_not_exempt_because_another_has_its_name(caplog: pytest.LogCap
     assert client.post("/wrapper1").status_code == 200
 
 
+@row("a decorator above `csrf.exempt` that copies `__name__` and not `__wrapped__`")
+def test_a_view_behind_what_only_has_its_name_is_not_exempt() -> None:
+    def named(view: Callable[[], str]) -> Callable[[], str]:
+        wrapper = decorated(view)
+        wrapper.__name__ = view.__name__
+        return wrapper
+
+    def hook() -> str:
+        return "hook"
+
+    for module, status in ((THEIRS, 200), (OURS, 400)):
+        app, protect = csrf_app(module)
+        app.add_url_rule("/below", "below", named(protect.exempt(hook)), methods=["POST"])
+        assert app.test_client().post("/below").status_code == status
+    for by_name in (False, True):
+        app, protect = csrf_app(OURS)
+        app.add_url_rule("/below", "below", named(hook), methods=["POST"])
+        protect.exempt(f"{__name__}.hook" if by_name else app.view_functions["below"])
+        assert app.test_client().post("/below").status_code == 200
+
+
 def test_a_view_is_exempt_by_whatever_way_it_was_named() -> None:
     class Thing(MethodView):
         def post(self) -> str:
@@ -220,6 +245,60 @@ def test_a_view_is_exempt_by_whatever_way_it_was_named() -> None:
         for path in ("/below", "/above", "/class", "/other"):
             assert client.post(path).status_code == 200, (module, path)
         assert client.post("/").status_code == 400
+
+
+def test_what_is_exempt_in_each_request_is_kept_once_and_not_alive() -> None:
+    made: list[weakref.ref[Any]] = []
+
+    class Thing(Resource):
+        def __init__(self) -> None:
+            made.append(weakref.ref(self))
+
+        def post(self) -> str:
+            return "thing"
+
+    app, protect = csrf_app(OURS)
+    Thing.method_decorators = [protect.exempt]
+    Api(app, decorators=[protect.exempt]).add_resource(Thing, "/thing")
+    partial = functools.partial(lambda: "x")
+
+    @app.before_request
+    def dynamically() -> None:
+        protect.exempt(app.view_functions["page"])
+        protect.exempt(lambda: "of this request")
+        protect.exempt(partial)
+
+    app.add_url_rule("/page", "page", lambda: "page", methods=["POST"])
+    client = app.test_client()
+    held: set[tuple[int, ...]] = set()
+    for _ in range(3):
+        assert [client.post(path).status_code for path in ("/thing", "/page")] == [200, 200]
+        gc.collect()
+        kept = protect._exempt
+        held.add((*(len(each.views) + len(each.classes) for each in kept._given.values()), len(kept._nameless)))
+    assert len(made) == 3 and not any(thing() for thing in made)
+    assert len(held) == 1, held
+
+
+def test_of_what_nothing_refers_to_weakly_no_more_is_kept_than_a_set_would() -> None:
+    class Slotted:
+        __slots__ = ()
+
+        def post(self) -> str:
+            return "hook"
+
+    app, protect = csrf_app(OURS)
+    first = Slotted().post
+    protect.exempt(first)
+    for _ in range(MOST + 10):
+        protect.exempt(Slotted().post)
+    last = protect.exempt(Slotted().post)
+    for name, view in (("first", first), ("last", last)):
+        app.add_url_rule(f"/{name}", name, view, methods=["POST"])
+    client = app.test_client()
+    assert [client.post(path).status_code for path in ("/first", "/last")] == [200, 400]
+    (given,) = protect._exempt._given.values()
+    assert len(given.views) == MOST
 
 
 # Settings that could not be meant.
@@ -269,16 +348,23 @@ def test_switches_are_true_or_false(name: str) -> None:
 @row("`WTF_CSRF_TIME_LIMIT` that is no number")
 def test_a_time_limit_is_a_number() -> None:
     assert post(THEIRS, {}, "http://localhost", WTF_CSRF_TIME_LIMIT="3600")[0] == 500
-    refused_setting("WTF_CSRF_TIME_LIMIT", "3600")
+    assert post(THEIRS, {}, "http://localhost", WTF_CSRF_TIME_LIMIT=float("nan")) == TAKEN
+    for value in ("3600", True, float("nan")):
+        refused_setting("WTF_CSRF_TIME_LIMIT", value)
 
 
-@row("an empty `WTF_CSRF_SECRET_KEY`", "an empty `WTF_CSRF_FIELD_NAME`")
+@row("an empty `WTF_CSRF_SECRET_KEY`, or a list with an empty one, or of none", "an empty `WTF_CSRF_FIELD_NAME`")
 def test_what_is_empty_protects_nothing() -> None:
     assert post(THEIRS, {}, "http://localhost", WTF_CSRF_SECRET_KEY="") == TAKEN
     app, _ = csrf_app(THEIRS, WTF_CSRF_FIELD_NAME="")
     client, proof = with_token(app)
     assert sent(client, data={"name": "Ada"}, headers=proof) == (400, "The CSRF token is invalid.")
-    refused_setting("WTF_CSRF_SECRET_KEY", "")
+    for value in ([""], ["a", ""], [b""]):
+        assert post(THEIRS, {}, "http://localhost", WTF_CSRF_SECRET_KEY=value) == TAKEN
+    assert sent(csrf_app(THEIRS, WTF_CSRF_SECRET_KEY=[])[0].test_client(), "/token", "GET")[0] == 500
+    for value in ("", b"", [], (), [""], ["a", ""], [b""], [None]):
+        refused_setting("WTF_CSRF_SECRET_KEY", value)
+    assert post(OURS, {}, "http://localhost", WTF_CSRF_SECRET_KEY=["older", SECRET]) == TAKEN
     refused_setting("WTF_CSRF_FIELD_NAME", "")
 
 
@@ -290,11 +376,14 @@ def test_an_element_has_a_name() -> None:
     refused_setting("WTF_CSRF_META_NAME", "")
 
 
-@row("`WTF_CSRF_ENABLED = False` in production")
+@row("`WTF_CSRF_ENABLED = False` or an empty `WTF_CSRF_METHODS` in production")
 def test_production_without_protection_is_told() -> None:
     told = [logged(module, WTF_CSRF_ENABLED=False) for module in BOTH]
     assert told == [[], ["WTF_CSRF_ENABLED is False: no request is asked for a CSRF token."]]
     assert logged(OURS, WTF_CSRF_ENABLED=False, TESTING=True) == []
+    told = [logged(module, WTF_CSRF_METHODS=[]) for module in BOTH]
+    assert told == [[], ["WTF_CSRF_METHODS is empty: no request is asked for a CSRF token."]]
+    assert logged(OURS, WTF_CSRF_METHODS=[], TESTING=True) == []
 
 
 def logged(module: ModuleType, **config: Any) -> list[str]:

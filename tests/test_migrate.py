@@ -293,3 +293,72 @@ def test_a_face_that_is_not_there_offers_nothing(monkeypatch: pytest.MonkeyPatch
     after, found = moved("from flask_cors import CORS")
     assert after == "from flask_cors import CORS"
     assert found.left[0].why == "flask_rampart.compat.nowhere has no flask_cors: from flask_cors import CORS stays"
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("import flask_wtf as w, flask_wtf.csrf\nw.FlaskForm\n", []),
+        (
+            "import flask_wtf as w\nw.CSRFProtect(app)\n",
+            ["w.CSRFProtect stays: write from flask_rampart.compat.wtf_csrf import CSRFProtect"],
+        ),
+        ("from flask_wtf import *\nclass F(FlaskForm): ...\n", []),
+        (
+            "from flask_wtf import *\nCSRFProtect(app)\n",
+            [
+                "from flask_wtf import * stays, for forms: write from flask_rampart.compat.wtf_csrf import CSRFProtect "
+                "below it"
+            ],
+        ),
+    ],
+)
+def test_forms_by_another_name_or_a_star_are_no_more_told_than_by_their_own(text: str, why: list[str]) -> None:
+    after, found = moved(text)
+    assert after == text and [each.why for each in found.left] == why
+    assert [each.name for each in found.needed] == ["Flask-WTF"]
+
+
+LIMITER = "from flask_limiter import Limiter\nlimiter = Limiter(key)\n"
+
+
+@pytest.mark.parametrize(
+    "text, what",
+    [
+        (
+            f"{LIMITER}limiter.storage.reset()\nlimiter.reset()\nlimiter.key_func, limiter.enabled\n",
+            ["limiter.storage"],
+        ),
+        (f"{LIMITER}limiter.context\n", ["limiter.context"]),
+        ("import flask_limiter as fl\nl = m = fl.Limiter(key)\nm.storage\nl.limit\n", ["m.storage"]),
+        ("from flask_jwt_extended import JWTManager as J\njwt: J = J()\njwt.nothing\n", ["jwt.nothing"]),
+        ("from flask_talisman import Talisman\nt = Talisman()\nt.content_security_policy\nt.nope\n", ["t.nope"]),
+        (
+            "from flask_wtf.csrf import CSRFProtect\nc = CSRFProtect()\nc.exempt(v)\nc._exempt_views\nc.nope\n",
+            ["c.nope"],
+        ),
+        (f"{LIMITER}limiter.mine = 1\nlimiter.mine\n", []),
+        ("limiter = Limiter(key)\nlimiter.storage\n", []),
+        ("from flask_cors import CORS\ncors = CORS(app)\ncors.init_app(other)\n", []),
+    ],
+)
+def test_what_an_extension_of_a_face_does_not_have_is_told_before_and_after_the_change(
+    text: str, what: list[str]
+) -> None:
+    after, found = moved(text)
+    assert [each.why.partition(" ")[0] for each in found.left] == what
+    assert [each.why for each in moved(after)[1].left] == [each.why for each in found.left]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import flask_limiter\nL = flask_limiter\nL.HEADERS\n",
+        "import flask_limiter\ngetattr(flask_limiter, 'HEADERS')\n",
+        "import flask_limiter as fl\nL = fl\nclass A:\n    x = getattr(L, 'HEADERS', None)\n",
+    ],
+)
+def test_what_is_used_by_another_name_of_a_module_counts(text: str) -> None:
+    after, found = moved(text)
+    assert after == text
+    assert any("HEADERS is not in flask_rampart.compat.limiter" in each.why for each in found.left)

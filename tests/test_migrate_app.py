@@ -235,3 +235,119 @@ def test_a_project_that_was_moved_answers_as_before(tmp_path: Path, monkeypatch:
     assert "requirements.txt:5 flask-talisman: can go" in output
     assert "requirements.txt:6 Flask-WTF: stays: shop_to_move/extensions.py:7 needs it" in output
     assert CliRunner().invoke(commands, ["migrate", "--check"]).exit_code == 0
+
+
+WITH_COOKIES = '''\
+"""Who is logged in has cookies: access, refresh, and what proves a page."""
+
+from flask import Flask, jsonify
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    create_refresh_token,
+    get_jwt,
+    get_jwt_identity,
+    jwt_required,
+    set_access_cookies,
+    set_refresh_cookies,
+    unset_jwt_cookies,
+)
+
+app = Flask(__name__)
+app.config["JWT_SECRET_KEY"] = "a key that is as long as a key should be"
+app.config["JWT_TOKEN_LOCATION"] = ["cookies"]
+app.config["JWT_REFRESH_COOKIE_PATH"] = "/refresh"
+gone = set()
+jwt = JWTManager(app)
+
+
+@jwt.token_in_blocklist_loader
+def is_gone(header, claims):
+    return claims["jti"] in gone
+
+
+@app.post("/login")
+def login():
+    answer = jsonify(login=True)
+    set_access_cookies(answer, create_access_token("ada", fresh=True))
+    set_refresh_cookies(answer, create_refresh_token("ada"))
+    return answer
+
+
+@app.post("/order")
+@jwt_required(fresh=True)
+def order():
+    return jsonify(by=get_jwt_identity())
+
+
+@app.post("/refresh")
+@jwt_required(refresh=True)
+def refresh():
+    answer = jsonify(by=get_jwt_identity())
+    set_access_cookies(answer, create_access_token(get_jwt_identity()))
+    return answer
+
+
+@app.post("/logout")
+@jwt_required()
+def logout():
+    gone.add(get_jwt()["jti"])
+    answer = jsonify(logout=True)
+    unset_jwt_cookies(answer)
+    return answer
+'''
+
+
+def test_who_was_logged_in_by_the_incumbent_stays_so_after_the_move_until_the_logout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_with_cookies.py").write_text(WITH_COOKIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "shop_with_cookies", raising=False)
+    before = import_module("shop_with_cookies")
+    assert before.JWTManager.__module__.startswith("flask_jwt_extended")
+    issued = before.app.test_client().post("/login").headers.getlist("Set-Cookie")
+    assert len(issued) == 4
+    assert CliRunner().invoke(commands, ["migrate", "--write"]).exit_code == 0
+    monkeypatch.delitem(sys.modules, "shop_with_cookies")
+    after = import_module("shop_with_cookies")
+    assert after.JWTManager.__module__.startswith("flask_rampart.compat")
+
+    client = after.app.test_client()
+    https: dict[str, Any] = {"base_url": "https://localhost"}
+    for line in issued:
+        name, _, value = line.partition(";")[0].partition("=")
+        path = re.search("Path=([^;]*)", line)
+        client.set_cookie(name, value, path=path[1] if path else "/", secure=True)
+
+    def post(to: str, proof: str) -> tuple[int, Any]:
+        found = client.get_cookie(proof)
+        answer = client.post(to, headers={"X-CSRF-TOKEN": found.value if found else proof}, **https)
+        return answer.status_code, answer.json
+
+    def access() -> str:
+        found = client.get_cookie("access_token_cookie")
+        assert found is not None
+        return found.value
+
+    refused = (401, {"msg": "CSRF double submit tokens do not match"})
+    assert post("/order", "none") == refused
+    assert post("/order", "csrf_refresh_token") == refused
+    assert post("/order", "csrf_access_token") == (200, {"by": "ada"})
+    theirs = access()
+    assert post("/refresh", "csrf_access_token") == refused
+    assert post("/refresh", "csrf_refresh_token") == (200, {"by": "ada"})
+    assert access() != theirs
+    assert post("/order", "csrf_access_token") == (401, {"msg": "Fresh token required"})
+    # Taken back is what theirs had set, by its names and paths; and the token itself, wherever it was copied to.
+    client.set_cookie("access_token_cookie", theirs, secure=True)
+    proof = next(line for line in issued if line.startswith("csrf_access_token=")).partition(";")[0].partition("=")[2]
+    assert client.post("/logout", headers={"X-CSRF-TOKEN": proof}, **https).json == {"logout": True}
+    for name in ("access_token_cookie", "csrf_access_token", "csrf_refresh_token"):
+        assert client.get_cookie(name) is None
+    assert client.get_cookie("refresh_token_cookie", path="/refresh") is None
+    assert post("/order", "none")[0] == 401
+    client.set_cookie("access_token_cookie", theirs, secure=True)
+    assert client.post("/order", headers={"X-CSRF-TOKEN": proof}, **https).json == {"msg": "Token has been revoked"}

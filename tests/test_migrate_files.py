@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from flask.cli import FlaskGroup
@@ -74,6 +76,18 @@ def test_what_is_left_is_told_by_a_check_that_finds_nothing_to_change(project: P
 def test_check_and_write_are_two_wishes(project: Path) -> None:
     assert migrate("--check", "--write").exit_code == 2
     assert migrate("nowhere").exit_code == 2
+
+
+def test_all_is_written_before_anything_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one.py", "two.py"):
+        put(project / name, BEFORE)
+
+    def closed(*words: Any, **options: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(click, "echo", closed)
+    CliRunner().invoke(commands, ["migrate", "--write"])
+    assert all("flask_rampart.compat" in (project / name).read_text() for name in ("one.py", "two.py"))
 
 
 def test_without_libcst_it_says_what_to_install_and_looks_at_nothing(

@@ -84,7 +84,11 @@ def test_each_reason_to_tell_a_row_is_one_of_a_row() -> None:
             "`JWT_ACCESS_TOKEN_EXPIRES` or `JWT_REFRESH_TOKEN_EXPIRES` of no time: `0`, `timedelta(0)`",
         ),
         ("flask_talisman", "Talisman(app, referrer_policy=None)", "`referrer_policy=None`"),
-        ("flask_wtf.csrf", "config['WTF_CSRF_ENABLED'] = False", "`WTF_CSRF_ENABLED = False` in production"),
+        (
+            "flask_wtf.csrf",
+            "config['WTF_CSRF_ENABLED'] = False",
+            "`WTF_CSRF_ENABLED = False` or an empty `WTF_CSRF_METHODS` in production",
+        ),
         ("flask_cors", "CORS(app, origins=r'https://.*\\.a\\.example')", "a pattern of an origin"),
         ("flask_cors", "CORS(app, origins=ORIGINS)", "a pattern of an origin"),
         ("flask_cors", "@cross_origin()\ndef view(): ...", "a field that the view set, under `@cross_origin`"),
@@ -144,6 +148,16 @@ def test_what_the_face_has_judged_is_not_told_once_more(project: Path) -> None:
         ("RATELIMIT_STORAGE_URI = 'mongodb://h'", "RATELIMIT_STORAGE_URI", "is not one of memory://"),
         (f"RATELIMIT_STORAGE_URI = '{SECRET}'", "RATELIMIT_STORAGE_URI", "a text without :// is not one of memory://"),
         ("RATELIMIT_STRATEGY = 'moving-windows'", "RATELIMIT_STRATEGY", "Did you mean moving-window?"),
+        ("JWT_DECODE_LEEWAY = 10**9", "JWT_DECODE_LEEWAY", "from 0 to 86400"),
+        ("JWT_DECODE_LEEWAY = 60 * 60 * 48", "JWT_DECODE_LEEWAY", "from 0 to 86400"),
+        ("JWT_ALGORITHM = 'none'", "JWT_ALGORITHM", "none is not supported"),
+        ("JWT_DECODE_ALGORITHMS = ['HS256', 'RS256']", "JWT_DECODE_ALGORITHMS", "one key cannot be"),
+        ("JWT_DECODE_ALGORITHMS = ['ES512']", "JWT_DECODE_ALGORITHMS", "ES512 is not supported"),
+        ("JWT_COOKIE_SECURE = 0", "JWT_COOKIE_SECURE", "True or False"),
+        ("JWT_CSRF_METHODS = ['post']", "JWT_CSRF_METHODS", "Write 'POST'"),
+        ("CORS_RESOURCES = {'/x': {'origins': 'null'}}", "CORS_RESOURCES", "every page in a sandbox"),
+        ("a, app.config['JWT_COOKIE_SECURE'] = 1, 'x'", "JWT_COOKIE_SECURE", "not 'x'"),
+        ("[[app.config['JWT_COOKIE_SECURE']], a] = [['x'], 1]", "JWT_COOKIE_SECURE", "not 'x'"),
         ("CORS_SUPPORTS_CREDENTIALS = True", "CORS_SUPPORTS_CREDENTIALS", "List the origins"),
         ("CORS_SUPPORTS_CREDENTIALS = 'False'", "CORS_SUPPORTS_CREDENTIALS", "not the text 'False'"),
         ("CORS_ORIGINS = ['null']", "CORS_ORIGINS", "every page in a sandbox"),
@@ -177,12 +191,45 @@ def test_what_a_face_refuses_is_told_in_the_words_of_its_start_up(
         "Talisman(app, content_security_policy=POLICY)",
         "Limiter(key, storage_uri=os.environ['STORE'])",
         "JWT_ACCESS_TOKEN_EXPIRES = timedelta(hours=hours)",
+        "JWT_DECODE_ALGORITHMS = ['HS256', 'RS256']\n@jwt.decode_key_loader\ndef key(header, claims): ...",
+        "JWT_DECODE_ALGORITHMS = ['RS256']",
+        "JWT_DECODE_LEEWAY = 10 ** 10 ** 10",
+        "JWT_DECODE_LEEWAY = 2 * 'x'",
+        "CORS_RESOURCES = {'/x': {'supports_credentials': True}}\nCORS(app, origins=ORIGINS)",
+        "a, app.config['JWT_COOKIE_SECURE'] = values",
+        "a, *app.config['JWT_COOKIE_SECURE'] = 1, 'x'",
         "class Dev:\n  CORS_ORIGINS = '*'\nclass Live:\n  CORS_ORIGINS = ['https://a.example']\n"
         "  CORS_SUPPORTS_CREDENTIALS = True",
     ],
 )
 def test_what_is_not_written_in_the_project_is_not_judged(project: Path, source: str) -> None:
     assert refused(looked(project, app__py=source)) == {}
+
+
+@pytest.mark.parametrize(
+    "line, name, words",
+    [
+        ("FLASK_WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED", "not 'False'"),
+        ("export FLASK_JWT_COOKIE_SECURE='no'  # later", "JWT_COOKIE_SECURE", "not 'no'"),
+        ('FLASK_JWT_CSRF_METHODS=["post"]', "JWT_CSRF_METHODS", "Write 'POST'"),
+        ("FLASK_WTF_CSRF_ENABLED=true", "", ""),
+        ("FLASK_JWT_COOKIE_SECURE=false # here", "", ""),
+        ("FLASK_JWT_COOKIE_SECURE=$SECURE", "JWT_COOKIE_SECURE", None),
+        ("FLASK_JWT_COOKIE_SECURE='a'b", "JWT_COOKIE_SECURE", None),
+        ("WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED", None),
+    ],
+)
+def test_a_setting_of_the_environment_is_judged_as_flask_reads_it_or_not_at_all(
+    project: Path, line: str, name: str, words: str | None
+) -> None:
+    report = looked(project, __flaskenv=f"{line}\n", app__py="import flask_jwt_extended, flask_wtf.csrf\n")
+    found = [judged for each in INCUMBENTS for judged in settings_of(report.facts, each)]
+    assert [judged.is_judged for judged in found] == [words is not None]
+    assert {key: words in value for key, value in refused(report).items() if words} == ({name: True} if words else {})
+    if words is None:
+        source = "from flask_jwt_extended import JWTManager\nfrom flask_wtf.csrf import CSRFProtect\n"
+        (project / "app.py").write_text(source)
+        assert "not judged" in CliRunner().invoke(commands, ["migrate"], env={"COLUMNS": "100"}).output
 
 
 def test_a_weak_secret_of_tests_is_taken_as_the_face_takes_it(project: Path) -> None:

@@ -83,14 +83,17 @@ def _print_diff(report: Report) -> None:
 def _write(report: Report) -> int:
     from ..migrate import NotWritten, write
 
-    failed = 0
+    # Told after all is written: who reads may have had enough by then (`| head -1`).
+    told: list[tuple[str, bool]] = []
     for changed in report.changed:
         try:
             write(changed.path, changed.before, changed.after)
-            click.echo(f"{safe(changed.shown)}: {_count(len(changed.imports.edits), 'import')} changed")
+            told.append((f"{safe(changed.shown)}: {_count(len(changed.imports.edits), 'import')} changed", False))
         except NotWritten as error:
-            failed += 1
-            click.echo(f"{safe(changed.shown)} is not written: {error}.", err=True)
+            told.append((f"{safe(changed.shown)} is not written: {error}.", True))
+    for line, is_failure in told:
+        click.echo(line, err=is_failure)
+    failed = sum(is_failure for _, is_failure in told)
     if report.changed:
         click.echo()
     return failed
@@ -125,7 +128,7 @@ def _print_settings(report: Report, moved: list[Incumbent]) -> None:
     rows, refused = [], []
     for incumbent in moved:
         for judged in settings_of(report.facts, incumbent):
-            told = "read as before"
+            told = "read as before" if judged.is_judged else "not judged: its value is not written there"
             if not judged.is_known:
                 told = f"none of {incumbent.name}'s. {judged.refused}".rstrip()
             elif judged.refused:

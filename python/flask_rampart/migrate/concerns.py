@@ -32,6 +32,13 @@ _COOKIES = ("JWT_TOKEN_LOCATION=cookies", "JWT_TOKEN_LOCATION=?", "set_access_co
 _PEM = ("JWT_PUBLIC_KEY", "JWT_PRIVATE_KEY", "decode_key_loader", "encode_key_loader")
 _MADE = ("create_access_token", "create_refresh_token")
 _CLAIMS = ("additional_claims=", "additional_claims_loader")
+_SWITCHES = tuple(
+    f"JWT_{name}"
+    for name in (
+        *("COOKIE_CSRF_PROTECT", "CSRF_CHECK_FORM", "CSRF_IN_COOKIES"),
+        *("ENCODE_NBF", "SESSION_COOKIE", "VERIFY_SUB"),
+    )
+)
 _JWT: Mapping[str, When] = {
     "`JWT_COOKIE_SECURE`, not set": When(_COOKIES, unless=("JWT_COOKIE_SECURE",)),
     "`JWT_COOKIE_SAMESITE`, not set": When(_COOKIES, unless=("JWT_COOKIE_SAMESITE",)),
@@ -55,6 +62,9 @@ _JWT: Mapping[str, When] = {
     "a number that is not finite, in a claim": _words(*_CLAIMS),
     "`JWT_DECODE_LEEWAY` above a day, or with a fraction": _words("JWT_DECODE_LEEWAY"),
     '`JWT_CSRF_METHODS` as a text, such as `"POST"`': _words("JWT_CSRF_METHODS"),
+    "`JWT_CSRF_METHODS` in lower case or with spaces, or empty": _words("JWT_CSRF_METHODS"),
+    "`JWT_COOKIE_CSRF_PROTECT`, or another switch, that is neither True nor False": _words(*_SWITCHES),
+    "`JWT_COOKIE_SECURE` that is neither True, False nor None": _words("JWT_COOKIE_SECURE"),
     "`JWT_ACCESS_TOKEN_EXPIRES` or `JWT_REFRESH_TOKEN_EXPIRES` of no time: `0`, `timedelta(0)`": _words(
         *(f"JWT_{kind}_TOKEN_EXPIRES={end}" for kind in ("ACCESS", "REFRESH") for end in ("?", "0", "0:00:00"))
     ),
@@ -111,6 +121,9 @@ _LIMITER: Mapping[str, When] = {
     "`request_identifier`": _words(*_IDENTIFIERS),
     "two limits with key functions of two names": _words("key_func="),
     "`deduct_when` and an answer that a limit has refused": _words(*_DEDUCTS),
+    "`RATELIMIT_DEFAULT`, `RATELIMIT_APPLICATION` or `RATELIMIT_META` as a list": _words(
+        "RATELIMIT_DEFAULT", "RATELIMIT_APPLICATION", "RATELIMIT_META"
+    ),
     "a cost of 0, from a function, while all is spent": _words(*_COSTS),
     "`storage_options` for Redis": _words("storage_options=", "RATELIMIT_STORAGE_OPTIONS"),
     "`memcached://`, `mongodb://` and others": When(text=r"\A(?:async\+)?(?:memcached|mongodb|etcd)(?:\+\w+)?://"),
@@ -190,6 +203,7 @@ _REFERERS = When(unless=("WTF_CSRF_SSL_STRICT=False",))
 _CSRF: Mapping[str, When] = {
     "two views of one name in one module: lambdas, functions of one factory, what a decorator without "
     "`functools.wraps` made, methods of two objects": _words(".exempt"),
+    "a decorator above `csrf.exempt` that copies `__name__` and not `__wrapped__`": _words(".exempt"),
     "`WTF_CSRF_METHODS` as a text, in lower case or with spaces": _words("WTF_CSRF_METHODS"),
     "`WTF_CSRF_HEADERS` as a text": _words("WTF_CSRF_HEADERS"),
     "`WTF_CSRF_METHODS` or `WTF_CSRF_HEADERS` as a dict": _words("WTF_CSRF_METHODS", "WTF_CSRF_HEADERS"),
@@ -197,10 +211,12 @@ _CSRF: Mapping[str, When] = {
         "WTF_CSRF_ENABLED", "WTF_CSRF_CHECK_DEFAULT", "WTF_CSRF_SSL_STRICT"
     ),
     "`WTF_CSRF_TIME_LIMIT` that is no number": _words("WTF_CSRF_TIME_LIMIT"),
-    "an empty `WTF_CSRF_SECRET_KEY`": _words("WTF_CSRF_SECRET_KEY"),
+    "an empty `WTF_CSRF_SECRET_KEY`, or a list with an empty one, or of none": _words("WTF_CSRF_SECRET_KEY"),
     "an empty `WTF_CSRF_FIELD_NAME`": _words("WTF_CSRF_FIELD_NAME"),
     "an empty `WTF_CSRF_META_NAME`": _words("WTF_CSRF_META_NAME"),
-    "`WTF_CSRF_ENABLED = False` in production": _words("WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?"),
+    "`WTF_CSRF_ENABLED = False` or an empty `WTF_CSRF_METHODS` in production": _words(
+        "WTF_CSRF_ENABLED=False", "WTF_CSRF_ENABLED=?", "WTF_CSRF_METHODS"
+    ),
     "`_error_response` of a subclass that returns": _words("def _error_response"),
     "a `Referer` that cannot be read, such as `https://localhost:x/`": _REFERERS,
     "`same_origin` of what cannot be read": _words("same_origin"),

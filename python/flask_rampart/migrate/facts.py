@@ -14,6 +14,8 @@ Kept are the words, and the texts, that :mod:`.concerns` asks for. Nothing of a 
 from __future__ import annotations
 
 import ast
+import json
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,10 +32,18 @@ UNKNOWN: Final = object()
 
 _PREFIXES = tuple(each.prefix for each in INCUMBENTS if each.prefix)
 _SETTING = re.compile(rf"(?:{'|'.join(_PREFIXES)})[A-Z0-9_]+")
-_LINE = re.compile(rf"\s*(?:export\s+|-\s+)?[\"']?(?:FLASK_)?({_SETTING.pattern})[\"']?\s*[=:](.*)", re.DOTALL)
+_LINE = re.compile(rf"\s*(?:export\s+|-\s+)?[\"']?(FLASK_)?({_SETTING.pattern})[\"']?\s*[=:](.*)", re.DOTALL)
 _LONGEST = 200
 _EXTENSIONS = ("CORS", "cross_origin", "Talisman", "Limiter")
 _LATER = "init_app"
+_OPERATORS: Final = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+}
+_LARGEST, _MOST_POWER = 10**15, 16
+"""Of numbers that are reckoned with."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +193,18 @@ def _read_options(nodes: list[ast.AST], file: str, facts: Facts) -> set[int]:
 def read_lines(text: str, file: str, facts: Facts, *, is_typed: bool) -> None:
     """Adds the settings that a file of another kind names, line by line.
 
-    :param is_typed: whether the values are those that the app gets; in ``.env`` they are texts that it reads.
+    :param is_typed: whether the values are those that the app gets. In ``.env`` they are texts, of which Flask reads
+        those that begin with ``FLASK_`` (``from_prefixed_env``); what the app makes of others, nobody knows.
     """
     for number, line in enumerate(text.splitlines(), 1):
         # Nobody writes a setting that is longer, and a pattern is asked of each line.
         found = _LINE.fullmatch(line) if len(line) <= 2000 else None
         if found is not None:
-            value = _typed(found[2].strip().removesuffix(",")) if is_typed else UNKNOWN
-            facts.set(Setting(found[1], value, Place(file, number)))
+            if is_typed:
+                value = _typed(found[3].strip().removesuffix(","))
+            else:
+                value = _of_environment(found[3]) if found[1] else UNKNOWN
+            facts.set(Setting(found[2], value, Place(file, number)))
 
 
 def literal(node: ast.expr | None) -> Any:
@@ -206,7 +220,36 @@ def literal(node: ast.expr | None) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return _number(node)
+
+
+def _number(node: ast.expr) -> Any:
+    """What ``60 * 60`` comes to, or ``10**9``."""
+    reckon = _OPERATORS.get(type(node.op)) if isinstance(node, ast.BinOp) else None
+    if reckon is None or not isinstance(node, ast.BinOp):
         return UNKNOWN
+    left, right = literal(node.left), literal(node.right)
+    are_small = all(type(each) in (int, float) and abs(each) <= _LARGEST for each in (left, right))
+    if not are_small or (isinstance(node.op, ast.Pow) and not 0 <= right <= _MOST_POWER):
+        return UNKNOWN
+    return reckon(left, right)
+
+
+def _of_environment(text: str) -> Any:
+    """What ``from_prefixed_env`` makes of a line of ``.env``: what JSON says, or the text."""
+    text = text.strip()
+    if text[:1] in ("'", '"'):
+        text, _, rest = text[1:].partition(text[0])
+        if rest.strip() and not rest.lstrip().startswith("#"):
+            return UNKNOWN
+    else:
+        text = re.split(r"(?:\A|\s)#", text, maxsplit=1)[0].strip()
+    if "$" in text or "\\" in text:
+        return UNKNOWN  # of other variables, or to be unescaped
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _typed(text: str) -> Any:
@@ -223,7 +266,7 @@ def _set(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """What a node gives a name, an attribute, a key or a keyword."""
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            yield name_of(target), node.value
+            yield from _assigned(target, node.value)
     elif isinstance(node, ast.AnnAssign):
         yield name_of(node.target), node.value
     elif isinstance(node, ast.Call):
@@ -237,6 +280,16 @@ def _set(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 yield key.value, value
+
+
+def _assigned(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        yield name_of(target), value
+        return
+    values = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+    is_each = len(values) == len(target.elts) and not any(isinstance(at, ast.Starred) for at in (*target.elts, *values))
+    for place, each in enumerate(target.elts):
+        yield from _assigned(each, values[place] if is_each else None)
 
 
 def _words(node: ast.AST) -> Iterable[str]:

@@ -5,9 +5,11 @@
    used that its face does not have; and the whole statement where a comment would be lost.
 2. ``import flask_limiter``: becomes ``import flask_rampart.compat.limiter as flask_limiter``, so that what is written
    after the name stays. Where something is used by it that the face does not have, the import stays, and that is told.
-3. Star imports, and texts that name a module (``import_module("flask_limiter")``, ``mock.patch("flask_limiter.x")``),
+3. What is used by another name of a module counts (``L = flask_limiter``, ``getattr(flask_limiter, "x")``); what is
+   asked of an extension that the face's does not have (``limiter.storage``) is told.
+4. Star imports, and texts that name a module (``import_module("flask_limiter")``, ``mock.patch("flask_limiter.x")``),
    are told and stay.
-4. What is written by hand under an incumbent's name, as in ``from .flask_limiter import x``, is none of it.
+5. What is written by hand under an incumbent's name, as in ``from .flask_limiter import x``, is none of it.
 
 Only the statements that change are changed; a file that could not be read afterwards is left as it was.
 """
@@ -22,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from .incumbents import NAMED, Incumbent, face_of, has, incumbent_of, is_module, is_of_forms, moved
+from .objects import lacking
 from .sources import Edit, NotRead, Source
 
 _DOTTED = re.compile(rf"(?:{NAMED.pattern})(?:\.[A-Za-z_]\w*)*")
@@ -99,6 +102,7 @@ def imports_of(source: Source, tree: ast.Module, own: frozenset[str] = frozenset
     if statements:
         _modules(source, statements, _by_name(_uses(nodes)), found)
     _texts(nodes, found)
+    found.left += [Left(*each) for each in lacking(nodes)]
     found.edits.sort(key=lambda each: each.start)
     found.left.sort(key=lambda each: each.line)
     if found.edits:
@@ -121,8 +125,8 @@ def _modules(source: Source, statements: list[ast.Import], by_name: dict[str, li
             # `import a.b` binds `a`, `import a.b as c` binds `a.b` itself.
             bound, module = alias.asname or incumbent.module, alias.name if alias.asname else incumbent.module
             face = face_of(module)
-            if face is None and incumbent.is_part and not alias.asname:
-                _forms(node, bound, by_name.get(bound, []), found, incumbent)
+            if face is None and incumbent.is_part and module == incumbent.module:
+                _forms(node, module, by_name.get(bound, []), found, incumbent)
                 continue
             if face is None or face_of(alias.name) is None:
                 why = f"{incumbent.face} has no {_below(alias.name)}: import {alias.name} stays"
@@ -160,7 +164,7 @@ def _modules(source: Source, statements: list[ast.Import], by_name: dict[str, li
 
 def _forms(
     node: ast.Import,
-    bound: str,
+    module: str,
     uses: list[_Use],
     found: Imports,
     incumbent: Incumbent,
@@ -168,7 +172,7 @@ def _forms(
     """``import flask_wtf``, by which its forms are used, and its protection perhaps."""
     found.needed.setdefault(incumbent, node.lineno)
     for use in _longest(uses):
-        if not is_of_forms(bound, use.path[0]):
+        if not is_of_forms(module, use.path[0]):
             name = use.path[1] if use.path[0] == "csrf" and len(use.path) > 1 else use.path[0]
             write = f": write from {incumbent.face} import {name}" if has(incumbent.face, (name,)) else ""
             found.leave(use.line, f"{use} stays{write}", incumbent)
@@ -190,6 +194,13 @@ def _names(
     if any(alias.name == "*" for alias in node.names):
         source_of = face_of(module) or incumbent.face
         names = ", ".join(used(module))
+        if incumbent.is_part and module == incumbent.module:
+            # Forms stay, and what stands below takes the place of what the star brought.
+            found.needed.setdefault(incumbent, node.lineno)
+            if names:
+                why = f"from {module} import * stays, for forms: write from {source_of} import {names} below it"
+                found.leave(node.lineno, why, incumbent)
+            return
         write = f"from {source_of} import {names}" if names else "the names that are used"
         found.leave(node.lineno, f"from {module} import * stays: write {write}", incumbent)
         return
@@ -293,14 +304,31 @@ def _modules_of(node: ast.AST) -> Iterator[str]:
 
 
 def _uses(nodes: list[ast.AST]) -> Iterator[_Use]:
+    others: dict[str, tuple[str, ...]] = {}
     for node in nodes:
-        path: list[str] = []
-        at: ast.AST = node
-        while isinstance(at, ast.Attribute) and len(path) < _DEEPEST:
-            path.append(at.attr)
-            at = at.value
-        if path and isinstance(at, ast.Name):
-            yield _Use(at.id, tuple(reversed(path)), at.lineno)
+        if isinstance(node, ast.Assign) and (dotted := _dotted(node.value)):
+            others.update((each.id, dotted) for each in node.targets if isinstance(each, ast.Name))
+    for node in nodes:
+        path = _dotted(node)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr" and len(node.args) > 1:
+            name = node.args[1]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and (of := _dotted(node.args[0])):
+                path = (*of, name.value)
+        if len(path) > 1:
+            line = getattr(node, "lineno", 1)
+            yield _Use(path[0], path[1:], line)
+            if path[0] in others:
+                known = (*others[path[0]], *path[1:])
+                yield _Use(known[0], known[1:], line)
+
+
+def _dotted(node: ast.AST) -> tuple[str, ...]:
+    """``a.b.c`` as its names; nothing if it is more than that."""
+    path: list[str] = []
+    while isinstance(node, ast.Attribute) and len(path) < _DEEPEST:
+        path.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(path)) if isinstance(node, ast.Name) else ()
 
 
 def _by_name(uses: Iterable[_Use]) -> dict[str, list[_Use]]:

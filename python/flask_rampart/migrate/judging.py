@@ -1,6 +1,6 @@
 """Which settings and options the faces would refuse, asked of the faces: what is told is the start-up's own message.
 
-1. A value is judged only where it is written; what a variable or the environment holds is not.
+1. A value is judged only where it is written; what a variable or the environment holds is not, and that is told.
 2. Settings are judged with those beside them, options with the settings of the whole project. Where an option that
    matters is not known, one that is sound stands in for it, so that nothing is refused that might be right.
 3. A setting with an incumbent's prefix that neither it nor its face reads is told, with the nearest that is read.
@@ -21,7 +21,7 @@ from flask import Flask
 from ..compat.cors.core import Policy, merged
 from ..compat.jwt_extended.config import DEFAULTS
 from ..compat.jwt_extended.config import Rules as JwtRules
-from ..compat.jwt_extended.keys import bytes_of, key_of
+from ..compat.jwt_extended.keys import bytes_of, key_of, refuse_mixed
 from ..compat.limiter.config import Rules as LimiterRules
 from ..compat.limiter.config import is_enabled
 from ..compat.talisman import Talisman
@@ -29,6 +29,7 @@ from ..compat.wtf_csrf.config import Rules as CsrfRules
 from ..compat.wtf_csrf.config import named, picked
 from ..errors import ConfigError
 from ..readers import nearest
+from ..tokens.keys import ALGORITHMS
 from .facts import UNKNOWN, Facts, Options, Place, Setting, is_of_tests
 from .incumbents import Incumbent
 
@@ -45,6 +46,8 @@ class Judged:
     refused: str = ""
     """What stops the start-up; empty if nothing does."""
     is_known: bool = True
+    is_judged: bool = True
+    """Whether the value is written there, and one of which the face knows what to say."""
 
 
 def settings_of(facts: Facts, incumbent: Incumbent) -> list[Judged]:
@@ -56,7 +59,8 @@ def settings_of(facts: Facts, incumbent: Incumbent) -> list[Judged]:
             found.append(Judged(setting.name, setting.place, near, is_known=False))
         else:
             beside = [each for each in facts.set_of(incumbent) if _is_beside(setting, each)]
-            found.append(Judged(setting.name, setting.place, _refused(setting, beside, facts)))
+            refused = _refused(setting, beside, facts)
+            found.append(Judged(setting.name, setting.place, refused or "", is_judged=refused is not None))
     return list(dict.fromkeys(found))
 
 
@@ -73,18 +77,22 @@ def _is_beside(setting: Setting, other: Setting) -> bool:
     return (other.place.file, other.group) == (setting.place.file, setting.group)
 
 
-def _refused(setting: Setting, beside: list[Setting], facts: Facts) -> str:
+def _refused(setting: Setting, beside: list[Setting], facts: Facts) -> str | None:
     if setting.value is UNKNOWN:
-        return ""
+        return None
     together = {each.name: each.value for each in beside if each.value is not UNKNOWN}
     together[setting.name] = setting.value
     if setting.name.startswith(_JWT):
-        return _message(lambda: _jwt(setting, together))
+        return _message(lambda: _jwt(setting, together, facts))
     if setting.name.startswith(_LIMITER):
         return _message(lambda: _limiter({setting.name: setting.value}))
     if setting.name.startswith(_CSRF):
         return _message(lambda: CsrfRules(named(picked({setting.name: setting.value}))))
     if setting.name.startswith(_CORS):
+        if setting.name == "CORS_RESOURCES":
+            # Origins that a call names hold for what names none.
+            own = Options("CORS", {"resources": setting.value}, "origins=" not in facts.words, setting.place)
+            return _message(lambda: _cors(own.given, own, facts))
         # The one that is refused is told, and not each that stands beside it.
         alone = {setting.name: setting.value}
         if setting.name in ("CORS_SUPPORTS_CREDENTIALS", "CORS_ALLOW_PRIVATE_NETWORK"):
@@ -94,7 +102,7 @@ def _refused(setting: Setting, beside: list[Setting], facts: Facts) -> str:
     return ""
 
 
-def _jwt(setting: Setting, together: Mapping[str, Any]) -> None:
+def _jwt(setting: Setting, together: Mapping[str, Any], facts: Facts) -> None:
     config = {**DEFAULTS, "SECRET_KEY": "", "DEBUG": False, "TESTING": False}
     rules = JwtRules({**config, setting.name: setting.value})
     algorithm = str(together.get("JWT_ALGORITHM", rules.algorithm))
@@ -106,8 +114,16 @@ def _jwt(setting: Setting, together: Mapping[str, Any]) -> None:
         key_of(bytes_of(setting.value), algorithm, None, False, lambda _: None)
     elif setting.name == "JWT_ALGORITHM" and is_shared:
         key_of(b"\1" * 64, algorithm, None, False, lambda _: None)
-    elif setting.name == "JWT_ALGORITHM" and algorithm in _NOT_SUPPORTED:
+    elif setting.name == "JWT_ALGORITHM" and algorithm not in ALGORITHMS:
         raise ConfigError(f"JWT_ALGORITHM: {algorithm} is not supported. Use EdDSA or ES256, with a new key.")
+    elif setting.name == "JWT_DECODE_ALGORITHMS":
+        named = [name for name in rules.algorithms if name != rules.algorithm or name in (setting.value or ())]
+        named += [together["JWT_ALGORITHM"]] if "JWT_ALGORITHM" in together else []
+        for name in named:
+            if name not in ALGORITHMS:
+                raise ConfigError(f"JWT_DECODE_ALGORITHMS: {name} is not supported.")
+        if "decode_key_loader" not in facts.words:
+            refuse_mixed(named)
 
 
 def _limiter(config: dict[str, Any]) -> None:
@@ -116,7 +132,7 @@ def _limiter(config: dict[str, Any]) -> None:
     LimiterRules(SimpleNamespace(arguments=defaultdict(lambda: None)), config)  # type: ignore[arg-type]
 
 
-def _refused_options(options: Options, facts: Facts) -> str:
+def _refused_options(options: Options, facts: Facts) -> str | None:
     known = {name: value for name, value in options.given.items() if value is not UNKNOWN}
     if options.function in ("CORS", "cross_origin"):
         return _message(lambda: _cors(known, options, facts))
@@ -144,14 +160,15 @@ def _is_said(option: str, facts: Facts) -> bool:
     return f"CORS_{option.upper()}" in facts.words
 
 
-def _message(judge: Any) -> str:
+def _message(judge: Any) -> str | None:
+    """What the face says of it; empty if nothing, and None if that is not known."""
     try:
         judge()
     except ConfigError as error:
         return str(error)
     except Exception:
         # A value of another kind than any face knows: the start-up says what of it.
-        return ""
+        return None
     return ""
 
 
@@ -161,4 +178,3 @@ _OF = {
     "Limiter": "flask_limiter",
     "Talisman": "flask_talisman",
 }
-_NOT_SUPPORTED = ("ES512", "ES256K")

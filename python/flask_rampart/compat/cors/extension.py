@@ -9,6 +9,7 @@ from typing import Any, cast
 from flask import Blueprint, Flask, Response, request
 from flask.sansio.blueprints import BlueprintSetupState
 
+from ...config import Settings
 from ...errors import ConfigError
 from ...guards import Guard
 from ...guards import tell as let_know
@@ -43,6 +44,7 @@ class CORS:
         ]
         tell(policy for _, policy in policies)
         if isinstance(app, Flask):
+            Settings.read(app.config)  # none is the face's, and what could not be meant stops the start-up
             let_know(app, _teller(app, policies, ""))
         else:
             app.record(lambda state: _let_know_of(state, policies))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 
 from ...errors import ConfigError
+from ..values import refuse_unmet, switch
 
 if TYPE_CHECKING:
     from ...tokens import Key, Verifier
@@ -111,9 +112,15 @@ class Rules:
         self.query_prefix = _text(config, "JWT_QUERY_STRING_VALUE_PREFIX")
         self.access = Names(config, "ACCESS", _text(config, "JWT_JSON_KEY"))
         self.refresh = Names(config, "REFRESH", _text(config, "JWT_REFRESH_JSON_KEY"))
-        self.csrf_protect = bool(config["JWT_COOKIE_CSRF_PROTECT"])
+        self.csrf_protect = switch(config, "JWT_COOKIE_CSRF_PROTECT")
         self.csrf_methods = _methods(config["JWT_CSRF_METHODS"])
-        self.csrf_form = bool(config["JWT_CSRF_CHECK_FORM"])
+        if self.csrf_protect and not self.csrf_methods:
+            raise ConfigError(
+                "JWT_CSRF_METHODS is empty: no cookie needs a proof. To mean that: JWT_COOKIE_CSRF_PROTECT = False."
+            )
+        self.csrf_form = switch(config, "JWT_CSRF_CHECK_FORM")
+        for name in ("JWT_CSRF_IN_COOKIES", "JWT_ENCODE_NBF", "JWT_SESSION_COOKIE"):
+            switch(config, name)
         self.identity_claim = _text(config, "JWT_IDENTITY_CLAIM")
         self.algorithm = _text(config, "JWT_ALGORITHM")
         self.algorithms = tuple(dict.fromkeys((*_texts(config, "JWT_DECODE_ALGORITHMS"), self.algorithm)))
@@ -131,7 +138,7 @@ class Rules:
             )
         self.leeway = _leeway(config["JWT_DECODE_LEEWAY"])
         #: Whether `sub` may be a whole number, too.
-        self.numeric_subject = not config["JWT_VERIFY_SUB"]
+        self.numeric_subject = not switch(config, "JWT_VERIFY_SUB")
         #: The types of tokens that this app lets live for ever.
         self.endless = frozenset(
             kind
@@ -140,6 +147,9 @@ class Rules:
             if delta is False
         )
         secure = config["JWT_COOKIE_SECURE"]
+        # Of anything but True, False and None, Flask-JWT-Extended writes `Secure=...`, which browsers take for Secure.
+        if secure is not None and secure is not False and secure != True:  # noqa: E712 - 1 is meant as True
+            raise ConfigError(f"JWT_COOKIE_SECURE is True or False, not {secure!r}.")
         self.cookie_secure = not config["DEBUG"] if secure is None else bool(secure)
         self.cookie_samesite = _samesite(config["JWT_COOKIE_SAMESITE"])
         # What was made by these rules goes with them: a setting that changes leaves none of it.
@@ -197,6 +207,7 @@ def _methods(given: Any) -> frozenset[str]:
     found = None if isinstance(given, str) else _list(given)
     if found is None:
         raise ConfigError(f'JWT_CSRF_METHODS is a list of methods, such as ["POST"], not {given!r}.')
+    refuse_unmet("JWT_CSRF_METHODS", found)
     return frozenset(found)
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from ..._native import Clock
-from ...errors import Denied
+from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
 from ...guards import current_exchange
 from ...tokens import Key, VerifiedToken, Verifier
-from ..standing import Standing
+from ..standing import SYSTEM, Standing, at_first_request
 from .config import DEFAULTS, Rules, decode_key, kept, named, picked
 from .keys import bytes_of, key_of, verifiers_of
 
@@ -67,6 +67,8 @@ class Face(Standing):
             app.config.setdefault(key, list(value) if key == "JWT_CSRF_METHODS" else value)
         #: The settings that were read, and what they came to. One object, so that no thread sees half of a change.
         self._read: tuple[tuple[Any, ...], Rules] | None = None
+        #: Whether a Rampart may still come, and bring the clock by which tokens are judged.
+        self._awaits_clock = False
         self._told: set[str] = set()
 
     @property
@@ -78,13 +80,20 @@ class Face(Standing):
         """What the settings come to by now."""
         values = picked(self.app.config)
         read = self._read
-        if read is not None and values == read[0]:
+        if read is not None and values == read[0] and not (self._awaits_clock and EXTENSION in self.app.extensions):
             return read[1]
+        self._awaits_clock = self.clock is SYSTEM
         values = kept(values)
         rules = Rules(named(values))
         self._tell_of(rules)
         self._read = (values, rules)
         return rules
+
+    def tell(self) -> None:
+        """Where we are stricter, by what the settings come to by now."""
+        # What is wrong with them is raised where a token is asked for, as it always was.
+        with contextlib.suppress(ConfigError):
+            self.rules()
 
     def verifiers(self, rules: Rules) -> tuple[Verifier, ...]:
         """What tokens are judged by where no loader gives a key."""
@@ -169,8 +178,9 @@ class Face(Standing):
 
 def install(manager: JWTManager, app: Flask, clock: Clock | None) -> None:
     """Makes *manager* the one of *app*."""
-    app.extensions[_FACE] = Face(manager, app, clock)
+    face = app.extensions[_FACE] = Face(manager, app, clock)
     app.extensions[NAME] = manager
+    at_first_request(app, face.tell)
 
 
 def current_face(app: Flask | None = None) -> Face:

@@ -10,7 +10,7 @@ Where :func:`verifiers_of` gives two, the second is for tokens that name no audi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._native import Clock
@@ -61,6 +61,19 @@ def key_of(material: bytes, algorithm: str, kid: str | None, weak: bool, tell: C
         raise ConfigError(str(error)) from None
 
 
+def refuse_mixed(algorithms: Sequence[str]) -> None:
+    """:raises ConfigError: for algorithms that no one key is for."""
+    if len({name in _SECRET for name in algorithms}) > 1:
+        raise _mixed(algorithms)
+
+
+def _mixed(algorithms: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"JWT_ALGORITHM and JWT_DECODE_ALGORITHMS have {', '.join(algorithms)}: one key cannot be a secret for some "
+        "and a PEM for others. A decode_key_loader can tell them apart by the header."
+    )
+
+
 def verifiers_of(
     material: bytes, rules: Rules, clock: Clock, weak: bool, tell: Callable[[str], None], *, given: bool
 ) -> tuple[Verifier, ...]:
@@ -71,10 +84,7 @@ def verifiers_of(
     pem = b"-----BEGIN" in material
     fitting = [name for name in rules.algorithms if (name not in _SECRET) == pem]
     if given and len(fitting) < len(rules.algorithms):
-        raise ConfigError(
-            f"JWT_ALGORITHM and JWT_DECODE_ALGORITHMS have {', '.join(rules.algorithms)}: one key cannot be a secret "
-            "for some and a PEM for others. A decode_key_loader can tell them apart by the header."
-        )
+        raise _mixed(rules.algorithms)
     keys: list[Key] = []
     wrong: ConfigError | None = None
     for name in fitting:

@@ -299,7 +299,9 @@ class _Face:
         self._app = app
         self._epoch: object = None
         self._plans: dict[int, _Plan] = {}
-        self._own = _Plan(talisman, {}, None)  # what is wrong stops the start-up
+        # What is wrong stops the start-up. Settings may still come, so these are not kept.
+        self._own = _Plan(talisman, {}, None)
+        Settings.read(app.config)
         self._arrival: Arrival | None = None
         self._beside: Beside | None = None
         #: Whether fields may be added where the app ends. What is wrapped round it already, as a cache, is to see them.

@@ -6,10 +6,12 @@ They are read anew where one of them changed: apps, and their tests above all, c
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...errors import ConfigError
+from ..values import refuse_unmet, switch
 
 DEFAULTS: dict[str, Any] = {
     "WTF_CSRF_ENABLED": True,
@@ -34,26 +36,32 @@ class Rules:
     """
 
     def __init__(self, said: Mapping[str, Any]) -> None:
-        self.enabled = _switch(said, "WTF_CSRF_ENABLED")
-        self.check_default = _switch(said, "WTF_CSRF_CHECK_DEFAULT")
-        self.ssl_strict = _switch(said, "WTF_CSRF_SSL_STRICT")
+        self.enabled = switch(said, "WTF_CSRF_ENABLED")
+        self.check_default = switch(said, "WTF_CSRF_CHECK_DEFAULT")
+        self.ssl_strict = switch(said, "WTF_CSRF_SSL_STRICT")
         self.methods = frozenset(_names(said, "WTF_CSRF_METHODS", "POST"))
-        for method in self.methods:
-            right = method.strip().upper()
-            if method != right or not right:
-                raise ConfigError(f"WTF_CSRF_METHODS: no request has the method {method!r}. Write {right or 'POST'!r}.")
+        refuse_unmet("WTF_CSRF_METHODS", self.methods)
         self.headers = tuple(_names(said, "WTF_CSRF_HEADERS", "X-CSRFToken"))
         self.field_name: str | None = _text(said, "WTF_CSRF_FIELD_NAME")
         self.meta_name: str | None = _text(said, "WTF_CSRF_META_NAME")
         self.time_limit = said["WTF_CSRF_TIME_LIMIT"]
         if self.time_limit is not None and (
-            isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float))
+            isinstance(self.time_limit, bool)
+            or not isinstance(self.time_limit, (int, float))
+            or math.isnan(self.time_limit)  # of which nothing is older
         ):
-            raise ConfigError(
-                f"WTF_CSRF_TIME_LIMIT is seconds, or None for no limit, not {type(self.time_limit).__name__}."
-            )
-        if said[OWN_KEY] in ("", b""):
-            raise ConfigError(f"{OWN_KEY} is empty: anybody could sign with it. Leave it out to sign with SECRET_KEY.")
+            raise ConfigError(f"WTF_CSRF_TIME_LIMIT is seconds, or None for no limit, not {self.time_limit!r}.")
+        refuse_empty(said[OWN_KEY])
+
+
+def refuse_empty(secret: Any) -> None:
+    """:raises ConfigError: for ``WTF_CSRF_SECRET_KEY`` that is empty, or a list of none or with an empty one in it."""
+    if secret is None:
+        return
+    several = isinstance(secret, (list, tuple))
+    if not secret or (several and any(not isinstance(key, (str, bytes)) or not key for key in secret)):
+        what = "has a key that is" if several and secret else "is"
+        raise ConfigError(f"{OWN_KEY} {what} empty: anybody could sign with it. Leave it out to sign with SECRET_KEY.")
 
 
 def picked(config: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -70,13 +78,6 @@ def kept(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def named(values: tuple[Any, ...]) -> dict[str, Any]:
     """The settings by their names again."""
     return dict(zip((*DEFAULTS, OWN_KEY), values, strict=True))
-
-
-def _switch(said: Mapping[str, Any], name: str) -> bool:
-    value = said[name]
-    if value not in (True, False):
-        raise ConfigError(f"{name} is True or False, not {value!r}.")
-    return bool(value)
 
 
 def _names(said: Mapping[str, Any], name: str, example: str) -> Collection[str]:

@@ -9,17 +9,81 @@ where a view was given and not a text, it has to be that view as well:
 3. a view of the same class, where a class made the one that was given (``as_view``).
 
 A view without a name is exempt by 1 alone.
+
+What was given is known by identity, once, and is not kept alive: an app may exempt a view, or a method or function of
+a request, each time anew, as Flask-RESTful's ``method_decorators`` do. Of objects that nothing can refer to weakly,
+the first :data:`MOST` of a name are kept, and others of that name are not exempt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
+from weakref import WeakMethod, ref
 
 from flask import Blueprint, Flask
 
+MOST = 256
+"""Objects that are kept alive, for each name, of those that nothing can refer to weakly."""
+
 _DEPTH = 64  # of `__wrapped__`: a chain that is longer, or a circle, is cut
+
+
+class _Held:
+    """Objects by identity, without what died."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[int, ...], Callable[[], Any]] = {}
+        self._kept = 0
+
+    def add(self, given: Any) -> None:
+        key = _key(given)
+        if self._found(key, given):
+            return
+        held = self._by_key
+
+        def forget(dead: object) -> None:
+            # By now another object may have its place.
+            if held.get(key) is dead:
+                held.pop(key, None)
+
+        try:
+            held[key] = WeakMethod(given, forget) if isinstance(given, MethodType) else ref(given, forget)
+        except TypeError:
+            if self._kept < MOST:
+                self._kept += 1
+                held[key] = lambda: given
+
+    def __contains__(self, view: Any) -> bool:
+        return self._found(_key(view), view)
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def _found(self, key: tuple[int, ...], view: Any) -> bool:
+        known = self._by_key.get(key)
+        return known is not None and _is_same(known(), view)
+
+
+class _Given:
+    """What was given for one name."""
+
+    def __init__(self) -> None:
+        #: What has the name, outermost and within, and the classes that made it.
+        self.views, self.classes = _Held(), _Held()
+
+    def add(self, view: Any, name: str) -> None:
+        for inner in _chain(view, into_methods=False):
+            if _name(inner) == name:
+                self.views.add(inner)
+        made = _made(view)
+        if made is not None:
+            self.classes.add(made)
+
+    def has(self, view: Any) -> bool:
+        made = _made(view)
+        return (made is not None and made in self.classes) or _is_in(self.views, view)
 
 
 class Exemptions:
@@ -28,9 +92,9 @@ class Exemptions:
     def __init__(self) -> None:
         self._names: set[str] = set()
         self.blueprints: set[Blueprint] = set()
-        #: By name, the views that it was given for. For a name that has none, every view is meant.
-        self._given: dict[str, list[Any]] = {}
-        self._nameless: list[Any] = []
+        #: By name, the views that it was given for. For a name that is not in it, every view is meant.
+        self._given: dict[str, _Given] = {}
+        self._nameless = _Held()
 
     @property
     def names(self) -> set[str]:
@@ -51,12 +115,13 @@ class Exemptions:
             self._given.pop(view, None)
             self._names.add(view)
         elif (name := _name(view)) is None:
-            self._nameless.append(view)
+            self._nameless.add(view)
         elif name not in self._names:
-            self._given[name] = [view]
+            given = self._given[name] = _Given()
+            given.add(view, name)
             self._names.add(name)
-        elif name in self._given:
-            self._given[name].append(view)
+        elif (known := self._given.get(name)) is not None:
+            known.add(view, name)
 
     def has(self, app: Flask, endpoint: str | None, blueprint: str | None) -> bool:
         """Whether a view of *app* is exempt."""
@@ -76,20 +141,17 @@ class Exemptions:
         name = _name(view) if self._names else None
         if name is not None and name in self._names:
             given = self._given.get(name)
-            if given is None or any(_is_of(view, each, name) for each in given):
+            if given is None or given.has(view):
                 return True
-        return any(_is_in(each, view) for each in self._nameless)
+        return _is_in(self._nameless, view)
 
 
-def _is_of(view: Any, given: Any, name: str) -> bool:
-    made = _made(view)
-    if made is not None and made is _made(given):
-        return True
-    return any(_name(inner) == name and _is_in(inner, view) for inner in _chain(given, into_methods=False))
+def _is_in(given: _Held, view: Any) -> bool:
+    return len(given) > 0 and any(inner in given for inner in _chain(view, into_methods=True))
 
 
-def _is_in(given: Any, view: Any) -> bool:
-    return any(_is_same(given, inner) for inner in _chain(view, into_methods=True))
+def _key(view: Any) -> tuple[int, ...]:
+    return (id(view.__self__), id(view.__func__)) if isinstance(view, MethodType) else (id(view),)
 
 
 def _is_same(one: Any, other: Any) -> bool:

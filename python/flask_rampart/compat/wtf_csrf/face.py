@@ -75,7 +75,7 @@ class Face(Standing):
             keys = tuple(secret)
         found = self._serializers.get(keys)
         if found is None:
-            found = URLSafeTimedSerializer(keys, salt=SALT, signer=_signer(self.clock.now))
+            found = URLSafeTimedSerializer(keys, salt=SALT, signer=_signer(lambda: self.clock.now()))
             if len(self._serializers) < _MOST:
                 self._serializers[keys] = found
         return found
@@ -124,9 +124,11 @@ class Face(Standing):
         :raises ConfigError: for an origin that cannot be trusted.
         """
         app = self.app
-        if not self.rules().enabled:
+        rules = self.rules()
+        if not rules.enabled or not rules.methods:
             if not (app.debug or app.testing):
-                app.logger.warning("WTF_CSRF_ENABLED is False: no request is asked for a CSRF token.")
+                why = "WTF_CSRF_METHODS is empty" if rules.enabled else "WTF_CSRF_ENABLED is False"
+                app.logger.warning("%s: no request is asked for a CSRF token.", why)
             return
         stricter = []
         if self._read_origins()[0]:
