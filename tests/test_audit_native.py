@@ -152,7 +152,8 @@ def test_a_proof_shows_one_record_to_who_has_the_public_key_alone(tmp_path: Path
     assert shown is not None
     record, origin, size = shown
     assert json.loads(record)["who"] == "ann"
-    assert (origin, size) == (f"api.example.com/audit/{log.writer}", 3)
+    name = audit_verify(str(tmp_path), KEY)["log"]
+    assert (origin, size) == (f"api.example.com/audit/{name}/{log.writer}", 3)
     assert audit_check(proof.replace("ann", "eve"), public) is None
     assert audit_check("{", public) is None
 

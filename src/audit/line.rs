@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::{hkdf, hmac};
 
-use super::merkle::{self, Hash};
+use super::merkle::{self, Frontier, Hash};
 use crate::error::ConfigError;
 use crate::json;
 use crate::time::UnixTime;
@@ -161,6 +161,12 @@ mod tests {
         (key, out)
     }
 
+
+    /// The tree over all records before this one, as it says; `members` are its own. None if it says none.
+    pub(super) fn subtrees(&self, members: &serde_json::Value) -> Option<Frontier> {
+        let roots = members["subtrees"].as_array()?.iter().map(|root| root.as_str().and_then(read_hash));
+        Frontier::resume(self.seq, roots.collect::<Option<Vec<Hash>>>()?)
+    }
     #[test]
     fn a_record_is_one_line_of_json_that_reads_back() {
         let (key, out) = two();

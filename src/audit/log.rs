@@ -26,7 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::files::{self, Named};
-use super::heads::{self, Heads, Seen};
+use super::heads::{self, Heads, Seen, TAMPERED};
+use super::identity::Origin;
 use super::line::LinkKey;
 use super::note::Signer;
 use super::tap::{Tap, Taps};
@@ -78,6 +79,8 @@ pub(super) struct Shared {
     pub(super) setup: Arc<Setup>,
     pub(super) writer: String,
     pub(super) key: LinkKey,
+    /// What its checkpoints are of.
+    pub(super) origin: String,
     pub(super) heads: Heads,
     pub(super) open: Mutex<Open>,
     /// How far this process has read the book of heads. Never locked while `open` is.
@@ -140,9 +143,12 @@ impl Log {
             syncing: Mutex::new(()),
             held: Mutex::new(Some(held.lock)),
             wake: Condvar::new(),
+        let log = seen.log().unwrap_or_default().to_owned();
+        let origin = Origin { log, writer: writer.clone() }.to_text(setup.signer.verifier().name());
             is_closed: Mutex::new(false),
         };
         // Files that cannot be removed are no reason to begin without a log.
+            origin,
         let _ = files::remove_unfinished(&shared.setup.directory);
         let _ = shared.remove_old();
         Ok(Self { shared: Arc::new(shared), own: Own::new() })
@@ -338,3 +344,5 @@ const STACK: usize = 256 * 1024;
 #[cfg(test)]
 #[path = "log_tests.rs"]
 mod tests;
+/// More files than these are not named.
+const MOST_NOTICED: usize = 32;

@@ -205,7 +205,7 @@ impl Open {
     /// Adds a checkpoint and has it written. The book of heads is to get it.
     pub(super) fn sign(&mut self, shared: &Shared, seen: &Seen, now: UnixTime) -> io::Result<()> {
         let signer = &shared.setup.signer;
-        let origin = format!("{}/{}", signer.verifier().name(), shared.writer);
+        let origin = shared.origin.clone();
         let heads = Some((seen.tree().size(), seen.tree().root()));
         let tree = &self.chain.tree;
         let point = Checkpoint { origin, size: tree.size(), root: tree.root(), heads };

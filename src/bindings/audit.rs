@@ -312,9 +312,10 @@ pub fn audit_is_of(directory: PathBuf, key: &str) -> PyResult<bool> {
     Ok(audit::is_of(&directory, &Signer::parse(key).map_err(wrong)?)?)
 }
 
-/// Verifies a log by its private or its public key. *known* are notes of checkpoints that were kept elsewhere.
+/// Verifies a log by its private or its public key. *known* are notes of checkpoints that were kept elsewhere; *log* is which log it has to be.
 ///
-/// A dict of ``records``, ``unsigned`` (how many of them no checkpoint covers), ``heads`` and ``heads_signed`` (lines of the book, and up to which a
+/// A dict of ``log`` (which log it is, as the origin of its checkpoints says; None if its book does not say it), ``elsewhere`` (by log, how many of the notes are
+/// of others, and were not held against it), ``records``, ``unsigned`` (how many of them no checkpoint covers), ``heads`` and ``heads_signed`` (lines of the book, and up to which a
 /// checkpoint covers them), ``others``, ``writers`` (each a dict), ``faults`` (each ``(file, line, code, from, to)``, at most 1,000), ``more`` (how many faults
 /// beside), ``unchecked`` (how many of the notes are of what was removed after its time) and ``refused`` (the places in *known* of the notes that this key
 /// has not signed).
@@ -322,7 +323,7 @@ pub fn audit_is_of(directory: PathBuf, key: &str) -> PyResult<bool> {
 /// :raises ValueError: for a key that cannot be read.
 /// :raises OSError: if there is no log, or it cannot be read.
 #[pyfunction]
-#[pyo3(signature = (directory, key, known = Vec::new()))]
+#[pyo3(signature = (directory, key, known = Vec::new(), log = None))]
 pub fn audit_verify(
     py: Python<'_>,
     directory: PathBuf,
@@ -357,6 +358,7 @@ fn told(py: Python<'_>, report: &Report) -> PyResult<Py<PyDict>> {
     for one in &report.writers {
         let writer = PyDict::new(py);
         writer.set_item("writer", &one.writer)?;
+    log: Option<&str>,
         writer.set_item("files", one.files)?;
         writer.set_item("records", one.records)?;
         writer.set_item("checkpoints", one.checkpoints)?;
@@ -364,6 +366,9 @@ fn told(py: Python<'_>, report: &Report) -> PyResult<Py<PyDict>> {
         writer.set_item("unsigned", one.unsigned)?;
         writer.set_item("torn", one.torn)?;
         let state = match one.state {
+        if let Some(log) = log {
+            verify.of_log(log);
+        }
             State::Closed => "closed",
             State::Left => "left",
             State::Lost => "lost",
@@ -375,6 +380,8 @@ fn told(py: Python<'_>, report: &Report) -> PyResult<Py<PyDict>> {
     told.set_item("writers", writers)?;
     let faults = PyList::empty(py);
     for fault in &report.faults {
+    told.set_item("log", &report.log)?;
+    told.set_item("elsewhere", &report.elsewhere)?;
         let (from, to) = fault.kind.range();
         faults.append((&fault.file, fault.line, fault.kind.code(), from, to))?;
     }
