@@ -994,6 +994,7 @@ class AuditLog:
         checkpoint: float,
         keep: float | None = None,
         taps: list[AuditTap] = ...,
+        noticed: Callable[[str], object] | None = None,
     ) -> AuditLog: ...
     def append(
         self,

@@ -78,10 +78,10 @@ pub struct Log {
 pub(super) struct Shared {
     pub(super) setup: Arc<Setup>,
     pub(super) writer: String,
-    pub(super) key: LinkKey,
     /// What its checkpoints are of.
     pub(super) origin: String,
     pub(super) heads: Heads,
+    pub(super) key: LinkKey,
     pub(super) open: Mutex<Open>,
     /// How far this process has read the book of heads. Never locked while `open` is.
     pub(super) seen: Mutex<Seen>,
@@ -92,6 +92,8 @@ pub(super) struct Shared {
     /// Told when the log is closed.
     wake: Condvar,
     is_closed: Mutex<bool>,
+    /// Files that somebody was seen to have changed, which nobody has been told yet.
+    noticed: Mutex<Vec<String>>,
 }
 
 impl Log {
@@ -128,27 +130,33 @@ impl Log {
         let mut ended = BTreeSet::new();
         // Under one lock: of many that begin at once, one enters the writers that were killed.
         let mut book = heads.lock(&mut seen, now, &mut |line| survivors::note(&mut ended, line))?;
-        survivors::enter(&setup.directory, &ended, &writer, &mut book)?;
+        let mut noticed = survivors::enter(&setup.directory, &ended, &writer, &mut book)?;
         book.add("audit_writer_opened", &open.head().members(&writer));
-        book.write()?;
+        let told = book.write()?;
         open.add(&key, now, "audit_writer_entered", &seen.members())?;
         open.put()?;
         let shared = Shared {
             setup,
+        if told.was_cut {
+            noticed.push(heads::FILE.to_owned());
+            // Who reads this writer's records alone, a sink say, is to have it too.
+            open.add(&key, now, TAMPERED, b",\"of\":\"heads\"")?;
+        }
             writer,
+        let log = seen.log().unwrap_or_default().to_owned();
+        let origin = Origin { log, writer: writer.clone() }.to_text(setup.signer.verifier().name());
             key,
             heads,
             open: Mutex::new(open),
+            origin,
             seen: Mutex::new(seen),
             syncing: Mutex::new(()),
             held: Mutex::new(Some(held.lock)),
             wake: Condvar::new(),
-        let log = seen.log().unwrap_or_default().to_owned();
-        let origin = Origin { log, writer: writer.clone() }.to_text(setup.signer.verifier().name());
             is_closed: Mutex::new(false),
+            noticed: Mutex::new(noticed),
         };
         // Files that cannot be removed are no reason to begin without a log.
-            origin,
         let _ = files::remove_unfinished(&shared.setup.directory);
         let _ = shared.remove_old();
         Ok(Self { shared: Arc::new(shared), own: Own::new() })
@@ -175,11 +183,17 @@ impl Log {
     }
 
     /// Starts the thread that syncs and signs. It has the caller's signal mask. Where no thread can be had,
-    /// [`Log::tend`] is the caller's to call.
-    pub fn start(&self) -> bool {
+    /// [`Log::tend`] is the caller's to call. What is noticed meanwhile ([`Log::noticed`]) the thread has `tell` told.
+    pub fn start(&self, tell: impl Fn(Vec<String>) + Send + 'static) -> bool {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("audit log".to_owned()).stack_size(STACK);
-        thread.spawn(move || shared.run()).is_ok()
+        thread.spawn(move || shared.run(&tell)).is_ok()
+    }
+
+    /// Takes the names of the files that somebody was seen to have changed since this was asked last. The first process that notices it has it, and
+    /// no other of the directory; it is a record of its own (`audit_tampered`) in any case.
+    pub fn noticed(&self) -> Vec<String> {
+        self.shared.noticed()
     }
 
     /// Adds a record: `members` is empty, or JSON members on one line with a comma before each. Gives its number.
@@ -304,7 +318,7 @@ impl Drop for Log {
 }
 
 impl Shared {
-    fn run(&self) {
+    fn run(&self, tell: &impl Fn(Vec<String>)) {
         loop {
             let closed = lock(&self.is_closed);
             let (closed, _) = self
@@ -324,7 +338,11 @@ impl Shared {
         let Some(keep) = self.setup.keep else { return Ok(Vec::new()) };
         let now = (self.setup.clock)();
         let enter = |event: &str, members: &[u8]| {
-            self.heads.append(&mut lock(&self.seen), now, event, members).map(drop)
+            let told = self.heads.append(&mut lock(&self.seen), now, event, members)?;
+            if told.is_news {
+                self.notice(heads::FILE);
+            }
+            Ok(())
         };
         retention::remove(&self.setup, keep, &self.heads, now, enter)
     }
@@ -336,6 +354,22 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the log's own events begin with.
 const OWN: &str = "audit_";
+            let noticed = self.noticed();
+            if !noticed.is_empty() {
+                tell(noticed);
+            }
+        }
+    }
+
+    fn noticed(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.noticed))
+    }
+
+    /// Remembers that somebody has changed a file, for who asks.
+    pub(super) fn notice(&self, file: &str) {
+        let mut noticed = lock(&self.noticed);
+        if noticed.len() < MOST_NOTICED && !noticed.iter().any(|name| name == file) {
+            noticed.push(file.to_owned());
 const MAX_RECORD: usize = 256 << 10;
 const MAX_SINK: usize = 64;
 /// The thread's stack, in bytes.

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::files::{self, Named};
-use super::heads::{Seen, TAMPERED};
+use super::heads::{self, Seen, TAMPERED};
 use super::log::{Shared, lock};
 use super::writing::{Head, OPENED, Open};
 use crate::time::UnixTime;
@@ -155,6 +155,7 @@ impl Shared {
     }
 
     pub(super) fn close(&self) -> io::Result<()> {
+            self.notice(&Named { writer: self.writer.clone(), number }.name());
         let now = (self.setup.clock)();
         let seen = self.book(now);
         let mut open = lock(&self.open);
@@ -183,6 +184,9 @@ impl Shared {
             // The book has it as well; behind the end of the log nothing can follow.
             if !open.is_closed {
                 open.add(&self.key, now, TAMPERED, b",\"of\":\"heads\"")?;
+        if told.is_news {
+            self.notice(heads::FILE);
+        }
                 open.put()?;
             }
         }
