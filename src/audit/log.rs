@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,20 +81,22 @@ pub(super) struct Shared {
     pub(super) writer: String,
     /// What its checkpoints are of.
     pub(super) origin: String,
-    pub(super) heads: Heads,
     pub(super) key: LinkKey,
+    pub(super) heads: Heads,
     pub(super) open: Mutex<Open>,
     /// How far this process has read the book of heads. Never locked while `open` is.
     pub(super) seen: Mutex<Seen>,
     /// One syncs at a time, so that nobody takes for durable what another is at. Locked before `open`.
     pub(super) syncing: Mutex<()>,
+    /// Whether what is written has to be waited for, as it seems: the disk is being written to, or was slow when it was last.
+    pub(super) is_behind: AtomicBool,
     /// Holds the lock of the file that is written. Nothing else is done with it, so that a child can close it.
     pub(super) held: Mutex<Option<File>>,
+    /// Files that somebody was seen to have changed, which nobody has been told yet.
+    noticed: Mutex<Vec<String>>,
     /// Told when the log is closed.
     wake: Condvar,
     is_closed: Mutex<bool>,
-    /// Files that somebody was seen to have changed, which nobody has been told yet.
-    noticed: Mutex<Vec<String>>,
 }
 
 impl Log {
@@ -134,27 +137,28 @@ impl Log {
         book.add("audit_writer_opened", &open.head().members(&writer));
         let told = book.write()?;
         open.add(&key, now, "audit_writer_entered", &seen.members())?;
-        open.put()?;
-        let shared = Shared {
-            setup,
         if told.was_cut {
             noticed.push(heads::FILE.to_owned());
             // Who reads this writer's records alone, a sink say, is to have it too.
             open.add(&key, now, TAMPERED, b",\"of\":\"heads\"")?;
         }
-            writer,
+        open.put()?;
         let log = seen.log().unwrap_or_default().to_owned();
         let origin = Origin { log, writer: writer.clone() }.to_text(setup.signer.verifier().name());
+        let shared = Shared {
+            setup,
+            writer,
+            origin,
             key,
             heads,
             open: Mutex::new(open),
-            origin,
             seen: Mutex::new(seen),
             syncing: Mutex::new(()),
+            is_behind: AtomicBool::new(false),
             held: Mutex::new(Some(held.lock)),
+            noticed: Mutex::new(noticed),
             wake: Condvar::new(),
             is_closed: Mutex::new(false),
-            noticed: Mutex::new(noticed),
         };
         // Files that cannot be removed are no reason to begin without a log.
         let _ = files::remove_unfinished(&shared.setup.directory);
@@ -213,18 +217,33 @@ impl Log {
         Ok(seq)
     }
 
-    /// As [`Log::append`], for a record that may wait. None if it would have to be waited for: for another thread, or for
-    /// the system, which is to write what waits.
+    /// As [`Log::append`]. None if it would have to be waited for: for another thread, or for the system, which is to write what is
+    /// much, or whose disk is behind. A few hundred bytes are in its memory in half a microsecond otherwise.
     ///
     /// # Errors
     /// As for [`Log::append`].
-    pub fn append_at_once(&self, now: UnixTime, event: &str, members: &[u8]) -> Option<io::Result<u64>> {
+    pub fn append_at_once(
+        &self,
+        now: UnixTime,
+        event: &str,
+        members: &[u8],
+        when: When,
+    ) -> Option<io::Result<u64>> {
         if let Err(error) = self.may_be(event, members) {
             return Some(Err(error));
         }
-        let mut open = self.shared.open.try_lock().ok().filter(|open| open.has_room(members.len()))?;
+        let mut open = self.shared.open.try_lock().ok()?;
+        let is_soon_done = match when {
+            When::Now => open.is_small(members.len()) && !self.shared.is_behind.load(Ordering::Relaxed),
+            When::Soon => open.has_room(members.len()),
+        };
+        if !is_soon_done {
+            return None;
+        }
         let added = open.still().and_then(|()| open.add(&self.shared.key, now, event, members));
-        Some(added.map(|()| open.size() - 1))
+        let seq = open.size().saturating_sub(1);
+        let done = added.and_then(|()| if when == When::Now { open.put() } else { Ok(()) });
+        Some(done.map(|()| seq))
     }
 
     fn may_be(&self, event: &str, members: &[u8]) -> io::Result<()> {
@@ -331,6 +350,22 @@ impl Shared {
             drop(closed);
             // A failure is told by the next record that cannot be written, and what is dirty stays so.
             let _ = self.tend();
+            let noticed = self.noticed();
+            if !noticed.is_empty() {
+                tell(noticed);
+            }
+        }
+    }
+
+    fn noticed(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.noticed))
+    }
+
+    /// Remembers that somebody has changed a file, for who asks.
+    pub(super) fn notice(&self, file: &str) {
+        let mut noticed = lock(&self.noticed);
+        if noticed.len() < MOST_NOTICED && !noticed.iter().any(|name| name == file) {
+            noticed.push(file.to_owned());
         }
     }
 
@@ -354,29 +389,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the log's own events begin with.
 const OWN: &str = "audit_";
-            let noticed = self.noticed();
-            if !noticed.is_empty() {
-                tell(noticed);
-            }
-        }
-    }
-
-    fn noticed(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.noticed))
-    }
-
-    /// Remembers that somebody has changed a file, for who asks.
-    pub(super) fn notice(&self, file: &str) {
-        let mut noticed = lock(&self.noticed);
-        if noticed.len() < MOST_NOTICED && !noticed.iter().any(|name| name == file) {
-            noticed.push(file.to_owned());
 const MAX_RECORD: usize = 256 << 10;
 const MAX_SINK: usize = 64;
+/// More files than these are not named.
+const MOST_NOTICED: usize = 32;
 /// The thread's stack, in bytes.
 const STACK: usize = 256 * 1024;
 
 #[cfg(test)]
 #[path = "log_tests.rs"]
 mod tests;
-/// More files than these are not named.
-const MOST_NOTICED: usize = 32;

@@ -423,3 +423,28 @@ fn a_name_that_somebody_took_is_told() {
     log.shared.turn(now()).unwrap();
     assert_eq!(log.noticed(), [named.name()]);
 }
+
+#[test]
+fn a_small_record_is_written_at_once_unless_somebody_or_the_disk_would_have_to_be_waited_for() {
+    let folder = Folder::new();
+    let log = Log::open(setup(&folder)).unwrap();
+    let put = |members: &[u8]| log.append_at_once(now(), "x", members, When::Now);
+    assert_eq!(put(b",\"at\":\"once\"").unwrap().unwrap(), 2);
+    assert!(text(&log).contains("\"at\":\"once\""));
+    let long = [&b",\"a\":\""[..], &[b'y'; 20_000], b"\""].concat();
+    assert!(put(&long).is_none());
+    log.shared.is_behind.store(true, Ordering::Relaxed);
+    assert!(put(b"").is_none());
+    assert_eq!(log.append_at_once(now(), "x", b"", When::Soon).unwrap().unwrap(), 3);
+    log.shared.is_behind.store(false, Ordering::Relaxed);
+    assert!(put(b"").is_some());
+    let held = lock(&log.shared.open);
+    assert!(put(b"").is_none());
+    drop(held);
+    let whole = fill_disk(&log);
+    assert!(put(b"").unwrap().is_err());
+    lock(&log.shared.open).file = whole;
+    assert!(put(b"").is_some());
+    log.close().unwrap();
+    assert_eq!(verify(&log.shared.setup).faults, []);
+}

@@ -218,10 +218,8 @@ impl AuditLog {
     fn put(&self, py: Python<'_>, event: &str, members: &[u8], when: When) -> PyResult<u64> {
         let current = self.current();
         let at = self.clock.get().unix();
-        if when == When::Soon
-            && let Some(done) = current.append_at_once(at, event, members)
-        {
-            // Nothing was waited for, so the other threads had nothing to gain.
+        // Nothing is waited for, so the other threads have nothing to gain; and to get its turn back among them may take milliseconds.
+        if let Some(done) = current.append_at_once(at, event, members, when) {
             return Ok(done?);
         }
         // A disk that is behind must not hold up the threads that write nothing.
@@ -299,6 +297,8 @@ impl AuditTap {
         let taken = self.0.take(most);
         (taken.lines.iter().map(|line| PyBytes::new(py, line)).collect(), taken.dropped)
     }
+}
+
 /// Calls `noticed` with each name. What it raises is nobody's to catch.
 fn tell(py: Python<'_>, noticed: &Py<PyAny>, files: Vec<String>) {
     for file in files {
@@ -306,8 +306,6 @@ fn tell(py: Python<'_>, noticed: &Py<PyAny>, files: Vec<String>) {
             error.write_unraisable(py, None);
         }
     }
-}
-
 }
 
 fn cores(taps: &[PyRef<'_, AuditTap>]) -> Vec<Arc<Tap>> {
@@ -358,19 +356,19 @@ pub fn audit_is_of(directory: PathBuf, key: &str) -> PyResult<bool> {
 pub fn audit_verify(
     py: Python<'_>,
     directory: PathBuf,
-    log: Option<&str>,
     key: &str,
     known: Vec<String>,
+    log: Option<&str>,
 ) -> PyResult<Py<PyDict>> {
     guarded(|| {
         let mut verify = if key.trim_start().starts_with("PRIVATE+KEY+") {
             Verify::with(&Signer::parse(key).map_err(wrong)?)
         } else {
+            Verify::public(Verifier::parse(key).map_err(wrong)?)
+        };
         if let Some(log) = log {
             verify.of_log(log);
         }
-            Verify::public(Verifier::parse(key).map_err(wrong)?)
-        };
         // One that is not ours must not keep the others from being held against the log.
         let refused: Vec<usize> =
             known.iter().enumerate().filter_map(|(at, note)| (!verify.known(note)).then_some(at)).collect();
@@ -380,10 +378,10 @@ pub fn audit_verify(
     })
 }
 
-    told.set_item("log", &report.log)?;
-    told.set_item("elsewhere", &report.elsewhere)?;
 fn told(py: Python<'_>, report: &Report) -> PyResult<Py<PyDict>> {
     let told = PyDict::new(py);
+    told.set_item("log", &report.log)?;
+    told.set_item("elsewhere", &report.elsewhere)?;
     told.set_item("records", report.records())?;
     told.set_item("unsigned", report.unsigned())?;
     told.set_item("heads", report.heads)?;
