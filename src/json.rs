@@ -31,7 +31,15 @@ fn first_not_plain(text: &[u8]) -> Option<usize> {
     let pieces = text.chunks_exact(PIECE);
     let whole =
         pieces.take_while(|piece| piece.iter().fold(true, |plain, b| plain & is_plain(*b))).count() * PIECE;
-    text[whole..].iter().position(|b| !is_plain(*b)).map(|at| whole + at)
+    let rest = &text[whole..];
+    // Most texts are short, too: two halves, which may overlap.
+    if let (Some(first), Some(last)) =
+        (rest.first_chunk::<{ PIECE / 2 }>(), rest.last_chunk::<{ PIECE / 2 }>())
+        && first.iter().zip(last).fold(true, |plain, (a, b)| plain & is_plain(*a) & is_plain(*b))
+    {
+        return None;
+    }
+    rest.iter().position(|b| !is_plain(*b)).map(|at| whole + at)
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -77,8 +85,7 @@ pub fn number(out: &mut Vec<u8>, value: i64) {
 
 /// Appends an instant as RFC 3339 has it, in UTC and microseconds. Clamped to the years 1970 to 9999.
 pub fn time(out: &mut Vec<u8>, now: UnixTime) {
-    const LAST: f64 = 253_402_300_799.0;
-    let micros = (now.0.clamp(0.0, LAST) * 1e6).round() as u64;
+    let micros = micros(now);
     let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
@@ -100,6 +107,12 @@ pub fn time(out: &mut Vec<u8>, now: UnixTime) {
         out.extend_from_slice(&digits[..width]);
         out.push(after);
     }
+}
+
+/// An instant in microseconds, clamped as [`time`] writes it.
+pub fn micros(now: UnixTime) -> u64 {
+    const LAST: f64 = 253_402_300_799.0;
+    (now.0.clamp(0.0, LAST) * 1e6).round() as u64
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.

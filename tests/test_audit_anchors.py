@@ -7,11 +7,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Flask
 
 from flask_rampart._native import AuditLog, Clock, Redactor
+from flask_rampart.audit.log import newest_note
 from flask_rampart.audit.removals import too_soon
 from flask_rampart.audit.verifying import Notes, notes_of, verify
 from flask_rampart.monitor import Monitor
@@ -148,6 +151,56 @@ def test_anchors_that_are_all_of_what_was_removed_are_no_verification(
     )
     told = run(app, "verify", "--anchors", anchors)
     assert told.exit_code == 1 and "Newer ones are needed." in told.output
+
+
+def of_host(folder: Path, key: str, host: str) -> tuple[str, str]:
+    """A log of a host with this key: its name, and its checkpoint."""
+    given: dict[str, Any] = {"host": host, "max_file": 1 << 20, "sync": 1.0, "checkpoint": 60.0}
+    log = AuditLog(str(folder), key, Redactor(), Clock.manual(NOW), **given)
+    log.append("look", {})
+    log.close()
+    note = newest_note(folder, log.writer)
+    assert note is not None
+    return note.split("\n")[0].split("/")[-2], note
+
+
+# One file of anchors for all hosts made each of their logs a fault, and one host's directory passed for another's.
+def test_hosts_that_share_a_key_are_told_apart(app: Flask, tmp_path: Path) -> None:
+    key = log_of(app).key()
+    key_file = tmp_path / "key"
+    key_file.write_text(key)
+    folders = tmp_path / "a", tmp_path / "b"
+    (a, of_a), (b, of_b) = (of_host(folder, key, folder.name) for folder in folders)
+    anchors = tmp_path / "anchors"
+    anchors.write_text(of_a + of_b + of_a)
+
+    def told(folder: Path, *words: object) -> Result:
+        return run(app, "verify", "--directory", folder, "--key-file", key_file, *words)
+
+    named = told(folders[0], "--anchors", anchors, "--log", a)
+    assert named.exit_code == 0
+    assert named.output.splitlines()[1:] == [
+        f"This is log {a}.",
+        "1 anchor held against it.",
+        f"1 anchor of log {b}: not held against this one.",
+    ]
+    # Nobody has said that it is this one: the other may have been here before.
+    unnamed = told(folders[0], "--anchors", anchors)
+    assert unnamed.exit_code == 1 and "nothing is wrong" in unnamed.output and "say by --log" in unnamed.output
+    assert json.loads(told(folders[0], "--anchors", anchors, "--json").stdout)["sound"] is False
+    document = json.loads(told(folders[0], "--anchors", anchors, "--log", a, "--json").stdout)
+    assert (document["sound"], document["log"], document["elsewhere"]) == (True, a, {b: 1})
+    # The other's directory in its place.
+    for words in (["--log", a], ["--log", a, "--anchors", anchors]):
+        other = told(folders[1], *words)
+        assert other.exit_code == 1 and other.output.startswith("heads.jsonl: other_log: "), other.output
+    anchors.write_text(of_a)
+    other = told(folders[1], "--anchors", anchors)
+    assert other.exit_code == 1 and other.output.startswith("heads.jsonl: other_log: ")
+    # Anchors of which none is of this log hold nothing.
+    none = told(folders[1], "--anchors", anchors, "--log", b)
+    assert none.exit_code == 1 and none.output.endswith("None is of this log.\n")
+    assert told(folders[0], "--log", "x").exit_code == 2
 
 
 def test_an_anchor_that_is_none_is_an_error_and_no_silence(app: Flask, tmp_path: Path) -> None:

@@ -152,9 +152,59 @@ def test_a_proof_shows_one_record_to_who_has_the_public_key_alone(tmp_path: Path
     assert shown is not None
     record, origin, size = shown
     assert json.loads(record)["who"] == "ann"
-    assert (origin, size) == (f"api.example.com/audit/{log.writer}", 3)
+    name = audit_verify(str(tmp_path), KEY)["log"]
+    assert (origin, size) == (f"api.example.com/audit/{name}/{log.writer}", 3)
     assert audit_check(proof.replace("ann", "eve"), public) is None
     assert audit_check("{", public) is None
+
+
+def test_what_was_kept_is_proved_when_the_first_files_were_removed_after_their_time(tmp_path: Path) -> None:
+    clock, public = Clock.manual(1_800_000_000.0), audit_public_key(KEY)
+    given = {"host": "h", "max_file": 4096, "sync": 1.0, "checkpoint": 60.0, "keep": 86_400.0}
+    log = AuditLog(str(tmp_path), KEY, Redactor(), clock, **given)
+
+    def write() -> None:
+        for i in range(40):
+            log.append("look", {"n": i, "more": "x" * 200})
+            log.tend()
+        log.checkpoint()
+
+    write()
+    clock.advance(3 * 86_400)
+    write()
+    kept = [record for record in records(tmp_path) if record["event"] == "look"]
+    assert 0 < len(kept) < 80 and not (tmp_path / f"{log.writer}-000001.jsonl").exists()
+    for record in (kept[0], kept[len(kept) // 2], kept[-1]):
+        proof = audit_prove(str(tmp_path), log.writer, record["seq"], public)
+        assert proof is not None
+        shown = audit_check(proof, public)
+        assert shown is not None and json.loads(shown[0])["n"] == record["n"]
+    assert audit_prove(str(tmp_path), log.writer, 2, public) is None
+    assert faults(tmp_path) == []
+
+
+def test_the_thread_of_a_log_tells_once_that_somebody_changed_it(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    is_told = threading.Event()
+
+    def noticed(file: str) -> None:
+        told.append((file, threading.get_ident()))
+        is_told.set()
+
+    clock = Clock.manual(1_795_460_400.0)
+    given: dict[str, Any] = {"host": "h", "max_file": 1 << 20, "sync": 0.001, "checkpoint": 10.0}
+    log = AuditLog(str(tmp_path), KEY, Redactor(), clock, noticed=noticed, **given)
+    log.checkpoint()
+    assert told == []
+    book = tmp_path / "heads.jsonl"
+    book.write_bytes(b"".join(book.read_bytes().splitlines(keepends=True)[:1]))
+    log.append("x", {})
+    assert log.start()
+    clock.advance(20)  # the next checkpoint is due
+    assert is_told.wait(60)
+    log.checkpoint()
+    log.close()
+    assert [file for file, _ in told] == ["heads.jsonl"] and told[0][1] != threading.get_ident()
 
 
 # NVIDIA/NemoClaw#916, vstorm-co/agenticos#1622, sipyourdrink-ltd/bernstein#2791, HKUDS/DeepCode#232 and msaad00/agent-bom#4185:

@@ -52,6 +52,7 @@ def monitor_of(app: Flask, settings: Settings, clock: Clock, declared: Declared,
     def ban(kind: str, address: str, seconds: float) -> bool:
         return not limits.bans.is_exempt(address) and limits.bans.ban(kind, address, seconds)  # type: ignore[arg-type]
 
+    log.at_tampering = monitor.tampered
     monitor.responses.ban = ban
     monitor.responses.is_exempt = limits.bans.is_exempt
     return monitor

@@ -22,11 +22,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::files;
+use super::identity;
 use super::line::{Line, LinkKey, write_hash};
 use super::lines::{Lines, Shape};
 use super::merkle::{self, Frontier, Hash};
 use super::pages::{self, Next, Opening};
 use super::track::{Step, Track};
+use crate::json;
 use crate::time::UnixTime;
 
 pub(super) const FILE: &str = "heads.jsonl";
@@ -47,6 +49,8 @@ pub(super) struct Heads {
 /// How far a process has read the book.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
+    /// Which log it is (`identity.rs`); None while it has no line.
+    log: Option<String>,
     /// The page that was read last; 0 if none was.
     page: u32,
     /// This page is not turned before it has so many bytes: much of it would have to be carried on.
@@ -59,12 +63,17 @@ pub(super) struct Seen {
     lines: u64,
     /// Whether there is tampering that nobody has entered yet.
     is_wrong: bool,
+    /// The time of the newest line that was read or written: what is newer comes from others, and since.
+    newest: Vec<u8>,
+    /// Whether others have entered since that somebody changed the book.
+    is_told: bool,
 }
 
 impl Seen {
     /// At the beginning of a page.
     fn at(opening: &Opening) -> Self {
         Self {
+            log: opening.log.clone(),
             page: opening.page,
             track: Track::at(opening.place),
             tree: opening.tree.clone(),
@@ -84,14 +93,38 @@ impl Seen {
         &self.tree
     }
 
-    fn take(&mut self, line: &Line<'_>, leaf: Hash, end: u64, step: Step) {
-        if step == Step::Next && line.event == TAMPERED.as_bytes() {
-            self.is_wrong = false;
+    /// Which log it is; None while it has no line.
+    pub(super) fn log(&self) -> Option<&str> {
+        self.log.as_deref()
+    }
+
+    /// At the beginning of a page, without a trace of what was there before.
+    fn astray(&mut self, opening: &Opening) {
+        let newest = std::mem::take(&mut self.newest);
+        *self = Self { is_wrong: true, newest, ..Self::at(opening) };
+    }
+
+    fn push(&mut self, leaf: Hash) {
+        if self.log.is_none() && self.tree.size() == 0 {
+            self.log = Some(identity::of_first(&leaf));
+        }
+        self.tree.push(leaf);
+    }
+
+    /// Takes a line. `before` is the newest that was known before this reading.
+    fn take(&mut self, line: &Line<'_>, leaf: Hash, end: u64, step: Step, before: &[u8]) {
+        // A line from before, which is read once more, tells of another change than that which has it read again.
+        let is_news = step == Step::Next && line.event == TAMPERED.as_bytes() && line.time > before;
+        if is_news && is_of_book(line) {
+            (self.is_wrong, self.is_told) = (false, true);
         } else if step != Step::Next {
             self.is_wrong = true;
         }
+        if step == Step::Next && line.time > self.newest.as_slice() {
+            self.newest = line.time.to_vec();
+        }
         if step != Step::OutOfPlace {
-            self.tree.push(leaf);
+            self.push(leaf);
         }
         (self.last, self.offset) = (self.offset, end);
     }
@@ -104,6 +137,8 @@ pub(super) struct Locked<'a> {
     seen: &'a mut Seen,
     now: UnixTime,
     was_cut: bool,
+    /// Whether nobody has entered that yet.
+    is_news: bool,
     is_torn: bool,
     /// What is to be written, and how the book is then.
     lines: Vec<u8>,
@@ -150,8 +185,17 @@ impl Heads {
             }
         };
         let after = Seen::default();
-        let mut locked =
-            Locked { heads: self, file, seen, now, was_cut: false, is_torn: false, lines: Vec::new(), after };
+        let mut locked = Locked {
+            heads: self,
+            file,
+            seen,
+            now,
+            was_cut: false,
+            is_news: false,
+            is_torn: false,
+            lines: Vec::new(),
+            after,
+        };
         locked.read_on(show)?;
         Ok(locked)
     }
@@ -176,17 +220,20 @@ impl Heads {
 impl Locked<'_> {
     fn read_on(&mut self, show: &mut dyn FnMut(&Line<'_>)) -> io::Result<()> {
         let expected = self.seen.tree.size();
+        let before = self.seen.newest.clone();
+        self.seen.is_told = false;
         let opening = Opening::of(&self.file)?;
-        if !self.turn_to(&opening)? {
-            *self.seen = Seen { is_wrong: true, ..Seen::at(&opening) };
+        if !self.turn_to(&opening, &before)? {
+            self.seen.astray(&opening);
             self.was_cut = true;
         }
         let file = self.file.try_clone()?;
-        let torn = self.read_page(file, show)?;
+        let torn = self.read_page(file, &before, show)?;
         self.after = self.seen.clone();
         self.is_torn = torn > 0;
         if self.was_cut || self.seen.is_wrong {
             self.was_cut = true;
+            self.is_news = self.seen.is_wrong || !self.seen.is_told;
             let told =
                 format!(",\"of\":\"heads\",\"records\":{},\"expected\":{expected}", self.seen.tree.size());
             self.add(TAMPERED, told.as_bytes());
@@ -198,7 +245,7 @@ impl Locked<'_> {
     }
 
     /// Comes to the page that is written now, by way of those that were turned since. False if they are not as they were seen.
-    fn turn_to(&mut self, opening: &Opening) -> io::Result<bool> {
+    fn turn_to(&mut self, opening: &Opening, before: &[u8]) -> io::Result<bool> {
         if self.seen.page == 0 {
             *self.seen = Seen::at(opening);
             return Ok(true);
@@ -218,7 +265,7 @@ impl Locked<'_> {
             if !self.is_as_seen(&mut page)? {
                 return Ok(false);
             }
-            self.read_page(page, &mut |_| {})?;
+            self.read_page(page, before, &mut |_| {})?;
             self.seen.page += 1;
             (self.seen.last, self.seen.offset, self.seen.lines, self.seen.turn_at) = (0, 0, 0, 0);
         }
@@ -227,7 +274,7 @@ impl Locked<'_> {
     }
 
     /// Reads on in a page, and gives the bytes of its unfinished last line.
-    fn read_page(&mut self, file: File, show: &mut dyn FnMut(&Line<'_>)) -> io::Result<usize> {
+    fn read_page(&mut self, file: File, before: &[u8], show: &mut dyn FnMut(&Line<'_>)) -> io::Result<usize> {
         let mut lines = Lines::from(file, self.seen.offset, self.seen.lines)?;
         let mut torn = 0;
         while let Some(text) = lines.next()? {
@@ -250,7 +297,7 @@ impl Locked<'_> {
             };
             let leaf = merkle::leaf(line.body);
             let step = self.seen.track.step(Some(&self.heads.key), &line, &leaf);
-            self.seen.take(&line, leaf, text.end, step);
+            self.seen.take(&line, leaf, text.end, step, before);
             if step == Step::Next {
                 show(&line);
             }
@@ -277,7 +324,10 @@ impl Locked<'_> {
         let leaf = place.seal(&self.heads.key, &mut self.lines, self.now, event, members);
         let after = &mut self.after;
         after.track = Track::at(place);
-        after.tree.push(leaf);
+        after.push(leaf);
+        let mut time = Vec::with_capacity(32);
+        json::time(&mut time, self.now);
+        after.newest = time.max(std::mem::take(&mut after.newest));
         after.last = self.seen.offset + start;
         after.offset = self.seen.offset + self.lines.len() as u64;
         after.lines += 1;
@@ -301,7 +351,7 @@ impl Locked<'_> {
         // A child that was forked off meanwhile has this descriptor too: closing it would not be enough.
         self.file.unlock()?;
         self.file.sync_data()?;
-        Ok(Appended { was_cut: self.was_cut })
+        Ok(Appended { was_cut: self.was_cut, is_news: self.is_news })
     }
 }
 
@@ -312,7 +362,8 @@ impl Locked<'_> {
             return Ok(());
         }
         let seen = &mut *self.seen;
-        let next = Next::after(&self.file, &self.heads.key, seen.track.place(), &seen.tree, self.now)?;
+        let log = seen.log.clone().unwrap_or_default();
+        let next = Next::after(&self.file, &self.heads.key, seen.track.place(), &seen.tree, &log, self.now)?;
         let length = next.lines.len() as u64;
         seen.turn_at = seen.offset + self.heads.max_page / 8;
         if length.saturating_mul(4) > seen.offset {
@@ -323,6 +374,7 @@ impl Locked<'_> {
         self.file.sync_data()?;
         next.take_place(&self.heads.path, seen.page)?;
         *seen = Seen {
+            log: seen.log.take(),
             page: next.page,
             turn_at: 0,
             track: next.track,
@@ -331,9 +383,16 @@ impl Locked<'_> {
             offset: length,
             lines: next.count,
             is_wrong: false,
+            newest: std::mem::take(&mut seen.newest),
+            is_told: false,
         };
         Ok(())
     }
+}
+
+/// Whether a line that tells of tampering tells of that of the book.
+fn is_of_book(line: &Line<'_>) -> bool {
+    line.members().is_some_and(|members| members["of"] == WRITER)
 }
 
 impl Drop for Locked<'_> {
@@ -345,7 +404,10 @@ impl Drop for Locked<'_> {
 /// What was noticed while a line was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Appended {
+    /// Somebody changed the book, or cut it back.
     pub(super) was_cut: bool,
+    /// This is the first process that noticed it.
+    pub(super) is_news: bool,
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);

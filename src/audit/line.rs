@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::{hkdf, hmac};
 
-use super::merkle::{self, Hash};
+use super::merkle::{self, Frontier, Hash};
 use crate::error::ConfigError;
 use crate::json;
 use crate::time::UnixTime;
@@ -63,11 +63,23 @@ impl Place {
         event: &str,
         members: &[u8],
     ) -> Hash {
+        self.seal_at(key, out, &Stamp::default().of(now), event, members)
+    }
+
+    /// As [`Place::seal`], with the time as text.
+    pub(super) fn seal_at(
+        &mut self,
+        key: &LinkKey,
+        out: &mut Vec<u8>,
+        time: &[u8; RFC3339],
+        event: &str,
+        members: &[u8],
+    ) -> Hash {
         let start = out.len();
         out.extend_from_slice(SEQ);
         json::number(out, i64::try_from(self.seq).unwrap_or(i64::MAX));
         out.extend_from_slice(TIME);
-        json::time(out, now);
+        out.extend_from_slice(time);
         out.extend_from_slice(b"\",\"event\":");
         json::string(out, event, MAX_EVENT);
         out.extend_from_slice(members);
@@ -78,6 +90,32 @@ impl Place {
         write_hash(out, &self.link);
         out.extend_from_slice(b"\"}\n");
         leaf
+    }
+}
+
+/// The time of a record as text. All but the microseconds is that of the record before, mostly.
+#[derive(Clone, Default)]
+pub(super) struct Stamp {
+    second: Option<u64>,
+    text: [u8; RFC3339],
+}
+
+impl Stamp {
+    /// As `json::time` writes it.
+    pub(super) fn of(&mut self, now: UnixTime) -> [u8; RFC3339] {
+        let micros = json::micros(now);
+        let (second, mut rest) = (micros / 1_000_000, micros % 1_000_000);
+        if self.second != Some(second) {
+            let mut text = Vec::with_capacity(RFC3339);
+            json::time(&mut text, now);
+            self.second = Some(second);
+            text.iter().zip(&mut self.text).for_each(|(from, to)| *to = *from);
+        }
+        for digit in self.text[MICROS..RFC3339 - 1].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.text
     }
 }
 
@@ -123,14 +161,26 @@ impl<'a> Line<'a> {
         whole.push(b'}');
         serde_json::from_slice(&whole).ok()
     }
+
+    /// The tree over all records before this one, as it says; `members` are its own. None if it says none.
+    pub(super) fn subtrees(&self, members: &serde_json::Value) -> Option<Frontier> {
+        let roots = members["subtrees"].as_array()?.iter().map(|root| root.as_str().and_then(read_hash));
+        Frontier::resume(self.seq, roots.collect::<Option<Vec<Hash>>>()?)
+    }
 }
 
 /// Appends a hash as base64url without padding.
 pub(super) fn write_hash(out: &mut Vec<u8>, hash: &Hash) {
-    let start = out.len();
-    out.resize(start + HASH, 0);
-    // 32 bytes are 43 characters: the slice is as long as what is written.
-    let _ = URL_SAFE_NO_PAD.encode_slice(hash, &mut out[start..]);
+    // Of a length that is known: an engine for any length takes twice the time.
+    let mut text = [0; 44];
+    for (three, four) in hash.chunks(3).zip(text.chunks_exact_mut(4)) {
+        let bits =
+            three.iter().enumerate().fold(0, |bits, (i, byte)| bits | u32::from(*byte) << (16 - 8 * i));
+        for (i, character) in four.iter_mut().enumerate() {
+            *character = URL_SAFE[(bits >> (18 - 6 * i) & 63) as usize];
+        }
+    }
+    out.extend_from_slice(&text[..HASH]);
 }
 
 /// Reads what [`write_hash`] wrote.
@@ -138,12 +188,15 @@ pub(super) fn read_hash(text: &str) -> Option<Hash> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
+const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const SALT: &[u8] = b"flask-rampart audit link v1";
 const SEQ: &[u8] = b"{\"seq\":";
 const TIME: &[u8] = b",\"time\":\"";
 const LINK: &[u8] = b",\"link\":\"";
 /// `2026-11-29T10:00:00.000000Z`
 const RFC3339: usize = 27;
+/// Where in it the microseconds begin.
+const MICROS: usize = 20;
 const HASH: usize = 43;
 const TAIL: usize = LINK.len() + HASH + 2;
 const MAX_EVENT: usize = 128;
@@ -177,6 +230,39 @@ mod tests {
             let whole: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(whole["event"], line.members().unwrap()["event"]);
             before = line.link;
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_as_ever_whichever_was_before() {
+        let mut stamp = Stamp::default();
+        for now in [
+            0.0,
+            0.000_001,
+            0.999_999_6,
+            1_795_460_399.999_999,
+            1_795_460_399.5,
+            1_795_460_400.0,
+            1_795_460_400.25,
+            1_795_460_399.5,
+            -5.0,
+            1e300,
+            f64::NAN,
+        ] {
+            let mut plain = Vec::new();
+            json::time(&mut plain, UnixTime(now));
+            assert_eq!(stamp.of(UnixTime(now)).as_slice(), plain, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_base64url_as_others_write_it() {
+        for seed in 0..64_u8 {
+            let hash = merkle::leaf(&[seed]);
+            let mut out = b"x".to_vec();
+            write_hash(&mut out, &hash);
+            assert_eq!(out[1..], *URL_SAFE_NO_PAD.encode(hash).as_bytes());
+            assert_eq!(read_hash(std::str::from_utf8(&out[1..]).unwrap()), Some(hash));
         }
     }
 

@@ -22,11 +22,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::files::{self, Named};
-use super::heads::{self, Heads, Seen};
+use super::heads::{self, Heads, Seen, TAMPERED};
+use super::identity::Origin;
 use super::line::LinkKey;
 use super::note::Signer;
 use super::tap::{Tap, Taps};
@@ -77,6 +79,8 @@ pub struct Log {
 pub(super) struct Shared {
     pub(super) setup: Arc<Setup>,
     pub(super) writer: String,
+    /// What its checkpoints are of.
+    pub(super) origin: String,
     pub(super) key: LinkKey,
     pub(super) heads: Heads,
     pub(super) open: Mutex<Open>,
@@ -84,8 +88,12 @@ pub(super) struct Shared {
     pub(super) seen: Mutex<Seen>,
     /// One syncs at a time, so that nobody takes for durable what another is at. Locked before `open`.
     pub(super) syncing: Mutex<()>,
+    /// Whether what is written has to be waited for, as it seems: the disk is being written to, or was slow when it was last.
+    pub(super) is_behind: AtomicBool,
     /// Holds the lock of the file that is written. Nothing else is done with it, so that a child can close it.
     pub(super) held: Mutex<Option<File>>,
+    /// Files that somebody was seen to have changed, which nobody has been told yet.
+    noticed: Mutex<Vec<String>>,
     /// Told when the log is closed.
     wake: Condvar,
     is_closed: Mutex<bool>,
@@ -125,20 +133,30 @@ impl Log {
         let mut ended = BTreeSet::new();
         // Under one lock: of many that begin at once, one enters the writers that were killed.
         let mut book = heads.lock(&mut seen, now, &mut |line| survivors::note(&mut ended, line))?;
-        survivors::enter(&setup.directory, &ended, &writer, &mut book)?;
+        let mut noticed = survivors::enter(&setup.directory, &ended, &writer, &mut book)?;
         book.add("audit_writer_opened", &open.head().members(&writer));
-        book.write()?;
+        let told = book.write()?;
         open.add(&key, now, "audit_writer_entered", &seen.members())?;
+        if told.was_cut {
+            noticed.push(heads::FILE.to_owned());
+            // Who reads this writer's records alone, a sink say, is to have it too.
+            open.add(&key, now, TAMPERED, b",\"of\":\"heads\"")?;
+        }
         open.put()?;
+        let log = seen.log().unwrap_or_default().to_owned();
+        let origin = Origin { log, writer: writer.clone() }.to_text(setup.signer.verifier().name());
         let shared = Shared {
             setup,
             writer,
+            origin,
             key,
             heads,
             open: Mutex::new(open),
             seen: Mutex::new(seen),
             syncing: Mutex::new(()),
+            is_behind: AtomicBool::new(false),
             held: Mutex::new(Some(held.lock)),
+            noticed: Mutex::new(noticed),
             wake: Condvar::new(),
             is_closed: Mutex::new(false),
         };
@@ -169,11 +187,17 @@ impl Log {
     }
 
     /// Starts the thread that syncs and signs. It has the caller's signal mask. Where no thread can be had,
-    /// [`Log::tend`] is the caller's to call.
-    pub fn start(&self) -> bool {
+    /// [`Log::tend`] is the caller's to call. What is noticed meanwhile ([`Log::noticed`]) the thread has `tell` told.
+    pub fn start(&self, tell: impl Fn(Vec<String>) + Send + 'static) -> bool {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("audit log".to_owned()).stack_size(STACK);
-        thread.spawn(move || shared.run()).is_ok()
+        thread.spawn(move || shared.run(&tell)).is_ok()
+    }
+
+    /// Takes the names of the files that somebody was seen to have changed since this was asked last. The first process that notices it has it, and
+    /// no other of the directory; it is a record of its own (`audit_tampered`) in any case.
+    pub fn noticed(&self) -> Vec<String> {
+        self.shared.noticed()
     }
 
     /// Adds a record: `members` is empty, or JSON members on one line with a comma before each. Gives its number.
@@ -193,18 +217,33 @@ impl Log {
         Ok(seq)
     }
 
-    /// As [`Log::append`], for a record that may wait. None if it would have to be waited for: for another thread, or for
-    /// the system, which is to write what waits.
+    /// As [`Log::append`]. None if it would have to be waited for: for another thread, or for the system, which is to write what is
+    /// much, or whose disk is behind. A few hundred bytes are in its memory in half a microsecond otherwise.
     ///
     /// # Errors
     /// As for [`Log::append`].
-    pub fn append_at_once(&self, now: UnixTime, event: &str, members: &[u8]) -> Option<io::Result<u64>> {
+    pub fn append_at_once(
+        &self,
+        now: UnixTime,
+        event: &str,
+        members: &[u8],
+        when: When,
+    ) -> Option<io::Result<u64>> {
         if let Err(error) = self.may_be(event, members) {
             return Some(Err(error));
         }
-        let mut open = self.shared.open.try_lock().ok().filter(|open| open.has_room(members.len()))?;
+        let mut open = self.shared.open.try_lock().ok()?;
+        let is_soon_done = match when {
+            When::Now => open.is_small(members.len()) && !self.shared.is_behind.load(Ordering::Relaxed),
+            When::Soon => open.has_room(members.len()),
+        };
+        if !is_soon_done {
+            return None;
+        }
         let added = open.still().and_then(|()| open.add(&self.shared.key, now, event, members));
-        Some(added.map(|()| open.size() - 1))
+        let seq = open.size().saturating_sub(1);
+        let done = added.and_then(|()| if when == When::Now { open.put() } else { Ok(()) });
+        Some(done.map(|()| seq))
     }
 
     fn may_be(&self, event: &str, members: &[u8]) -> io::Result<()> {
@@ -298,7 +337,7 @@ impl Drop for Log {
 }
 
 impl Shared {
-    fn run(&self) {
+    fn run(&self, tell: &impl Fn(Vec<String>)) {
         loop {
             let closed = lock(&self.is_closed);
             let (closed, _) = self
@@ -311,6 +350,22 @@ impl Shared {
             drop(closed);
             // A failure is told by the next record that cannot be written, and what is dirty stays so.
             let _ = self.tend();
+            let noticed = self.noticed();
+            if !noticed.is_empty() {
+                tell(noticed);
+            }
+        }
+    }
+
+    fn noticed(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.noticed))
+    }
+
+    /// Remembers that somebody has changed a file, for who asks.
+    pub(super) fn notice(&self, file: &str) {
+        let mut noticed = lock(&self.noticed);
+        if noticed.len() < MOST_NOTICED && !noticed.iter().any(|name| name == file) {
+            noticed.push(file.to_owned());
         }
     }
 
@@ -318,7 +373,11 @@ impl Shared {
         let Some(keep) = self.setup.keep else { return Ok(Vec::new()) };
         let now = (self.setup.clock)();
         let enter = |event: &str, members: &[u8]| {
-            self.heads.append(&mut lock(&self.seen), now, event, members).map(drop)
+            let told = self.heads.append(&mut lock(&self.seen), now, event, members)?;
+            if told.is_news {
+                self.notice(heads::FILE);
+            }
+            Ok(())
         };
         retention::remove(&self.setup, keep, &self.heads, now, enter)
     }
@@ -332,6 +391,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const OWN: &str = "audit_";
 const MAX_RECORD: usize = 256 << 10;
 const MAX_SINK: usize = 64;
+/// More files than these are not named.
+const MOST_NOTICED: usize = 32;
 /// The thread's stack, in bytes.
 const STACK: usize = 256 * 1024;
 

@@ -369,3 +369,82 @@ fn what_many_threads_sign_and_turn_at_once_is_one_log() {
     assert!(path(&log, 5).exists());
     assert_eq!(codes(&setup), [""; 0]);
 }
+
+#[test]
+fn a_change_of_the_book_is_told_by_the_first_process_that_notices_it_and_by_no_other() {
+    let folder = Folder::new();
+    let clock = Arc::new(Mutex::new(1_795_460_400.0));
+    let told = Arc::clone(&clock);
+    let setup = Arc::new(Setup {
+        clock: Box::new(move || UnixTime(*lock(&told))),
+        ..Arc::into_inner(setup(&folder)).unwrap()
+    });
+    let one = Log::open(Arc::clone(&setup)).unwrap();
+    let two = Log::open(Arc::clone(&setup)).unwrap();
+    let path = folder.path().join(heads::FILE);
+    for _ in 0..2 {
+        one.checkpoint().unwrap();
+        two.checkpoint().unwrap();
+        assert_eq!((one.noticed(), two.noticed()), (vec![], vec![]));
+        let book = std::fs::read_to_string(&path).unwrap();
+        let kept = book.lines().count() - 2;
+        let cut: String = book.split_inclusive('\n').take(kept).collect();
+        std::fs::write(&path, cut).unwrap();
+        *lock(&clock) += 1.0;
+        for _ in 0..3 {
+            one.checkpoint().unwrap();
+            two.checkpoint().unwrap();
+        }
+        assert_eq!((one.noticed(), two.noticed()), (vec![heads::FILE.to_owned()], vec![]));
+    }
+}
+
+#[test]
+fn who_opens_a_log_whose_book_nobody_has_looked_at_since_it_was_changed_tells_it() {
+    let folder = Folder::new();
+    let setup = setup(&folder);
+    Log::open(Arc::clone(&setup)).unwrap().close().unwrap();
+    let path = folder.path().join(heads::FILE);
+    let book = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, book.replacen("\"size\":1", "\"size\":2", 1)).unwrap();
+    let log = Log::open(Arc::clone(&setup)).unwrap();
+    assert_eq!(log.noticed(), [heads::FILE]);
+    assert!(text(&log).contains("\"audit_tampered\",\"of\":\"heads\""));
+    let next = Log::open(setup).unwrap();
+    assert_eq!((log.noticed(), next.noticed()), (vec![], vec![]));
+}
+
+#[test]
+fn a_name_that_somebody_took_is_told() {
+    let folder = Folder::new();
+    let log = Log::open(setup(&folder)).unwrap();
+    let named = Named { writer: log.writer().to_owned(), number: 2 };
+    std::fs::write(named.path(folder.path()), b"x\n").unwrap();
+    log.shared.turn(now()).unwrap();
+    assert_eq!(log.noticed(), [named.name()]);
+}
+
+#[test]
+fn a_small_record_is_written_at_once_unless_somebody_or_the_disk_would_have_to_be_waited_for() {
+    let folder = Folder::new();
+    let log = Log::open(setup(&folder)).unwrap();
+    let put = |members: &[u8]| log.append_at_once(now(), "x", members, When::Now);
+    assert_eq!(put(b",\"at\":\"once\"").unwrap().unwrap(), 2);
+    assert!(text(&log).contains("\"at\":\"once\""));
+    let long = [&b",\"a\":\""[..], &[b'y'; 20_000], b"\""].concat();
+    assert!(put(&long).is_none());
+    log.shared.is_behind.store(true, Ordering::Relaxed);
+    assert!(put(b"").is_none());
+    assert_eq!(log.append_at_once(now(), "x", b"", When::Soon).unwrap().unwrap(), 3);
+    log.shared.is_behind.store(false, Ordering::Relaxed);
+    assert!(put(b"").is_some());
+    let held = lock(&log.shared.open);
+    assert!(put(b"").is_none());
+    drop(held);
+    let whole = fill_disk(&log);
+    assert!(put(b"").unwrap().is_err());
+    lock(&log.shared.open).file = whole;
+    assert!(put(b"").is_some());
+    log.close().unwrap();
+    assert_eq!(verify(&log.shared.setup).faults, []);
+}

@@ -79,6 +79,19 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// The root of the complete subtree of `size` leaves that begins with leaf `from`, if it is one of those that are kept.
+    fn subtree(&self, from: u64, size: u64) -> Option<Hash> {
+        let mut start = 0;
+        let widths = (0..u64::BITS).rev().map(|bit| 1 << bit).filter(|width| self.size & width != 0);
+        for (width, root) in widths.zip(&self.roots) {
+            if start == from && width == size {
+                return Some(*root);
+            }
+            start += width;
+        }
+        None
+    }
+
     /// The root of the whole tree.
     pub fn root(&self) -> Hash {
         let mut from_right = self.roots.iter().rev();
@@ -96,23 +109,45 @@ pub fn root(leaves: &[Hash]) -> Hash {
 
 /// The proof that leaf `index` is in the tree over `leaves`: the siblings from the leaf up. None if there is no such leaf.
 pub fn inclusion(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
-    if index >= leaves.len() {
+    inclusion_after(&Frontier::default(), leaves, index as u64)
+}
+
+/// The proof that leaf `index` is in the tree over the leaves of `before` and, behind them, `leaves`. None if it is none of `leaves`.
+///
+/// Of what stands before, the complete subtrees are enough: the siblings of a later leaf are made of them.
+pub fn inclusion_after(before: &Frontier, leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
+    let size = before.size.checked_add(leaves.len() as u64)?;
+    if !(before.size..size).contains(&index) {
         return None;
     }
-    let (mut rest, mut at, mut path) = (leaves, index, Vec::new());
-    while rest.len() > 1 {
-        let (left, right) = rest.split_at(half(rest.len()));
-        if at < left.len() {
-            path.push(root(right));
-            rest = left;
+    let (mut from, mut to, mut path) = (0, size, Vec::new());
+    while to - from > 1 {
+        let middle = from + half(to - from);
+        if index < middle {
+            path.push(root_of(before, leaves, middle, to)?);
+            to = middle;
         } else {
-            path.push(root(left));
-            at -= left.len();
-            rest = right;
+            path.push(root_of(before, leaves, from, middle)?);
+            from = middle;
         }
     }
     path.reverse();
     Some(path)
+}
+
+/// The root over the leaves from one number up to another. None if it takes more of what stands before than its complete subtrees.
+fn root_of(before: &Frontier, leaves: &[Hash], from: u64, to: u64) -> Option<Hash> {
+    if let (Some(first), Some(last)) = (from.checked_sub(before.size), to.checked_sub(before.size)) {
+        return leaves.get(usize::try_from(first).ok()?..usize::try_from(last).ok()?).map(root);
+    }
+    if let Some(known) = before.subtree(from, to - from) {
+        return Some(known);
+    }
+    if to - from <= 1 {
+        return None;
+    }
+    let middle = from + half(to - from);
+    Some(node(&root_of(before, leaves, from, middle)?, &root_of(before, leaves, middle, to)?))
 }
 
 /// Whether `proof` shows that `leaf` is number `index` of the tree of `size` leaves with this `root`.
@@ -152,7 +187,7 @@ pub fn consistency(leaves: &[Hash], earlier: usize) -> Option<Vec<Hash>> {
     }
     let (mut rest, mut count, mut is_whole) = (leaves, earlier, true);
     while count < rest.len() {
-        let (left, right) = rest.split_at(half(rest.len()));
+        let (left, right) = rest.split_at(half(rest.len() as u64) as usize);
         if count <= left.len() {
             path.push(root(right));
             rest = left;
@@ -211,7 +246,7 @@ pub fn extends(earlier: u64, before: &Hash, size: u64, after: &Hash, proof: &[Ha
 }
 
 /// The largest power of two below `count`, which is at least 2.
-fn half(count: usize) -> usize {
+fn half(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
@@ -282,6 +317,22 @@ mod tests {
             }
             assert_eq!(inclusion(tree, size), None);
             assert!(!includes(&tree[0], size as u64, size as u64, &[], &top));
+        }
+    }
+
+    #[test]
+    fn a_leaf_behind_a_tree_of_which_only_the_subtrees_are_left_is_proved_as_ever() {
+        let leaves: Vec<Hash> = (0..40_u8).map(|i| leaf(&[i])).collect();
+        let mut before = Frontier::default();
+        for gone in 0..=leaves.len() {
+            for size in gone..=leaves.len() {
+                for index in 0..size + 1 {
+                    let proof = inclusion_after(&before, &leaves[gone..size], index as u64);
+                    let whole = inclusion(&leaves[..size], index).filter(|_| index >= gone);
+                    assert_eq!(proof, whole, "{index} of {size} behind {gone}");
+                }
+            }
+            leaves.get(gone).into_iter().for_each(|leaf| before.push(*leaf));
         }
     }
 

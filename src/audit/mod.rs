@@ -2,6 +2,7 @@
 //!
 //! - `line.rs`, `lines.rs`, `track.rs`: a record, linked to the one before by HMAC, and how a chain of them is read.
 //! - `merkle.rs`, `note.rs`: a signed root over all records of a writer, and short proofs against it.
+//! - `identity.rs`: which log it is, of several that one key signs.
 //! - `files.rs`, `log.rs`, `writing.rs`, `turning.rs`: one writer for each process, with files of its own, that is killed at any moment without
 //!   harm.
 //! - `heads.rs`, `pages.rs`, `survivors.rs`, `retention.rs`: the book of all writers, by which a missing file or end of a file is missed.
@@ -26,6 +27,7 @@
 
 mod files;
 mod heads;
+mod identity;
 mod line;
 mod lines;
 mod log;
@@ -45,7 +47,9 @@ mod writing;
 mod testing;
 
 pub use log::{Log, Setup, When};
-pub use merkle::{Frontier, Hash, consistency, extends, includes, inclusion, leaf, node, root};
+pub use merkle::{
+    Frontier, Hash, consistency, extends, includes, inclusion, inclusion_after, leaf, node, root,
+};
 pub use note::{Checkpoint, Signer, Verifier};
 pub use pages::is_of;
 pub use proof::{check, prove};

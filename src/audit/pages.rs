@@ -4,7 +4,7 @@
 //! heads-000001.jsonl   heads-000002.jsonl   …   heads.jsonl (the page that is written)
 //! ```
 //!
-//! 1. Each page but the first begins with a record, `audit_book_opened`: its number, the link before it, the trees that it goes on with, and the oldest page
+//! 1. Each page but the first begins with a record, `audit_book_opened`: which log it is of, its number, the link before it, the trees that it goes on with, and the oldest page
 //!    that has to be there. So who opens a log reads one page, and can tell that it is no other.
 //! 2. Behind that stands what is known of each writer (`audit_writer_carried`): its newest file, how far it had come, how it ended, and what of
 //!    it was removed. A writer that has ended, and all of whose files were removed after their time, is not carried on: the book does not grow
@@ -27,9 +27,10 @@ use serde_json::Value;
 
 use super::files;
 use super::heads;
+use super::identity;
 use super::line::{Line, LinkKey, Place, read_hash, write_hash};
 use super::lines::{Lines, Shape};
-use super::merkle::{self, Frontier, Hash};
+use super::merkle::{self, Frontier};
 use super::note::Signer;
 use super::track::{Step, Track};
 use super::verify::{End, Known, enter};
@@ -66,6 +67,8 @@ pub(super) fn all(directory: &Path) -> io::Result<Vec<u32>> {
 /// What the first record of a page says.
 #[derive(Debug, Clone)]
 pub(super) struct Opening {
+    /// Which log this is (`identity.rs`). The first page does not say it, but by its first record.
+    pub(super) log: Option<String>,
     pub(super) page: u32,
     /// The oldest page that has to be there.
     pub(super) oldest: u32,
@@ -77,7 +80,7 @@ pub(super) struct Opening {
 impl Opening {
     /// Of the first page, which has no such record.
     pub(super) fn first() -> Self {
-        Self { page: 1, oldest: 1, place: Place::default(), tree: Frontier::default() }
+        Self { log: None, page: 1, oldest: 1, place: Place::default(), tree: Frontier::default() }
     }
 
     /// Reads the record; None if it is none. Whether it is linked is another question.
@@ -87,13 +90,12 @@ impl Opening {
         }
         let members = line.members()?;
         let whole = |name: &str| members[name].as_u64().and_then(|number| u32::try_from(number).ok());
-        let roots: Option<Vec<Hash>> =
-            members["subtrees"].as_array()?.iter().map(|root| root.as_str().and_then(read_hash)).collect();
         Some(Self {
+            log: members["id"].as_str().filter(|id| identity::is_one(id)).map(str::to_owned),
             page: whole("book").filter(|page| *page > 1)?,
             oldest: whole("oldest").filter(|page| *page > 0)?,
             place: Place { seq: line.seq, link: read_hash(members["before"].as_str()?)? },
-            tree: Frontier::resume(line.seq, roots?)?,
+            tree: line.subtrees(&members)?,
         })
     }
 
@@ -151,6 +153,7 @@ impl Next {
         key: &LinkKey,
         place: Place,
         tree: &Frontier,
+        log: &str,
         now: crate::time::UnixTime,
     ) -> io::Result<Self> {
         let opening = Opening::of(file)?;
@@ -159,7 +162,8 @@ impl Next {
         let oldest = opening.oldest.max(removed.saturating_add(1));
         let mut next =
             Self { lines: Vec::new(), page, track: Track::at(place), tree: tree.clone(), last: 0, count: 0 };
-        let mut members = format!(",\"book\":{page},\"oldest\":{oldest},\"before\":\"").into_bytes();
+        let mut members =
+            format!(",\"id\":\"{log}\",\"book\":{page},\"oldest\":{oldest},\"before\":\"").into_bytes();
         write_hash(&mut members, &place.link);
         members.extend_from_slice(b"\",\"subtrees\":[");
         for (i, root) in tree.roots().iter().enumerate() {

@@ -234,12 +234,15 @@ fn a_page_whose_time_is_over_goes_and_what_it_told_of_is_not_missed() {
     at(5.0);
     turned(&setup, &log, 2);
     at(12.0);
+    let before = verify(&setup).log;
     let removed = log.remove_old().unwrap();
     assert_eq!(removed.iter().filter(|file| read_name(file).is_some()).collect::<Vec<_>>(), [&name(1)]);
     assert_eq!(removed.len(), 2, "{removed:?}");
     assert_eq!(codes(&verify(&setup)), []);
     turned(&setup, &log, 3);
-    assert_eq!(codes(&verify(&setup)), []);
+    let report = verify(&setup);
+    assert_eq!(codes(&report), []);
+    assert!(before.is_some() && report.log == before, "it is the same log without its first page");
     assert!(!book(&folder).contains(gone.writer()), "what is over is not carried on");
     // The next page that somebody drops is missed all the same.
     std::fs::remove_file(folder.path().join(name(2))).unwrap();

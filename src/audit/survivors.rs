@@ -36,14 +36,15 @@ pub(super) fn note(ended: &mut BTreeSet<String>, line: &Line<'_>) {
     }
 }
 
-/// Enters each writer of the directory that was killed.
+/// Enters each writer of the directory that was killed. Gives the files that end as no writer's does.
 pub(super) fn enter(
     directory: &Path,
     ended: &BTreeSet<String>,
     own: &str,
     book: &mut Locked<'_>,
-) -> io::Result<()> {
-    let mut dead = numbers(directory, |writer| writer != own && !ended.contains(writer))?;
+) -> io::Result<Vec<String>> {
+    let (mut dead, mut wrong) =
+        (numbers(directory, |writer| writer != own && !ended.contains(writer))?, Vec::new());
     dead.retain(|writer, numbers| {
         let mut paths = numbers.iter().rev().map(|number| named(writer, *number).path(directory));
         !paths.any(|path| files::is_held(&path))
@@ -52,9 +53,12 @@ pub(super) fn enter(
     for (writer, numbers) in dead.iter().filter(|(writer, numbers)| now.get(*writer) == Some(*numbers)) {
         if let Some((event, members)) = left(directory, writer, numbers) {
             book.add(event, &members);
+            if event == TAMPERED && wrong.len() < MOST {
+                wrong.push(format!("{writer}-*.jsonl"));
+            }
         }
     }
-    Ok(())
+    Ok(wrong)
 }
 
 fn numbers(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<BTreeMap<String, Vec<u32>>> {
@@ -97,6 +101,9 @@ fn left(directory: &Path, writer: &str, numbers: &[u32]) -> Option<(&'static str
     }
     None
 }
+
+/// More files than these are not told of by name; each is entered.
+const MOST: usize = 32;
 
 #[cfg(test)]
 mod tests {

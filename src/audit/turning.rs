@@ -11,9 +11,11 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::files::{self, Named};
-use super::heads::{Seen, TAMPERED};
+use super::heads::{self, Seen, TAMPERED};
 use super::log::{Shared, lock};
 use super::writing::{Head, OPENED, Open};
 use crate::time::UnixTime;
@@ -94,7 +96,10 @@ impl Shared {
         open.is_dirty = false;
         let file = Arc::clone(&open.file);
         drop(open);
+        let begun = Instant::now();
+        self.is_behind.store(true, Ordering::Relaxed);
         let done = file.sync_data();
+        self.is_behind.store(begun.elapsed() > SLOW, Ordering::Relaxed);
         if done.is_err() {
             lock(&self.open).is_dirty = true;
         }
@@ -150,6 +155,7 @@ impl Shared {
             let told = format!(",\"of\":\"name\",\"file\":{number}");
             // The file has changed: one that cannot be told does not undo that.
             let _ = open.add(&self.key, now, TAMPERED, told.as_bytes());
+            self.notice(&Named { writer: self.writer.clone(), number }.name());
         }
         Ok(held.lock)
     }
@@ -178,6 +184,9 @@ impl Shared {
 
     fn enter(&self, now: UnixTime, event: &str, head: &Head) -> io::Result<()> {
         let told = self.heads.append(&mut lock(&self.seen), now, event, &head.members(&self.writer))?;
+        if told.is_news {
+            self.notice(heads::FILE);
+        }
         if told.was_cut {
             let mut open = lock(&self.open);
             // The book has it as well; behind the end of the log nothing can follow.
@@ -190,5 +199,7 @@ impl Shared {
     }
 }
 
+/// A disk that takes longer to have what was written in a second has no room for more, sooner or later.
+const SLOW: Duration = Duration::from_millis(200);
 /// So many names that somebody took are passed over at once.
 const MOST_TAKEN: usize = 16;

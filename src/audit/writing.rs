@@ -11,7 +11,7 @@ use rustix::process::getpid;
 
 use super::files::Named;
 use super::heads::Seen;
-use super::line::{LinkKey, Place, write_hash};
+use super::line::{LinkKey, Place, Stamp, write_hash};
 use super::log::{Setup, Shared};
 use super::merkle::Frontier;
 use super::note::Checkpoint;
@@ -24,6 +24,7 @@ use crate::time::UnixTime;
 pub(super) struct Chain {
     place: Place,
     tree: Frontier,
+    stamp: Stamp,
 }
 
 /// What is being written. All of it is behind one lock.
@@ -56,7 +57,7 @@ pub(super) struct Head {
 
 impl Chain {
     fn seal(&mut self, key: &LinkKey, out: &mut Vec<u8>, now: UnixTime, event: &str, members: &[u8]) {
-        let leaf = self.place.seal(key, out, now, event, members);
+        let leaf = self.place.seal_at(key, out, &self.stamp.of(now), event, members);
         self.tree.push(leaf);
     }
 
@@ -145,6 +146,11 @@ impl Open {
         self.unwritten.len() + bytes + SEALING < BATCH
     }
 
+    /// Whether what waits and so much more are few enough bytes that the system takes them at once, if the disk is not behind.
+    pub(super) fn is_small(&self, bytes: usize) -> bool {
+        self.unwritten.len() + bytes + SEALING < SMALL
+    }
+
     /// Seals a record. What could not be kept before is told first.
     pub(super) fn add(
         &mut self,
@@ -196,7 +202,11 @@ impl Open {
                 break;
             }
         }
-        self.unwritten.drain(..done);
+        if done == self.unwritten.len() {
+            self.unwritten.clear();
+        } else {
+            self.unwritten.drain(..done);
+        }
         self.bytes += done as u64;
         self.is_dirty |= done > 0;
         result
@@ -205,7 +215,7 @@ impl Open {
     /// Adds a checkpoint and has it written. The book of heads is to get it.
     pub(super) fn sign(&mut self, shared: &Shared, seen: &Seen, now: UnixTime) -> io::Result<()> {
         let signer = &shared.setup.signer;
-        let origin = format!("{}/{}", signer.verifier().name(), shared.writer);
+        let origin = shared.origin.clone();
         let heads = Some((seen.tree().size(), seen.tree().root()));
         let tree = &self.chain.tree;
         let point = Checkpoint { origin, size: tree.size(), root: tree.root(), heads };
@@ -262,6 +272,8 @@ pub(super) const LOST: &str = "audit_records_lost";
 pub(super) const OPENED: &str = "audit_file_opened";
 /// Records that may wait are written when there are so many bytes of them.
 const BATCH: usize = 64 * 1024;
+/// So many bytes the system copies in a few microseconds.
+const SMALL: usize = 16 * 1024;
 /// What a record has beside its members, with one of what was lost before it: fewer bytes than these.
 const SEALING: usize = 1024;
 /// So many bytes are kept while nothing can be written.

@@ -22,7 +22,8 @@ use record::Outcome;
 /// One writer of an audit log: a chain of records, a file of its own, signed checkpoints.
 ///
 /// *key* is the text of a private key (``PRIVATE+KEY+...``); *sync*, *checkpoint* and *keep* are seconds, *max_file* bytes, at least 1,024. Each of *taps*
-/// gets the lines as well.
+/// gets the lines as well. *noticed* is called with the name of each file that this process is the first to see changed by somebody: by
+/// the log's own thread, or by who calls :meth:`tend`, :meth:`checkpoint` or :meth:`close`.
 ///
 /// :raises ValueError: for a key that cannot be read or a number out of range.
 /// :raises OSError: if the directory cannot be used.
@@ -31,12 +32,13 @@ pub struct AuditLog {
     current: RwLock<Arc<Log>>,
     redactor: Arc<Core>,
     clock: Py<Clock>,
+    noticed: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl AuditLog {
     #[new]
-    #[pyo3(signature = (directory, key, redactor, clock, *, host, max_file, sync, checkpoint, keep = None, taps = Vec::new()))]
+    #[pyo3(signature = (directory, key, redactor, clock, *, host, max_file, sync, checkpoint, keep = None, taps = Vec::new(), noticed = None))]
     #[allow(clippy::too_many_arguments)] // Keywords of a constructor that Python's settings fill.
     fn new(
         py: Python<'_>,
@@ -50,6 +52,7 @@ impl AuditLog {
         checkpoint: f64,
         keep: Option<f64>,
         taps: Vec<PyRef<'_, AuditTap>>,
+        noticed: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         if max_file < LEAST_FILE {
             return Err(PyValueError::new_err("a file of an audit log has at least 1,024 bytes"));
@@ -68,7 +71,7 @@ impl AuditLog {
         };
         let taps = cores(&taps);
         let log = py.detach(|| Log::tapped(Arc::new(setup), taps))?;
-        Ok(Self { current: RwLock::new(Arc::new(log)), redactor: Arc::clone(&redactor.core), clock })
+        Ok(Self { current: RwLock::new(Arc::new(log)), redactor: Arc::clone(&redactor.core), clock, noticed })
     }
 
     /// Adds a record and gives its number. With *now*, the system has it when this returns.
@@ -149,8 +152,14 @@ impl AuditLog {
     }
 
     /// Starts the thread that syncs and signs. It has the caller's signal mask: block signals meanwhile.
-    fn start(&self) -> bool {
-        self.current().start()
+    fn start(&self, py: Python<'_>) -> bool {
+        let noticed = self.noticed.as_ref().map(|noticed| noticed.clone_ref(py));
+        self.current().start(move |files| {
+            if let Some(noticed) = &noticed {
+                // None while the interpreter ends.
+                let _ = Python::try_attach(|py| tell(py, noticed, files));
+            }
+        })
     }
 
     /// Writes, syncs, and signs and changes files when it is time.
@@ -158,7 +167,9 @@ impl AuditLog {
     /// :raises OSError: what the system said.
     fn tend(&self, py: Python<'_>) -> PyResult<()> {
         let current = self.current();
-        Ok(py.detach(|| current.tend())?)
+        let done = py.detach(|| current.tend());
+        self.tell(py, &current);
+        Ok(done?)
     }
 
     /// Signs how far the log has come.
@@ -166,7 +177,9 @@ impl AuditLog {
     /// :raises OSError: what the system said; if the log is closed.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
         let current = self.current();
-        Ok(py.detach(|| current.checkpoint())?)
+        let done = py.detach(|| current.checkpoint());
+        self.tell(py, &current);
+        Ok(done?)
     }
 
     /// Signs, and says that no more follows.
@@ -174,7 +187,9 @@ impl AuditLog {
     /// :raises OSError: what the system said.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let current = self.current();
-        Ok(py.detach(|| current.close())?)
+        let done = py.detach(|| current.close());
+        self.tell(py, &current);
+        Ok(done?)
     }
 
     /// To be called in a process that was just forked off, before it appends: it gets a writer and taps of its own.
@@ -193,13 +208,18 @@ impl AuditLog {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Tells what was noticed.
+    fn tell(&self, py: Python<'_>, log: &Log) {
+        if let Some(noticed) = &self.noticed {
+            tell(py, noticed, log.noticed());
+        }
+    }
+
     fn put(&self, py: Python<'_>, event: &str, members: &[u8], when: When) -> PyResult<u64> {
         let current = self.current();
         let at = self.clock.get().unix();
-        if when == When::Soon
-            && let Some(done) = current.append_at_once(at, event, members)
-        {
-            // Nothing was waited for, so the other threads had nothing to gain.
+        // Nothing is waited for, so the other threads have nothing to gain; and to get its turn back among them may take milliseconds.
+        if let Some(done) = current.append_at_once(at, event, members, when) {
             return Ok(done?);
         }
         // A disk that is behind must not hold up the threads that write nothing.
@@ -279,6 +299,15 @@ impl AuditTap {
     }
 }
 
+/// Calls `noticed` with each name. What it raises is nobody's to catch.
+fn tell(py: Python<'_>, noticed: &Py<PyAny>, files: Vec<String>) {
+    for file in files {
+        if let Err(error) = noticed.call1(py, (file,)) {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
 fn cores(taps: &[PyRef<'_, AuditTap>]) -> Vec<Arc<Tap>> {
     taps.iter().map(|tap| Arc::clone(&tap.0)).collect()
 }
@@ -312,9 +341,10 @@ pub fn audit_is_of(directory: PathBuf, key: &str) -> PyResult<bool> {
     Ok(audit::is_of(&directory, &Signer::parse(key).map_err(wrong)?)?)
 }
 
-/// Verifies a log by its private or its public key. *known* are notes of checkpoints that were kept elsewhere.
+/// Verifies a log by its private or its public key. *known* are notes of checkpoints that were kept elsewhere; *log* is which log it has to be.
 ///
-/// A dict of ``records``, ``unsigned`` (how many of them no checkpoint covers), ``heads`` and ``heads_signed`` (lines of the book, and up to which a
+/// A dict of ``log`` (which log it is, as the origin of its checkpoints says; None if its book does not say it), ``elsewhere`` (by log, how many of the notes are
+/// of others, and were not held against it), ``records``, ``unsigned`` (how many of them no checkpoint covers), ``heads`` and ``heads_signed`` (lines of the book, and up to which a
 /// checkpoint covers them), ``others``, ``writers`` (each a dict), ``faults`` (each ``(file, line, code, from, to)``, at most 1,000), ``more`` (how many faults
 /// beside), ``unchecked`` (how many of the notes are of what was removed after its time) and ``refused`` (the places in *known* of the notes that this key
 /// has not signed).
@@ -322,12 +352,13 @@ pub fn audit_is_of(directory: PathBuf, key: &str) -> PyResult<bool> {
 /// :raises ValueError: for a key that cannot be read.
 /// :raises OSError: if there is no log, or it cannot be read.
 #[pyfunction]
-#[pyo3(signature = (directory, key, known = Vec::new()))]
+#[pyo3(signature = (directory, key, known = Vec::new(), log = None))]
 pub fn audit_verify(
     py: Python<'_>,
     directory: PathBuf,
     key: &str,
     known: Vec<String>,
+    log: Option<&str>,
 ) -> PyResult<Py<PyDict>> {
     guarded(|| {
         let mut verify = if key.trim_start().starts_with("PRIVATE+KEY+") {
@@ -335,6 +366,9 @@ pub fn audit_verify(
         } else {
             Verify::public(Verifier::parse(key).map_err(wrong)?)
         };
+        if let Some(log) = log {
+            verify.of_log(log);
+        }
         // One that is not ours must not keep the others from being held against the log.
         let refused: Vec<usize> =
             known.iter().enumerate().filter_map(|(at, note)| (!verify.known(note)).then_some(at)).collect();
@@ -346,6 +380,8 @@ pub fn audit_verify(
 
 fn told(py: Python<'_>, report: &Report) -> PyResult<Py<PyDict>> {
     let told = PyDict::new(py);
+    told.set_item("log", &report.log)?;
+    told.set_item("elsewhere", &report.elsewhere)?;
     told.set_item("records", report.records())?;
     told.set_item("unsigned", report.unsigned())?;
     told.set_item("heads", report.heads)?;

@@ -22,6 +22,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -96,6 +97,11 @@ class Audit:
         self._untold = 0
         #: Told of each record whether it was written. Raises nothing.
         self.at_write: Callable[[bool], None] | None = None
+        #: Told what of the log somebody has changed, if this process notices it first: once for each fact and host,
+        #: by the log's own thread or by who signs. Without it, it is an error in the app's log.
+        self.at_tampering: Callable[[str], object] | None = None
+        #: The thread that closes the log: what it is told meanwhile is in no record, since none may follow.
+        self._closing = 0
         #: Called before the log is closed: what is still to be said.
         self.at_close: Callable[[], None] | None = None
         #: Records that could not be written when they should have been, in this process.
@@ -188,6 +194,8 @@ class Audit:
         :param exchange: the request that it is of; who asked and for what stands beside.
         """
         log = self._ready
+        if log is None and self._closing == threading.get_ident():
+            return False
         try:
             if log is None:
                 log = self._open()
@@ -278,10 +286,13 @@ class Audit:
                 courier.tell()
         self._ready = self._log = None
         if log is not None:
+            self._closing = threading.get_ident()
             try:
                 log.close()
             except OSError as error:
                 self._note_failed(error)
+            finally:
+                self._closing = 0
             for courier in self._couriers:
                 courier.hurry()
             for courier in self._couriers:
@@ -346,7 +357,19 @@ class Audit:
             checkpoint=settings.audit_checkpoint,
             keep=None if keep is None else keep * 86_400.0,
             taps=taps,
+            noticed=_telling(self),
         )
+
+    def _noticed(self, file: str) -> None:
+        """Tells that somebody has changed a file. Raises nothing: there is nobody to catch it."""
+        what = f"{file}, as a process noticed that writes it; flask rampart audit verify tells more"
+        try:
+            if self.at_tampering is not None:
+                self.at_tampering(what)
+                return
+        except Exception:
+            _logger.exception("It could not be told that the audit log was changed.")
+        _logger.error("The audit log was changed: %s", what)
 
     def _note_failed(self, error: Exception) -> None:
         self.failures += 1
@@ -380,6 +403,18 @@ def newest_note(directory: Path, writer: str) -> str | None:
         return Log(directory).newest_note(writer)
     except LookupError:
         return None
+
+
+def _telling(audit: Audit) -> Callable[[str], None]:
+    """What a native log has for whom to tell. Weak: it knows nothing of Python's garbage, and is the log's own."""
+    found = weakref.ref(audit)
+
+    def tell(file: str) -> None:
+        log = found()
+        if log is not None:
+            log._noticed(file)
+
+    return tell
 
 
 def _let_go(writer: str) -> None:

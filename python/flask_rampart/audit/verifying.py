@@ -26,6 +26,7 @@ MEANINGS = {
     "no_file": "what has a file's name is none: a link, a pipe or a directory",
     "noticed": "a process noticed while it ran that somebody had changed the log, and wrote that down",
     "opening": "the file does not begin as its name says: it is empty, another file, or of another log or key",
+    "other_log": "this is another log than the one that was asked for, or its book is of another than the checkpoint",
     "out_of_place": "the record belongs elsewhere, or stands here for the second time",
     "removed": "a file was entered as removed, and its time was not over",
     "rewritten": "the book of writers is, up to this line, not as the writers told: it was changed or cut back",
@@ -87,24 +88,42 @@ class Verified:
     """Those of them that cover only what was removed after its time."""
     refused: int
     """Notes that are none, or that this key has not signed: they hold nothing."""
+    log: str | None
+    """Which log it is, as the origin of its checkpoints says; None if its book does not say it."""
+    elsewhere: dict[str, int]
+    """By log, how many of the notes are of others, and were not held against this one."""
+    is_named: bool
+    """Whether it was said which log it has to be."""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether notes are of other logs, and nobody has said which this one has to be: it may have been put, or
+        begun, in the place of one of those."""
+        return bool(self.elsewhere) and not self.is_named
+
+    @property
+    def unheld(self) -> bool:
+        """Whether there are notes, and none of them could be held against it."""
+        return 0 < self.anchors == self.unchecked + sum(self.elsewhere.values())
 
     def document(self) -> dict[str, Any]:
         """All of it, for JSON."""
         faults = [{**asdict(fault), "meaning": fault.meaning} for fault in self.faults]
-        return {**asdict(self), "faults": faults, "sound": not self.faults and not self.refused}
+        return {**asdict(self), "faults": faults, "sound": not (self.faults or self.refused or self.unsure)}
 
 
-def verify(directory: Path, key: str, known: list[str], keep: float | None = None) -> Verified:
+def verify(directory: Path, key: str, known: list[str], keep: float | None = None, log: str | None = None) -> Verified:
     """Verifies the log in *directory*.
 
     :param key: the private or the public key, as text.
     :param known: checkpoints that were kept elsewhere, as C2SP notes.
     :param keep: days after which files may be removed; None if none may. Where *known* are given, a removal that
         cannot have been of this is a fault.
+    :param log: which log it has to be: another is a fault, and what *known* holds of others is none.
     :raises ValueError: for a key that cannot be read.
     :raises OSError: if there is no log.
     """
-    told = audit_verify(str(directory), key, known)
+    told = audit_verify(str(directory), key, known, log)
     writers, refused = told["writers"], len(told["refused"])
     faults = _numbered(directory, [Fault(*fault) for fault in told["faults"]])
     if known:
@@ -119,6 +138,9 @@ def verify(directory: Path, key: str, known: list[str], keep: float | None = Non
         anchors=len(known) - refused,
         unchecked=told["unchecked"],
         refused=refused,
+        log=told["log"],
+        elsewhere=told["elsewhere"],
+        is_named=log is not None,
     )
 
 

@@ -62,13 +62,21 @@ def audit() -> None:
     multiple=True,
     help="A file of checkpoints that were kept elsewhere: notes, or the lines of a sink.",
 )
+@click.option("--log", "wanted_log", help="Which log it has to be: 32 digits, as its checkpoints say it.")
 @click.option("--keep", type=click.FloatRange(0, min_open=True), help="Days; the app's RAMPART_AUDIT_KEEP without it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @only_looks
 @with_appcontext
 def verify_(
-    directory: Path | None, key_file: Path | None, known: tuple[Path, ...], keep: float | None, as_json: bool
+    directory: Path | None,
+    key_file: Path | None,
+    known: tuple[Path, ...],
+    wanted_log: str | None,
+    keep: float | None,
+    as_json: bool,
 ) -> None:
+    if wanted_log is not None and not re.fullmatch("[0-9a-f]{32}", wanted_log):
+        raise click.UsageError("--log takes 32 digits of 0 to f: those before the last / in a checkpoint's first line.")
     where = directory or _app().directory
     key = _key(key_file)
     read = [notes_of(_text(path)) for path in known]
@@ -81,7 +89,7 @@ def verify_(
         if one.strange:
             click.echo(f"{safe(str(path))}: {_count(one.strange, 'line')} of no note or record: passed over.", err=True)
     try:
-        found = verify(where, key, notes, keep or _app_keep())
+        found = verify(where, key, notes, keep or _app_keep(), wanted_log)
     except OSError as error:
         if directory is None:
             _gone()
@@ -99,7 +107,7 @@ def verify_(
     if found.faults and directory is None:
         _tell_monitor(len(found.faults))
     # Who has the key may have what was anchored look as if its time were over.
-    if found.faults or found.refused or 0 < found.anchors == found.unchecked or any(one.broken for one in read):
+    if found.faults or found.refused or found.unsure or found.unheld or any(one.broken for one in read):
         raise SystemExit(1)
 
 
@@ -228,7 +236,8 @@ def prove(writer: str, seq: int, directory: Path | None, key_file: Path | None, 
         raise click.ClickException(str(error)) from None
     if proof is None:
         raise click.ClickException(
-            "there is no such record, or no checkpoint was signed since. search --json tells writer and seq."
+            "there is no such record, or not any more; or no checkpoint was signed since (audit checkpoint tells how "
+            "far); or what stands between was changed (audit verify). search --json tells writer and seq."
         )
     out.write(proof + "\n")
 
@@ -361,8 +370,19 @@ def _print_verified(found: Verified, *, public: bool) -> None:
             f"{_count(found.unsigned, 'record')} behind the last checkpoint of a writer: with the public key, only "
             "the numbers of these are checked."
         )
+    elsewhere = sum(found.elsewhere.values())
+    if found.log and (found.anchors or found.is_named):
+        click.echo(f"This is log {found.log}.")
     if found.anchors:
-        click.echo(f"{_count(found.anchors - found.unchecked, 'anchor')} held against it.")
+        click.echo(f"{_count(found.anchors - found.unchecked - elsewhere, 'anchor')} held against it.")
+    for other, count in sorted(found.elsewhere.items()):
+        click.echo(f"{_count(count, 'anchor')} of log {other}: not held against this one.")
+    if found.unsure:
+        click.echo(
+            "It may have been put, or begun, in the place of another log: say by --log which one this has to be."
+        )
+    elif elsewhere and elsewhere == found.anchors:
+        click.echo("None is of this log.")
     if found.unchecked:
         click.echo(
             f"{_count(found.unchecked, 'anchor')} could not be: of what was removed after its time"

@@ -90,7 +90,7 @@ fn a_log_that_was_written_anew_with_its_own_key_is_not_that_which_was_anchored()
     // As another writer, or as none.
     log.wiped();
     log.written(TWO, &["login", "walk", "logout"]);
-    assert!(log.faults(&notes).contains(&"file_missing"));
+    assert_eq!(log.faults(&notes), ["other_log"]);
 }
 
 #[test]
@@ -148,4 +148,84 @@ fn an_anchor_of_what_was_removed_after_its_time_is_counted_and_no_fault() {
     assert!(notes.iter().all(|note| verify.known(note)));
     let report = verify.run(log.folder.path()).unwrap();
     assert_eq!((report.faults, report.unchecked), (vec![], notes.len() as u64));
+}
+
+/// A log of another host that has the same key.
+fn of_same_key(log: &Anchored, host: &str) -> Anchored {
+    let mut other = Anchored::new();
+    other.setup = Arc::new(Setup {
+        signer: Signer::parse(std::str::from_utf8(log.setup.signer.to_text().expose()).unwrap()).unwrap(),
+        host: host.to_owned(),
+        ..Arc::into_inner(other.setup).unwrap()
+    });
+    other
+}
+
+fn report(log: &Anchored, notes: &[&[String]], named: Option<&str>) -> Report {
+    let mut verify = Verify::public(log.setup.signer.verifier().clone());
+    assert!(notes.iter().copied().flatten().all(|note| verify.known(note)));
+    named.into_iter().for_each(|log| verify.of_log(log));
+    verify.run(log.folder.path()).unwrap()
+}
+
+fn codes(report: &Report) -> Vec<&'static str> {
+    report.faults.iter().map(|fault| fault.kind.code()).collect()
+}
+
+#[test]
+fn anchors_of_another_host_with_the_same_key_are_counted_apart_and_no_fault() {
+    let a = Anchored::new();
+    let b = of_same_key(&a, "host-2");
+    a.written(ONE, &["login", "theft"]);
+    b.written(TWO, &["look"]);
+    let (of_a, of_b) = (a.notes(), b.notes());
+    let told = report(&a, &[&of_a, &of_b], None);
+    let (log_of_a, log_of_b) = (told.log.clone().unwrap(), report(&b, &[], None).log.unwrap());
+    assert_ne!(log_of_a, log_of_b);
+    assert!(of_a[0].starts_with(&format!("api.example.com/audit/{log_of_a}/{ONE}\n")), "{}", of_a[0]);
+    assert_eq!(codes(&told), Vec::<&str>::new());
+    assert_eq!(told.elsewhere, BTreeMap::from([(log_of_b.clone(), of_b.len() as u64)]));
+    // Those of this log are held against it as ever.
+    a.wiped();
+    a.written(ONE, &["login"]);
+    let told = report(&a, &[&of_a, &of_b], Some(&log_of_a));
+    assert_eq!((told.log.as_deref(), codes(&told).is_empty()), (Some(log_of_a.as_str()), false));
+}
+
+#[test]
+fn another_hosts_directory_in_the_place_of_one_is_found_by_its_name_or_by_anchors_that_are_all_of_others() {
+    let a = Anchored::new();
+    let b = of_same_key(&a, "host-2");
+    a.written(ONE, &["login", "theft"]);
+    b.written(TWO, &["look"]);
+    let (of_a, of_b) = (a.notes(), b.notes());
+    let log_of_a = report(&a, &[], None).log.unwrap();
+    assert_eq!(codes(&report(&a, &[], Some(&log_of_a))), Vec::<&str>::new());
+    for notes in [&[][..], &[&of_b[..]], &[&of_a, &of_b]] {
+        assert_eq!(codes(&report(&b, notes, Some(&log_of_a))), ["other_log"]);
+    }
+    assert_eq!(codes(&report(&b, &[&of_a], None)), ["other_log"]);
+    // Begun anew, with the key, it is another as well.
+    a.wiped();
+    a.written(TWO, &["login"]);
+    assert_eq!(codes(&report(&a, &[], Some(&log_of_a))), ["other_log"]);
+    // And an empty book is none.
+    std::fs::write(a.folder.path().join(heads::FILE), "").unwrap();
+    assert!(codes(&report(&a, &[], Some(&log_of_a))).contains(&"other_log"));
+}
+
+#[test]
+fn a_writer_of_another_log_that_is_put_into_this_one_is_named() {
+    let a = Anchored::new();
+    let b = of_same_key(&a, "host-2");
+    a.written(ONE, &["login"]);
+    b.written(TWO, &["look", "look"]);
+    let named = Named { writer: TWO.to_owned(), number: 1 };
+    std::fs::copy(named.path(b.folder.path()), named.path(a.folder.path())).unwrap();
+    let told = report(&a, &[], None);
+    assert!(
+        told.faults.iter().any(|fault| fault.kind == Kind::OtherLog && fault.file == named.name()),
+        "{:?}",
+        told.faults
+    );
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::faults::{Fault, Faults, Kind};
 use crate::audit::files;
 use crate::audit::heads::{self, TAMPERED};
+use crate::audit::identity;
 use crate::audit::line::{Line, LinkKey, Place, read_hash};
 use crate::audit::lines::{Lines, Shape};
 use crate::audit::merkle::{self, Frontier, Hash};
@@ -21,6 +22,8 @@ use crate::audit::track::{Step, Track};
 #[derive(Default)]
 pub(in crate::audit) struct Book {
     pub(super) is_there: bool,
+    /// Which log it is (`identity.rs`). None if nothing says it that can be believed; then something is wrong with the book, or it is empty.
+    pub(super) log: Option<String>,
     /// The tree over the lines that are not there: of pages that were removed, or are missing.
     pub(super) base: Frontier,
     /// The leaf of each line behind these.
@@ -221,6 +224,9 @@ impl Book {
             if step == Step::OutOfPlace {
                 continue;
             }
+            if self.size() == 0 && step == Step::Next {
+                self.log = Some(identity::of_first(&leaf));
+            }
             self.leaves.push(leaf);
             if line.event == TAMPERED.as_bytes() {
                 fault(Kind::Noticed);
@@ -252,9 +258,13 @@ impl Book {
             self.track = Track::at(opening.place);
             (self.base, self.leaves) = (opening.tree.clone(), Vec::new());
         }
+        let is_one = opening.log.is_none() || self.log.is_none() || opening.log == self.log;
+        if opening.log.is_some() && is_right {
+            self.log = opening.log;
+        }
         let follows = is_gap || (opening.place == self.track.place() && opening.tree.size() == self.size());
         self.pages.push((self.size(), self.page));
-        is_right && follows
+        is_right && is_one && follows
     }
 }
 

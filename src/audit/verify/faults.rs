@@ -38,6 +38,8 @@ pub enum Kind {
     OutOfPlace,
     /// A file does not begin as its name says, or is empty.
     Opening,
+    /// The book is of another log than that which was asked for; or a checkpoint is of another than the book.
+    OtherLog,
     /// A process noticed that somebody had changed the log, and wrote that down.
     Noticed,
     /// The book of heads is not that which was there when a record of a writer, or a checkpoint, told of it: one of its lines up to this was changed or
@@ -62,6 +64,7 @@ impl Kind {
             Kind::Missing(..) => "missing",
             Kind::NoFile => "no_file",
             Kind::OutOfPlace => "out_of_place",
+            Kind::OtherLog => "other_log",
             Kind::Opening => "opening",
             Kind::Noticed => "noticed",
             Kind::Rewritten => "rewritten",

@@ -5,6 +5,7 @@
 //! 3. What the book knows of a writer is held against its files: no file, no end of a file may be missing.
 //! 4. The root over the first records is held against each checkpoint that was kept elsewhere, which is what a consistency proof shows to who has
 //!    not the log (RFC 6962 section 2.1.2, RFC 9162 section 2.1.4). So a log that was written anew with its own key is seen to be another.
+//!    Those of other logs of the key are counted apart, and are no fault while one is of this log: which log it has to be, [`Verify::of_log`] says.
 //! 5. What the writers and their checkpoints tell of the book is held against it: how many lines it had, and their root.
 //!
 //! A log that is being written can be verified: what was entered before it began is held against what is there. If something
@@ -44,6 +45,7 @@ use std::path::Path;
 
 use super::files::Named;
 use super::heads;
+use super::identity::Origin;
 use super::line::LinkKey;
 use super::merkle::Hash;
 use super::note::{Checkpoint, Signer, Verifier};
@@ -54,7 +56,8 @@ use crate::secret::Secret;
 pub struct Verify {
     verifier: Verifier,
     seed: Option<Secret>,
-    known: Vec<Checkpoint>,
+    known: Vec<(Origin, Checkpoint)>,
+    log: Option<String>,
 }
 
 impl Verify {
@@ -64,19 +67,26 @@ impl Verify {
             verifier: signer.verifier().clone(),
             seed: Some(Secret::new(signer.seed().to_vec())),
             known: Vec::new(),
+            log: None,
         }
     }
 
     /// With the public key: numbers, trees and checkpoints are checked.
     pub fn public(verifier: Verifier) -> Self {
-        Self { verifier, seed: None, known: Vec::new() }
+        Self { verifier, seed: None, known: Vec::new(), log: None }
     }
 
-    /// A checkpoint that was kept elsewhere: the log must hold it. False if the key has not signed it.
+    /// Which log the directory has to hold, as the origin of its checkpoints says: 32 hexadecimal digits.
+    pub fn of_log(&mut self, log: &str) {
+        self.log = Some(log.to_owned());
+    }
+
+    /// A checkpoint that was kept elsewhere: the log must hold it, if it is of this log. False if the key has not signed it, or not for an audit log.
     #[must_use]
     pub fn known(&mut self, note: &str) -> bool {
         let Some(point) = self.verifier.open(note).and_then(Checkpoint::parse) else { return false };
-        self.known.push(point);
+        let Some(origin) = Origin::read(&point.origin, self.verifier.name()) else { return false };
+        self.known.push((origin, point));
         true
     }
 
@@ -118,20 +128,34 @@ impl Verify {
         for writer in book.writers.keys() {
             writers.entry(writer.clone()).or_default();
         }
+        let log = book.log.clone();
         let nothing = Known::default();
         let mut claims = Claims::default();
         for (writer, files) in writers {
             let known = book.writers.get(&writer).unwrap_or(&nothing);
-            let told = walk::walk(directory, &writer, &files, known, self, &mut claims, &mut faults)?;
+            let told = walk::walk(
+                directory,
+                &writer,
+                &files,
+                known,
+                log.as_deref(),
+                self,
+                &mut claims,
+                &mut faults,
+            )?;
             report.writers.push(told);
         }
         // The writers may have seen more of the book than was there when it was read.
         book.more(directory, key.as_ref(), &mut faults)?;
-        for point in &self.known {
+        for (origin, point) in &self.known {
+            if log.as_ref().is_some_and(|log| *log != origin.log) {
+                *report.elsewhere.entry(origin.log.clone()).or_default() += 1;
+                continue;
+            }
             if let Some((lines, root)) = point.heads {
                 claims.add(lines, root, true);
             }
-            if report.writers.iter().any(|told| point.origin == self.origin(&told.writer)) {
+            if report.writers.iter().any(|told| told.writer == origin.writer) {
                 continue;
             }
             if point.heads.is_some_and(|(lines, _)| lines < book.base.size()) {
@@ -141,6 +165,17 @@ impl Verify {
                 faults.push(Fault::of(&point.origin, Kind::FileMissing));
             }
         }
+        let is_other = match &self.log {
+            Some(wanted) => book.log.as_ref() != Some(wanted),
+            // All are of others: of a log in whose place this one was put, or begun.
+            None => {
+                !self.known.is_empty() && report.elsewhere.values().sum::<u64>() == self.known.len() as u64
+            }
+        };
+        if is_other {
+            faults.push(Fault::of(heads::FILE, Kind::OtherLog));
+        }
+        report.log.clone_from(&book.log);
         report.unchecked += report.writers.iter().map(|told| told.unchecked).sum::<u64>();
         book.end(directory, &mut faults)?;
         report.heads = book.size();
@@ -152,10 +187,6 @@ impl Verify {
     fn key(&self, writer: &str) -> io::Result<Option<LinkKey>> {
         let derive = |seed: &Secret| LinkKey::derive(seed.expose(), writer).map_err(io::Error::other);
         self.seed.as_ref().map(derive).transpose()
-    }
-
-    fn origin(&self, writer: &str) -> String {
-        format!("{}/{writer}", self.verifier.name())
     }
 }
 
@@ -174,6 +205,10 @@ pub struct Report {
     pub more: u64,
     /// Checkpoints that were kept elsewhere and cannot be held against anything, since what they cover was removed after its time.
     pub unchecked: u64,
+    /// Which log it is, as the origin of its checkpoints says.
+    pub log: Option<String>,
+    /// Of which other logs checkpoints were given, and how many: they were not held against this one.
+    pub elsewhere: BTreeMap<String, u64>,
     /// Files in the directory that are none of the log's.
     pub others: Vec<String>,
 }

@@ -12,6 +12,7 @@ use super::faults::{Fault, Faults, Kind};
 use super::{Claims, State, Told, Verify};
 use crate::audit::files::{self, Named};
 use crate::audit::heads::TAMPERED;
+use crate::audit::identity::Origin;
 use crate::audit::line::{Line, LinkKey, Place, read_hash};
 use crate::audit::lines::{Lines, Shape, last_line};
 use crate::audit::merkle::{self, Frontier, Hash};
@@ -19,18 +20,20 @@ use crate::audit::note::Checkpoint;
 use crate::audit::track::{Step, Track};
 
 /// Verifies the files of `writer`.
+#[allow(clippy::too_many_arguments)] // Called from one place.
 pub(super) fn walk(
     directory: &Path,
     writer: &str,
     files: &[Named],
     known: &Known,
+    log: Option<&str>,
     verify: &Verify,
     claims: &mut Claims,
     faults: &mut Faults,
 ) -> io::Result<Told> {
-    let origin = verify.origin(writer);
     let mut points: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
-    for point in verify.known.iter().filter(|point| point.origin == origin) {
+    let is_here = |origin: &Origin| origin.writer == writer && log.is_none_or(|log| origin.log == log);
+    for (_, point) in verify.known.iter().filter(|(origin, _)| is_here(origin)) {
         points.entry(point.size).or_default().push(point.root);
     }
     let removed = known.removed();
@@ -42,7 +45,8 @@ pub(super) fn walk(
         verify,
         known,
         key: verify.key(writer)?,
-        origin,
+        log,
+        is_elsewhere: false,
         track: known.track(),
         tree: (removed == 0).then(Frontier::default),
         points,
@@ -97,7 +101,10 @@ struct Walk<'a> {
     verify: &'a Verify,
     known: &'a Known,
     key: Option<LinkKey>,
-    origin: String,
+    /// Which log the book is of, if it says so.
+    log: Option<&'a str>,
+    /// Whether a checkpoint was of another.
+    is_elsewhere: bool,
     track: Track,
     /// None where records are missing or changed, up to the next file.
     tree: Option<Frontier>,
@@ -189,8 +196,8 @@ impl Walk<'_> {
                 continue;
             }
             self.told.records += 1;
-            if line.event == b"audit_checkpoint" && !self.is_right(&line, members.as_ref()) {
-                self.fault(&name, at, Kind::Checkpoint);
+            if line.event == b"audit_checkpoint" {
+                self.checkpoint(&name, at, &line, members.as_ref());
             }
             if line.event == TAMPERED.as_bytes() {
                 self.fault(&name, at, Kind::Noticed);
@@ -231,12 +238,7 @@ impl Walk<'_> {
                 && members["log"].as_str() == Some(self.verify.verifier.name())
                 && members["writer"].as_str() == Some(self.writer)
                 && members["file"].as_u64() == Some(u64::from(named.number));
-            let roots: Option<Vec<Hash>> = members["subtrees"]
-                .as_array()?
-                .iter()
-                .map(|root| root.as_str().and_then(read_hash))
-                .collect();
-            Frontier::resume(line.seq, roots?).filter(|_| is_ours)
+            line.subtrees(members).filter(|_| is_ours)
         });
         let is_right = match (&self.tree, &subtrees) {
             (_, None) => false,
@@ -249,22 +251,30 @@ impl Walk<'_> {
         self.tree = subtrees;
     }
 
-    /// Whether a checkpoint is signed, and of the records before it.
-    fn is_right(&mut self, line: &Line<'_>, members: Option<&Value>) -> bool {
+    /// Says whether a checkpoint is signed, and of the records before it, and of this log.
+    fn checkpoint(&mut self, name: &str, at: u64, line: &Line<'_>, members: Option<&Value>) {
         let note = members.and_then(|members| members["note"].as_str());
-        let text = note.and_then(|note| self.verify.verifier.open(note));
-        let Some(point) = text.and_then(Checkpoint::parse) else { return false };
-        let is_right = point.origin == self.origin
+        let point = note.and_then(|note| self.verify.verifier.open(note)).and_then(Checkpoint::parse);
+        let origin =
+            point.as_ref().and_then(|point| Origin::read(&point.origin, self.verify.verifier.name()));
+        let (Some(point), Some(origin)) = (point, origin) else {
+            return self.fault(name, at, Kind::Checkpoint);
+        };
+        let is_right = origin.writer == self.writer
             && point.size == line.seq
             && self.tree.as_ref().is_none_or(|tree| tree.root() == point.root);
-        if is_right {
-            self.told.checkpoints += 1;
-            self.told.signed = point.size;
-            if let Some((lines, root)) = point.heads {
-                self.claims.add(lines, root, true);
-            }
+        if !is_right {
+            return self.fault(name, at, Kind::Checkpoint);
         }
-        is_right
+        // Once for a writer: a book that was begun anew is another's for all that was signed before.
+        if self.log.is_some_and(|log| log != origin.log) && !std::mem::replace(&mut self.is_elsewhere, true) {
+            self.fault(name, at, Kind::OtherLog);
+        }
+        self.told.checkpoints += 1;
+        self.told.signed = point.size;
+        if let Some((lines, root)) = point.heads {
+            self.claims.add(lines, root, true);
+        }
     }
 
     /// Holds what was entered, or kept elsewhere, against what is here.
