@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Blueprint, Flask, g, jsonify, request
 from flask.testing import FlaskClient
-from flask.views import MethodView
+from flask.views import MethodView, View
 from flask_caching import Cache
 from flask_restful import Api, Resource
 from werkzeug.exceptions import HTTPException
@@ -16,6 +16,7 @@ from flask_rampart import ConfigError, Rampart, limit, public, require, validate
 from flask_rampart.cli import commands
 from flask_rampart.compat import jwt_extended as face
 from flask_rampart.compat.jwt_extended import jwt_required
+from flask_rampart.declarations import epoch
 from flask_rampart.guards import unseen
 
 from .facing import SECRET, bearer, claims_of, token_of
@@ -141,6 +142,111 @@ def test_in_a_list_that_a_framework_puts_around_methods_it_is_asked_and_in_one_t
     client = app.test_client()
     assert [status(client, "/read"), status(client, "/read", headers=GOOD)] == [401, 200]
     assert client.get("/unread", headers=GOOD).get_json()["code"] == "route.undeclared"
+
+
+def test_in_a_dict_by_method_it_opens_the_method_that_it_is_said_of_and_not_head() -> None:
+    """Flask-RESTful answers HEAD by ``get``, and puts around it what the dict says of "head"."""
+    app, _ = app_of()
+
+    class Read(Resource):  # type: ignore[misc]
+        method_decorators: ClassVar[dict[str, list[Any]]] = {"get": [jwt_required()]}
+
+        def get(self) -> str:
+            return "in"
+
+    Api(app).add_resource(Read, "/")
+    client = app.test_client()
+    assert [client.get("/").status_code, client.head("/").status_code] == [401, 403]
+    assert [client.get("/", headers=GOOD).status_code, client.head("/", headers=GOOD).status_code] == [200, 403]
+
+
+def class_that_answers(kind: str) -> type[View]:
+    """A class of views that says itself how it answers: nobody knows whether a guard within is asked."""
+
+    class Base(MethodView):
+        def dispatch_request(self, **given: Any) -> Any:
+            return super().dispatch_request(**given)
+
+    class InItsList(Base):
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "in"
+
+    class Actions(MethodView):
+        def dispatch_request(self, **given: Any) -> Any:
+            return self.export()
+
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+        def export(self) -> str:
+            return "in"
+
+    class Plain(View):
+        def dispatch_request(self) -> str:
+            return "in"
+
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+    class Rest(Resource):  # type: ignore[misc]
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def dispatch_request(self, *args: Any, **given: Any) -> Any:
+            return "in"
+
+        def get(self) -> str:
+            return "in"
+
+    return {each.__name__: each for each in (InItsList, Actions, Plain, Rest)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["InItsList", "Actions", "Plain", "Rest"])
+def test_a_class_that_says_itself_how_it_answers_is_not_opened_by_what_stands_on_its_methods(kind: str) -> None:
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=class_that_answers(kind).as_view("view"))
+    client = app.test_client()
+    assert [status(client), status(client, headers=GOOD)] == [403, 403]
+
+
+def test_a_guard_on_dispatch_request_itself_opens_the_class() -> None:
+    app, _ = app_of()
+
+    class Own(View):
+        @jwt_required()
+        def dispatch_request(self) -> str:
+            return "in"
+
+    app.add_url_rule("/", view_func=Own.as_view("view"))
+    client = app.test_client()
+    assert [status(client), status(client, headers=GOOD)] == [401, 200]
+
+
+def test_a_copy_of_what_a_guarded_function_has_opens_no_other() -> None:
+    app, _ = app_of()
+    guarded = jwt_required()(lambda: "in")
+
+    def other() -> str:
+        return "in"
+
+    other.__dict__.update({name: value for name, value in vars(guarded).items() if name != "__wrapped__"})
+    app.add_url_rule("/", "view", other)
+    client = app.test_client()
+    assert [status(client), status(client, headers=GOOD)] == [403, 403]
+
+
+def test_what_each_request_puts_it_around_has_nothing_planned_anew() -> None:
+    app, _ = app_of()
+    part = lambda: "in"  # noqa: E731 - a function that no decorator was written on
+    app.add_url_rule("/", view_func=public(lambda: jwt_required()(part)()), endpoint="view")
+    client = app.test_client()
+    assert status(client, headers=GOOD) == 200
+    before = epoch()
+    assert [status(client), status(client, headers=GOOD)] == [401, 200]
+    assert epoch() == before
 
 
 def test_on_a_blueprint_it_is_asked_with_the_other_guards_and_admits_nobody_else() -> None:

@@ -28,12 +28,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask, current_app
-from flask.views import MethodView, View
+from flask import Blueprint, Flask, current_app, has_request_context
+from flask.views import MethodView
 
 from .errors import ConfigError
 
@@ -58,7 +59,12 @@ _unhashable: dict[int, tuple[Any, dict[Any, Guards]]] = {}  # instances that no 
 _beneath: weakref.WeakKeyDictionary[Any, tuple[tuple[str, Callable[[], Any], bool], ...]] = weakref.WeakKeyDictionary()
 _MOST_NOTES = 16
 _NOT_VIEWS = (Flask, Blueprint)
-_OF_FLASK = (View.dispatch_request, MethodView.dispatch_request)
+_asked_by: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
+"""Wrappers of guards that ask by themselves."""
+_dispatching: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""What stands in the place of a class's ``dispatch_request``, and what did before."""
+_OF_RESOURCES = ("flask_restful.Resource.dispatch_request", "flask_restx.resource.Resource.dispatch_request")
+"""What puts ``method_decorators`` around methods."""
 _epoch = 0
 
 
@@ -91,7 +97,9 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
     guards = (*_chain(target), guard)
     if guard.asks_itself:
         wrapper = _wearing(guards, target, _asking(target, guard.ask))
-        if not is_known(guard, target):
+        _asked_by[wrapper] = (guard,)
+        # One that is made anew by each request is met by that one alone.
+        if not is_known(guard, target) and not has_request_context():
             *_, bottom = layers(target)
             _note(wrapper, target, [bottom], is_above=True)
             changed()
@@ -113,7 +121,8 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
 def wear(guard: Guard, wrapper: T) -> T:
     """Notes a guard that asks by itself on a wrapper that does so."""
     setattr(wrapper, ATTRIBUTE, (*_chain(wrapper), guard))
-    if not any(map(inspect.ismethod, layers(wrapper))):
+    _asked_by[wrapper] = (*_asked_by.get(wrapper, ()), guard)
+    if not any(map(inspect.ismethod, layers(wrapper))) and not has_request_context():
         changed()  # what is put around a method of an instance is put there by each request
     return wrapper
 
@@ -190,6 +199,7 @@ def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None])
 
         replacement = dispatch_guarded_async if inspect.iscoroutinefunction(dispatch) else dispatch_guarded
         functools.update_wrapper(replacement, dispatch)
+        _dispatching[replacement] = dispatch
         cls.dispatch_request = replacement  # type: ignore[attr-defined]
     return cls
 
@@ -199,24 +209,49 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
 
     The place is ``""`` for the view, or the name of the method of the view class.
     """
-    found: dict[Guard, str] = dict.fromkeys((*_chain(view), *_noted_above(view)), "")
+    of_view = (*_chain(view), *_noted_above(view))
+    found: dict[Guard, str] = dict.fromkeys((each for each in of_view if not each.asks_itself or _asks(each, view)), "")
     cls = view_class(view)
     if cls is not None:
         found.update(dict.fromkeys(_of_class(cls), ""))
         names = ["dispatch_request", method.lower()]
         if method == "HEAD" and not hasattr(cls, "head"):
             names[1] = "get"
-        puts_on = inspect.unwrap(getattr(cls, "dispatch_request", None)) not in _OF_FLASK  # type: ignore[arg-type]
+        puts_on, calls = _dispatched_by(cls)
+        of_method = _of_decorators(cls, {method.lower()})
         for guard in _of_decorators(cls, {method.lower(), names[1]}):
-            if guard.asks_itself and not puts_on:
-                continue  # of Flask's own view classes, nobody puts it around a method
+            if guard.asks_itself and not (puts_on and guard in of_method):
+                continue  # nobody puts it around this method
             found.setdefault(guard, names[1] if isinstance(cls.method_decorators, Mapping) else "")  # type: ignore[attr-defined]
         for name in names:
             function = inspect.getattr_static(cls, name, None)
             if function is not None:
                 for guard in (*_chain(function), *_noted_above(function)):
+                    if guard.asks_itself and not (_asks(guard, function) and (calls or name == "dispatch_request")):
+                        continue  # nobody asks it, or nobody knows whether this method is called
                     found.setdefault(guard, name)
     return list(found.items())
+
+
+def _dispatched_by(cls: type) -> tuple[bool, bool]:
+    """Whether a view class puts ``method_decorators`` around its methods, and whether it calls the method of a
+    request's name: as far as it is known whose ``dispatch_request`` that is. Of a class that says itself how it
+    answers, neither."""
+    dispatch = getattr(cls, "dispatch_request", None)
+    while dispatch in _dispatching:
+        dispatch = _dispatching[dispatch]
+    if dispatch is MethodView.dispatch_request:
+        return False, True
+    name = f"{getattr(dispatch, '__module__', '')}.{getattr(dispatch, '__qualname__', '')}"
+    resource = getattr(sys.modules.get(name.rsplit(".", 2)[0]), "Resource", None) if name in _OF_RESOURCES else None
+    known = resource is not None and dispatch is resource.dispatch_request
+    return known, known
+
+
+def _asks(guard: Guard, view: Any) -> bool:
+    """Whether a layer of *view* really asks a guard that asks by itself: attributes are copied, layers are not."""
+    functions = (getattr(layer, "__func__", layer) for layer in layers(view))
+    return any(guard in _asked_by.get(function, ()) for function in functions if _weak(function))
 
 
 def protect_blueprint(blueprint: AnyBlueprint, guards: Guards) -> None:

@@ -37,10 +37,9 @@ class limit(Guard):  # noqa: N801 - read as a verb above a view
         a tuple
         of these together. An empty key falls back to the address.
     :param cost: cells that a request takes, at least 1; or a function without arguments that returns them, at least 0.
-    :param count: ``"all"``; ``"failures"``: answers below 400 are given back when they leave; or a function of the
-        response that
-        returns whether it counts, or what it has really cost. Meanwhile the cost is taken, so simultaneous requests
-        cannot overrun.
+    :param count: ``"all"``; ``"failures"``: what the view and the client get as an answer below 400 is given back when
+        it leaves; or a function of the response that returns whether it counts, or what it has really cost. Meanwhile
+        the cost is taken, so simultaneous requests cannot overrun.
     :param scope: limits of one scope with one quota share their counters; without it, each view and each
         guard has its own.
     :param methods: the methods that are counted; all, if not given. ``GET`` counts ``HEAD`` too.

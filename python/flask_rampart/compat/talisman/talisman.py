@@ -437,7 +437,8 @@ class _Face:
             self._beside = Beside(app, settings)
         self._epoch = None
         self._is_looked_at = (
-            self._beside is not None  # the edge may be within
+            not self.leaves  # what another app's leaving has put into the environ is not ours
+            or self._beside is not None  # the edge may be within
             or app.after_request_funcs[None][0] != self.after  # the last is called first
             or type(app).process_response is not Flask.process_response
         )
