@@ -215,9 +215,9 @@ fn a_measure_that_is_given_up_frees_its_counts_and_says_why() {
 fn after_is_measured_by_what_the_plan_has_not_dropped() {
     let text = "default = \"keep\"\nquasi_identifiers = [\"a\", \"b\"]\nsensitive = [\"c\"]\n";
     let dropping = plan(&format!("{text}[columns.b]\ndo = \"drop\"\n[columns.c]\ndo = \"drop\"\n"));
-    let watch = Arc::new(Watch::of(&dropping, [1; 16], 2).unwrap().unwrap());
+    let watch = Arc::new(Watch::of(&dropping, [1; 16], 3).unwrap().unwrap());
     let lines = Lines::new(dropping, Some(watch.clone()), 1 << 20, false);
-    // Before is given up at once, and has had the paths all the same.
+    // A class, a value and both together are all that is counted: before is given up at the second row, and has had the paths all the same.
     lines.treat(b"{\"a\":1,\"b\":1,\"c\":1}\n{\"a\":1,\"b\":2,\"c\":1}\n");
     let [before, after] = watch.measured();
     assert!(before.is_err());
