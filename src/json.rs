@@ -32,9 +32,10 @@ fn first_not_plain(text: &[u8]) -> Option<usize> {
     let whole =
         pieces.take_while(|piece| piece.iter().fold(true, |plain, b| plain & is_plain(*b))).count() * PIECE;
     let rest = &text[whole..];
-    // Most texts are short, too: two halves, which may overlap.
-    if let (Some(first), Some(last)) =
-        (rest.first_chunk::<{ PIECE / 2 }>(), rest.last_chunk::<{ PIECE / 2 }>())
+    // Most texts are short, too: two halves, which may overlap. They are not all of it where a piece before was not plain.
+    if rest.len() < PIECE
+        && let (Some(first), Some(last)) =
+            (rest.first_chunk::<{ PIECE / 2 }>(), rest.last_chunk::<{ PIECE / 2 }>())
         && first.iter().zip(last).fold(true, |plain, (a, b)| plain & is_plain(*a) & is_plain(*b))
     {
         return None;
@@ -144,6 +145,21 @@ mod tests {
         let mut out = Vec::new();
         time(&mut out, UnixTime(seconds));
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_byte_that_is_not_plain_is_found_wherever_it_stands_in_texts_of_any_length() {
+        for length in 0..4 * PIECE {
+            let plain = vec![b'x'; length];
+            assert_eq!(first_not_plain(&plain), None);
+            for at in 0..length {
+                for byte in [b'\n', b'"', b'\\', 0] {
+                    let mut text = plain.clone();
+                    text[at] = byte;
+                    assert_eq!(first_not_plain(&text), Some(at), "{length}");
+                }
+            }
+        }
     }
 
     #[test]
