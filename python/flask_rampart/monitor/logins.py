@@ -14,7 +14,7 @@ answer's status says it. From then on, attempts are counted by account, and from
    (``step_up``); the app decides which.
 3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
    and 4xx failure; 5xx say nothing: an outage is nobody's wrong password. It is the status that the client gets, after
-   all of the app's ``after_request``.
+   all of the app's ``after_request``; but a 4xx of the view is a failure whatever they, or a middleware, make of it.
 4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
    is a 200, too, and must not make the place known from which half of a login came.
 5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
@@ -113,8 +113,9 @@ class Attempts:
             self._count(self._open[0], status)
 
     def answered(self, response: Response) -> Response:
-        """Settles those of an answer that is a failure already: a middleware within the edge may make a 200 of it."""
-        if response.status_code >= 400:
+        """Settles those of an answer that is a failure already: a middleware within the edge may make a 200 of it. What
+        a 5xx is, the client's status says: a hook or a middleware may make a 401 of what a directory raised."""
+        if 400 <= response.status_code < 500:
             self.end(response.status_code)
         return response
 
