@@ -8,14 +8,13 @@ RFC 6455 section 10.2; CSP 3 and HTML, which have browsers POST reports and ping
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
 from flask import Flask, abort, request
 
 from flask_rampart import Clock, Identity, Rampart, require
 
-from .monitoring import App, at, found, monitor_of, rules
+from .monitoring import App, at, found
 from .monitoring import watched as watched
 
 VISITOR = "198.51.100.1"
@@ -255,54 +254,3 @@ def test_a_right_password_of_basic_is_no_way_to_hide_a_scan_nor_a_weapon(watched
     app = watched(RAMPART_MONITOR="enforce")
     scan(app, **{**FOREIGN, "Authorization": "Basic YWRhOnJpZ2h0"})
     assert told(app) == [("path_scanning", VISITOR, "slow", True)]
-
-
-# --- An account's networks ---
-
-
-def guess(app: Flask, addresses: Any, each: int) -> int:
-    """How many guesses at one account are let through to the password."""
-    client = app.test_client()
-    statuses = [
-        client.post("/login?account=ada", **at(address)).status_code for address in addresses for _ in range(each)
-    ]
-    return statuses.count(401)
-
-
-def test_the_networks_of_one_prefix_are_no_supply_of_guesses(watched: App, clock: Clock) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    many = [f"2001:db8:7:{number:x}::1" for number in range(100)]
-    assert guess(app, many, 2) <= 26
-    # One in ten seconds, from whichever of them.
-    clock.advance(60)
-    assert guess(app, many, 1) == 6
-
-
-def test_many_networks_have_a_pace_together_and_each_has_a_first_attempt(watched: App, clock: Clock) -> None:
-    app = watched(RAMPART_MONITOR="enforce")
-    client = app.test_client()
-    right = "/login?account=ada&password=of ada"
-    assert client.post(right, **at("203.0.113.1")).status_code == 200
-    many = [f"45.{number}.0.1" for number in range(60)]
-    guess(app, many[:12], 1)
-    assert {"password_guessing", "distributed_guessing"} & set(rules(app))
-    # The first of each of the others, and twenty beside them.
-    assert guess(app, many[12:], 4) in range(48 + 20, 48 + 23)
-    clock.advance(10)
-    assert guess(app, many[12:], 1) == 10
-    # The owner at home, and for the first time elsewhere.
-    assert client.post(right, **at("203.0.113.1")).status_code == 200
-    assert client.post(right, **at("192.0.2.200")).status_code == 200
-
-
-def test_what_is_refused_for_all_networks_is_not_taken_from_ones_own(watched: App, clock: Clock) -> None:
-    state = monitor_of(watched(RAMPART_MONITOR="enforce")).state
-    state.mark("throttle", "account", "ada", 900.0, each=1.0, burst=2)
-
-    def tried(address: str) -> float:
-        return state.try_account("ada", address, each=30.0, burst=5)
-
-    assert [tried("45.1.0.1") for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
-    assert [tried("45.2.0.1") for _ in range(4)] == [0.0, 1.0, 1.0, 1.0]
-    clock.advance(100)
-    assert [tried("45.2.0.1") for _ in range(3)] == [0.0, 0.0, 1.0]
