@@ -194,3 +194,15 @@ def test_who_knows_the_password_has_attempts_for_the_second_factor_whoever_guess
         401,
         200,
     ]
+
+
+def test_where_an_account_has_become_known_it_has_what_it_has_at_home(watched: App, clock: Clock) -> None:
+    state = monitor_of(watched(RAMPART_MONITOR="enforce")).state
+    state.mark("throttle", "account", "ada", 900.0, each=1.0, burst=20)
+
+    def tried() -> bool:
+        return state.try_account("ada", VISITOR, each=30.0, burst=5, home=(5.0, 20), wide=(10.0, 15)) == 0.0
+
+    assert [tried() for _ in range(8)].count(True) == 5
+    state.know("ada", VISITOR, 900.0)
+    assert [tried() for _ in range(30)].count(True) == 20

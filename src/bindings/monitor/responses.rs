@@ -145,7 +145,9 @@ impl MonitorState {
         let pair = self.pair(account, address)?;
         let account_pace = (Response::AccountThrottle, of_account);
         let wanted = if source.is_empty() {
-            let near = (pair, if is_home { home } else { (each, burst) });
+            // Apart from each other: where an account has just become known, it has what it has at home.
+            let of_home = self.both(pair, self.table.keys.of(b'g', b"home"));
+            let near = if is_home { (of_home, home) } else { (pair, (each, burst)) };
             let far = (if is_home { 0 } else { self.wide_pair(of_account, address) }, wide);
             // The widest first, so that the narrower one's place is not taken for what that refuses.
             [far, near]
