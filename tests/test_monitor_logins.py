@@ -220,6 +220,40 @@ def test_a_failed_login_of_which_a_middleware_makes_a_200_is_counted(watched: Ap
     assert not monitor_of(app).state.knows("user-0", THIEF)
 
 
+@pytest.mark.parametrize("by", ["hook", "middleware"])
+@pytest.mark.parametrize(("first", "then", "found_are"), [(500, 401, True), (500, 502, False), (401, 500, True)])
+def test_what_a_5xx_of_the_app_is_the_clients_status_says_and_a_4xx_is_a_failure_whatever_becomes_of_it(
+    watched: App, clock: Clock, by: str, first: int, then: int, found_are: bool
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="report")
+
+    @app.post("/directory")
+    def directory() -> Any:
+        rampart.monitor.login(request.args["account"])
+        return "the directory has answered", first
+
+    edge: Any = app.wsgi_app
+    inner = edge.app
+
+    def otherwise(environ: dict[str, Any], start: Any) -> Any:
+        return inner(environ, lambda status, headers, *more: start(f"{then} Otherwise", headers))
+
+    if by == "middleware":
+        edge.app = otherwise
+    else:
+
+        @app.after_request
+        def hook(response: Response) -> Response:
+            response.status_code = then
+            return response
+
+    for number in range(12):
+        assert app.test_client().post(f"/directory?account=user-{number}", **at(THIEF)).status_code == then
+    assert rules(app) == (["credential_stuffing"] if found_are else [])
+    assert not monitor_of(app).state.knows("user-0", THIEF)
+
+
 @pytest.mark.parametrize("copies", [True, False])
 @pytest.mark.parametrize("status", [401, 500])
 def test_a_login_that_the_edge_does_not_see_ends_with_the_status_that_the_client_gets(

@@ -849,7 +849,9 @@ class MonitorState:
         burst: int = 5,
         home: tuple[float, int] = (1.0, 5),
         wide: tuple[float, int] = (1.0, 5),
+        source: str = "",
     ) -> float: ...
+    def grant(self, account: str, address: str, tries: int, seconds: float) -> None: ...
     def token_of(self, principal: Any, sent: str) -> str | None: ...
     def write(
         self,

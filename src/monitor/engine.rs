@@ -353,17 +353,30 @@ impl Engine {
         mark: Mark,
         pace: Option<(u32, u32)>,
     ) -> bool {
+        self.mark_told(words, response, subject, now, mark, pace).is_some()
+    }
+
+    /// The same, and says whether it took the place of one that was still in force; None if there was no room.
+    pub fn mark_told(
+        &self,
+        words: &[AtomicU64],
+        response: Response,
+        subject: u64,
+        now: u64,
+        mark: Mark,
+        pace: Option<(u32, u32)>,
+    ) -> Option<bool> {
         let name = mark_name(response, subject);
         let holder = |body: &[AtomicU64]| Marked::holder(body, now);
         let put = self.layout.marks(response).put(words, name, now / 1000, Party::default(), holder);
-        let Some(marked) = put.at().and_then(|at| Marked::new(words, at)) else { return false };
+        let marked = Marked::new(words, put.at()?)?;
         marked.set(mark.until, mark.since, pace);
         if response != Response::Known
             && let Some(word) = words.get(MARKED_UNTIL)
         {
             word.fetch_max(mark.until.div_ceil(1000), AcqRel);
         }
-        true
+        Some(matches!(put, Put::Instead(_)))
     }
 
     /// Whether any response may be in force: one word tells that none is.
@@ -386,12 +399,21 @@ impl Engine {
     ///
     /// What one of them refuses is counted of none: who is refused has not used up what is left elsewhere.
     pub fn try_all(&self, words: &[AtomicU64], of: &[(Response, u64)], now: u64) -> u64 {
-        let marks = || of.iter().filter_map(|(response, subject)| self.body(words, *response, *subject));
-        match marks().map(|marked| marked.wait(now)).max() {
+        match self.wait_all(words, of, now) {
             // Another worker may take the last one meanwhile.
-            None | Some(0) => marks().map(|marked| marked.try_now(now)).max().unwrap_or(0),
-            Some(wait) => wait,
+            0 => of
+                .iter()
+                .map(|(response, subject)| self.try_now(words, *response, *subject, now))
+                .max()
+                .unwrap_or(0),
+            wait => wait,
         }
+    }
+
+    /// Milliseconds until all of these may try again. Counts nothing.
+    pub fn wait_all(&self, words: &[AtomicU64], of: &[(Response, u64)], now: u64) -> u64 {
+        let marks = of.iter().filter_map(|(response, subject)| self.body(words, *response, *subject));
+        marks.map(|marked| marked.wait(now)).max().unwrap_or(0)
     }
 
     /// Ends a response; says whether it was there.

@@ -4,7 +4,7 @@
 //! ask for whatever they like: it is no doing of the reader's, nor of whoever shares an address with them. In order:
 //! 1. what a page of another site had sent is that [`Source::Site`]'s;
 //! 2. what was asked for as a part of a page of one's own, or beside it, is its [`Source::Content`]'s: images, styles,
-//!    frames, pings, and what is fetched ahead; not a document that somebody goes to, nor what a script of one's own fetches;
+//!    frames, pings, and what is fetched ahead or blindly (`no-cors`); not a document that somebody goes to, nor what a script of one's own fetches;
 //! 3. but what no page can have a browser send is the sender's own, whatever else it says: see [`Sent::can_be_made`].
 //!
 //! Whether its user clicked (`Sec-Fetch-User`) is not asked: of one click a page makes as many navigations as it likes.
@@ -22,6 +22,8 @@ pub struct Sent<'a> {
     pub has_page: bool,
     /// `Sec-Fetch-Dest`: what it is for.
     pub destination: &'a str,
+    /// `Sec-Fetch-Mode`: whether the browser tells the page what comes.
+    pub mode: &'a str,
     /// Whether nobody waits for it: it is asked for ahead of time (`Sec-Purpose`), or a ping.
     pub is_aside: bool,
     /// In capitals.
@@ -62,7 +64,11 @@ impl Source {
 impl Sent<'_> {
     /// Whose doing it was.
     pub fn source(&self) -> Source {
-        let is_part = !matches!(self.destination, "" | "document" | "empty");
+        let is_part = match self.destination {
+            // As `<link rel=preload as=fetch>` has it, and beacons; scripts that read what comes ask otherwise.
+            "" | "empty" => self.mode == "no-cors",
+            destination => destination != "document",
+        };
         let source = match (self.is_foreign, self.has_page && (is_part || self.is_aside)) {
             (true, _) => Source::Site,
             (_, true) => Source::Content,

@@ -7,14 +7,16 @@ answer's status says it. From then on, attempts are counted by account, and from
    in within 30 days is refused (429 ``limit.exceeded``) beyond five, and then one in 30 s, for each network apart. From
    one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner. So
    it is out of one /48 of IPv6 beyond 15, and then one in 10 s; and out of all networks in which it has not, beyond
-   20, and then one a second, but for the first out of each /48 or /24: that one is the owner's, wherever they are.
-   Attempts that a page of another site had a browser send are throttled for each address, where many failed: that
-   keeps nobody from logging in by a page of one's own.
+   20, and then one a second, but for the first out of each /48 or /24: that one is the owner's, wherever they are; and
+   but for three more within ten minutes from where an attempt was ``pending()``: the second factor is the next one.
+   Attempts that a page had a browser send take nothing of these: of each account five, and then one in 30 s, in each
+   network where it is known, and in all others together; and so for each address, where many failed. That keeps
+   nobody from logging in by a page of one's own.
 2. Where an account, or all of them, are under attack, the attempt says that a second factor is wanted
    (``step_up``); the app decides which.
 3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
    and 4xx failure; 5xx say nothing: an outage is nobody's wrong password. It is the status that the client gets, after
-   all of the app's ``after_request``.
+   all of the app's ``after_request``; but a 4xx of the view is a failure whatever they, or a middleware, make of it.
 4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
    is a 200, too, and must not make the place known from which half of a login came.
 5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 HOME = 30 * 86_400.0
 """Seconds for which an account is known where it has logged in."""
+GRANTED, GRANT = 3, 600.0
+"""How many attempts follow one that was pending, beside what an account that is throttled has, and within how many
+seconds."""
 _MOST = 256
 _MOST_OPEN = 16
 FAILED, SUCCEEDED, PENDING = "failed", "succeeded", "pending"
@@ -67,7 +72,8 @@ class Login:
 
     def pending(self) -> None:
         """Says that it has not ended: the password was right, and a second factor is asked for. It is then neither
-        success nor failure, whatever the answer's status will be."""
+        success nor failure, whatever the answer's status will be. A throttled account has a few more attempts from this
+        network then: so say it of nobody whose password was not right."""
         self._said = PENDING
 
     @property
@@ -113,10 +119,18 @@ class Attempts:
             self._count(self._open[0], status)
 
     def answered(self, response: Response) -> Response:
-        """Settles those of an answer that is a failure already: a middleware within the edge may make a 200 of it."""
-        if response.status_code >= 400:
+        """Settles those of an answer that is a failure already: a middleware within the edge may make a 200 of it. What
+        a 5xx is, the client's status says: a hook or a middleware may make a 401 of what a directory raised."""
+        if 400 <= response.status_code < 500:
             self.end(response.status_code)
         return response
+
+    def _grant(self, login: Login) -> None:
+        """Gives whose password was right attempts for the second factor, which guesses at the account do not use up."""
+        monitor = self._monitor
+        if login._said == PENDING and monitor.enforces and monitor.state.any_marked():
+            address = self._exchange.environ.get("REMOTE_ADDR") or ""
+            monitor.state.grant(login.account, address, GRANTED, GRANT)
 
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
@@ -124,6 +138,7 @@ class Attempts:
         self._has_more = self._has_more or not last
         ok = login._ended(status, last=last)
         if ok is None:
+            self._grant(login)
             return
         known = ok and (login._is_said or not self._has_more)
         if last and self._exchange.sees_answer:
@@ -156,7 +171,15 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     if monitor.enabled and monitor.enforces and monitor.state.any_marked():
         state = monitor.state
         wait = monitor.responses.login_wait(address, exchange)
-        wait = wait or state.try_account(name, address, each=EACH_LOGIN, burst=BURST, home=HOME_PACE, wide=WIDE_PACE)
+        wait = wait or state.try_account(
+            name,
+            address,
+            each=EACH_LOGIN,
+            burst=BURST,
+            home=HOME_PACE,
+            wide=WIDE_PACE,
+            source=state.source_of(exchange),
+        )
         if wait and not monitor.responses.is_exempt(address):
             raise exchange.refuse(throttled(wait, "account"))
         attacked = (("step_up", "host", ""), ("throttle", "account", name), ("step_up", "account", name))

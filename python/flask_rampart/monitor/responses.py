@@ -4,8 +4,9 @@
    ``RAMPART_TRUSTED_PROXIES`` or ``RAMPART_BAN_EXEMPT`` is not.
 2. ``throttle``: an address, a network, a principal or a token has one request a second, five at once: 429. Of an
    account, attempts to log in are throttled, for each network apart, and much less from where the account has logged
-   in within 30 days: so nobody who tries an account keeps its owner out. Beyond that, for each /48 of IPv6, and, but
-   for the first attempt out of each /48 or /24, for all of them together: so networks are no supply of guesses.
+   in within 30 days: who tries it from elsewhere, or by a page, does not keep its owner out there. Beyond that, for
+   each /48 of IPv6, and, but for the first attempt out of each /48 or /24 and a second factor, for all together: so
+   networks are no supply of guesses.
 3. ``step_up``: a principal is refused (401 ``auth.stale``) until it comes with a credential that was proved after the
    finding (``auth_time``); a token, until another one comes. A credential that cannot tell, such as an API key, is
    throttled instead. Of the host, attempts to log in say that a second factor is wanted.

@@ -26,10 +26,12 @@ impl Pages {
         let is_foreign = match page_behind(environ, trusted)? {
             // As programs send it, and old browsers their images.
             Page::Unsaid => return Ok(Source::Sender),
-            Page::Own | Page::Sibling | Page::Trusted => false,
-            Page::Hidden | Page::Other => true,
+            Page::Own | Page::Trusted => false,
+            // Who has a name beside one's own need not be oneself: `alice.pages.example`.
+            Page::Hidden | Page::Other | Page::Sibling => true,
         };
         let destination = item(environ, intern!(py, "HTTP_SEC_FETCH_DEST"))?;
+        let mode = item(environ, intern!(py, "HTTP_SEC_FETCH_MODE"))?;
         // `Sec-Purpose` and what browsers sent before it, and the field of pings: of one click a link has many.
         let is_aside = environ.contains(intern!(py, "HTTP_SEC_PURPOSE"))?
             || environ.contains(intern!(py, "HTTP_PURPOSE"))?
@@ -39,6 +41,7 @@ impl Pages {
             is_foreign,
             has_page: true,
             destination: &lossy(&destination),
+            mode: &lossy(&mode),
             is_aside,
             method: "GET",
             ..Sent::default()
@@ -66,10 +69,4 @@ impl Pages {
         }
         Ok(sent.source())
     }
-}
-
-/// Whether a request bears a password that a browser would add by itself, if it were right.
-pub(super) fn is_basic(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
-    let sent = item(environ, intern!(environ.py(), "HTTP_AUTHORIZATION"))?;
-    Ok(lossy(&sent).trim().split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case("Basic")))
 }

@@ -114,12 +114,18 @@ impl MonitorState {
 
     /// Seconds until an account that is throttled may be tried from this address; 0.0 if it may now.
     ///
-    /// Each network has its own pace, *each* and *burst*, so that nobody who tries an account from elsewhere keeps its
-    /// owner out; and so has one where the account is known, *home*, as who shares it with the owner need not be the owner.
+    /// Each network has its own pace, *each* and *burst*, so that who tries an account from elsewhere does not use up what its
+    /// owner has; and so has one where the account is known, *home*, as who shares it with the owner need not be the owner.
     /// All prefixes of one /48 of IPv6 have another one together, *wide*: they cost whoever has it nothing. And but for
-    /// the first attempt out of each /48 or /24, the throttled account has one for all of them, as it was marked with.
-    /// What one of these refuses is counted of none.
-    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5), wide=(1.0, 5)))]
+    /// the first attempt out of each /48 or /24, and those that :meth:`grant` gave, the throttled account has one for all of
+    /// them, as it was marked with. What one of these refuses is counted of none, and takes no place in the table.
+    ///
+    /// What a page had sent takes nothing of all that: it has *each* and *burst* for each *source* where the account is known,
+    /// and once for all other networks together.
+    ///
+    /// :param source: as :meth:`source_of` told it.
+    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5), wide=(1.0, 5), source=""))]
+    #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn try_account(
         &self,
         account: &str,
@@ -128,6 +134,7 @@ impl MonitorState {
         burst: u32,
         home: (f64, u32),
         wide: (f64, u32),
+        source: &str,
     ) -> PyResult<f64> {
         let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
         let of_account = self.subject("account", account, None)?;
@@ -135,27 +142,75 @@ impl MonitorState {
             return Ok(0.0);
         };
         let is_home = self.knows(account, address)?;
-        let near = (self.pair(account, address)?, if is_home { home } else { (each, burst) });
-        let far = (if is_home { 0 } else { self.wide_pair(of_account, address) }, wide);
-        // An address that is not known has no network; nor has one that two workers want a place for at once.
-        let mut paces = vec![];
-        let mut is_first = false;
-        for (pair, (each, burst)) in [near, far] {
-            if pair == 0 {
+        let pair = self.pair(account, address)?;
+        let account_pace = (Response::AccountThrottle, of_account);
+        let wanted = if source.is_empty() {
+            // Apart from each other: where an account has just become known, it has what it has at home.
+            let of_home = self.both(pair, self.table.keys.of(b'g', b"home"));
+            let near = if is_home { (of_home, home) } else { (pair, (each, burst)) };
+            let far = (if is_home { 0 } else { self.wide_pair(of_account, address) }, wide);
+            // The widest first, so that the narrower one's place is not taken for what that refuses.
+            [far, near]
+        } else {
+            let whose = if is_home { pair } else { of_account };
+            [(self.both(whose, self.table.keys.of(b'g', source.as_bytes())), (each, burst)), (0, wide)]
+        };
+        // An address that is not known has no network.
+        let wanted = wanted.into_iter().filter(|(pair, _)| *pair != 0);
+        let mut paces: Vec<_> = wanted.clone().map(|(pair, _)| (Response::Pace, pair)).collect();
+        let has_come = |pair: u64| engine.marked(words, Response::Pace, pair, now).is_some();
+        let is_apart = is_home || !source.is_empty();
+        let mut is_free = is_apart || paces.first().is_some_and(|(_, widest)| !has_come(*widest));
+        if !is_free {
+            paces.push(self.toll(account_pace, pair, now));
+        }
+        // Of those that are there: who is refused makes no place for more, which others would lose.
+        let wait = engine.wait_all(words, &paces, now);
+        if wait > 0 {
+            return Ok(wait as f64 / 1000.0);
+        }
+        let mut has_place = false;
+        for (pair, (each, burst)) in wanted {
+            if has_come(pair) {
+                has_place = true;
                 continue;
             }
-            let has_come = engine.marked(words, Response::Pace, pair, now).is_some();
             let pace = Some((millis(each)? as u32, burst.max(1)));
-            if has_come || engine.mark(words, Response::Pace, pair, now, mark, pace) {
-                paces.push((Response::Pace, pair));
-                // The last one is the widest.
-                is_first = !has_come;
+            let is_instead = engine.mark_told(words, Response::Pace, pair, now, mark, pace);
+            has_place |= is_instead.is_some();
+            // In a full table one that was pushed out seems to come for the first time; nor is one the first for which two
+            // workers want a place at once.
+            if is_free && !is_apart && is_instead != Some(false) {
+                is_free = false;
+                let toll = self.toll(account_pace, pair, now);
+                let wait = engine.wait_all(words, &[toll], now);
+                if wait > 0 {
+                    return Ok(wait as f64 / 1000.0);
+                }
+                paces.push(toll);
             }
         }
-        if paces.is_empty() || !(is_home || is_first) {
-            paces.push((Response::AccountThrottle, of_account));
+        if is_free && !has_place {
+            paces.push(account_pace);
         }
         Ok(engine.try_all(words, &paces, now) as f64 / 1000.0)
+    }
+
+    /// Gives an account that is throttled *tries* more from the network of this address, within so many seconds, beside
+    /// what it has for all networks. Whoever is given them again meanwhile has no more of them.
+    fn grant(&self, account: &str, address: &str, tries: u32, seconds: f64) -> PyResult<()> {
+        let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
+        let (of_account, pair) = (self.subject("account", account, None)?, self.pair(account, address)?);
+        let Some(mark) = engine.marked(words, Response::AccountThrottle, of_account, now) else {
+            return Ok(());
+        };
+        if pair != 0 {
+            let (seconds, tries) = (millis(seconds)?, tries.max(1));
+            let pace = Some(((seconds / u64::from(tries)) as u32, tries));
+            let mark = Mark { until: now + seconds, ..mark };
+            engine.mark(words, Response::Pace, self.granted(pair), now, mark, pace);
+        }
+        Ok(())
     }
 
     /// What a principal's credential is called where it is counted; None if it is not.
@@ -289,6 +344,20 @@ impl MonitorState {
             }
             _ => 0,
         }
+    }
+
+    /// What an attempt from a network takes that is not free: of the account's pace, or of what that network was granted.
+    fn toll(&self, account: (Response, u64), pair: u64, now: u64) -> (Response, u64) {
+        let (engine, words) = (&self.table.engine, self.table.words());
+        let granted = (Response::Pace, self.granted(pair));
+        let is_granted = engine.marked(words, granted.0, granted.1, now).is_some();
+        let must_wait = |of| engine.wait_all(words, &[of], now) > 0;
+        if is_granted && must_wait(account) && !must_wait(granted) { granted } else { account }
+    }
+
+    /// The hash of what an account was granted in a network.
+    fn granted(&self, pair: u64) -> u64 {
+        self.both(pair, self.table.keys.of(b'g', b"granted"))
     }
 
     fn both(&self, account: u64, network: u64) -> u64 {

@@ -11,7 +11,7 @@ use crate::monitor::{Keys, Known, Observation, Outcome, Signs, Source, Subject};
 
 use super::super::answer::{Ended, Told};
 use super::super::verified::PyVerifiedToken;
-use super::pages::{Pages, is_basic};
+use super::pages::Pages;
 
 /// What is known of a request, not yet hashed.
 pub(super) struct Seen {
@@ -107,11 +107,6 @@ impl Seen {
         };
         if !told.codes.is_empty() {
             seen.refused(exchange, &outcome, &told.codes)?;
-        }
-        // A browser adds a password by itself once it was right: one that is refused is of whoever sent it.
-        let is_refused = seen.signs.meets(Signs::AUTHENTICATION_FAILED.with(Signs::LOGIN_FAILED));
-        if seen.source != Source::Sender && is_refused && is_basic(environ)? {
-            seen.source = Source::Sender;
         }
         if let Some(principal) = &told.principal {
             // A token in the query is written by whoever has it: a page has the visitor's browser send it, so it says

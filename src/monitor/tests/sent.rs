@@ -4,6 +4,7 @@ const FOREIGN: Sent<'_> = Sent {
     is_foreign: true,
     has_page: true,
     destination: "empty",
+    mode: "",
     is_aside: false,
     method: "GET",
     content_type: "",
@@ -59,5 +60,18 @@ fn a_part_of_a_page_is_its_contents_doing_and_a_document_and_a_fetch_are_the_rea
     for destination in ["", "document", "empty"] {
         assert_eq!(Sent { destination, ..OWN }.source(), Source::Sender, "{destination}");
         assert_eq!(Sent { destination, is_aside: true, ..OWN }.source(), Source::Content, "{destination}");
+    }
+}
+
+#[test]
+fn what_a_page_fetches_without_a_script_that_reads_it_is_its_contents_doing() {
+    for (destination, mode, source) in [
+        ("empty", "no-cors", Source::Content),
+        ("", "no-cors", Source::Content),
+        ("empty", "cors", Source::Sender),
+        ("empty", "same-origin", Source::Sender),
+        ("document", "navigate", Source::Sender),
+    ] {
+        assert_eq!(Sent { destination, mode, ..OWN }.source(), source, "{destination} {mode}");
     }
 }
