@@ -60,6 +60,9 @@ def builds(make: App, tmp_path: Path) -> Callable[..., Flask]:
                 **more,
             }
         )
+        # A project of its own: `check` would read all of ours.
+        app.root_path = str(tmp_path / "project" / "app")
+        os.makedirs(app.root_path, exist_ok=True)
         app.add_url_rule("/", view_func=limit("2 concurrent")(lambda: "x"))
         return app
 
