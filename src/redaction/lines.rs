@@ -2,7 +2,8 @@
 //!
 //! A line break after a sign is the end of a record more often than a gap. So it is passed over only where the text itself
 //! says that the value follows:
-//! - the name stands in quotes, and the next line begins with a text, a list, an object or a number: JSON and Python, printed;
+//! - the name stands in quotes, with nothing, `{` or `,` before them on its line, and the next line begins with a text, a list or
+//!   an object, or a number that ends with its line, `,`, `}` or `]`: JSON and Python, printed;
 //! - the name is the first of its line, its sign is a colon, and the next line is indented deeper and is one word, or a text in
 //!   quotes; or the rest of the name's line is `|` or `>`, and what is indented deeper is the value: YAML (§6.1, §8.1).
 //!
@@ -31,9 +32,13 @@ pub(super) fn below(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Optio
     let Some(key) = place.key else { return Ok(None) };
     match text.peek(at)? {
         Some(b'\n' | b'\r') if place.quote.is_some() => {
+            if !is_member(&text, key) {
+                return Ok(None);
+            }
             let Some((next, _)) = next_line(text, at)? else { return Ok(None) };
-            let begins = matches!(text.peek(next)?, Some(b'[' | b'{' | b'-' | b'0'..=b'9'))
-                || opening_at(text, next)?.is_some();
+            let begins = matches!(text.peek(next)?, Some(b'[' | b'{'))
+                || opening_at(text, next)?.is_some()
+                || is_number(text, next)?;
             Ok(begins.then_some(Below::At(next)))
         }
         Some(b'\n' | b'\r') if place.header => {
@@ -53,6 +58,32 @@ pub(super) fn below(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Optio
         }
         _ => Ok(None),
     }
+}
+
+/// Whether the *key* in quotes is that of an object's member: nothing, `{` or `,` stands before it on its line.
+fn is_member(text: &[u8], key: Key) -> bool {
+    let from = key.floor.max(key.start.saturating_sub(INDENT));
+    let before = text.get(from..key.start).unwrap_or_default();
+    let mark = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'\\');
+    let marks = before.iter().rev().take_while(|b| mark(b)).count();
+    // The `b` of Python's bytes.
+    let before = &before[..before.len() - marks];
+    let before = before.strip_suffix(b"b").unwrap_or(before);
+    match before.iter().rfind(|b| !matches!(b, b' ' | b'\t')) {
+        Some(byte) => matches!(byte, b'{' | b',' | b'\n' | b'\r'),
+        None => from == 0,
+    }
+}
+
+/// Whether a number stands at *at*, and nothing of a record after it.
+fn is_number(text: Text<'_>, at: usize) -> Known<bool> {
+    let digits = at + usize::from(text.peek(at)? == Some(b'-'));
+    if !text.peek(digits)?.is_some_and(|b| b.is_ascii_digit()) {
+        return Ok(false);
+    }
+    let end = digits + text.run(digits, WORD, |b| b.is_ascii_digit() || b".eE+".contains(&b))?;
+    let end = end + text.run(end, BLANKS, |b| matches!(b, b' ' | b'\t'))?;
+    Ok(text.peek(end)?.is_none_or(|b| b",}]\n\r".contains(&b)))
 }
 
 /// Where the next line that is not empty begins, and whether it is indented deeper than the *key*, if that is the first
