@@ -10,6 +10,7 @@
 //! After `password=` or `password:` in the midst of a line, nothing on the next line is a value.
 
 use super::ahead::{Known, Text};
+use super::coding::{self, Coding};
 use super::values::{Place, opening_at};
 
 /// Where a name begins, and how far back may be read.
@@ -60,6 +61,46 @@ pub(super) fn below(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Optio
     }
 }
 
+/// The value that begins behind line breaks and tabs that are written out, as JSON has them that was printed and then stands
+/// in another: a text in quotes that are written as the name's are; behind a name in quotes, also a list, an object or a
+/// number.
+pub(super) fn escaped(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Option<usize>> {
+    let quoted = place.quote.is_some() || matches!(place.coding, Coding::Escape(_));
+    if !quoted || text.peek(at)? != Some(b'\\') {
+        return Ok(None);
+    }
+    let mut next = at;
+    while next - at < SPACES {
+        next += match text.peek(next)? {
+            Some(b' ') => 1,
+            Some(b'\\') => {
+                let slashes = text.run(next, SLASHES, |b| b == b'\\')?;
+                match text.peek(next + slashes)? {
+                    Some(b'n' | b'r' | b't') => slashes + 1,
+                    _ => break,
+                }
+            }
+            _ => break,
+        };
+    }
+    if next == at {
+        return Ok(None);
+    }
+    let begins = match place.quote {
+        Some(quote) => {
+            let opening = opening_at(text, next)?.map(|(opening, _)| opening);
+            opening.is_some_and(|o| o.quote == quote.byte && o.slashes == usize::from(quote.slashes))
+                || matches!(text.peek(next)?, Some(b'[' | b'{'))
+                || is_number(text, next)?
+        }
+        None => coding::of(text, next, place.coding)?.is_some_and(|found| found.is_quote()),
+    };
+    Ok(begins.then_some(next))
+}
+
+/// Backslashes before the letter of a line break.
+const SLASHES: usize = 16;
+
 /// Whether the *key* in quotes is that of an object's member: nothing, `{` or `,` stands before it on its line.
 fn is_member(text: &[u8], key: Key) -> bool {
     let from = key.floor.max(key.start.saturating_sub(INDENT));
@@ -83,7 +124,7 @@ fn is_number(text: Text<'_>, at: usize) -> Known<bool> {
     }
     let end = digits + text.run(digits, WORD, |b| b.is_ascii_digit() || b".eE+".contains(&b))?;
     let end = end + text.run(end, BLANKS, |b| matches!(b, b' ' | b'\t'))?;
-    Ok(text.peek(end)?.is_none_or(|b| b",}]\n\r".contains(&b)))
+    Ok(text.peek(end)?.is_none_or(|b| b",}]\n\r\\".contains(&b)))
 }
 
 /// Where the next line that is not empty begins, and whether it is indented deeper than the *key*, if that is the first

@@ -47,6 +47,7 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
     if far {
         return beginning(text, start, place.entity, None, Tail::header(start, None), place);
     }
+    let start = lines::escaped(text, start, place)?.unwrap_or(start);
     let start = match lines::below(text, start, place)? {
         Some(Below::At(start)) => start,
         Some(Below::Block(start, _)) if text.marker(start)?.is_some() => return Ok(None),

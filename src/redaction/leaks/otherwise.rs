@@ -233,6 +233,19 @@ fn a_value_below_its_name_is_hidden_where_the_text_says_that_it_is_one() {
         ("{\"a\": 1, \"pin\":\n12, \"b\":\n2}", "{\"a\": 1, \"pin\":\n\"[REDACTED:PIN]\", \"b\":\n2}"),
         ("{b'pin':\n  b'Zq9'}", "{b'pin':\n  b'[REDACTED:PIN]'}"),
     ]);
+    // JSON that was printed, in JSON.
+    all_are(&[
+        (
+            r#"{"m":"{\r\n  \"password\":\r\n  \"Z q9\",\r\n \"b\":1}"}"#,
+            r#"{"m":"{\r\n  \"password\":\r\n  \"[REDACTED:PASSWORD]\",\r\n \"b\":1}"}"#,
+        ),
+        (r#"{"m":"{\"pin\":\n\t1234,\"b\":1}"}"#, r#"{"m":"{\"pin\":\n\t\"[REDACTED:PIN]\",\"b\":1}"}"#),
+        (r#"{"m":"{\"pin\":\n [\"Z q9\"]}"}"#, r#"{"m":"{\"pin\":\n \"[REDACTED:PIN]\"}"}"#),
+        (
+            r"\u0022password\u0022:\t\u0022Z q9\u0022,",
+            r"\u0022password\u0022:\t\u0022[REDACTED:PASSWORD]\u0022,",
+        ),
+    ]);
     // A stack is not hidden as a whole.
     let trace = format!("Password: >\n{}", "    at com.foo.Bar\n".repeat(1000));
     let made = shown(&trace);
