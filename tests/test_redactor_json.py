@@ -67,6 +67,17 @@ def test_what_has_a_secret_name_is_hidden_of_whatever_type(value: Any) -> None:
     assert REDACTOR.redact({"api_key": None}) == {"api_key": None}
 
 
+def test_what_follows_an_option_with_a_secret_name_is_hidden() -> None:
+    value = {"argv": ["app", "--password", "hunter2", "--user", "ann", "--token", "--verbose", "x"]}
+    assert REDACTOR.redact(value) == {
+        "argv": ["app", "--password", "[REDACTED:PASSWORD]", "--user", "ann", "--token", "--verbose", "x"]
+    }
+    assert REDACTOR.redact(("app", b"--db-password", b"hunter2")) == ("app", b"--db-password", "[REDACTED:PASSWORD]")
+    assert REDACTOR.redact(["app", "--pin", 1234, 5]) == ["app", "--pin", "[REDACTED:PIN]", 5]
+    same = ["app", "--no-password", "db", "--max-tokens", "12", "password", "x", "--password", None]
+    assert REDACTOR.redact(same) == same
+
+
 def test_pairs_of_name_and_value_are_read_as_such() -> None:
     value = {
         "headers": [["Authorization", "Bearer abc"], ("Cookie", "a=b"), ["Accept", "text/html"]],

@@ -29,7 +29,8 @@ struct Label<'t> {
     opening: Option<Opening>,
 }
 
-/// The value that the label before the sign at *sign* announces, by the name beside it. Nothing before *floor* is read.
+/// The value that the label before the sign at *sign* announces, by the name beside it. Nothing before *floor* is read,
+/// but for that name.
 pub(super) fn find(
     text: Text<'_>,
     sign: usize,
@@ -41,7 +42,7 @@ pub(super) fn find(
     match (label.word, label.opening) {
         (b"name", None) => part(text, sign, &label, floor, names, selects),
         (b"value" | b"Value", Some(_)) | (b"value" | b"content", None) => {
-            beside(text, sign, &label, floor, names, selects)
+            beside(text, sign, &label, names, selects)
         }
         _ => Ok(None),
     }
@@ -88,7 +89,6 @@ fn beside(
     text: Text<'_>,
     sign: usize,
     label: &Label<'_>,
-    floor: usize,
     names: &Names,
     selects: &dyn Fn(&str) -> bool,
 ) -> Known<Option<Find>> {
@@ -99,7 +99,8 @@ fn beside(
     if far || (opening.is_none() && !number) {
         return Ok(None);
     }
-    let before = &text[floor.max(label.start.saturating_sub(BEFORE))..label.start];
+    // Also before *floor*, where the last find ended: nothing is found there, only its name is read.
+    let before = &text[label.start.saturating_sub(BEFORE)..label.start];
     let open = before.iter().rposition(|b| is_bracket(*b));
     let is_tag = open.is_some_and(|place| before[place] == b'<');
     let before = &before[open.map_or(0, |place| place + 1)..];
@@ -220,11 +221,67 @@ fn part(
             }
             return values::begun(text, at, entity, Tail::part(at, slashes), &[]);
         }
-        // Another line of its head: its type, say.
-        at += text.run(at, HEAD, |b| b > 0x1f && !matches!(b, b'\\' | b'@'))?;
+        // Another line of its head. What is passed over is looked at by nobody, so it is one that holds no secret.
+        let length = text.run(at, HEAD, |b| b > 0x1f && b != b'\\')?;
+        if !is_head(&text[at..at + length]) {
+            return Ok(None);
+        }
+        at += length;
     }
     Ok(None)
 }
+
+/// Whether *line* is one of a part's head, of words that are known (RFC 7578 §4.4, §4.7): `Content-Type: text/plain`.
+fn is_head(line: &[u8]) -> bool {
+    let split = |text: &[u8], at: u8| {
+        let place = memchr::memchr(at, text)?;
+        Some((
+            text[..place].trim_ascii().to_ascii_lowercase(),
+            text[place + 1..].trim_ascii().to_ascii_lowercase(),
+        ))
+    };
+    let Some((name, value)) = split(line, b':') else { return false };
+    match name.as_slice() {
+        b"content-type" => {
+            let (kind, charset) = match split(&value, b';') {
+                Some((kind, rest)) => {
+                    (kind, rest.strip_prefix(b"charset=").map(|set| set.trim_ascii().to_vec()))
+                }
+                None => (value, Some(b"utf-8".to_vec())),
+            };
+            let charset = charset.unwrap_or_default();
+            let charset =
+                charset.strip_prefix(b"\"").and_then(|set| set.strip_suffix(b"\"")).unwrap_or(&charset);
+            TYPES.contains(&kind.as_slice()) && CHARSETS.contains(&charset)
+        }
+        b"content-transfer-encoding" => ENCODINGS.contains(&value.as_slice()),
+        b"content-length" => (1..=5).contains(&value.len()) && value.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// What the head of a part with a text says.
+const TYPES: &[&[u8]] = &[
+    b"text/plain",
+    b"text/html",
+    b"text/xml",
+    b"application/json",
+    b"application/xml",
+    b"application/octet-stream",
+    b"application/x-www-form-urlencoded",
+];
+const CHARSETS: &[&[u8]] = &[
+    b"utf-8",
+    b"utf8",
+    b"utf-16",
+    b"us-ascii",
+    b"ascii",
+    b"iso-8859-1",
+    b"iso-8859-15",
+    b"windows-1252",
+    b"shift_jis",
+];
+const ENCODINGS: &[&[u8]] = &[b"7bit", b"8bit", b"binary", b"quoted-printable", b"base64"];
 
 /// Bytes before a part's name in which what it is is said, lines of its head, and bytes of one.
 const KIND: usize = 64;

@@ -127,7 +127,27 @@ pub(super) fn argument(text: Text<'_>, dash: usize, floor: usize, sought: Sought
     if ends && (stands || WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))) {
         return Ok(None);
     }
+    if blanks > 1 && is_help(text, at)? {
+        return Ok(None);
+    }
     values::locate(text, at, &place(entity, None, sought))
+}
+
+/// Whether three words stand at *at*, of letters alone: what a column of help says, behind blanks.
+fn is_help(text: Text<'_>, at: usize) -> Known<bool> {
+    let mut at = at;
+    for count in 0..3 {
+        let letters = text.run(at, LONGEST + 1, |b| b.is_ascii_alphabetic())?;
+        let after = text.peek(at + letters)?;
+        if letters == 0 || letters > LONGEST || (count < 2 && after != Some(b' ')) {
+            return Ok(false);
+        }
+        at += letters + 1;
+        if count == 2 {
+            return Ok(after.is_none_or(|b| b <= b' ' || b",.;:)]".contains(&b)));
+        }
+    }
+    Ok(false)
 }
 
 /// The longest of [`WORDS`] and of what stands for a value, in bytes.
@@ -138,31 +158,44 @@ const STANDS: &[&[u8]] = &[b"TEXT", b"VALUE", b"STRING", b"STR", b"PATH", b"FILE
 
 /// What follows an option in a sentence.
 const WORDS: &[&[u8]] = &[
+    b"after",
     b"and",
     b"are",
     b"argument",
     b"arguments",
     b"as",
     b"at",
+    b"before",
     b"but",
     b"by",
     b"can",
     b"cannot",
+    b"darf",
+    b"das",
+    b"den",
+    b"der",
+    b"die",
     b"does",
+    b"expects",
+    b"fehlt",
     b"flag",
     b"flags",
     b"for",
     b"from",
+    b"gives",
     b"has",
     b"if",
     b"in",
     b"instead",
     b"into",
     b"is",
+    b"ist",
     b"may",
+    b"muss",
     b"must",
     b"needs",
     b"not",
+    b"oder",
     b"on",
     b"only",
     b"option",
@@ -178,13 +211,18 @@ const WORDS: &[&[u8]] = &[
     b"the",
     b"then",
     b"to",
+    b"und",
     b"was",
     b"were",
     b"when",
     b"which",
     b"will",
+    b"wird",
     b"with",
     b"without",
+    b"wurde",
+    b"you",
+    b"your",
 ];
 
 fn place<'a>(entity: Entity, opening: Option<Opening>, sought: Sought<'a>) -> Place<'a> {

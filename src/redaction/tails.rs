@@ -35,7 +35,7 @@ use super::values::Opening;
 use bare::bare_end;
 use bracket::Bracket;
 use keys::{jwt, pem};
-use lines::{Part, block_end};
+use lines::{Block, Part};
 use putty::Putty;
 use quoted::{Quoted, line_end};
 
@@ -74,7 +74,7 @@ enum Kind {
     /// Of a multipart body, to its boundary.
     Part(Part),
     /// To a line that is indented no deeper.
-    Block(usize),
+    Block(Block),
     /// To the farther end of two.
     Both(Box<(Tail, Tail)>),
 }
@@ -137,7 +137,7 @@ impl Tail {
 
     /// Of lines that are indented deeper than *indent*.
     pub(super) fn block(at: usize, indent: usize) -> Self {
-        Self::new(at, Kind::Block(indent))
+        Self::new(at, Kind::Block(Block::new(indent)))
     }
 
     pub(super) fn both(one: Self, other: Self) -> Self {
@@ -192,7 +192,7 @@ impl Tail {
             Kind::Bare(coding) => bare_end(at, *coding, text),
             Kind::Bracket(bracket) => bracket.run(at, text),
             Kind::Part(part) => part.run(at, text),
-            Kind::Block(indent) => block_end(at, *indent, text),
+            Kind::Block(block) => block.run(at, text),
             Kind::Both(both) => {
                 let (one, other) = (both.0.run(text), both.1.run(text));
                 if let Ok(end) = one {

@@ -47,6 +47,7 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
     if far {
         return beginning(text, start, place.entity, None, Tail::header(start, None), place);
     }
+    let start = lines::escaped(text, start, place)?.unwrap_or(start);
     let start = match lines::below(text, start, place)? {
         Some(Below::At(start)) => start,
         Some(Below::Block(start, _)) if text.marker(start)?.is_some() => return Ok(None),
@@ -168,10 +169,25 @@ fn blanks(text: Text<'_>, from: usize, coding: Coding) -> Known<(usize, bool)> {
         }
     }
     // `+` is a blank only if a text or a list follows, as in a form; else it may be the password's.
-    let signs = if coding == Coding::Percent { text.run(at, MOST_PLUS, |b| b == b'+')? } else { 0 };
+    let signs = if coding == Coding::Percent { signs(text, at)? } else { 0 };
     let after = if signs > 0 { coding::of(text, at + signs, coding)? } else { None };
     let begins = after.is_some_and(|found| matches!(found.byte, b'"' | b'\'' | b'[' | b'{'));
     Ok((at + if begins { signs } else { 0 }, at - from >= BLANKS))
+}
+
+/// The length of the `+` at *at*; also coded, as in a form that stands in a form.
+fn signs(text: Text<'_>, at: usize) -> Known<usize> {
+    let mut length = 0;
+    for _ in 0..MOST_PLUS {
+        length += match text.peek(at + length)? {
+            Some(b'+') => 1,
+            _ => match coding::of(text, at + length, Coding::Percent)? {
+                Some(found) if found.byte == b'+' => found.length,
+                _ => break,
+            },
+        };
+    }
+    Ok(length)
 }
 
 /// Blanks of a form that are looked past.

@@ -6,7 +6,8 @@ The walk makes a copy and changes nothing that it is given. Of each node, in ord
    shown; so does what holds itself, ``[REDACTED:CYCLE]``;
 2. what a path or a key names is treated as :mod:`places` says;
 3. what has a secret name is hidden, of whatever type, unless it is allowed: the member of an object, the second of a
-   pair such as ``["Authorization", "Bearer ..."]``, and the ``value`` beside a ``name`` or ``key``;
+   pair such as ``["Authorization", "Bearer ..."]``, the ``value`` beside a ``name`` or ``key``, and what follows an
+   option of a command (``["app", "--password", "..."]``);
 4. a text, and bytes, are redacted as such; a number is, if it is written as a secret is (a card number that is an
    int), and becomes a text then;
 5. members are walked, their names redacted too; two names that become one are told apart by a number;
@@ -167,6 +168,8 @@ class Walk:
     def _sequence(self, value: Any, depth: int, alive: Alive, pointer: str, kept: bool) -> Any:
         fields = getattr(value, "_fields", ()) if isinstance(value, tuple) else ()  # a named tuple's
         pair = _pair(value)
+        ordered = isinstance(value, (list, tuple))
+        before: Any = None
         items: list[Any] = []
         for at, item in enumerate(value):
             if self._left <= 0:
@@ -174,6 +177,9 @@ class Walk:
                 items.append(UNSEEN)
                 break
             name = fields[at] if at < len(fields) else pair if at == 1 else ""
+            if ordered and not name:
+                name = _option(before, item)
+            before = item
             items.append(self._node(item, name, depth, self._places.below(alive, at), f"{pointer}/{at}", kept))
         if isinstance(value, tuple):
             return _as_tuple(value, items) if fields and len(fields) == len(items) else tuple(items)
@@ -289,6 +295,16 @@ def _pair(value: Any) -> str:
     """The name in a pair of name and value."""
     name = _name(value[0]) if isinstance(value, (list, tuple)) and len(value) == 2 else ""
     return name if len(name) <= _MOST_NAME else ""
+
+
+def _option(before: Any, item: Any) -> str:
+    """The name of the option that *item* is the argument of: ``--password``, and what does not begin with a dash."""
+    name = _name(before)
+    if not name.startswith("--") or name.startswith("--no-") or len(name) > _MOST_NAME or not _is_scalar(item):
+        return ""
+    dash: Any = b"-" if isinstance(item, (bytes, bytearray)) else "-"
+    is_option = isinstance(item, (str, bytes, bytearray)) and item.startswith(dash)
+    return "" if is_option else name[2:]
 
 
 def _apart(shown: Any, made: Mapping[Any, Any]) -> Any:

@@ -36,6 +36,12 @@ fn json_that_is_percent_encoded_as_a_whole_is_read() {
         ),
         ("%7B%22pin%22%3A%201234%2C%22b%22%3A1%7D", "%7B%22pin%22%3A%20[REDACTED:PIN]%2C%22b%22%3A1%7D"),
         ("%22token%22%3A%20%5B%22a%5DZq9%22%5D%7D", "%22token%22%3A%20[REDACTED:TOKEN]%7D"),
+        // A form in a form.
+        (
+            "a=%2522password%2522%253A%2B%2522Zq9%2522&b=1",
+            "a=%2522password%2522%253A%2B%2522[REDACTED:PASSWORD]%2522&b=1",
+        ),
+        ("pin%3A%2BZq9&b=1", "pin%3A[REDACTED:PIN]&b=1"),
         ("password%3D+Zq9%26a%3D1", "password%3D[REDACTED:PASSWORD]%26a%3D1"),
         // Encoded twice and three times, as a `next` in a `next`.
         (
@@ -160,6 +166,27 @@ fn a_part_of_a_multipart_body_is_hidden_by_its_name() {
         "Content-Disposition: form-data; name=\"password\"\r\n",
         "the part name=\"password\"\n\nis missing\n--",
         "form-data; name=\"password\" is missing\n\nx",
+        "form-data; name=\"password\"\n2026 INFO started\n\nnext\n--b",
+        "form-data; name=\"password\"\nContent-Type: text/plain; charset=x1\n\nnext\n--b",
+    ]);
+    // What stands between the name and the value is no less secret for that.
+    all_are(&[
+        (
+            "form-data; name=\"pin\"\r\nX-Api-Key: Zq9\r\n\r\n1234\r\n--b",
+            "form-data; name=\"pin\"\r\nX-Api-Key: [REDACTED:API_KEY]\r\n\r\n1234\r\n--b",
+        ),
+        (
+            "form-data; name=\"password\"\n2026 INFO api_key=Zq9\n2026 INFO Cookie: a=Zq9\n\nnext",
+            "form-data; name=\"password\"\n2026 INFO api_key=[REDACTED:API_KEY]\n2026 INFO Cookie: [REDACTED:COOKIE]\n\nnext",
+        ),
+        (
+            "form-data; name=\"pin\"\nContent-Type: text/plain; token=Zq9\n\n1\n--b",
+            "form-data; name=\"pin\"\nContent-Type: text/plain; token=[REDACTED:TOKEN]\n\n1\n--b",
+        ),
+        (
+            "form-data; name=\"pin\"\ncontent-type: TEXT/plain;charset=\"UTF-8\"\nContent-Transfer-Encoding: 8bit\nContent-Length: 4\n\nZq9\n--b",
+            "form-data; name=\"pin\"\ncontent-type: TEXT/plain;charset=\"UTF-8\"\nContent-Transfer-Encoding: 8bit\nContent-Length: 4\n\n[REDACTED:PIN]\n--b",
+        ),
     ]);
     // One without a boundary does not hide the rest of a log.
     let endless = format!("{head}\r\n\r\n{}", "a line\r\n".repeat(2000));
@@ -195,7 +222,34 @@ fn a_value_below_its_name_is_hidden_where_the_text_says_that_it_is_one() {
         "\"password\":\nis missing",
         "the token:\n\"GET / HTTP/1.1\" 200",
         "token:\nuser: x",
+        "missing \"token\":\n{\"level\":\"info\",\"b\":1}",
+        "bad 'token':\n['a', 'b']",
+        "\"password\":\n2026-11-30 12:00:00 INFO x",
+        "\"session\":\n10.0.0.1 - - \"GET /\"",
+        "\"token\":\n- a\n- b",
     ]);
+    all_are(&[
+        ("{\"pin\":\n -12.5e1\n}", "{\"pin\":\n \"[REDACTED:PIN]\"\n}"),
+        ("{\"a\": 1, \"pin\":\n12, \"b\":\n2}", "{\"a\": 1, \"pin\":\n\"[REDACTED:PIN]\", \"b\":\n2}"),
+        ("{b'pin':\n  b'Zq9'}", "{b'pin':\n  b'[REDACTED:PIN]'}"),
+    ]);
+    // JSON that was printed, in JSON.
+    all_are(&[
+        (
+            r#"{"m":"{\r\n  \"password\":\r\n  \"Z q9\",\r\n \"b\":1}"}"#,
+            r#"{"m":"{\r\n  \"password\":\r\n  \"[REDACTED:PASSWORD]\",\r\n \"b\":1}"}"#,
+        ),
+        (r#"{"m":"{\"pin\":\n\t1234,\"b\":1}"}"#, r#"{"m":"{\"pin\":\n\t\"[REDACTED:PIN]\",\"b\":1}"}"#),
+        (r#"{"m":"{\"pin\":\n [\"Z q9\"]}"}"#, r#"{"m":"{\"pin\":\n \"[REDACTED:PIN]\"}"}"#),
+        (
+            r"\u0022password\u0022:\t\u0022Z q9\u0022,",
+            r"\u0022password\u0022:\t\u0022[REDACTED:PASSWORD]\u0022,",
+        ),
+    ]);
+    // A stack is not hidden as a whole.
+    let trace = format!("Password: >\n{}", "    at com.foo.Bar\n".repeat(1000));
+    let made = shown(&trace);
+    assert!((4000..4200).contains(&(trace.len() - made.len())), "{}", trace.len() - made.len());
 }
 
 #[test]
@@ -243,6 +297,19 @@ fn a_value_is_hidden_by_the_name_beside_it_in_either_order() {
             r#"{"html": "<input name=\"pin\" value=\"Zq9\">"}"#,
             r#"{"html": "<input name=\"pin\" value=\"[REDACTED:PIN]\">"}"#,
         ),
+        // What is found between them does not part them.
+        (
+            r#"{"name":"password","email":"a@b.org","value":"Zq9"}"#,
+            r#"{"name":"password","email":"[REDACTED:EMAIL_ADDRESS]","value":"[REDACTED:PASSWORD]"}"#,
+        ),
+        (
+            r#"{"name":"password","token":"abc","value":"Zq9"}"#,
+            r#"{"name":"password","token":"[REDACTED:TOKEN]","value":"[REDACTED:PASSWORD]"}"#,
+        ),
+        (
+            "<input name=\"password\" data-token=\"abc\" value=\"Zq9\">",
+            "<input name=\"password\" data-token=\"[REDACTED:TOKEN]\" value=\"[REDACTED:PASSWORD]\">",
+        ),
         (
             "<meta name=\"csrf-token\" content=\"Zq9\">",
             "<meta name=\"csrf-token\" content=\"[REDACTED:TOKEN]\">",
@@ -274,6 +341,8 @@ fn an_argument_of_a_command_is_hidden_and_a_sentence_about_it_is_not() {
         ("`app --api_key Zq9`", "`app --api_key [REDACTED:API_KEY]`"),
         ("['a', '--password', 'Z q9', '-u']", "['a', '--password', '[REDACTED:PASSWORD]', '-u']"),
         ("[\"--token\",\"Zq9\"]", "[\"--token\",\"[REDACTED:TOKEN]\"]"),
+        ("--token  Zq9 and more words", "--token  [REDACTED:TOKEN] and more words"),
+        ("--token  hunter x", "--token  [REDACTED:TOKEN] x"),
         ("--password=Zq9 --token Zq9", "--password=[REDACTED:PASSWORD] --token [REDACTED:TOKEN]"),
     ]);
     all_stay(&[
@@ -285,6 +354,8 @@ fn an_argument_of_a_command_is_hidden_and_a_sentence_about_it_is_not() {
         "app --password | less; app --password && x --password\nnext",
         "['--password', '--user'] a--password x ---password x __token x",
         "see https://example.org/a/--token x",
+        "  --token    API token for the service\n  --password  the one",
+        "--password expects a word, --token wird gebraucht, --pin before use",
     ]);
 }
 

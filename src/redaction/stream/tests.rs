@@ -149,6 +149,8 @@ const TEXTS: &[&str] = &[
     "<input name='pin' value='a'> <input value=\"a\" type=\"password\"/> f(name='sid', value='x') value=\"5\"\nname=\"pin\"",
     "a --password hunter2 x --token to --pin \"a b\" ['--pin', 'a'] ---pin a --pin\nx --api-key API_KEY",
     "password：hunter2 pin＝1，2 ['pin', 'a'] [b'cookie', b'a=b'] ['pin', 'a', 'b'] [\\\"pin\\\",\\\"a\\\"] ['pin', '",
+    "{\\\"pin\\\":\\r\\n \\\"a b\\\"} \\u0022pin\\u0022:\\t\\u0022a b\\u0022 {\"name\":\"pin\",\"token\":\"a\",\"value\":\"b\"}\n\"pin\":\n12,",
+    "--token  API token for x --token  a b form-data; name=\"pin\"\nX-Api-Key: a\n\n1\n--b %22pin%22%3A%2B%22a%22 x",
     "datadog agent uses 9f86d081884c7d659a2feaa0c55ad015, trace_id=9f86d081884c7d659a2feaa0c55ad015",
 ];
 

@@ -11,7 +11,8 @@ pub(super) struct Part {
     read: usize,
 }
 
-/// A part without a boundary behind it ends with a line after so many bytes: it may have been cut off, and a log goes on.
+/// A part without a boundary behind it ends with a line after so many bytes: it may have been cut off, and a log goes on. So does a
+/// block.
 const PART: usize = 4096;
 
 impl Part {
@@ -64,20 +65,39 @@ pub(in super::super) fn line_break(text: Text<'_>, at: usize) -> Known<Option<(u
 /// Backslashes before an escaped line break.
 const SLASHES: usize = 16;
 
-/// To the first line that is indented no deeper than *indent*.
-pub(super) fn block_end(at: &mut usize, indent: usize, text: Text<'_>) -> Known<usize> {
-    loop {
-        let rest = text.get(*at..).unwrap_or_default();
-        *at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        if text.peek(*at)?.is_none() {
-            return Ok(*at);
+/// A block of YAML.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    /// How far its name is indented.
+    indent: usize,
+    /// How many bytes there were.
+    read: usize,
+}
+
+impl Block {
+    pub(super) fn new(indent: usize) -> Self {
+        Self { indent, read: 0 }
+    }
+
+    /// To the first line that is indented no deeper; after [`PART`] bytes, to the line's end.
+    pub(super) fn run(&mut self, at: &mut usize, text: Text<'_>) -> Known<usize> {
+        loop {
+            let rest = text.get(*at..).unwrap_or_default();
+            let passed = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            *at += passed;
+            self.read += passed;
+            if text.peek(*at)?.is_none() || self.read >= PART {
+                return Ok(*at);
+            }
+            let spaces = text.run(*at, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+            let blanks =
+                text[*at..*at + spaces].iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            if spaces == SPACES || blanks <= self.indent || text.peek(*at + spaces)?.is_none() {
+                return Ok(*at);
+            }
+            *at += spaces;
+            self.read += spaces;
         }
-        let spaces = text.run(*at, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
-        let blanks = text[*at..*at + spaces].iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        if spaces == SPACES || blanks <= indent || text.peek(*at + spaces)?.is_none() {
-            return Ok(*at);
-        }
-        *at += spaces;
     }
 }
 
