@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"setting_types"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "inputs", "stores", "tables"},
-    {"checks", "uninitialised"},
+    {"checks", "opening", "uninitialised"},
     {"answering", "guards"},
     {"clearing", "uploads"},
     {

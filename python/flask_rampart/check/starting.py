@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import RampartError
 from ..guards import unseen
+from ..opening import TableAway
 from ..stores import StoreError
 from .findings import Finding, Place
 from .subject import Subject, found, settings_found
@@ -37,7 +38,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     app, failure = subject.app, subject.failure
     if failure is not None:
         kind = "" if isinstance(failure, RampartError) else f"{type(failure).__name__}: "
-        yield found("RMP-505" if isinstance(failure, StoreError) else "RMP-001", f"{kind}{failure}")
+        yield found(_rule_of(failure), f"{kind}{failure}")
     hidden = unseen(app)
     for text in hidden:
         # What to do about it stands in the rule.
@@ -55,6 +56,11 @@ def check(subject: Subject) -> Iterator[Finding]:
         if subject.config(name):
             yield settings_found("RMP-006", "What goes wrong in a view is not answered by the app's own 500.", name)
     yield from _launchers(subject)
+
+
+def _rule_of(failure: Exception) -> str:
+    # A shared table is away as records may be; it is none of theirs.
+    return "RMP-505" if isinstance(failure, StoreError) and not isinstance(failure, TableAway) else "RMP-001"
 
 
 def _launchers(subject: Subject) -> Iterator[Finding]:
