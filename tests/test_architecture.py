@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 # Lower floors first. A module imports from floors below its own; rooms never import each other.
 FLOORS: list[set[str]] = [
     {"_native"},
-    {"addresses", "errors", "locks", "sse", "waiting", "weburl"},
+    {"addresses", "errors", "locks", "regular", "sse", "waiting", "weburl"},
     {"hostnames"},
     {"dialing", "readers", "signals"},
     {"sinks"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ..errors import RampartError
 from ..guards import unseen
 from ..opening import TableAway
+from ..regular import read
 from ..stores import StoreError
 from .findings import Finding, Place
 from .subject import Subject, found, settings_found
@@ -67,10 +69,10 @@ def _launchers(subject: Subject) -> Iterator[Finding]:
     folders = dict.fromkeys((subject.here, Path(subject.app.root_path), Path(subject.app.root_path).parent))
     for path in (folder / name for folder in folders for name in _LAUNCHERS):
         try:
-            if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-                continue
-            lines = path.read_text("utf-8", "replace").splitlines()
-        except OSError:
+            lines = read(path, _MOST_BYTES).decode("utf-8", "replace").splitlines()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                subject.notes.append(f"{subject.shown(path)} is not read: {error.strerror}.")
             continue
         for number, line in enumerate(lines, 1):
             if not line.lstrip().startswith("#") and _is_development(line, (path.parent, *folders)):
@@ -113,9 +115,7 @@ def _runs(folder: Path, name: str) -> bool:
     # A container has another root: /app/main.py is main.py here.
     path = folder / name if not name.startswith("/") else folder / name.rpartition("/")[2]
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return False
-        text = path.read_text("utf-8", "replace")
+        text = read(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return False
     return any(_RUN.search(each) for each in text.splitlines() if not each.lstrip().startswith("#"))
