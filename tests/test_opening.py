@@ -75,13 +75,21 @@ def serving(make_app: App, directory: str) -> Flask:
 
 @pytest.mark.parametrize("purpose", ["limits", "bans", "places", "monitor3", "metrics2"])
 def test_an_app_whose_table_others_have_starts_refuses_and_answers_once_these_have_ended(
-    make_app: App, clock: Clock, waited: str, now: list[float], purpose: str
+    make_app: App,
+    clock: Clock,
+    waited: str,
+    now: list[float],
+    purpose: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     name = f"{Flask('tests.conftest').import_name}\0{Path(__file__).parent}"
     place = place_of(purpose, name, f"shm://{waited}", testing=False)
     assert place is not None
     other = Other(place, clock)
-    app = serving(make_app, waited)
+    with caplog.at_level("WARNING"):
+        app = serving(make_app, waited)
+    # Where it is met at the start, it is told there.
+    assert (str(place) in caplog.text) is (purpose in ("limits", "bans", "monitor3"))
     assert (app.import_name, app.root_path) == tuple(name.split("\0"))
     client = app.test_client()
     for _ in range(3):
@@ -206,6 +214,16 @@ def test_the_native_side_tells_the_number_of_an_error(tmp_path: Path, clock: Clo
 
 def test_a_table_that_is_away_is_a_store_that_is_and_an_error_of_the_start_up() -> None:
     assert issubclass(TableAway, StoreError) and issubclass(TableAway, ConfigError)
+
+
+def test_who_has_waited_for_its_turn_does_not_try_what_has_just_failed() -> None:
+    tries = Tries(lambda: 0.0)
+    with pytest.raises(StoreError, match="away"), tries.one() as failures:
+        tries.check(failures)
+        with pytest.raises(StoreError, match="away"), tries.one() as of_another:
+            tries.check(of_another)
+            raise StoreError("away")
+        tries.check(failures)
 
 
 def test_while_one_tries_others_are_told_at_once_but_not_for_ever() -> None:

@@ -24,7 +24,6 @@ inside it, so that addresses are the clients'; with ``RAMPART_TRUSTED_PROXIES`` 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -130,9 +129,11 @@ class EdgePolicy:
         self.access_log = access_log
         self.limits = limits
         self._open_limits = open_limits
-        with contextlib.suppress(TableInUse):
-            # Those who have the table may end before the first request, which asks again.
+        try:
             self.find_limits()
+        except TableInUse as error:
+            # Those who have the table may end before the first request, which asks again.
+            _LOGGER.warning("%s", error)
         self.exempt = exempt
         self.limit_headers = limit_headers
         self.watch = watch

@@ -319,7 +319,8 @@ class AppState:
 
         :raises StoreError: if records or a shared table are away. It is tried again, once in a second.
         """
-        with self._tries.one(), self._lock:
+        with self._tries.one() as failures, self._lock:
+            self._tries.check(failures)
             if self._failed is not None:
                 # Without the frames of those who met it before, which would grow with each request.
                 raise self._failed.with_traceback(self._failed_at)

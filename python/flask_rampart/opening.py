@@ -131,10 +131,11 @@ class Tries:
         self._failed: StoreError | None = None
         self._failed_at: TracebackType | None = None
         self._again = 0.0
+        self._failures = 0
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Around one try.
+    def one(self) -> Iterator[int]:
+        """Around one try. Gives how many have failed.
 
         :raises StoreError: what the last try raised, if this one comes too early, or another is under way.
         """
@@ -146,10 +147,16 @@ class Tries:
             self._again = self._now() + _LONGEST_TRY
         failed: StoreError | None = None
         try:
-            yield
+            yield self._failures
         except StoreError as error:
             failed = error
+            self._failures += 1
             raise
         finally:
             self._again = self._now() + BETWEEN_SECONDS
             self._failed, self._failed_at = failed, None if failed is None else failed.__traceback__
+
+    def check(self, failures: int) -> None:
+        """For who has waited for its turn: raises what another has met since *failures* were counted."""
+        if self._failed is not None and self._failures != failures:
+            raise self._failed.with_traceback(self._failed_at)
