@@ -19,6 +19,7 @@ from ...exchange import EXTENSION
 from ...guards import Guard, current_exchange, tell
 from ...headers import csp_nonce
 from .beside import Beside, Fields, settled
+from .hooks import met, without
 from .https import Arrival
 from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
 from .told import Told
@@ -97,6 +98,8 @@ class Talisman:
     """Another one whenever an attribute is assigned: what was made of them no longer holds."""
     _is_ready = False
     """Whether all attributes are there, so that another one can be judged."""
+    _some_view_differs = False
+    """Whether any view has options of its own, of whichever of these it is decorated by."""
 
     def __init__(self, app: Flask | None = None, **kwargs: Any) -> None:
         if app is not None:
@@ -218,6 +221,7 @@ class Talisman:
         )
         if policy:
             csp_of(policy, nonce_in or (), None)
+        Talisman._some_view_differs = True
 
         def decorate(view: F) -> F:
             view.talisman_view_options = options  # type: ignore[attr-defined]
@@ -239,6 +243,8 @@ class _Plan:
     def __init__(self, talisman: Talisman, options: dict[str, Any], beside: Beside | None) -> None:
         said = {name: getattr(talisman, name) for name in _OF_VIEWS} | options
         self.options = options
+        #: When it was made: see ``Talisman._epoch``.
+        self.epoch = talisman._epoch
         self.forces_https: bool = said["force_https"]
         fields: dict[str, str] = {}
         for field, name, write in (
@@ -308,80 +314,119 @@ class _Face:
         self.leaves = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
         #: Whether something sees the answer between the hook and the server.
         self._is_looked_at = True
+        #: What all answers get alike, unless a view differs; None where that is not known, or somebody looks at them.
+        self._for_all: _Plan | None = None
+        # What a request meets that had its fields left to where it leaves: those of HTTPS need no hook at all.
+        self._leaving = object()
+        self._leaving_secure = object()
         self._told = False
         self._told_of: dict[tuple[str | None, bool, bool], Told] = {}
 
     def before(self) -> AnyResponse | None:
-        """Sends on to HTTPS, or draws the nonce; and says which fields leave, if nobody looks before."""
+        """Sends on to HTTPS, or draws the nonce."""
+        if met.get() is self._leaving_secure:
+            return None
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
-        is_secure = this.scheme == "https"
-        if not is_secure:
-            if not self._app.debug:
-                if self._talisman.session_cookie_secure:
-                    self._app.config["SESSION_COOKIE_SECURE"] = True
-                if plan.forces_https and not arrival.is_secure(this):
-                    found = self._send_on(arrival, this)
-                    if found is not None:
-                        return found
-            is_secure = arrival.is_secure(this)
+        if this.scheme != "https" and not self._app.debug:
+            if self._talisman.session_cookie_secure:
+                self._app.config["SESSION_COOKIE_SECURE"] = True
+            if plan.forces_https and not arrival.is_secure(this.environ):
+                found = self._send_on(arrival, this)
+                if found is not None:
+                    return found
         if plan.asks and not getattr(this, "csp_nonce", None):
             beside = self._beside is not None
             this.csp_nonce = csp_nonce() if beside else secrets.token_urlsafe(NONCE_LENGTH * 3 // 4)  # type: ignore[attr-defined]
-        if not self._is_looked_at and plan.csp is None:
-            leaving: list[Any] | None = this.environ.get(_LEAVING)
-            if leaving is not None:
-                leaving[:] = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
         return None
 
     def after(self, response: Response) -> Response:
-        """Adds the fields, as ``settled`` says; or leaves them to where the answer leaves, if nobody looks before."""
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        leaving: list[Any] | None = this.environ.get(_LEAVING)
-        is_looked_at = self._is_looked_at or leaving is None or bool(request_finished.receivers)
-        if leaving and not is_looked_at and self._talisman._epoch is self._epoch:
-            return response  # said when the request came
+        """Adds the fields, as ``settled`` says, where somebody looks at the answer before it leaves."""
+        found = met.get()
+        if (found is self._leaving_secure or found is self._leaving) and not request_finished.receivers:
+            return response
         arrival = self._arrival or self._begin()
-        plan = self._plan(this)
         if self._beside is not None and current_exchange().headers is not None:
             return response  # headers(...) stands on the view, and says it all
-        is_secure = this.scheme == "https" or arrival.is_secure(this)
-        fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
-        if plan.csp is not None:
-            name, text = plan.csp
-            fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
-        if is_looked_at or leaving is None:
-            headers = response.headers
-            headers[:] = settled(headers, fields, mine)
-            if leaving:
-                leaving.clear()
-        else:
-            leaving[:] = fields, mine
+        headers = response.headers
+        headers[:] = settled(headers, *self._fields(is_secure=arrival.is_secure(request.environ)))
         return response
 
     def leave(self, inner: WSGIApplication) -> WSGIApplication:
         """Adds the fields when the answer leaves: what an answer has before, werkzeug copies one by one."""
+        talisman, secure = self._talisman, self._leaving_secure
+        leave_slowly = self._leave_slowly
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            leaving: list[Any] = []
+            own = self._for_all
+            if (
+                own is None
+                or environ["wsgi.url_scheme"] != "https"
+                or talisman._epoch is not own.epoch
+                or Talisman._some_view_differs
+                or request_finished.receivers
+            ):
+                return leave_slowly(inner, environ, start_response)
+            fields, mine = own.secure, own.mine_secure
 
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-                if leaving:
-                    headers = settled(headers, *leaving)
-                return (
-                    start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-                )
+                if talisman._epoch is not own.epoch:  # the view assigned something
+                    headers = settled(headers, *self._fields(is_secure=True))
+                else:
+                    for name, _ in headers:
+                        if name.lower() in mine:
+                            headers = settled(headers, fields, mine)
+                            break
+                    else:
+                        headers = [*headers, *fields]
+                if exc_info is None:
+                    return start_response(status, headers)
+                return start_response(status, headers, exc_info)
 
-            # A view may call the app with the environ of its own request.
-            outer = environ.get(_LEAVING)
-            environ[_LEAVING] = leaving
+            before = met.set(secure)
             try:
                 return inner(environ, start)
             finally:
-                environ[_LEAVING] = outer
+                met.reset(before)
 
         return app
+
+    def _leave_slowly(
+        self, inner: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """As :meth:`leave` does it where an answer depends on more than that it goes by HTTPS."""
+        arrival = self._arrival
+        if arrival is None or self._is_looked_at or request_finished.receivers:
+            # A view may call the app, whose hooks are not to take this request for that of the view.
+            before = met.set(None)
+            try:
+                return inner(environ, start_response)
+            finally:
+                met.reset(before)
+        is_secure = arrival.is_secure(environ)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers = settled(headers, *self._fields(is_secure=is_secure))
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        own = self._for_all
+        is_plain = own is not None and own.epoch is self._talisman._epoch and not Talisman._some_view_differs
+        before = met.set(self._leaving_secure if is_secure and is_plain else self._leaving)
+        try:
+            return inner(environ, start)
+        finally:
+            met.reset(before)
+
+    def _fields(self, *, is_secure: bool) -> tuple[Fields, dict[str, str]]:
+        """What an answer gets, and what is said for all."""
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        plan = self._plan(this)
+        fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
+        if plan.csp is not None:
+            name, text = plan.csp
+            fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
+        return fields, mine
 
     def told(self, endpoint: str, method: str) -> Iterable[Guard]:
         """What is sent with the answers of a view."""
@@ -402,6 +447,7 @@ class _Face:
         if talisman._epoch is not self._epoch:
             epoch = talisman._epoch
             self._own = _Plan(talisman, {}, self._beside)
+            self._for_all = self._own if self._own.csp is None and not self._is_looked_at else None
             self._plans = {}
             self._epoch = epoch
             if talisman.session_cookie_secure and not self._app.debug:
@@ -441,7 +487,12 @@ class _Face:
             or self._beside is not None  # the edge may be within
             or app.after_request_funcs[None][0] != self.after  # the last is called first
             or type(app).process_response is not Flask.process_response
+            or "process_response" in app.__dict__
         )
+        if not self._is_looked_at:
+            secure, either = (self._leaving_secure,), (self._leaving_secure, self._leaving)
+            app.before_request_funcs[None] = without(self.before, app.before_request_funcs[None], secure)
+            app.after_request_funcs[None] = without(self.after, app.after_request_funcs[None], either)
         arrival = Arrival(app, settings)
         decides = self._beside is not None and self._beside.decides_https
         if self._talisman.force_https and not decides and not (self._told or app.debug):
@@ -480,6 +531,3 @@ def _hsts(talisman: Talisman) -> str | None:
         raise ConfigError(f"Talisman: strict_transport_security_max_age is whole seconds, not {age!r}.")
     more = "; includeSubDomains" if talisman.strict_transport_security_include_subdomains else ""
     return f"max-age={age}{more}{'; preload' if talisman.strict_transport_security_preload else ''}"
-
-
-_LEAVING = "flask_rampart.compat.talisman"
