@@ -21,7 +21,10 @@ from ...headers import csp_nonce
 from .beside import Beside, Fields, settled
 from .hooks import met, without
 from .https import Arrival
-from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
+from .plans import ALLOW_FROM as ALLOW_FROM
+from .plans import DEFAULT_CSP_POLICY as DEFAULT_CSP_POLICY
+from .plans import OF_VIEWS, Plan
+from .policies import CSP, csp_of
 from .told import Told
 
 if TYPE_CHECKING:
@@ -31,11 +34,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DENY = "DENY"
 SAMEORIGIN = "SAMEORIGIN"
-ALLOW_FROM = "ALLOW-FROM"
 ONE_YEAR_IN_SECS = 31556926
 
 DEFAULT_REFERRER_POLICY = "strict-origin-when-cross-origin"
-DEFAULT_CSP_POLICY = {"default-src": "'self'", "object-src": "'none'"}
 DEFAULT_SESSION_COOKIE_SAMESITE = "Lax"
 DEFAULT_PERMISSIONS_POLICY = {"browsing-topics": "()"}
 DEFAULT_DOCUMENT_POLICY: dict[str, str] = {}
@@ -52,18 +53,6 @@ GOOGLE_CSP_POLICY = {
 """What pages with Google's fonts, maps, videos and libraries need."""
 
 NONCE_LENGTH = 32
-
-_OF_VIEWS = (
-    "feature_policy",
-    "permissions_policy",
-    "document_policy",
-    "force_https",
-    "frame_options",
-    "frame_options_allow_from",
-    "content_security_policy",
-    "content_security_policy_nonce_in",
-)
-"""What a view may have another way."""
 
 
 class Talisman:
@@ -200,7 +189,7 @@ class Talisman:
         super().__setattr__(name, value)
         if self._is_ready:
             try:
-                _Plan(self, {}, None)
+                Plan(self, {}, None)
             except ConfigError:
                 super().__setattr__(name, before)
                 raise
@@ -212,8 +201,8 @@ class Talisman:
         :raises ConfigError: for an option that no view has, or a policy that a browser would read otherwise.
         """
         for name in kwargs:
-            if name not in _OF_VIEWS:
-                raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(_OF_VIEWS)}.")
+            if name not in OF_VIEWS:
+                raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(OF_VIEWS)}.")
         options = dict(kwargs)
         policy = options.get("content_security_policy", getattr(self, "content_security_policy", None))
         nonce_in = options.get(
@@ -237,66 +226,6 @@ class Talisman:
         return nonce
 
 
-class _Plan:
-    """The fields of one view, or of all that say nothing."""
-
-    def __init__(self, talisman: Talisman, options: dict[str, Any], beside: Beside | None) -> None:
-        said = {name: getattr(talisman, name) for name in _OF_VIEWS} | options
-        self.options = options
-        #: When it was made: see ``Talisman._epoch``.
-        self.epoch = talisman._epoch
-        self.forces_https: bool = said["force_https"]
-        fields: dict[str, str] = {}
-        for field, name, write in (
-            ("Feature-Policy", "feature_policy", feature_policy),
-            ("Permissions-Policy", "permissions_policy", lambda policy: structured("Permissions-Policy", policy)),
-            ("Document-Policy", "document_policy", lambda policy: structured("Document-Policy", policy)),
-        ):
-            if said[name]:
-                fields[field] = write(said[name])
-        if said["frame_options"]:
-            frames = said["frame_options"]
-            frames += f" {said['frame_options_allow_from']}" if frames == ALLOW_FROM else ""
-            fields["X-Frame-Options"] = checked("X-Frame-Options", frames)
-        if talisman.x_xss_protection:
-            fields["X-XSS-Protection"] = "1; mode=block"
-        if talisman.x_content_type_options:
-            fields["X-Content-Type-Options"] = "nosniff"
-        if talisman.force_file_save:
-            fields["X-Download-Options"] = "noopen"
-        if talisman.referrer_policy:
-            fields["Referrer-Policy"] = checked("Referrer-Policy", talisman.referrer_policy)
-        hsts = _hsts(talisman)
-        #: What is said here of each field, whoever else says something of it, by its lower name.
-        self.mine = {name.lower(): value for name, value in fields.items()}
-        self.mine_secure = self.mine | ({"strict-transport-security": hsts} if hsts else {})
-        csp_field = REPORT_ONLY if talisman.content_security_policy_report_only else CSP
-        nonce_in = said["content_security_policy_nonce_in"] or ()
-        policy = said["content_security_policy"]
-        report_uri = talisman.content_security_policy_report_uri
-        csp = csp_of(policy, nonce_in, report_uri, report_only=csp_field == REPORT_ONLY) if policy else None
-        #: Whether a request gets a nonce, wherever it is named.
-        self.asks = bool(policy and nonce_in)
-        if csp is not None:
-            said_of_scripts = {csp_field.lower(): csp.with_nonce(None)}
-            self.mine |= said_of_scripts
-            self.mine_secure |= said_of_scripts
-        if beside is not None:
-            is_default = policy == DEFAULT_CSP_POLICY and not report_uri and not nonce_in
-            csp = beside.csp(csp_field, csp, is_default=is_default)
-            fields = {name: found for name, value in fields.items() if (found := beside.stricter(name, value))}
-            hsts = beside.stricter("Strict-Transport-Security", hsts) if hsts else None
-            self.asks = self.asks or (csp is not None and csp.asks)
-        #: What has a nonce in it, apart.
-        self.csp: tuple[str, Text] | None = None
-        if csp is not None and csp.asks:
-            self.csp = (csp_field, csp)
-        elif csp is not None:
-            fields[csp_field] = csp.with_nonce(None)
-        self.plain: Fields = tuple(fields.items())
-        self.secure: Fields = (*self.plain, ("Strict-Transport-Security", hsts)) if hsts else self.plain
-
-
 class _Face:
     """A Talisman in one app."""
 
@@ -304,9 +233,9 @@ class _Face:
         self._talisman = talisman
         self._app = app
         self._epoch: object = None
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, Plan] = {}
         # What is wrong stops the start-up. Settings may still come, so these are not kept.
-        self._own = _Plan(talisman, {}, None)
+        self._own = Plan(talisman, {}, None)
         Settings.read(app.config)
         self._arrival: Arrival | None = None
         self._beside: Beside | None = None
@@ -315,7 +244,7 @@ class _Face:
         #: Whether something sees the answer between the hook and the server.
         self._is_looked_at = True
         #: What all answers get alike, unless a view differs; None where that is not known, or somebody looks at them.
-        self._for_all: _Plan | None = None
+        self._for_all: Plan | None = None
         # What a request meets that had its fields left to where it leaves: those of HTTPS need no hook at all.
         self._leaving = object()
         self._leaving_secure = object()
@@ -433,7 +362,7 @@ class _Face:
         app = self._app
         options = getattr(app.view_functions.get(endpoint), "talisman_view_options", None) or {}
         beside = Beside(app, Settings.read(app.config)) if EXTENSION in app.extensions else None
-        plan = _Plan(self._talisman, options, beside)
+        plan = Plan(self._talisman, options, beside)
         name, text = plan.csp or ("", None)
         csp = text.with_nonce("...") if text is not None and name == CSP else dict(plan.plain).get(CSP)
         # The same object for the same fields: it tells one way of guarding a route from another.
@@ -442,11 +371,11 @@ class _Face:
             self._told_of[said] = Told(csp, forces_https=plan.forces_https, is_everywhere=not options)
         yield self._told_of[said]
 
-    def _plan(self, this: Request) -> _Plan:
+    def _plan(self, this: Request) -> Plan:
         talisman = self._talisman
         if talisman._epoch is not self._epoch:
             epoch = talisman._epoch
-            self._own = _Plan(talisman, {}, self._beside)
+            self._own = Plan(talisman, {}, self._beside)
             self._for_all = self._own if self._own.csp is None and not self._is_looked_at else None
             self._plans = {}
             self._epoch = epoch
@@ -460,7 +389,7 @@ class _Face:
         found = plans.get(id(options))
         if found is None:
             # It holds its options, so no others have their id.
-            found = plans[id(options)] = _Plan(talisman, options, self._beside)
+            found = plans[id(options)] = Plan(talisman, options, self._beside)
         return found
 
     def _send_on(self, arrival: Arrival, this: Request) -> AnyResponse | None:
@@ -521,13 +450,3 @@ class _Face:
 def _own(policy: Any) -> Any:
     """A dict of this extension's, which is not a default of the next one."""
     return dict(policy) if isinstance(policy, dict) else policy
-
-
-def _hsts(talisman: Talisman) -> str | None:
-    if not talisman.strict_transport_security:
-        return None
-    age = str(talisman.strict_transport_security_max_age)
-    if not (age.isascii() and age.isdigit()):
-        raise ConfigError(f"Talisman: strict_transport_security_max_age is whole seconds, not {age!r}.")
-    more = "; includeSubDomains" if talisman.strict_transport_security_include_subdomains else ""
-    return f"max-age={age}{more}{'; preload' if talisman.strict_transport_security_preload else ''}"
