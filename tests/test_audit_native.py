@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -205,6 +206,29 @@ def test_the_thread_of_a_log_tells_once_that_somebody_changed_it(tmp_path: Path)
     log.checkpoint()
     log.close()
     assert [file for file, _ in told] == ["heads.jsonl"] and told[0][1] != threading.get_ident()
+
+
+def test_the_thread_of_a_log_tells_what_it_cannot_do_and_does_it_when_it_can(tmp_path: Path) -> None:
+    told: list[tuple[OSError, int]] = []
+    is_told = threading.Event()
+
+    def failed(error: OSError) -> None:
+        told.append((error, threading.get_ident()))
+        is_told.set()
+
+    clock = Clock.manual(1_795_460_400.0)
+    given: dict[str, Any] = {"host": "h", "max_file": 1 << 20, "sync": 0.001, "checkpoint": 10.0}
+    log = AuditLog(str(tmp_path), KEY, Redactor(), clock, failed=failed, **given)
+    log.append("x", {})
+    with (tmp_path / "heads.jsonl").open("rb") as book:
+        fcntl.flock(book, fcntl.LOCK_EX)
+        assert log.start()
+        clock.advance(20)  # the next checkpoint is due, which is entered in the book
+        assert is_told.wait(60)
+    error, thread = told[0]
+    assert isinstance(error, OSError) and thread != threading.get_ident()
+    log.checkpoint()
+    log.close()
 
 
 # NVIDIA/NemoClaw#916, vstorm-co/agenticos#1622, sipyourdrink-ltd/bernstein#2791, HKUDS/DeepCode#232 and msaad00/agent-bom#4185:

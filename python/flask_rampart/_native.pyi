@@ -1016,6 +1016,7 @@ class AuditLog:
         keep: float | None = None,
         taps: list[AuditTap] = ...,
         noticed: Callable[[str], object] | None = None,
+        failed: Callable[[OSError], object] | None = None,
     ) -> AuditLog: ...
     def append(
         self,

@@ -187,11 +187,16 @@ impl Log {
     }
 
     /// Starts the thread that syncs and signs. It has the caller's signal mask. Where no thread can be had,
-    /// [`Log::tend`] is the caller's to call. What is noticed meanwhile ([`Log::noticed`]) the thread has `tell` told.
-    pub fn start(&self, tell: impl Fn(Vec<String>) + Send + 'static) -> bool {
+    /// [`Log::tend`] is the caller's to call. What is noticed meanwhile ([`Log::noticed`]) the thread has `tell` told, and `failed` what it
+    /// could not do, each time that it tries.
+    pub fn start(
+        &self,
+        tell: impl Fn(Vec<String>) + Send + 'static,
+        failed: impl Fn(io::Error) + Send + 'static,
+    ) -> bool {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("audit log".to_owned()).stack_size(STACK);
-        thread.spawn(move || shared.run(&tell)).is_ok()
+        thread.spawn(move || shared.run(&tell, &failed)).is_ok()
     }
 
     /// Takes the names of the files that somebody was seen to have changed since this was asked last. The first process that notices it has it, and
@@ -337,7 +342,7 @@ impl Drop for Log {
 }
 
 impl Shared {
-    fn run(&self, tell: &impl Fn(Vec<String>)) {
+    fn run(&self, tell: &impl Fn(Vec<String>), failed: &impl Fn(io::Error)) {
         loop {
             let closed = lock(&self.is_closed);
             let (closed, _) = self
@@ -348,8 +353,10 @@ impl Shared {
                 return;
             }
             drop(closed);
-            // A failure is told by the next record that cannot be written, and what is dirty stays so.
-            let _ = self.tend();
+            // What is dirty stays so.
+            if let Err(error) = self.tend() {
+                failed(error);
+            }
             let noticed = self.noticed();
             if !noticed.is_empty() {
                 tell(noticed);

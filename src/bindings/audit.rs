@@ -23,7 +23,8 @@ use record::Outcome;
 ///
 /// *key* is the text of a private key (``PRIVATE+KEY+...``); *sync*, *checkpoint* and *keep* are seconds, *max_file* bytes, at least 1,024. Each of *taps*
 /// gets the lines as well. *noticed* is called with the name of each file that this process is the first to see changed by somebody: by
-/// the log's own thread, or by who calls :meth:`tend`, :meth:`checkpoint` or :meth:`close`.
+/// the log's own thread, or by who calls :meth:`tend`, :meth:`checkpoint` or :meth:`close`. *failed* is called with what that thread could
+/// not do, an ``OSError``, each time that it tries.
 ///
 /// :raises ValueError: for a key that cannot be read or a number out of range.
 /// :raises OSError: if the directory cannot be used.
@@ -33,12 +34,13 @@ pub struct AuditLog {
     redactor: Arc<Core>,
     clock: Py<Clock>,
     noticed: Option<Py<PyAny>>,
+    failed: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl AuditLog {
     #[new]
-    #[pyo3(signature = (directory, key, redactor, clock, *, host, max_file, sync, checkpoint, keep = None, taps = Vec::new(), noticed = None))]
+    #[pyo3(signature = (directory, key, redactor, clock, *, host, max_file, sync, checkpoint, keep = None, taps = Vec::new(), noticed = None, failed = None))]
     #[allow(clippy::too_many_arguments)] // Keywords of a constructor that Python's settings fill.
     fn new(
         py: Python<'_>,
@@ -53,6 +55,7 @@ impl AuditLog {
         keep: Option<f64>,
         taps: Vec<PyRef<'_, AuditTap>>,
         noticed: Option<Py<PyAny>>,
+        failed: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         if max_file < LEAST_FILE {
             return Err(PyValueError::new_err("a file of an audit log has at least 1,024 bytes"));
@@ -71,7 +74,13 @@ impl AuditLog {
         };
         let taps = cores(&taps);
         let log = py.detach(|| Log::tapped(Arc::new(setup), taps))?;
-        Ok(Self { current: RwLock::new(Arc::new(log)), redactor: Arc::clone(&redactor.core), clock, noticed })
+        Ok(Self {
+            current: RwLock::new(Arc::new(log)),
+            redactor: Arc::clone(&redactor.core),
+            clock,
+            noticed,
+            failed,
+        })
     }
 
     /// Adds a record and gives its number. With *now*, the system has it when this returns.
@@ -154,12 +163,24 @@ impl AuditLog {
     /// Starts the thread that syncs and signs. It has the caller's signal mask: block signals meanwhile.
     fn start(&self, py: Python<'_>) -> bool {
         let noticed = self.noticed.as_ref().map(|noticed| noticed.clone_ref(py));
-        self.current().start(move |files| {
-            if let Some(noticed) = &noticed {
-                // None while the interpreter ends.
-                let _ = Python::try_attach(|py| tell(py, noticed, files));
-            }
-        })
+        let failed = self.failed.as_ref().map(|failed| failed.clone_ref(py));
+        self.current().start(
+            move |files| {
+                if let Some(noticed) = &noticed {
+                    // None while the interpreter ends.
+                    let _ = Python::try_attach(|py| tell(py, noticed, files));
+                }
+            },
+            move |error| {
+                if let Some(failed) = &failed {
+                    let _ = Python::try_attach(|py| {
+                        if let Err(raised) = failed.call1(py, (PyErr::from(error).into_value(py),)) {
+                            raised.write_unraisable(py, None);
+                        }
+                    });
+                }
+            },
+        )
     }
 
     /// Writes, syncs, and signs and changes files when it is time.

@@ -27,7 +27,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app, has_request_context
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ..exchange import Exchange
 
 _logger = logging.getLogger("flask_rampart")
+T = TypeVar("T")
 _QUIET = 60.0
 _ALLOWED = {"decision": "allowed"}
 _LONGEST_WAIT = 15.0
@@ -93,7 +94,7 @@ class Audit:
         self._writer = ""
         self._is_tended_here = False
         self._next_tending = 0.0
-        self._told = -_QUIET
+        self._told = self._told_behind = -_QUIET
         self._untold = 0
         #: Told of each record whether it was written. Raises nothing.
         self.at_write: Callable[[bool], None] | None = None
@@ -357,7 +358,8 @@ class Audit:
             checkpoint=settings.audit_checkpoint,
             keep=None if keep is None else keep * 86_400.0,
             taps=taps,
-            noticed=_telling(self),
+            noticed=_telling(self, Audit._noticed),
+            failed=_telling(self, Audit._note_behind),
         )
 
     def _noticed(self, file: str) -> None:
@@ -370,6 +372,17 @@ class Audit:
         except Exception:
             _logger.exception("It could not be told that the audit log was changed.")
         _logger.error("The audit log was changed: %s", what)
+
+    def _note_behind(self, error: OSError) -> None:
+        """Tells what the log's thread could not do, which it tries again; at most once a minute."""
+        now = time.monotonic()
+        if now - self._told_behind >= _QUIET:
+            self._told_behind = now
+            _logger.error(
+                "The audit log's thread cannot write, sync, sign or enter it in its book at the moment, and tries "
+                "again: %s",
+                error,
+            )
 
     def _note_failed(self, error: Exception) -> None:
         self.failures += 1
@@ -405,14 +418,14 @@ def newest_note(directory: Path, writer: str) -> str | None:
         return None
 
 
-def _telling(audit: Audit) -> Callable[[str], None]:
+def _telling(audit: Audit, method: Callable[[Audit, T], None]) -> Callable[[T], None]:
     """What a native log has for whom to tell. Weak: it knows nothing of Python's garbage, and is the log's own."""
     found = weakref.ref(audit)
 
-    def tell(file: str) -> None:
+    def tell(what: T) -> None:
         log = found()
         if log is not None:
-            log._noticed(file)
+            method(log, what)
 
     return tell
 
