@@ -8,6 +8,7 @@ RFC 6455 section 10.2; CSP 3 and HTML, which have browsers POST reports and ping
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 
 import pytest
 from flask import Flask, abort, request
@@ -131,6 +132,50 @@ def test_malformed_paths_that_a_page_has_sent_ban_nobody(watched: App) -> None:
         client.post(path, headers={**FOREIGN, "Content-Type": "text/plain"}, **at(VISITOR))
     assert told(app) == [("protocol_probing", VISITOR, "slow", True)]
     assert goes_on(app)
+
+
+MALFORMED = ("/a%00", "//a", "/%FF", "/" + "a" * 9000, "/a%0A", "/a%5Cb")
+
+
+def by(app: Flask, scheme: str, paths: Iterable[str], method: str = "GET", **headers: str) -> list[int]:
+    """What requests that say nothing of how they came to be are answered, by a scheme."""
+    client = app.test_client(use_cookies=False)
+    base = f"{scheme}://localhost"
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return [client.open(path, method=method, base_url=base, headers=given, **at(VISITOR)).status_code for path in paths]
+
+
+@pytest.mark.parametrize("mode", ["redirect", "refuse"])
+@pytest.mark.parametrize("carried", [{}, {"Cookie": "_ga=1"}, {"X_API_Key": "of the gateway"}], ids=str)
+def test_images_by_plain_http_ban_nobody_where_all_is_by_https(
+    watched: App, mode: str, carried: dict[str, str]
+) -> None:
+    # Browsers send no `Sec-Fetch-*` to plain HTTP, and what is malformed is refused before anything is sent on.
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_HTTPS=mode, RAMPART_TRUSTED_HOSTS=["localhost"])
+    by(app, "http", MALFORMED, **carried)
+    assert told(app) == [("protocol_probing", VISITOR, "slow", True)]
+    assert by(app, "https", ["/"] * 20) == [200] * 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "scheme", "method"), [("redirect", "https", "GET"), ("redirect", "http", "POST"), ("off", "http", "GET")]
+)
+def test_programs_that_probe_are_found_where_browsers_would_have_said_whose_doing_it_was(
+    watched: App, mode: str, scheme: str, method: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_HTTPS=mode, RAMPART_TRUSTED_HOSTS=["localhost"])
+    by(app, scheme, MALFORMED, method)
+    assert told(app) == [("protocol_probing", VISITOR, "ban", True)]
+    assert by(app, "https", ["/"]) == [429]
+
+
+def test_who_probes_by_plain_http_alone_is_slow_there(watched: App, clock: Clock) -> None:
+    exempt = {"RAMPART_HTTPS": "refuse", "RAMPART_HTTPS_EXEMPT": ["/pages/1"]}
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_TRUSTED_HOSTS=["localhost"], **exempt)
+    by(app, "http", MALFORMED)
+    assert by(app, "http", ["/pages/1"] * 40).count(200) == 30
+    clock.advance(10)
+    assert by(app, "http", ["/pages/1"] * 40).count(200) == 10
 
 
 def test_a_page_whose_origin_is_trusted_is_ones_own(watched: App) -> None:

@@ -805,6 +805,7 @@ class Monitor:
         found: Callable[[list[MonitorFound]], object] | None = None,
         fields: set[str] | None = None,
         trusted: Container[str] | None = None,
+        https_only: bool = False,
     ) -> Monitor: ...
     @staticmethod
     def check(rule: dict[str, Any]) -> None: ...

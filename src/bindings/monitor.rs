@@ -172,10 +172,12 @@ impl Monitor {
     /// :param trusted: origins whose pages are taken for one's own.
     /// :param fields: the fields that schemes read credentials from, as WSGI names them, beside ``X-API-Key`` and
     ///     ``Authorization``: no page of another site can have a browser send one. Those that are added later count, too.
+    /// :param https_only: whether nothing is answered by plain HTTP: a GET that came so is then a page's doing, as browsers
+    ///     do not say there whose it was.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
     #[new]
-    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None))]
+    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None, https_only=false))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -190,6 +192,7 @@ impl Monitor {
         found: Option<Py<PyAny>>,
         fields: Option<Py<PySet>>,
         trusted: Option<Py<PyAny>>,
+        https_only: bool,
     ) -> PyResult<Self> {
         let seed = seed.map_or_else(random_seed, seed_of)?;
         let layout = Layout::within(bytes)?;
@@ -209,7 +212,7 @@ impl Monitor {
         };
         let keys = Keys::new(shared.seed().bytes());
         let engine = Engine::new(shared.layout(), rules, &keys)?;
-        let pages = Pages { fields, trusted };
+        let pages = Pages { fields, trusted, https_only };
         let table = Table { engine, keys, shared, prefix: Prefix::new(ipv6_prefix)?, pages };
         Ok(Self {
             table: Arc::new(table),

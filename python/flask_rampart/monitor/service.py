@@ -52,7 +52,8 @@ _logger = logging.getLogger("flask_rampart")
 _BATCH = 32
 _HOW = {
     "content": " It was asked for as parts of pages, such as images: such requests alone are slowed.",
-    "crossing": " Pages of other sites had the visitor's browser do it: such requests alone are slowed.",
+    "crossing": " Pages of other sites had the browser do it, or it came by plain HTTP, where that is not told: "
+    "such requests alone are slowed.",
     "shared": " The table is full: several were counted together.",
 }
 _OWN_TABLE = 1024 * 1024
@@ -309,6 +310,7 @@ class Monitor:
             found=self._found,
             trusted=self._trusted,
             fields=self.fields,
+            https_only=self._settings.https in ("redirect", "refuse"),
         )
 
     def _found(self, found: Iterable[MonitorFound]) -> None:

@@ -16,6 +16,8 @@ pub(super) struct Pages {
     pub fields: Option<Py<PySet>>,
     /// Origins whose pages are one's own.
     pub trusted: Option<Py<PyAny>>,
+    /// Whether nothing is answered by plain HTTP but that it should be HTTPS.
+    pub https_only: bool,
 }
 
 impl Pages {
@@ -24,7 +26,8 @@ impl Pages {
         let py = environ.py();
         let trusted = self.trusted.as_ref().map(|trusted| trusted.bind(py));
         let is_foreign = match page_behind(environ, trusted)? {
-            // As programs send it, and old browsers their images.
+            // As programs send it, old browsers their images, and all browsers to plain HTTP.
+            Page::Unsaid if self.https_only => return by_plain_http(environ),
             Page::Unsaid => return Ok(Source::Sender),
             Page::Own | Page::Trusted => false,
             // Who has a name beside one's own need not be oneself: `alice.pages.example`.
@@ -69,4 +72,18 @@ impl Pages {
         }
         Ok(sent.source())
     }
+}
+
+/// Whose doing a request was that says nothing of it, where all is by HTTPS.
+///
+/// By plain HTTP browsers do not say it: any page has a visitor's send a GET there, and what proxies on its way add to that
+/// tells nothing. Nothing is given out there, so who sends it himself gains nothing by it. A form has an `Origin`.
+fn by_plain_http(environ: &Bound<'_, PyDict>) -> PyResult<Source> {
+    let py = environ.py();
+    let scheme = item(environ, intern!(py, "wsgi.url_scheme"))?;
+    if lossy(&scheme) != "http" {
+        return Ok(Source::Sender);
+    }
+    let method = item(environ, intern!(py, "REQUEST_METHOD"))?;
+    Ok(if matches!(&*lossy(&method), "GET" | "HEAD") { Source::Site } else { Source::Sender })
 }
