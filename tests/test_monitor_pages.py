@@ -8,7 +8,9 @@ RFC 6455 section 10.2; CSP 3 and HTML, which have browsers POST reports and ping
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from flask import Flask, abort, request
@@ -192,6 +194,58 @@ def test_where_all_pages_may_send_what_they_like_a_preflight_proves_nothing(watc
     scan(app, method="PUT", **sent)
     assert told(app) == [("path_scanning", VISITOR, "slow", True)]
     assert goes_on(app)
+
+
+FETCHED = {**FOREIGN, "Sec-Fetch-Mode": "cors", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "origin"),
+    [
+        ("https://*.pages.example", "https://alice.pages.example"),
+        ("https://partner.example", "https://partner.example"),
+        (re.compile(r"https://p[0-9]\.example"), "https://p1.example"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_page_that_cors_admits_has_no_visitor_banned_by_what_it_may_send(
+    watched: App, listed: Any, origin: str, method: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=[listed])
+    scan(app, method=method, **FETCHED, Origin=origin, X_API_Key="x")
+    assert told(app) == [("path_scanning", VISITOR, "slow", True)]
+    assert goes_on(app)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "origin"),
+    [("https://other.example", "https://evil.example"), ("https://app.example", "https://app.example")],
+)
+def test_a_preflight_proves_something_of_who_is_not_admitted_and_a_trusted_page_is_ones_own(
+    watched: App, trusted: str, origin: str
+) -> None:
+    cors = ["https://app.example", "https://partner.example"]
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=cors, RAMPART_CSRF_TRUSTED_ORIGINS=trusted)
+    scan(app, method="PUT", **FETCHED, Origin=origin)
+    assert told(app) == [("path_scanning", VISITOR, "ban", True)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "response"), [({}, "throttle"), ({"Cookie": "session=x"}, "slow"), ({"Sec-Fetch-Mode": "no-cors"}, "slow")]
+)
+def test_what_a_front_end_does_with_its_token_is_its_users_doing(
+    watched: App, token: Callable[..., str], sent: dict[str, str], response: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=["https://app.example"])
+    headers = {**FETCHED, "Origin": "https://app.example", "Authorization": f"Bearer {token()}", **sent}
+    client = app.test_client(use_cookies=False)
+    for number in range(60):
+        client.get(f"/docs/{20_000 + number}", headers=headers, **at(VISITOR))
+    assert told(app) == [("object_enumeration", "ada", response, True)]
+    # A proxy may have made it of a cookie: what was found of that is heeded by such requests alone.
+    own = {name: value for name, value in headers.items() if name not in sent} | {"Sec-Fetch-Mode": "cors"}
+    statuses = [client.get("/docs/1", headers=own, **at("192.0.2.1")).status_code for _ in range(20)]
+    assert (429 in statuses) is (response == "throttle")
 
 
 # --- Who is logged in ---

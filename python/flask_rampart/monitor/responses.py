@@ -120,7 +120,7 @@ class Responses:
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
         wait = state.try_now("principal", name, issuer=issuer)
         # A token that no browser adds was sent by who has it, whichever page wrote it.
-        if not wait and not exchange.deliberate and (by := state.source_of(exchange)):
+        if not wait and not exchange.deliberate and (by := state.source_of(exchange, principal=True)):
             wait = state.try_now("principal", name, issuer=issuer, response=by)
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):
