@@ -71,6 +71,7 @@ SENT: list[tuple[str, dict[str, str]]] = [
     ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"}),
     ("POST", {**IMAGE, "Sec-Fetch-Dest": "empty", "Content-Type": "text/ping", "Ping-To": "/"}),
     ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/csp-report"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/reports+json"}),
 ]
 
 

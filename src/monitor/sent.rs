@@ -12,7 +12,8 @@
 //!
 //! Who is no browser can say all of this. What follows must be such that nothing is gained by it.
 //!
-//! Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header" and "no-cors"; CSP 3, "report-uri"; HTML, "ping".
+//! Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header" and "no-cors"; CSP 3, "report-uri"; Reporting API; HTML,
+//! "ping".
 
 /// What a request says of how it came to be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +55,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Content, Self::Sender, Self::Site].into_iter().find(|source| source.name() == name)
+    }
+
     /// How people call it; empty of who sent it themselves.
     pub fn name(self) -> &'static str {
         match self {
@@ -92,7 +98,8 @@ impl Sent<'_> {
     }
 
     /// Whether a page can have a browser send it without asking first: by a method and with a type of body that need no
-    /// preflight, and without a credential but those that browsers add by themselves. Or it has asked, and was admitted.
+    /// preflight, and without a credential but those that browsers, and proxies behind them, add by themselves. Or it has
+    /// asked, and was admitted.
     fn can_be_made(&self) -> bool {
         if self.is_foreign && self.is_admitted {
             return true;
@@ -100,7 +107,8 @@ impl Sent<'_> {
         let (kind, _) = self.content_type.split_once(';').unwrap_or((self.content_type, ""));
         matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "POST")
             && is_one(&TYPES, kind.trim())
-            && !self.has_credential()
+            // A browser that says the mode sends no such field for a page that may not: a proxy has added it.
+            && (!self.mode.is_empty() || !self.has_credential())
     }
 
     /// Whether a field carries a credential that no browser adds by itself.
@@ -115,9 +123,10 @@ fn is_one(of: &[&str], text: &str) -> bool {
 }
 
 /// Of bodies that need no preflight: none, those of forms, a beacon's, and what browsers report and ping by themselves.
-const TYPES: [&str; 6] = [
+const TYPES: [&str; 7] = [
     "",
     "application/csp-report",
+    "application/reports+json",
     "application/x-www-form-urlencoded",
     "multipart/form-data",
     "text/ping",

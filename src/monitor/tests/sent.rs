@@ -26,6 +26,7 @@ fn what_a_page_of_another_site_can_have_a_browser_send_is_its_doing() {
         "Text/Plain;charset=UTF-8",
         "text/ping",
         "application/csp-report",
+        "application/reports+json",
     ] {
         assert_eq!(Sent { method: "POST", content_type, ..FOREIGN }.source(), Source::Site, "{content_type}");
     }
@@ -50,6 +51,17 @@ fn what_needs_a_preflight_is_the_senders_own_unless_its_page_is_admitted() {
             Source::Sender,
             "{each:?}"
         );
+    }
+}
+
+#[test]
+fn a_field_proves_nothing_where_the_browser_says_the_mode_as_a_proxy_has_added_it() {
+    for mode in ["no-cors", "navigate", "cors", "websocket"] {
+        let said = Sent { mode, destination: "image", ..FOREIGN };
+        for each in [Sent { authorization: "Bearer x.y.z", ..said }, Sent { has_field: true, ..said }] {
+            assert_eq!(each.source(), Source::Site, "{each:?}");
+            assert_eq!(Sent { is_foreign: false, ..each }.source(), Source::Content, "{each:?}");
+        }
     }
 }
 
