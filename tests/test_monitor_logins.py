@@ -180,6 +180,27 @@ def test_each_attempt_of_a_batch_is_counted(watched: App, clock: Clock, said: bo
     assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
 
 
+@pytest.mark.parametrize(
+    ("site", "words"), [("same-origin", "parts of pages"), ("cross-site", "Pages of other sites")], ids=str
+)
+def test_each_attempt_of_a_batch_is_counted_with_those_of_its_kind_of_page(
+    watched: App, clock: Clock, caplog: pytest.LogCaptureFixture, site: str, words: str
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart)
+
+    @app.post("/batch")
+    def batch() -> str:
+        for number in range(40):
+            rampart.monitor.login(f"user-{number}").failed()
+        return "ok"
+
+    frame = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    app.test_client().post("/batch", headers=frame, **at(THIEF))
+    assert rules(app) == ["credential_stuffing"]
+    assert words in caplog.text
+
+
 @pytest.mark.parametrize("copies", [True, False])
 def test_each_login_that_a_middleware_makes_of_one_request_is_counted(watched: App, clock: Clock, copies: bool) -> None:
     app = watched(RAMPART_MONITOR="report")

@@ -783,7 +783,8 @@ class Sight:
         reason: str | None = None,
         size: int = 0,
         request_id: str | None = None,
-        crossing: bool = False,
+        source: Literal["", "content", "crossing"] = "",
+        credential: bool = True,
         unix: float | None = None,
     ) -> Sight: ...
 

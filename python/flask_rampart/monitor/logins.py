@@ -151,7 +151,7 @@ class Attempts:
                 address=self._exchange.environ.get("REMOTE_ADDR"),
                 route=self._exchange.route,
                 request_id=self._exchange.id,
-                crossing=self._monitor.state.source_of(self._exchange) != "",
+                source=self._monitor.state.source_of(self._exchange),
             )
         self._monitor.login_ended(self._exchange, login.account, ok, status, known=known)
 

@@ -70,15 +70,36 @@ impl Pages {
         sent.method = &method;
         sent.content_type = &content_type;
         sent.authorization = &authorization;
-        sent.has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
-        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
-            sent.has_field |= environ.contains(field)?;
-        }
+        sent.has_field = self.has_field(environ)?;
         if is_foreign {
             sent.has_cookie = environ.contains(intern!(py, "HTTP_COOKIE"))?;
             sent.is_admitted = is_admitted(exchange, environ)?;
         }
         Ok(Doing { source: sent.source(), is_of_principal: sent.is_of_principal() })
+    }
+
+    /// Whether a request carries something that the app can have refused with 401: a field with a credential, a token in
+    /// the query (RFC 6750 section 2.3), or a body, which may be a login's that nobody told of. A cookie is none: one that
+    /// has expired looks like one that was made up, and comes with each request of a page that is left open.
+    pub fn has_credential(&self, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = environ.py();
+        let (query, length) =
+            (item(environ, intern!(py, "QUERY_STRING"))?, item(environ, intern!(py, "CONTENT_LENGTH"))?);
+        Ok(environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
+            || self.has_field(environ)?
+            || lossy(&query).contains("access_token")
+            || !matches!(&*lossy(&length), "" | "0")
+            || environ.contains(intern!(py, "HTTP_TRANSFER_ENCODING"))?)
+    }
+
+    /// Whether a field beside `Authorization` carries a credential.
+    fn has_field(&self, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = environ.py();
+        let mut has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
+        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
+            has_field |= environ.contains(field)?;
+        }
+        Ok(has_field)
     }
 }
 

@@ -87,8 +87,12 @@ impl Seen {
             // Who did not say how it ended said it by the status.
             (Some(account.unbind()), Some(succeeded.unwrap_or((200..400).contains(&status))))
         };
-        let outcome =
-            Outcome { status: u16::try_from(status).unwrap_or(0), has_route: route.is_some(), login };
+        let outcome = Outcome {
+            status: u16::try_from(status).unwrap_or(0),
+            has_route: route.is_some(),
+            login,
+            has_credential: status == 401 && told.codes.is_empty() && pages.has_credential(environ)?,
+        };
         let doing = pages.doing_of(exchange, environ)?;
         let mut seen = Self {
             signs: Signs::of(&outcome, []),

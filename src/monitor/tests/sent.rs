@@ -66,6 +66,14 @@ fn a_field_proves_nothing_where_the_browser_says_the_mode_as_a_proxy_has_added_i
 }
 
 #[test]
+fn each_source_is_known_by_its_name() {
+    for source in [Source::Content, Source::Sender, Source::Site] {
+        assert_eq!(Source::named(source.name()), Some(source));
+    }
+    assert_eq!(Source::named("sites"), None);
+}
+
+#[test]
 fn a_part_of_a_page_is_its_contents_doing_and_a_document_and_a_fetch_are_the_readers() {
     for destination in
         ["audio", "embed", "font", "iframe", "image", "manifest", "object", "script", "style", "track"]

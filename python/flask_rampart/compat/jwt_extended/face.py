@@ -129,7 +129,7 @@ class Face(Standing):
     def admit(self, token: VerifiedToken | None, location: str) -> None:
         """Tells the app's ``Rampart``, if it has one, who is calling: its limits, logs and audit go by that.
 
-        :param location: where the token was; all but cookies say that it was sent on purpose, if it is no browser's field.
+        :param location: where the token was; all but cookies, and fields of browsers, say that it was sent on purpose.
         :raises Denied: if somebody else is calling already.
         """
         if token is None or not token.subject or EXTENSION not in self.app.extensions:
