@@ -34,7 +34,7 @@ from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
 from .detectors import DONE, Detector
 from .findings import Finding
-from .logins import HOME
+from .logins import HOME, Repeats
 from .reading import read_file
 from .replaying import REPEATABLE
 from .responses import BY_PAGES, Responses
@@ -105,6 +105,8 @@ class Monitor:
         #: The WSGI names of the fields that carry credentials, beside ``X-API-Key`` and ``Authorization``. Handed over
         #: at start-up.
         self.fields: set[str] = set()
+        #: Told of logins that succeed by their status alone.
+        self.repeats = Repeats()
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
