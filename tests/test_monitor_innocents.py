@@ -8,8 +8,9 @@ import pytest
 from flask import abort
 
 from flask_rampart import Clock, Identity, Rampart
+from flask_rampart.cli import commands
 
-from .monitoring import App, at, rules
+from .monitoring import App, at, found, monitor_of, rules
 from .monitoring import watched as watched
 
 OFFICE = "203.0.113.1"
@@ -56,3 +57,88 @@ def test_what_the_app_refuses_of_what_was_sent_is_a_guess(watched: App, clock: C
     statuses = [client.open("/api/session", **sent, **at(OFFICE)).status_code for _ in range(120)]
     assert rules(client.application) == ["credential_guessing"]
     assert statuses[-1] == 429
+
+
+# --- Who shares an address with what a page does ---
+
+FORM = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Content-Type": "application/x-www-form-urlencoded"}
+CROSS = {**FORM, "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+SIBLING = {**FORM, "Sec-Fetch-Site": "same-site", "Origin": "https://www.localhost"}
+
+
+def logs_in(client: Any, account: str, **headers: str) -> int:
+    path = f"/login?account={account}&password=of {account}"
+    status: int = client.post(path, headers=headers, **at(OFFICE)).status_code
+    return status
+
+
+def test_a_page_in_one_browser_keeps_no_colleague_out_who_logs_in_by_a_sibling_host(watched: App, clock: Clock) -> None:
+    client = watched(RAMPART_MONITOR="enforce").test_client(use_cookies=False)
+    colleagues = [f"colleague-{number}" for number in range(12)]
+    assert [logs_in(client, account, **SIBLING) for account in colleagues] == [200] * 12
+    for number in range(14):
+        client.post(f"/login?account=made-up-{number}", headers=CROSS, **at(OFFICE))
+    assert rules(client.application) == ["credential_stuffing"]
+    assert [logs_in(client, account, **SIBLING) for account in colleagues] == [200] * 12
+    # Who was never known there, and guesses at one who is.
+    strangers = [logs_in(client, f"stranger-{number}", **SIBLING) for number in range(7)]
+    assert 429 in strangers and 200 not in strangers[strangers.index(429) :]
+    assert logs_in(client, "stranger", **{"Sec-Fetch-Site": "same-origin"}) == 200
+    guesses = [client.post("/login?account=colleague-1", headers=CROSS, **at(OFFICE)).status_code for _ in range(6)]
+    assert guesses == [401] * 4 + [429] * 2
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-origin"])
+def test_what_pages_ask_for_takes_nothing_of_what_a_throttle_leaves_the_visitor(
+    watched: App, clock: Clock, site: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    monitor_of(app).state.mark("throttle", "address", OFFICE, 900.0, each=1.0, burst=5)
+    client = app.test_client(use_cookies=False)
+    image = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    own, images = [], []
+    for _ in range(20):
+        images += [client.get("/pages/1", headers=image, **at(OFFICE)).status_code for _ in range(3)]
+        own.append(client.get("/", headers={"Sec-Fetch-Site": "none"}, **at(OFFICE)).status_code)
+        clock.advance(1)
+    assert own == [200] * 20
+    # Who only says so has one a second more for each kind.
+    assert images.count(200) == 5 + 19
+
+
+# --- Names ---
+
+
+@pytest.mark.parametrize("spelling", ["Ada@Example.com", " ada@example.com\n", "ADA@EXAMPLE.COM"])
+def test_an_account_is_lifted_in_any_spelling_that_is_counted_as_one(watched: App, clock: Clock, spelling: str) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    for number in range(12):
+        app.test_client().post("/login?account=Ada@example.com", **at(f"45.{number}.0.1"))
+    assert rampart.monitor.lift("account", spelling) is True
+    assert rampart.monitor.lift("account", "ada@example.com") is False
+
+
+def test_a_long_account_is_lifted_by_what_is_shown_and_is_no_other_one(watched: App, clock: Clock) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    long = "é" * 200
+    for number in range(12):
+        app.test_client().post(f"/login?account={long}", **at(f"45.{number}.0.1"))
+    shown = found(app)[0].subject
+    assert len(shown.encode()) <= 128
+    assert rampart.monitor.lift("account", f"{long}e") is False
+    assert rampart.monitor.lift("account", shown) is True
+
+
+def test_a_name_that_the_book_has_no_place_for_is_told_to_be_cut(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    monitor = monitor_of(app)
+    principal = "urn:" + "p" * 200
+    for number in range(60):
+        monitor.note(status=404, route="/orders", path=f"/orders/{number}", principal=principal)
+    shown = found(app)[0].subject
+    assert (len(shown), shown[-4:]) == (128, "p...")
+    answer = app.test_cli_runner().invoke(commands, ["monitor", "lift", "principal", shown])
+    assert "this name is cut" in answer.output
+    assert monitor.lift("principal", principal) is True

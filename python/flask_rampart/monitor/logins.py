@@ -32,12 +32,14 @@ It checks no password.
 from __future__ import annotations
 
 import logging
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, after_this_request, current_app, request_finished, request_tearing_down
 
 from ..exchange import Exchange
 from ..guards import current_exchange
+from .findings import LONGEST
 from .responses import BURST, EACH_LOGIN, HOME_PACE, WIDE_PACE, throttled
 
 if TYPE_CHECKING:
@@ -193,8 +195,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
 
     :raises Denied: ``limit.exceeded``, 429, if attempts on it are throttled where this one comes from.
     """
-    # What is no text, such as a lone surrogate that JSON can write, is none in the table's keys either.
-    name = str(account).strip().casefold()[:_MOST].encode("utf-8", "replace").decode()
+    name = counted_as(account)
     address = exchange.environ.get("REMOTE_ADDR") or ""
     attempts: Attempts | None = exchange.attempts
     if attempts is not None:
@@ -202,7 +203,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     step_up = False
     if monitor.enabled and monitor.enforces and monitor.state.any_marked():
         state = monitor.state
-        wait = monitor.responses.login_wait(address, exchange)
+        wait = monitor.responses.login_wait(name, address, exchange)
         wait = wait or state.try_account(
             name,
             address,
@@ -228,6 +229,21 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
                 _hear(current_app._get_current_object())  # type: ignore[attr-defined]
         attempts.add(login)
     return login
+
+
+def counted_as(account: object) -> str:
+    """The account as it is counted, and told of: without spaces around it, in lower case, at most 128 bytes of UTF-8,
+    as many as the book has for a name. Of a longer one, the end is a hash of it.
+
+    >>> counted_as(" Ada@Example.com "), len(counted_as("a" * 999))
+    ('ada@example.com', 128)
+    """
+    # What is no text, such as a lone surrogate that JSON can write, is none in the table's keys either.
+    name = str(account).strip().casefold().encode("utf-8", "replace")
+    if len(name) > LONGEST:
+        ending = sha256(name).hexdigest()[:16]
+        name = name[: LONGEST - len(ending) - 1].decode("utf-8", "ignore").encode() + f"#{ending}".encode()
+    return name.decode()
 
 
 def _hear(app: Flask) -> None:

@@ -13,7 +13,8 @@
 4. ``slow``: what pages of other sites had browsers send (``"crossing"``), or what stands in pages of one's own
    (``"content"``), is answered to such requests alone, whatever the detector says: an address, a network or a
    principal has 30 of them at once, and one a second. Attempts to log in that came so have five at once, and one in
-   30 s. The visitor's own requests have nothing done to them; and who only says that a page had them sent is as slow.
+   30 s, and those of an account that is known there, apart, as many. The visitor's own requests have nothing done to
+   them; and who only says that a page had them sent is as slow.
 
 Whatever cannot be done to a subject becomes the next milder thing that can. Nothing here locks an account. A response
 lasts from what was found, not from when that was counted: what is over by then is not put in force.
@@ -102,12 +103,22 @@ class Responses:
         if not state.any_marked():
             return None
         address = environ.get("REMOTE_ADDR") or ""
-        wait = state.try_now("address", address) or state.try_now("network", address)
-        if not wait and (by := state.source_of(exchange)):
-            wait = state.try_now("address", address, response=by) or state.try_now("network", address, response=by)
+        by = state.source_of(exchange)
+        wait = self._paced("address", address, by) or self._paced("network", address, by)
         if not wait or self.is_exempt(address):
             return None
         return throttled(wait, "address")
+
+    def _paced(self, kind: str, address: str, by: str) -> float:
+        """Seconds to wait, of what an address has. What pages have sent takes none of what a throttle leaves the
+        visitor, and has as much."""
+        state = self._monitor.state
+        if not by:
+            return state.try_now(kind, address)
+        throttle = state.marked("throttle", kind, address)
+        if throttle is not None and state.marked(by, kind, address) is None:
+            state.mark(by, kind, address, throttle[0], each=EACH, burst=BURST)
+        return state.try_now(kind, address, response=by)
 
     def heed(self, exchange: Exchange) -> Denied | None:
         """Once it is known who it is: the refusal of a principal or token under a response."""
@@ -134,11 +145,26 @@ class Responses:
             wait = wait or state.try_now("token", token, issuer=issuer)
         return throttled(wait, "principal") if wait else None
 
-    def login_wait(self, address: str, exchange: Exchange) -> float:
-        """Seconds that an attempt to log in has to wait which a page had sent; 0.0 of all others."""
+    def login_wait(self, account: str, address: str, exchange: Exchange) -> float:
+        """Seconds that an attempt to log in has to wait which a page had sent; 0.0 of all others.
+
+        An account that is known there has a pace of its own: what a page tries of others is not for its owner to pay,
+        who may log in by a page beside the app's. Who is not known has none, or each name of a list had a first try.
+        """
         state = self._monitor.state
-        if not state.source_of(exchange):
+        by = state.source_of(exchange)
+        if not by:
             return 0.0
+        marks = [state.marked("crossing_login", kind, address) for kind in ("address", "network")]
+        left = max((mark[0] for mark in marks if mark is not None), default=0.0)
+        if not left:
+            return 0.0
+        if state.knows(account, address):
+            # As nobody is called: the table has no throttles of accounts but those that guesses have brought about.
+            whose = f"{by}\0{account}"
+            if state.marked(by, "principal", whose, issuer=_KNOWN) is None:
+                state.mark(by, "principal", whose, left, issuer=_KNOWN, each=EACH_LOGIN, burst=BURST)
+            return state.try_now("principal", whose, issuer=_KNOWN, response=by)
         wait = state.try_now("address", address, response="crossing_login")
         return wait or state.try_now("network", address, response="crossing_login")
 
@@ -188,6 +214,7 @@ def throttled(wait: float, what: str) -> Denied:
     return Denied.of("limit.exceeded", f"monitor: {what} throttled", headers=(("Retry-After", str(seconds)),))
 
 
+_KNOWN = "\0known"
 _LOGINS = frozenset(("login", "login_failed"))
 
 

@@ -33,8 +33,8 @@ from ..signals import anomaly_detected, emit, refresh_reused
 from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
 from .detectors import DONE, Detector
-from .findings import Finding
-from .logins import HOME, Repeats
+from .findings import Finding, written
+from .logins import HOME, Repeats, counted_as
 from .reading import read_file
 from .replaying import REPEATABLE
 from .responses import BY_PAGES, Responses
@@ -179,11 +179,15 @@ class Monitor:
     def lift(self, kind: str, subject: str, *, issuer: str | None = None) -> bool:
         """Ends throttles and step-ups of a subject. Says whether there was any.
 
+        :param subject: an account in any spelling that is counted as one. A name that the book had no place for (it
+            ends in ``...``) must be given in full: the audit log has it.
         :param issuer: of a principal or a token: who vouches for it. None: nobody, or this app itself
             (``RAMPART_JWT_ISSUER``).
         :raises ValueError: for a kind of subject that there is none of.
         """
         state = self.state
+        if kind == "account":
+            subject = counted_as(subject)
         issuers = {issuer}
         if kind in ("principal", "token") and issuer is None:
             issuers.add(self._settings.jwt_issuer)
@@ -362,7 +366,7 @@ class Monitor:
             finding.rule,
             detector.severity_id,
             finding.subject_kind,
-            finding.subject,
+            written(finding.subject),
             finding.count,
             finding.threshold,
             DONE.index(finding.response),
