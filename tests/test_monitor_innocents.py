@@ -106,6 +106,27 @@ def test_what_pages_ask_for_takes_nothing_of_what_a_throttle_leaves_the_visitor(
     assert images.count(200) == 5 + 19
 
 
+# --- Who moves ---
+
+
+def test_a_telephone_that_moves_to_and_fro_with_requests_under_way_keeps_its_token(watched: App, clock: Clock) -> None:
+    app = watched(RAMPART_MONITOR="enforce")
+    rita = app.test_client().as_user("rita", lifetime=7200)  # type: ignore[attr-defined]
+    statuses = []
+    for _ in range(6):
+        for address in ("198.51.100.7", "100.64.1.7", "198.51.100.7", "100.64.1.7"):
+            statuses.append(rita.get("/me", **at(address)).status_code)
+            clock.advance(1)
+        clock.advance(90)
+    assert statuses == [200] * 24
+    # Somebody else who goes on with it is found.
+    for _ in range(40):
+        statuses += [rita.get("/me", **at(address)).status_code for address in ("198.51.100.7", "45.1.2.3")]
+        clock.advance(1)
+    assert rules(app) == ["token_replay"]
+    assert statuses[-1] == 401
+
+
 # --- Names ---
 
 
