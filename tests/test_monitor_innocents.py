@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import abort
+from flask import abort, request
 
-from flask_rampart import Clock, Identity, Rampart
+from flask_rampart import Clock, Identity, Rampart, require
 from flask_rampart.cli import commands
 
 from .monitoring import App, at, found, monitor_of, rules
@@ -103,6 +103,24 @@ def test_what_pages_ask_for_takes_nothing_of_what_a_throttle_leaves_the_visitor(
         clock.advance(1)
     assert own == [200] * 20
     # Who only says so has one a second more for each kind.
+    assert images.count(200) == 5 + 19
+
+
+def test_nor_of_what_it_leaves_who_is_logged_in_by_a_cookie(watched: App, clock: Clock) -> None:
+    rampart = Rampart(clock=clock)
+    rampart.scheme("session")(lambda: Identity("ada") if "session" in request.cookies else None)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    app.get("/orders")(require("session")(lambda: "ok"))
+    monitor_of(app).state.mark("throttle", "principal", "ada", 900.0, each=1.0, burst=5)
+    client = app.test_client(use_cookies=False)
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    own, images = [], []
+    for _ in range(20):
+        for _ in range(3):
+            images.append(client.get("/orders", headers={**image, "Cookie": "session=x"}).status_code)
+        own.append(client.get("/orders", headers={"Sec-Fetch-Site": "none", "Cookie": "session=x"}).status_code)
+        clock.advance(1)
+    assert own == [200] * 20
     assert images.count(200) == 5 + 19
 
 

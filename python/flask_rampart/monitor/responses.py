@@ -109,16 +109,16 @@ class Responses:
             return None
         return throttled(wait, "address")
 
-    def _paced(self, kind: str, address: str, by: str) -> float:
-        """Seconds to wait, of what an address has. What pages have sent takes none of what a throttle leaves the
+    def _paced(self, kind: str, name: str, by: str, issuer: str | None = None) -> float:
+        """Seconds to wait, of what a subject has. What pages have sent takes none of what a throttle leaves the
         visitor, and has as much."""
         state = self._monitor.state
         if not by:
-            return state.try_now(kind, address)
-        throttle = state.marked("throttle", kind, address)
-        if throttle is not None and state.marked(by, kind, address) is None:
-            state.mark(by, kind, address, throttle[0], each=EACH, burst=BURST)
-        return state.try_now(kind, address, response=by)
+            return state.try_now(kind, name, issuer=issuer)
+        throttle = state.marked("throttle", kind, name, issuer=issuer)
+        if throttle is not None and state.marked(by, kind, name, issuer=issuer) is None:
+            state.mark(by, kind, name, throttle[0], issuer=issuer, each=EACH, burst=BURST)
+        return state.try_now(kind, name, issuer=issuer, response=by)
 
     def heed(self, exchange: Exchange) -> Denied | None:
         """Once it is known who it is: the refusal of a principal or token under a response."""
@@ -129,10 +129,9 @@ class Responses:
         # One of a scheme of the app's own may have what is no text; nothing is in force on that.
         name, issuer = _text(principal.id) or "", _text(getattr(principal, "issuer", None))
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
-        wait = state.try_now("principal", name, issuer=issuer)
         # A token that no browser adds was sent by who has it, whichever page wrote it.
-        if not wait and not exchange.deliberate and (by := state.source_of(exchange, principal=True)):
-            wait = state.try_now("principal", name, issuer=issuer, response=by)
+        by = "" if exchange.deliberate else state.source_of(exchange, principal=True)
+        wait = self._paced("principal", name, by, issuer)
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):
             if _tells(principal):
