@@ -88,6 +88,8 @@ class Monitor:
         self._app = weakref.ref(app)
         self._name = f"{app.import_name}\0{app.root_path}"
         self._settings = settings
+        #: Bits of an IPv6 address that are one client's.
+        self.ipv6_prefix = settings.ipv6_prefix
         self._clock = clock
         self._record = record
         self._trusted = trusted
