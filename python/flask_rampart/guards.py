@@ -33,9 +33,10 @@ from flask import Flask, current_app, request
 from . import declarations
 from .checks import Check, answer, is_preflight, raised, run, undeclared
 from .config import Settings, snapshot
-from .declarations import declare, declared_around, declared_on, hidden_over, wear
+from .declarations import declare, declared_around, declared_on, wear
 from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
+from .hidden import unseen as unseen
 from .locks import Lock
 from .stores import StoreError
 from .uninitialised import not_initialised
@@ -484,18 +485,3 @@ def demand(guards: tuple[Guard, ...]) -> None:
     if not state.sealed:
         state.seal()
     state.demand(state.exchange(this), guards)
-
-
-def unseen(app: Flask) -> list[str]:
-    """What is wrong with where guards were written: each a sentence with the cure."""
-    return [
-        f"{place}: a guard stands above {_ABOVE[is_above]}"
-        for place, is_above in hidden_over(app.view_functions.values())
-    ]
-
-
-_ABOVE = {
-    True: "the route and asks where it is called, so requests do not meet it. Put the route on top.",
-    False: "a decorator without functools.wraps that stands above the route, so requests do not meet it. Put the route "
-    "on top, or add functools.wraps to that decorator.",
-}

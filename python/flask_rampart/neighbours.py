@@ -16,8 +16,10 @@ from typing import Any
 
 from flask import Flask
 
-from .declarations import is_asking, layers, view_class
+from .declarations import is_asking
 from .guards import AppState, answers_itself, asks_who, methods_of
+from .layers import layers
+from .view_classes import view_class
 
 _DEPTH = 64
 _BY_PATH = "view/%s"  # Flask-Caching's key_prefix, unless another is given
