@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"view_classes"},
     {"hidden"},
     {"declarations"},
-    {"checks", "uninitialised"},
+    {"checks", "options", "uninitialised"},
     {"answering", "guards"},
     {"clearing", "uploads"},
     {

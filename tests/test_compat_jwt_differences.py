@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from flask import Flask, Response
 
-from flask_rampart import Clock, ConfigError
+from flask_rampart import Clock, ConfigError, Rampart, public
 
 from .facing import JWT_FACES, JWT_ROWS, SECRET, bearer, claims_of, jwt_app, jwt_row, token_of
 
@@ -517,6 +517,22 @@ def test_the_developers_mistakes_are_config_errors() -> None:
     for face, kind in ((THEIRS, KeyError), (OURS, RuntimeError)):
         with Flask("bare").test_request_context(), pytest.raises(kind):
             face.verify_jwt_in_request()
+
+
+@jwt_row("a view that answers `OPTIONS` itself")
+def test_a_view_that_answers_options_is_not_guarded_and_is_closed_under_deny() -> None:
+    for module in (THEIRS, OURS):
+        app, _ = jwt_app(module)
+        app.add_url_rule("/", "view", module.jwt_required()(lambda: "in"), methods=["GET", "OPTIONS"])
+        client = app.test_client()
+        assert [client.get("/").status_code, client.options("/").status_code] == [401, 200]
+    app, _ = jwt_app(OURS, RAMPART_DEFAULT="deny", RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off")
+    Rampart(app)
+    app.add_url_rule("/", "view", OURS.jwt_required()(lambda: "in"), methods=["GET", "OPTIONS"])
+    opened = public(OURS.jwt_required()(lambda: "in"))
+    app.add_url_rule("/open", "open", opened, methods=["GET", "OPTIONS"])
+    client = app.test_client()
+    assert [client.options(path).status_code for path in ("/", "/open")] == [403, 200]
 
 
 def test_each_row_of_the_tables_has_a_test() -> None:

@@ -154,13 +154,28 @@ def _asking(call: Callable[..., Any], ask: Callable[[], None]) -> Callable[..., 
     return guarded
 
 
+async def _nothing() -> None:
+    """What is only wrapped, for the code of the wrappers."""
+
+
 _ASKING = _asking(len, len).__code__  # type: ignore[arg-type]
+_OURS = {_ASKING, *(_wrapper(call, (), lambda _: None).__code__ for call in (len, _nothing))}
 
 
 def is_asking(layer: Any) -> bool:
     """Whether a layer of a view is the wrapper of a guard that asks by itself."""
     # By its code: what a wrapper has as attributes, those above it have copied.
     return inspect.isfunction(layer) and layer.__code__ is _ASKING
+
+
+def is_ours(layer: Any) -> bool:
+    """Whether a layer of a view is a wrapper of ours: it calls what is below it, or raises."""
+    return inspect.isfunction(layer) and layer.__code__ in _OURS
+
+
+def asked_by(layer: Any) -> Guards:
+    """The guards that a layer of a view asks, of those that ask by themselves."""
+    return _asked_by.get(layer, ()) if is_weak(layer) else ()
 
 
 def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None]) -> type:
@@ -195,7 +210,8 @@ def _declare_on_class(guard: Guard, cls: type, demand: Callable[[Guards], None])
 def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
     """The guards of a registered view for an HTTP method, each with the place where it was found.
 
-    The place is ``""`` for the view, or the name of the method of the view class.
+    The place is ``""`` for the view, or the name of the method of the view class. What is not asked for that method
+    (``Guard.unasked``) is not there.
     """
     of_view = (*chain(view), *_noted_above(view))
     found: dict[Guard, str] = dict.fromkeys((each for each in of_view if not each.asks_itself or _asks(each, view)), "")
@@ -218,13 +234,13 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
                     if guard.asks_itself and not (_asks(guard, function) and (calls or name == "dispatch_request")):
                         continue  # nobody asks it, or nobody knows whether this method is called
                     found.setdefault(guard, name)
-    return list(found.items())
+    return [(guard, place) for guard, place in found.items() if method not in guard.unasked]
 
 
 def _asks(guard: Guard, view: Any) -> bool:
     """Whether a layer of *view* really asks a guard that asks by itself: attributes are copied, layers are not."""
     functions = (getattr(layer, "__func__", layer) for layer in layers(view))
-    return any(guard in _asked_by.get(function, ()) for function in functions if is_weak(function))
+    return any(guard in asked_by(function) for function in functions)
 
 
 def protect_blueprint(blueprint: AnyBlueprint, guards: Guards) -> None:

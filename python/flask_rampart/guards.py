@@ -38,6 +38,8 @@ from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
 from .hidden import unseen as unseen
 from .locks import Lock
+from .options import answers_itself as answers_itself
+from .options import is_answered_for
 from .stores import StoreError
 from .uninitialised import not_initialised
 
@@ -99,6 +101,9 @@ class Guard:
     #: Whether it is asked by its own wrapper alone (:meth:`ask`), each time when the view is called, also where there
     #: is no ``Rampart(app)``: for what needs what the app's ``before_request`` functions prepare.
     asks_itself: ClassVar[bool] = False
+    #: The methods for which its wrapper does not ask: for these it opens no view. On a blueprint or the app, where the
+    #: joint asks, it is asked for all.
+    unasked: ClassVar[frozenset[str]] = frozenset()
     #: Where it was first declared, ``module.qualname``: the same in every worker.
     place: str = ""
 
@@ -124,6 +129,10 @@ class Guard:
         :raises ConfigError: if a class asks by itself and does not say how.
         """
         raise ConfigError(f"{type(self).__name__} has no ask(), so it would guard nothing.")
+
+    def answers_options(self, app: Flask) -> bool:
+        """Whether the wrapper of a guard that asks by itself answers OPTIONS in the place of its view."""
+        return False
 
     @classmethod
     def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check | None:
@@ -348,7 +357,9 @@ class AppState:
             plan = self._plans.get((endpoint, method))
             if plan is not None and plan.view is view:
                 return plan
-            plan = self._bind(view, self.guards_of(endpoint, method), endpoint)
+            is_answered = method == "OPTIONS" and is_answered_for(app, view)
+            plan = self._bind(None if is_answered else view, self.guards_of(endpoint, method), endpoint)
+            plan.view = view
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
             known = any(rule.methods and method in rule.methods for rule in app.url_map.iter_rules(endpoint))
             if known or method in _METHODS:
@@ -376,7 +387,10 @@ class AppState:
         if endpoint in self.open_endpoints:
             found = {guard: "" for guard in found if guard.stage is Stage.ARRIVAL}
         found.update(dict.fromkeys(declared_around(app, endpoint), ""))
-        found.update(declared_on(app.view_functions[endpoint], method))
+        view = app.view_functions[endpoint]
+        if method == "OPTIONS" and is_answered_for(app, view):
+            found = {guard: "" for guard in found if method not in guard.unasked}
+        found.update(declared_on(view, method))
         return list(found.items())
 
     def _bind(self, view: Any, found: list[tuple[Guard, str]], endpoint: str) -> Plan:
@@ -439,14 +453,6 @@ def told_of(app: Flask, endpoint: str, method: str) -> list[Guard]:
 def methods_of(rule: Rule) -> tuple[str, ...]:
     """The methods that a rule takes, sorted: those of RFC 9110 and PATCH, where it names none and so takes all."""
     return tuple(sorted(_METHODS if rule.methods is None else rule.methods))
-
-
-def answers_itself(rule: Rule, method: str) -> bool:
-    """Whether the view of a rule answers a method: to OPTIONS Flask may answer by itself.
-
-    It goes by what Flask goes by: a rule that Flask did not make is not answered for.
-    """
-    return method != "OPTIONS" or not getattr(rule, "provide_automatic_options", False)
 
 
 def current_exchange() -> Exchange:

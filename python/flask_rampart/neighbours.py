@@ -32,7 +32,7 @@ def tell_shared(app: Flask, state: AppState) -> None:
         for rule in app.url_map.iter_rules()
         if rule.endpoint in app.view_functions
         for method in methods_of(rule)
-        if answers_itself(rule, method)
+        if answers_itself(rule, method, app)
         and _is_kept_by_path(app.view_functions[rule.endpoint], method)
         and any(asks_who(guard) for guard, _ in state.guards_of(rule.endpoint, method))
     }

@@ -4,8 +4,9 @@ Asked where it is written, when the view is called, as Flask-JWT-Extended does: 
 functions put into ``g`` is there for its loaders. In order: there is a token, it holds, it is of the right type, fresh
 if it must be, on no blocklist, and admitted by the app's own check; then its user is loaded.
 
-Flask's automatic answer to ``OPTIONS``, and a view's own, are open. On a blueprint (``rampart.protect``) it is asked
-with the other guards, before the app's ``before_request`` functions.
+It is not asked for ``OPTIONS``: Flask's automatic answer is open, and a view's own is not opened by it. On a blueprint
+(``rampart.protect``) it is asked with the other guards, before the app's ``before_request`` functions, and for each
+method.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from .judging import judge
 from .places import find
 
 if TYPE_CHECKING:
+    from flask import Request
+
     from ...checks import Check
     from ...exchange import Exchange
 
@@ -73,6 +76,7 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     name = "jwt_required"
     opens = True
     asks_itself = True
+    unasked = EXEMPT
 
     def __init__(
         self,
@@ -97,8 +101,9 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     @classmethod
     def bind(cls, guards: Sequence[tuple[jwt_required, str]], state: AppState, endpoint: str) -> Check:
         def check(exchange: Exchange) -> None:
+            this = request._get_current_object()  # type: ignore[attr-defined]
             for guard, _ in guards:
-                guard.ask()
+                _verify(this, *guard._given)
 
         return check
 
@@ -137,6 +142,18 @@ def verify_jwt_in_request(
     this = request._get_current_object()  # type: ignore[attr-defined]
     if this.method in EXEMPT:
         return None
+    return _verify(this, optional, fresh, refresh, locations, verify_type, skip_revocation_check)
+
+
+def _verify(
+    this: Request,
+    optional: bool,
+    fresh: bool,
+    refresh: bool,
+    locations: LocationType,
+    verify_type: bool,
+    skip_revocation_check: bool,
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     context = app_ctx._get_current_object()  # type: ignore[attr-defined]
     face = current_face(context.app)
     rules = face.rules()
