@@ -147,7 +147,7 @@ class Guard:
 class Plan:
     """The guards of one view, bound and in order."""
 
-    __slots__ = ("arrival", "checks", "guards", "preflight", "view")
+    __slots__ = ("arrival", "checks", "guards", "is_closed", "preflight", "view")
 
     def __init__(
         self,
@@ -164,6 +164,8 @@ class Plan:
         #: What of it runs for a browser's preflight.
         self.preflight = tuple(preflight)
         self.checks = (*arrival, *rest)
+        #: Whether nothing opens the view: then it is not enough that all guards have run.
+        self.is_closed = undeclared in self.checks
 
 
 class AppState:
@@ -257,7 +259,7 @@ class AppState:
         plan = self._plans.get((rule.endpoint, this.method))
         if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
             plan = self.plan(rule.endpoint, this.method)
-        if plan.guards and plan.guards <= exchange.ran:
+        if plan.guards and plan.guards <= exchange.ran and not plan.is_closed:
             return None
         if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             denied = run(exchange, plan.preflight if is_preflight(exchange) else plan.arrival)
