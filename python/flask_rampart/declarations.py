@@ -36,7 +36,7 @@ from flask import Flask, current_app, has_request_context
 from .errors import ConfigError
 from .hidden import note, note_beneath
 from .layers import ATTRIBUTE, Guards, chain, is_weak, layers
-from .view_classes import dispatched_by, dispatching, expand, of_class, of_decorators, view_class
+from .view_classes import answers_as_written, dispatched_by, dispatching, expand, of_class, of_decorators, view_class
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import Blueprint as AnyBlueprint
@@ -221,19 +221,27 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
         names = ["dispatch_request", method.lower()]
         if method == "HEAD" and not hasattr(cls, "head"):
             names[1] = "get"
-        puts_on, calls = dispatched_by(cls)
+        of_lists = of_decorators(cls, {method.lower(), names[1]})
+        functions = {name: inspect.getattr_static(cls, name, None) for name in names}
+        of_functions = {
+            name: (*chain(each), *_noted_above(each)) for name, each in functions.items() if each is not None
+        }
+        # Who asks by itself is believed to be called only where that is seen.
+        is_asked = any(guard.asks_itself for guards in (of_lists, *of_functions.values()) for guard in guards)
+        is_read = is_asked and answers_as_written(view, cls, names)
+        puts_on, calls = dispatched_by(cls) if is_read else (False, False)
         of_method = of_decorators(cls, {method.lower()})
-        for guard in of_decorators(cls, {method.lower(), names[1]}):
+        for guard in of_lists:
             if guard.asks_itself and not (puts_on and guard in of_method):
                 continue  # nobody puts it around this method
-            found.setdefault(guard, names[1] if isinstance(cls.method_decorators, Mapping) else "")  # type: ignore[attr-defined]
-        for name in names:
-            function = inspect.getattr_static(cls, name, None)
-            if function is not None:
-                for guard in (*chain(function), *_noted_above(function)):
-                    if guard.asks_itself and not (_asks(guard, function) and (calls or name == "dispatch_request")):
-                        continue  # nobody asks it, or nobody knows whether this method is called
-                    found.setdefault(guard, name)
+            is_said_by_method = isinstance(getattr(cls, "method_decorators", None), Mapping)
+            found.setdefault(guard, names[1] if is_said_by_method else "")
+        for name, guards in of_functions.items():
+            is_called = calls or (is_read and name == "dispatch_request")
+            for guard in guards:
+                if guard.asks_itself and not (is_called and _asks(guard, functions[name])):
+                    continue  # nobody asks it, or nobody knows whether this method is called
+                found.setdefault(guard, name)
     return [(guard, place) for guard, place in found.items() if method not in guard.unasked]
 
 

@@ -5,12 +5,15 @@ It decides nothing.
 
 from __future__ import annotations
 
+import dis
+import inspect
 import sys
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from flask.views import MethodView
+from flask.views import MethodView, View
 
 from .layers import ATTRIBUTE, Guards, layers
 
@@ -24,6 +27,9 @@ dispatching: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 """What stands in the place of a class's ``dispatch_request``, and what did before."""
 _OF_RESOURCES = ("flask_restful.Resource.dispatch_request", "flask_restx.resource.Resource.dispatch_request")
 """What puts ``method_decorators`` around methods."""
+_OF_AS_VIEW = frozenset(each for each in View.as_view.__func__.__code__.co_consts if isinstance(each, CodeType))  # type: ignore[attr-defined]
+"""The code of the functions that ``as_view`` makes: anybody may have given another function a ``view_class``."""
+_MAKING = ("__new__", "__getattribute__")
 
 
 def view_class(view: Any) -> type | None:
@@ -33,6 +39,42 @@ def view_class(view: Any) -> type | None:
         if isinstance(cls, type):
             return cls
     return None
+
+
+def answers_as_written(view: Any, cls: type, names: Iterable[str]) -> bool:
+    """Whether a view has an instance of a class answer, by its methods of these names as the class has them.
+
+    As far as that is seen without a request: the view is what Flask's ``as_view`` made, the class makes its instances
+    and looks up their attributes as classes do, and no function of it sets one of these names.
+    """
+    names = {*names, "__class__", "method_decorators"}
+    own = [name for name in _MAKING if getattr(cls, name) is not getattr(object, name)]
+    if own or type(cls).__call__ is not type.__call__:
+        return False
+    for layer in layers(view):
+        if inspect.isfunction(layer) and layer.__code__ in _OF_AS_VIEW:
+            held = inspect.getclosurevars(layer).nonlocals
+            instance = held.get("self")
+            made = getattr(held.get("view"), "view_class", None) if instance is None else type(instance)
+            is_set = not names.isdisjoint(getattr(instance, "__dict__", ()))
+            return made is cls and not is_set and not _sets(cls, names)
+    return False
+
+
+def _sets(cls: type, names: Set[str]) -> bool:
+    """Whether a function of a class sets an attribute of one of these names, on whatever it is."""
+    functions = [layer for base in cls.__mro__ for each in vars(base).values() for layer in layers(each)]
+    codes = [getattr(getattr(each, "__func__", each), "__code__", None) for each in functions]
+    while codes:
+        code = codes.pop()
+        if not isinstance(code, CodeType):
+            continue
+        codes.extend(code.co_consts)
+        if not names.isdisjoint(code.co_names) and any(
+            each.opname == "STORE_ATTR" and each.argval in names for each in dis.get_instructions(code)
+        ):
+            return True
+    return False
 
 
 def dispatched_by(cls: type) -> tuple[bool, bool]:
@@ -73,10 +115,18 @@ def of_decorators(cls: type, methods: Iterable[str] | None = None) -> Guards:
     elif not isinstance(given, (list, tuple)):
         # Made by each instance, say: its guards are found when they are put around a method.
         return ()
-    found = expand(item for item in given if getattr(item, MARK, False) is True and not isinstance(item, type))
+    found = expand(item for item in given if getattr(item, MARK, False) is True and _is_put_around(item))
     # A subclass inherits what guards it, and never what opens its parent.
     is_own = "method_decorators" in cls.__dict__
     return tuple(guard for guard in found if is_own or not guard.only_opens)
+
+
+def _is_put_around(item: Any) -> bool:
+    """Whether what is called with a method of a view is a guard, and guards it: one that asks by itself, and is called
+    in a way of its own, may have left it as it is."""
+    if isinstance(item, type) or not item.asks_itself:
+        return not isinstance(item, type)
+    return MARK in vars(next(base for base in type(item).__mro__ if "__call__" in vars(base)))
 
 
 def expand(guards: Iterable[Guard]) -> Guards:
