@@ -16,7 +16,7 @@ import jwt as pyjwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from flask_rampart import Clock, ConfigError, Rampart, public
 
@@ -533,6 +533,29 @@ def test_a_view_that_answers_options_is_not_guarded_and_is_closed_under_deny() -
     app.add_url_rule("/open", "open", opened, methods=["GET", "OPTIONS"])
     client = app.test_client()
     assert [client.options(path).status_code for path in ("/", "/open")] == [403, 200]
+
+
+@jwt_row("a request within another, or within an app context, of the same app (since Flask 3.1 they share `g`)")
+def test_each_request_has_its_own_caller() -> None:
+    for module, found in ((THEIRS, ["eve", "eve"]), (OURS, ["ada", None])):
+        app, manager = jwt_app(module)
+        manager.user_lookup_loader(lambda header, claims: claims["sub"])
+
+        def view(app: Flask = app, module: ModuleType = module) -> str:
+            if request.args.get("within"):
+                app.test_client().get("/", headers=bearer(token_of(claims_of(sub="eve"))))
+            return str(module.get_current_user())
+
+        app.add_url_rule("/", "view", module.jwt_required()(view))
+        assert app.test_client().get("/?within=1", headers=bearer(token_of(claims_of()))).text == found[0]
+        with app.app_context():
+            app.test_client().get("/", headers=bearer(token_of(claims_of(sub="eve"))))
+            if found[1] is None:
+                assert module.get_jwt_request_location() is None
+                with pytest.raises(RuntimeError, match="Nobody asked"):
+                    module.get_jwt()
+            else:
+                assert module.get_jwt_identity() == found[1]
 
 
 def test_each_row_of_the_tables_has_a_test() -> None:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import request
-from flask.globals import app_ctx
+from flask import current_app, request
 
 from ...errors import ConfigError
 from ...guards import AppState, Guard, Stage
@@ -33,7 +32,7 @@ from .judging import judge
 from .places import find
 
 if TYPE_CHECKING:
-    from flask import Request
+    from flask import Flask, Request
 
     from ...checks import Check
     from ...exchange import Exchange
@@ -52,7 +51,7 @@ class Caller(NamedTuple):
     user: Any
 
 
-CALLER = "_rampart_jwt_caller"
+_CALLERS = "_rampart_jwt_callers"
 
 
 class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
@@ -154,8 +153,8 @@ def _verify(
     verify_type: bool,
     skip_revocation_check: bool,
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    context = app_ctx._get_current_object()  # type: ignore[attr-defined]
-    face = current_face(context.app)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    face = current_face(app)
     rules = face.rules()
     if not locations:
         places: Sequence[str] = rules.locations
@@ -166,7 +165,7 @@ def _verify(
     except NoAuthorizationError:
         if not optional:
             raise
-        setattr(context.g, CALLER, Caller({}, {}, None, True, None))
+        _remember(this, app, Caller({}, {}, None, True, None))
         return None
     header, claims, token = judge(face, rules, encoded, csrf_value)
     manager = face.manager
@@ -184,8 +183,32 @@ def _verify(
         if user is None:
             raise UserLookupError(f"user_lookup returned None for {claims[rules.identity_claim]}", header, claims)
     face.admit(token, location)
-    setattr(context.g, CALLER, Caller(header, claims, location, manager.lookup is not None, user))
+    _remember(this, app, Caller(header, claims, location, manager.lookup is not None, user))
     return header, claims
+
+
+def _remember(this: Request, app: Flask, caller: Caller) -> None:
+    # By the request, and not in `g`, which a request within another of the same app shares with it.
+    state = this.__dict__
+    known: dict[Flask, Caller] | None = state.get(_CALLERS)
+    if known is None:
+        state[_CALLERS] = {app: caller}
+    else:
+        known[app] = caller
+
+
+def known_caller() -> Caller | None:
+    """Who is calling, if the current app asked in the current request.
+
+    :raises RuntimeError: without an app.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    try:
+        this = request._get_current_object()  # type: ignore[attr-defined]
+    except RuntimeError:
+        return None
+    known: dict[Flask, Caller] | None = this.__dict__.get(_CALLERS)
+    return None if known is None else known.get(app)
 
 
 def _is_fresh(fresh: Any, now: float) -> bool:
