@@ -519,6 +519,18 @@ def test_the_developers_mistakes_are_config_errors() -> None:
             face.verify_jwt_in_request()
 
 
+@jwt_row('`jwt_required("admin")`, or another `optional` that is neither True nor False')
+@pytest.mark.parametrize("optional", ["admin", "", 0, 1, None, ["headers"]])
+def test_an_optional_that_is_no_switch_stops_the_start(optional: Any) -> None:
+    app, _ = jwt_app(THEIRS)
+    app.add_url_rule("/", "view", THEIRS.jwt_required(optional)(lambda: "in"))
+    assert app.test_client().get("/").status_code == (200 if optional else 401)
+    with pytest.raises(ConfigError, match="True or False"):
+        OURS.jwt_required(optional)
+    with pytest.raises(ConfigError, match="True or False"):
+        OURS.jwt_required(optional=optional)
+
+
 @jwt_row("a view that answers `OPTIONS` itself")
 def test_a_view_that_answers_options_is_not_guarded_and_is_closed_under_deny() -> None:
     for module in (THEIRS, OURS):

@@ -63,7 +63,7 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     :param locations: where it is looked for, instead of in ``JWT_TOKEN_LOCATION``.
     :param verify_type: whether its type matters.
     :param skip_revocation_check: whether the blocklist is left out.
-    :raises ConfigError: without parentheses, or on a class.
+    :raises ConfigError: without parentheses, on a class, or for an *optional* that is neither True nor False.
 
     A guard that asks by itself, with or without ``Rampart(app)``: it opens the view under ``RAMPART_DEFAULT = "deny"``.
 
@@ -89,6 +89,12 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
         if callable(optional):
             raise ConfigError(
                 f"{getattr(optional, '__qualname__', optional)}: write @jwt_required(), with parentheses."
+            )
+        if not isinstance(optional, bool):
+            # A text, meant for a role or a place, would let everybody in.
+            raise ConfigError(
+                f"jwt_required({optional!r}): its first argument is optional, True or False. What it is to be by name: "
+                'jwt_required(locations="headers").'
             )
         self.optional = optional
         self._given = (optional, fresh, refresh, locations, verify_type, skip_revocation_check)
