@@ -53,7 +53,7 @@ FLOORS: list[set[str]] = [
         "validation",
         "vault",
     },
-    {"ai", "check", "contract", "coverage", "edge", "monitored", "neighbours", "openapi"},
+    {"ai", "check", "closed", "contract", "coverage", "edge", "monitored", "neighbours", "openapi"},
     {"assembling"},
     {"extension"},
     {"dashboard"},

@@ -266,6 +266,16 @@ def test_a_replaced_view_function_is_planned_anew(make_app: App) -> None:
     assert client.get("/").status_code == 403
 
 
+def test_a_guard_on_a_view_that_holds_a_proxy_looks_into_nothing(make_app: App) -> None:
+    app = make_app()
+
+    def made(request: Any) -> Callable[..., Any]:
+        return lambda: request.method
+
+    app.add_url_rule("/", view_func=limit("5/minute")(made(request)))
+    assert app.test_client().get("/").text == "GET"
+
+
 def test_a_guard_on_something_that_is_no_view_says_so() -> None:
     with pytest.raises(ConfigError, match="protect"):
         require()(Blueprint("b", __name__))

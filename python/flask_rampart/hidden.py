@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Blueprint, Flask
+from werkzeug.local import LocalProxy
 
 from .layers import DEPTH, is_weak, layers
 from .view_classes import view_class
@@ -91,7 +92,10 @@ def held_by(bottom: Any) -> Iterator[Any]:
                 names = (slots,) if isinstance(slots, str) else slots
                 inside.extend(getattr(item, slot, None) for slot in names if not slot.startswith("__"))
         for held in inside:
-            if not callable(held) or id(held) in seen or isinstance(held, _NOT_VIEWS):
+            # A proxy, such as `request`, cannot be looked into here: there may be nothing behind it yet.
+            if issubclass(type(held), LocalProxy) or not callable(held) or id(held) in seen:
+                continue
+            if isinstance(held, _NOT_VIEWS):
                 continue
             seen.add(id(held))
             queue.append(held)
