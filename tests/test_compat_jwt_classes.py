@@ -180,3 +180,40 @@ def test_a_resource_that_sets_its_list_of_decorators_itself_is_not_opened_by_tha
 
     Api(app).add_resource(Read, "/")
     assert [asked(app), asked(app, headers=GOOD)] == [403, 403]
+
+
+def test_a_class_that_changes_after_its_first_request_is_read_anew() -> None:
+    app, _ = app_of()
+
+    class Base(MethodView):
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+    class Changing(Base):
+        pass
+
+    class Read(Resource):  # type: ignore[misc]
+        method_decorators: ClassVar[list[Any]] = [jwt_required()]
+
+        def get(self) -> str:
+            return "OPEN"
+
+    view = Changing.as_view("changing")
+    app.add_url_rule("/", view_func=view)
+    Api(app).add_resource(Read, "/read")
+    assert [asked(app), asked(app, path="/read")] == [401, 401]
+    guarded, listed = Base.get, Read.method_decorators
+    Base.get = lambda self: "OPEN"  # type: ignore[method-assign]
+    Read.method_decorators = []
+    assert [asked(app), asked(app, path="/read"), asked(app, headers=GOOD)] == [403, 403, 403]
+    Base.get, Read.method_decorators = guarded, listed  # type: ignore[method-assign]
+    assert [asked(app, path=path, headers=GOOD) for path in ("/", "/read")] == [200, 200]
+    listed.clear()
+    assert asked(app, path="/read") == 403
+    Changing.dispatch_request = lambda self: "OPEN"  # type: ignore[assignment, method-assign]
+    assert asked(app) == 403
+    del Changing.dispatch_request
+    assert asked(app) == 401
+    view.view_class = Read  # type: ignore[attr-defined]
+    assert asked(app) == 403

@@ -42,6 +42,7 @@ from .options import answers_itself as answers_itself
 from .options import is_answered_for
 from .stores import StoreError
 from .uninitialised import not_initialised
+from .view_classes import Reading, read
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -147,7 +148,7 @@ class Guard:
 class Plan:
     """The guards of one view, bound and in order."""
 
-    __slots__ = ("arrival", "checks", "guards", "is_closed", "preflight", "view")
+    __slots__ = ("arrival", "checks", "guards", "is_closed", "preflight", "reading", "view")
 
     def __init__(
         self,
@@ -166,6 +167,12 @@ class Plan:
         self.checks = (*arrival, *rest)
         #: Whether nothing opens the view: then it is not enough that all guards have run.
         self.is_closed = undeclared in self.checks
+        #: Of a class of views that nothing opens but what asks by itself: what it was like.
+        self.reading: Reading | None = None
+
+    def is_stale(self) -> bool:
+        """Whether what was read of the view's class may no longer hold."""
+        return self.reading is not None and self.reading.is_stale()
 
 
 class AppState:
@@ -257,7 +264,7 @@ class AppState:
         if self._epoch != declarations.epoch():
             self._replan()
         plan = self._plans.get((rule.endpoint, this.method))
-        if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
+        if plan is None or plan.view is not app.view_functions.get(rule.endpoint) or (plan.reading and plan.is_stale()):
             plan = self.plan(rule.endpoint, this.method)
         if plan.guards and plan.guards <= exchange.ran and not plan.is_closed:
             return None
@@ -357,11 +364,14 @@ class AppState:
         view = app.view_functions[endpoint]
         with self._lock:
             plan = self._plans.get((endpoint, method))
-            if plan is not None and plan.view is view:
+            if plan is not None and plan.view is view and not plan.is_stale():
                 return plan
             is_answered = method == "OPTIONS" and is_answered_for(app, view)
-            plan = self._bind(None if is_answered else view, self.guards_of(endpoint, method), endpoint)
+            found = self.guards_of(endpoint, method)
+            plan = self._bind(None if is_answered else view, found, endpoint)
             plan.view = view
+            if self.settings.default == "deny" and all(guard.asks_itself for guard, _ in found if guard.opens):
+                plan.reading = read(view, method)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
             known = any(rule.methods and method in rule.methods for rule in app.url_map.iter_rules(endpoint))
             if known or method in _METHODS:

@@ -41,6 +41,50 @@ def view_class(view: Any) -> type | None:
     return None
 
 
+def read(view: Any, method: str) -> Reading | None:
+    """What the class of a view is like, as far as that tells who answers a method; None for a view without one, and for
+    a class that is never twice the same, as one whose method is a ``partialmethod``."""
+    cls = view_class(view)
+    if cls is None:
+        return None
+    found = Reading(next(layer for layer in layers(view) if getattr(layer, "view_class", None) is cls), cls, method)
+    return None if found.is_stale() else found
+
+
+class Reading:
+    """What a class of views had when it was read: a class may change while requests come."""
+
+    __slots__ = ("_cls", "_dispatch", "_function", "_lists", "_name", "_view")
+
+    def __init__(self, view: Any, cls: Any, method: str) -> None:
+        self._view = view
+        self._cls = cls
+        self._name = "get" if method == "HEAD" and not hasattr(cls, "head") else method.lower()
+        self._dispatch = getattr(cls, "dispatch_request", None)
+        self._function = getattr(cls, self._name, None)
+        self._lists = _copied(getattr(cls, "method_decorators", None))
+
+    def is_stale(self) -> bool:
+        """Whether the class would be read otherwise by now. Each request asks."""
+        cls = self._cls
+        return (
+            self._view.view_class is not cls
+            or cls.dispatch_request is not self._dispatch
+            or getattr(cls, self._name, None) is not self._function
+            or _copied(getattr(cls, "method_decorators", None)) != self._lists
+        )
+
+
+def _copied(lists: Any) -> Any:
+    if lists is None or isinstance(lists, (str, bytes)):
+        return lists
+    if isinstance(lists, (list, tuple)):
+        return list(lists)
+    if isinstance(lists, Mapping):
+        return {name: list(items) for name, items in lists.items() if isinstance(items, (list, tuple))}
+    return lists
+
+
 def answers_as_written(view: Any, cls: type, names: Iterable[str]) -> bool:
     """Whether a view has an instance of a class answer, by its methods of these names as the class has them.
 
