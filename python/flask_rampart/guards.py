@@ -23,7 +23,6 @@ A new guard opens neither this file nor any other of the joint's: it is a subcla
 
 from __future__ import annotations
 
-import enum
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -38,8 +37,12 @@ from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
 from .hidden import unseen as unseen
 from .locks import Lock
+from .options import METHODS, is_answered_for
 from .options import answers_itself as answers_itself
-from .options import is_answered_for
+from .options import methods_of as methods_of
+from .stages import Stage as Stage
+from .stages import asks_who as asks_who
+from .stages import settles_who as settles_who
 from .stores import StoreError
 from .uninitialised import not_initialised
 from .view_classes import Reading, read
@@ -47,34 +50,15 @@ from .view_classes import Reading, read
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from werkzeug.routing import Rule
     from werkzeug.wrappers import Response
 
     from .errors import Denied
 
 T = TypeVar("T")
 _EXCHANGE = "_rampart_exchange"
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _MOST_EXTRA = 1024
 _TELLING = "rampart-telling"
 _TRACER = "opentelemetry.instrumentation.flask"
-
-
-class Stage(enum.IntEnum):
-    """When a guard runs, cheapest and least trusting first."""
-
-    ARRIVAL = 0
-    """By what the network says: address limits."""
-    IDENTITY = 1
-    """Who it is."""
-    QUOTA = 2
-    """How often, by who it is."""
-    PERMISSION = 3
-    """Whether they may."""
-    PAYLOAD = 4
-    """With what."""
-    RECORD = 5
-    """What is remembered: of what all others have admitted."""
 
 
 class Guard:
@@ -374,7 +358,7 @@ class AppState:
                 plan.reading = read(view, method)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
             known = any(rule.methods and method in rule.methods for rule in app.url_map.iter_rules(endpoint))
-            if known or method in _METHODS:
+            if known or method in METHODS:
                 self._plans[(endpoint, method)] = plan
             for guard in plan.guards:
                 self._seat.setdefault(guard, endpoint)
@@ -433,19 +417,6 @@ class AppState:
         return Plan(view, frozenset(guard for guard, _ in asked), arrival, rest, preflight)
 
 
-def asks_who(guard: Guard) -> bool:
-    """Whether a guard lets nobody through whom it does not know.
-
-    What comes with a guard for another stage asks nobody by itself, nor does what is optional or opens alone.
-    """
-    return settles_who(guard) and not getattr(guard, "optional", False)
-
-
-def settles_who(guard: Guard) -> bool:
-    """Whether a guard finds out who is calling, and may let nobody's requests through (``optional``)."""
-    return guard.stage is Stage.IDENTITY and guard.opens and not guard.only_opens
-
-
 def tell(app: Flask, source: Callable[[str, str], Iterable[Guard]]) -> None:
     """Has those who look at an app know what another extension of it asks: ``flask rampart routes`` and ``check``.
 
@@ -460,11 +431,6 @@ def tell(app: Flask, source: Callable[[str, str], Iterable[Guard]]) -> None:
 def told_of(app: Flask, endpoint: str, method: str) -> list[Guard]:
     """What other extensions say that they ask before a view (:func:`tell`)."""
     return [guard for source in app.extensions.get(_TELLING, ()) for guard in source(endpoint, method)]
-
-
-def methods_of(rule: Rule) -> tuple[str, ...]:
-    """The methods that a rule takes, sorted: those of RFC 9110 and PATCH, where it names none and so takes all."""
-    return tuple(sorted(_METHODS if rule.methods is None else rule.methods))
 
 
 def current_exchange() -> Exchange:

@@ -1,5 +1,7 @@
-"""Who answers OPTIONS: the view, or something in its place. Flask does unless the view says it does so itself, and
-``cross_origin`` of Flask-CORS, or of our face of it, answers browsers' preflights where it stands at the route.
+"""Which methods a route takes, and who answers OPTIONS: the view, or something in its place.
+
+Flask answers it unless the view says that it does so itself, and ``cross_origin`` of Flask-CORS, or of our face of it,
+answers browsers' preflights where it stands at the route.
 
 Whoever answers in the place of a view shows nothing of it. What stands above ``cross_origin`` is not known to leave
 OPTIONS to it, but for our own wrappers. It decides nothing.
@@ -17,6 +19,15 @@ from .layers import layers
 
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
+
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
+"""Those of RFC 9110 and PATCH, but for CONNECT."""
+
+
+def methods_of(rule: Rule) -> tuple[str, ...]:
+    """The methods that a rule takes, sorted: those of RFC 9110 and PATCH, where it names none and so takes all."""
+    return tuple(sorted(METHODS if rule.methods is None else rule.methods))
 
 
 def answers_itself(rule: Rule, method: str, app: Flask | None = None) -> bool:
