@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 # Lower floors first. A module imports from floors below its own; rooms never import each other.
 FLOORS: list[set[str]] = [
     {"_native"},
-    {"addresses", "errors", "locks", "sse", "waiting", "weburl"},
+    {"addresses", "errors", "locks", "regular", "sse", "waiting", "weburl"},
     {"hostnames"},
     {"dialing", "readers", "signals"},
     {"sinks"},
@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"view_classes"},
     {"hidden"},
     {"declarations"},
-    {"checks", "options", "uninitialised"},
+    {"checks", "opening", "options", "uninitialised"},
     {"answering", "guards"},
     {"clearing", "uploads"},
     {
