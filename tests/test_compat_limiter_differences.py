@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, jsonify, request
-from flask.views import MethodView
+from flask.views import MethodView, View
 from limits.storage import MemoryStorage
 
 from flask_rampart import Clock, ConfigError
@@ -42,6 +42,20 @@ def named(name: str) -> Callable[[], Any]:
 
     view.__name__ = view.__qualname__ = name
     return view
+
+
+def export_of(decorate: Any, by: type[View] = MethodView) -> type[View]:
+    """A class that answers one kind of request itself, and has a limited method for the others."""
+
+    class Export(by):  # type: ignore[misc, valid-type]
+        def dispatch_request(self) -> Any:
+            return "all" if "export" in request.args else self.get()
+
+        @decorate  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    return Export
 
 
 def statuses(app: Flask, *paths: str, count: int = 1, **how: Any) -> list[int]:
@@ -105,7 +119,10 @@ def test_an_error_takes_no_limit_away(clock: Clock, caplog: pytest.LogCaptureFix
     assert "RATELIMIT_ON_STORE_ERROR = 'open'" in caplog.text
 
 
-@row("a limit within a view, or under a decorator without `functools.wraps`")
+@row(
+    "a limit within a view, under a decorator without `functools.wraps`, or above a method of a class with a "
+    "`dispatch_request` of its own"
+)
 def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> None:
     for face, flags, wanted in ((THEIRS, 0, [200] * 4), (OURS, 0, [200, 200, 429, 429]), (OURS, 1, [200] * 4)):
         app, limiter = limiter_app(face, clock, default_limits=["2/day"])
@@ -118,8 +135,12 @@ def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> N
         app.add_url_rule("/", "index", view)
         hidden = limiter.limit("9/day")(named("hidden"))
         app.add_url_rule("/hidden", "hidden", lambda hidden=hidden: hidden())
+        answering = export_of(limiter.limit("9/day")).as_view("export")
+        view = limiter.exempt(answering, flags=face.ExemptionScope.DEFAULT) if flags else answering
+        app.add_url_rule("/export", "export", view)
         assert statuses(app, "/", count=4) == wanted
         assert statuses(app, "/hidden", count=4) == ([200] * 4 if face is THEIRS else [200, 200, 429, 429])
+        assert statuses(app, "/export", count=4) == wanted
 
 
 @row("a key that is empty")
@@ -392,6 +413,38 @@ def test_a_limit_above_a_method_stands_in_for_the_defaults(clock: Clock) -> None
         app.add_url_rule("/", view_func=Page.as_view("page"))
         found.append([*statuses(app, "/", count=3), *statuses(app, "/", count=5, method="POST")])
     assert found == [[200, 200] + [429] * 6, [200, 200, 429] + [200] * 4 + [429]]
+
+
+@pytest.mark.parametrize("by", [MethodView, View])
+def test_no_class_that_answers_itself_is_without_the_limits_around_it(clock: Clock, by: type[View]) -> None:
+    found = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, default_limits=["3/day"])
+        app.add_url_rule("/", view_func=export_of(limiter.limit("9/day"), by).as_view("index"))
+        blueprint = Blueprint("shop", "shop", url_prefix="/shop")
+        beside = export_of(limiter.limit("9/day", override_defaults=False), by)
+        blueprint.add_url_rule("/", view_func=beside.as_view("index"))
+        blueprint.add_url_rule("/own", view_func=export_of(limiter.limit("9/day"), by).as_view("own"))
+        limiter.limit("2/day")(blueprint)
+        app.register_blueprint(blueprint)
+        paths = ("/?export=1", "/shop/?export=1", "/shop/own?export=1")
+        found.append([statuses(app, path, count=4) for path in paths])
+    assert found == [[[200] * 3 + [429], [200] * 2 + [429] * 2, [200] * 2 + [429] * 2]] * 2
+
+
+def test_what_a_class_inherits_is_known_to_be_called(clock: Clock) -> None:
+    app, limiter = limiter_app(OURS, clock, default_limits=["1/day"])
+
+    class Page(MethodView):
+        @limiter.limit("3/day")  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    class Other(Page):
+        pass
+
+    app.add_url_rule("/", view_func=Other.as_view("page"))
+    assert statuses(app, "/", count=4) == [200] * 3 + [429]
 
 
 @row("one `Limiter` in two apps, and `RATELIMIT_ENABLED = False` in the second")

@@ -248,6 +248,11 @@ def _dispatched_by(cls: type) -> tuple[bool, bool]:
     return known, known
 
 
+def calls_methods(cls: type) -> bool:
+    """Whether it is known that a view class answers by the method of a request's name."""
+    return _dispatched_by(cls)[1]
+
+
 def _asks(guard: Guard, view: Any) -> bool:
     """Whether a layer of *view* really asks a guard that asks by itself: attributes are copied, layers are not."""
     functions = (getattr(layer, "__func__", layer) for layer in layers(view))

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from flask import Flask, has_request_context
 from flask.sansio.blueprints import Blueprint
 
+from ...declarations import calls_methods, view_class
 from .constants import ALL, ExemptionScope
 from .definitions import Limit, RouteLimit
 
@@ -127,14 +128,16 @@ class Declared:
         return flags
 
     def of_view(self, view: Function | None, method: str) -> Function | None:
-        """The function that is called for a view's requests and has limits of its own; None if none has."""
+        """The function that is surely called for a view's requests and has limits of its own; None if none has."""
         if view is None:
             return None
         inner = innermost(view)
         if self._functions.get(inner):
             return inner
-        # The method of a view class, which its view calls.
-        kind = getattr(view, "view_class", None)
+        # The method of a view class, where it is known that it is called: what is asked there is not asked before.
+        kind = view_class(view)
+        if kind is None or not calls_methods(kind):
+            return None
         word = method.lower()
         found = getattr(kind, word, None) or (getattr(kind, "get", None) if word == "head" else None)
         if found is None:
