@@ -484,3 +484,17 @@ def test_a_key_may_be_made_before_the_limits(face: ModuleType, clock: Clock) -> 
     assert app.test_client().get("/", headers={"X-User": "ada"}).text == "LIMITER/shop/ada/index/1/1/day"
     assert statuses(app, "/", headers={"X-User": "ada"}) == [429]
     assert statuses(app, "/", headers={"X-User": "bob"}) == [200]
+
+
+def test_a_limit_that_comes_with_each_request_is_one(clock: Clock) -> None:
+    app, limiter = limiter_app(LIMITER_FACES["ours"], clock)
+
+    def part() -> str:
+        return "in"
+
+    app.add_url_rule("/", "index", lambda: limiter.limit("3/day")(part)())
+    client = app.test_client()
+    assert client.get("/").text == "in"
+    version = limiter.declared.version
+    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+    assert limiter.declared.version == version

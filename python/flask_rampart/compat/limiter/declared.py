@@ -70,13 +70,18 @@ class Declared:
         :return: the one that it is known as.
         """
         inner = innermost(function)
-        _add(self._functions.setdefault(inner, []), limit)
-        self.version += 1
+        limits = self._functions.setdefault(inner, [])
+        if limit not in limits:
+            # What stands in `method_decorators` comes with each request.
+            limits.append(limit)
+            self.version += 1
         return inner
 
     def limit_blueprint(self, blueprint: Blueprint, limit: RouteLimit) -> None:
         """Puts a limit on a blueprint's views."""
-        _add(self._blueprints.setdefault(blueprint, []), limit)
+        limits = self._blueprints.setdefault(blueprint, [])
+        if limit not in limits:
+            limits.append(limit)
         self.version += 1
 
     def exempt_function(self, function: Function, flags: ExemptionScope) -> None:
@@ -173,8 +178,3 @@ def _family(app: Flask, path: str | None) -> list[Blueprint]:
     names = path.split(".") if path else []
     paths: Iterable[str] = (".".join(names[:length]) for length in range(len(names), 0, -1))
     return [app.blueprints[one] for one in paths if one in app.blueprints]
-
-
-def _add(limits: list[RouteLimit], limit: RouteLimit) -> None:
-    if limit not in limits:
-        limits.append(limit)
