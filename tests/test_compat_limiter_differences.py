@@ -58,6 +58,21 @@ def export_of(decorate: Any, by: type[View] = MethodView) -> type[View]:
     return Export
 
 
+def inheriting(decorate: Any) -> type[View]:
+    """A class with a method that calls a limited one of its base."""
+
+    class Upper(MethodView):
+        @decorate  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    class Lower(Upper):
+        def get(self) -> str:
+            return str(super().get())
+
+    return Lower
+
+
 def statuses(app: Flask, *paths: str, count: int = 1, **how: Any) -> list[int]:
     found = []
     for path in paths:
@@ -119,10 +134,7 @@ def test_an_error_takes_no_limit_away(clock: Clock, caplog: pytest.LogCaptureFix
     assert "RATELIMIT_ON_STORE_ERROR = 'open'" in caplog.text
 
 
-@row(
-    "a limit within a view, under a decorator without `functools.wraps`, or above a method of a class with a "
-    "`dispatch_request` of its own"
-)
+@row("a limit within a view, or above what the view itself calls")
 def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> None:
     for face, flags, wanted in ((THEIRS, 0, [200] * 4), (OURS, 0, [200, 200, 429, 429]), (OURS, 1, [200] * 4)):
         app, limiter = limiter_app(face, clock, default_limits=["2/day"])
@@ -138,9 +150,13 @@ def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> N
         answering = export_of(limiter.limit("9/day")).as_view("export")
         view = limiter.exempt(answering, flags=face.ExemptionScope.DEFAULT) if flags else answering
         app.add_url_rule("/export", "export", view)
+        lower = inheriting(limiter.limit("9/day")).as_view("lower")
+        app.add_url_rule(
+            "/lower", "lower", limiter.exempt(lower, flags=face.ExemptionScope.DEFAULT) if flags else lower
+        )
         assert statuses(app, "/", count=4) == wanted
         assert statuses(app, "/hidden", count=4) == ([200] * 4 if face is THEIRS else [200, 200, 429, 429])
-        assert statuses(app, "/export", count=4) == wanted
+        assert statuses(app, "/export", count=4) == statuses(app, "/lower", count=4) == wanted
 
 
 @row("a key that is empty")
@@ -148,6 +164,12 @@ def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> N
 def test_who_has_no_key_is_counted_by_address(clock: Clock, empty: Any) -> None:
     assert answers(clock, key_func=lambda: empty) == [[200, 200], [200, 429]]
     assert answers(clock, key_func=lambda: empty, how={"environ_base": {"REMOTE_ADDR": ""}})[1] == [200, 429]
+
+
+@row("a key that is `0` or `False`")
+@pytest.mark.parametrize("key", [0, False])
+def test_a_key_of_nothing_is_one(clock: Clock, key: Any) -> None:
+    assert answers(clock, key_func=lambda: key) == [[200, 200], [200, 429]]
 
 
 @row("a negative cost, or one that is no whole number")
@@ -365,6 +387,23 @@ def test_a_moving_window_is_counted_about(clock: Clock) -> None:
     assert admitted[0] == 6 and 6 <= admitted[1] < 12
     clock.advance(120)
     assert [statuses(app, "/", count=7) for app in apps] == [[200] * 6 + [429]] * 2
+
+
+@row("`sliding-window-counter`")
+def test_what_is_left_of_a_window_is_counted_in_full(clock: Clock) -> None:
+    clock.advance(50)
+    apps = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, strategy="sliding-window-counter")
+        app.add_url_rule("/", "index", limiter.limit("2/minute")(named("index")))
+        assert statuses(app, "/", count=3) == [200, 200, 429]
+        apps.append(app)
+    found = []
+    for _ in range(3):
+        clock.advance(30)
+        found.append([statuses(app, "/")[0] for app in apps])
+    # Half a minute after its end, the window before still counts two by a half: theirs takes 1.33 for 1.
+    assert found == [[200, 429], [200, 200], [200, 200]]
 
 
 @row("a request that one of several limits refuses")
