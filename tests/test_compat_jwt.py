@@ -257,9 +257,28 @@ def test_what_was_not_asked_for_cannot_be_read(face: ModuleType) -> None:
             with pytest.raises(RuntimeError):
                 read()
         assert face.get_jwt_request_location() is None
+    with app.app_context():
+        assert face.get_jwt_request_location() is None
+        with pytest.raises(RuntimeError):
+            face.get_jwt()
+    with pytest.raises(RuntimeError):
+        face.get_jwt_request_location()
     bare = Flask("bare")
     with bare.test_request_context(), pytest.raises((RuntimeError, KeyError)):
         face.verify_jwt_in_request()
+
+
+def test_two_apps_in_one_request_know_their_callers_apart(face: ModuleType) -> None:
+    app, _ = jwt_app(face)
+    other, _ = jwt_app(face)
+    with app.test_request_context(headers=bearer(issue(app, face))):
+        face.verify_jwt_in_request()
+        with other.app_context():
+            with pytest.raises(RuntimeError):
+                face.get_jwt()
+            face.verify_jwt_in_request()
+            assert face.get_jwt_identity() == "ada"
+        assert face.get_jwt_identity() == "ada"
 
 
 # Users, claims, headers.

@@ -16,9 +16,9 @@ import jwt as pyjwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from flask import Flask, Response
+from flask import Flask, Response, request
 
-from flask_rampart import Clock, ConfigError
+from flask_rampart import Clock, ConfigError, Rampart, public
 
 from .facing import JWT_FACES, JWT_ROWS, SECRET, bearer, claims_of, jwt_app, jwt_row, token_of
 
@@ -517,6 +517,57 @@ def test_the_developers_mistakes_are_config_errors() -> None:
     for face, kind in ((THEIRS, KeyError), (OURS, RuntimeError)):
         with Flask("bare").test_request_context(), pytest.raises(kind):
             face.verify_jwt_in_request()
+
+
+@jwt_row('`jwt_required("admin")`, or another `optional` that is neither True nor False')
+@pytest.mark.parametrize("optional", ["admin", "", 0, 1, None, ["headers"]])
+def test_an_optional_that_is_no_switch_stops_the_start(optional: Any) -> None:
+    app, _ = jwt_app(THEIRS)
+    app.add_url_rule("/", "view", THEIRS.jwt_required(optional)(lambda: "in"))
+    assert app.test_client().get("/").status_code == (200 if optional else 401)
+    with pytest.raises(ConfigError, match="True or False"):
+        OURS.jwt_required(optional)
+    with pytest.raises(ConfigError, match="True or False"):
+        OURS.jwt_required(optional=optional)
+
+
+@jwt_row("a view that answers `OPTIONS` itself")
+def test_a_view_that_answers_options_is_not_guarded_and_is_closed_under_deny() -> None:
+    for module in (THEIRS, OURS):
+        app, _ = jwt_app(module)
+        app.add_url_rule("/", "view", module.jwt_required()(lambda: "in"), methods=["GET", "OPTIONS"])
+        client = app.test_client()
+        assert [client.get("/").status_code, client.options("/").status_code] == [401, 200]
+    app, _ = jwt_app(OURS, RAMPART_DEFAULT="deny", RAMPART_LIMIT_STORE="memory://", RAMPART_ACCESS_LOG="off")
+    Rampart(app)
+    app.add_url_rule("/", "view", OURS.jwt_required()(lambda: "in"), methods=["GET", "OPTIONS"])
+    opened = public(OURS.jwt_required()(lambda: "in"))
+    app.add_url_rule("/open", "open", opened, methods=["GET", "OPTIONS"])
+    client = app.test_client()
+    assert [client.options(path).status_code for path in ("/", "/open")] == [403, 200]
+
+
+@jwt_row("a request within another, or within an app context, of the same app (since Flask 3.1 they share `g`)")
+def test_each_request_has_its_own_caller() -> None:
+    for module, found in ((THEIRS, ["eve", "eve"]), (OURS, ["ada", None])):
+        app, manager = jwt_app(module)
+        manager.user_lookup_loader(lambda header, claims: claims["sub"])
+
+        def view(app: Flask = app, module: ModuleType = module) -> str:
+            if request.args.get("within"):
+                app.test_client().get("/", headers=bearer(token_of(claims_of(sub="eve"))))
+            return str(module.get_current_user())
+
+        app.add_url_rule("/", "view", module.jwt_required()(view))
+        assert app.test_client().get("/?within=1", headers=bearer(token_of(claims_of()))).text == found[0]
+        with app.app_context():
+            app.test_client().get("/", headers=bearer(token_of(claims_of(sub="eve"))))
+            if found[1] is None:
+                assert module.get_jwt_request_location() is None
+                with pytest.raises(RuntimeError, match="Nobody asked"):
+                    module.get_jwt()
+            else:
+                assert module.get_jwt_identity() == found[1]
 
 
 def test_each_row_of_the_tables_has_a_test() -> None:

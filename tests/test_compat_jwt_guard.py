@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import pytest
@@ -358,6 +359,35 @@ def test_a_cache_above_it_is_told_and_one_below_it_is_not(caplog: pytest.LogCapt
     told = [record.getMessage() for record in caplog.records if "Flask-Caching" in record.getMessage()]
     assert [message.partition(" ")[0] for message in told] == ["/above", "/things"]
     assert all("nobody is asked" in message for message in told)
+
+
+def test_what_remembers_answers_above_it_is_told_and_what_wears_the_name_of_such_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, _ = app_of()
+
+    def kept(view: Any) -> Any:
+        """A cache that is a function, as those of cachetools are."""
+        wrapped = functools.wraps(view)(lambda: view())
+        wrapped.cache_info = lambda: None  # type: ignore[attr-defined]
+        return wrapped
+
+    class Things(MethodView):
+        @functools.cache  # noqa: B019 - its instances are not many here
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+    passing = lambda view: functools.wraps(view)(lambda: view())  # noqa: E731
+    app.add_url_rule("/function", view_func=kept(jwt_required()(lambda: "in")), endpoint="function")
+    app.add_url_rule("/lru", view_func=functools.lru_cache(jwt_required()(lambda: "in")), endpoint="lru")
+    app.add_url_rule("/method", view_func=Things.as_view("method"))
+    app.add_url_rule("/below", view_func=passing(jwt_required()(kept(lambda: "in"))), endpoint="below")
+    app.add_url_rule("/under", view_func=jwt_required()(functools.cache(lambda: "in")), endpoint="under")
+    app.add_url_rule("/open", view_func=public(functools.cache(lambda: "in")), endpoint="open")
+    app.test_client().get("/open")
+    told = [record.getMessage() for record in caplog.records if "lru_cache" in record.getMessage()]
+    assert [message.partition(" ")[0] for message in told] == ["/function", "/lru", "/method"]
 
 
 def test_the_routes_show_it() -> None:

@@ -279,6 +279,16 @@ def test_a_replaced_view_function_is_planned_anew(make_app: App) -> None:
     assert client.get("/").status_code == 403
 
 
+def test_a_guard_on_a_view_that_holds_a_proxy_looks_into_nothing(make_app: App) -> None:
+    app = make_app()
+
+    def made(request: Any) -> Callable[..., Any]:
+        return lambda: request.method
+
+    app.add_url_rule("/", view_func=limit("5/minute")(made(request)))
+    assert app.test_client().get("/").text == "GET"
+
+
 def test_a_guard_on_something_that_is_no_view_says_so() -> None:
     with pytest.raises(ConfigError, match="protect"):
         require()(Blueprint("b", __name__))
@@ -657,6 +667,26 @@ def test_under_deny_what_declares_nothing_is_refused(make_app: App) -> None:
     assert client.get("/public").text == "open"
     assert client.get("/required").status_code == 401
     assert client.get("/absent").status_code == 404
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_view_that_sends_its_request_on_to_an_undeclared_one_opens_nothing(
+    make_app: App, protected: bool, method: str
+) -> None:
+    app = make_app(RAMPART_DEFAULT="deny")
+    if protected:
+        app.extensions["rampart"].app_guards = (limit("1000/minute"),)
+    app.add_url_rule("/undeclared", "undeclared", lambda: "OPEN", methods=["GET", "POST"])
+
+    @app.route("/", methods=["GET", "POST"])
+    @public
+    def on() -> Any:
+        (request.url_rule,) = app.url_map.iter_rules("undeclared")  # type: ignore[misc]
+        request.view_args = {}
+        return app.full_dispatch_request()
+
+    assert app.test_client().open("/", method=method).get_json()["code"] == "route.undeclared"
 
 
 def test_a_setting_that_changes_after_it_was_read_is_an_error(make_app: App) -> None:

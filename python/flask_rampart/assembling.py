@@ -21,6 +21,7 @@ from .apikeys import ApiKeys
 from .audit import Audit, Decisions, audit
 from .bound import Binding
 from .checks import keep_words
+from .closed import tell_closed
 from .codings import Codings
 from .config import Settings
 from .contract import Contract, Contracts
@@ -231,6 +232,7 @@ def assemble(app: Flask, given: Given) -> AppState:
     state.at_seal.append(lambda app: _keeps(app, request_class))
     state.at_seal.append(keep_words)
     state.at_seal.append(lambda app: tell_shared(app, state))
+    state.at_seal.append(lambda app: tell_closed(app, state))
     state.at_seal.append(lambda app: own_bounds.prepare())
     state.at_seal.append(lambda app: services[RoutePolicies].check(state.app_guards))
     state.at_seal.append(lambda app: _tell_unanswered(app, settings))

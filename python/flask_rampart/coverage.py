@@ -40,7 +40,7 @@ def coverage(state: AppState) -> list[Covered]:
         opened: dict[tuple[str, ...], tuple[bool, bool]] = {}
         if rule.endpoint not in app.view_functions:
             continue
-        for method in (method for method in methods_of(rule) if answers_itself(rule, method)):
+        for method in (method for method in methods_of(rule) if answers_itself(rule, method, app)):
             guards = [guard for guard in state.known_of(rule.endpoint, method) if not guard.is_everywhere]
             written = tuple(dict.fromkeys(map(repr, sorted(guards, key=lambda guard: guard.stage))))
             by_guards.setdefault(written, []).append(method)

@@ -15,7 +15,7 @@ from .apikeys import ApiKeys
 from .assembling import Given, assemble
 from .audit import Audit
 from .contract import Contract, Contracts
-from .declarations import changed, expand, protect_blueprint
+from .declarations import changed, protect_blueprint
 from .errors import ConfigError
 from .exchange import EXTENSION
 from .guards import AppState, Guard, current_exchange
@@ -29,6 +29,7 @@ from .reports import Reports
 from .stores import Store
 from .tokens import Tokens
 from .vault import Vault
+from .view_classes import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

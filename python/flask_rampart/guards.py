@@ -33,13 +33,17 @@ from flask import Flask, current_app, request
 from . import declarations
 from .checks import Check, answer, is_preflight, raised, run, undeclared, unreadable
 from .config import Settings, snapshot
-from .declarations import declare, declared_around, declared_on, hidden_over, wear
+from .declarations import declare, declared_around, declared_on, wear
 from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
+from .hidden import unseen as unseen
 from .locks import Lock
 from .opening import Tries
+from .options import answers_itself as answers_itself
+from .options import is_answered_for
 from .stores import StoreError
 from .uninitialised import not_initialised
+from .view_classes import Reading, read
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -100,6 +104,9 @@ class Guard:
     #: Whether it is asked by its own wrapper alone (:meth:`ask`), each time when the view is called, also where there
     #: is no ``Rampart(app)``: for what needs what the app's ``before_request`` functions prepare.
     asks_itself: ClassVar[bool] = False
+    #: The methods for which its wrapper does not ask: for these it opens no view. On a blueprint or the app, where the
+    #: joint asks, it is asked for all.
+    unasked: ClassVar[frozenset[str]] = frozenset()
     #: Where it was first declared, ``module.qualname``: the same in every worker.
     place: str = ""
 
@@ -126,6 +133,10 @@ class Guard:
         """
         raise ConfigError(f"{type(self).__name__} has no ask(), so it would guard nothing.")
 
+    def answers_options(self, app: Flask) -> bool:
+        """Whether the wrapper of a guard that asks by itself answers OPTIONS in the place of its view."""
+        return False
+
     @classmethod
     def bind(cls, guards: Sequence[tuple[Any, str]], state: AppState, endpoint: str) -> Check | None:
         """One check for all the guards of this class and stage that stand on one view.
@@ -139,7 +150,7 @@ class Guard:
 class Plan:
     """The guards of one view, bound and in order."""
 
-    __slots__ = ("arrival", "checks", "guards", "preflight", "view")
+    __slots__ = ("arrival", "checks", "guards", "is_closed", "preflight", "reading", "view")
 
     def __init__(
         self,
@@ -156,6 +167,14 @@ class Plan:
         #: What of it runs for a browser's preflight.
         self.preflight = tuple(preflight)
         self.checks = (*arrival, *rest)
+        #: Whether nothing opens the view: then it is not enough that all guards have run.
+        self.is_closed = undeclared in self.checks
+        #: Of a class of views that nothing opens but what asks by itself: what it was like.
+        self.reading: Reading | None = None
+
+    def is_stale(self) -> bool:
+        """Whether what was read of the view's class may no longer hold."""
+        return self.reading is not None and self.reading.is_stale()
 
 
 class AppState:
@@ -250,9 +269,9 @@ class AppState:
         if self._epoch != declarations.epoch():
             self._replan()
         plan = self._plans.get((rule.endpoint, this.method))
-        if plan is None or plan.view is not app.view_functions.get(rule.endpoint):
+        if plan is None or plan.view is not app.view_functions.get(rule.endpoint) or (plan.reading and plan.is_stale()):
             plan = self.plan(rule.endpoint, this.method)
-        if plan.guards and plan.guards <= exchange.ran:
+        if plan.guards and plan.guards <= exchange.ran and not plan.is_closed:
             return None
         if this.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             denied = run(exchange, plan.preflight if is_preflight(exchange) else plan.arrival)
@@ -363,9 +382,14 @@ class AppState:
         view = app.view_functions[endpoint]
         with self._lock:
             plan = self._plans.get((endpoint, method))
-            if plan is not None and plan.view is view:
+            if plan is not None and plan.view is view and not plan.is_stale():
                 return plan
-            plan = self._bind(view, self.guards_of(endpoint, method), endpoint)
+            is_answered = method == "OPTIONS" and is_answered_for(app, view)
+            found = self.guards_of(endpoint, method)
+            plan = self._bind(None if is_answered else view, found, endpoint)
+            plan.view = view
+            if self.settings.default == "deny" and all(guard.asks_itself for guard, _ in found if guard.opens):
+                plan.reading = read(view, method)
             # A rule without methods takes any word as one: what a peer makes up must not grow the table.
             known = any(rule.methods and method in rule.methods for rule in app.url_map.iter_rules(endpoint))
             if known or method in _METHODS:
@@ -393,7 +417,10 @@ class AppState:
         if endpoint in self.open_endpoints:
             found = {guard: "" for guard in found if guard.stage is Stage.ARRIVAL}
         found.update(dict.fromkeys(declared_around(app, endpoint), ""))
-        found.update(declared_on(app.view_functions[endpoint], method))
+        view = app.view_functions[endpoint]
+        if method == "OPTIONS" and is_answered_for(app, view):
+            found = {guard: "" for guard in found if method not in guard.unasked}
+        found.update(declared_on(view, method))
         return list(found.items())
 
     def _bind(self, view: Any, found: list[tuple[Guard, str]], endpoint: str) -> Plan:
@@ -458,14 +485,6 @@ def methods_of(rule: Rule) -> tuple[str, ...]:
     return tuple(sorted(_METHODS if rule.methods is None else rule.methods))
 
 
-def answers_itself(rule: Rule, method: str) -> bool:
-    """Whether the view of a rule answers a method: to OPTIONS Flask may answer by itself.
-
-    It goes by what Flask goes by: a rule that Flask did not make is not answered for.
-    """
-    return method != "OPTIONS" or not getattr(rule, "provide_automatic_options", False)
-
-
 def current_exchange() -> Exchange:
     """The exchange of the current request in the current app.
 
@@ -504,18 +523,3 @@ def demand(guards: tuple[Guard, ...]) -> None:
         if denied is not None:
             raise raised(denied)
     state.demand(state.exchange(this), guards)
-
-
-def unseen(app: Flask) -> list[str]:
-    """What is wrong with where guards were written: each a sentence with the cure."""
-    return [
-        f"{place}: a guard stands above {_ABOVE[is_above]}"
-        for place, is_above in hidden_over(app.view_functions.values())
-    ]
-
-
-_ABOVE = {
-    True: "the route and asks where it is called, so requests do not meet it. Put the route on top.",
-    False: "a decorator without functools.wraps that stands above the route, so requests do not meet it. Put the route "
-    "on top, or add functools.wraps to that decorator.",
-}

@@ -3,7 +3,7 @@
 A view that Flask-Caching keeps, and that ``require`` guards: its guards are asked for each request, and what they let
 through gets the answer of whoever came first, unless the key says who. Where the app has said itself what the answer
 depends on (``make_cache_key``, ``key_prefix``, ``unless``), nothing is said. Above a guard that asks by itself, where
-it is called, such a view is kept for everybody: that is said in any case.
+it is called, such a view is kept for everybody, as it is by ``lru_cache``: that is said in any case.
 
 It decides nothing. How to live beside each extension is in ``docs/extensions.md``.
 """
@@ -16,8 +16,10 @@ from typing import Any
 
 from flask import Flask
 
-from .declarations import is_asking, layers, view_class
+from .declarations import is_asking
 from .guards import AppState, answers_itself, asks_who, methods_of
+from .layers import layers
+from .view_classes import view_class
 
 _DEPTH = 64
 _BY_PATH = "view/%s"  # Flask-Caching's key_prefix, unless another is given
@@ -30,14 +32,14 @@ def tell_shared(app: Flask, state: AppState) -> None:
         for rule in app.url_map.iter_rules()
         if rule.endpoint in app.view_functions
         for method in methods_of(rule)
-        if answers_itself(rule, method)
+        if answers_itself(rule, method, app)
         and _is_kept_by_path(app.view_functions[rule.endpoint], method)
         and any(asks_who(guard) for guard, _ in state.guards_of(rule.endpoint, method))
     }
     for path in sorted(_kept_above(app)):
         app.logger.warning(
-            "%s is kept above a guard that asks where it is called, such as jwt_required: Flask-Caching gives what it "
-            "has kept to everybody, and nobody is asked. Put cached(...) below it.",
+            "%s is kept above a guard that asks where it is called, such as jwt_required: Flask-Caching, lru_cache or "
+            "their kin gives what it has kept to everybody, and nobody is asked. Put it below the guard.",
             path,
         )
     for path in sorted(shared):
@@ -61,7 +63,7 @@ def _kept_above(app: Flask) -> set[str]:
         if rule.endpoint in app.view_functions
         for method in methods_of(rule)
         for holder in _holders(app.view_functions[rule.endpoint], method)
-        if any(map(is_asking, itertools.dropwhile(lambda layer: not _is_cachings(layer), layers(holder))))
+        if any(map(is_asking, itertools.dropwhile(lambda layer: not _keeps(layer), layers(holder))))
     }
 
 
@@ -90,6 +92,14 @@ def _says_no_key(layer: Any) -> bool:
     return given.get("key_prefix", _BY_PATH) == _BY_PATH and not any(
         callable(given.get(name)) for name in ("make_cache_key", "unless")
     )
+
+
+def _keeps(layer: Any) -> bool:
+    """Whether a layer keeps what those below it answer: Flask-Caching's, or one with ``cache_info``, as ``lru_cache``
+    and its kin have it. What is a copy of that of the layer below, as ``functools.wraps`` makes it, keeps nothing."""
+    told = getattr(layer, "cache_info", None)
+    below = getattr(getattr(layer, "__wrapped__", None), "cache_info", None)
+    return _is_cachings(layer) or (callable(told) and told is not below)
 
 
 def _is_cachings(function: Any) -> bool:

@@ -112,7 +112,7 @@ def matrix(subject: Subject) -> list[Row]:
         ways: dict[tuple[Guard, ...], list[str]] = {}
         # A class view may guard each method in its own way.
         for method in methods_of(rule):
-            if method in NEVER or not answers_itself(rule, method):
+            if method in NEVER or not answers_itself(rule, method, app):
                 continue  # no request gets there, or Flask answers it
             ways.setdefault(_guards(state, rule.endpoint, method), []).append(method)
         if not ways:

@@ -76,6 +76,9 @@ _JWT: Mapping[str, When] = {
     "an `async` loader, whatever its form": _words("async def"),
     "a loader that raises `NoAuthorizationError`, under `optional=True`": _words("optional=True"),
     "a blueprint's error handler for `HTTPException`": _words("HTTPException"),
+    "a view that answers `OPTIONS` itself": When(
+        ("def options", "provide_automatic_options="), text=r"\A(?i:OPTIONS)\Z"
+    ),
     "its exceptions": _words("flask_restful", "flask_restx", "flask_smorest", "apiflask", "flask_rebar"),
 }
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..declarations import view_class
 from ..errors import PROBLEMS, ConfigError
 from ..readers import nearest
+from ..view_classes import view_class
 
 T = TypeVar("T")
 ATTRIBUTE = "__rampart_described__"

@@ -33,10 +33,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..checks import is_preflight
 from ..config import Settings
-from ..declarations import changed, declared_around, declared_on, epoch, view_class
+from ..declarations import changed, declared_around, declared_on, epoch
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, Reply
 from ..guards import AppState, Guard, Stage
+from ..view_classes import view_class
 from .policy import DEFAULT_EXPOSE, DEFAULT_HEADERS, DEFAULT_MAX_AGE, PREFLIGHT_VARY, VARY, Policy, shown
 from .routing import Routes
 

@@ -43,10 +43,11 @@ from flask import has_request_context, request
 from .._native import Clock
 from ..checks import Check
 from ..config import Settings
-from ..declarations import ATTRIBUTE, declared_around, is_known
+from ..declarations import declared_around, is_known
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState, Guard, Stage
+from ..layers import ATTRIBUTE
 from ..readers import nearest
 from .csrf_token import FIELD, CsrfTokens, InTemplates
 from .hint import tell_readers

@@ -34,5 +34,12 @@ class Told(Guard):
         """Reads the options."""
         self._policy_in(app)
 
+    def answers_options(self, app: Flask) -> bool:
+        """Whether ``cross_origin`` leaves OPTIONS to Flask, and not to the view."""
+        try:
+            return self._policy_in(app).automatic_options
+        except ConfigError:
+            return False
+
     def __repr__(self) -> str:
         return "CORS" if self.is_everywhere else "cross_origin"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask import g
 from werkzeug.local import LocalProxy
 
 from .config import config
@@ -19,7 +18,7 @@ from .cookies import unset_refresh_cookies as unset_refresh_cookies
 from .face import current_face
 from .judging import judge, unverified_header
 from .making import make
-from .view_decorators import CALLER, Caller
+from .view_decorators import Caller, known_caller
 
 ExpiresDelta = timedelta | bool | None
 Fresh = bool | float | timedelta
@@ -50,7 +49,7 @@ def get_jwt_identity() -> Any:
 
 def get_jwt_request_location() -> str | None:
     """Where the request's token was: ``"headers"``, ``"cookies"``, ``"query_string"`` or ``"json"``; None for none."""
-    caller: Caller | None = g.get(CALLER)
+    caller = known_caller()
     return None if caller is None else caller.location
 
 
@@ -142,7 +141,7 @@ def current_user_context_processor() -> dict[str, Any]:
 
 
 def _caller() -> Caller:
-    caller: Caller | None = g.get(CALLER)
+    caller = known_caller()
     if caller is None:
         raise RuntimeError("Nobody asked for a token: call jwt_required() or verify_jwt_in_request() before.")
     return caller

@@ -4,8 +4,9 @@ Asked where it is written, when the view is called, as Flask-JWT-Extended does: 
 functions put into ``g`` is there for its loaders. In order: there is a token, it holds, it is of the right type, fresh
 if it must be, on no blocklist, and admitted by the app's own check; then its user is loaded.
 
-Flask's automatic answer to ``OPTIONS``, and a view's own, are open. On a blueprint (``rampart.protect``) it is asked
-with the other guards, before the app's ``before_request`` functions.
+It is not asked for ``OPTIONS``: Flask's automatic answer is open, and a view's own is not opened by it. On a blueprint
+(``rampart.protect``) it is asked with the other guards, before the app's ``before_request`` functions, and for each
+method.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import request
-from flask.globals import app_ctx
+from flask import current_app, request
 
 from ...errors import ConfigError
 from ...guards import AppState, Guard, Stage
@@ -32,6 +32,8 @@ from .judging import judge
 from .places import find
 
 if TYPE_CHECKING:
+    from flask import Flask, Request
+
     from ...checks import Check
     from ...exchange import Exchange
 
@@ -49,7 +51,7 @@ class Caller(NamedTuple):
     user: Any
 
 
-CALLER = "_rampart_jwt_caller"
+_CALLERS = "_rampart_jwt_callers"
 
 
 class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
@@ -61,7 +63,7 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     :param locations: where it is looked for, instead of in ``JWT_TOKEN_LOCATION``.
     :param verify_type: whether its type matters.
     :param skip_revocation_check: whether the blocklist is left out.
-    :raises ConfigError: without parentheses, or on a class.
+    :raises ConfigError: without parentheses, on a class, or for an *optional* that is neither True nor False.
 
     A guard that asks by itself, with or without ``Rampart(app)``: it opens the view under ``RAMPART_DEFAULT = "deny"``.
 
@@ -73,6 +75,7 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     name = "jwt_required"
     opens = True
     asks_itself = True
+    unasked = EXEMPT
 
     def __init__(
         self,
@@ -87,6 +90,12 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
             raise ConfigError(
                 f"{getattr(optional, '__qualname__', optional)}: write @jwt_required(), with parentheses."
             )
+        if not isinstance(optional, bool):
+            # A text, meant for a role or a place, would let everybody in.
+            raise ConfigError(
+                f"jwt_required({optional!r}): its first argument is optional, True or False. What it is to be by name: "
+                'jwt_required(locations="headers").'
+            )
         self.optional = optional
         self._given = (optional, fresh, refresh, locations, verify_type, skip_revocation_check)
 
@@ -97,8 +106,9 @@ class jwt_required(Guard):  # noqa: N801 - Flask-JWT-Extended's name
     @classmethod
     def bind(cls, guards: Sequence[tuple[jwt_required, str]], state: AppState, endpoint: str) -> Check:
         def check(exchange: Exchange) -> None:
+            this = request._get_current_object()  # type: ignore[attr-defined]
             for guard, _ in guards:
-                guard.ask()
+                _verify(this, *guard._given)
 
         return check
 
@@ -137,8 +147,20 @@ def verify_jwt_in_request(
     this = request._get_current_object()  # type: ignore[attr-defined]
     if this.method in EXEMPT:
         return None
-    context = app_ctx._get_current_object()  # type: ignore[attr-defined]
-    face = current_face(context.app)
+    return _verify(this, optional, fresh, refresh, locations, verify_type, skip_revocation_check)
+
+
+def _verify(
+    this: Request,
+    optional: bool,
+    fresh: bool,
+    refresh: bool,
+    locations: LocationType,
+    verify_type: bool,
+    skip_revocation_check: bool,
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    face = current_face(app)
     rules = face.rules()
     if not locations:
         places: Sequence[str] = rules.locations
@@ -149,7 +171,7 @@ def verify_jwt_in_request(
     except NoAuthorizationError:
         if not optional:
             raise
-        setattr(context.g, CALLER, Caller({}, {}, None, True, None))
+        _remember(this, app, Caller({}, {}, None, True, None))
         return None
     header, claims, token = judge(face, rules, encoded, csrf_value)
     manager = face.manager
@@ -167,8 +189,32 @@ def verify_jwt_in_request(
         if user is None:
             raise UserLookupError(f"user_lookup returned None for {claims[rules.identity_claim]}", header, claims)
     face.admit(token, location)
-    setattr(context.g, CALLER, Caller(header, claims, location, manager.lookup is not None, user))
+    _remember(this, app, Caller(header, claims, location, manager.lookup is not None, user))
     return header, claims
+
+
+def _remember(this: Request, app: Flask, caller: Caller) -> None:
+    # By the request, and not in `g`, which a request within another of the same app shares with it.
+    state = this.__dict__
+    known: dict[Flask, Caller] | None = state.get(_CALLERS)
+    if known is None:
+        state[_CALLERS] = {app: caller}
+    else:
+        known[app] = caller
+
+
+def known_caller() -> Caller | None:
+    """Who is calling, if the current app asked in the current request.
+
+    :raises RuntimeError: without an app.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    try:
+        this = request._get_current_object()  # type: ignore[attr-defined]
+    except RuntimeError:
+        return None
+    known: dict[Flask, Caller] | None = this.__dict__.get(_CALLERS)
+    return None if known is None else known.get(app)
 
 
 def _is_fresh(fresh: Any, now: float) -> bool:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from flask import Flask, has_request_context
 from flask.sansio.blueprints import Blueprint
 
-from ...declarations import calls_methods, view_class
+from ...view_classes import answers_as_written, dispatched_by, view_class
 from .constants import ALL, ExemptionScope
 from .definitions import Limit, RouteLimit
 
@@ -141,14 +141,18 @@ class Declared:
             return inner
         # The method of a view class, where it is known that it is called: what is asked there is not asked before.
         kind = view_class(view)
-        if kind is None or not calls_methods(kind):
+        if kind is None or not dispatched_by(kind)[1]:
             return None
         word = method.lower()
-        found = getattr(kind, word, None) or (getattr(kind, "get", None) if word == "head" else None)
+        if word == "head" and not hasattr(kind, "head"):
+            word = "get"
+        found = getattr(kind, word, None)
         if found is None:
             return None
         inner = innermost(found)
-        return inner if self._functions.get(inner) else None
+        if not self._functions.get(inner) or not answers_as_written(view, kind, (word, "dispatch_request")):
+            return None
+        return inner
 
 
 def innermost(function: Function) -> Function:
