@@ -471,6 +471,38 @@ def test_no_class_that_answers_itself_is_without_the_limits_around_it(clock: Clo
     assert found == [[[200] * 3 + [429], [200] * 2 + [429] * 2, [200] * 2 + [429] * 2]] * 2
 
 
+@pytest.mark.parametrize("how", ["sets its method", "makes its view"])
+def test_no_class_whose_method_is_not_what_answers_is_without_the_defaults(clock: Clock, how: str) -> None:
+    found = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, default_limits=["3/day"])
+
+        class Page(MethodView):
+            @limiter.limit("9/day")  # type: ignore[untyped-decorator]
+            def get(self) -> str:
+                return "in"
+
+            def other(self) -> str:
+                return "all"
+
+        class Setting(Page):
+            def __init__(self) -> None:
+                self.get = self.other
+
+        class Making(Page):
+            @classmethod
+            def as_view(cls, name: str, *args: Any, **kwargs: Any) -> Any:
+                def view() -> str:
+                    return cls().other()
+
+                view.__name__, view.view_class = name, cls  # type: ignore[attr-defined]
+                return view
+
+        app.add_url_rule("/", view_func=(Setting if how == "sets its method" else Making).as_view("page"))
+        found.append(statuses(app, "/", count=4))
+    assert found == [[200] * 3 + [429]] * 2
+
+
 def test_what_a_class_inherits_is_known_to_be_called(clock: Clock) -> None:
     app, limiter = limiter_app(OURS, clock, default_limits=["1/day"])
 
