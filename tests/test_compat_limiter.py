@@ -484,3 +484,38 @@ def test_a_key_may_be_made_before_the_limits(face: ModuleType, clock: Clock) -> 
     assert app.test_client().get("/", headers={"X-User": "ada"}).text == "LIMITER/shop/ada/index/1/1/day"
     assert statuses(app, "/", headers={"X-User": "ada"}) == [429]
     assert statuses(app, "/", headers={"X-User": "bob"}) == [200]
+
+
+def test_a_limit_that_comes_with_each_request_is_one(clock: Clock) -> None:
+    app, limiter = limiter_app(LIMITER_FACES["ours"], clock)
+
+    def part() -> str:
+        return "in"
+
+    app.add_url_rule("/", "index", lambda: limiter.limit("3/day")(part)())
+    client = app.test_client()
+    assert client.get("/").text == "in"
+    version = limiter.declared.version
+    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+    assert limiter.declared.version == version
+
+
+def test_where_a_function_says_that_a_view_has_no_limit_those_around_it_hold(face: ModuleType, clock: Clock) -> None:
+    app, limiter = limiter_app(face, clock, default_limits=["3/hour"])
+
+    def plan() -> str:
+        return "4/minute" if "paid" in request.args else ""
+
+    def view() -> str:
+        return "in"
+
+    app.add_url_rule("/", "index", limiter.limit(plan)(view))
+    for name, overrides in (("shop", True), ("news", False)):
+        blueprint = Blueprint(name, name, url_prefix=f"/{name}")
+        limiter.limit("2/day" if overrides else "9/day", override_defaults=overrides)(blueprint)
+        blueprint.add_url_rule("/", "index", limiter.limit(plan)(type(view)(view.__code__, globals(), f"view_{name}")))
+        app.register_blueprint(blueprint)
+    client = app.test_client()
+    for path, most in (("/", 3), ("/shop/", 2), ("/news/", 3)):
+        assert [client.get(path).status_code for _ in range(5)] == [200] * most + [429] * (5 - most), path
+        assert [client.get(f"{path}?paid=1").status_code for _ in range(5)] == [200] * 4 + [429], path

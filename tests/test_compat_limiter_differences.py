@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, jsonify, request
-from flask.views import MethodView
+from flask.views import MethodView, View
 from limits.storage import MemoryStorage
 
 from flask_rampart import Clock, ConfigError
@@ -42,6 +42,35 @@ def named(name: str) -> Callable[[], Any]:
 
     view.__name__ = view.__qualname__ = name
     return view
+
+
+def export_of(decorate: Any, by: type[View] = MethodView) -> type[View]:
+    """A class that answers one kind of request itself, and has a limited method for the others."""
+
+    class Export(by):  # type: ignore[misc, valid-type]
+        def dispatch_request(self) -> Any:
+            return "all" if "export" in request.args else self.get()
+
+        @decorate  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    return Export
+
+
+def inheriting(decorate: Any) -> type[View]:
+    """A class with a method that calls a limited one of its base."""
+
+    class Upper(MethodView):
+        @decorate  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    class Lower(Upper):
+        def get(self) -> str:
+            return str(super().get())
+
+    return Lower
 
 
 def statuses(app: Flask, *paths: str, count: int = 1, **how: Any) -> list[int]:
@@ -105,7 +134,7 @@ def test_an_error_takes_no_limit_away(clock: Clock, caplog: pytest.LogCaptureFix
     assert "RATELIMIT_ON_STORE_ERROR = 'open'" in caplog.text
 
 
-@row("a limit within a view, or under a decorator without `functools.wraps`")
+@row("a limit within a view, or above what the view itself calls")
 def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> None:
     for face, flags, wanted in ((THEIRS, 0, [200] * 4), (OURS, 0, [200, 200, 429, 429]), (OURS, 1, [200] * 4)):
         app, limiter = limiter_app(face, clock, default_limits=["2/day"])
@@ -118,8 +147,16 @@ def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> N
         app.add_url_rule("/", "index", view)
         hidden = limiter.limit("9/day")(named("hidden"))
         app.add_url_rule("/hidden", "hidden", lambda hidden=hidden: hidden())
+        answering = export_of(limiter.limit("9/day")).as_view("export")
+        view = limiter.exempt(answering, flags=face.ExemptionScope.DEFAULT) if flags else answering
+        app.add_url_rule("/export", "export", view)
+        lower = inheriting(limiter.limit("9/day")).as_view("lower")
+        app.add_url_rule(
+            "/lower", "lower", limiter.exempt(lower, flags=face.ExemptionScope.DEFAULT) if flags else lower
+        )
         assert statuses(app, "/", count=4) == wanted
         assert statuses(app, "/hidden", count=4) == ([200] * 4 if face is THEIRS else [200, 200, 429, 429])
+        assert statuses(app, "/export", count=4) == statuses(app, "/lower", count=4) == wanted
 
 
 @row("a key that is empty")
@@ -127,6 +164,12 @@ def test_the_defaults_hold_beside_a_limit_that_cannot_be_seen(clock: Clock) -> N
 def test_who_has_no_key_is_counted_by_address(clock: Clock, empty: Any) -> None:
     assert answers(clock, key_func=lambda: empty) == [[200, 200], [200, 429]]
     assert answers(clock, key_func=lambda: empty, how={"environ_base": {"REMOTE_ADDR": ""}})[1] == [200, 429]
+
+
+@row("a key that is `0` or `False`")
+@pytest.mark.parametrize("key", [0, False])
+def test_a_key_of_nothing_is_one(clock: Clock, key: Any) -> None:
+    assert answers(clock, key_func=lambda: key) == [[200, 200], [200, 429]]
 
 
 @row("a negative cost, or one that is no whole number")
@@ -346,6 +389,23 @@ def test_a_moving_window_is_counted_about(clock: Clock) -> None:
     assert [statuses(app, "/", count=7) for app in apps] == [[200] * 6 + [429]] * 2
 
 
+@row("`sliding-window-counter`")
+def test_what_is_left_of_a_window_is_counted_in_full(clock: Clock) -> None:
+    clock.advance(50)
+    apps = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, strategy="sliding-window-counter")
+        app.add_url_rule("/", "index", limiter.limit("2/minute")(named("index")))
+        assert statuses(app, "/", count=3) == [200, 200, 429]
+        apps.append(app)
+    found = []
+    for _ in range(3):
+        clock.advance(30)
+        found.append([statuses(app, "/")[0] for app in apps])
+    # Half a minute after its end, the window before still counts two by a half: theirs takes 1.33 for 1.
+    assert found == [[200, 429], [200, 200], [200, 200]]
+
+
 @row("a request that one of several limits refuses")
 def test_a_refused_request_is_charged_nothing(clock: Clock) -> None:
     found = []
@@ -392,6 +452,70 @@ def test_a_limit_above_a_method_stands_in_for_the_defaults(clock: Clock) -> None
         app.add_url_rule("/", view_func=Page.as_view("page"))
         found.append([*statuses(app, "/", count=3), *statuses(app, "/", count=5, method="POST")])
     assert found == [[200, 200] + [429] * 6, [200, 200, 429] + [200] * 4 + [429]]
+
+
+@pytest.mark.parametrize("by", [MethodView, View])
+def test_no_class_that_answers_itself_is_without_the_limits_around_it(clock: Clock, by: type[View]) -> None:
+    found = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, default_limits=["3/day"])
+        app.add_url_rule("/", view_func=export_of(limiter.limit("9/day"), by).as_view("index"))
+        blueprint = Blueprint("shop", "shop", url_prefix="/shop")
+        beside = export_of(limiter.limit("9/day", override_defaults=False), by)
+        blueprint.add_url_rule("/", view_func=beside.as_view("index"))
+        blueprint.add_url_rule("/own", view_func=export_of(limiter.limit("9/day"), by).as_view("own"))
+        limiter.limit("2/day")(blueprint)
+        app.register_blueprint(blueprint)
+        paths = ("/?export=1", "/shop/?export=1", "/shop/own?export=1")
+        found.append([statuses(app, path, count=4) for path in paths])
+    assert found == [[[200] * 3 + [429], [200] * 2 + [429] * 2, [200] * 2 + [429] * 2]] * 2
+
+
+@pytest.mark.parametrize("how", ["sets its method", "makes its view"])
+def test_no_class_whose_method_is_not_what_answers_is_without_the_defaults(clock: Clock, how: str) -> None:
+    found = []
+    for face in BOTH:
+        app, limiter = limiter_app(face, clock, default_limits=["3/day"])
+
+        class Page(MethodView):
+            @limiter.limit("9/day")  # type: ignore[untyped-decorator]
+            def get(self) -> str:
+                return "in"
+
+            def other(self) -> str:
+                return "all"
+
+        class Setting(Page):
+            def __init__(self) -> None:
+                self.get = self.other
+
+        class Making(Page):
+            @classmethod
+            def as_view(cls, name: str, *args: Any, **kwargs: Any) -> Any:
+                def view() -> str:
+                    return cls().other()
+
+                view.__name__, view.view_class = name, cls  # type: ignore[attr-defined]
+                return view
+
+        app.add_url_rule("/", view_func=(Setting if how == "sets its method" else Making).as_view("page"))
+        found.append(statuses(app, "/", count=4))
+    assert found == [[200] * 3 + [429]] * 2
+
+
+def test_what_a_class_inherits_is_known_to_be_called(clock: Clock) -> None:
+    app, limiter = limiter_app(OURS, clock, default_limits=["1/day"])
+
+    class Page(MethodView):
+        @limiter.limit("3/day")  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+    class Other(Page):
+        pass
+
+    app.add_url_rule("/", view_func=Other.as_view("page"))
+    assert statuses(app, "/", count=4) == [200] * 3 + [429]
 
 
 @row("one `Limiter` in two apps, and `RATELIMIT_ENABLED = False` in the second")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request, request_finished, session
+from flask import Flask, Request, Response, request, request_finished, session
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 from flask_rampart import Clock, Rampart
@@ -140,6 +143,126 @@ def test_a_view_that_calls_its_own_app_has_them_too(face: ModuleType, clock: Clo
         assert len(spent(answers(app, 2, f"/outer{query}"))) == 2
     assert inner == ["8", "7", "6", "5"]
     assert spent(answers(app, 1, "/outer?same=1")) == ["5"]
+
+
+REMAINING = "X-RateLimit-Remaining"
+
+
+class Finalizing(Flask):
+    def finalize_request(self, *args: Any, **kwargs: Any) -> Any:
+        return noted(super().finalize_request(*args, **kwargs))
+
+
+class Dispatching(Flask):
+    def full_dispatch_request(self) -> Any:
+        return noted(super().full_dispatch_request())
+
+
+class Processing(Flask):
+    def process_response(self, response: Any) -> Any:
+        return noted(super().process_response(response))
+
+
+class Within(Flask):
+    def wsgi_app(self, environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, ("X-Seen", dict(headers).get(REMAINING, "none"))], *more)
+
+        return super().wsgi_app(environ, start)
+
+
+class Session(SecureCookieSessionInterface):
+    def is_null_session(self, obj: Any) -> bool:
+        return False
+
+    def save_session(self, app: Flask, session: Any, response: Any) -> None:
+        noted(response)
+
+
+class Answer(Response):
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        return noted(self, super().get_wsgi_headers(environ))
+
+
+def noted(response: Any, headers: Any = None) -> Any:
+    """What it was given, with what it saw of the limit."""
+    headers = response.headers if headers is None else headers
+    headers["X-Seen"] = headers.get(REMAINING, "none")
+    return response if headers is response.headers else headers
+
+
+def patched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """Looks as what traces a whole process does."""
+    theirs = getattr(owner, name)
+
+    @functools.wraps(theirs)
+    def looking(*args: Any, **kwargs: Any) -> Any:
+        return noted(theirs(*args, **kwargs))
+
+    monkeypatch.setattr(owner, name, looking)
+
+
+LOOKING: dict[str, Callable[[Flask, pytest.MonkeyPatch], Any]] = {
+    "finalize_request": lambda app, _: setattr(app, "__class__", Finalizing),
+    "full_dispatch_request": lambda app, _: setattr(app, "__class__", Dispatching),
+    "process_response": lambda app, _: setattr(app, "__class__", Processing),
+    "process_response of one app": lambda app, patch: patched(patch, app, "process_response"),
+    "finalize_request of all apps": lambda app, patch: patched(patch, Flask, "finalize_request"),
+    "a session interface": lambda app, _: setattr(app, "session_interface", Session()),
+    "a class of answers": lambda app, _: setattr(app, "response_class", Answer),
+    "a class of one view's answers": lambda app, _: app.view_functions.update(index=lambda: Answer("hello")),
+}
+
+
+@pytest.mark.parametrize("where", LOOKING)
+def test_what_looks_at_an_answer_on_its_way_sees_them(
+    face: ModuleType, clock: Clock, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, _ = app_of(face, clock, SECRET_KEY="x" * 32)
+    LOOKING[where](app, monkeypatch)
+    given = answers(app, 4)
+    assert [one.headers["X-Seen"] for one in given] == spent(given) == ["9", "8", "7", "6"]
+
+
+def test_a_class_of_apps_with_a_wsgi_app_of_its_own_sees_them(face: ModuleType, clock: Clock) -> None:
+    app = Within("limits")
+    app.testing = True
+    app.config["RATELIMIT_STORAGE_URI"] = "memory://"
+    given: dict[str, Any] = {"clock": clock} if face is OURS else {}
+    face.Limiter(face.util.get_remote_address, app=app, default_limits=["10/minute"], headers_enabled=True, **given)
+    app.add_url_rule("/", "index", lambda: "hello")
+    assert [one.headers["X-Seen"] for one in answers(app)] == ["9", "8", "7"]
+
+
+def test_a_request_that_copies_its_environ_is_told(face: ModuleType, clock: Clock) -> None:
+    class Copying(Request):
+        def __init__(self, environ: Any, *args: Any, **kwargs: Any) -> None:
+            super().__init__(dict(environ), *args, **kwargs)
+
+    app, _ = app_of(face, clock)
+    app.request_class = Copying
+    assert spent(answers(app, 4)) == ["9", "8", "7", "6"]
+
+
+@pytest.mark.parametrize("copied", [dict, lambda environ: environ])
+def test_an_answer_that_a_view_asks_for_within_its_request_has_its_own(
+    face: ModuleType, clock: Clock, copied: Any
+) -> None:
+    app, limiter = app_of(face, clock)
+    inner: list[Any] = []
+
+    @app.get("/outer")
+    @limiter.exempt  # type: ignore[untyped-decorator]
+    def outer() -> Any:
+        environ = copied(request.environ)
+        environ["PATH_INFO"] = "/"
+        with app.request_context(environ):
+            inner.append(app.full_dispatch_request())
+        return "outer"
+
+    answers(app, 1)
+    assert spent(answers(app, 3, "/outer")) == [None] * 3
+    assert spent(inner) == ["8", "7", "6"]
 
 
 def test_an_answer_that_is_asked_for_without_a_server_has_them(face: ModuleType, clock: Clock) -> None:

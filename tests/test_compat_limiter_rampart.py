@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from flask_rampart import Clock, Rampart
 from flask_rampart.compat import limiter as face
@@ -115,3 +115,38 @@ def test_commands_show_and_clear_what_was_spent() -> None:
     assert cleared.exit_code == 0, cleared.output
     assert client.get("/own").status_code == 200
     assert run.invoke(args=["limiter", "clear", "--key", "x"], input="n\n").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["limits"], ["limits", "--key", "127.0.0.1"], ["clear", "-y", "--key", "127.0.0.1"]]
+)
+def test_commands_say_what_there_is_none_of(command: list[str]) -> None:
+    app, _, _ = app_of()
+    app.add_url_rule("/folder/", "folder", lambda: "in")
+    app.add_url_rule("/sent", "sent", lambda: "in", methods=["POST"])
+    run = app.test_cli_runner()
+    for choice, told in (
+        (["--path", "/nope"], "No route has the path /nope."),
+        (["--path", "/own", "--method", "PATCH"], "/own has GET, HEAD, OPTIONS"),
+        (["--endpoint", "nope"], "There is no endpoint nope."),
+    ):
+        done = run.invoke(args=["limiter", *command, *choice])
+        assert (done.exit_code, told in done.output) == (1, True), done.output
+    for path, line in (("/folder", "/folder/  GET  folder  2 per 1 day"), ("/sent", "/sent  POST  sent  2 per 1 day")):
+        done = run.invoke(args=["limiter", *command, "--path", path])
+        assert (done.exit_code, line in done.output) == (0, True), done.output
+
+
+def test_a_limit_of_which_only_a_request_says_what_counts_it_stops_no_command() -> None:
+    app, limiter, _ = app_of()
+    limited = limiter.limit("3/hour", scope=lambda endpoint: request.path)(lambda: "in")
+    app.add_url_rule("/a", "a", limited)
+    app.add_url_rule("/static/a", "static", app.view_functions["static"], defaults={"filename": "a"})
+    client, run = app.test_client(), app.test_cli_runner()
+    assert [client.get("/own").status_code for _ in range(2)] == [200, 429]
+    listed = run.invoke(args=["limiter", "limits", "--key", "127.0.0.1"])
+    assert listed.exit_code == 0 and "/a  GET  a  3 per 1 hour  counted by what only a request says" in listed.output
+    assert "/own  GET  own  1 per 1 hour  0 left" in listed.output and "static" not in listed.output
+    cleared = run.invoke(args=["limiter", "clear", "--key", "127.0.0.1", "-y"])
+    assert cleared.exit_code == 1 and "3 per 1 hour  not cleared: counted by what only" in cleared.output
+    assert client.get("/own").status_code == 200

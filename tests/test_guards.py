@@ -21,7 +21,19 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import Rule
 from werkzeug.test import Client, EnvironBuilder
 
-from flask_rampart import ConfigError, Denied, Guard, Rampart, Stage, bounds, limit, public, require, validate
+from flask_rampart import (
+    ConfigError,
+    Denied,
+    Guard,
+    Rampart,
+    Stage,
+    bounds,
+    declarations,
+    limit,
+    public,
+    require,
+    validate,
+)
 from flask_rampart.access import Schemes
 from flask_rampart.checks import Check
 from flask_rampart.cli import commands
@@ -1394,3 +1406,71 @@ def test_method_decorators_of_another_shape_stop_nothing(make_app: App, kind: st
 
     app.add_url_rule("/", view_func=Odd.as_view("odd"))
     assert app.test_client().get("/").text == "odd"
+
+
+def test_what_each_request_guards_is_kept_a_few_times_and_has_nothing_planned_anew(make_app: App) -> None:
+    @dataclass
+    class Service:
+        name: str = "s"
+
+        def part(self) -> str:
+            return "in"
+
+    def part() -> str:
+        return "in"
+
+    app = make_app()
+    for path, make in {"/one": lambda: part, "/new": lambda: lambda: "in", "/method": lambda: Service().part}.items():
+        app.get(path, endpoint=path)(public(lambda make=make: Probe()(make())()))
+    client = app.test_client()
+    for path in ("/one", "/new", "/method"):
+        assert client.get(path).text == "in"
+        at, kept = declarations.epoch(), len(declarations._unhashable)
+        assert {client.get(path).text for _ in range(40)} == {"in"}
+        assert declarations.epoch() == at
+        assert len(declarations._unhashable) <= kept + 16
+    assert len(declarations._above[part]) <= 16
+
+
+def test_what_a_request_guards_asks_each_time(make_app: App) -> None:
+    app = make_app()
+
+    @app.get("/")
+    @public
+    def view() -> str:
+        part: str = no()(lambda: never())()
+        return part
+
+    assert [app.test_client().get("/").status_code for _ in range(40)] == [403] * 40
+
+
+def test_a_guard_above_the_route_of_an_app_that_a_request_makes_still_guards(make_app: App) -> None:
+    app = make_app()
+    made: list[Flask] = []
+
+    @app.get("/")
+    @public
+    def view() -> str:
+        inner = make_app()
+        no()(inner.get("/", endpoint="inner")(lambda: never()))
+        made.append(inner)
+        return "made"
+
+    for _ in range(20):
+        assert app.test_client().get("/").text == "made"
+    assert [inner.test_client().get("/").status_code for inner in made] == [403] * 20
+
+
+def test_a_guard_that_a_request_puts_above_a_view_of_its_app_guards(make_app: App) -> None:
+    app = make_app()
+    app.get("/view", endpoint="view")(lambda: "open")
+
+    @app.get("/close")
+    def close() -> str:
+        no()(app.view_functions["view"])
+        return "closed"
+
+    client = app.test_client()
+    assert client.get("/view").status_code == 200
+    assert client.get("/close").status_code == 200
+    assert client.get("/view").status_code == 403

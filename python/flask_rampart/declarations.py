@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +52,7 @@ _above: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
 _bound: weakref.WeakKeyDictionary[Any, dict[Any, Guards]] = weakref.WeakKeyDictionary()
 _inner: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
 _unhashable: dict[int, tuple[Any, dict[Any, Guards]]] = {}  # instances that no weak table takes, kept alive
+_MOST_BY_REQUESTS = 16  # of guards that requests note above one function
 _asked_by: weakref.WeakKeyDictionary[Any, Guards] = weakref.WeakKeyDictionary()
 """Wrappers of guards that ask by themselves."""
 _epoch = 0
@@ -96,13 +98,17 @@ def declare(guard: Guard, target: T, demand: Callable[[Guards], None]) -> T:
     if is_known(guard, target):
         # What is noted here would be noted again by each request.
         return _wearing(guards, target, _wrapper(target, demanded, demand))  # type: ignore[return-value]
-    _note_above(target, guard)
+    is_noted = _note_above(target, guard)
     # One layer is enough: the new wrapper has all the guards of the one that it covers.
     call = _inner.get(target, target) if is_weak(target) else target
     wrapper = _wearing(guards, target, _wrapper(call, demanded, demand))
     _inner[wrapper] = call
-    note_beneath(wrapper, target)
-    changed()
+    # What a request wraps for itself is met by that one alone, and it does so again and again.
+    if not has_request_context():
+        note_beneath(wrapper, target)
+        changed()
+    elif is_noted and not _views().isdisjoint(map(id, layers(target))):
+        changed()
     return wrapper  # type: ignore[return-value]
 
 
@@ -273,19 +279,37 @@ def _of_blueprint(blueprint: AnyBlueprint) -> Guards:
     return guards
 
 
-def _note_above(target: Any, guard: Guard) -> None:
+def _note_above(target: Any, guard: Guard) -> bool:
+    """Notes a guard at what it stands above; False where requests have noted enough there.
+
+    A request notes as well: it may make the views of another app.
+    """
+    most = _MOST_BY_REQUESTS if has_request_context() else sys.maxsize
+    is_noted = False
     for layer in layers(target):
         if inspect.ismethod(layer):
             # A new object at each access: known by its instance and function.
             instance = layer.__self__
             if is_weak(instance):
                 table = _bound.setdefault(instance, {})
-            else:
+            elif id(instance) in _unhashable or len(_unhashable) < most:
                 table = _unhashable.setdefault(id(instance), (instance, {}))[1]
-            table[layer.__func__] = (*table.get(layer.__func__, ()), guard)
-            return
-        if is_weak(layer):
-            _above[layer] = (*_above.get(layer, ()), guard)
+            else:
+                return is_noted
+            noted = table.get(layer.__func__, ())
+            if len(noted) < most:
+                table[layer.__func__] = (*noted, guard)
+                is_noted = True
+            return is_noted
+        if is_weak(layer) and len(noted := _above.get(layer, ())) < most:
+            _above[layer] = (*noted, guard)
+            is_noted = True
+    return is_noted
+
+
+def _views() -> set[int]:
+    """The views of the current app, and what they are wrapped round."""
+    return {id(layer) for view in current_app.view_functions.values() for layer in layers(view)}
 
 
 def _noted_above(view: Any) -> Guards:

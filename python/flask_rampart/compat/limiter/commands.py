@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from werkzeug.routing import Rule
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect, Rule
 
 from ...errors import ConfigError
 from ...limits import keys
@@ -52,8 +54,8 @@ def limits(endpoint: str | None, path: str | None, method: str | None, key: str 
         for limit in _limits_of(face, rule.endpoint, word):
             left = ""
             if key is not None:
-                window = face.counters.window(_line_of(face, limit, rule.endpoint, word, key))
-                left = f"  {window.remaining} left"
+                line = _line_of(face, limit, rule.endpoint, word, key)
+                left = f"  {_UNKNOWN}" if line is None else f"  {face.counters.window(line).remaining} left"
             click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}{left}")
 
 
@@ -68,25 +70,49 @@ def clear(endpoint: str | None, path: str | None, method: str | None, key: str, 
     """Forgets what a caller has spent."""
     if not yes:
         click.confirm(f"Forget what {key} has spent?", abort=True)
+    is_all = True
     for face, rule, word in _routes(endpoint, path, method):
         for limit in _limits_of(face, rule.endpoint, word):
             line = _line_of(face, limit, rule.endpoint, word, key)
-            face.counters.of(line).clear((line.key,))
-            click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}  cleared")
+            if line is not None:
+                face.counters.of(line).clear((line.key,))
+            is_all = is_all and line is not None
+            said = "cleared" if line is not None else f"not cleared: {_UNKNOWN}"
+            click.echo(f"{rule.rule}  {word}  {rule.endpoint}  {limit.limit}  {said}")
+    if not is_all:
+        raise SystemExit(1)
 
 
 def _routes(endpoint: str | None, path: str | None, method: str | None) -> list[tuple[Face, Rule, str]]:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     if path is not None:
-        endpoint = app.url_map.bind("localhost").match(path, method=method)[0]
+        endpoint = _endpoint_of(app, path, method)
+    elif endpoint is not None and endpoint not in app.view_functions:
+        raise click.ClickException(f"There is no endpoint {endpoint}.")
     return [
         (face, rule, word)
         for face in _faces()
         for rule in app.url_map.iter_rules()
         if endpoint is None or rule.endpoint == endpoint
+        if not face.is_of_files(rule.endpoint)
         for word in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         if method is None or word == method.upper()
     ]
+
+
+def _endpoint_of(app: Flask, path: str, method: str | None) -> str:
+    routes = app.url_map.bind("localhost")
+    try:
+        return str(routes.match(path, method=method)[0])
+    except RequestRedirect as redirect:
+        return _endpoint_of(app, urlsplit(redirect.new_url).path, method)
+    except MethodNotAllowed as error:
+        known = sorted(error.valid_methods or ())
+        if method is None and known:
+            return _endpoint_of(app, path, known[0])
+        raise click.ClickException(f"{path} has {', '.join(known)}, and no {method} (--method).") from None
+    except HTTPException:
+        raise click.ClickException(f"No route has the path {path}.") from None
 
 
 def _limits_of(face: Face, endpoint: str, method: str) -> list[RuntimeLimit]:
@@ -97,15 +123,21 @@ def _limits_of(face: Face, endpoint: str, method: str) -> list[RuntimeLimit]:
     return [quota for quota in quotas if quota.counted_as(method) is not None]
 
 
-def _line_of(face: Face, limit: RuntimeLimit, endpoint: str, method: str, key: str) -> Line:
-    """How a caller is counted, without a request."""
-    said = limit.scope(endpoint) if callable(limit.scope) else None
+def _line_of(face: Face, limit: RuntimeLimit, endpoint: str, method: str, key: str) -> Line | None:
+    """How a caller is counted, without a request; None where only a request says it."""
     if face.rules.identify is not None:
         raise ConfigError(f"What {limit.limit} is counted by, only a request says (request_identifier).")
+    try:
+        said = limit.scope(endpoint) if callable(limit.scope) else None
+    except RuntimeError:  # Flask's, outside of a request
+        return None
     scope = limit.scope_for(endpoint, limit.counted_as(method) or method, said)
     kind = "address" if limit.key_func is get_remote_address else "text"
     counted = key if kind == "address" else keys.of_value(limit.key_func, key)
     return Line(limit, face.counters.name(limit, scope), kind, counted, (key, scope))
+
+
+_UNKNOWN = "counted by what only a request says (scope)"
 
 
 def _faces() -> list[Face]:

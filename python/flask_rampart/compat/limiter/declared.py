@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from flask import Flask, has_request_context
 from flask.sansio.blueprints import Blueprint
 
+from ...view_classes import answers_as_written, dispatched_by, view_class
 from .constants import ALL, ExemptionScope
 from .definitions import Limit, RouteLimit
 
@@ -69,13 +70,18 @@ class Declared:
         :return: the one that it is known as.
         """
         inner = innermost(function)
-        _add(self._functions.setdefault(inner, []), limit)
-        self.version += 1
+        limits = self._functions.setdefault(inner, [])
+        if limit not in limits:
+            # What stands in `method_decorators` comes with each request.
+            limits.append(limit)
+            self.version += 1
         return inner
 
     def limit_blueprint(self, blueprint: Blueprint, limit: RouteLimit) -> None:
         """Puts a limit on a blueprint's views."""
-        _add(self._blueprints.setdefault(blueprint, []), limit)
+        limits = self._blueprints.setdefault(blueprint, [])
+        if limit not in limits:
+            limits.append(limit)
         self.version += 1
 
     def exempt_function(self, function: Function, flags: ExemptionScope) -> None:
@@ -127,20 +133,26 @@ class Declared:
         return flags
 
     def of_view(self, view: Function | None, method: str) -> Function | None:
-        """The function that is called for a view's requests and has limits of its own; None if none has."""
+        """The function that is surely called for a view's requests and has limits of its own; None if none has."""
         if view is None:
             return None
         inner = innermost(view)
         if self._functions.get(inner):
             return inner
-        # The method of a view class, which its view calls.
-        kind = getattr(view, "view_class", None)
+        # The method of a view class, where it is known that it is called: what is asked there is not asked before.
+        kind = view_class(view)
+        if kind is None or not dispatched_by(kind)[1]:
+            return None
         word = method.lower()
-        found = getattr(kind, word, None) or (getattr(kind, "get", None) if word == "head" else None)
+        if word == "head" and not hasattr(kind, "head"):
+            word = "get"
+        found = getattr(kind, word, None)
         if found is None:
             return None
         inner = innermost(found)
-        return inner if self._functions.get(inner) else None
+        if not self._functions.get(inner) or not answers_as_written(view, kind, (word, "dispatch_request")):
+            return None
+        return inner
 
 
 def innermost(function: Function) -> Function:
@@ -170,8 +182,3 @@ def _family(app: Flask, path: str | None) -> list[Blueprint]:
     names = path.split(".") if path else []
     paths: Iterable[str] = (".".join(names[:length]) for length in range(len(names), 0, -1))
     return [app.blueprints[one] for one in paths if one in app.blueprints]
-
-
-def _add(limits: list[RouteLimit], limit: RouteLimit) -> None:
-    if limit not in limits:
-        limits.append(limit)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, request, request_finished
+from flask import Blueprint, Flask, current_app, request
 from flask.wrappers import Request, Response
 
 from ..._native import Clock
@@ -104,27 +104,27 @@ class Limiter:
         if is_new:
 
             def ask_before() -> None:
+                if leaving.is_unseen:
+                    leaving.begin()
                 faces[self].before_view()
 
             def tell_after(response: Response) -> Response:
                 this: Request = request._get_current_object()  # type: ignore[attr-defined]
                 face = faces[self]
                 asked = this.__dict__.get(face.key)
-                # The usual cases: admitted, and nothing to tell; or one limit, and nobody looks.
+                # The usual cases: admitted, and nothing to tell; or one limit.
                 if type(asked) is tuple:
                     if not face.rules.headers_enabled or not self.enabled:
                         return response
                     if not asked[3]:
                         add(face, face.passage(), response)
-                    elif leaving.is_unseen and leaving.key in this.environ and not request_finished.receivers:
-                        this.environ[leaving.key] = asked
                     else:
-                        leaving.add(asked, response)
+                        leaving.add(asked, this, response)
                 elif asked is not None:
                     self._tell(face, asked, response)
                 return response
 
-            leaving = Leaving(faces, self, app, nth, tell_after)
+            leaving = Leaving(faces, self, app, tell_after)
             app.before_request(ask_before)
             app.after_request(tell_after)
             tell(app, lambda endpoint, method: told(faces[self], endpoint, method))

@@ -219,20 +219,23 @@ class Face:
         """The limits of one step, and whether they are the same in each request."""
         declared, rules = self.limiter.declared, self.rules
         own = declared.of_view(view, this.method)
-        around: Sequence[Limit] = ()
+        around: list[Limit] = []
         asked: list[Limit] = []
+        found: tuple[RuntimeLimit, ...] = ()
         if function is None:
             if not flags & ExemptionScope.APPLICATION:
                 asked += rules.application
             if own is not None:
                 # Its own limits say whether these hold, when it is called.
                 return self._expand(asked), all(limit.is_fixed for limit in asked)
-            around = declared.of_blueprints(self.app, this.blueprint)
         else:
-            around = declared.of_function(function)
-            if function is own and all(not limit.override_defaults for limit in around):
-                around = [*around, *declared.of_blueprints(self.app, this.blueprint)]
-        found = self._expand(around)
+            around += declared.of_function(function)
+            found = self._expand(around)
+        # By the quotas that there are: a function may say that there is none.
+        if (function is None or function is own) and all(not quota.override_defaults for quota in found):
+            above = declared.of_blueprints(self.app, this.blueprint)
+            around += above
+            found += self._expand(above)
         is_fixed = all(limit.is_fixed for limit in (*asked, *around))
         if (function is None or function is own) and not flags & ExemptionScope.DEFAULT:
             counted = [limit for limit in found if limit.counted_as(this.method) is not None]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Flask
-from flask.wrappers import Response
+from flask import Flask, request, request_finished
+from flask.wrappers import Request, Response
 from werkzeug.http import http_date, parse_date
 
+from ..leaving import is_plain, is_unseen
 from .requests import Asked
 
 if TYPE_CHECKING:
@@ -34,12 +36,10 @@ class Leaving:
     :param after: the extension's function after the request.
     """
 
-    def __init__(self, faces: Mapping[Limiter, Face], limiter: Limiter, app: Flask, nth: int, after: Any) -> None:
+    def __init__(self, faces: Mapping[Limiter, Face], limiter: Limiter, app: Flask, after: Any) -> None:
         self._faces = faces
         self._limiter = limiter
         self._after = after
-        #: What says in the environ that an answer leaves through here; and then what it is to tell.
-        self.key = f"flask_rampart.compat.limiter.{nth}"
         #: Whether nothing sees the answer between that function and the server. Known when all is registered.
         self.is_unseen = False
         # What is wrapped round the app already, as a cache, is to see them.
@@ -49,14 +49,24 @@ class Leaving:
         if self._may_be_unseen:
             app.wsgi_app = self._leave(app.wsgi_app)  # type: ignore[method-assign, assignment]
 
-    def add(self, asked: Asked, response: Response) -> None:
-        """Adds what was said of the one limit that an answer tells of."""
-        if self._may_be_unseen and not self.is_unseen:
-            app = self._faces[self._limiter].app
-            self.is_unseen = self._may_be_unseen = (
-                app.after_request_funcs[None][0] is self._after  # the last is called first
-                and type(app).process_response is Flask.process_response
-            )
+    def begin(self) -> None:
+        """Notes that the answer to the current request leaves through here, unless another's does.
+
+        A view may ask its app for another answer, by a request of its own, which is not the one that leaves.
+        """
+        slot = _slot.get()
+        if slot is not None and slot[0] is self and slot[1] is None:
+            slot[1] = request._get_current_object()  # type: ignore[attr-defined]
+
+    def add(self, asked: Asked, this: Request, response: Response) -> None:
+        """Adds what was said of the one limit that an answer tells of, now or when it leaves."""
+        if self.is_unseen:
+            slot = _slot.get()
+            if slot is not None and slot[1] is this and not request_finished.receivers and is_plain(response):
+                slot[2] = asked
+                return
+        elif self._may_be_unseen:
+            self.is_unseen = self._may_be_unseen = is_unseen(self._faces[self._limiter].app, self._after)
         headers = response.headers
         headers[:] = self._with_fields(headers, asked)
 
@@ -80,24 +90,34 @@ class Leaving:
         ]
 
     def _leave(self, inner: WSGIApplication) -> WSGIApplication:
-        key, with_fields = self.key, self._with_fields
+        with_fields = self._with_fields
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            # A view may call the app with the environ of its own request: what is noted is taken out again before the
-            # view goes on.
-            environ[key] = None
+            slot: Slot = [self, None, None]
 
             def start(status: str, headers: Fields, exc_info: Any = None) -> Any:
-                asked = environ.pop(key, None)
+                asked = slot[2]
                 if asked is not None:
                     headers = with_fields(headers, asked)
+                slot[1] = _LEFT
                 return (
                     start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
                 )
 
-            return inner(environ, start)
+            # Not in the environ: a request may have a copy of it, and a view may give it to another request.
+            before = _slot.set(slot)
+            try:
+                return inner(environ, start)
+            finally:
+                _slot.reset(before)
 
         return app
+
+
+Slot = list[Any]
+"""Through whom an answer leaves, to which request it is, and what it is to tell then."""
+_LEFT = object()
+_slot: ContextVar[Slot | None] = ContextVar("flask_rampart.compat.limiter", default=None)
 
 
 class StepFields(NamedTuple):

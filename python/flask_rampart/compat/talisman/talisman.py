@@ -18,6 +18,7 @@ from ...errors import ConfigError, Denied
 from ...exchange import EXTENSION
 from ...guards import Guard, current_exchange, tell
 from ...headers import csp_nonce
+from ..leaving import is_unseen
 from .beside import Beside, Fields, settled
 from .hooks import met, without
 from .https import Arrival
@@ -414,9 +415,7 @@ class _Face:
         self._is_looked_at = (
             not self.leaves  # what another app's leaving has put into the environ is not ours
             or self._beside is not None  # the edge may be within
-            or app.after_request_funcs[None][0] != self.after  # the last is called first
-            or type(app).process_response is not Flask.process_response
-            or "process_response" in app.__dict__
+            or not is_unseen(app, self.after)
         )
         if not self._is_looked_at:
             secure, either = (self._leaving_secure,), (self._leaving_secure, self._leaving)
