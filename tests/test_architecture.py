@@ -14,14 +14,14 @@ PACKAGE = ROOT / "python" / "flask_rampart"
 # Lower floors first. A module imports from floors below its own; rooms never import each other.
 FLOORS: list[set[str]] = [
     {"_native"},
-    {"addresses", "errors", "locks", "sse", "waiting", "weburl"},
+    {"addresses", "errors", "locks", "regular", "sse", "waiting", "weburl"},
     {"hostnames"},
     {"dialing", "readers", "signals"},
     {"sinks"},
     {"setting_types"},
     {"config", "exchange", "refusals"},
     {"bound", "declarations", "inputs", "stores", "tables"},
-    {"checks", "uninitialised"},
+    {"checks", "opening", "uninitialised"},
     {"answering", "guards"},
     {"clearing", "uploads"},
     {

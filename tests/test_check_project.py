@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_rampart import Rampart
+from flask_rampart import Rampart, regular
 from flask_rampart.check import Finding, Severity
 from flask_rampart.check.project import MOST_BYTES, loaded_files, python_files
 
@@ -331,6 +332,75 @@ def test_pipes_and_devices_under_a_files_name_are_not_waited_for(place: Place) -
     report = checked(place.app())
     why = "is not read: it is a pipe, a socket or a device."
     assert report.notes == [f"{name} {why}" for name in ("gunicorn.conf.py", "pipe.py", "zeros.py", "settings.json")]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+        (lambda path: path.mkdir(), "a folder"),
+        (lambda path: path.write_bytes(b"x" * 11), "larger than 10 bytes"),
+    ],
+)
+def test_what_a_name_leads_to_by_the_time_it_is_opened_is_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], object], why: str
+) -> None:
+    make(tmp_path / "app.py")
+    with pytest.raises(OSError, match=why):
+        regular.read(tmp_path / "app.py", 10)
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_bytes(b"x" * 10)
+    assert regular.read(tmp_path / "app.py", 10) == b"x" * 10
+
+
+def test_a_launcher_that_is_not_looked_at_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_rampart.check.starting._MOST_BYTES", 99)
+    os.mkfifo(place.folder / "Procfile")
+    (place.folder / "fly.toml").write_text("#" * 100)
+    (place.folder / "app.yaml").mkdir()
+    report = checked(place.app())
+    device = "is not read: it is a pipe, a socket, a device or a folder."
+    told = {f"Procfile {device}", f"app.yaml {device}", "fly.toml is not read: it is larger than 99 bytes."}
+    assert told <= set(report.notes)
+
+
+def test_of_a_folder_with_very_many_folders_the_first_are_read_and_then_the_rest_of_the_project(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_rampart.check.project.MOST_INSIDE", 3)
+    for name in ("data/a", "data/b", "data/c", "data/d", "data/e", "data/tests", "rest"):
+        (place.folder / name).mkdir(parents=True)
+        (place.folder / name / "x.py").write_text(f'SECRET_KEY = "{LITERAL}"\n')
+    asked: list[str] = []
+    exists = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: asked.append(Path(path).parent.name) or exists(path))
+    report = checked(place.app())
+    assert report.notes == [f"of the 5 folders in {place.folder / 'data'}, only the first 3 are read."]
+    files = {finding.place.file for finding in report.findings if finding.rule.id != "RMP-009"}
+    assert files == {"data/a/x.py", "data/b/x.py", "data/c/x.py", "rest/x.py"}
+    # Nor are the others looked into: they may be very many.
+    assert {"a", "b", "c", "rest"} <= set(asked) and not {"d", "e"} & set(asked)
+
+
+def test_what_is_too_much_beside_the_package_and_in_the_instance_folder_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_rampart.check.project.MOST_INSIDE", 2)
+    monkeypatch.setattr("flask_rampart.check.files._MOST_KEPT", 2)
+    app = in_a_package(place.folder)
+    instance = Path(app.instance_path)
+    for name in ("a", "b", "c"):
+        (instance / name).mkdir(parents=True)
+    instance.chmod(0o755)
+    notes = checked(app).notes
+    shown = instance.relative_to(place.folder)
+    assert any(
+        note.endswith(f" folders in {instance} that may be the app's, only the first 2 are read.") for note in notes
+    )
+    assert f"only the first 2 files in {shown} are looked at." in notes
 
 
 def test_what_may_not_be_read_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,7 +301,7 @@ def test_a_folder_with_more_files_than_are_looked_at_is_told(place: Place, monke
     for name in "abc":
         (static / f"{name}.css").write_text("")
     (finding,) = checked(place.app()).findings
-    assert finding.rule.id == "RMP-009" and "only the first 2 files in" in finding.message
+    assert finding.rule.id == "RMP-009" and "only the first 2 files and folders in" in finding.message
 
 
 def test_a_path_outside_is_told_in_full(place: Place, tmp_path: Path) -> None:

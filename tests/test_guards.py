@@ -28,6 +28,7 @@ from flask_rampart.cli import commands
 from flask_rampart.coverage import coverage
 from flask_rampart.exchange import ENVIRON_KEY, Exchange
 from flask_rampart.guards import AppState, current_exchange, unseen
+from flask_rampart.opening import Tries
 from flask_rampart.stores import StoreError
 
 from .conftest import bearer
@@ -707,8 +708,13 @@ def test_a_store_that_is_away_at_the_first_request_stops_no_later_one(make_app: 
 
     app.extensions["rampart"].at_seal.append(reach)
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    assert app.test_client().get("/").status_code == 500
+    now = [0.0]
+    app.extensions["rampart"]._tries = Tries(lambda: now[0])
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.json["code"]) == (503, "store.unavailable")
+    assert answer.headers["Retry-After"] == "1"
     away.clear()
+    now[0] = 1.0
     assert app.test_client().get("/").text == "open"
 
 

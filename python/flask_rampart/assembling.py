@@ -6,7 +6,6 @@ the first request. Nothing here answers a request.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -47,7 +46,7 @@ from .refusals import Challenge
 from .reports import ENDPOINT as REPORTS_ENDPOINT
 from .reports import MAX_BODY, QUOTA, TYPES_TAKEN, Reports, address_of
 from .resource_metadata import ResourceMetadata
-from .stores import Records, Store
+from .stores import Records, Store, StoreError
 from .tokens import Revocations, Tokens
 from .validation import Bounds, Messages, RouteBounds, hardened
 from .validation import bounds as bounded
@@ -203,7 +202,7 @@ def assemble(app: Flask, given: Given) -> AppState:
         headers=headers,
         max_body=bounds.max_bytes,
         access_log=AccessLog(settings, redactor, given.clock, lambda: app.testing),
-        limits=application_limits(settings, limits),
+        open_limits=lambda: application_limits(settings, limits),
         exempt=Exempt.of(settings, settings.reports if collects else None),
         limit_headers=settings.limit_headers,
         bans=limits.bans,
@@ -421,11 +420,14 @@ def _lead(state: AppState, limits: Limits, transport: Transport, policy: EdgePol
     # Every route is known by now.
     policy.head = head_bounds(state.settings, declared_methods(state.app))
     state.services[RouteBounds].survey()
-    # What is wrong is told where the guards are bound, a moment later.
-    with contextlib.suppress(ConfigError):
+    try:
         if is_limited(state) or state.services[Monitor].enforces:
             # A worker that has just begun refuses who is banned with its first request.
             limits.bans.book  # noqa: B018
+    except StoreError:
+        raise  # the edge refuses until it can be had
+    except ConfigError:
+        pass  # it is told where the guards are bound, a moment later
 
 
 def _tell_unanswered(app: Flask, settings: Settings) -> None:

@@ -53,8 +53,10 @@ from .limits import (
 )
 from .network.peers import Peers
 from .network.transport import Transport
+from .opening import TableInUse, Tries
 from .origins import Cors
 from .redaction import AccessLog, redactor_of
+from .stores import StoreError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -88,7 +90,8 @@ class EdgePolicy:
         headers: HeaderPolicy,
         max_body: int,
         access_log: AccessLog,
-        limits: Counting | None,
+        limits: Counting | None = None,
+        open_limits: Callable[[], Counting | None] | None = None,
         exempt: Exempt | None = None,
         limit_headers: str = "draft",
         watch: Watch | None = None,
@@ -125,6 +128,12 @@ class EdgePolicy:
         self.max_body = max_body
         self.access_log = access_log
         self.limits = limits
+        self._open_limits = open_limits
+        try:
+            self.find_limits()
+        except TableInUse as error:
+            # Those who have the table may end before the first request, which asks again.
+            _LOGGER.warning("%s", error)
         self.exempt = exempt
         self.limit_headers = limit_headers
         self.watch = watch
@@ -136,6 +145,15 @@ class EdgePolicy:
         self.before_first = before_first
         #: Called then: where requests are counted, if anywhere.
         self.metrics = metrics
+
+    def find_limits(self) -> None:
+        """Has the application-wide limits, if there are any.
+
+        :raises ConfigError: if their table cannot be had; ``TableAway``, if it may be later.
+        """
+        if self._open_limits is not None:
+            self.limits = self._open_limits()
+            self._open_limits = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any], *, name: str, clock: Clock | None = None) -> EdgePolicy:
@@ -159,7 +177,7 @@ class EdgePolicy:
             headers=headers,
             max_body=settings.max_body,
             access_log=AccessLog(settings, redactor_of(settings), clock),
-            limits=application_limits(settings, limits),
+            open_limits=lambda: application_limits(settings, limits),
             bans=limits.bans,
             penalty=application_penalty(settings),
             exempt=Exempt.of(settings),
@@ -229,11 +247,12 @@ class RampartMiddleware:
         #: Whether anybody wants to know how answers end.
         self._sees_ends = policy.access_log.enabled
         self._answers: Answers | None = None
+        self._tries = Tries()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answers = self._answers
+        answers, away = self._answers, None
         if answers is None:
-            answers = self._begin()
+            answers, away = self._begin()
         # Bans, steps and limits of the edge are of the time that a request takes.
         arrived = answers.arrived()
         # Makes the environ true, and judges what it then is, in one pass over it: what is refused, bans answer first.
@@ -242,6 +261,8 @@ class RampartMiddleware:
         if self._watch is not None:
             self._look(self._watch, environ)
         exchange = Exchange(self._owner, environ)
+        if away is not None:
+            return _refuse(Answer(answers, exchange, start_response, arrived), exchange, away)
         bans = self._bans
         # Nobody can be banned before there are counters.
         if bans is not None and bans.ask is not None:
@@ -295,18 +316,40 @@ class RampartMiddleware:
             answer.end(False)
             raise
 
-    def _begin(self) -> Answers:
-        """Before the first request, or by each of the first ones that come at once."""
+    def _begin(self) -> tuple[Answers, Denied | None]:
+        """Before the first request, or by each of the first ones that come at once.
+
+        With a refusal, where a table is away that others have: the next requests ask again.
+        """
+        try:
+            with self._tries.one():
+                try:
+                    self._answers = self._prepared()
+                except StoreError as error:
+                    _LOGGER.error("Requests are refused, since what they are counted in cannot be had: %s", error)
+                    raise
+        except StoreError:
+            refused = Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),))
+            return self._answers_of(None, None), refused
+        return self._answers, None
+
+    def _prepared(self) -> Answers:
         policy = self.policy
+        policy.find_limits()
         if policy.before_first is not None:
             policy.before_first()
         # It may know by now which methods the routes declare.
         self._arrive = policy.head.arrive
-        told = policy.limit_headers
+        if self._limits is None:
+            self._limits = policy.limits
         metrics = None if policy.metrics is None else policy.metrics()
         monitor = None if policy.monitor is None else policy.monitor()
         self._sees_ends = self._sees_ends or metrics is not None or monitor is not None
-        self._answers = policy.access_log.answers(
+        return self._answers_of(metrics, monitor)
+
+    def _answers_of(self, metrics: MetricTable | None, monitor: Monitor | None) -> Answers:
+        policy, told = self.policy, self.policy.limit_headers
+        return policy.access_log.answers(
             policy.headers,
             policy.cookies(),
             draft=told in ("draft", "both"),
@@ -315,7 +358,6 @@ class RampartMiddleware:
             metrics=metrics,
             monitor=monitor,
         )
-        return self._answers
 
     def _heed(self, told: tuple[str, str] | None, refused: tuple[str, str] | None) -> tuple[str, str] | None:
         """What is told of where a request came from goes to people; what is refused of it, or of its head, is given."""

@@ -10,9 +10,9 @@ first request, and run once for each request, in the order of its :class:`Stage`
 3. only Flask's automatic answer to OPTIONS skips the stages after ``ARRIVAL``; a browser's preflight, which no user
    of the app has asked for, also skips what says so (``Guard.meets_preflights``).
 
-Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read (``checks``); an app with
-guarded views that has no extension answers 503 (``uninitialised``); a guard of which nothing is known to have run,
-runs.
+Fail closed: an exception in a guard refuses, with 503 if it is that records cannot be read (``checks``), and so does
+what cannot be bound (:meth:`AppState.seal`); an app with guarded views that has no extension answers 503
+(``uninitialised``); a guard of which nothing is known to have run, runs.
 
 A guard that asks by itself (``Guard.asks_itself``) is met where it is written, when the view is called: the joint
 knows of it, and runs it only where it was put on a blueprint or the app. What another extension of the app asks is told
@@ -31,18 +31,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from flask import Flask, current_app, request
 
 from . import declarations
-from .checks import Check, answer, is_preflight, raised, run, undeclared
+from .checks import Check, answer, is_preflight, raised, run, undeclared, unreadable
 from .config import Settings, snapshot
 from .declarations import declare, declared_around, declared_on, hidden_over, wear
 from .errors import ConfigError
 from .exchange import ENVIRON_KEY, EXTENSION, PUT_OFF_KEY, Exchange
 from .locks import Lock
+from .opening import Tries
 from .stores import StoreError
 from .uninitialised import not_initialised
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from flask import Request
     from werkzeug.routing import Rule
     from werkzeug.wrappers import Response
 
@@ -186,6 +188,7 @@ class AppState:
         self.sealed = False
         self._failed: Exception | None = None
         self._failed_at: TracebackType | None = None
+        self._tries = Tries()
         self._lock = Lock(reentrant=True)
 
     def exchange(self, request: Any) -> Exchange:
@@ -228,11 +231,13 @@ class AppState:
     def hook(self) -> Response | None:
         """Runs all guards of the matched view. First in ``before_request``."""
         this = request._get_current_object()  # type: ignore[attr-defined]
+        app = self.app
         if not self.sealed:
-            self.seal()
+            denied = self._sealing(this)
+            if denied is not None:
+                return answer(app, denied, this.blueprints)
         exchange = self.exchange(this)
         rule = this.url_rule
-        app = self.app
         if exchange.put_off is not None:
             met = () if rule is None else self.plan(rule.endpoint, this.method).guards
             denied = exchange.put_off(exchange, met)
@@ -300,9 +305,22 @@ class AppState:
             self._epoch = declarations.epoch()
             self._plans.clear()
 
+    def _sealing(self, this: Request) -> Denied | None:
+        """The refusal of a request that comes while what the guards need is away. It may be there a moment later."""
+        try:
+            self.seal()
+        except StoreError as error:
+            exchange = self.exchange(this)
+            return exchange.refuse(unreadable(exchange, error))
+        return None
+
     def seal(self) -> None:
-        """Binds every view's guards. Before the first request; again raises what it raised."""
-        with self._lock:
+        """Binds every view's guards. Before the first request; again raises what it raised.
+
+        :raises StoreError: if records or a shared table are away. It is tried again, once in a second.
+        """
+        with self._tries.one() as failures, self._lock:
+            self._tries.check(failures)
             if self._failed is not None:
                 # Without the frames of those who met it before, which would grow with each request.
                 raise self._failed.with_traceback(self._failed_at)
@@ -312,7 +330,7 @@ class AppState:
             try:
                 self._seal(self.app)
             except StoreError:
-                # Records may be to be had again at the next request.
+                # It passes by itself.
                 raise
             except Exception as error:
                 # Whatever it is, it would be the same again, and cost each request as much.
@@ -482,7 +500,9 @@ def demand(guards: tuple[Guard, ...]) -> None:
     if state is None:
         raise not_initialised()
     if not state.sealed:
-        state.seal()
+        denied = state._sealing(this)
+        if denied is not None:
+            raise raised(denied)
     state.demand(state.exchange(this), guards)
 
 

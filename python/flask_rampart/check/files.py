@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..regular import read
 from .findings import Finding, Place, Severity
 from .source import python_files
 from .stores import records_file
@@ -26,6 +27,7 @@ _SECRET_FILES = re.compile(
 _PUBLIC_PEM = re.compile(rb"-----BEGIN (?:PUBLIC KEY|CERTIFICATE)-----")
 _MOST = 20_000
 _MOST_KEPT = 500
+_MOST_OF_KEY = 1024 * 1024
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -78,7 +80,10 @@ def _records(subject: Subject) -> Iterator[Finding]:
     folder = _mode(instance)
     if folder is not None and folder & 0o001 and instance.is_dir():
         # Where others may not enter, the modes of what is in there do not matter to them.
-        paths += [("", path) for path in sorted(instance.iterdir())[:_MOST_KEPT] if path.is_file()]
+        kept = sorted(instance.iterdir())
+        if len(kept) > _MOST_KEPT:
+            subject.notes.append(f"only the first {_MOST_KEPT} files in {subject.shown(instance)} are looked at.")
+        paths += [("", path) for path in kept[:_MOST_KEPT] if path.is_file()]
     for setting, path in dict.fromkeys(paths):
         mode = None if path is None else _mode(path)
         if path is not None and mode is not None and mode & 0o007:
@@ -130,10 +135,11 @@ def _served(subject: Subject) -> Iterator[Finding]:
 def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
     count = 0
     for folder, folders, files in os.walk(root):
+        count += 1
         for name in (*(each for each in folders if each == ".git"), *sorted(files)):
             count += 1
             if count > _MOST:
-                notes.append(f"only the first {_MOST} files in {root} are looked at.")
+                notes.append(f"only the first {_MOST} files and folders in {root} are looked at.")
                 return
             yield Path(folder, name)
         folders[:] = sorted(each for each in folders if each != ".git")
@@ -151,9 +157,8 @@ def _is_public(path: Path) -> bool:
     if path.suffix not in (".pem", ".key", ".crt"):
         return False
     try:
-        with path.open("rb") as file:
-            text = file.read(65536)
+        text = read(path, _MOST_OF_KEY)
     except OSError:
-        return False
+        return False  # nor is what is longer than any key
     # Presentations are called .key, too, and are archives.
     return text.startswith(b"PK\3\4") or (bool(_PUBLIC_PEM.search(text)) and b"PRIVATE KEY" not in text)

@@ -32,6 +32,8 @@ from .subject import Subject
 MOST_FILES = 2000
 MOST_FOLDERS = 5000
 MOST_BYTES = 1024 * 1024
+MOST_INSIDE = 1000
+"""Folders in one folder: of data that is kept in many, the rest of the project is still read."""
 MOST_OUTSIDE = 200
 """Folders behind a link that leads out of the project, which are looked at for the names of files alone."""
 MOST_SETTINGS = 10_000
@@ -103,8 +105,11 @@ class Wanted:
 
     def skips(self, folder: Path) -> bool:
         """Whether a folder is left out."""
-        is_hidden = folder.name.startswith(".") and not self._hidden
-        return folder.name in self._skipped or is_hidden or any(os.path.exists(folder / mark) for mark in self._marks)
+        return self.skips_name(folder.name) or any(os.path.exists(folder / mark) for mark in self._marks)
+
+    def skips_name(self, name: str) -> bool:
+        """Whether every folder of this name is left out."""
+        return name in self._skipped or (name.startswith(".") and not self._hidden)
 
 
 def walk(
@@ -129,9 +134,12 @@ def walk(
             if any(_may_have(str(each), "", wanted) for each in deeper):
                 _tell(notes, f"of {wanted.what} below {root}, those more than {deepest} folders down are not read.")
             folders.clear()
+        inside = sorted(name for name in folders if not wanted.skips_name(name))
+        if len(inside) > MOST_INSIDE:
+            _tell(notes, f"of the {len(inside)} folders in {folder}, only the first {MOST_INSIDE} are read.")
         folders[:] = [
             name
-            for name in sorted(folders)
+            for name in inside[:MOST_INSIDE]
             if not wanted.skips(Path(folder, name)) and _is_entered(Path(folder, name), root, seen, notes, wanted)
         ]
         for name in sorted(files):
@@ -163,7 +171,7 @@ def _sources(subject: Subject) -> Iterator[Path]:
         yield from python_files(folder, subject.notes)
     beside = [root.parent] if (root / "__init__.py").is_file() and not _is_of_others(root) else []
     for folder in (*beside, Path(subject.app.instance_path)):
-        yield from (path for path in _listed(folder) if _is_read(path.name) and _fits(path, subject.notes))
+        yield from (path for path in _listed(folder, subject.notes, _is_read) if _fits(path, subject.notes))
     for path in loaded_files():
         inside = next((path.relative_to(at) for at in folders_of(subject) if path.is_relative_to(at)), None)
         is_test = not _is_read(path.name) or (inside is not None and not SKIPPED.isdisjoint(inside.parts))
@@ -194,9 +202,9 @@ def _settings_files(subject: Subject) -> Iterator[Path]:
     # Not the whole of what may be anything: a home, or what the app's users have put there.
     for folder in (Path(subject.app.root_path).parent, Path(subject.app.instance_path)):
         if folder.is_dir() and not _is_of_others(folder):
-            inner = [each for each in _listed(folder, files=False) if not each.name.startswith(".")]
+            inner = _listed(folder, subject.notes, lambda name: not name.startswith("."), files=False)
             for each in (folder, *(each for each in inner if not _SETTINGS_FILES.skips(each))):
-                found = [path for path in _listed(each) if _SETTINGS_FILES.is_read(path.name)]
+                found = _listed(each, subject.notes, _SETTINGS_FILES.is_read)
                 yield from (path for path in found if _fits(path, subject.notes, most=MOST_BYTES_OF_SETTINGS))
 
 
@@ -286,6 +294,8 @@ def _may_have(folder: str, root: str, wanted: Wanted) -> bool:
     for visited, (inside, folders, files) in enumerate(os.walk(folder, followlinks=True)):
         if visited == MOST_OUTSIDE or any(map(wanted.is_read, files)):
             return True
+        if len(folders) > MOST_OUTSIDE:
+            return True
         found = {os.path.realpath(Path(inside, name)): name for name in folders}
         folders[:] = [name for full, name in found.items() if full not in seen and not wanted.skips(Path(inside, name))]
         seen.update(found)
@@ -325,9 +335,15 @@ def _tell(notes: list[str], note: str) -> None:
         notes.append(note)
 
 
-def _listed(folder: Path, *, files: bool = True) -> list[Path]:
+def _listed(folder: Path, notes: list[str], is_wanted: Callable[[str], bool], *, files: bool = True) -> list[Path]:
+    """What is in a folder under names that are wanted: files, or else folders."""
     try:
-        found = sorted(folder.iterdir())[:MOST_FOLDERS]
-        return [path for path in found if (path.is_file() if files else path.is_dir())]
+        paths = [folder / name for name in sorted(os.listdir(folder)) if is_wanted(name)]
+        found = [path for path in paths if (path.is_file() if files else path.is_dir())]
     except OSError:
         return []
+    most = MOST_FILES if files else MOST_INSIDE
+    if len(found) > most:
+        kind = "files" if files else "folders"
+        _tell(notes, f"of the {len(found)} {kind} in {folder} that may be the app's, only the first {most} are read.")
+    return found[:most]

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .._native import Redactor
+from ..regular import read
 from . import project
 from .findings import Finding, Place, Severity
 from .keys import secrets_of
@@ -105,7 +106,7 @@ def _settings(subject: Subject, known: dict[bytes, str]) -> Iterator[Finding]:
     """Values in use, in files of settings."""
     instance = Path(subject.app.instance_path)
     for path in project.settings_files(subject) if known else ():
-        source = _as_utf8(_read(path, subject))
+        source = _as_utf8(_read(path, subject, project.MOST_BYTES_OF_SETTINGS))
         for value, setting in known.items():
             at = -1 if source is None else source.find(value)
             if source is not None and at >= 0:
@@ -118,9 +119,9 @@ def _settings(subject: Subject, known: dict[bytes, str]) -> Iterator[Finding]:
                 )
 
 
-def _read(path: Path, subject: Subject) -> bytes | None:
+def _read(path: Path, subject: Subject, most: int = project.MOST_BYTES) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read(path, most)
     except OSError as error:
         subject.notes.append(f"{subject.shown(path)} is not read: {error.strerror}.")
         return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RampartError
 from ..guards import unseen
+from ..opening import TableAway
+from ..regular import read
 from ..stores import StoreError
 from .findings import Finding, Place
 from .subject import Subject, found, settings_found
@@ -37,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     app, failure = subject.app, subject.failure
     if failure is not None:
         kind = "" if isinstance(failure, RampartError) else f"{type(failure).__name__}: "
-        yield found("RMP-505" if isinstance(failure, StoreError) else "RMP-001", f"{kind}{failure}")
+        yield found(_rule_of(failure), f"{kind}{failure}")
     hidden = unseen(app)
     for text in hidden:
         # What to do about it stands in the rule.
@@ -57,14 +60,19 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _launchers(subject)
 
 
+def _rule_of(failure: Exception) -> str:
+    # A shared table is away as records may be; it is none of theirs.
+    return "RMP-505" if isinstance(failure, StoreError) and not isinstance(failure, TableAway) else "RMP-001"
+
+
 def _launchers(subject: Subject) -> Iterator[Finding]:
     folders = dict.fromkeys((subject.here, Path(subject.app.root_path), Path(subject.app.root_path).parent))
     for path in (folder / name for folder in folders for name in _LAUNCHERS):
         try:
-            if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-                continue
-            lines = path.read_text("utf-8", "replace").splitlines()
-        except OSError:
+            lines = read(path, _MOST_BYTES).decode("utf-8", "replace").splitlines()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                subject.notes.append(f"{subject.shown(path)} is not read: {error.strerror}.")
             continue
         for number, line in enumerate(lines, 1):
             if not line.lstrip().startswith("#") and _is_development(line, (path.parent, *folders)):
@@ -107,9 +115,7 @@ def _runs(folder: Path, name: str) -> bool:
     # A container has another root: /app/main.py is main.py here.
     path = folder / name if not name.startswith("/") else folder / name.rpartition("/")[2]
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return False
-        text = path.read_text("utf-8", "replace")
+        text = read(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return False
     return any(_RUN.search(each) for each in text.splitlines() if not each.lstrip().startswith("#"))

@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..regular import read
 from .findings import Finding, Severity
 from .subject import Subject, settings_found
 
 _MB = 1024 * 1024
+_MOST_BYTES = _MB
 _BOUNDS: Mapping[str, tuple[int, str]] = {
     "max_body": (64 * _MB, "bytes of a body"),
     "max_header_bytes": (256 * 1024, "bytes of header fields"),
@@ -74,8 +76,7 @@ def workers(environ: Mapping[str, str], folder: Path | None = None) -> int | Non
 def _configured(folder: Path | None) -> re.Match[str] | None:
     path = None if folder is None else folder / "gunicorn.conf.py"
     try:
-        # A pipe of that name might never end.
-        text = path.read_text("utf-8", "replace") if path is not None and path.is_file() else ""
+        text = "" if path is None else read(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
     return _IN_FILE.search(text)

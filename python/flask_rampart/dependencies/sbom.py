@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..regular import read
 from .errors import CannotCheck
 from .packages import Package, metadata_of
 from .versions import normalised
@@ -42,6 +43,7 @@ _NAMESPACE = uuid.UUID("8a6f0a3e-2e5c-5d0b-9a53-0d7f1d3b7c11")
 _HOST = re.compile(r"[^\[\]:@]+(?::[0-9]*)?")
 _ROOT = "application"
 _LONGEST_LICENCE = 100
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 def bill_of_materials(
@@ -279,7 +281,7 @@ def _inside(package: Package) -> tuple[list[Json], list[Json]]:
     links: dict[str, list[str]] = {}
     for path in _documents(package.distribution):
         try:
-            document = json.loads(path.read_bytes())
+            document = json.loads(read(path, _MOST_BYTES))
             if document.get("bomFormat") != "CycloneDX":
                 continue  # SPDX, say, which has no place here
             _read(document, package, parts, links)

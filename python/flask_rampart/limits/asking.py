@@ -29,6 +29,7 @@ from ..declarations import declared_around, declared_on
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange
 from ..guards import AppState, Stage
+from ..opening import TableAway
 from . import keys
 from .counters import OWN_SCOPE, Counting, Limits, Settling, quotas_of
 from .striking import Asked, Strikes
@@ -293,6 +294,8 @@ def _set(choice: tuple[tuple[Line | OwnQuota, str, str], ...], limits: Limits, e
         raise ConfigError(f"{endpoint}: a set without limits would limit nothing.")
     try:
         return limits.set_of(entries, [line.on_store_error for line, _, _ in choice])
+    except TableAway:
+        raise  # no fault of this view's
     except ConfigError as error:
         raise ConfigError(f"{endpoint}: {error}") from None
 

@@ -21,6 +21,7 @@ from ..config import Settings
 from ..errors import ConfigError, Denied
 from ..exchange import Exchange, origin_of
 from ..locks import Lock
+from ..opening import opened
 from ..readers import nearest, shown
 from ..tables import is_changing, is_looking, place_of
 from . import calendar, keys
@@ -330,14 +331,18 @@ class Limits:
         place = place_of(purpose, self._name, url, testing=self._testing())
         if place is None:
             return LimitStore.local(self._clock)
-        try:
-            if is_looking() or is_changing():
-                found = LimitStore.existing(place.directory, place.name, self._clock)
-                if found is not None or is_looking():
-                    return found or LimitStore.local(self._clock)
-            return LimitStore.shared(place.directory, place.name, self._clock, bytes=self._settings.limit_table)
-        except ValueError as error:
-            raise ConfigError(f"RAMPART_LIMIT_STORE: {error}") from None
+        (directory, name), size = place, self._settings.limit_table
+
+        def join() -> LimitStore | None:
+            return LimitStore.existing(directory, name, self._clock)
+
+        def make() -> LimitStore:
+            found = join() if is_looking() or is_changing() else None
+            if found is None and is_looking():
+                return LimitStore.local(self._clock)
+            return found or LimitStore.shared(directory, name, self._clock, bytes=size)
+
+        return opened(place, "RAMPART_LIMIT_STORE", make=make, join=make if is_looking() else join)
 
 
 def application_limits(settings: Settings, limits: Limits) -> Counting | None:

@@ -28,6 +28,7 @@ from .._native import Clock, MetricTable
 from ..config import Settings
 from ..errors import PROBLEMS, ConfigError
 from ..locks import Lock
+from ..opening import TableAway, opened
 from ..tables import is_changing, is_looking, place_of
 from .serving import View
 
@@ -123,10 +124,15 @@ class Metrics:
             self._table = self._open()
 
     def begin(self) -> MetricTable | None:
-        """Where the edge counts; None where nobody wants it. What is wrong with the table, :meth:`check` says."""
+        """Where the edge counts; None where nobody wants it. What is wrong with the table, :meth:`check` says.
+
+        :raises TableAway: if it may be to be had later: then this is to be called again.
+        """
         self._begun = True
         try:
             return self.table if self.wanted else None
+        except TableAway:
+            raise
         except ConfigError as error:
             # The edge asks once. Were it forgotten, a table that can be had a moment later would stay empty.
             self._failed = error
@@ -225,18 +231,27 @@ class Metrics:
     def _open(self) -> MetricTable:
         settings = self._settings
         place = place_of(_TABLE, self._name, settings.limit_store, testing=self._testing())
-        try:
-            if place is None:
+        if place is None:
+            try:
                 table = MetricTable.local(self._clock, series=settings.metrics_series)
-            else:
-                directory, name = place
-                if self._looks or is_looking():
-                    found = MetricTable.existing(directory, name, self._clock)
-                    return found or MetricTable.local(self._clock, series=_LEAST)
-                found = MetricTable.existing(directory, name, self._clock) if is_changing() else None
-                table = found or MetricTable.shared(directory, name, self._clock, series=settings.metrics_series)
-        except ValueError as error:
-            raise ConfigError(f"RAMPART_METRICS: {error}") from None
+            except ValueError as error:
+                raise ConfigError(f"RAMPART_METRICS: {error}") from None
+        else:
+            directory, name = place
+
+            def join() -> MetricTable | None:
+                return MetricTable.existing(directory, name, self._clock)
+
+            def look() -> MetricTable:
+                return join() or MetricTable.local(self._clock, series=_LEAST)
+
+            def make() -> MetricTable:
+                found = join() if is_changing() else None
+                return found or MetricTable.shared(directory, name, self._clock, series=settings.metrics_series)
+
+            if self._looks or is_looking():
+                return opened(place, "RAMPART_METRICS", make=look, join=look)
+            table = opened(place, "RAMPART_METRICS", make=make, join=join)
         table.expect(list(PROBLEMS))
         for counter, known in _KNOWN.items():
             for label in known:

@@ -29,6 +29,7 @@ from .._native import Monitor as NativeMonitor
 from ..config import Settings
 from ..errors import ConfigError
 from ..locks import Lock
+from ..opening import TableInUse, opened
 from ..signals import anomaly_detected, emit, refresh_reused
 from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
@@ -267,7 +268,7 @@ class Monitor:
             return self._made(place, 1 if testing else _BATCH, REPEATABLE if testing else None)
         except ValueError as error:
             if self.enforces:
-                raise ConfigError(f"RAMPART_MONITOR: {error}") from None
+                raise error if isinstance(error, ConfigError) else ConfigError(f"RAMPART_MONITOR: {error}") from None
             # It is on without anybody having asked for it: loud, but no reason not to start.
             _logger.error("The monitor counts for each worker apart, so it sees less: %s", error)
             self._cannot = True
@@ -284,18 +285,34 @@ class Monitor:
         place = place_of(_PURPOSE, self._name, self._settings.limit_store, testing=testing)
         if not self.enforces or place is None:
             return
+        as_is = is_looking() or is_changing() or is_command()
+
+        def make(*, as_is: bool = as_is) -> NativeMonitor:
+            return NativeMonitor([], self._clock, bytes=self._settings.monitor_table, file=place, as_is=as_is)
+
+        def join() -> NativeMonitor | None:
+            return _shared(make(as_is=True))
+
         try:
-            as_is = is_looking() or is_changing() or is_command()
-            NativeMonitor([], self._clock, bytes=self._settings.monitor_table, file=place, as_is=as_is)
-        except ValueError as error:
-            raise ConfigError(f"RAMPART_MONITOR: {error}") from None
+            opened(place, "RAMPART_MONITOR", make=make, join=make if as_is else join)
+        except TableInUse as error:
+            # Those who have it may end before the first request: that meets it again.
+            _logger.warning("%s", error)
 
     def _made(self, place: Place | None, batch: int, seed: bytes | None) -> NativeMonitor:
-        as_is = is_looking() or is_changing()
-        made = self._native_of(place, batch, seed, as_is=as_is)
-        if is_changing() and place is not None and made.path is None:
-            return self._native_of(place, batch, seed, as_is=False)
-        return made
+        if place is None:
+            return self._native_of(None, batch, seed, as_is=False)
+
+        def join() -> NativeMonitor | None:
+            return _shared(self._native_of(place, batch, seed, as_is=True))
+
+        def make() -> NativeMonitor:
+            if is_looking():
+                return self._native_of(place, batch, seed, as_is=True)
+            found = join() if is_changing() else None
+            return found or self._native_of(place, batch, seed, as_is=False)
+
+        return opened(place, "RAMPART_MONITOR", make=make, join=make if is_looking() else join)
 
     def _native_of(self, place: Place | None, batch: int, seed: bytes | None, *, as_is: bool) -> NativeMonitor:
         return NativeMonitor(
@@ -466,6 +483,11 @@ class Monitor:
             self._native.forget()
         if self.webhook is not None:
             self.webhook.renew()
+
+
+def _shared(native: NativeMonitor) -> NativeMonitor | None:
+    """What was taken as it is, if it is what others have."""
+    return None if native.path is None else native
 
 
 _open: weakref.WeakSet[Monitor] = weakref.WeakSet()

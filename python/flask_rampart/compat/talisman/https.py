@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Flask, Request
 
 from ...config import Settings
@@ -18,6 +20,9 @@ from ...hostnames import Authority, is_local, read_authority
 from ...limits import Networks
 from ...network import trusted_hosts
 from ...weburl import NotReadable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 class Arrival:
@@ -37,10 +42,9 @@ class Arrival:
         #: Whether anybody is believed.
         self.knows_proxies = bool(settings.trusted_proxies)
 
-    def is_secure(self, request: Request) -> bool:
-        if request.is_secure:
+    def is_secure(self, environ: WSGIEnvironment) -> bool:
+        if environ["wsgi.url_scheme"] in ("https", "wss"):
             return True
-        environ = request.environ
         if environ.get("HTTP_X_FORWARDED_PROTO") != "https" or not self.knows_proxies:
             return False
         peer = environ.get("REMOTE_ADDR") or ""

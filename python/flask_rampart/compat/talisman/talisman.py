@@ -19,8 +19,12 @@ from ...exchange import EXTENSION
 from ...guards import Guard, current_exchange, tell
 from ...headers import csp_nonce
 from .beside import Beside, Fields, settled
+from .hooks import met, without
 from .https import Arrival
-from .policies import CSP, REPORT_ONLY, Text, checked, csp_of, feature_policy, structured
+from .plans import ALLOW_FROM as ALLOW_FROM
+from .plans import DEFAULT_CSP_POLICY as DEFAULT_CSP_POLICY
+from .plans import OF_VIEWS, Plan
+from .policies import CSP, csp_of
 from .told import Told
 
 if TYPE_CHECKING:
@@ -30,11 +34,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DENY = "DENY"
 SAMEORIGIN = "SAMEORIGIN"
-ALLOW_FROM = "ALLOW-FROM"
 ONE_YEAR_IN_SECS = 31556926
 
 DEFAULT_REFERRER_POLICY = "strict-origin-when-cross-origin"
-DEFAULT_CSP_POLICY = {"default-src": "'self'", "object-src": "'none'"}
 DEFAULT_SESSION_COOKIE_SAMESITE = "Lax"
 DEFAULT_PERMISSIONS_POLICY = {"browsing-topics": "()"}
 DEFAULT_DOCUMENT_POLICY: dict[str, str] = {}
@@ -51,18 +53,6 @@ GOOGLE_CSP_POLICY = {
 """What pages with Google's fonts, maps, videos and libraries need."""
 
 NONCE_LENGTH = 32
-
-_OF_VIEWS = (
-    "feature_policy",
-    "permissions_policy",
-    "document_policy",
-    "force_https",
-    "frame_options",
-    "frame_options_allow_from",
-    "content_security_policy",
-    "content_security_policy_nonce_in",
-)
-"""What a view may have another way."""
 
 
 class Talisman:
@@ -97,6 +87,8 @@ class Talisman:
     """Another one whenever an attribute is assigned: what was made of them no longer holds."""
     _is_ready = False
     """Whether all attributes are there, so that another one can be judged."""
+    _some_view_differs = False
+    """Whether any view has options of its own, of whichever of these it is decorated by."""
 
     def __init__(self, app: Flask | None = None, **kwargs: Any) -> None:
         if app is not None:
@@ -197,7 +189,7 @@ class Talisman:
         super().__setattr__(name, value)
         if self._is_ready:
             try:
-                _Plan(self, {}, None)
+                Plan(self, {}, None)
             except ConfigError:
                 super().__setattr__(name, before)
                 raise
@@ -209,8 +201,8 @@ class Talisman:
         :raises ConfigError: for an option that no view has, or a policy that a browser would read otherwise.
         """
         for name in kwargs:
-            if name not in _OF_VIEWS:
-                raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(_OF_VIEWS)}.")
+            if name not in OF_VIEWS:
+                raise ConfigError(f"@talisman({name}=...) has no effect on one view: it takes {', '.join(OF_VIEWS)}.")
         options = dict(kwargs)
         policy = options.get("content_security_policy", getattr(self, "content_security_policy", None))
         nonce_in = options.get(
@@ -218,6 +210,7 @@ class Talisman:
         )
         if policy:
             csp_of(policy, nonce_in or (), None)
+        Talisman._some_view_differs = True
 
         def decorate(view: F) -> F:
             view.talisman_view_options = options  # type: ignore[attr-defined]
@@ -233,64 +226,6 @@ class Talisman:
         return nonce
 
 
-class _Plan:
-    """The fields of one view, or of all that say nothing."""
-
-    def __init__(self, talisman: Talisman, options: dict[str, Any], beside: Beside | None) -> None:
-        said = {name: getattr(talisman, name) for name in _OF_VIEWS} | options
-        self.options = options
-        self.forces_https: bool = said["force_https"]
-        fields: dict[str, str] = {}
-        for field, name, write in (
-            ("Feature-Policy", "feature_policy", feature_policy),
-            ("Permissions-Policy", "permissions_policy", lambda policy: structured("Permissions-Policy", policy)),
-            ("Document-Policy", "document_policy", lambda policy: structured("Document-Policy", policy)),
-        ):
-            if said[name]:
-                fields[field] = write(said[name])
-        if said["frame_options"]:
-            frames = said["frame_options"]
-            frames += f" {said['frame_options_allow_from']}" if frames == ALLOW_FROM else ""
-            fields["X-Frame-Options"] = checked("X-Frame-Options", frames)
-        if talisman.x_xss_protection:
-            fields["X-XSS-Protection"] = "1; mode=block"
-        if talisman.x_content_type_options:
-            fields["X-Content-Type-Options"] = "nosniff"
-        if talisman.force_file_save:
-            fields["X-Download-Options"] = "noopen"
-        if talisman.referrer_policy:
-            fields["Referrer-Policy"] = checked("Referrer-Policy", talisman.referrer_policy)
-        hsts = _hsts(talisman)
-        #: What is said here of each field, whoever else says something of it, by its lower name.
-        self.mine = {name.lower(): value for name, value in fields.items()}
-        self.mine_secure = self.mine | ({"strict-transport-security": hsts} if hsts else {})
-        csp_field = REPORT_ONLY if talisman.content_security_policy_report_only else CSP
-        nonce_in = said["content_security_policy_nonce_in"] or ()
-        policy = said["content_security_policy"]
-        report_uri = talisman.content_security_policy_report_uri
-        csp = csp_of(policy, nonce_in, report_uri, report_only=csp_field == REPORT_ONLY) if policy else None
-        #: Whether a request gets a nonce, wherever it is named.
-        self.asks = bool(policy and nonce_in)
-        if csp is not None:
-            said_of_scripts = {csp_field.lower(): csp.with_nonce(None)}
-            self.mine |= said_of_scripts
-            self.mine_secure |= said_of_scripts
-        if beside is not None:
-            is_default = policy == DEFAULT_CSP_POLICY and not report_uri and not nonce_in
-            csp = beside.csp(csp_field, csp, is_default=is_default)
-            fields = {name: found for name, value in fields.items() if (found := beside.stricter(name, value))}
-            hsts = beside.stricter("Strict-Transport-Security", hsts) if hsts else None
-            self.asks = self.asks or (csp is not None and csp.asks)
-        #: What has a nonce in it, apart.
-        self.csp: tuple[str, Text] | None = None
-        if csp is not None and csp.asks:
-            self.csp = (csp_field, csp)
-        elif csp is not None:
-            fields[csp_field] = csp.with_nonce(None)
-        self.plain: Fields = tuple(fields.items())
-        self.secure: Fields = (*self.plain, ("Strict-Transport-Security", hsts)) if hsts else self.plain
-
-
 class _Face:
     """A Talisman in one app."""
 
@@ -298,9 +233,9 @@ class _Face:
         self._talisman = talisman
         self._app = app
         self._epoch: object = None
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, Plan] = {}
         # What is wrong stops the start-up. Settings may still come, so these are not kept.
-        self._own = _Plan(talisman, {}, None)
+        self._own = Plan(talisman, {}, None)
         Settings.read(app.config)
         self._arrival: Arrival | None = None
         self._beside: Beside | None = None
@@ -308,87 +243,126 @@ class _Face:
         self.leaves = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
         #: Whether something sees the answer between the hook and the server.
         self._is_looked_at = True
+        #: What all answers get alike, unless a view differs; None where that is not known, or somebody looks at them.
+        self._for_all: Plan | None = None
+        # What a request meets that had its fields left to where it leaves: those of HTTPS need no hook at all.
+        self._leaving = object()
+        self._leaving_secure = object()
         self._told = False
         self._told_of: dict[tuple[str | None, bool, bool], Told] = {}
 
     def before(self) -> AnyResponse | None:
-        """Sends on to HTTPS, or draws the nonce; and says which fields leave, if nobody looks before."""
+        """Sends on to HTTPS, or draws the nonce."""
+        if met.get() is self._leaving_secure:
+            return None
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
-        is_secure = this.scheme == "https"
-        if not is_secure:
-            if not self._app.debug:
-                if self._talisman.session_cookie_secure:
-                    self._app.config["SESSION_COOKIE_SECURE"] = True
-                if plan.forces_https and not arrival.is_secure(this):
-                    found = self._send_on(arrival, this)
-                    if found is not None:
-                        return found
-            is_secure = arrival.is_secure(this)
+        if this.scheme != "https" and not self._app.debug:
+            if self._talisman.session_cookie_secure:
+                self._app.config["SESSION_COOKIE_SECURE"] = True
+            if plan.forces_https and not arrival.is_secure(this.environ):
+                found = self._send_on(arrival, this)
+                if found is not None:
+                    return found
         if plan.asks and not getattr(this, "csp_nonce", None):
             beside = self._beside is not None
             this.csp_nonce = csp_nonce() if beside else secrets.token_urlsafe(NONCE_LENGTH * 3 // 4)  # type: ignore[attr-defined]
-        if not self._is_looked_at and plan.csp is None:
-            leaving: list[Any] | None = this.environ.get(_LEAVING)
-            if leaving is not None:
-                leaving[:] = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
         return None
 
     def after(self, response: Response) -> Response:
-        """Adds the fields, as ``settled`` says; or leaves them to where the answer leaves, if nobody looks before."""
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        leaving: list[Any] | None = this.environ.get(_LEAVING)
-        is_looked_at = self._is_looked_at or leaving is None or bool(request_finished.receivers)
-        if leaving and not is_looked_at and self._talisman._epoch is self._epoch:
-            return response  # said when the request came
+        """Adds the fields, as ``settled`` says, where somebody looks at the answer before it leaves."""
+        found = met.get()
+        if (found is self._leaving_secure or found is self._leaving) and not request_finished.receivers:
+            return response
         arrival = self._arrival or self._begin()
-        plan = self._plan(this)
         if self._beside is not None and current_exchange().headers is not None:
             return response  # headers(...) stands on the view, and says it all
-        is_secure = this.scheme == "https" or arrival.is_secure(this)
-        fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
-        if plan.csp is not None:
-            name, text = plan.csp
-            fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
-        if is_looked_at or leaving is None:
-            headers = response.headers
-            headers[:] = settled(headers, fields, mine)
-            if leaving:
-                leaving.clear()
-        else:
-            leaving[:] = fields, mine
+        headers = response.headers
+        headers[:] = settled(headers, *self._fields(is_secure=arrival.is_secure(request.environ)))
         return response
 
     def leave(self, inner: WSGIApplication) -> WSGIApplication:
         """Adds the fields when the answer leaves: what an answer has before, werkzeug copies one by one."""
+        talisman, secure = self._talisman, self._leaving_secure
+        leave_slowly = self._leave_slowly
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            leaving: list[Any] = []
+            own = self._for_all
+            if (
+                own is None
+                or environ["wsgi.url_scheme"] != "https"
+                or talisman._epoch is not own.epoch
+                or Talisman._some_view_differs
+                or request_finished.receivers
+            ):
+                return leave_slowly(inner, environ, start_response)
+            fields, mine = own.secure, own.mine_secure
 
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-                if leaving:
-                    headers = settled(headers, *leaving)
-                return (
-                    start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-                )
+                if talisman._epoch is not own.epoch:  # the view assigned something
+                    headers = settled(headers, *self._fields(is_secure=True))
+                else:
+                    for name, _ in headers:
+                        if name.lower() in mine:
+                            headers = settled(headers, fields, mine)
+                            break
+                    else:
+                        headers = [*headers, *fields]
+                if exc_info is None:
+                    return start_response(status, headers)
+                return start_response(status, headers, exc_info)
 
-            # A view may call the app with the environ of its own request.
-            outer = environ.get(_LEAVING)
-            environ[_LEAVING] = leaving
+            before = met.set(secure)
             try:
                 return inner(environ, start)
             finally:
-                environ[_LEAVING] = outer
+                met.reset(before)
 
         return app
+
+    def _leave_slowly(
+        self, inner: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """As :meth:`leave` does it where an answer depends on more than that it goes by HTTPS."""
+        arrival = self._arrival
+        if arrival is None or self._is_looked_at or request_finished.receivers:
+            # A view may call the app, whose hooks are not to take this request for that of the view.
+            before = met.set(None)
+            try:
+                return inner(environ, start_response)
+            finally:
+                met.reset(before)
+        is_secure = arrival.is_secure(environ)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers = settled(headers, *self._fields(is_secure=is_secure))
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        own = self._for_all
+        is_plain = own is not None and own.epoch is self._talisman._epoch and not Talisman._some_view_differs
+        before = met.set(self._leaving_secure if is_secure and is_plain else self._leaving)
+        try:
+            return inner(environ, start)
+        finally:
+            met.reset(before)
+
+    def _fields(self, *, is_secure: bool) -> tuple[Fields, dict[str, str]]:
+        """What an answer gets, and what is said for all."""
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        plan = self._plan(this)
+        fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
+        if plan.csp is not None:
+            name, text = plan.csp
+            fields = (*fields, (name, text.with_nonce(getattr(this, "csp_nonce", None))))
+        return fields, mine
 
     def told(self, endpoint: str, method: str) -> Iterable[Guard]:
         """What is sent with the answers of a view."""
         app = self._app
         options = getattr(app.view_functions.get(endpoint), "talisman_view_options", None) or {}
         beside = Beside(app, Settings.read(app.config)) if EXTENSION in app.extensions else None
-        plan = _Plan(self._talisman, options, beside)
+        plan = Plan(self._talisman, options, beside)
         name, text = plan.csp or ("", None)
         csp = text.with_nonce("...") if text is not None and name == CSP else dict(plan.plain).get(CSP)
         # The same object for the same fields: it tells one way of guarding a route from another.
@@ -397,11 +371,12 @@ class _Face:
             self._told_of[said] = Told(csp, forces_https=plan.forces_https, is_everywhere=not options)
         yield self._told_of[said]
 
-    def _plan(self, this: Request) -> _Plan:
+    def _plan(self, this: Request) -> Plan:
         talisman = self._talisman
         if talisman._epoch is not self._epoch:
             epoch = talisman._epoch
-            self._own = _Plan(talisman, {}, self._beside)
+            self._own = Plan(talisman, {}, self._beside)
+            self._for_all = self._own if self._own.csp is None and not self._is_looked_at else None
             self._plans = {}
             self._epoch = epoch
             if talisman.session_cookie_secure and not self._app.debug:
@@ -414,7 +389,7 @@ class _Face:
         found = plans.get(id(options))
         if found is None:
             # It holds its options, so no others have their id.
-            found = plans[id(options)] = _Plan(talisman, options, self._beside)
+            found = plans[id(options)] = Plan(talisman, options, self._beside)
         return found
 
     def _send_on(self, arrival: Arrival, this: Request) -> AnyResponse | None:
@@ -441,7 +416,12 @@ class _Face:
             or self._beside is not None  # the edge may be within
             or app.after_request_funcs[None][0] != self.after  # the last is called first
             or type(app).process_response is not Flask.process_response
+            or "process_response" in app.__dict__
         )
+        if not self._is_looked_at:
+            secure, either = (self._leaving_secure,), (self._leaving_secure, self._leaving)
+            app.before_request_funcs[None] = without(self.before, app.before_request_funcs[None], secure)
+            app.after_request_funcs[None] = without(self.after, app.after_request_funcs[None], either)
         arrival = Arrival(app, settings)
         decides = self._beside is not None and self._beside.decides_https
         if self._talisman.force_https and not decides and not (self._told or app.debug):
@@ -470,16 +450,3 @@ class _Face:
 def _own(policy: Any) -> Any:
     """A dict of this extension's, which is not a default of the next one."""
     return dict(policy) if isinstance(policy, dict) else policy
-
-
-def _hsts(talisman: Talisman) -> str | None:
-    if not talisman.strict_transport_security:
-        return None
-    age = str(talisman.strict_transport_security_max_age)
-    if not (age.isascii() and age.isdigit()):
-        raise ConfigError(f"Talisman: strict_transport_security_max_age is whole seconds, not {age!r}.")
-    more = "; includeSubDomains" if talisman.strict_transport_security_include_subdomains else ""
-    return f"max-age={age}{more}{'; preload' if talisman.strict_transport_security_preload else ''}"
-
-
-_LEAVING = "flask_rampart.compat.talisman"

@@ -8,7 +8,7 @@
   const byId = (id) => document.getElementById(id);
   let last = null;
   let paused = false;
-  let polling = 0;
+  let polling = false;
   let stream = null;
 
   const make = (name, attributes = {}, ...children) => {
@@ -157,7 +157,7 @@
     if (!data.recent.length) return put("recent", empty("Nobody has been refused since this was looked at."));
     put("recent", scrolled("Last refusals", table("Last refusals", [
       ["Time", "t", (one) => clock(one.time)], ["Code", "t", (one) => make("code", {}, one.code)],
-      ["Address", "t", (one) => one.address && make("code", {}, one.address)], ["Principal", "", (one) => one.principal],
+      ["Address", "t", (one) => one.address && code(one.address)], ["Principal", "", (one) => one.principal],
       ["Request", "", (one) => code(`${one.method} ${one.route}`)],
     ], data.recent)));
   };
@@ -206,13 +206,16 @@
 
   const load = async (whole) => {
     try {
-      const answer = await fetch(`data?minutes=${byId("span").value}${whole ? "&whole=1" : ""}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`data?minutes=${byId("span").value}${whole ? "&whole=1" : ""}`,
+        { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(WHOLE) });
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
       show(await answer.json());
     } catch (error) { say(`No data: ${error.message}. Trying again.`); }
   };
   const isIdle = () => paused || document.hidden;
-  const poll = () => { if (!polling) polling = setInterval(() => { if (!isIdle()) load(false); }, POLL); };
+  // Counted from the answer: a server that answers slowly is not asked again while it does.
+  const again = (whole, wait) => setTimeout(async () => { if (!isIdle()) await load(whole); again(whole, wait); }, wait);
+  const poll = () => { if (!polling) { polling = true; again(false, POLL); } };
   const hush = () => { stream?.close(); stream = null; };
   // Nobody looks: the thread that the stream holds at the server is given back.
   const heed = () => { if (isIdle()) hush(); else { load(false); listen(); } };
@@ -266,5 +269,5 @@
   addEventListener("resize", () => { if (last) { rates(last); findings(last); } });
   label();
   load(true).then(listen);
-  setInterval(() => { if (!isIdle()) load(true); }, WHOLE);
+  again(true, WHOLE);
 })();
