@@ -115,11 +115,12 @@ def test_places_where_somebody_may_not_go_are_found(watched: App) -> None:
     assert rules(app) == ["privilege_probing"]
 
 
-def test_a_token_that_two_networks_use_in_turn_is_found_and_an_api_key_is_not(watched: App) -> None:
+def test_a_token_that_two_networks_use_in_turn_is_found_and_an_api_key_is_not(watched: App, clock: Clock) -> None:
     app = watched()
     ada = app.test_client().as_user("ada", lifetime=7200)  # type: ignore[attr-defined]
     fleet = app.test_client().as_api_key("fleet")  # type: ignore[attr-defined]
     for number in range(20):
+        clock.advance(5)
         ada.get("/me", **at(("198.51.100.1", "45.1.2.3")[number % 2]))
         fleet.get("/machine", **at(("198.51.100.2", "45.1.2.4")[number % 2]))
     assert [(finding.rule, finding.subject_kind) for finding in found(app)] == [("token_replay", "token")]
@@ -262,12 +263,13 @@ def test_who_listens_and_fails_keeps_nobody_from_being_told(watched: App, caplog
     assert rules(app) == ["credential_stuffing"]
 
 
-def test_no_secret_stands_in_what_is_told(watched: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_stands_in_what_is_told(watched: App, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     app = watched()
     ada = app.test_client().as_user("ada", lifetime=7200)  # type: ignore[attr-defined]
     credential = ada.environ_base["HTTP_AUTHORIZATION"].partition(" ")[2]
     with caplog.at_level(logging.WARNING):
         for number in range(20):
+            clock.advance(5)
             ada.get("/me?password=hunter2", **at(("198.51.100.1", "45.1.2.3")[number % 2]))
     told = repr(found(app)) + caplog.text
     assert "token_replay" in told

@@ -24,11 +24,17 @@ Sign = Callable[..., str]
 CROSSING = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
 
 
-def enumerate_orders(app: Flask, query: str = "", **headers: str) -> list[tuple[str, str, bool]]:
+#: As a browser writes it that knows no `Sec-Fetch-*`, and a program that wants to look like one.
+BARE = {"Origin": "https://evil.example"}
+
+
+def enumerate_orders(
+    app: Flask, query: str = "", sent: dict[str, str] = BARE, **headers: str
+) -> list[tuple[str, str, bool]]:
     """Asks for orders that are not there, as a page of another site would: what is found, of whom, and if as their own."""
     client = app.test_client(use_cookies=False)  # it would send those of its own alone
     for number in range(60):
-        client.get(f"/orders/{number}{query}", headers={**CROSSING, **headers}, **at("192.0.2.1"))
+        client.get(f"/orders/{number}{query}", headers={**sent, **headers}, **at("192.0.2.1"))
     return [(each.rule, each.subject, each.response != "slow") for each in found(app)]
 
 
@@ -93,9 +99,44 @@ def test_what_no_page_can_send_is_no_other_sites_doing(
     app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
     client = app.test_client()
     for number in range(60):
-        headers = {**CROSSING, **{name: value.format(number) for name, value in sent.items()}}
+        headers = {**BARE, **{name: value.format(number) for name, value in sent.items()}}
         client.get(f"/none/{number}", headers=headers, **at("192.0.2.1"))
     assert [(finding.rule, finding.response) for finding in found(app)] == [("path_scanning", response)]
+
+
+IMAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+
+
+@pytest.mark.parametrize("field", ["Authorization", "X-API-Key", "X-Partner"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        CROSSING,
+        {**CROSSING, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+        # A simple request: the page may not read what comes, and has it sent all the same.
+        {**CROSSING, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Origin": "https://evil.example"},
+        IMAGE,
+        {**IMAGE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ],
+)
+def test_a_field_that_a_gateway_adds_makes_no_image_the_visitors_own_doing(
+    watched: App, clock: Clock, field: str, sent: dict[str, str]
+) -> None:
+    rampart = Rampart(clock=clock)
+    rampart.scheme("partner", header="X-Partner")(Identity)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    client = app.test_client(use_cookies=False)
+    for number in range(60):
+        client.get(f"/none/{number}", headers={**sent, field: "Bearer of-the-gateway"}, **at("192.0.2.1"))
+    assert [(finding.rule, finding.response) for finding in found(app)] == [("path_scanning", "slow")]
+
+
+def test_what_a_gateway_names_the_visitor_by_is_no_weapon_against_them(watched: App, clock: Clock) -> None:
+    rampart = Rampart(clock=clock)
+    rampart.scheme("partner", header="X-Partner")(Identity)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    app.get("/orders/<int:number>")(require("partner")(order))
+    assert enumerate_orders(app, sent=CROSSING, **{"X-Partner": "ada"}) == [("object_enumeration", "ada", False)]
 
 
 def test_pages_of_other_sites_cannot_have_whose_cookie_the_browser_sends_along_throttled(
@@ -136,7 +177,7 @@ def test_what_pages_of_other_sites_send_is_nobodys_habit() -> None:
         for _ in range(5):
             native.note(Sight(status=200, route="/", principal="ada"))
         clock.advance(3600)
-    assert not any(native.note(Sight(status=200, route="/", principal="ada", crossing=True)) for _ in range(90))
+    assert not any(native.note(Sight(status=200, route="/", principal="ada", source="crossing")) for _ in range(90))
     assert any(native.note(Sight(status=200, route="/", principal="ada")) for _ in range(90))
 
 
@@ -183,16 +224,24 @@ def test_of_authorization_only_what_a_browser_adds_is_another_sites_doing(
 
 
 @pytest.mark.parametrize(
-    ("place", "is_answered"), [("header", True), ("query", True), ("cookie", False)], ids=["header", "query", "cookie"]
+    ("place", "sent", "is_answered"),
+    [
+        ("header", BARE, True),
+        # A gateway may have made it of a cookie.
+        ("header", CROSSING, False),
+        ("query", CROSSING, True),
+        ("cookie", BARE, False),
+        ("cookie", CROSSING, False),
+    ],
 )
-def test_a_token_is_another_sites_doing_in_a_cookie_alone(
-    watched: App, token: Sign, place: str, is_answered: bool
+def test_a_token_is_another_sites_doing_in_a_cookie_and_in_what_may_have_been_one(
+    watched: App, token: Sign, place: str, sent: dict[str, str], is_answered: bool
 ) -> None:
     app = watched(RAMPART_MONITOR="enforce", RAMPART_JWT_LOCATIONS=[place])
     app.get("/orders/<int:number>")(require("jwt")(order))
     signed = token(jti="one")
-    sent = {"header": {"Authorization": f"Bearer {signed}"}, "cookie": {"Cookie": f"__Host-access_token={signed}"}}
-    told = enumerate_orders(app, f"?access_token={signed}" if place == "query" else "", **sent.get(place, {}))
+    found_at = {"header": {"Authorization": f"Bearer {signed}"}, "cookie": {"Cookie": f"__Host-access_token={signed}"}}
+    told = enumerate_orders(app, f"?access_token={signed}" if place == "query" else "", sent, **found_at.get(place, {}))
     assert told == [("object_enumeration", "ada", is_answered)]
 
 
@@ -206,9 +255,17 @@ def test_the_token_of_a_page_in_the_query_has_no_visitor_banned(watched: App, to
     assert app.test_client().get("/", **at("192.0.2.1")).status_code == 200
 
 
-@pytest.mark.parametrize(("place", "is_answered"), [("headers", True), ("query_string", True), ("cookies", False)])
+@pytest.mark.parametrize(
+    ("place", "sent", "is_answered"),
+    [
+        ("headers", BARE, True),
+        ("headers", CROSSING, False),
+        ("query_string", CROSSING, True),
+        ("cookies", BARE, False),
+    ],
+)
 def test_so_it_is_where_the_face_of_flask_jwt_extended_finds_it(
-    watched: App, token: Sign, place: str, is_answered: bool
+    watched: App, place: str, sent: dict[str, str], is_answered: bool
 ) -> None:
     app = watched(
         RAMPART_MONITOR="enforce",
@@ -221,6 +278,6 @@ def test_so_it_is_where_the_face_of_flask_jwt_extended_finds_it(
     app.get("/orders/<int:number>")(face.jwt_required()(order))
     with app.app_context():
         signed = face.create_access_token("ada")
-    sent = {"headers": {"X-Token": f"Bearer {signed}"}, "cookies": {"Cookie": f"access_token_cookie={signed}"}}
-    told = enumerate_orders(app, f"?jwt={signed}" if place == "query_string" else "", **sent.get(place, {}))
+    found_at = {"headers": {"X-Token": f"Bearer {signed}"}, "cookies": {"Cookie": f"access_token_cookie={signed}"}}
+    told = enumerate_orders(app, f"?jwt={signed}" if place == "query_string" else "", sent, **found_at.get(place, {}))
     assert told == [("object_enumeration", "ada", is_answered)]

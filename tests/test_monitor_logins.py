@@ -132,7 +132,6 @@ def test_a_login_whose_answer_breaks_before_its_first_chunk_is_no_success(
     # What the server answered is 500: the directory was away, as far as anybody knows.
     assert not monitor_of(app).state.knows("ada", HOME)
     assert client.post("/streamed?how=whole", **at(HOME)).status_code == 200
-    assert monitor_of(app).state.knows("ada", HOME)
     events = [record["event"] for record in Log(tmp_path / "audit").records()]
     assert [event for event in events if event.startswith("authn_login")] == ["authn_login_success"]
 
@@ -145,7 +144,7 @@ def test_a_login_is_known_and_recorded_before_any_of_its_answer_leaves(
 
     @app.post("/streamed")
     def streamed() -> Response:
-        rampart.monitor.login("ada")
+        rampart.monitor.login("ada").succeeded()
         return Response(["first", "second"])
 
     answer = app.test_client().post("/streamed", buffered=False, **at(HOME))
@@ -153,6 +152,33 @@ def test_a_login_is_known_and_recorded_before_any_of_its_answer_leaves(
     assert monitor_of(app).state.knows("ada", HOME)
     assert "authn_login_success" in [record["event"] for record in Log(tmp_path / "audit").records()]
     answer.close()
+
+
+def test_a_form_that_is_shown_again_after_a_wrong_password_makes_no_guesser_at_home_and_is_told_of(
+    watched: App, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+
+    @app.post("/form")
+    def form() -> Any:
+        rampart.monitor.login(request.args["account"])
+        return "wrong password, try again"
+
+    client = app.test_client()
+    for number in range(40):
+        client.post(f"/form?account=user-{number}", **at(THIEF))
+    for _ in range(9):
+        client.post("/form?account=ada", **at(THIEF))
+    clock.advance(61)
+    for _ in range(9):
+        client.post("/form?account=ada", **at(THIEF))
+    assert "by the status of the answer alone" not in caplog.text
+    for _ in range(20):
+        client.post("/form?account=ada", **at(THIEF))
+    assert caplog.text.count("by the status of the answer alone") == 1
+    assert "ada" not in caplog.text
+    assert not monitor_of(app).state.knows("ada", THIEF)
 
 
 def batched(watched: App, clock: Clock, mode: str = "enforce") -> tuple[Flask, Rampart]:
@@ -178,6 +204,27 @@ def test_each_attempt_of_a_batch_is_counted(watched: App, clock: Clock, said: bo
     body = [[f"user-{number}", said] for number in range(100)] + [["mallory", True]]
     assert app.test_client().post("/batch", json=body, **at(THIEF)).status_code == 200
     assert [(finding.rule, finding.subject) for finding in found(app)] == [("credential_stuffing", THIEF)]
+
+
+@pytest.mark.parametrize(
+    ("site", "words"), [("same-origin", "parts of pages"), ("cross-site", "Pages of other sites")], ids=str
+)
+def test_each_attempt_of_a_batch_is_counted_with_those_of_its_kind_of_page(
+    watched: App, clock: Clock, caplog: pytest.LogCaptureFixture, site: str, words: str
+) -> None:
+    rampart = Rampart(clock=clock)
+    app = watched(rampart=rampart)
+
+    @app.post("/batch")
+    def batch() -> str:
+        for number in range(40):
+            rampart.monitor.login(f"user-{number}").failed()
+        return "ok"
+
+    frame = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    app.test_client().post("/batch", headers=frame, **at(THIEF))
+    assert rules(app) == ["credential_stuffing"]
+    assert words in caplog.text
 
 
 @pytest.mark.parametrize("copies", [True, False])

@@ -8,6 +8,9 @@ RFC 6455 section 10.2; CSP 3 and HTML, which have browsers POST reports and ping
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from flask import Flask, abort, request
@@ -68,6 +71,7 @@ SENT: list[tuple[str, dict[str, str]]] = [
     ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"}),
     ("POST", {**IMAGE, "Sec-Fetch-Dest": "empty", "Content-Type": "text/ping", "Ping-To": "/"}),
     ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/csp-report"}),
+    ("POST", {**IMAGE, "Sec-Fetch-Dest": "report", "Content-Type": "application/reports+json"}),
 ]
 
 
@@ -133,6 +137,50 @@ def test_malformed_paths_that_a_page_has_sent_ban_nobody(watched: App) -> None:
     assert goes_on(app)
 
 
+MALFORMED = ("/a%00", "//a", "/%FF", "/" + "a" * 9000, "/a%0A", "/a%5Cb")
+
+
+def by(app: Flask, scheme: str, paths: Iterable[str], method: str = "GET", **headers: str) -> list[int]:
+    """What requests that say nothing of how they came to be are answered, by a scheme."""
+    client = app.test_client(use_cookies=False)
+    base = f"{scheme}://localhost"
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return [client.open(path, method=method, base_url=base, headers=given, **at(VISITOR)).status_code for path in paths]
+
+
+@pytest.mark.parametrize("mode", ["redirect", "refuse"])
+@pytest.mark.parametrize("carried", [{}, {"Cookie": "_ga=1"}, {"X_API_Key": "of the gateway"}], ids=str)
+def test_images_by_plain_http_ban_nobody_where_all_is_by_https(
+    watched: App, mode: str, carried: dict[str, str]
+) -> None:
+    # Browsers send no `Sec-Fetch-*` to plain HTTP, and what is malformed is refused before anything is sent on.
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_HTTPS=mode, RAMPART_TRUSTED_HOSTS=["localhost"])
+    by(app, "http", MALFORMED, **carried)
+    assert told(app) == [("protocol_probing", VISITOR, "slow", True)]
+    assert by(app, "https", ["/"] * 20) == [200] * 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "scheme", "method"), [("redirect", "https", "GET"), ("redirect", "http", "POST"), ("off", "http", "GET")]
+)
+def test_programs_that_probe_are_found_where_browsers_would_have_said_whose_doing_it_was(
+    watched: App, mode: str, scheme: str, method: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_HTTPS=mode, RAMPART_TRUSTED_HOSTS=["localhost"])
+    by(app, scheme, MALFORMED, method)
+    assert told(app) == [("protocol_probing", VISITOR, "ban", True)]
+    assert by(app, "https", ["/"]) == [429]
+
+
+def test_who_probes_by_plain_http_alone_is_slow_there(watched: App, clock: Clock) -> None:
+    exempt = {"RAMPART_HTTPS": "refuse", "RAMPART_HTTPS_EXEMPT": ["/pages/1"]}
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_TRUSTED_HOSTS=["localhost"], **exempt)
+    by(app, "http", MALFORMED)
+    assert by(app, "http", ["/pages/1"] * 40).count(200) == 30
+    clock.advance(10)
+    assert by(app, "http", ["/pages/1"] * 40).count(200) == 10
+
+
 def test_a_page_whose_origin_is_trusted_is_ones_own(watched: App) -> None:
     trusted = "https://app.example"
     app = watched(RAMPART_MONITOR="enforce", RAMPART_CSRF_TRUSTED_ORIGINS=[trusted])
@@ -147,6 +195,58 @@ def test_where_all_pages_may_send_what_they_like_a_preflight_proves_nothing(watc
     scan(app, method="PUT", **sent)
     assert told(app) == [("path_scanning", VISITOR, "slow", True)]
     assert goes_on(app)
+
+
+FETCHED = {**FOREIGN, "Sec-Fetch-Mode": "cors", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "origin"),
+    [
+        ("https://*.pages.example", "https://alice.pages.example"),
+        ("https://partner.example", "https://partner.example"),
+        (re.compile(r"https://p[0-9]\.example"), "https://p1.example"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_page_that_cors_admits_has_no_visitor_banned_by_what_it_may_send(
+    watched: App, listed: Any, origin: str, method: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=[listed])
+    scan(app, method=method, **FETCHED, Origin=origin, X_API_Key="x")
+    assert told(app) == [("path_scanning", VISITOR, "slow", True)]
+    assert goes_on(app)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "origin"),
+    [("https://other.example", "https://evil.example"), ("https://app.example", "https://app.example")],
+)
+def test_a_preflight_proves_something_of_who_is_not_admitted_and_a_trusted_page_is_ones_own(
+    watched: App, trusted: str, origin: str
+) -> None:
+    cors = ["https://app.example", "https://partner.example"]
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=cors, RAMPART_CSRF_TRUSTED_ORIGINS=trusted)
+    scan(app, method="PUT", **FETCHED, Origin=origin)
+    assert told(app) == [("path_scanning", VISITOR, "ban", True)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "response"), [({}, "throttle"), ({"Cookie": "session=x"}, "slow"), ({"Sec-Fetch-Mode": "no-cors"}, "slow")]
+)
+def test_what_a_front_end_does_with_its_token_is_its_users_doing(
+    watched: App, token: Callable[..., str], sent: dict[str, str], response: str
+) -> None:
+    app = watched(RAMPART_MONITOR="enforce", RAMPART_CORS_ORIGINS=["https://app.example"])
+    headers = {**FETCHED, "Origin": "https://app.example", "Authorization": f"Bearer {token()}", **sent}
+    client = app.test_client(use_cookies=False)
+    for number in range(60):
+        client.get(f"/docs/{20_000 + number}", headers=headers, **at(VISITOR))
+    assert told(app) == [("object_enumeration", "ada", response, True)]
+    # A proxy may have made it of a cookie: what was found of that is heeded by such requests alone.
+    own = {name: value for name, value in headers.items() if name not in sent} | {"Sec-Fetch-Mode": "cors"}
+    statuses = [client.get("/docs/1", headers=own, **at("192.0.2.1")).status_code for _ in range(20)]
+    assert (429 in statuses) is (response == "throttle")
 
 
 # --- Who is logged in ---

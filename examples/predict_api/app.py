@@ -160,13 +160,15 @@ def login() -> Response:
     """Exchanges an address and a password for a short token, and one to renew it with."""
     email, password = validated.body["email"], validated.body["password"]
     # Which account is tried, only the app knows: the monitor then sees guesses that are spread over many addresses.
-    rampart.monitor.login(email)
+    attempt = rampart.monitor.login(email)
     account = service().accounts.check(email, password)
     if account is None:
         # An address in a log is personal data. It is written here, as it happens in real code, to show
         # that it does not arrive there: the line ends in [REDACTED:EMAIL_ADDRESS].
         current_app.logger.warning("sign-in refused for %s", email)
         return problem(401, "login.failed", "No account has this address and password.")
+    # Under attack, this account then has more attempts from here than from where it never was.
+    attempt.succeeded()
     current_app.logger.info("sign-in accepted for %s", email)
     return rampart.tokens.issue_pair(account.id, scopes=account.scopes, roles=account.roles).response()
 

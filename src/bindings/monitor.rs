@@ -58,11 +58,12 @@ impl Sight {
     /// :param signs: names of signs beside those of *status* and *codes*, such as ``["refresh_reused"]``.
     /// :param status: the answer's; 0 if there was none, and then *signs* are all.
     /// :param login: whether a login that it was succeeded.
-    /// :param crossing: whether a page of another site made a browser send it, without its user's doing.
+    /// :param source: whose doing it was, as :meth:`MonitorState.source_of` tells it.
+    /// :param credential: whether it carried a credential, or may have: a 401 of the app's own refused that.
     /// :param unix: when, in seconds since 1970; it is the clock that windows go by. Not given: now.
-    /// :raises ValueError: for a sign that there is none of, and a time before 1970 or after the year 9999.
+    /// :raises ValueError: for a sign or a source that there is none of, and a time before 1970 or after the year 9999.
     #[new]
-    #[pyo3(signature = (*, signs=vec![], status=0, codes=vec![], route=None, path=None, query=None, address=None, principal=None, issuer=None, token=None, account=None, login=None, reason=None, size=0, request_id=None, crossing=false, unix=None))]
+    #[pyo3(signature = (*, signs=vec![], status=0, codes=vec![], route=None, path=None, query=None, address=None, principal=None, issuer=None, token=None, account=None, login=None, reason=None, size=0, request_id=None, source="", credential=true, unix=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         signs: Vec<String>,
@@ -80,19 +81,22 @@ impl Sight {
         reason: Option<Py<PyString>>,
         size: u64,
         request_id: Option<Py<PyString>>,
-        crossing: bool,
+        source: &str,
+        credential: bool,
         unix: Option<f64>,
         py: Python<'_>,
     ) -> PyResult<Self> {
         if unix.is_some_and(|unix| !(0.0..=LATEST).contains(&unix)) {
             return Err(PyValueError::new_err("a sight is of the years 1970 to 9999"));
         }
+        let source = Source::named(source)
+            .ok_or_else(|| PyValueError::new_err("a source is \"\", \"content\" or \"crossing\""))?;
         let mut given = Signs(0);
         for name in &signs {
             given = given.with(Signs::named(name)?);
         }
         if status != 0 {
-            let outcome = Outcome { status, has_route: route.is_some(), login };
+            let outcome = Outcome { status, has_route: route.is_some(), login, has_credential: credential };
             let texts: Vec<_> = codes.iter().map(|code| code.bind(py).to_string_lossy()).collect();
             given = given.with(Signs::of(&outcome, texts.iter().map(AsRef::as_ref)));
         }
@@ -104,7 +108,7 @@ impl Sight {
             at: 0,
             path,
             query,
-            source: if crossing { Source::Site } else { Source::Sender },
+            source,
             is_deliberate: false,
             route,
             who: Who::Told(principal, issuer, token),
@@ -177,10 +181,12 @@ impl Monitor {
     /// :param trusted: origins whose pages are taken for one's own.
     /// :param fields: the fields that schemes read credentials from, as WSGI names them, beside ``X-API-Key`` and
     ///     ``Authorization``: no page of another site can have a browser send one. Those that are added later count, too.
+    /// :param https_only: whether nothing is answered by plain HTTP: a GET that came so is then a page's doing, as browsers
+    ///     do not say there whose it was.
     /// :raises ValueError: if the directory or file could be another user's or under another's control, or cannot be
     ///     allocated; the message says the cure.
     #[new]
-    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None))]
+    #[pyo3(signature = (rules, clock, *, bytes=1_048_576, batch=1, ipv6_prefix=64, seed=None, file=None, as_is=false, found=None, fields=None, trusted=None, https_only=false))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn new(
         py: Python<'_>,
@@ -195,6 +201,7 @@ impl Monitor {
         found: Option<Py<PyAny>>,
         fields: Option<Py<PySet>>,
         trusted: Option<Py<PyAny>>,
+        https_only: bool,
     ) -> PyResult<Self> {
         let seed = seed.map_or_else(random_seed, seed_of)?;
         let layout = Layout::within(bytes)?;
@@ -214,7 +221,7 @@ impl Monitor {
         };
         let keys = Keys::new(shared.seed().bytes());
         let engine = Engine::new(shared.layout(), rules, &keys)?;
-        let pages = Pages { fields, trusted };
+        let pages = Pages { fields, trusted, https_only };
         let table = Table { engine, keys, shared, prefix: Prefix::new(ipv6_prefix)?, pages };
         Ok(Self {
             table: Arc::new(table),

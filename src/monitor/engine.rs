@@ -116,7 +116,7 @@ impl Watched {
             // Workers fold their notes in turn: an older one, of before a move, is no move back.
             Measure::Switches if window.has_later(until) => None,
             Measure::Switches => {
-                if !window.switches(seen.network, seen.is_v6) {
+                if !window.switches(seen.network, seen.is_v6, seen.at) {
                     window.keep(until);
                     return None;
                 }

@@ -93,7 +93,7 @@ impl Signs {
         }
         match outcome.status {
             200..=299 if outcome.has_route => signs = signs.with(Self::READ),
-            401 if !coded => signs = signs.with(Self::AUTHENTICATION_FAILED),
+            401 if !coded && outcome.has_credential => signs = signs.with(Self::AUTHENTICATION_FAILED),
             404 if !outcome.has_route => signs = signs.with(Self::NOT_FOUND),
             403 | 404 if !coded => signs = signs.with(Self::OBJECT_REFUSED),
             429 if !coded => signs = signs.with(Self::LIMITED),
@@ -123,6 +123,8 @@ pub struct Outcome {
     pub has_route: bool,
     /// Whether a login that it was succeeded; none if it was none.
     pub login: Option<bool>,
+    /// Whether it carried a credential, or what may be one: a 401 of the app's own says of no other that it was refused.
+    pub has_credential: bool,
 }
 
 /// What a refusal of ours says. What is about the app itself (a store that is away) says nothing of who asks.

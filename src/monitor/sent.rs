@@ -5,13 +5,15 @@
 //! 1. what a page of another site had sent is that [`Source::Site`]'s;
 //! 2. what was asked for as a part of a page of one's own, or beside it, is its [`Source::Content`]'s: images, styles,
 //!    frames, pings, and what is fetched ahead or blindly (`no-cors`); not a document that somebody goes to, nor what a script of one's own fetches;
-//! 3. but what no page can have a browser send is the sender's own, whatever else it says: see [`Sent::can_be_made`].
+//! 3. but what no page can have a browser send is the sender's own, whatever else it says: see [`Sent::can_be_made`]. A page
+//!    that CORS admits can have one send all.
 //!
 //! Whether its user clicked (`Sec-Fetch-User`) is not asked: of one click a page makes as many navigations as it likes.
 //!
 //! Who is no browser can say all of this. What follows must be such that nothing is gained by it.
 //!
-//! Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header" and "no-cors"; CSP 3, "report-uri"; HTML, "ping".
+//! Sources: W3C Fetch Metadata; Fetch, "CORS-safelisted request-header" and "no-cors"; CSP 3, "report-uri"; Reporting API; HTML,
+//! "ping".
 
 /// What a request says of how it came to be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +36,10 @@ pub struct Sent<'a> {
     pub authorization: &'a str,
     /// Whether another field of it carries a credential.
     pub has_field: bool,
-    /// Whether pages of all sites are told that they may send what they like (CORS with `*`).
-    pub admits_all: bool,
+    /// Whether it has a cookie.
+    pub has_cookie: bool,
+    /// Whether that page was told that it may send what it likes (CORS).
+    pub is_admitted: bool,
 }
 
 /// Whose doing a request was.
@@ -51,6 +55,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Content, Self::Sender, Self::Site].into_iter().find(|source| source.name() == name)
+    }
+
     /// How people call it; empty of who sent it themselves.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,26 +86,47 @@ impl Sent<'_> {
         if self.can_be_made() { source } else { Source::Sender }
     }
 
+    /// Whether a page of another site has a credential itself, and sends it: it is then its principal who does, though the
+    /// browser is another's. Only one that was admitted can write a field, and only without a cookie, or what proxies make
+    /// of that, is it the page's.
+    pub fn is_of_principal(&self) -> bool {
+        self.is_foreign
+            && self.is_admitted
+            && matches!(self.mode, "" | "cors")
+            && !self.has_cookie
+            && self.has_credential()
+    }
+
     /// Whether a page can have a browser send it without asking first: by a method and with a type of body that need no
-    /// preflight, and without a credential but those that browsers add by themselves.
+    /// preflight, and without a credential but those that browsers, and proxies behind them, add by themselves. Or it has
+    /// asked, and was admitted.
     fn can_be_made(&self) -> bool {
-        if self.is_foreign && self.admits_all {
+        if self.is_foreign && self.is_admitted {
             return true;
         }
         let (kind, _) = self.content_type.split_once(';').unwrap_or((self.content_type, ""));
-        let is_one = |of: &[&str], text: &str| of.iter().any(|one| text.eq_ignore_ascii_case(one));
-        let word = self.authorization.trim().split(' ').next().unwrap_or_default();
         matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "POST")
             && is_one(&TYPES, kind.trim())
-            && is_one(&ADDED, word)
-            && !self.has_field
+            // A browser that says the mode sends no such field for a page that may not: a proxy has added it.
+            && (!self.mode.is_empty() || !self.has_credential())
+    }
+
+    /// Whether a field carries a credential that no browser adds by itself.
+    fn has_credential(&self) -> bool {
+        let word = self.authorization.trim().split(' ').next().unwrap_or_default();
+        self.has_field || !is_one(&ADDED, word)
     }
 }
 
+fn is_one(of: &[&str], text: &str) -> bool {
+    of.iter().any(|one| text.eq_ignore_ascii_case(one))
+}
+
 /// Of bodies that need no preflight: none, those of forms, a beacon's, and what browsers report and ping by themselves.
-const TYPES: [&str; 6] = [
+const TYPES: [&str; 7] = [
     "",
     "application/csp-report",
+    "application/reports+json",
     "application/x-www-form-urlencoded",
     "multipart/form-data",
     "text/ping",

@@ -8,8 +8,8 @@
 //! 6        how near the threshold is, in thousandths (15 bits), whether it is kept (1), of which rule (16) and of which
 //!          wide and narrow network (32) it is
 //! 7        the network before: 32 bits of that of IPv4, and of IPv6
-//! 8..12    what was met in the even half: 256 bits
-//! 12..16   what was met in the odd half
+//! 8..12    what was met in the even half: 256 bits; of changes of the network, when the last was counted, and one second
+//! 12..16   likewise, in the odd half
 //! ```
 //! Halves are numbered; a half that is not the present one or the one before it counts as empty. So time passes without
 //! anybody sweeping. What comes later than the half after its own is of no window that anybody looks at: it is left out,
@@ -34,6 +34,8 @@ const SKETCH: usize = 4;
 const KEPT: f64 = 0.25;
 /// and not before there are so many, or half of what is too much: to meet a name once or twice costs a flood nothing.
 const LEAST: f64 = 5.0;
+/// Seconds in which changes of the network are one.
+const MOVING: u64 = 5;
 const NEARNESS: u64 = 0x7FFF;
 const IS_KEPT: u64 = 1 << 15;
 
@@ -124,8 +126,9 @@ impl<'a> Window<'a> {
         size * (size / f64::from(zeros).max(0.5)).ln()
     }
 
-    /// Notes from which network it came: whether the one before was another, of the same version of IP.
-    pub fn switches(&self, network: u64, is_v6: bool) -> bool {
+    /// Notes from which network it came: whether the one before was another, of the same version of IP, and no change was
+    /// counted just before. Who moves from one network to another has requests under way in both, which end in any order.
+    pub fn switches(&self, network: u64, is_v6: bool, at: u64) -> bool {
         let shift = if is_v6 { 32 } else { 0 };
         let ours = (network >> 32).max(1);
         let Some(word) = self.words.get(BEFORE) else { return false };
@@ -136,7 +139,18 @@ impl<'a> Window<'a> {
         }
         let next = seen & !(MASK << shift) | ours << shift;
         // Of two workers that note it at once, one has seen the switch.
-        word.compare_exchange(seen, next, Relaxed, Relaxed).is_ok() && before != 0
+        if word.compare_exchange(seen, next, Relaxed, Relaxed).is_err() || before == 0 {
+            return false;
+        }
+        let last = SKETCHES.map(|index| self.words.get(index).map_or(0, |word| word.load(Relaxed)));
+        if last.iter().any(|last| *last != 0 && at < last.saturating_add(MOVING - 1)) {
+            return false;
+        }
+        // Not where the half that may begin with it is emptied.
+        if let Some(word) = self.sketch(self.half.wrapping_sub(1)).first() {
+            word.store(at.saturating_add(1), Relaxed);
+        }
+        true
     }
 
     /// Whether something later was counted, until after this.

@@ -74,6 +74,8 @@ def lift(monitor: Monitor, kind: str, subject: str, issuer: str | None) -> None:
     _is_here(monitor)
     if not monitor.lift(kind, subject, issuer=issuer):
         more = "; a principal of another issuer needs --issuer" if kind == "principal" and issuer is None else ""
+        if subject.endswith("..."):
+            more += "; this name is cut: give it in full, as the audit log has it"
         raise LookupError(f"nothing is in force on this {kind}{more}")
     click.echo("lifted")
 

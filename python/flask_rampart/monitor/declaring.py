@@ -72,7 +72,8 @@ class Monitoring:
 
         :param account: such as an e-mail address; counted without spaces around it, in lower case.
         :returns: the attempt: ``step_up`` says whether more than a password should be asked for; ``failed()`` and
-            ``succeeded()`` how it ended, where the answer's status does not.
+            ``succeeded()`` how it ended. Where they do not, the answer's status does; but only ``succeeded()`` makes
+            the account known where this comes from.
         :raises Denied: ``limit.exceeded``, 429, in ``"enforce"`` mode, if attempts on this account are throttled where
             this one comes from.
 
@@ -83,6 +84,7 @@ class Monitoring:
                 attempt = rampart.monitor.login(request.json["email"])
                 if not right(request.json):
                     abort(401)
+                attempt.succeeded()
         """
         return begin(self._current(), current_exchange(), account)
 

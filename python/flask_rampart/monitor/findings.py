@@ -11,6 +11,9 @@ from typing import Any
 
 from .detectors import DONE, SEVERITIES
 
+LONGEST = 128
+"""Bytes of a name for which the book has a place."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -28,7 +31,7 @@ class Finding:
     subject_kind: str
     """``"address"``, ``"network"``, ``"principal"``, ``"token"``, ``"account"`` or ``"host"``."""
     subject: str
-    """Whom it is about; cut to 128 bytes where it is read back from the book."""
+    """Whom it is about; cut to 128 bytes, the last three ``...``, where it is read back from the book."""
     count: int
     """What was counted, about."""
     threshold: int
@@ -73,3 +76,13 @@ def stamp(time: float) -> str:
     '2027-01-15T08:00:00.000Z'
     """
     return datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def written(name: str) -> str:
+    """A name as the book has a place for it: one that is cut ends in ``...``.
+
+    >>> written("ada"), written("a" * 129)[-6:]
+    ('ada', 'aaa...')
+    """
+    told = name.encode("utf-8", "replace")
+    return name if len(told) <= LONGEST else told[: LONGEST - 3].decode("utf-8", "ignore") + "..."

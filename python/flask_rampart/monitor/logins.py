@@ -18,24 +18,29 @@ answer's status says it. From then on, attempts are counted by account, and from
 3. What the app says (``failed``, ``succeeded``, ``pending``) holds, whatever the status. Else 2xx and 3xx are success
    and 4xx failure; 5xx say nothing: an outage is nobody's wrong password. It is the status that the client gets, after
    all of the app's ``after_request``; but a 4xx of the view is a failure whatever they, or a middleware, make of it.
-4. An attempt that was told to step up has succeeded only if the app says so: the page that asks for the second factor
-   is a 200, too, and must not make the place known from which half of a login came.
+4. Only ``succeeded()`` makes a place known. A form that is shown again after a wrong password is a 200, with a cookie
+   if a message is flashed, or a redirect to itself; and so is the page that asks for the second factor. What a status
+   says may be counted, but not trusted. An attempt that was told to step up has succeeded only if the app says so.
 5. Of several attempts in one request each is counted. Of those about which nothing is said, the last goes by the
-   status and the others have failed; none of them makes a place known. Beyond 16, the oldest is settled at once, and so
-   is each of which the app has said how it ended: what comes after it in the same request meets the response.
-6. The end of an attempt is in the audit log: ``authn_login_success`` or ``authn_login_fail``.
+   status and the others have failed. Beyond 16, the oldest is settled at once, and so is each of which the app has said
+   how it ended: what comes after it in the same request meets the response.
+6. Where one account succeeds ten times in a minute, by the status alone, the log says once what may be wrong.
+7. The end of an attempt is in the audit log: ``authn_login_success`` or ``authn_login_fail``.
 
 It checks no password.
 """
 
 from __future__ import annotations
 
+import logging
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, after_this_request, current_app, request_finished, request_tearing_down
 
 from ..exchange import Exchange
 from ..guards import current_exchange
+from .findings import LONGEST
 from .responses import BURST, EACH_LOGIN, HOME_PACE, HOMES_PACE, WIDE_PACE, throttled
 
 if TYPE_CHECKING:
@@ -46,6 +51,13 @@ HOME = 30 * 86_400.0
 GRANTED, GRANT = 3, 600.0
 """How many attempts follow one that was pending, beside what an account that is throttled has, and within how many
 seconds."""
+REPEATED = (
+    "%d logins to one account have succeeded within a minute, by the status of the answer alone. If the view answers a "
+    "wrong password with 2xx or 3xx, as a form that is shown again, the monitor sees no guesses: say failed() and "
+    "succeeded() of what rampart.monitor.login() gave."
+)
+_MANY, _MINUTE = 10, 60.0
+_logger = logging.getLogger("flask_rampart")
 _MOST = 256
 _MOST_OPEN = 16
 FAILED, SUCCEEDED, PENDING = "failed", "succeeded", "pending"
@@ -68,7 +80,7 @@ class Login:
 
     def succeeded(self) -> None:
         """Says that it succeeded, whatever the answer's status will be: all that was asked for was right, the second
-        factor as well. The account is then known where this comes from."""
+        factor as well. The account is then known where this comes from; nothing else makes it so."""
         self._said = SUCCEEDED
 
     def pending(self) -> None:
@@ -100,11 +112,9 @@ class Attempts:
         self._monitor = monitor
         self._exchange = exchange
         self._open: list[Login] = []
-        self._has_more = False
 
     def add(self, login: Login) -> None:
         """Takes another one."""
-        self._has_more = self._has_more or bool(self._open)
         self._open.append(login)
 
     def settle(self) -> None:
@@ -136,12 +146,12 @@ class Attempts:
     def _count(self, login: Login, status: int) -> None:
         last = len(self._open) == 1 and status > 0
         self._open.remove(login)
-        self._has_more = self._has_more or not last
         ok = login._ended(status, last=last)
         if ok is None:
             self._grant(login)
             return
-        known = ok and (login._is_said or not self._has_more)
+        if ok and not login._is_said:
+            self._monitor.repeats.note(login.account, self._monitor.now())
         if last and self._exchange.sees_answer:
             # It is counted with its request.
             self._exchange.tried = (login.account, ok)
@@ -152,9 +162,33 @@ class Attempts:
                 address=self._exchange.environ.get("REMOTE_ADDR"),
                 route=self._exchange.route,
                 request_id=self._exchange.id,
-                crossing=self._monitor.state.source_of(self._exchange) != "",
+                source=self._monitor.state.source_of(self._exchange),
             )
-        self._monitor.login_ended(self._exchange, login.account, ok, status, known=known)
+        self._monitor.login_ended(self._exchange, login.account, ok, status, known=ok and login._is_said)
+
+
+class Repeats:
+    """Tells, once in a process, of an account that succeeds again and again by the status alone: either a program logs
+    in for each call, or the view answers a wrong password with 200, and no guess is ever seen."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._is_told = False
+
+    def note(self, account: str, now: float) -> None:
+        """One more, at a time."""
+        if self._is_told:
+            return
+        since, count = self._begun.get(account, (now, 0))
+        if not 0 <= now - since < _MINUTE:
+            since, count = now, 0
+        if len(self._begun) >= _MOST:
+            self._begun.clear()
+        self._begun[account] = since, count + 1
+        if count + 1 >= _MANY:
+            self._is_told = True
+            self._begun.clear()
+            _logger.warning(REPEATED, _MANY)
 
 
 def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
@@ -162,8 +196,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
 
     :raises Denied: ``limit.exceeded``, 429, if attempts on it are throttled where this one comes from.
     """
-    # What is no text, such as a lone surrogate that JSON can write, is none in the table's keys either.
-    name = str(account).strip().casefold()[:_MOST].encode("utf-8", "replace").decode()
+    name = counted_as(account)
     address = exchange.environ.get("REMOTE_ADDR") or ""
     attempts: Attempts | None = exchange.attempts
     if attempts is not None:
@@ -171,7 +204,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
     step_up = False
     if monitor.enabled and monitor.enforces and monitor.state.any_marked():
         state = monitor.state
-        wait = monitor.responses.login_wait(address, exchange)
+        wait = monitor.responses.login_wait(name, address, exchange)
         wait = wait or state.try_account(
             name,
             address,
@@ -198,6 +231,21 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
                 _hear(current_app._get_current_object())  # type: ignore[attr-defined]
         attempts.add(login)
     return login
+
+
+def counted_as(account: object) -> str:
+    """The account as it is counted, and told of: without spaces around it, in lower case, at most 128 bytes of UTF-8,
+    as many as the book has for a name. Of a longer one, the end is a hash of it.
+
+    >>> counted_as(" Ada@Example.com "), len(counted_as("a" * 999))
+    ('ada@example.com', 128)
+    """
+    # What is no text, such as a lone surrogate that JSON can write, is none in the table's keys either.
+    name = str(account).strip().casefold().encode("utf-8", "replace")
+    if len(name) > LONGEST:
+        ending = sha256(name).hexdigest()[:16]
+        name = name[: LONGEST - len(ending) - 1].decode("utf-8", "ignore").encode() + f"#{ending}".encode()
+    return name.decode()
 
 
 def _hear(app: Flask) -> None:

@@ -13,7 +13,9 @@
 4. ``slow``: what pages of other sites had browsers send (``"crossing"``), or what stands in pages of one's own
    (``"content"``), is answered to such requests alone, whatever the detector says: an address, a network or a
    principal has 30 of them at once, and one a second. Attempts to log in that came so have five at once, and one in
-   30 s. The visitor's own requests have nothing done to them; and who only says that a page had them sent is as slow.
+   30 s, and those of an account that is known there, apart, as many. Pages of hosts beside the app's (``same-site``)
+   have as much apart from those of other sites. The visitor's own requests have nothing done to them; and who only
+   says that a page had them sent is as slow.
 
 Whatever cannot be done to a subject becomes the next milder thing that can. Nothing here locks an account. A response
 lasts from what was found, not from when that was counted: what is over by then is not put in force. One that a full
@@ -26,6 +28,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._native import client_key
 from ..checks import Check
 from ..errors import Denied
 from ..exchange import Exchange, Principal
@@ -115,12 +118,39 @@ class Responses:
         if not state.any_marked():
             return None
         address = environ.get("REMOTE_ADDR") or ""
-        wait = state.try_now("address", address) or state.try_now("network", address)
-        if not wait and (by := state.source_of(exchange)):
-            wait = state.try_now("address", address, response=by) or state.try_now("network", address, response=by)
+        by = state.source_of(exchange)
+        beside = _beside(by, environ)
+        wait = self._paced("address", address, by, beside=beside) or self._paced("network", address, by, beside=beside)
         if not wait or self.is_exempt(address):
             return None
         return throttled(wait, "address")
+
+    def _paced(self, kind: str, name: str, by: str, issuer: str | None = None, *, beside: bool = False) -> float:
+        """Seconds to wait, of what a subject has. What pages have sent takes none of what a throttle leaves the
+        visitor, and has as much."""
+        state = self._monitor.state
+        if not by:
+            return state.try_now(kind, name, issuer=issuer)
+        throttle = state.marked("throttle", kind, name, issuer=issuer)
+        if throttle is not None and state.marked(by, kind, name, issuer=issuer) is None:
+            state.mark(by, kind, name, throttle[0], issuer=issuer, each=EACH, burst=BURST)
+        if beside:
+            found = state.marked(by, kind, name)
+            return self._apart(found, f"{kind} {self._key(name)}", EACH, PAGE_BURST)
+        return state.try_now(kind, name, issuer=issuer, response=by)
+
+    def _apart(self, found: tuple[float, int] | None, whose: str, each: float, burst: int) -> float:
+        """Seconds to wait, of a pace beside that of what is in force: neither takes of the other."""
+        if found is None:
+            return 0.0
+        # As no principal is called.
+        state, named = self._monitor.state, {"issuer": _APART}
+        if state.marked("crossing", "principal", whose, **named) is None:
+            state.mark("crossing", "principal", whose, found[0], **named, each=each, burst=burst)
+        return state.try_now("principal", whose, **named, response="crossing")
+
+    def _key(self, address: str) -> str:
+        return client_key(address, self._monitor.ipv6_prefix)
 
     def heed(self, exchange: Exchange) -> Denied | None:
         """Once it is known who it is: the refusal of a principal or token under a response."""
@@ -131,10 +161,9 @@ class Responses:
         # One of a scheme of the app's own may have what is no text; nothing is in force on that.
         name, issuer = _text(principal.id) or "", _text(getattr(principal, "issuer", None))
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
-        wait = state.try_now("principal", name, issuer=issuer)
         # A token that no browser adds was sent by who has it, whichever page wrote it.
-        if not wait and not exchange.deliberate and (by := state.source_of(exchange)):
-            wait = state.try_now("principal", name, issuer=issuer, response=by)
+        by = "" if exchange.deliberate else state.source_of(exchange, principal=True)
+        wait = self._paced("principal", name, by, issuer)
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):
             if _tells(principal):
@@ -147,11 +176,25 @@ class Responses:
             wait = wait or state.try_now("token", token, issuer=issuer)
         return throttled(wait, "principal") if wait else None
 
-    def login_wait(self, address: str, exchange: Exchange) -> float:
-        """Seconds that an attempt to log in has to wait which a page had sent; 0.0 of all others."""
+    def login_wait(self, account: str, address: str, exchange: Exchange) -> float:
+        """Seconds that an attempt to log in has to wait which a page had sent; 0.0 of all others.
+
+        An account that is known there has a pace of its own: what a page tries of others is not for its owner to pay,
+        who may log in by a page beside the app's. Who is not known has none, or each name of a list had a first try.
+        """
         state = self._monitor.state
-        if not state.source_of(exchange):
+        by = state.source_of(exchange)
+        if not by:
             return 0.0
+        marks = [state.marked("crossing_login", kind, address) for kind in ("address", "network")]
+        found = max((mark for mark in marks if mark is not None), default=None)
+        if found is None:
+            return 0.0
+        beside = _beside(by, exchange.environ)
+        if state.knows(account, address):
+            return self._apart(found, f"{'beside' if beside else by} login {account}", EACH_LOGIN, BURST)
+        if beside:
+            return self._apart(found, f"logins {self._key(address)}", EACH_LOGIN, BURST)
         wait = state.try_now("address", address, response="crossing_login")
         return wait or state.try_now("network", address, response="crossing_login")
 
@@ -203,7 +246,13 @@ def throttled(wait: float, what: str) -> Denied:
     return Denied.of("limit.exceeded", f"monitor: {what} throttled", headers=(("Retry-After", str(seconds)),))
 
 
+_APART = "\0apart"
 _LOGINS = frozenset(("login", "login_failed"))
+
+
+def _beside(by: str, environ: dict[str, Any]) -> bool:
+    """Whether it was a page of a host beside the app's: pages of other sites take nothing of what that has."""
+    return by == "crossing" and environ.get("HTTP_SEC_FETCH_SITE") == "same-site"
 
 
 def _text(value: object) -> str | None:

@@ -34,8 +34,8 @@ from ..signals import anomaly_detected, emit, refresh_reused
 from ..tables import Place, is_changing, is_command, is_looking, place_of
 from .catalogue import Detectors
 from .detectors import DONE, Detector
-from .findings import Finding
-from .logins import HOME
+from .findings import Finding, written
+from .logins import HOME, Repeats, counted_as
 from .reading import read_file
 from .replaying import REPEATABLE
 from .responses import BY_PAGES, Responses
@@ -53,7 +53,8 @@ _logger = logging.getLogger("flask_rampart")
 _BATCH = 32
 _HOW = {
     "content": " It was asked for as parts of pages, such as images: such requests alone are slowed.",
-    "crossing": " Pages of other sites had the visitor's browser do it: such requests alone are slowed.",
+    "crossing": " Pages of other sites had the browser do it, or it came by plain HTTP, where that is not told: "
+    "such requests alone are slowed.",
     "shared": " The table is full: several were counted together.",
 }
 _OWN_TABLE = 1024 * 1024
@@ -88,6 +89,8 @@ class Monitor:
         self._app = weakref.ref(app)
         self._name = f"{app.import_name}\0{app.root_path}"
         self._settings = settings
+        #: Bits of an IPv6 address that are one client's.
+        self.ipv6_prefix = settings.ipv6_prefix
         self._clock = clock
         self._record = record
         self._trusted = trusted
@@ -105,6 +108,8 @@ class Monitor:
         #: The WSGI names of the fields that carry credentials, beside ``X-API-Key`` and ``Authorization``. Handed over
         #: at start-up.
         self.fields: set[str] = set()
+        #: Told of logins that succeed by their status alone.
+        self.repeats = Repeats()
         #: What refuses, in ``"enforce"`` mode.
         self.responses = Responses(self)
         if self.enabled:
@@ -178,11 +183,15 @@ class Monitor:
         """Ends throttles and step-ups of a subject. Says whether there was any. What was counted of it is forgotten, so
         it begins anew.
 
+        :param subject: an account in any spelling that is counted as one. A name that the book had no place for (it
+            ends in ``...``) must be given in full: the audit log has it.
         :param issuer: of a principal or a token: who vouches for it. None: nobody, or this app itself
             (``RAMPART_JWT_ISSUER``).
         :raises ValueError: for a kind of subject that there is none of.
         """
         state = self.state
+        if kind == "account":
+            subject = counted_as(subject)
         issuers = {issuer}
         if kind in ("principal", "token") and issuer is None:
             issuers.add(self._settings.jwt_issuer)
@@ -327,6 +336,7 @@ class Monitor:
             found=self._found,
             trusted=self._trusted,
             fields=self.fields,
+            https_only=self._settings.https in ("redirect", "refuse"),
         )
 
     def _rule_of(self, detector: Detector) -> dict[str, Any]:
@@ -385,7 +395,7 @@ class Monitor:
             finding.rule,
             detector.severity_id,
             finding.subject_kind,
-            finding.subject,
+            written(finding.subject),
             finding.count,
             finding.threshold,
             DONE.index(finding.response),

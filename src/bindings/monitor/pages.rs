@@ -16,16 +16,27 @@ pub(super) struct Pages {
     pub fields: Option<Py<PySet>>,
     /// Origins whose pages are one's own.
     pub trusted: Option<Py<PyAny>>,
+    /// Whether nothing is answered by plain HTTP but that it should be HTTPS.
+    pub https_only: bool,
+}
+
+/// Whose doing a request was.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Doing {
+    pub source: Source,
+    /// Whether it is its principal's all the same: a page has the credential itself.
+    pub is_of_principal: bool,
 }
 
 impl Pages {
     /// Whose doing a request was. What the edge has decided about pages of other origins (CORS) is in the exchange.
-    pub fn source_of(&self, exchange: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyResult<Source> {
+    pub fn doing_of(&self, exchange: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyResult<Doing> {
         let py = environ.py();
         let trusted = self.trusted.as_ref().map(|trusted| trusted.bind(py));
         let is_foreign = match page_behind(environ, trusted)? {
-            // As programs send it, and old browsers their images.
-            Page::Unsaid => return Ok(Source::Sender),
+            // As programs send it, old browsers their images, and all browsers to plain HTTP.
+            Page::Unsaid if self.https_only => return by_plain_http(environ),
+            Page::Unsaid => return Ok(Doing::default()),
             Page::Own | Page::Trusted => false,
             // Who has a name beside one's own need not be oneself: `alice.pages.example`.
             Page::Hidden | Page::Other | Page::Sibling => true,
@@ -47,7 +58,7 @@ impl Pages {
             ..Sent::default()
         };
         if sent.source() == Source::Sender {
-            return Ok(Source::Sender); // the usual request of a browser: the rest need not be asked
+            return Ok(Doing::default()); // the usual request of a browser: the rest need not be asked
         }
         let (method, content_type, authorization) = (
             item(environ, intern!(py, "REQUEST_METHOD"))?,
@@ -59,14 +70,64 @@ impl Pages {
         sent.method = &method;
         sent.content_type = &content_type;
         sent.authorization = &authorization;
-        sent.has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
-        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
-            sent.has_field |= environ.contains(field)?;
-        }
+        sent.has_field = self.has_field(environ)?;
         if is_foreign {
-            let policy = exchange.getattr(intern!(py, "crossing"))?;
-            sent.admits_all = !policy.is_none() && policy.getattr(intern!(py, "any"))?.is_truthy()?;
+            sent.has_cookie = environ.contains(intern!(py, "HTTP_COOKIE"))?;
+            sent.is_admitted = is_admitted(exchange, environ)?;
         }
-        Ok(sent.source())
+        Ok(Doing { source: sent.source(), is_of_principal: sent.is_of_principal() })
     }
+
+    /// Whether a request carries something that the app can have refused with 401: a field with a credential, a token in
+    /// the query (RFC 6750 section 2.3), or a body, which may be a login's that nobody told of. A cookie is none: one that
+    /// has expired looks like one that was made up, and comes with each request of a page that is left open.
+    pub fn has_credential(&self, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = environ.py();
+        let (query, length) =
+            (item(environ, intern!(py, "QUERY_STRING"))?, item(environ, intern!(py, "CONTENT_LENGTH"))?);
+        Ok(environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
+            || self.has_field(environ)?
+            || lossy(&query).contains("access_token")
+            || !matches!(&*lossy(&length), "" | "0")
+            || environ.contains(intern!(py, "HTTP_TRANSFER_ENCODING"))?)
+    }
+
+    /// Whether a field beside `Authorization` carries a credential.
+    fn has_field(&self, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = environ.py();
+        let mut has_field = environ.contains(intern!(py, "HTTP_X_API_KEY"))?;
+        for field in self.fields.iter().flat_map(|fields| fields.bind(py).iter()) {
+            has_field |= environ.contains(field)?;
+        }
+        Ok(has_field)
+    }
+}
+
+/// Whether the policy of CORS that a request meets admits the page that had it sent: what needs a preflight then proves
+/// nothing.
+fn is_admitted(exchange: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let py = environ.py();
+    let policy = exchange.getattr(intern!(py, "crossing"))?;
+    if policy.is_none() {
+        return Ok(false);
+    }
+    match environ.get_item(intern!(py, "HTTP_ORIGIN"))? {
+        Some(origin) => Ok(!policy.call_method1(intern!(py, "fields"), (origin,))?.is_none()),
+        None => policy.getattr(intern!(py, "any"))?.is_truthy(),
+    }
+}
+
+/// Whose doing a request was that says nothing of it, where all is by HTTPS.
+///
+/// By plain HTTP browsers do not say it: any page has a visitor's send a GET there, and what proxies on its way add to that
+/// tells nothing. Nothing is given out there, so who sends it himself gains nothing by it. A form has an `Origin`.
+fn by_plain_http(environ: &Bound<'_, PyDict>) -> PyResult<Doing> {
+    let py = environ.py();
+    let scheme = item(environ, intern!(py, "wsgi.url_scheme"))?;
+    if lossy(&scheme) != "http" {
+        return Ok(Doing::default());
+    }
+    let method = item(environ, intern!(py, "REQUEST_METHOD"))?;
+    let source = if matches!(&*lossy(&method), "GET" | "HEAD") { Source::Site } else { Source::Sender };
+    Ok(Doing { source, is_of_principal: false })
 }

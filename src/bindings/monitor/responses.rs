@@ -109,9 +109,13 @@ impl MonitorState {
 
     /// Whose doing the request of an exchange was: ``"crossing"`` of a page of another site, ``"content"`` of what stands in
     /// a page of one's own, ``""`` of whoever sent it. It goes by what browsers say.
-    fn source_of(&self, exchange: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    ///
+    /// :param principal: whether it is asked for its principal: ``""``, too, of a page that has the credential itself.
+    #[pyo3(signature = (exchange, *, principal=false))]
+    fn source_of(&self, exchange: &Bound<'_, PyAny>, principal: bool) -> PyResult<&'static str> {
         let environ = exchange.getattr(intern!(exchange.py(), "environ"))?.cast_into::<PyDict>()?;
-        Ok(self.table.pages.source_of(exchange, &environ)?.name())
+        let doing = self.table.pages.doing_of(exchange, &environ)?;
+        Ok(if principal && doing.is_of_principal { "" } else { doing.source.name() })
     }
 
     /// Notes that an account is at home where this address is: its attempts from there have a pace of their own. It is so in

@@ -87,8 +87,13 @@ impl Seen {
             // Who did not say how it ended said it by the status.
             (Some(account.unbind()), Some(succeeded.unwrap_or((200..400).contains(&status))))
         };
-        let outcome =
-            Outcome { status: u16::try_from(status).unwrap_or(0), has_route: route.is_some(), login };
+        let outcome = Outcome {
+            status: u16::try_from(status).unwrap_or(0),
+            has_route: route.is_some(),
+            login,
+            has_credential: status == 401 && told.codes.is_empty() && pages.has_credential(environ)?,
+        };
+        let doing = pages.doing_of(exchange, environ)?;
         let mut seen = Self {
             signs: Signs::of(&outcome, []),
             size: ended.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
@@ -98,8 +103,8 @@ impl Seen {
             query: item(environ, intern!(py, "QUERY_STRING"))?,
             route,
             who: Who::default(),
-            source: pages.source_of(exchange, environ)?,
-            is_deliberate: false,
+            source: doing.source,
+            is_deliberate: doing.is_of_principal,
             account,
             code: None,
             reason: None,
@@ -111,7 +116,7 @@ impl Seen {
         if let Some(principal) = &told.principal {
             // A token in the query is written by whoever has it: a page has the visitor's browser send it, so it says
             // nothing of the address, but never with somebody else's token.
-            seen.is_deliberate = exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
+            seen.is_deliberate |= exchange.getattr(intern!(py, "deliberate"))?.is_truthy()?;
             seen.identified(principal, keys, exchange, environ)?;
         }
         Ok(seen)

@@ -115,7 +115,7 @@ fn by_token(trial: &Trial, at: u64, address: &[u8]) -> usize {
 #[test]
 fn a_token_that_two_networks_use_in_turn_is_seen() {
     let trial = Trial::of(vec![rule("replay", Signs::REQUEST, Subject::Token, Measure::Switches, 8, 600)]);
-    let found: usize = (0..9).map(|n| by_token(&trial, n, &[10, (n % 2) as u8, 0, 1])).sum();
+    let found: usize = (0..9).map(|n| by_token(&trial, 5 * n, &[10, (n % 2) as u8, 0, 1])).sum();
     assert_eq!(found, 1);
 }
 

@@ -88,6 +88,22 @@ fn one_move_from_a_network_to_another_is_one_however_many_workers_saw_it() {
 }
 
 #[test]
+fn changes_within_five_seconds_are_one_move_and_eight_of_them_in_ten_minutes_are_too_many() {
+    // A telephone that has requests under way in both networks, each time that it moves.
+    let moves = |count: u64, each: u64| -> Vec<(u64, u8)> {
+        (0..count)
+            .flat_map(|round| (0..5).map(move |n| (1000 + round * each + n, ((round + n) % 2) as u8)))
+            .collect()
+    };
+    assert_eq!(switches(&moves(6, 100)), 0);
+    assert_eq!(switches(&moves(9, 60)), 1);
+    let in_turn =
+        |each: u64| -> Vec<(u64, u8)> { (0..9).map(|n| (1000 + n * each, (n % 2) as u8)).collect() };
+    assert_eq!(switches(&in_turn(4)), 0);
+    assert_eq!(switches(&in_turn(5)), 1, "at the boundary");
+}
+
+#[test]
 fn a_token_that_two_networks_use_in_turn_is_seen_by_workers_that_fold_by_turns() {
     // Each second is both networks', half of it each worker's; workers fold every other second.
     let folded: Vec<(u64, u8)> = (0..40)

@@ -129,7 +129,7 @@ class Face(Standing):
     def admit(self, token: VerifiedToken | None, location: str) -> None:
         """Tells the app's ``Rampart``, if it has one, who is calling: its limits, logs and audit go by that.
 
-        :param location: where the token was; all but cookies say that it was sent on purpose.
+        :param location: where the token was; all but cookies, and fields of browsers, say that it was sent on purpose.
         :raises Denied: if somebody else is calling already.
         """
         if token is None or not token.subject or EXTENSION not in self.app.extensions:
@@ -138,7 +138,9 @@ class Face(Standing):
         before = exchange.principal
         if before is None:
             exchange.principal = cast("Principal", Admitted(token))
-            exchange.deliberate = location != "cookies"
+            # A field that came with a browser's word may have been made of a cookie by a proxy.
+            is_browsers = location == "headers" and "HTTP_SEC_FETCH_MODE" in exchange.environ
+            exchange.deliberate = location != "cookies" and not is_browsers
         elif before.id != token.subject:
             # Views may go by either: nobody is two.
             raise self.note(Denied.of("auth.ambiguous", "two credentials"))
