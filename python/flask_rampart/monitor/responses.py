@@ -144,7 +144,8 @@ class Responses:
         if found is None:
             return 0.0
         # As no principal is called.
-        state, named = self._monitor.state, {"issuer": _APART}
+        state = self._monitor.state
+        named: dict[str, Any] = {"issuer": _APART}
         if state.marked("crossing", "principal", whose, **named) is None:
             state.mark("crossing", "principal", whose, found[0], **named, each=each, burst=burst)
         return state.try_now("principal", whose, **named, response="crossing")
