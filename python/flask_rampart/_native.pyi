@@ -788,7 +788,7 @@ class Sight:
         unix: float | None = None,
     ) -> Sight: ...
 
-MonitorFound = tuple[int, str, str, str | None, int, float, str | None, str | None, str | None, str]
+MonitorFound = tuple[int, str, str, str | None, int, float, str | None, str | None, str | None, str, int, bool]
 
 @final
 class Monitor:
@@ -835,6 +835,7 @@ class MonitorState:
         issuer: str | None = None,
         each: float = 1.0,
         burst: int = 5,
+        whose: int | None = None,
     ) -> bool: ...
     def marked(self, response: str, kind: str, text: str, *, issuer: str | None = None) -> tuple[float, int] | None: ...
     def unmark(self, response: str, kind: str, text: str, *, issuer: str | None = None) -> bool: ...
@@ -850,6 +851,7 @@ class MonitorState:
         each: float = 1.0,
         burst: int = 5,
         home: tuple[float, int] = (1.0, 5),
+        homes: tuple[float, int] = (2.0, 40),
         wide: tuple[float, int] = (1.0, 5),
         source: str = "",
     ) -> float: ...

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyString};
 
 use crate::limits::address::Prefix;
-use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Rule, Signs, Source, Subject};
+use crate::monitor::{Engine, Finding, Keys, Layout, Outcome, Party, Rule, Signs, Source, Subject};
 use crate::shared::{HEADER_WORDS, SharedWords};
 
 use super::answer::{Ended, Told};
@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::errors::guarded;
 use super::stores::{boot_id, random_seed, seed_of};
 
+mod accounts;
 mod pages;
 mod responses;
 mod rules;
@@ -123,7 +124,8 @@ impl Sight {
 /// Counts what requests were, in a table of fixed size, and tells which rules' thresholds were reached.
 ///
 /// :param rules: dicts with ``name``, ``counts``, ``among``, ``by``, ``measure``, ``threshold``, ``window``, ``share``,
-///     ``alone``, ``deviations``, ``learned``; see ``flask_rampart.Rule``.
+///     ``alone``, ``deviations``, ``learned``; see ``flask_rampart.Rule``; and ``response``, where one is made: it is asked
+///     for again if it is no longer in force.
 /// :param bytes: size of the table.
 /// :param batch: how many requests wait to be counted together; fewer, if the first of them ended a second before.
 /// :param seed: 16 bytes that names are hashed with; random, if not given.
@@ -152,7 +154,8 @@ struct Waiting {
 }
 
 /// A finding: the rule's number, the kind of subject, the subject, its issuer, the count, when (seconds since 1970), the
-/// route, the request's id, the address, and what is to be known of how it was counted.
+/// route, the request's id, the address, what is to be known of how it was counted, who is behind it, and whether it was
+/// told before.
 type Found<'py> = (
     usize,
     &'static str,
@@ -164,6 +167,8 @@ type Found<'py> = (
     Option<Bound<'py, PyString>>,
     Option<Bound<'py, PyString>>,
     &'static str,
+    u64,
+    bool,
 );
 
 #[pymethods]
@@ -238,7 +243,8 @@ impl Monitor {
     /// :returns: findings: each the rule's number, the kind of subject, the subject, its issuer, the count, when (seconds
     ///     since 1970), the route, the request's id, the address, and ``"crossing"`` where pages of other sites made
     ///     browsers send what was counted, ``"content"`` where it was asked for as a part of a page, ``"shared"`` where
-    ///     several were counted together as the table is full, else ``""``.
+    ///     several were counted together as the table is full, else ``""``; who is behind it, for :meth:`MonitorState.mark`;
+    ///     and whether it was told before and is to be answered again, as its response is no longer in force.
     fn note<'py>(&self, py: Python<'py>, sight: &Sight) -> PyResult<Vec<Found<'py>>> {
         guarded(|| {
             let (at, unix) = self.now(sight.unix);
@@ -383,6 +389,8 @@ impl Monitor {
                 bound(&seen.request_id),
                 bound(&seen.address),
                 how,
+                Party::behind(&observation, finding.subject).number(),
+                finding.is_again,
             ));
         }
     }

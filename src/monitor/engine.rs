@@ -10,8 +10,7 @@ use crate::error::ConfigError;
 
 use super::baseline::{Profile, UNIT};
 use super::key::{Keys, mixed};
-use super::layout::{COMMON, COUNTED, EVICTIONS, Layout, MARKED_UNTIL};
-use super::marks::{Mark, Marked, Response};
+use super::layout::{COMMON, COUNTED, EVICTIONS, Layout};
 use super::observation::{Observation, Signs};
 use super::places::{Holder, Put};
 use super::rule::{Item, Measure, Quantity, Rule, Subject};
@@ -33,11 +32,13 @@ pub struct Finding {
     /// Whether it was counted of what pages had browsers send: it is then the visitor's browser, and may not be the
     /// visitor.
     pub is_crossing: bool,
+    /// Whether it was told before in this window, and what was done about it is no longer in force.
+    pub is_again: bool,
 }
 
 impl Finding {
     fn of(rule: usize, subject: Subject, count: u64) -> Self {
-        Self { rule, subject, count, is_shared: false, is_crossing: false }
+        Self { rule, subject, count, is_shared: false, is_crossing: false, is_again: false }
     }
 }
 
@@ -272,8 +273,19 @@ impl Engine {
         let enough = rule.share == 0.0
             || window.is_share(rule.share)
             || rule.alone > 0 && count >= rule.threshold * rule.alone;
-        (count >= rule.threshold && enough && window.claim())
-            .then_some(Finding { is_crossing, ..Finding::of(watched.index, subject, count) })
+        if count < rule.threshold || !enough {
+            return None;
+        }
+        let is_again = !window.claim(seen.now);
+        if is_again {
+            // It was lifted, or pushed out of a full table: what is too much is not free for the rest of the window.
+            let sent_by = if is_crossing { seen.sent_by } else { Source::Sender };
+            let response = rule.answer.on(subject, sent_by)?;
+            if self.marked(words, response, hash, seen.now * 1000).is_some() || !window.again(seen.now) {
+                return None;
+            }
+        }
+        Some(Finding { is_crossing, is_again, ..Finding::of(watched.index, subject, count) })
     }
 
     /// Counts what finds no place with others that find none: nobody's share is asked for, as it is not known.
@@ -293,7 +305,7 @@ impl Engine {
         let window = Window::new(words, at, watched.half_of(seen.at))?;
         let value = watched.measured(&window, seen, item.unwrap_or(0), name)?;
         let count = (value + 0.5) as u64;
-        (count >= watched.rule.threshold && window.claim())
+        (count >= watched.rule.threshold && window.claim(seen.now))
             .then_some(Finding { is_shared: true, ..Finding::of(watched.index, Subject::Host, count) })
     }
 
@@ -341,105 +353,18 @@ impl Engine {
         }
     }
 
-    /// Puts a mark on a subject. False if there was no room, as two workers wanted it at once.
-    ///
-    /// `pace` is, of what is throttled, milliseconds for each try, and how many may come at once.
-    pub fn mark(
-        &self,
-        words: &[AtomicU64],
-        response: Response,
-        subject: u64,
-        now: u64,
-        mark: Mark,
-        pace: Option<(u32, u32)>,
-    ) -> bool {
-        self.mark_told(words, response, subject, now, mark, pace).is_some()
-    }
-
-    /// The same, and says whether it took the place of one that was still in force; None if there was no room.
-    pub fn mark_told(
-        &self,
-        words: &[AtomicU64],
-        response: Response,
-        subject: u64,
-        now: u64,
-        mark: Mark,
-        pace: Option<(u32, u32)>,
-    ) -> Option<bool> {
-        let name = mark_name(response, subject);
-        let holder = |body: &[AtomicU64]| Marked::holder(body, now);
-        let put = self.layout.marks(response).put(words, name, now / 1000, Party::default(), holder);
-        let marked = Marked::new(words, put.at()?)?;
-        marked.set(mark.until, mark.since, pace);
-        if response != Response::Known
-            && let Some(word) = words.get(MARKED_UNTIL)
-        {
-            word.fetch_max(mark.until.div_ceil(1000), AcqRel);
-        }
-        Some(matches!(put, Put::Instead(_)))
-    }
-
-    /// Whether any response may be in force: one word tells that none is.
-    #[inline]
-    pub fn any_marked(&self, words: &[AtomicU64], now: u64) -> bool {
-        words.get(MARKED_UNTIL).is_some_and(|word| word.load(Acquire) * 1000 > now)
-    }
-
-    /// The response in force on a subject.
-    pub fn marked(&self, words: &[AtomicU64], response: Response, subject: u64, now: u64) -> Option<Mark> {
-        self.body(words, response, subject)?.read(now)
-    }
-
-    /// Milliseconds until a throttled subject may try again; 0 if it may now, which is then counted.
-    pub fn try_now(&self, words: &[AtomicU64], response: Response, subject: u64, now: u64) -> u64 {
-        self.body(words, response, subject).map_or(0, |marked| marked.try_now(now))
-    }
-
-    /// Milliseconds until all of these may try again; 0 if they may now, which is then counted of each.
-    ///
-    /// What one of them refuses is counted of none: who is refused has not used up what is left elsewhere.
-    pub fn try_all(&self, words: &[AtomicU64], of: &[(Response, u64)], now: u64) -> u64 {
-        match self.wait_all(words, of, now) {
-            // Another worker may take the last one meanwhile.
-            0 => of
-                .iter()
-                .map(|(response, subject)| self.try_now(words, *response, *subject, now))
-                .max()
-                .unwrap_or(0),
-            wait => wait,
+    /// Forgets what was counted of a subject: what comes then is counted anew, and told anew.
+    pub fn forget(&self, words: &[AtomicU64], subject: Subject, hash: u64) {
+        for watched in self.watched.iter().filter(|watched| watched.rule.by.may_be(subject)) {
+            for apart in [0, CONTENT, CROSSING] {
+                for version in [0, OF_V6] {
+                    let name = mixed(hash, watched.salt ^ apart ^ version);
+                    self.layout.windows.drop(words, name);
+                    self.layout.common.drop(words, name);
+                }
+            }
         }
     }
-
-    /// Milliseconds until all of these may try again. Counts nothing.
-    pub fn wait_all(&self, words: &[AtomicU64], of: &[(Response, u64)], now: u64) -> u64 {
-        let marks = of.iter().filter_map(|(response, subject)| self.body(words, *response, *subject));
-        marks.map(|marked| marked.wait(now)).max().unwrap_or(0)
-    }
-
-    /// Ends a response; says whether it was there.
-    pub fn unmark(&self, words: &[AtomicU64], response: Response, subject: u64) -> bool {
-        self.layout.marks(response).drop(words, mark_name(response, subject))
-    }
-
-    fn body<'a>(&self, words: &'a [AtomicU64], response: Response, subject: u64) -> Option<Marked<'a>> {
-        let at = self.layout.marks(response).find(words, mark_name(response, subject))?;
-        Marked::new(words, at)
-    }
-}
-
-fn mark_name(response: Response, subject: u64) -> u64 {
-    let salt = match response {
-        Response::AccountStepUp => 0x6173_7465,
-        Response::AccountThrottle => 0x6174_6872,
-        Response::Content => 0x636f_6e74,
-        Response::Crossing => 0x6372_6f73,
-        Response::CrossingLogin => 0x6372_6c6f,
-        Response::Known => 0x6b6e_6f77,
-        Response::Pace => 0x7061_6365,
-        Response::StepUp => 0x7374_6570,
-        Response::Throttle => 0x7468_726f,
-    };
-    mixed(subject, salt)
 }
 
 /// Notes that somebody was forgotten for another, or that there was no place for a new one.

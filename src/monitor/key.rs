@@ -61,19 +61,14 @@ impl Keys {
             }
             hasher.finish().max(1)
         };
-        // A /16 of IPv4, a /32 of IPv6.
-        let wide = address.get(..if address.len() == 4 { 2 } else { 4 }).unwrap_or_default();
         let network = self.of(b'n', network);
-        // A /24 of IPv4, which is hashed already; a /48 of IPv6.
-        let narrow =
-            if address.len() == 4 { network } else { self.of(b's', address.get(..6).unwrap_or_default()) };
         let place = self.of(b'w', known.place);
         Observation {
             at,
             now: at,
             unix,
             signs,
-            source: source_of(self.of(b's', wide), narrow),
+            source: self.source(address, network),
             address: self.of(b'a', address),
             network,
             is_v6: address.len() == 16,
@@ -87,6 +82,17 @@ impl Keys {
             kind,
             bytes,
         }
+    }
+
+    /// The wide and the narrow network of an address, whose own network is hashed already.
+    #[inline]
+    pub fn source(&self, address: &[u8], network: u64) -> u32 {
+        // A /16 of IPv4, a /32 of IPv6.
+        let wide = address.get(..if address.len() == 4 { 2 } else { 4 }).unwrap_or_default();
+        // A /24 of IPv4, a /48 of IPv6.
+        let narrow =
+            if address.len() == 4 { network } else { self.of(b's', address.get(..6).unwrap_or_default()) };
+        source_of(self.of(b's', wide), narrow)
     }
 
     /// The hash of what is called so, as a thing of this kind; 0 of nothing.

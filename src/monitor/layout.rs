@@ -6,10 +6,11 @@
 //! common     256 counters: of the host, and those that are shared by what finds no place
 //! windows    60 % of the rest: counters of rules and subjects
 //! profiles   25 %: what principals usually do
-//! homes      7 %: from where accounts are known
+//! homes      6.5 %: from where accounts are known
 //! paces      3 %: of accounts that are throttled, in networks
-//! accounts   2 %: responses in force on accounts
-//! responses  3 %: responses in force on all others
+//! grants     0.5 %: what such accounts have beside that
+//! accounts   2.5 %: responses in force on accounts
+//! responses  2.5 %: responses in force on all others
 //! ```
 
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub struct Layout {
     pub(super) profiles: Region,
     homes: Region,
     paces: Region,
+    grants: Region,
     accounts: Region,
     responses: Region,
     bytes: u64,
@@ -49,12 +51,13 @@ impl Layout {
         let rest = (bytes / 8) as usize - common.end();
         let windows = Region::of(common.end(), rest * 60 / 100, window::WORDS);
         let profiles = Region::of(windows.end(), rest * 25 / 100, baseline::WORDS);
-        let homes = Region::of(profiles.end(), rest * 7 / 100, marks::WORDS);
+        let homes = Region::of(profiles.end(), rest * 65 / 1000, marks::WORDS);
         let paces = Region::of(homes.end(), rest * 3 / 100, marks::WORDS);
-        let accounts = Region::of(paces.end(), rest * 2 / 100, marks::WORDS);
-        let responses = Region::of(accounts.end(), rest * 3 / 100, marks::WORDS);
+        let grants = Region::of(paces.end(), rest * 5 / 1000, marks::WORDS);
+        let accounts = Region::of(grants.end(), rest * 25 / 1000, marks::OF_ACCOUNT);
+        let responses = Region::of(accounts.end(), rest * 25 / 1000, marks::WORDS);
         let words = responses.end();
-        Ok(Self { common, windows, profiles, homes, paces, accounts, responses, bytes, words })
+        Ok(Self { common, windows, profiles, homes, paces, grants, accounts, responses, bytes, words })
     }
 
     /// All words of the table, without the header of a file. They begin as zeros.
@@ -70,7 +73,8 @@ impl Layout {
     /// Where marks of a kind are.
     pub(super) fn marks(&self, response: Response) -> &Region {
         match response {
-            Response::AccountStepUp | Response::AccountThrottle => &self.accounts,
+            Response::AccountStepUp | Response::AccountThrottle | Response::Homes => &self.accounts,
+            Response::Granted => &self.grants,
             Response::Known => &self.homes,
             Response::Pace => &self.paces,
             Response::Content
@@ -84,7 +88,7 @@ impl Layout {
 
 impl shared::Layout for Layout {
     const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPMON\0");
-    const VERSION: u64 = 3;
+    const VERSION: u64 = 4;
     const WHAT: &'static str = "counters of the monitor";
 
     fn shape(&self) -> [u64; 2] {

@@ -32,6 +32,7 @@
 mod baseline;
 mod book;
 mod engine;
+mod force;
 mod key;
 mod layout;
 mod marks;
@@ -49,7 +50,8 @@ pub use book::{Book, Entry};
 pub use engine::{Engine, Finding};
 pub use key::{Keys, Known};
 pub use layout::Layout;
-pub use marks::{Mark, Response};
+pub use marks::{Answer, Mark, Response};
 pub use observation::{Observation, Outcome, Signs};
 pub use rule::{Item, Measure, Quantity, Rule, Subject};
 pub use sent::{Sent, Source};
+pub use share::Party;

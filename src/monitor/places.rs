@@ -46,15 +46,43 @@ pub(super) enum Put {
     New(usize),
     /// In the place of somebody whose time was not over.
     Instead(usize),
+    /// Likewise, of one who had clearly more than is theirs: the newcomer was not pushed out of here before.
+    Excess(usize),
     Nowhere,
 }
 
 impl Put {
     pub fn at(self) -> Option<usize> {
         match self {
-            Self::Found(at) | Self::New(at) | Self::Instead(at) => Some(at),
+            Self::Found(at) | Self::New(at) | Self::Instead(at) | Self::Excess(at) => Some(at),
             Self::Nowhere => None,
         }
+    }
+}
+
+/// By what a place is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot {
+    /// Which sixteen places may be it.
+    pub among: u64,
+    /// Which of those it is.
+    pub hash: u64,
+}
+
+/// A place to take: where its name and body are, what the name is, and who is there.
+type Choice = (usize, usize, u64, State);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Free,
+    Taken,
+    Excess,
+}
+
+impl Spot {
+    /// Anywhere that its own hash says.
+    pub fn of(hash: u64) -> Self {
+        Self { among: hash, hash }
     }
 }
 
@@ -75,8 +103,14 @@ impl Region {
     /// Where the body of this name is.
     #[inline]
     pub fn find(&self, words: &[AtomicU64], hash: u64) -> Option<usize> {
-        let name = name_of(hash);
-        self.homes(hash).into_iter().find_map(|bucket| {
+        self.find_at(words, Spot::of(hash))
+    }
+
+    /// The same, of a name that stands with others of its kind.
+    #[inline]
+    pub fn find_at(&self, words: &[AtomicU64], spot: Spot) -> Option<usize> {
+        let name = name_of(spot.hash);
+        self.homes(spot.among).into_iter().find_map(|bucket| {
             let names = words.get(bucket..bucket + LANES)?;
             let lane = names.iter().position(|word| word.load(Acquire) == name)?;
             Some(self.body_of(bucket, lane))
@@ -94,11 +128,26 @@ impl Region {
         party: Party,
         holder: impl Fn(&[AtomicU64]) -> Holder,
     ) -> Put {
-        if let Some(found) = self.find(words, hash) {
+        let pick = |held: &[Held], party| share::taken(held, party).map(|index| (index, false));
+        self.put_at(words, Spot::of(hash), at, party, holder, pick)
+    }
+
+    /// The same, where another one decides whose place it takes.
+    #[inline]
+    pub fn put_at(
+        &self,
+        words: &[AtomicU64],
+        spot: Spot,
+        at: u64,
+        party: Party,
+        holder: impl Fn(&[AtomicU64]) -> Holder,
+        pick: impl Fn(&[Held], Party) -> Option<(usize, bool)>,
+    ) -> Put {
+        if let Some(found) = self.find_at(words, spot) {
             return Put::Found(found);
         }
         for _ in 0..2 {
-            let Some((index, body, seen, is_here)) = self.choose(words, hash, at, party, &holder) else {
+            let Some((index, body, seen, state)) = self.choose(words, spot, at, party, &holder, &pick) else {
                 return Put::Nowhere;
             };
             let Some(name) = words.get(index) else { return Put::Nowhere };
@@ -110,10 +159,14 @@ impl Region {
                 word.store(0, Relaxed);
             }
             // If the claim was taken for a dead one's meanwhile, the place is another's.
-            if name.compare_exchange(claim, name_of(hash), Release, Relaxed).is_err() {
+            if name.compare_exchange(claim, name_of(spot.hash), Release, Relaxed).is_err() {
                 continue;
             }
-            return if is_here { Put::Instead(body) } else { Put::New(body) };
+            return match state {
+                State::Free => Put::New(body),
+                State::Taken => Put::Instead(body),
+                State::Excess => Put::Excess(body),
+            };
         }
         Put::Nowhere
     }
@@ -130,53 +183,56 @@ impl Region {
         })
     }
 
-    /// The place to take: where its name and body are, what the name is, and whether somebody is there.
+    /// The place to take.
     fn choose(
         &self,
         words: &[AtomicU64],
-        hash: u64,
+        spot: Spot,
         at: u64,
         party: Party,
         holder: &impl Fn(&[AtomicU64]) -> Holder,
-    ) -> Option<(usize, usize, u64, bool)> {
-        let mut lowest: Option<(u64, (usize, usize, u64, bool))> = None;
+        pick: &impl Fn(&[Held], Party) -> Option<(usize, bool)>,
+    ) -> Option<Choice> {
+        let mut lowest: Option<(u64, Choice)> = None;
         let mut held = [Held::default(); HOMES * LANES];
         let mut homes = [None; HOMES * LANES];
         let mut count = 0;
-        for bucket in self.homes(hash) {
+        for bucket in self.homes(spot.among) {
             for lane in 0..LANES {
                 let index = bucket + lane;
                 let seen = words.get(index)?.load(Acquire);
                 let body = self.body_of(bucket, lane);
                 if seen == 0 {
-                    return Some((index, body, seen, false));
+                    return Some((index, body, seen, State::Free));
                 }
                 if seen & CLAIMED != 0 {
                     // Another clock's second counts as old as well: no claim lasts for as long as a second.
                     if at.abs_diff(seen & !CLAIMED) > STALE {
-                        return Some((index, body, seen, false));
+                        return Some((index, body, seen, State::Free));
                     }
                     continue;
                 }
                 match holder(words.get(body..body + self.body)?) {
-                    Holder::Gone => return Some((index, body, seen, false)),
+                    Holder::Gone => return Some((index, body, seen, State::Free)),
                     Holder::Here(rank) if lowest.is_none_or(|(least, _)| rank < least) => {
-                        lowest = Some((rank, (index, body, seen, true)));
+                        lowest = Some((rank, (index, body, seen, State::Taken)));
                     }
                     Holder::Here(_) | Holder::Kept => {}
                     Holder::Of(found) => {
                         if let (Some(held), Some(home)) = (held.get_mut(count), homes.get_mut(count)) {
-                            (*held, *home) = (found, Some((index, body, seen, true)));
+                            (*held, *home) = (found, Some((index, body, seen)));
                             count += 1;
                         }
                     }
                 }
             }
         }
-        match lowest {
-            Some((_, found)) => Some(found),
-            None => *homes.get(share::taken(held.get(..count)?, party)?)?,
+        if let Some((_, found)) = lowest {
+            return Some(found);
         }
+        let (taken, is_excess) = pick(held.get(..count)?, party)?;
+        let (index, body, seen) = (*homes.get(taken)?)?;
+        Some((index, body, seen, if is_excess { State::Excess } else { State::Taken }))
     }
 
     /// Where the names of a hash's two buckets begin.

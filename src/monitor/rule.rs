@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 
+use super::marks::Answer;
 use super::observation::{Observation, Signs};
 
 /// By whom is counted.
@@ -43,6 +44,11 @@ impl Subject {
     /// What rules call it.
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, subject)| *subject == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether what is counted by this may be of such a subject.
+    pub(super) fn may_be(self, subject: Self) -> bool {
+        self == subject || self == Self::Caller && matches!(subject, Self::Address | Self::Principal)
     }
 
     /// Who it is here; none if nobody.
@@ -173,6 +179,8 @@ pub struct Rule {
     pub deviations: f64,
     /// Active hours that must have been learned before anything is unusual.
     pub learned: u32,
+    /// What is in force then on whom it is about: so it can be put in force again, if it is no longer.
+    pub answer: Answer,
 }
 
 impl Rule {
@@ -237,6 +245,13 @@ impl Rule {
             }
             _ => 0,
         }
+    }
+}
+
+impl Answer {
+    /// The answer of a name.
+    pub fn named(name: &str) -> Result<Self, ConfigError> {
+        named(&Self::NAMES, name, "response")
     }
 }
 

@@ -13,14 +13,57 @@
 //!
 //! So a flood out of one network displaces itself, however many addresses, accounts or paths it comes with. One out of
 //! thousands of networks fills all; what then finds no place is charged to a counter that is shared (`engine`).
+//!
+//! Of **marks** (`marks`) none is kept: whoever has most of the sixteen gives way, and nobody for when theirs ends.
+//! What somebody has is the most of what their narrow network has, what their account or principal has, and a quarter of
+//! what their wide network has. So one network fills no more than others leave it, whatever accounts it makes up, and one
+//! account no more, whatever networks it comes from; both push out themselves.
+
+use super::observation::Observation;
+use super::rule::Subject;
 
 /// Whose a place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Party {
+pub struct Party {
     /// A hash of the wide network (20 bits), and of the narrow one in it (12).
-    pub source: u32,
-    /// A hash of the rule.
-    pub rule: u16,
+    pub(super) source: u32,
+    /// A hash of the rule; of a mark, of the account or the principal.
+    pub(super) rule: u16,
+}
+
+impl Party {
+    /// Of a mark: out of a network, of an account or a principal.
+    pub fn of(source: u32, whose: u64) -> Self {
+        Self { source, rule: whose as u16 }
+    }
+
+    /// Of a mark that is of no network: nobody has more of its like by being in one.
+    pub fn apart(whose: u64) -> Self {
+        Self::of(source_of(whose >> 32, whose >> 16), whose)
+    }
+
+    /// Who is behind a finding about a subject: of a token its principal, who may have any number of them.
+    pub fn behind(seen: &Observation, subject: Subject) -> Self {
+        let whose = match subject {
+            Subject::Account => seen.account,
+            Subject::Token if seen.principal == 0 => seen.token,
+            Subject::Principal | Subject::Token => seen.principal,
+            Subject::Address | Subject::Caller => seen.address,
+            Subject::Network => seen.network,
+            Subject::Host => return Self::apart(1),
+        };
+        Self::of(seen.source, whose)
+    }
+
+    /// As one number, for who hands it on.
+    pub fn number(self) -> u64 {
+        u64::from(self.source) << 16 | u64::from(self.rule)
+    }
+
+    /// The party of a number.
+    pub fn numbered(number: u64) -> Self {
+        Self { source: (number >> 16) as u32, rule: number as u16 }
+    }
 }
 
 /// A place that is taken.
@@ -62,6 +105,36 @@ pub(super) fn taken(held: &[Held], party: Party) -> Option<usize> {
         .map(|(index, ..)| index)
 }
 
+/// Which of these marks goes for one of a party; and whether that says that none of the party's own had to go before, as
+/// another has had more than its share, and clearly more.
+///
+/// Who has `most` places of one account or principal takes their own.
+pub(super) fn shed(held: &[Held], party: Party, most: usize) -> Option<(usize, bool)> {
+    let load = |of: Party| {
+        let [narrow, wide, rule] =
+            held.iter().map(|each| each.party).fold([0; 3], |[narrow, wide, rule], each| {
+                let is_wide = wide_of(each.source) == wide_of(of.source);
+                [
+                    narrow + usize::from(each.source == of.source),
+                    wide + usize::from(is_wide),
+                    rule + usize::from(each.rule == of.rule),
+                ]
+            });
+        (wide.max(OF_WIDE * narrow.max(rule)), wide, rule)
+    };
+    let (ours, our_wide, of_our_rule) = load(party);
+    let ((most_held, its_wide, _), _, index) = held
+        .iter()
+        .enumerate()
+        .filter(|(_, held)| of_our_rule < most || held.party.rule == party.rule)
+        .map(|(index, held)| (load(held.party), held.near, index))
+        .max_by_key(|((load, wide, _), near, _)| (*load, *wide, u64::MAX - near))?;
+    // Had the newcomer been here, it would not have gone while another had so much more.
+    let is_clear = most_held >= ours + 2 * OF_WIDE || its_wide >= our_wide + OF_SOURCE;
+    let is_crowd = most_held >= OF_WIDE * OF_SOURCE || its_wide >= OF_CROWD;
+    Some((index, is_crowd && is_clear))
+}
+
 /// A party's source, of hashes of its networks.
 pub(super) fn source_of(wide: u64, narrow: u64) -> u32 {
     (wide as u32) << NARROW | narrow as u32 & ((1 << NARROW) - 1)
@@ -72,6 +145,10 @@ pub(super) fn wide_of(source: u32) -> u32 {
     source >> NARROW
 }
 
+/// A wide network has as much of marks as so many narrow ones, or accounts.
+const OF_WIDE: usize = 4;
+/// Of one wide network, so many of sixteen are a crowd.
+const OF_CROWD: usize = 8;
 /// Bits of a source that tell the narrow network.
 const NARROW: u32 = 12;
 /// Places of sixteen that a network is sure of.

@@ -3,7 +3,7 @@
 //! ```text
 //! 0, 1     hits of the even and the odd half: its number (32 bits) and how many (32)
 //! 2, 3     likewise, of all among which they are
-//! 4        the half in which a finding was made
+//! 4        the half in which a finding was made (32 bits), and in which second it was answered last (32)
 //! 5        when all of it is over, in seconds
 //! 6        how near the threshold is, in thousandths (15 bits), whether it is kept (1), of which rule (16) and of which
 //!          wide and narrow network (32) it is
@@ -183,8 +183,19 @@ impl<'a> Window<'a> {
     }
 
     /// Whether it is for the caller, of all workers, to tell of it: once in a window.
-    pub fn claim(&self) -> bool {
-        self.words.get(FIRED).is_some_and(|word| claim(word, self.half))
+    pub fn claim(&self, now: u64) -> bool {
+        let Some(word) = self.words.get(FIRED) else { return false };
+        let (told, half) = (word.load(Acquire), u64::from(self.half));
+        (told & MASK == 0 || half >= (told & MASK) + 2)
+            && word.compare_exchange(told, now << 32 | half, AcqRel, Acquire).is_ok()
+    }
+
+    /// Whether it is for the caller to answer once more what was told of: once in a second.
+    pub fn again(&self, now: u64) -> bool {
+        let Some(word) = self.words.get(FIRED) else { return false };
+        let told = word.load(Acquire);
+        told >> 32 != now & MASK
+            && word.compare_exchange(told, now << 32 | told & MASK, AcqRel, Acquire).is_ok()
     }
 
     /// Adds to a half's count; says whether that half began with it.

@@ -5,10 +5,11 @@ answer's status says it. From then on, attempts are counted by account, and from
 
 1. Where a response of the monitor throttles an account, an attempt from a network in which the account has not logged
    in within 30 days is refused (429 ``limit.exceeded``) beyond five, and then one in 30 s, for each network apart. From
-   one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner. So
-   it is out of one /48 of IPv6 beyond 15, and then one in 10 s; and out of all networks in which it has not, beyond
-   20, and then one a second, but for the first out of each /48 or /24: that one is the owner's, wherever they are; and
-   but for three more within ten minutes from where an attempt was ``pending()``: the second factor is the next one.
+   one in which it has, beyond 20, and then one in 5 s: who shares a network with the owner need not be the owner; and
+   out of all of those together, but for the first in each, beyond 40, and then one in 2 s. So it is out of one /48 of
+   IPv6 beyond 15, and then one in 10 s; and out of all networks in which it has not, beyond 20, and then one a second,
+   but for the first out of each /48 or /24: that one is the owner's, wherever they are; and but for three more within
+   ten minutes from where an attempt was ``pending()``: the second factor is the next one.
    Attempts that a page had a browser send take nothing of these: of each account five, and then one in 30 s, in each
    network where it is known, and in all others together; and so for each address, where many failed. That keeps
    nobody from logging in by a page of one's own.
@@ -40,7 +41,7 @@ from flask import Flask, Response, after_this_request, current_app, request_fini
 from ..exchange import Exchange
 from ..guards import current_exchange
 from .findings import LONGEST
-from .responses import BURST, EACH_LOGIN, HOME_PACE, WIDE_PACE, throttled
+from .responses import BURST, EACH_LOGIN, HOME_PACE, HOMES_PACE, WIDE_PACE, throttled
 
 if TYPE_CHECKING:
     from .service import Monitor
@@ -210,6 +211,7 @@ def begin(monitor: Monitor, exchange: Exchange, account: object) -> Login:
             each=EACH_LOGIN,
             burst=BURST,
             home=HOME_PACE,
+            homes=HOMES_PACE,
             wide=WIDE_PACE,
             source=state.source_of(exchange),
         )

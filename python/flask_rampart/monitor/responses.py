@@ -5,8 +5,8 @@
 2. ``throttle``: an address, a network, a principal or a token has one request a second, five at once: 429. Of an
    account, attempts to log in are throttled, for each network apart, and much less from where the account has logged
    in within 30 days: who tries it from elsewhere, or by a page, does not keep its owner out there. Beyond that, for
-   each /48 of IPv6, and, but for the first attempt out of each /48 or /24 and a second factor, for all together: so
-   networks are no supply of guesses.
+   each /48 of IPv6, and, but for the first attempt out of each /48 or /24 and a second factor, for all together, as
+   all of those are where it has logged in: so networks are no supply of guesses.
 3. ``step_up``: a principal is refused (401 ``auth.stale``) until it comes with a credential that was proved after the
    finding (``auth_time``); a token, until another one comes. A credential that cannot tell, such as an API key, is
    throttled instead. Of the host, attempts to log in say that a second factor is wanted.
@@ -18,7 +18,8 @@
    says that a page had them sent is as slow.
 
 Whatever cannot be done to a subject becomes the next milder thing that can. Nothing here locks an account. A response
-lasts from what was found, not from when that was counted: what is over by then is not put in force.
+lasts from what was found, not from when that was counted: what is over by then is not put in force. One that a full
+table has lost is put in force again by whoever goes on, within a second, and not told again.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ ACCOUNT_BURST = 20
 seconds, beside the first out of each /48 or /24."""
 HOME_PACE = (5.0, 20)
 """The same from a network where the account is known: seconds for one attempt, and how many at once."""
+HOMES_PACE = (2.0, 40)
+"""The same from all of those together, beside the first in each."""
 
 
 class Responses:
@@ -70,18 +73,27 @@ class Responses:
         self.stale: Stale = _stale
 
     def enforce(
-        self, detector: Detector, kind: str, subject: str, issuer: str | None, *, age: float = 0.0, how: str = ""
+        self,
+        detector: Detector,
+        kind: str,
+        subject: str,
+        issuer: str | None,
+        *,
+        age: float = 0.0,
+        how: str = "",
+        whose: int | None = None,
     ) -> tuple[str, bool]:
         """Does what the detector says, and tells what was done and whether it was.
 
         :param age: how many seconds ago it was found.
         :param how: one of ``BY_PAGES`` if it is of what pages had browsers send.
+        :param whose: whose share of the table it takes, as the native core tells it.
         """
         response, seconds = detector.response, float(detector.lasts) - max(0.0, age)
         if seconds <= 0:
             return "slow" if how else response, False
         if how:
-            return "slow", self._slow_pages(detector, (kind, subject, issuer), seconds, how)
+            return "slow", self._slow_pages(detector, (kind, subject, issuer), seconds, how, whose)
         state = self._monitor.state
         if kind in ("address", "network"):
             address = subject.partition("/")[0]
@@ -97,7 +109,8 @@ class Responses:
         if response == "step_up" and kind in ("address", "network"):
             response = "throttle"
         burst = ACCOUNT_BURST if kind == "account" else BURST
-        return response, state.mark(response, kind, subject, seconds, issuer=issuer, each=EACH, burst=burst)
+        paced: dict[str, Any] = {"each": EACH, "burst": burst}
+        return response, state.mark(response, kind, subject, seconds, issuer=issuer, whose=whose, **paced)
 
     def step(self, environ: dict[str, Any], exchange: Exchange) -> Denied | None:
         """At the edge: the refusal of an address that is throttled. After what decides which pages are admitted."""
@@ -131,7 +144,8 @@ class Responses:
         if found is None:
             return 0.0
         # As no principal is called.
-        state, named = self._monitor.state, {"issuer": _APART}
+        state = self._monitor.state
+        named: dict[str, Any] = {"issuer": _APART}
         if state.marked("crossing", "principal", whose, **named) is None:
             state.mark("crossing", "principal", whose, found[0], **named, each=each, burst=burst)
         return state.try_now("principal", whose, **named, response="crossing")
@@ -185,7 +199,9 @@ class Responses:
         wait = state.try_now("address", address, response="crossing_login")
         return wait or state.try_now("network", address, response="crossing_login")
 
-    def _slow_pages(self, detector: Detector, subject: tuple[str, str, str | None], seconds: float, how: str) -> bool:
+    def _slow_pages(
+        self, detector: Detector, subject: tuple[str, str, str | None], seconds: float, how: str, whose: int | None
+    ) -> bool:
         """Throttles what pages have sent, of whom it is about. False if they are exempt."""
         kind, name, issuer = subject
         state = self._monitor.state
@@ -195,7 +211,7 @@ class Responses:
                 return False
             if not _LOGINS.isdisjoint(detector.counts):
                 state.mark("crossing_login", kind, name, seconds, each=EACH_LOGIN, burst=BURST)
-        return state.mark(how, kind, name, seconds, issuer=issuer, each=EACH, burst=PAGE_BURST)
+        return state.mark(how, kind, name, seconds, issuer=issuer, each=EACH, burst=PAGE_BURST, whose=whose)
 
     def _slow(self, subject: tuple[str, str, str | None], seconds: float) -> float:
         """Throttles who cannot step up; seconds to wait, 0.0 if it may go on."""

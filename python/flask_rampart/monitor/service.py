@@ -59,7 +59,7 @@ _HOW = {
 }
 _OWN_TABLE = 1024 * 1024
 """Bytes of a table of one process alone."""
-_PURPOSE = "monitor3"
+_PURPOSE = "monitor4"
 """The number is that of the table's version: workers of two releases may run side by side."""
 
 
@@ -180,7 +180,8 @@ class Monitor:
             self._found(self.native.note(Sight(**sight)))
 
     def lift(self, kind: str, subject: str, *, issuer: str | None = None) -> bool:
-        """Ends throttles and step-ups of a subject. Says whether there was any.
+        """Ends throttles and step-ups of a subject. Says whether there was any. What was counted of it is forgotten, so
+        it begins anew.
 
         :param subject: an account in any spelling that is counted as one. A name that the book had no place for (it
             ends in ``...``) must be given in full: the audit log has it.
@@ -324,7 +325,7 @@ class Monitor:
 
     def _native_of(self, place: Place | None, batch: int, seed: bytes | None, *, as_is: bool) -> NativeMonitor:
         return NativeMonitor(
-            [detector.native() for detector in self._detectors],
+            [self._rule_of(detector) for detector in self._detectors],
             self._clock,
             bytes=_OWN_TABLE if place is None else self._settings.monitor_table,
             batch=batch,
@@ -338,6 +339,11 @@ class Monitor:
             https_only=self._settings.https in ("redirect", "refuse"),
         )
 
+    def _rule_of(self, detector: Detector) -> dict[str, Any]:
+        """What the native core counts by; and what is in force then, so that it asks for that again if it is not."""
+        rule = detector.native()
+        return {**rule, "response": detector.response} if self.enforces else rule
+
     def _found(self, found: Iterable[MonitorFound]) -> None:
         """Does what is to be done. Raises nothing."""
         for each in found:
@@ -347,7 +353,7 @@ class Monitor:
                 _logger.exception("A finding of the monitor could not be told.")
 
     def _tell(self, each: MonitorFound) -> None:
-        number, kind, subject, issuer, count, time, route, request_id, address, how = each
+        number, kind, subject, issuer, count, time, route, request_id, address, how, whose, is_again = each
         detector = self._detectors[number]
         response = detector.response
         if how and response != "log":
@@ -356,10 +362,14 @@ class Monitor:
         if self.enforces and response != "log":
             try:
                 age = self._clock.now() - time
-                response, enforced = self.responses.enforce(detector, kind, subject, issuer, age=age, how=how)
+                response, enforced = self.responses.enforce(
+                    detector, kind, subject, issuer, age=age, how=how, whose=whose
+                )
             except Exception:
                 # Bans may be kept elsewhere, where they cannot be written at the moment. It is told all the same.
                 _logger.exception("A response of the monitor could not be put in force.")
+        if is_again:
+            return  # it was told when it was found
         finding = Finding(
             time=time,
             rule=detector.name,

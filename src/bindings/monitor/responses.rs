@@ -7,16 +7,17 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::monitor::{Book, Entry, Mark, Response, Subject};
+use crate::monitor::{Book, Entry, Mark, Party, Response, Subject};
 
 use super::super::clock::Clock;
 use super::Table;
+use super::accounts::{Pace, Paces};
 use super::seen::token_of;
 
 /// Of a :class:`Monitor`, what lasts beyond a window. Shared by all workers, as its counters are.
 #[pyclass(frozen, module = "flask_rampart._native")]
 pub struct MonitorState {
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     clock: Py<Clock>,
 }
 
@@ -34,9 +35,11 @@ impl MonitorState {
     /// :param kind: of the subject: ``"address"``, ``"network"``, ``"principal"``, ``"token"``, ``"account"``, ``"host"``.
     /// :param each: of a throttle, seconds for each try.
     /// :param burst: of a throttle, how many may come at once.
+    /// :param whose: who is behind it, as a finding tells: whose share of the table it takes. Not given: of an address or a
+    ///     network it is known, and each of the others is for itself.
     /// :returns: False if *text* is no such subject.
     /// :raises ValueError: for another response or kind, or a time that is none.
-    #[pyo3(signature = (response, kind, text, seconds, *, issuer=None, each=1.0, burst=5))]
+    #[pyo3(signature = (response, kind, text, seconds, *, issuer=None, each=1.0, burst=5, whose=None))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn mark(
         &self,
@@ -47,6 +50,7 @@ impl MonitorState {
         issuer: Option<&str>,
         each: f64,
         burst: u32,
+        whose: Option<u64>,
     ) -> PyResult<bool> {
         let subject = self.subject(kind, text, issuer)?;
         if subject == 0 {
@@ -55,7 +59,15 @@ impl MonitorState {
         let pace = (millis(each)? as u32, burst.max(1));
         let now = self.millis();
         let mark = Mark { until: now + millis(seconds)?, since: self.clock.get().unix().0 as u64 };
-        Ok(self.table.engine.mark(self.table.words(), named(response, kind)?, subject, now, mark, Some(pace)))
+        let party = match (whose, Subject::named(kind)?) {
+            (Some(number), _) => Party::numbered(number),
+            (None, Subject::Address | Subject::Caller | Subject::Network) => {
+                Party::of(self.source(text.split_once('/').map_or(text, |(bare, _)| bare)), subject)
+            }
+            _ => Party::apart(subject),
+        };
+        let on = (named(response, kind)?, subject, party);
+        Ok(self.table.engine.mark_of(self.table.words(), on, now, mark, Some(pace)).is_some())
     }
 
     /// The response in force: seconds that are left of it, and since when (seconds since 1970); None if none is.
@@ -73,11 +85,16 @@ impl MonitorState {
         Ok(mark.map(|mark| ((mark.until - now) as f64 / 1000.0, mark.since)))
     }
 
-    /// Ends a response; says whether it was there.
+    /// Ends a response; says whether it was there. What was counted of the subject is forgotten: it is found anew if it goes
+    /// on.
     #[pyo3(signature = (response, kind, text, *, issuer=None))]
     fn unmark(&self, response: &str, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<bool> {
         let subject = self.subject(kind, text, issuer)?;
-        Ok(self.table.engine.unmark(self.table.words(), named(response, kind)?, subject))
+        let (engine, words) = (&self.table.engine, self.table.words());
+        let was_there = engine.unmark(words, named(response, kind)?, subject);
+        // After it: what is found meanwhile is in force for good reason.
+        engine.forget(words, Subject::named(kind)?, subject);
+        Ok(was_there)
     }
 
     /// Seconds until a subject that is throttled may try again; 0.0 if it may now, which is then counted.
@@ -101,26 +118,26 @@ impl MonitorState {
         Ok(if principal && doing.is_of_principal { "" } else { doing.source.name() })
     }
 
-    /// Notes that an account is at home where this address is: its attempts from there are not throttled.
+    /// Notes that an account is at home where this address is: its attempts from there have a pace of their own. It is so in
+    /// at most 16 networks: the oldest goes for a new one.
     fn know(&self, account: &str, address: &str, seconds: f64) -> PyResult<bool> {
-        let pair = self.pair(account, address)?;
-        let now = self.millis();
+        let (of, now) = (self.home(account, address)?, self.millis());
         let mark = Mark { until: now + millis(seconds)?, since: self.clock.get().unix().0 as u64 };
-        Ok(pair != 0 && self.table.engine.mark(self.table.words(), Response::Known, pair, now, mark, None))
+        let (engine, words) = (&self.table.engine, self.table.words());
+        Ok(!of.contains(&0) && engine.know(words, of, self.source(address), now, mark))
     }
 
     /// Whether an account is known where this address is.
-    fn knows(&self, account: &str, address: &str) -> PyResult<bool> {
-        let pair = self.pair(account, address)?;
-        Ok(pair != 0
-            && self.table.engine.marked(self.table.words(), Response::Known, pair, self.millis()).is_some())
+    pub(super) fn knows(&self, account: &str, address: &str) -> PyResult<bool> {
+        let of = self.home(account, address)?;
+        Ok(!of.contains(&0) && self.table.engine.knows(self.table.words(), of, self.millis()))
     }
 
     /// Seconds until an account that is throttled may be tried from this address; 0.0 if it may now.
     ///
     /// Each network has its own pace, *each* and *burst*, so that who tries an account from elsewhere does not use up what its
-    /// owner has; and so has one where the account is known, *home*, as who shares it with the owner need not be the owner.
-    /// All prefixes of one /48 of IPv6 have another one together, *wide*: they cost whoever has it nothing. And but for
+    /// owner has; and so has one where the account is known, *home*, as who shares it with the owner need not be the owner;
+    /// and, but for the first attempt in each, all of those together, *homes*. All prefixes of one /48 of IPv6 have another one together, *wide*: they cost whoever has it nothing. And but for
     /// the first attempt out of each /48 or /24, and those that :meth:`grant` gave, the throttled account has one for all of
     /// them, as it was marked with. What one of these refuses is counted of none, and takes no place in the table.
     ///
@@ -128,7 +145,7 @@ impl MonitorState {
     /// and once for all other networks together.
     ///
     /// :param source: as :meth:`source_of` told it.
-    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5), wide=(1.0, 5), source=""))]
+    #[pyo3(signature = (account, address, *, each=1.0, burst=5, home=(1.0, 5), homes=(2.0, 40), wide=(1.0, 5), source=""))]
     #[expect(clippy::too_many_arguments, reason = "each is given by its name")]
     fn try_account(
         &self,
@@ -136,85 +153,19 @@ impl MonitorState {
         address: &str,
         each: f64,
         burst: u32,
-        home: (f64, u32),
-        wide: (f64, u32),
+        home: Pace,
+        homes: Pace,
+        wide: Pace,
         source: &str,
     ) -> PyResult<f64> {
-        let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
-        let of_account = self.subject("account", account, None)?;
-        let Some(mark) = engine.marked(words, Response::AccountThrottle, of_account, now) else {
-            return Ok(0.0);
-        };
-        let is_home = self.knows(account, address)?;
-        let pair = self.pair(account, address)?;
-        let account_pace = (Response::AccountThrottle, of_account);
-        let wanted = if source.is_empty() {
-            // Apart from each other: where an account has just become known, it has what it has at home.
-            let of_home = self.both(pair, self.table.keys.of(b'g', b"home"));
-            let near = if is_home { (of_home, home) } else { (pair, (each, burst)) };
-            let far = (if is_home { 0 } else { self.wide_pair(of_account, address) }, wide);
-            // The widest first, so that the narrower one's place is not taken for what that refuses.
-            [far, near]
-        } else {
-            let whose = if is_home { pair } else { of_account };
-            [(self.both(whose, self.table.keys.of(b'g', source.as_bytes())), (each, burst)), (0, wide)]
-        };
-        // An address that is not known has no network.
-        let wanted = wanted.into_iter().filter(|(pair, _)| *pair != 0);
-        let mut paces: Vec<_> = wanted.clone().map(|(pair, _)| (Response::Pace, pair)).collect();
-        let has_come = |pair: u64| engine.marked(words, Response::Pace, pair, now).is_some();
-        let is_apart = is_home || !source.is_empty();
-        let mut is_free = is_apart || paces.first().is_some_and(|(_, widest)| !has_come(*widest));
-        if !is_free {
-            paces.push(self.toll(account_pace, pair, now));
-        }
-        // Of those that are there: who is refused makes no place for more, which others would lose.
-        let wait = engine.wait_all(words, &paces, now);
-        if wait > 0 {
-            return Ok(wait as f64 / 1000.0);
-        }
-        let mut has_place = false;
-        for (pair, (each, burst)) in wanted {
-            if has_come(pair) {
-                has_place = true;
-                continue;
-            }
-            let pace = Some((millis(each)? as u32, burst.max(1)));
-            let is_instead = engine.mark_told(words, Response::Pace, pair, now, mark, pace);
-            has_place |= is_instead.is_some();
-            // In a full table one that was pushed out seems to come for the first time; nor is one the first for which two
-            // workers want a place at once.
-            if is_free && !is_apart && is_instead != Some(false) {
-                is_free = false;
-                let toll = self.toll(account_pace, pair, now);
-                let wait = engine.wait_all(words, &[toll], now);
-                if wait > 0 {
-                    return Ok(wait as f64 / 1000.0);
-                }
-                paces.push(toll);
-            }
-        }
-        if is_free && !has_place {
-            paces.push(account_pace);
-        }
-        Ok(engine.try_all(words, &paces, now) as f64 / 1000.0)
+        let paces = Paces { strange: (each, burst), home, homes, wide };
+        Ok(self.attempt(account, address, &paces, source)? as f64 / 1000.0)
     }
 
     /// Gives an account that is throttled *tries* more from the network of this address, within so many seconds, beside
     /// what it has for all networks. Whoever is given them again meanwhile has no more of them.
     fn grant(&self, account: &str, address: &str, tries: u32, seconds: f64) -> PyResult<()> {
-        let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
-        let (of_account, pair) = (self.subject("account", account, None)?, self.pair(account, address)?);
-        let Some(mark) = engine.marked(words, Response::AccountThrottle, of_account, now) else {
-            return Ok(());
-        };
-        if pair != 0 {
-            let (seconds, tries) = (millis(seconds)?, tries.max(1));
-            let pace = Some(((seconds / u64::from(tries)) as u32, tries));
-            let mark = Mark { until: now + seconds, ..mark };
-            engine.mark(words, Response::Pace, self.granted(pair), now, mark, pace);
-        }
-        Ok(())
+        self.give(account, address, tries, seconds)
     }
 
     /// What a principal's credential is called where it is counted; None if it is not.
@@ -302,12 +253,17 @@ impl MonitorState {
         Self { table, clock }
     }
 
-    fn millis(&self) -> u64 {
+    pub(super) fn millis(&self) -> u64 {
         self.clock.get().host().0 / 1_000_000
     }
 
+    /// An account and a network where it may be known.
+    fn home(&self, account: &str, address: &str) -> PyResult<[u64; 2]> {
+        Ok([self.subject("account", account, None)?, self.subject("network", address, None)?])
+    }
+
     /// The hash of a subject by its name; 0 if it is none.
-    fn subject(&self, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<u64> {
+    pub(super) fn subject(&self, kind: &str, text: &str, issuer: Option<&str>) -> PyResult<u64> {
         let address = |length: usize, tag: u8| {
             self.table.prefix.key(text).map_or(0, |key| {
                 let bytes = key.as_bytes();
@@ -328,45 +284,6 @@ impl MonitorState {
             Subject::Token => self.table.keys.of_issuer(b't', text.as_bytes(), issuer.map(str::as_bytes)),
         })
     }
-
-    /// The hash of an account in a network; 0 if either is not known.
-    fn pair(&self, account: &str, address: &str) -> PyResult<u64> {
-        let (account, network) =
-            (self.subject("account", account, None)?, self.subject("network", address, None)?);
-        if account == 0 || network == 0 {
-            return Ok(0);
-        }
-        Ok(self.both(account, network))
-    }
-
-    /// The hash of an account in the /48 of an address, which has many networks; 0 if it has one.
-    fn wide_pair(&self, account: u64, address: &str) -> u64 {
-        let Some(key) = self.table.prefix.key(address) else { return 0 };
-        match *key.as_bytes() {
-            [a, b, c, d, e, f, ..] if self.table.prefix.bits() > 48 => {
-                self.both(account, self.table.keys.of(b's', &[a, b, c, d, e, f]))
-            }
-            _ => 0,
-        }
-    }
-
-    /// What an attempt from a network takes that is not free: of the account's pace, or of what that network was granted.
-    fn toll(&self, account: (Response, u64), pair: u64, now: u64) -> (Response, u64) {
-        let (engine, words) = (&self.table.engine, self.table.words());
-        let granted = (Response::Pace, self.granted(pair));
-        let is_granted = engine.marked(words, granted.0, granted.1, now).is_some();
-        let must_wait = |of| engine.wait_all(words, &[of], now) > 0;
-        if is_granted && must_wait(account) && !must_wait(granted) { granted } else { account }
-    }
-
-    /// The hash of what an account was granted in a network.
-    fn granted(&self, pair: u64) -> u64 {
-        self.both(pair, self.table.keys.of(b'g', b"granted"))
-    }
-
-    fn both(&self, account: u64, network: u64) -> u64 {
-        self.table.keys.of(b'h', &[account.to_le_bytes(), network.to_le_bytes()].concat())
-    }
 }
 
 fn named(response: &str, kind: &str) -> PyResult<Response> {
@@ -384,7 +301,7 @@ fn named(response: &str, kind: &str) -> PyResult<Response> {
     }
 }
 
-fn millis(seconds: f64) -> PyResult<u64> {
+pub(super) fn millis(seconds: f64) -> PyResult<u64> {
     if !(0.0..=788_400_000.0).contains(&seconds) {
         return Err(PyValueError::new_err("a time is 0 to 788400000 seconds (25 years)"));
     }

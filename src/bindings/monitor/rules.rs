@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::monitor::{Measure, Rule, Signs, Subject};
+use crate::monitor::{Answer, Measure, Rule, Signs, Subject};
 
 pub(super) fn read(given: &Bound<'_, PyDict>) -> PyResult<Rule> {
     let rule = Rule {
@@ -19,6 +19,7 @@ pub(super) fn read(given: &Bound<'_, PyDict>) -> PyResult<Rule> {
         alone: optional(given, "alone", 0)?,
         deviations: optional(given, "deviations", 6.0)?,
         learned: optional(given, "learned", 48)?,
+        answer: Answer::named(&optional(given, "response", "log".to_owned())?)?,
     };
     Ok(rule.checked()?)
 }

@@ -52,10 +52,13 @@ fn neither_homes_nor_paces_nor_accounts_push_out_what_is_in_force_on_others() {
     engine.mark(words, Response::Throttle, 8, 5, Mark { until: HOUR, since: NOON }, Some((1000, 5)));
     for n in 0..3_000 {
         let known = Mark { until: 30 * 24 * HOUR, since: NOON };
-        for response in [Response::Known, Response::Pace, Response::AccountThrottle, Response::AccountStepUp]
+        let hash = u64::MAX / 3_000 * n;
+        for response in
+            [Response::Pace, Response::Granted, Response::AccountThrottle, Response::AccountStepUp]
         {
-            assert!(engine.mark(words, response, u64::MAX / 3_000 * n, 5, known, Some((1000, 5))));
+            assert!(engine.mark(words, response, hash, 5, known, Some((1000, 5))));
         }
+        assert!(engine.know(words, [hash, 1], 0, 5, known));
     }
     assert!(engine.marked(words, Response::StepUp, 7, 5).is_some());
     assert!(engine.marked(words, Response::Throttle, 8, 5).is_some());
@@ -71,6 +74,37 @@ fn an_account_that_is_throttled_is_so_however_many_networks_it_is_tried_from() {
         assert!(engine.mark(words, Response::Pace, u64::MAX / 3_000 * n, 5, mark, Some((1000, 5))));
     }
     assert!(engine.marked(words, Response::AccountThrottle, 7, 5).is_some());
+}
+
+#[test]
+fn an_account_is_known_in_sixteen_networks_and_the_oldest_of_them_goes() {
+    let trial = Trial::of(vec![]);
+    let (engine, words) = (&trial.engine, &trial.words[..]);
+    for network in 1..=20 {
+        let known = Mark { until: HOUR + network, since: NOON };
+        assert!(engine.know(words, [7, network], network as u32 * 4096, 5, known));
+    }
+    let left: Vec<u64> = (1..=20).filter(|&network| engine.knows(words, [7, network], 5)).collect();
+    assert_eq!(left, (5..=20).collect::<Vec<u64>>());
+    assert!(!engine.knows(words, [8, 20], 5));
+    assert!(!engine.knows(words, [7, 20], HOUR + 20));
+    assert!(!engine.any_marked(words, 5), "it is no response");
+}
+
+#[test]
+fn a_throttled_account_has_a_pace_for_its_homes_apart_from_the_other() {
+    let trial = Trial::of(vec![]);
+    let (engine, words) = (&trial.engine, &trial.words[..]);
+    let of = |response| engine.try_now(words, response, 7, 0);
+    engine.pace_homes(words, 7, (9000, 1));
+    assert_eq!([0; 3].map(|_| of(Response::Homes)), [0; 3], "it is not throttled");
+    let mark = Mark { until: HOUR, since: NOON };
+    engine.mark(words, Response::AccountThrottle, 7, 5, mark, Some((1000, 1)));
+    engine.pace_homes(words, 7, (9000, 2));
+    assert_eq!([0; 3].map(|_| of(Response::AccountThrottle)), [0, 1000, 1000]);
+    assert_eq!([0; 3].map(|_| of(Response::Homes)), [0, 0, 9000]);
+    assert!(engine.unmark(words, Response::AccountThrottle, 7));
+    assert_eq!(of(Response::Homes), 0, "it goes with the throttle");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::*;
 
+mod again;
 mod baseline;
 mod engine;
 mod floods;
@@ -12,6 +13,7 @@ mod late;
 mod marks;
 mod observation;
 mod sent;
+mod shares;
 mod threads;
 
 fn table(bytes: u64) -> (Layout, Vec<AtomicU64>) {
@@ -37,12 +39,13 @@ fn rule(name: &str, counts: Signs, by: Subject, measure: Measure, threshold: u64
         alone: 0,
         deviations: 6.0,
         learned: 48,
+        answer: Answer::Log,
     }
 }
 
 /// What is found of one subject alone.
 fn finding(rule: usize, subject: Subject, count: u64) -> Finding {
-    Finding { rule, subject, count, is_shared: false, is_crossing: false }
+    Finding { rule, subject, count, is_shared: false, is_crossing: false, is_again: false }
 }
 
 /// A request of an address, at a second.
