@@ -105,6 +105,10 @@ fn named(
         return Ok(None);
     }
     let quote = closing_quote(&text, end, sign);
+    // `Invalid value for '--password': too short` tells of an option.
+    if quote.is_some() && text[start..end].starts_with(b"--") && is_told(text, from)? {
+        return Ok(None);
+    }
     // A quote that closes before the sign is the name's alone.
     let enclosing = if quote.is_none() { opening_before(&text, start, floor) } else { None };
     let header = text.get(sign) == Some(&b':') || text[sign..].starts_with(WIDE_COLON);
@@ -114,7 +118,19 @@ fn named(
         None => coding::between(&text[end..sign]),
     };
     let key = (coding == Coding::Plain).then_some(Key { start, floor });
-    values::locate(text, from, &Place { coding, header, enclosing, entity, quote, key, names, selects })
+    // Behind quotes of its own, nothing but the value's opens or closes; unless these are of a lower level.
+    let alone = text[end..sign].iter().all(|b| matches!(b, b' ' | b'\t'));
+    let escaped = quote.is_some_and(|quote| quote.slashes > 0);
+    let within = (alone || escaped).then_some(Key { start, floor });
+    let place = Place { coding, header, enclosing, entity, quote, key, within, names, selects };
+    values::locate(text, from, &place)
+}
+
+/// Whether words stand behind a sign, as in a sentence.
+fn is_told(text: Text<'_>, from: usize) -> Known<bool> {
+    let at = from + text.run(from, 8, |b| b == b' ')?;
+    let letters = text.run(at, 24, |b| b.is_ascii_alphabetic() || b == b'\'')?;
+    Ok(at > from && letters > 0 && text.peek(at + letters)?.is_none_or(|b| b <= b' ' || b",.".contains(&b)))
 }
 
 /// `tokens: 4096` says how many there are.
@@ -170,11 +186,14 @@ fn tag_name(text: &[u8], close: usize, floor: usize) -> Option<(usize, usize)> {
 /// Bytes of a tag that are looked back over. It bounds the work at each `>`.
 const ATTRIBUTES: usize = 256;
 
+/// What is passed over before a sign, in bytes: a quote with its backslashes, and what stands round it.
+const BEFORE_SIGN: usize = 64;
+
 /// The end of the name before a sign: quotes, blanks, brackets and colours are passed over, also encoded.
 #[inline]
 fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<usize> {
     let mut end = sign;
-    while end > floor && sign - end < 32 {
+    while end > floor && sign - end < BEFORE_SIGN {
         match text[end - 1] {
             b'm' if colour_before(&text[floor..end]) > 0 => end -= colour_before(&text[floor..end]) - 1,
             b']' if index_before(&text[floor..end]) > 0 => end -= index_before(&text[floor..end]) - 1,
@@ -228,6 +247,6 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
 fn opening_before(text: &[u8], start: usize, floor: usize) -> Option<Opening> {
     let before = &text[floor.min(start)..start];
     let (&quote, rest) = before.split_last().filter(|(b, _)| matches!(b, b'"' | b'\'' | b'`'))?;
-    let slashes = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let slashes = rest.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
     Some(Opening { quote, slashes })
 }

@@ -8,7 +8,7 @@
 //! [`AFTER`] bytes from its beginning on. Both bound the work at each `value`, and what a stream holds back for one.
 
 use super::ahead::{Known, Text};
-use super::coding::Coding;
+use super::coding::{self, Coding};
 use super::names::{self, Entity, Names};
 use super::tails::{Tail, line_break};
 use super::values::{self, Opening, Place, opening_at, skip_blanks};
@@ -66,12 +66,12 @@ fn label_before(text: &[u8], sign: usize, floor: usize) -> Option<Label<'_>> {
     let blanks = before.iter().rev().take(2).take_while(|b| **b == b' ').count();
     let before = &before[..before.len() - blanks];
     let (quote, rest) = before.split_last().filter(|(b, _)| matches!(b, b'"' | b'\''))?;
-    let slashes = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let slashes = rest.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
     let rest = &rest[..rest.len() - slashes];
     let length = rest.iter().rev().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
     let (rest, word) = rest.split_at(rest.len() - length);
     let (opening, rest) = rest.split_last()?;
-    let opened = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let opened = rest.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
     let same = opening == quote && opened == slashes && length > 0;
     let start = floor + rest.len() - slashes.min(rest.len());
     same.then_some(Label { word, start, opening: Some(Opening { quote: *quote, slashes }) })
@@ -134,6 +134,7 @@ fn beside(
         entity,
         quote,
         key: None,
+        within: None,
         names,
         selects,
     };
@@ -159,7 +160,7 @@ fn said(text: &[u8], like: &Label<'_>, is_tag: bool, names: &Names) -> Said {
         let Some(label) = label_before(text, at, 0).filter(|label| label.opening == like.opening) else {
             continue;
         };
-        let named = matches!(label.word, b"name" | b"key" | b"Name" | b"Key");
+        let named = matches!(label.word, b"name" | b"key" | b"Name" | b"Key" | b"label" | b"Label");
         let tells = named || (is_tag && matches!(label.word, b"id" | b"type"));
         if !tells {
             continue;
@@ -182,7 +183,9 @@ fn quoted_name(text: &[u8], from: usize) -> Option<&[u8]> {
     let (start, _) = skip_blanks(text, from, BLANKS).ok()?;
     let (opening, inside) = opening_at(text, start).ok()??;
     let length = text.run(inside, names::REACH, fields::is_name_byte).ok()?;
-    let (closing, _) = opening_at(text, inside + length).ok()??;
+    // A label ends in a sign: `"Password: "`.
+    let sign = text.run(inside + length, 2, |b| matches!(b, b':' | b' ')).ok()?;
+    let (closing, _) = opening_at(text, inside + length + sign).ok()??;
     (closing == opening && length > 0).then(|| &text.bytes()[inside..inside + length])
 }
 

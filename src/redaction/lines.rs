@@ -74,7 +74,7 @@ pub(super) fn escaped(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Opt
         next += match text.peek(next)? {
             Some(b' ') => 1,
             Some(b'\\') => {
-                let slashes = text.run(next, SLASHES, |b| b == b'\\')?;
+                let slashes = text.run(next, coding::SLASHES, |b| b == b'\\')?;
                 match text.peek(next + slashes)? {
                     Some(b'n' | b'r' | b't') => slashes + 1,
                     _ => break,
@@ -97,9 +97,6 @@ pub(super) fn escaped(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Opt
     };
     Ok(begins.then_some(next))
 }
-
-/// Backslashes before the letter of a line break.
-const SLASHES: usize = 16;
 
 /// Whether the *key* in quotes is that of an object's member: nothing, `{` or `,` stands before it on its line.
 fn is_member(text: &[u8], key: Key) -> bool {

@@ -68,6 +68,7 @@ mod marks;
 mod names;
 mod nearby;
 mod options;
+mod outer;
 mod own;
 mod packed;
 mod pairs;

@@ -3,6 +3,7 @@
 use super::ahead::{Known, Text};
 use super::coding::Coding;
 use super::fields::is_name_byte;
+use super::lines::Key;
 use super::names::{self, Entity, Names};
 use super::tails::Tail;
 use super::text::alnum;
@@ -85,7 +86,7 @@ pub(super) fn argument(text: Text<'_>, dash: usize, floor: usize, sought: Sought
                 let (start, _) = skip_blanks(text, after + 1, BLANKS)?;
                 match opening_at(text, start)? {
                     Some((_, inside)) if text.peek(inside)? != Some(b'-') => {
-                        values::locate(text, start, &place(entity, None, sought))
+                        values::locate(text, start, &place(entity, quote, sought))
                     }
                     _ => Ok(None),
                 }
@@ -130,7 +131,8 @@ pub(super) fn argument(text: Text<'_>, dash: usize, floor: usize, sought: Sought
     if blanks > 1 && is_help(text, at)? {
         return Ok(None);
     }
-    values::locate(text, at, &place(entity, None, sought))
+    let within = Some(Key { start: dash.saturating_sub(1), floor });
+    values::locate(text, at, &Place { within, ..place(entity, None, sought) })
 }
 
 /// Whether three words stand at *at*, of letters alone: what a column of help says, behind blanks.
@@ -228,5 +230,6 @@ const WORDS: &[&[u8]] = &[
 fn place<'a>(entity: Entity, opening: Option<Opening>, sought: Sought<'a>) -> Place<'a> {
     let quote = opening.map(|opening| Quote { byte: opening.quote, slashes: opening.slashes as u8 });
     let (names, selects) = sought;
-    Place { coding: Coding::Plain, header: false, enclosing: None, entity, quote, key: None, names, selects }
+    let coding = Coding::Plain;
+    Place { coding, header: false, enclosing: None, entity, quote, key: None, within: None, names, selects }
 }

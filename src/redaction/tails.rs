@@ -39,9 +39,10 @@ use lines::{Block, Part};
 use putty::Putty;
 use quoted::{Quoted, line_end};
 
-pub(super) use bare::ends_at;
+pub(super) use bare::{ends_at, name_follows};
 pub(super) use keys::PEM_END;
 pub(super) use lines::line_break;
+pub(super) use quoted::delimiter_follows;
 
 /// The rest of a find.
 #[derive(Clone)]

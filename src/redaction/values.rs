@@ -11,6 +11,7 @@ use super::ahead::{Known, Text};
 use super::coding::{self, Coded, Coding};
 use super::lines::{self, Below, Key};
 use super::names::{Entity, Names};
+use super::outer;
 use super::references::{self, Ends};
 use super::tails::Tail;
 use super::text::alnum;
@@ -29,6 +30,8 @@ pub(super) struct Place<'a> {
     pub(super) quote: Option<Quote>,
     /// Where the name is, if its value may begin on another line.
     pub(super) key: Option<Key>,
+    /// Where the name is, if it may stand in a text that ends behind its sign.
+    pub(super) within: Option<Key>,
     pub(super) names: &'a Names,
     /// What is looked for. What is not is not read either: its text would be read again for each name in it.
     pub(super) selects: &'a dyn Fn(&str) -> bool,
@@ -56,10 +59,26 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
         }
         None => start,
     };
-    if let Some(opening) = opening_at(text, start)? {
-        return quoted(text, opening, place);
+    if let Some((opening, inside)) = opening_at(text, start)? {
+        let lower = place.quote.is_none_or(|quote| opening.slashes < usize::from(quote.slashes));
+        if lower
+            && let Some(key) = place.within
+            && outer::ends(text, start, (opening, inside), key)?
+        {
+            return match outer::next_text(text, inside)? {
+                Some(next) if place.quote.is_none() => quoted(text, next, place),
+                _ => Ok(None),
+            };
+        }
+        return quoted(text, (opening, inside), place);
     }
     if let Some(opening) = coding::at(text, start)?.filter(Coded::is_quote) {
+        if place.quote.is_none()
+            && place.within.is_some()
+            && outer::coded_ends(text, start + opening.length, opening)?
+        {
+            return Ok(None);
+        }
         return coded_quoted(text, start + opening.length, opening, place);
     }
     let (skipped, entity) = scheme(text, start, place.entity)?;
@@ -212,9 +231,10 @@ pub(super) fn skip_blanks(text: Text<'_>, from: usize, most: usize) -> Known<(us
 /// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
 pub(super) fn opening_at(text: Text<'_>, at: usize) -> Known<Option<(Opening, usize)>> {
     let prefix = text.run(at, 2, |b| b"bBuUrR".contains(&b))?;
-    let slashes = text.run(at + prefix, 8, |b| b == b'\\')?;
+    let slashes = text.run(at + prefix, coding::SLASHES, |b| b == b'\\')?;
     let place = at + prefix + slashes;
     Ok(match text.peek(place)? {
+        _ if slashes == coding::SLASHES => None,
         Some(quote @ (b'"' | b'\'' | b'`')) => Some((Opening { quote, slashes }, place + 1)),
         _ => None,
     })

@@ -63,7 +63,7 @@ impl Quoted {
 }
 
 /// Whether what follows a closing quote in JSON, a repr or a list of arguments stands at *at*.
-pub(super) fn delimiter_follows(text: Text<'_>, at: usize) -> Known<bool> {
+pub(in super::super) fn delimiter_follows(text: Text<'_>, at: usize) -> Known<bool> {
     let (at, _) = skip_blanks(text, at, BLANKS)?;
     Ok(match text.peek(at)? {
         None | Some(b'\n' | b'\r') => true,
