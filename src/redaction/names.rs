@@ -256,10 +256,11 @@ const SECRET: &[(At, Entity, &str)] = &[
     (
         At::Word,
         "PASSWORD",
-        "pwd pwds pass passwds passwdconfirmation passwdconfirm pwdconfirm passphraseconfirmation",
+        "pwd pwds pass passwds passwdconfirmation passwdconfirm pwdconfirm passphraseconfirmation dbpw bindpw rootpw adminpw userpw requirepass",
     ),
     (At::Anywhere, "SECRET", "secret secretkey signingkey encryptionkey masterkey"),
-    (At::Anywhere, "SECRET", "secretkeys signingkeys encryptionkeys masterkeys secretkeyfallbacks"),
+    (At::Anywhere, "SECRET", "secretkeys signingkeys encryptionkeys masterkeys secretkeyfallbacks hmackey"),
+    (At::Word, "SECRET", "secretkeybase"),
     (
         At::Word,
         "SECRET",
@@ -279,7 +280,8 @@ const SECRET: &[(At, Entity, &str)] = &[
     (At::Anywhere, "AZURE_KEY", "accountkey sharedaccesskey sharedaccesssignature"),
     (At::Word, "AZURE_KEY", "sig"),
     (At::Anywhere, "AUTHORIZATION", "authorization"),
-    (At::Anywhere, "PRIVATE_KEY", "privatekey privatekeys"),
+    (At::Anywhere, "PRIVATE_KEY", "privatekey privatekeys sshkey deploykey"),
+    (At::Word, "PRIVATE_KEY", "clientkeydata"),
     (At::Word, "SESSION", "session sessionid sessid phpsessid jsessionid sid sessionkey"),
     (At::Anywhere, "COOKIE", "setcookie"),
     (At::Word, "COOKIE", "cookie cookies"),

@@ -13,7 +13,7 @@ use super::lines::{self, Below, Key};
 use super::names::{Entity, Names};
 use super::outer;
 use super::references::{self, Ends};
-use super::tails::Tail;
+use super::tails::{List, Tail, name_follows};
 use super::text::alnum;
 use super::{Find, Finding, Quote};
 
@@ -104,6 +104,8 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
         if header { Tail::both(bracket, Tail::header(start, place.enclosing)) } else { bracket }
     } else if to_line_end && !(place.quote.is_some() && is_literal(text, start)?) {
         Tail::header(start, place.enclosing)
+    } else if place.coding == Coding::Plain && place.quote.is_none() {
+        words(text, start, entity)?
     } else {
         Tail::bare(start, place.coding)
     };
@@ -258,12 +260,47 @@ fn scheme(text: Text<'_>, at: usize, entity: Entity) -> Known<(usize, Entity)> {
     })
 }
 
+/// The tail of a value of several words behind `=`: cookies, a scheme with its token, or one with parameters.
+fn words(text: Text<'_>, start: usize, entity: Entity) -> Known<Tail> {
+    if entity == "COOKIE" && name_follows(text, start)? {
+        return Ok(Tail::list(start, List::Cookies));
+    }
+    if !has_parameters(text, start, entity)? {
+        return Ok(Tail::bare(start, Coding::Plain));
+    }
+    let word = text.run(start, SCHEME, |b| alnum(b) || b == b'-')?;
+    let second = start + word + text.run(start + word, BLANKS, |b| b == b' ')?;
+    if PARAMETERS.iter().any(|scheme| scheme.eq_ignore_ascii_case(&text[start..start + word])) {
+        return Ok(Tail::list(second, List::Parameters));
+    }
+    // What follows may be another name: `authorization=ok user=ann`.
+    let named = NOT_SECRET.contains(&&text[start..start + word]) || name_follows(text, second)?;
+    let blank = text.peek(second)?.is_none_or(|b| b <= b' ');
+    Ok(Tail::bare(if named || blank { start } else { second }, Coding::Plain))
+}
+
+/// Schemes that have parameters and no token (RFC 7616, 5849, 7804; AWS, Hawk, HTTP signatures).
+const PARAMETERS: &[&[u8]] = &[
+    b"digest",
+    b"oauth",
+    b"hawk",
+    b"mac",
+    b"signature",
+    b"mutual",
+    b"aws4-hmac-sha256",
+    b"scram-sha-1",
+    b"scram-sha-256",
+];
+
+/// The longest name of a scheme, in bytes.
+const SCHEME: usize = 24;
+
 /// Whether a value of `Authorization` goes on after blanks: `Digest username="…", response="…"`.
 fn has_parameters(text: Text<'_>, at: usize, entity: Entity) -> Known<bool> {
     if entity != "AUTHORIZATION" {
         return Ok(false);
     }
-    let word = text.run(at, 24, |b| alnum(b) || b == b'-')?;
+    let word = text.run(at, SCHEME, |b| alnum(b) || b == b'-')?;
     Ok(word > 0 && text.peek(at + word)? == Some(b' '))
 }
 
