@@ -3,6 +3,7 @@
 
 mod otherwise;
 mod outside;
+mod several;
 
 use super::*;
 

@@ -120,6 +120,11 @@ impl Tail {
         Self::new(at, Kind::Quoted(Quoted::new(opening, false)))
     }
 
+    /// In which doubled quotes, and those that a shell puts together, are one.
+    pub(super) fn text(at: usize, opening: Opening) -> Self {
+        Self::new(at, Kind::Quoted(Quoted::text(opening)))
+    }
+
     pub(super) fn coded(at: usize, quote: u8, coding: Coding) -> Self {
         Self::new(at, Kind::Coded(coded::Quoted::new(quote, coding)))
     }

@@ -7,7 +7,8 @@
 //!
 //! What is looked past is bounded: behind more than [`BLANKS`] blanks, all of the line is the value.
 
-use super::ahead::{Known, Text};
+use super::ahead::{Known, More, Text};
+use super::between::{self, Between};
 use super::coding::{self, Coded, Coding};
 use super::lines::{self, Below, Key};
 use super::names::{Entity, Names};
@@ -51,6 +52,12 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
         return beginning(text, start, place.entity, None, Tail::header(start, None), place);
     }
     let start = lines::escaped(text, start, place)?.unwrap_or(start);
+    let start = match between::pass(text, start, place)? {
+        None => start,
+        Some(Between::At(value)) => value,
+        Some(Between::Nothing) => return Ok(None),
+        Some(Between::Before(tail)) => return beginning(text, start, place.entity, None, tail, place),
+    };
     let start = match lines::below(text, start, place)? {
         Some(Below::At(start)) => start,
         Some(Below::Block(start, _)) if text.marker(start)?.is_some() => return Ok(None),
@@ -97,7 +104,7 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
     if references::is_all(text, start, place.names, ends)? {
         return Ok(None);
     }
-    let tail = if matches!(first, b'[' | b'{') || is_call(text, start)? {
+    let tail = if matches!(first, b'[' | b'{') || is_call(text, start)? || is_grouped(text, start, first)? {
         let bracket = Tail::bracket(start, place.coding, place.quote);
         // A header that only starts with a bracket goes on after it.
         let header = to_line_end && place.quote.is_none();
@@ -116,19 +123,49 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
 const BLANKS: usize = 256;
 
 fn quoted(text: Text<'_>, (opening, inside): (Opening, usize), place: &Place<'_>) -> Known<Option<Find>> {
-    // Python's three quotes are an empty text and a third one.
+    // Python's three quotes are an empty text and a third one. Two are CSV's one.
     let tripled = text.starts_with(inside, &[opening.quote; 2])?;
-    let inside = if tripled { inside + 2 } else { inside };
+    let doubled = !tripled
+        && text.peek(inside)? == Some(opening.quote)
+        && text.peek(inside + 1)?.is_some_and(|b| b.is_ascii_alphanumeric());
+    let inside = inside + 2 * usize::from(tripled) + usize::from(doubled);
     let (skipped, entity) = scheme(text, inside, place.entity)?;
     let start = inside + skipped;
+    if tripled && let Some((start, end)) = lines_in_three(text, start, opening)? {
+        let hides = text.marker(start)?.is_none() && (place.selects)(entity);
+        return if hides { begun(text, start, entity, Tail::ended(end), &[]) } else { Ok(None) };
+    }
     if text.marker(start)?.is_some()
         || !(place.selects)(entity)
         || references::is_all(text, start, place.names, Ends::Quote(opening))?
     {
         return Ok(None);
     }
-    begun(text, start, entity, Tail::quoted(start, opening), &[])
+    let tail = if tripled || doubled { Tail::quoted(start, opening) } else { Tail::text(start, opening) };
+    begun(text, start, entity, tail, &[])
 }
+
+/// Where a text in three quotes begins and ends that has several lines, and is closed within [`LINES`] bytes.
+fn lines_in_three(text: Text<'_>, from: usize, opening: Opening) -> Known<Option<(usize, usize)>> {
+    let slash =
+        usize::from(text.peek(from)? == Some(b'\\') && matches!(text.peek(from + 1)?, Some(b'\n' | b'\r')));
+    let first = text.peek(from + slash)?;
+    if opening.slashes > 0 || !matches!(first, Some(b'\n' | b'\r')) {
+        return Ok(None);
+    }
+    let start =
+        from + slash + text.run(from + slash, BLANKS, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    let there = &text[start.min(text.len())..text.len().min(start + LINES)];
+    match memchr::memmem::find(there, &[opening.quote; 3]) {
+        Some(length) => Ok(Some((start, start + length))),
+        None if text.is_whole() || text.len() >= start + LINES => Ok(None),
+        // Any quote may be the last of the three.
+        None => Err(More::until(start + LINES, |b| !matches!(b, b'"' | b'\'' | b'`'))),
+    }
+}
+
+/// How far the end of a text in three quotes is looked for.
+const LINES: usize = 1024;
 
 fn coded_quoted(text: Text<'_>, inside: usize, opening: Coded, place: &Place<'_>) -> Known<Option<Find>> {
     let (skipped, entity) = scheme(text, inside, place.entity)?;
@@ -304,12 +341,27 @@ fn has_parameters(text: Text<'_>, at: usize, entity: Entity) -> Known<bool> {
     Ok(word > 0 && text.peek(at + word)? == Some(b' '))
 }
 
+/// Whether a text in brackets stands at *start*, maybe on the next line: `password = (\n    'x'\n)`.
+fn is_grouped(text: Text<'_>, start: usize, first: u8) -> Known<bool> {
+    if first != b'(' {
+        return Ok(false);
+    }
+    let inside = start + 1 + text.run(start + 1, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    Ok(inside > start + 1 && opening_at(text, inside)?.is_some())
+}
+
+/// Blanks and line breaks behind a bracket.
+const SPACES: usize = 64;
+
 /// Whether a value is printed as a call, such as `ImmutableMultiDict([…])` or `SecretStr('…')`.
 fn is_call(text: Text<'_>, start: usize) -> Known<bool> {
     let name = text.run(start, 64, |b| alnum(b) || matches!(b, b'_' | b'.'))?;
+    if name == 0 || text.peek(start + name)? != Some(b'(') {
+        return Ok(false);
+    }
     let inside = start + name + 1;
-    Ok(name > 0
-        && text.peek(inside - 1)? == Some(b'(')
+    let inside = inside + text.run(inside, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    Ok(true
         && (matches!(text.peek(inside)?, Some(b'[' | b'{' | b'(')) || opening_at(text, inside)?.is_some()))
 }
 

@@ -1,0 +1,71 @@
+//! Tests: values behind what is none, and values that go on behind a quote or a line break.
+
+use super::otherwise::{all_are, all_stay};
+use super::*;
+
+#[test]
+fn a_value_behind_a_type_a_tag_or_a_joined_line_is_hidden() {
+    all_are(&[
+        ("password: str = 'Z q9'", "password: str = '[REDACTED:PASSWORD]'"),
+        ("const password: string = 'Zq9';", "const password: string = '[REDACTED:PASSWORD]';"),
+        ("password: Optional[str] = 'Zq9'", "password: Optional[str] = '[REDACTED:PASSWORD]'"),
+        ("def f(password: str | None = 'Zq9'): x", "def f(password: str | None = '[REDACTED:PASSWORD]'): x"),
+        ("val password: String = \"Zq9\"", "val password: String = \"[REDACTED:PASSWORD]\""),
+        ("let password: &str = \"Z q9\";", "let password: &str = \"[REDACTED:PASSWORD]\";"),
+        ("const TOKEN: &'static str = \"Zq9\";", "const TOKEN: &'static str = \"[REDACTED:TOKEN]\";"),
+        ("var token: String? = \"Zq9\"", "var token: String? = \"[REDACTED:TOKEN]\""),
+        ("token: My.Kind<X> = 'Z q9' x", "token: [REDACTED:TOKEN]' x"),
+        ("password: hunter = 'Z q9' x", "password: [REDACTED:PASSWORD]' x"),
+        ("[\"password\"]=> string(4) \"Z q9\"", "[\"password\"]=> string(4) \"[REDACTED:PASSWORD]\""),
+        ("[\"password\"]=>\n  string(4) \"Z q9\"", "[\"password\"]=>\n  string(4) \"[REDACTED:PASSWORD]\""),
+        ("password: !secret Zq9", "password: !secret [REDACTED:PASSWORD]"),
+        ("  password: !!str 'Z q9'\nx", "  password: !!str '[REDACTED:PASSWORD]'\nx"),
+        ("password: !vault |\n  $ANSIBLE\n  Zq9\nx: 1", "password: !vault |\n  [REDACTED:PASSWORD]\nx: 1"),
+        ("password: &anchor Zq9 x", "password: [REDACTED:PASSWORD] x"),
+        ("password: !Zq9 Zq9 x", "password: [REDACTED:PASSWORD] x"),
+        ("password: | # c\n  Z q9\nx", "password: | # c\n  [REDACTED:PASSWORD]\nx"),
+        ("password = \\\n  Zq9", "password = \\\n  [REDACTED:PASSWORD]"),
+        ("password=\\\n'Z q9' x", "password=\\\n'[REDACTED:PASSWORD]' x"),
+        ("password = (\n    'Z q9'\n    'Zq9'\n)\nx", "password = [REDACTED:PASSWORD]\nx"),
+        ("password: Some(\n        \"Z q9\",\n    ),\n x", "password: [REDACTED:PASSWORD],\n x"),
+        ("token: Some(\"Zq9\"), x", "token: [REDACTED:TOKEN], x"),
+    ]);
+    all_stay(&[
+        "def f(password: str, token: Optional[str], pin: str | None) -> x:",
+        "def f(password: Optional[str] = None, token: str = os.getenv('X')):",
+        "password: string; token?: string;",
+        "[\"password\"]=>\n  NULL",
+        "password =\nnext",
+    ]);
+}
+
+#[test]
+fn a_quote_that_is_doubled_or_that_a_shell_joins_does_not_end_a_value() {
+    all_are(&[
+        ("password: 'it''s Zq9' x", "password: '[REDACTED:PASSWORD]' x"),
+        ("UPDATE u SET password='O''Zq9' WHERE 1", "UPDATE u SET password='[REDACTED:PASSWORD]' WHERE 1"),
+        ("password = \"a\"\"Zq9\" x", "password = \"[REDACTED:PASSWORD]\" x"),
+        ("password = \"say \"\"Zq9\"\"\" x", "password = \"[REDACTED:PASSWORD]\" x"),
+        ("password='rock ''n'' Zq9' x", "password='[REDACTED:PASSWORD]' x"),
+        ("password='a'\\''Zq9' x", "password='[REDACTED:PASSWORD]' x"),
+        ("password='a'\"'\"'Zq9' x", "password='[REDACTED:PASSWORD]' x"),
+        ("password=\"a\"'\"'\"Zq9\" x", "password=\"[REDACTED:PASSWORD]\" x"),
+        ("\"x password=\"\"Z q9\"\" y\",z", "\"x password=\"\"[REDACTED:PASSWORD]\"\" y\",z"),
+        ("{'password': 'Zq9', 'a': ''}", "{'password': '[REDACTED:PASSWORD]', 'a': ''}"),
+        ("msg=\"password=\"Zq9\"\" a=\"b\"", "msg=\"password=\"[REDACTED:PASSWORD]\"\" a=\"b\""),
+        ("password='', user='x'", "password='', user='x'"),
+    ]);
+}
+
+#[test]
+fn a_text_in_three_quotes_is_hidden_over_its_lines() {
+    all_are(&[
+        ("password = '''\nZ\nq9\n'''\nx", "password = '''\n[REDACTED:PASSWORD]'''\nx"),
+        ("password = \"\"\"\\\nZ q9\"\"\"\nx", "password = \"\"\"\\\n[REDACTED:PASSWORD]\"\"\"\nx"),
+        ("token = \"\"\"Z q9\"\"\" x", "token = \"\"\"[REDACTED:TOKEN]\"\"\" x"),
+    ]);
+    all_stay(&["\"say \"\"token=\"\"\"\nnext line\n", "password = '''\n'''"]);
+    let endless = format!("password = '''\n{}", "a line\n".repeat(2000));
+    assert_eq!(shown(&endless), endless);
+    every_stream_says_so(&endless[..2000], &endless[..2000], Options::default());
+}
