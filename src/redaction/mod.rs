@@ -55,6 +55,7 @@
 
 mod access_line;
 mod ahead;
+mod beside_lines;
 mod between;
 mod beyond;
 mod checks;

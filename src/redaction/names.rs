@@ -83,8 +83,7 @@ impl Names {
         }
         let mut words = Words::of(name);
         if !words.text().is_ascii() {
-            let lower = String::from_utf8_lossy(name).to_lowercase();
-            words = Words::of(lower.as_bytes());
+            words = Words::lower(name);
         }
         let text = words.text();
         let mut best: Option<&Name> = None;
@@ -200,6 +199,27 @@ impl Words {
         words
     }
 
+    /// Of a name that is not of ASCII alone, of which each character has a small letter of its own.
+    fn lower(name: &[u8]) -> Self {
+        let (mut bytes, mut length) = ([0; 4 * REACH], 0);
+        let mut add = |c: char| {
+            let mut encoded = [0; 4];
+            for byte in c.encode_utf8(&mut encoded).bytes() {
+                if let Some(place) = bytes.get_mut(length) {
+                    *place = byte;
+                    length += 1;
+                }
+            }
+        };
+        for chunk in name.utf8_chunks() {
+            chunk.valid().chars().flat_map(char::to_lowercase).for_each(&mut add);
+            if !chunk.invalid().is_empty() {
+                add(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Self::of(&bytes[..length])
+    }
+
     fn text(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -210,7 +230,7 @@ impl Words {
 }
 
 fn acceptable(name: &str) -> Result<Vec<u8>, ConfigError> {
-    let words = Words::of(name.to_lowercase().as_bytes());
+    let words = Words::lower(name.as_bytes());
     let text = words.text();
     let problem = if name.len() > REACH {
         "is longer than 64 bytes"

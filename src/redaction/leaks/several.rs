@@ -69,3 +69,67 @@ fn a_text_in_three_quotes_is_hidden_over_its_lines() {
     assert_eq!(shown(&endless), endless);
     every_stream_says_so(&endless[..2000], &endless[..2000], Options::default());
 }
+
+#[test]
+fn a_value_beside_its_name_is_hidden_also_without_quotes_and_in_capitals() {
+    all_are(&[
+        ("{ name: 'DB_PASSWORD', value: 'Z q9' }", "{ name: 'DB_PASSWORD', value: '[REDACTED:PASSWORD]' }"),
+        ("{ value: 'Zq9',\n  name: 'token' }", "{ value: '[REDACTED:TOKEN]',\n  name: 'token' }"),
+        ("{name: \"pin\", value: 1234}", "{name: \"pin\", value: [REDACTED:PIN]}"),
+        (
+            "env:\n  - name: DB_PASSWORD\n    value: Zq9\n  - name: X\n    value: y\n",
+            "env:\n  - name: DB_PASSWORD\n    value: [REDACTED:PASSWORD]\n  - name: X\n    value: y\n",
+        ),
+        (
+            "- name: \"api_key\"\n  on: true\n  value: 'Z q9'\n",
+            "- name: \"api_key\"\n  on: true\n  value: '[REDACTED:API_KEY]'\n",
+        ),
+        (
+            "<INPUT NAME=\"password\" VALUE=\"Z q9\">",
+            "<INPUT NAME=\"password\" VALUE=\"[REDACTED:PASSWORD]\">",
+        ),
+        (r#"{"NAME":"password","VALUE":"Zq9"}"#, r#"{"NAME":"password","VALUE":"[REDACTED:PASSWORD]"}"#),
+        (
+            "Login\npassword\n  String too short [type=string_too_short, input_value='Z q9', input_type=str]",
+            "Login\npassword\n  String too short [type=string_too_short, input_value='[REDACTED:PASSWORD]', input_type=str]",
+        ),
+        (
+            "user.api_key\n  x [type=y, input_value=\"Zq9\", input_type=str]",
+            "user.api_key\n  x [type=y, input_value=\"[REDACTED:API_KEY]\", input_type=str]",
+        ),
+        (
+            "Content-Disposition: form-data; name=password\r\n\r\nZq9\r\n--b",
+            "Content-Disposition: form-data; name=password\r\n\r\n[REDACTED:PASSWORD]\r\n--b",
+        ),
+        (
+            "content-disposition: FORM-DATA; name=\"password\"\r\n\r\nZq9\r\n--b",
+            "content-disposition: FORM-DATA; name=\"password\"\r\n\r\n[REDACTED:PASSWORD]\r\n--b",
+        ),
+    ]);
+    all_stay(&[
+        "- name: DB_PASSWORD\n  valueFrom:\n    key: x\n- name: X\n  value: y\n",
+        "- name: DB_PASSWORD\n- value: y\n",
+        "- name: DB_PASSWORD\n    value: y\n",
+        "name: token value: 5\nvalue: 5",
+        "- name: X\n  value: y\n- name: DB_PASSWORD\n",
+        "{ name: 'user', value: 'ann' } name: 'password', value: 'x'",
+        "user\n  x [type=y, input_value='ann', input_type=str] password input_value='x'",
+        "password\nsee input_value='x'",
+        "form-data; name=user\r\n\r\nann\r\n--b; name=x",
+    ]);
+}
+
+#[test]
+fn names_of_keys_and_of_two_letters_behind_another_word_are_secret() {
+    all_are(&[
+        ("SECRET_KEY_BASE=Zq9", "SECRET_KEY_BASE=[REDACTED:SECRET]"),
+        ("    client-key-data: Zq9\n", "    client-key-data: [REDACTED:PRIVATE_KEY]\n"),
+        (
+            "hmac_key=Zq9 ssh_key=Zq9 deploy_key=Zq9",
+            "hmac_key=[REDACTED:SECRET] ssh_key=[REDACTED:PRIVATE_KEY] deploy_key=[REDACTED:PRIVATE_KEY]",
+        ),
+        ("DB_PW=Zq9 rootpw: Zq9", "DB_PW=[REDACTED:PASSWORD] rootpw: [REDACTED:PASSWORD]"),
+        ("redis-server --requirepass Zq9", "redis-server --requirepass [REDACTED:PASSWORD]"),
+    ]);
+    all_stay(&["database=x data: y metadata: z base=1 jpw=2"]);
+}
