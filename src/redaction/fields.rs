@@ -158,7 +158,8 @@ fn is_count(text: Text<'_>, name: &[u8], from: usize) -> Known<bool> {
     }
     let at = from + text.run(from, 2, |b| b == b' ')?;
     let mut digits = text.run(at, 8, |b| b.is_ascii_digit())?;
-    if (1..8).contains(&digits) {
+    let few = (1..8).contains(&digits);
+    if few {
         // `12.5k`, `3M`
         if text.peek(at + digits)? == Some(b'.')
             && text.peek(at + digits + 1)?.is_some_and(|b| b.is_ascii_digit())
@@ -168,7 +169,7 @@ fn is_count(text: Text<'_>, name: &[u8], from: usize) -> Known<bool> {
         digits += usize::from(matches!(text.peek(at + digits)?, Some(b'k' | b'K' | b'M')));
     }
     let ends = text.peek(at + digits)?.is_none_or(|b| b <= b' ' || b",;&)]}".contains(&b));
-    Ok((1..12).contains(&digits) && ends)
+    Ok(few && ends)
 }
 
 /// What is passed over before a sign, in bytes: a quote with its backslashes, and what stands round it.

@@ -2,9 +2,9 @@
 //!
 //! In `{"msg": "Enter password:", "level": "INFO"}` and `print('password:', x)` the quote behind the sign closes. It does if
 //! the name has no quotes of its own, and what follows is
-//! - what follows a closing quote in JSON, a repr or a list of arguments; or
-//! - a sign that puts texts together, another text behind a blank, or `name=` behind one, if the text before the name shows
-//!   that a text has begun there.
+//! - what follows a closing quote in JSON, a repr or a list of arguments, if the line before the name does not show that no
+//!   text has begun there; or
+//! - a sign that puts texts together, another text behind a blank, or `name=` behind one, if it shows that one has.
 //!
 //! A text that stands behind a comma, a plus or blanks then is the value (`print('password:', 'hunter2')`), unless it is a
 //! name or a label of its own.
@@ -32,7 +32,7 @@ pub(super) fn ends(
         return Ok(false);
     }
     if delimiter_follows(text, inside)? {
-        return Ok(true);
+        return Ok(opens_before(&text, key, opening) != Some(false));
     }
     let (next, _) = skip_blanks(text, inside, BLANKS)?;
     let blank = next > inside;
@@ -44,7 +44,7 @@ pub(super) fn ends(
         Some(b';') => text.peek(next + 1)?.is_none_or(|b| b <= b' '),
         _ => blank && name_follows(text, next)?,
     };
-    Ok(joins && opens_before(&text, key, opening))
+    Ok(joins && opens_before(&text, key, opening) == Some(true))
 }
 
 /// The text that follows the one that ended before *after*, if it is a value: its opening quote.
@@ -71,18 +71,27 @@ pub(super) fn next_text(text: Text<'_>, after: usize) -> Known<Option<(Opening, 
     Ok(Some((opening, inside)))
 }
 
-/// Whether the last quote before the name opened a text, by what stands before it.
-fn opens_before(text: &[u8], key: Key, opening: Opening) -> bool {
+/// Whether the last quote like *opening* before the name opened a text, by what stands before it. None, if what is read of the
+/// line has none.
+fn opens_before(text: &[u8], key: Key, opening: Opening) -> Option<bool> {
     let from = key.floor.max(key.start.saturating_sub(BEFORE));
     let before = text.get(from..key.start).unwrap_or_default();
     let line = before.iter().rposition(|b| matches!(b, b'\n' | b'\r')).map_or(0, |place| place + 1);
-    let before = &before[line..];
-    let Some(place) = before.iter().rposition(|b| *b == opening.quote) else { return false };
-    let slashes = before[..place].iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
-    match before[..place - slashes].last() {
-        Some(byte) => slashes == opening.slashes && b" \t=:([{,+>?;&|".contains(byte),
-        None => slashes == opening.slashes && (line > 0 || from == 0),
+    let mut before = &before[line..];
+    let begins = line > 0 || from == 0;
+    while let Some(place) = before.iter().rposition(|b| *b == opening.quote) {
+        before = &before[..place];
+        let slashes = before.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
+        before = &before[..place - slashes];
+        if slashes == opening.slashes {
+            return Some(before.last().map_or(begins, |byte| b" \t=:([{,+>?;&|".contains(byte)));
+        }
+        // One that is escaped less deep ends what it stands in.
+        if slashes < opening.slashes {
+            return Some(false);
+        }
     }
+    if begins { Some(false) } else { None }
 }
 
 /// Whether an encoded quote, with its inside at *inside*, ends the text in which the name stands.

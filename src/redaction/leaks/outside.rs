@@ -20,6 +20,8 @@ fn a_text_that_ends_in_a_sign_takes_nothing_behind_its_quote() {
         "url = '?token=' + token; x = \"secret=\" . $secret . 'y'; cout << \"pin: \" << pin;",
         r#"{&quot;msg&quot;:&quot;Password:&quot;,&quot;b&quot;:1}"#,
         "Error: Invalid value for '--password': too short",
+        r#"{"m":"say \"hi\", password:","b":1}"#,
+        &format!(r#"{{"m":"{}password:","b":1}}"#, "a word ".repeat(60)),
         "Invalid value for \"--token\": must not be empty.",
     ]);
     all_are(&[
@@ -49,6 +51,9 @@ fn a_text_that_ends_in_a_sign_takes_nothing_behind_its_quote() {
         ("password=\"+Z q9\"", "password=\"[REDACTED:PASSWORD]\""),
         ("password=\" x=1 Zq9\"", "password=\"[REDACTED:PASSWORD]\""),
         (r#"{"password":", Z q9","a":"),"}"#, r#"{"password":"[REDACTED:PASSWORD]","a":"),"}"#),
+        ("password: ')! Zq9'", "password: '[REDACTED:PASSWORD]'"),
+        ("a=\"b\" password=\", 'Zq9\"", "a=\"b\" password=\"[REDACTED:PASSWORD]\""),
+        ("unexpected token: ')'", "unexpected token: '[REDACTED:TOKEN]'"),
         ("('password', '): Zq9')", "('password', '[REDACTED:PASSWORD]')"),
         ("['--password', '], Zq9']", "['--password', '[REDACTED:PASSWORD]']"),
         ("<input name='password' value='), Zq9'>", "<input name='password' value='[REDACTED:PASSWORD]'>"),
@@ -191,6 +196,7 @@ fn what_stands_for_a_value_or_tells_of_an_option_is_none() {
             "token = [REDACTED:TOKEN], sid = [REDACTED:SESSION], pin=[REDACTED:PIN]",
         ),
         ("token = :zq9 x", "token = [REDACTED:TOKEN] x"),
+        ("tokens=12345678", "tokens=[REDACTED:TOKEN]"),
         ("tokens: 12.5kx y", "tokens: [REDACTED:TOKEN] y"),
         ("token => Zq9.length", "token => [REDACTED:TOKEN]"),
         ("x\n  --password hunter x", "x\n  --password [REDACTED:PASSWORD] x"),
