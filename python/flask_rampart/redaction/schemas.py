@@ -1,8 +1,8 @@
 """What tells of secrets and has none: lists of names, and JSON Schemas of what has a secret name.
 
 ``"required": ["password", "email"]`` is a list of two names, and no name with its value. ``"password": {"type":
-"string", "minLength": 8}`` in an OpenAPI document says what a password looks like. Both are told by closed lists of words
-(JSON Schema 2020-12, OpenAPI 3.1); what is not in them is hidden.
+"string", "minLength": 8}`` in an OpenAPI document says what a password looks like. Both are told by closed lists of
+words (JSON Schema 2020-12, OpenAPI 3.1); what is not in them is hidden.
 """
 
 from __future__ import annotations

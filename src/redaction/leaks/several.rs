@@ -133,3 +133,90 @@ fn names_of_keys_and_of_two_letters_behind_another_word_are_secret() {
     ]);
     all_stay(&["database=x data: y metadata: z base=1 jpw=2"]);
 }
+
+// The same texts that others are put together of, with what names are written with beside `name=value`.
+#[test]
+fn what_is_set_off_typed_tagged_or_joined_is_replaced_once_and_streamed_alike() {
+    const PIECES: &[&str] = &[
+        "password",
+        "token:",
+        "pin",
+        "=",
+        ": ",
+        ":",
+        "'",
+        "\"",
+        "\\\"",
+        "\\",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        " ",
+        "\n",
+        "a",
+        "b c",
+        "hunter2",
+        "[REDACTED:X]",
+        "[REDACTED:PASSWORD]",
+        "*",
+        "**",
+        "__",
+        "<pin>",
+        "</pin>",
+        "<b>",
+        "</b>",
+        "''",
+        "'''\n",
+        " = '",
+        ": str",
+        "Optional[str]",
+        "!secret ",
+        "!!str",
+        "&a ",
+        "| # c\n  ",
+        "- name: pin\n  value: ",
+        " key",
+        "\\\n",
+        "; a=",
+        "cookie=",
+        "Authorization=",
+        "Digest ",
+        "a=\"",
+        "<![CDATA[",
+        "]]>",
+        " + ",
+        "'\\''",
+        "'\"'\"'",
+        "Some(\n",
+        "string(4) \"",
+        "--token ",
+        "--pin=TOKEN",
+        "?",
+        "%d",
+        "12.5k",
+        "-----BEGIN PRIVATE KEY-----",
+        "\\n",
+        "\u{A0}",
+        "<item name='pin'>",
+        "required: [",
+        "['pin', ",
+        "input_value='",
+        "\\\\\"",
+        "&quot;",
+        "%22",
+        "4111 1111 1111 1111",
+        "é",
+    ];
+    let redactor = redactor();
+    let mut dice = super::super::tests::Dice(11);
+    for round in 0..30_000 {
+        let text: String = (0..1 + dice.below(12)).map(|_| dice.pick(PIECES)).collect();
+        let once = redactor.redact(&text).into_owned();
+        assert_eq!(redactor.redact(&once), once, "from {text:?}");
+        if round % 100 == 0 {
+            every_stream_says_so(&text, &once, Options::default());
+        }
+    }
+}
