@@ -38,9 +38,12 @@ pub(super) fn ends(
     let blank = next > inside;
     let joins = match text.peek(next)? {
         Some(b'"' | b'\'' | b'`') => blank,
-        Some(b'+') => true,
+        // `print("password:", x)`, `["token:", {…}]`
+        Some(b'+' | b',') => true,
         Some(b'.' | b'%') => blank && text.peek(next + 1)? == Some(b' '),
         Some(b'<') => blank && text.peek(next + 1)? == Some(b'<'),
+        // Of a command, the next option or sign.
+        Some(b'-' | b'|' | b'&' | b'>') => blank,
         Some(b';') => text.peek(next + 1)?.is_none_or(|b| b <= b' '),
         _ => blank && name_follows(text, next)?,
     };

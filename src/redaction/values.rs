@@ -361,8 +361,7 @@ fn is_call(text: Text<'_>, start: usize) -> Known<bool> {
     }
     let inside = start + name + 1;
     let inside = inside + text.run(inside, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
-    Ok(true
-        && (matches!(text.peek(inside)?, Some(b'[' | b'{' | b'(')) || opening_at(text, inside)?.is_some()))
+    Ok(matches!(text.peek(inside)?, Some(b'[' | b'{' | b'(')) || opening_at(text, inside)?.is_some())
 }
 
 /// Whether a number or a constant stands at *start*, as JSON has them.
