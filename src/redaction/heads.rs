@@ -176,7 +176,8 @@ fn settle(head: &Head, text: Text<'_>, at: usize) -> Known<()> {
 fn goes_on_as_key(text: Text<'_>, at: usize) -> Known<bool> {
     let blanks = at + text.run(at, GAP, |b| matches!(b, b' ' | b'\t'))?;
     Ok(match text.peek(blanks)? {
-        Some(b'\n' | b'\r') => true,
+        // Lines may come one by one.
+        None | Some(b'\n' | b'\r') => true,
         Some(b'%') => matches!(text.percent(blanks)?, Some(b'\n' | b'\r' | b'%')),
         Some(b'<') => text.starts_with(blanks, b"<br")?,
         Some(b'&') => text.peek(blanks + 1)? == Some(b'#'),

@@ -274,7 +274,6 @@ fn a_begin_line_that_no_key_follows_hides_nothing() {
         format!("{begin} is how a key begins.\nNext line."),
         format!("if data.startswith(b'{begin}'):\n    load(data)"),
         format!("{{\"help\":\"paste the {begin} block\",\"user\":\"ann\"}}\nnext"),
-        format!("x {begin}"),
     ] {
         said.check(&text, &text, Options::default());
     }
@@ -290,6 +289,7 @@ fn a_begin_line_that_no_key_follows_hides_nothing() {
         format!("\",\n  \"{line}\",\n"),
         format!("\" +\n \"{line}"),
         "\nProc-Type: 4,ENCRYPTED\n".to_string(),
+        String::new(),
     ] {
         said.check(&format!("a {begin}{after}"), "a [REDACTED:PRIVATE_KEY]", Options::default());
     }
