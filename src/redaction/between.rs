@@ -119,7 +119,12 @@ fn typed(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Option<Between>>
     Ok(match opening {
         Some(_) if known => Some(Between::At(value)),
         None if compound => Some(Between::At(value)),
-        Some((opening, inside)) if end == single && sign > end && value > sign + 1 => {
+        Some((opening, inside))
+            if end == single
+                && sign > end
+                && value > sign + 1
+                && !text.starts_with(inside, &[opening.quote; 2])? =>
+        {
             Some(Between::Before(Tail::quoted(inside, opening)))
         }
         _ => None,

@@ -85,7 +85,10 @@ struct Tag {
 fn tag_before(text: &[u8], close: usize, floor: usize) -> Option<Tag> {
     let start = name_start(text, close, floor);
     if start > floor && start < close && matches!(text[start - 1], b'<' | b':') {
-        return Some(Tag { start, end: close });
+        // With a prefix, of a tag that opens: `<ns:password>`.
+        let prefix = if text[start - 1] == b':' { name_start(text, start - 1, floor) } else { start };
+        let opens = prefix > floor && text[prefix - 1] == b'<';
+        return opens.then_some(Tag { start, end: close });
     }
     // Attributes end in a quote, or in a word.
     if close <= floor || !(matches!(text[close - 1], b'"' | b'\'' | b' ') || is_name_byte(text[close - 1])) {

@@ -102,6 +102,7 @@ fn a_tag_that_stands_for_a_value_takes_nothing_with_it() {
         " -u, --user <user:password> Server user and password",
         "<token> is required, <password>: yes, <secret>; <pin>) <otp>] <cvv>}",
         "<password></password> <password> \n </password>",
+        "</wsse:Password>next </password>next x:token>next",
         "<p>use <token> here</p> <li>/reset/<token>/x</li>",
         "<property name=\"user\">ann</property> <string name=\"title\">x</string> <option name=\"token\">all</option>",
     ]);
