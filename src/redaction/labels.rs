@@ -150,7 +150,14 @@ fn beside(
         Said::Nothing => {
             let within: fn(u8) -> bool =
                 if lines { |b| !ends_object(b) } else { |b| !ends_object(b) && b != b'\n' };
-            let length = text.run(sign + 1, AFTER, within)?;
+            let rest = text.get(sign + 1..).unwrap_or_default();
+            let rest = &rest[..rest.len().min(AFTER)];
+            let braces = memchr::memchr3(b'{', b'}', b'<', rest);
+            let others = if lines { memchr::memchr(b'>', rest) } else { memchr::memchr2(b'>', b'\n', rest) };
+            let length = braces.into_iter().chain(others).min().unwrap_or(rest.len());
+            if length == rest.len() && length < AFTER {
+                text.need(sign + 1 + AFTER, within)?;
+            }
             let region = Text::whole(&text[sign + 1..sign + 1 + length]);
             let end = match opening {
                 Some((opening, inside)) => {
@@ -195,15 +202,22 @@ fn said(text: &[u8], like: &Label<'_>, is_tag: bool, names: &Names) -> Said {
     let mut said = Said::Nothing;
     for at in memchr::memchr_iter(like.sign, text) {
         // Cheap, since it is asked at each of many labels: whether what stands before may end one of them.
-        let marks =
-            text[..at].iter().rev().take(coding::SLASHES).take_while(|b| b"\"'\\ ".contains(b)).count();
-        let ends = |word: &[u8]| {
-            let before = &text[..at - marks];
-            before.len() >= word.len() && before[before.len() - word.len()..].eq_ignore_ascii_case(word)
+        let before = &text[..at];
+        let word = match before {
+            [rest @ .., b'"' | b'\''] if rest.last() != Some(&b'\\') => rest,
+            [.., last] if last.is_ascii_alphabetic() => before,
+            _ => {
+                let marks =
+                    before.iter().rev().take(coding::SLASHES).take_while(|b| b"\"'\\ ".contains(b)).count();
+                &before[..at - marks]
+            }
         };
-        let named = ends(b"name") || ends(b"key") || ends(b"label");
-        if !named && !(is_tag && (ends(b"id") || ends(b"type"))) {
-            continue;
+        let Some([one, other]) = word.last_chunk() else { continue };
+        // `name`, `key`, `label`; of a tag, also `id` and `type`.
+        match [one | 0x20, other | 0x20] {
+            [b'm', b'e'] | [b'e', b'y'] | [b'e', b'l'] => {}
+            [b'i', b'd'] | [b'p', b'e'] if is_tag => {}
+            _ => continue,
         }
         let Some(label) = label_before(text, at, 0).filter(|label| label.opening == like.opening) else {
             continue;
