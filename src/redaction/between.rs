@@ -75,7 +75,11 @@ fn yaml(text: Text<'_>, at: usize) -> Known<Option<Between>> {
     if blanks == 0 || length == WORD || word.len() < 2 || matches!(byte, b'=' | b'#' | b'\n' | b'\r') {
         return Ok(None);
     }
-    if word.starts_with(b"!!") || TAGS.contains(&word) || matches!(byte, b'|' | b'>') {
+    let plain = word[1..].iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'!' | b'-' | b'_' | b'.'));
+    if matches!(byte, b'|' | b'>') {
+        return Ok(plain.then_some(Between::At(next)));
+    }
+    if plain && (word.starts_with(b"!!") || TAGS.contains(&word)) {
         return Ok(Some(Between::At(next)));
     }
     Ok(Some(Between::Before(match opening_at(text, next)? {

@@ -22,6 +22,8 @@ fn a_value_behind_a_type_a_tag_or_a_joined_line_is_hidden() {
         ("  password: !!str 'Z q9'\nx", "  password: !!str '[REDACTED:PASSWORD]'\nx"),
         ("password: !vault |\n  $ANSIBLE\n  Zq9\nx: 1", "password: !vault |\n  [REDACTED:PASSWORD]\nx: 1"),
         ("password: &anchor Zq9 x", "password: [REDACTED:PASSWORD] x"),
+        ("password: !!Zq9 Zq9 x", "password: [REDACTED:PASSWORD] x"),
+        ("password: !Zq9% |\n  x", "password: [REDACTED:PASSWORD] |\n  x"),
         ("password: !Zq9 Zq9 x", "password: [REDACTED:PASSWORD] x"),
         ("password: | # c\n  Z q9\nx", "password: | # c\n  [REDACTED:PASSWORD]\nx"),
         ("password = \\\n  Zq9", "password = \\\n  [REDACTED:PASSWORD]"),
@@ -53,6 +55,7 @@ fn a_quote_that_is_doubled_or_that_a_shell_joins_does_not_end_a_value() {
         ("\"x password=\"\"Z q9\"\" y\",z", "\"x password=\"\"[REDACTED:PASSWORD]\"\" y\",z"),
         ("{'password': 'Zq9', 'a': ''}", "{'password': '[REDACTED:PASSWORD]', 'a': ''}"),
         ("msg=\"password=\"Zq9\"\" a=\"b\"", "msg=\"password=\"[REDACTED:PASSWORD]\"\" a=\"b\""),
+        ("`password`: `Zq9``a`: `b`", "`password`: `[REDACTED:PASSWORD]``a`: `b`"),
         ("password='', user='x'", "password='', user='x'"),
     ]);
 }

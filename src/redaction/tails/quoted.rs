@@ -34,7 +34,7 @@ impl Quoted {
     }
 
     pub(super) fn text(opening: Opening) -> Self {
-        let joins = if opening.slashes == 0 { Joins::Empty } else { Joins::Never };
+        let joins = if opening.slashes == 0 && opening.quote != b'`' { Joins::Empty } else { Joins::Never };
         Self { slashes: 0, opening, breaks: false, joins }
     }
 
