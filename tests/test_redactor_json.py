@@ -96,6 +96,38 @@ def test_pairs_of_name_and_value_are_read_as_such() -> None:
     }
 
 
+def test_a_list_of_names_and_a_schema_of_a_secret_stay() -> None:
+    schema = {
+        "required": ["password", "email"],
+        "properties": {
+            "email": {"type": "string"},
+            "password": {"type": "string", "minLength": 8, "writeOnly": True},
+            "token": {"$ref": "#/components/schemas/Token"},
+            "pin": {"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "Pin"},
+        },
+    }
+    assert REDACTOR.redact(schema) == schema
+    errors = {"loc": ("password", "email"), "scopes": ["session", "profile"], "enum": ["pin", "otp"]}
+    assert REDACTOR.redact(errors) == errors
+
+
+def test_what_only_resembles_a_schema_or_a_list_of_names_is_hidden() -> None:
+    mark = "[REDACTED:PASSWORD]"
+    for value in ({"type": "hunter2"}, {"value": "x", "type": "string"}, {"format": "hunter2"}, {"title": "x"}, {}, []):
+        assert REDACTOR.redact({"password": value}) == {"password": mark}, value
+    for names in (["password", "Hunter"], ["password", "hunter2"], ["password", ["x"]]):
+        assert REDACTOR.redact({"required": names}) == {"required": ["password", mark]}, names
+    assert REDACTOR.redact({"headers": ["password", "hunter"]}) == {"headers": ["password", mark]}
+    told = {"type": "string", "default": "hunter2", "examples": ["hunter3", "x"], "enum": [MAIL]}
+    said = {"type": "string", "default": mark, "examples": [mark, mark], "enum": [MARK]}
+    run = REDACTOR.run({"password": told})
+    assert run.value == {"password": said}
+    assert [found.pointer for found in run.findings][:1] == ["/password/default"]
+    inside: dict[str, object] = {"type": "object"}
+    inside["properties"] = {"password": inside}
+    assert "[REDACTED:" in str(REDACTOR.redact({"password": inside}))
+
+
 @pytest.mark.parametrize(
     ("path", "hit"),
     [

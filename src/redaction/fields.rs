@@ -11,10 +11,9 @@ use super::ahead::{Known, Text};
 use super::coding::{self, Coding};
 use super::lines::Key;
 use super::names::{self, Entity, Names};
-use super::tails::Tail;
 use super::text::{alnum, colour_before, colour_digits, index_before};
 use super::values::{self, Opening, Place};
-use super::{Find, Quote, labels, pairs};
+use super::{Find, Quote, elements, labels, markdown, pairs};
 
 /// The secret value that the sign at *at* announces, if what it is is looked for. Nothing before *floor* is read.
 pub(super) fn find(
@@ -57,9 +56,9 @@ pub(super) fn find(
             let Some(name) = name_before(&text, at, floor, names) else { return Ok(None) };
             named(text, at, at + WIDE_COLON.len(), floor, &name, sought)
         }
-        Some(b'(' | b'[') => pairs::bracketed(text, at, sought),
+        Some(b'(' | b'[') => pairs::bracketed(text, at, floor, sought),
         Some(b'-') => pairs::argument(text, at, floor, sought),
-        Some(b'>') => tagged(text, at, floor, names, selects),
+        Some(b'>') => elements::find(text, at, floor, sought),
         _ => Ok(None),
     }
 }
@@ -84,6 +83,9 @@ fn name_before(text: &[u8], sign: usize, floor: usize, names: &Names) -> Option<
         return None;
     }
     let start = name_start(text, end, floor);
+    if let Some((start, entity)) = markdown::two_words(text, start, end, floor, names) {
+        return Some(Name { start, end, entity });
+    }
     let entity = names.entity(&text[start..end]).or_else(|| {
         // The letter of an escaped line break before the name is no part of it.
         let escaped = start > floor && text[start - 1] == b'\\' && matches!(text[start], b'n' | b'r' | b't');
@@ -101,10 +103,25 @@ fn named(
     (names, selects): (&Names, &dyn Fn(&str) -> bool),
 ) -> Known<Option<Find>> {
     let Name { start, end, entity } = *name;
-    if is_count(text, &text[start..end], from)? {
+    let called = &text[start..end];
+    if is_count(text, called, from)? || pairs::is_usage(text, called, from, names)? {
         return Ok(None);
     }
+    // `token => token.length` is a function.
+    if text[sign..from].ends_with(b">") {
+        let at = from + text.run(from, 8, |b| b == b' ')?;
+        if text.starts_with(at, called)? && text.peek(at + called.len())? == Some(b'.') {
+            return Ok(None);
+        }
+    }
+    // `**Password:** x`
+    let from =
+        if quoted_between(&text[end..sign]) { from } else { markdown::behind(text, start, from, floor)? };
     let quote = closing_quote(&text, end, sign);
+    // `Invalid value for '--password': too short` tells of an option.
+    if quote.is_some() && text[start..end].starts_with(b"--") && is_told(text, from)? {
+        return Ok(None);
+    }
     // A quote that closes before the sign is the name's alone.
     let enclosing = if quote.is_none() { opening_before(&text, start, floor) } else { None };
     let header = text.get(sign) == Some(&b':') || text[sign..].starts_with(WIDE_COLON);
@@ -114,7 +131,24 @@ fn named(
         None => coding::between(&text[end..sign]),
     };
     let key = (coding == Coding::Plain).then_some(Key { start, floor });
-    values::locate(text, from, &Place { coding, header, enclosing, entity, quote, key, names, selects })
+    // Behind quotes of its own, nothing but the value's opens or closes; unless these are of a lower level.
+    let alone = text[end..sign].iter().all(|b| matches!(b, b' ' | b'\t'));
+    let escaped = quote.is_some_and(|quote| quote.slashes > 0);
+    let within = (alone || escaped).then_some(Key { start, floor });
+    let place = Place { coding, header, enclosing, entity, quote, key, within, names, selects };
+    values::locate(text, from, &place)
+}
+
+/// Whether a quote stands between a name and its sign.
+fn quoted_between(between: &[u8]) -> bool {
+    between.iter().any(|b| matches!(b, b'"' | b'\'' | b'`'))
+}
+
+/// Whether words stand behind a sign, as in a sentence.
+fn is_told(text: Text<'_>, from: usize) -> Known<bool> {
+    let at = from + text.run(from, 8, |b| b == b' ')?;
+    let letters = text.run(at, 24, |b| b.is_ascii_alphabetic() || b == b'\'')?;
+    Ok(at > from && letters > 0 && text.peek(at + letters)?.is_none_or(|b| b <= b' ' || b",.".contains(&b)))
 }
 
 /// `tokens: 4096` says how many there are.
@@ -123,62 +157,41 @@ fn is_count(text: Text<'_>, name: &[u8], from: usize) -> Known<bool> {
         return Ok(false);
     }
     let at = from + text.run(from, 2, |b| b == b' ')?;
-    let digits = text.run(at, 8, |b| b.is_ascii_digit())?;
+    let mut digits = text.run(at, 8, |b| b.is_ascii_digit())?;
+    let few = (1..8).contains(&digits);
+    if few {
+        // `12.5k`, `3M`
+        if text.peek(at + digits)? == Some(b'.')
+            && text.peek(at + digits + 1)?.is_some_and(|b| b.is_ascii_digit())
+        {
+            digits += 2;
+        }
+        digits += usize::from(matches!(text.peek(at + digits)?, Some(b'k' | b'K' | b'M')));
+    }
     let ends = text.peek(at + digits)?.is_none_or(|b| b <= b' ' || b",;&)]}".contains(&b));
-    Ok((1..8).contains(&digits) && ends)
+    Ok(few && ends)
 }
 
-/// `<password>…</password>`, also with attributes.
-fn tagged(
-    text: Text<'_>,
-    close: usize,
-    floor: usize,
-    names: &Names,
-    selects: &dyn Fn(&str) -> bool,
-) -> Known<Option<Find>> {
-    let Some((start, end)) = tag_name(&text, close, floor) else { return Ok(None) };
-    let tag = &text[start..end];
-    if tag.contains(&b'%') || start <= floor || !matches!(text[start - 1], b'<' | b':') {
-        return Ok(None);
-    }
-    let Some(entity) = names.entity(tag).filter(|entity| selects(entity)) else { return Ok(None) };
-    if text.marker(close + 1)?.is_some() {
-        return Ok(None);
-    }
-    let tail = Tail::run_of(close + 1, |b| !matches!(b, b'<' | b'\n' | b'\r'));
-    values::begun(text, close + 1, entity, tail, &[])
-}
-
-/// Where the name of the tag starts and ends that `>` at *close* ends.
-fn tag_name(text: &[u8], close: usize, floor: usize) -> Option<(usize, usize)> {
-    let start = name_start(text, close, floor);
-    if start > floor && start < close && matches!(text[start - 1], b'<' | b':') {
-        return Some((start, close));
-    }
-    // Attributes end in a quote, or in a word.
-    if close <= floor || !(matches!(text[close - 1], b'"' | b'\'' | b' ') || is_name_byte(text[close - 1])) {
-        return None;
-    }
-    let window = floor.max(close.saturating_sub(ATTRIBUTES));
-    let open = window + memchr::memrchr2(b'<', b'>', &text[window..close])?;
-    let name = text[open + 1..close].iter().take(names::REACH);
-    let end = open + 1 + name.take_while(|b| is_name_byte(**b) || **b == b':').count();
-    let start = name_start(text, end, open + 1);
-    (text[open] == b'<' && matches!(text[end], b' ' | b'\t')).then_some((start, end))
-}
-
-/// Bytes of a tag that are looked back over. It bounds the work at each `>`.
-const ATTRIBUTES: usize = 256;
+/// What is passed over before a sign, in bytes: a quote with its backslashes, and what stands round it.
+const BEFORE_SIGN: usize = 64;
 
 /// The end of the name before a sign: quotes, blanks, brackets and colours are passed over, also encoded.
 #[inline]
 fn before_sign(text: &[u8], sign: usize, floor: usize) -> Option<usize> {
     let mut end = sign;
-    while end > floor && sign - end < 32 {
+    while end > floor && sign - end < BEFORE_SIGN {
         match text[end - 1] {
             b'm' if colour_before(&text[floor..end]) > 0 => end -= colour_before(&text[floor..end]) - 1,
             b']' if index_before(&text[floor..end]) > 0 => end -= index_before(&text[floor..end]) - 1,
             b' ' | b'\t' | b'\\' | b']' | b'"' | b'\'' | b'`' => {}
+            // Markdown's and HTML's emphasis before a colon; `*=` is a sign of its own.
+            b'*' | b'>' if text[sign] != b'=' => match markdown::before(&text[floor..end]) {
+                0 => return None,
+                length => end -= length - 1,
+            },
+            0xA0 | 0xAF if markdown::blank_before(&text[floor..end]) > 0 => {
+                end -= markdown::blank_before(&text[floor..end]) - 1;
+            }
             byte if byte == b';' || is_name_byte(byte) => match coding::before(&text[floor..end]) {
                 Some(found) if matches!(found.byte, b' ' | b'"' | b'\'' | b']') => end -= found.length - 1,
                 _ if byte == b';' => return None,
@@ -199,7 +212,7 @@ fn closing_quote(text: &[u8], end: usize, sign: usize) -> Option<Quote> {
     bare.then_some(Quote { byte: between[at], slashes: at as u8 })
 }
 
-fn name_start(text: &[u8], end: usize, floor: usize) -> usize {
+pub(super) fn name_start(text: &[u8], end: usize, floor: usize) -> usize {
     let longest = &text[floor.max(end.saturating_sub(names::REACH))..end];
     let start = end - longest.iter().rev().take_while(|b| is_name_byte(**b)).count();
     // The `36m` of a colour code before the name is no part of it.
@@ -228,6 +241,6 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
 fn opening_before(text: &[u8], start: usize, floor: usize) -> Option<Opening> {
     let before = &text[floor.min(start)..start];
     let (&quote, rest) = before.split_last().filter(|(b, _)| matches!(b, b'"' | b'\'' | b'`'))?;
-    let slashes = rest.iter().rev().take(8).take_while(|b| **b == b'\\').count();
+    let slashes = rest.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
     Some(Opening { quote, slashes })
 }

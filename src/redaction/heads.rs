@@ -8,10 +8,11 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::Regex;
 
 use super::ahead::{Known, Text, any};
+use super::coding::SLASHES;
 use super::prefixes::{self, Route, Set};
 use super::rules::{self, Extent, Rule};
 use super::tails::Tail;
-use super::text::{token68, word_starts};
+use super::text::{alnum, base64, token68, word_starts};
 use super::{Find, Finding, shapes};
 
 /// The heads of all rows, in the table's order, each compiled when it is first tried. That none fails, a test shows.
@@ -137,6 +138,7 @@ pub(super) fn table(
                 }
             });
         }
+        Extent::Pem if !goes_on_as_key(text, head)? => return Ok(None),
         Extent::Pem => return Ok(found(start, head, Tail::pem(head))),
         Extent::Putty => return Ok(found(start, head, Tail::putty(head))),
         Extent::Shape | Extent::Near { .. } => return Ok(None),
@@ -168,6 +170,33 @@ fn settle(head: &Head, text: Text<'_>, at: usize) -> Known<()> {
     }
     .map(|_| ())
 }
+
+/// Whether a private key goes on behind its BEGIN line that ends before *at*, and is not only told of: with a line break, as it is
+/// or written out; with base64; or with that behind quotes and commas, as a list of lines has it.
+fn goes_on_as_key(text: Text<'_>, at: usize) -> Known<bool> {
+    let blanks = at + text.run(at, GAP, |b| matches!(b, b' ' | b'\t'))?;
+    Ok(match text.peek(blanks)? {
+        // Lines may come one by one.
+        None | Some(b'\n' | b'\r') => true,
+        Some(b'%') => matches!(text.percent(blanks)?, Some(b'\n' | b'\r' | b'%')),
+        Some(b'<') => text.starts_with(blanks, b"<br")?,
+        Some(b'&') => text.peek(blanks + 1)? == Some(b'#'),
+        Some(b) if blanks == at && base64(b) => true,
+        _ => {
+            let slashes = text.run(blanks, SLASHES, |b| b == b'\\')?;
+            let letter = text.peek(blanks + slashes)?;
+            if slashes > 0 && matches!(letter, Some(b'n' | b'r' | b'u' | b'x' | b'\n')) {
+                return Ok(true);
+            }
+            let start = at + text.run(at, GAP, |b| !alnum(b) && b < 0x80)?;
+            text.run(start, LINE, base64)? == LINE
+        }
+    })
+}
+
+/// What may stand between the BEGIN line of a private key and its next in a list of lines, and how much of that is base64.
+const GAP: usize = 64;
+const LINE: usize = 40;
 
 /// Whether a token may go on with this byte (but a private key, and after the name of a scheme).
 pub(super) fn goes_on(byte: u8) -> bool {

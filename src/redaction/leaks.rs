@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod otherwise;
+mod outside;
+mod several;
 
 use super::*;
 

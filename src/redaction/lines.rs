@@ -49,7 +49,11 @@ pub(super) fn below(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Optio
         }
         Some(b'|' | b'>') if place.header && place.quote.is_none() => {
             let sign = at + 1 + text.run(at + 1, 3, |b| matches!(b, b'+' | b'-' | b'1'..=b'9'))?;
-            let end = sign + text.run(sign, BLANKS, |b| b == b' ')?;
+            let blanks = text.run(sign, BLANKS, |b| b == b' ')?;
+            let end = sign + blanks;
+            // A comment (§6.6).
+            let comment = blanks > 0 && text.peek(end)? == Some(b'#');
+            let end = if comment { end + text.run(end, WORD, |b| !matches!(b, b'\n' | b'\r'))? } else { end };
             if !matches!(text.peek(end)?, Some(b'\n' | b'\r')) {
                 return Ok(None);
             }
@@ -74,7 +78,7 @@ pub(super) fn escaped(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Opt
         next += match text.peek(next)? {
             Some(b' ') => 1,
             Some(b'\\') => {
-                let slashes = text.run(next, SLASHES, |b| b == b'\\')?;
+                let slashes = text.run(next, coding::SLASHES, |b| b == b'\\')?;
                 match text.peek(next + slashes)? {
                     Some(b'n' | b'r' | b't') => slashes + 1,
                     _ => break,
@@ -97,9 +101,6 @@ pub(super) fn escaped(text: Text<'_>, at: usize, place: &Place<'_>) -> Known<Opt
     };
     Ok(begins.then_some(next))
 }
-
-/// Backslashes before the letter of a line break.
-const SLASHES: usize = 16;
 
 /// Whether the *key* in quotes is that of an object's member: nothing, `{` or `,` stands before it on its line.
 fn is_member(text: &[u8], key: Key) -> bool {
@@ -142,6 +143,11 @@ fn next_line(text: Text<'_>, at: usize) -> Known<Option<(usize, usize)>> {
     }
     let blanks = text[at..at + spaces].iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
     Ok(Some((at + spaces, blanks)))
+}
+
+/// Whether the *key* is the first of its line.
+pub(super) fn is_first(text: &[u8], key: Key) -> bool {
+    indent(text, key).is_some()
 }
 
 /// How far the *key* is indented, if nothing but blanks and the dash of a list stands before it on its line.

@@ -3,6 +3,7 @@
 //! The list is closed, and a value counts only if it is nothing but one of these, to its end:
 //! - `****`: any number of asterisks, below [`MOST`];
 //! - `${NAME}`; `$NAME` only if it is in capitals and itself the name of a secret, so that `$ecret1` and `$ECRET1` stay hidden;
+//! - what a statement or a format has for a value: `?`, `$1` to `$99`, `:password` if that is the name of a secret, `%s`;
 //! - `{{ name.of.it }}` and `${{ name.of.it }}`, as templates and workflows have them;
 //! - `os.environ["NAME"]`, `os.environ.get("NAME")`, `os.getenv("NAME")`, `process.env.NAME`, `process.env["NAME"]`.
 //!
@@ -35,6 +36,8 @@ pub(super) fn is_all(text: Text<'_>, start: usize, names: &Names, ends: Ends) ->
     let Some(end) = end(text, start, names)? else { return Ok(false) };
     let Some(byte) = text.peek(end)? else { return Ok(true) };
     match ends {
+        // What stands for a value of `printf` may have a line break behind it that is written out.
+        Ends::Bare(_) if byte == b'\\' && text.get(start) == Some(&b'%') => Ok(true),
         Ends::Bare(coding) => ends_at(text, end, byte, coding),
         Ends::Line => Ok(matches!(byte, b'\n' | b'\r')),
         Ends::Quote(opening) => {
@@ -53,6 +56,19 @@ fn end(text: Text<'_>, start: usize, names: &Names) -> Known<Option<usize>> {
         }
         Some(b'$') if text.starts_with(start + 1, b"{{")? => template(text, start + 1),
         Some(b'$') if text.peek(start + 1)? == Some(b'{') => closed(text, name(text, start + 2)?, b'}'),
+        Some(b'?') => Ok(Some(start + 1)),
+        Some(b'%') => {
+            Ok(matches!(text.peek(start + 1)?, Some(b'd' | b'i' | b'q' | b'r' | b's' | b'u' | b'v'))
+                .then_some(start + 2))
+        }
+        Some(b':') => {
+            let end = name(text, start + 1)?;
+            Ok(end.filter(|end| names.entity(&text[start + 1..*end]).is_some()))
+        }
+        Some(b'$') if text.peek(start + 1)?.is_some_and(|b| b.is_ascii_digit()) => {
+            let length = text.run(start + 1, 3, |b| b.is_ascii_digit())?;
+            Ok((length < 3).then_some(start + 1 + length))
+        }
         Some(b'$') => {
             let end = name(text, start + 1)?;
             let secret = end

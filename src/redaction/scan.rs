@@ -247,7 +247,9 @@ impl Engine {
             // The colon of a URL stands before two slashes.
             b':' => text.get(at + 1).is_some_and(|b| *b != b'/') && self.names.is_none(&text[..at]),
             // A list of texts, and an option of a command.
-            b'[' => text.get(at + 1).is_some_and(|b| !matches!(b, b'"' | b'\'' | b'b' | b'u' | b'r' | b'\\')),
+            b'[' => text
+                .get(at + 1)
+                .is_some_and(|b| !matches!(b, b'"' | b'\'' | b'b' | b'u' | b'r' | b'\\' | b' ')),
             b'-' => !text[..at].ends_with(b"-") || text[..at].ends_with(b"--"),
             b'_' => true,
             // An escape by number, of a sign.

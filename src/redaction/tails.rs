@@ -23,8 +23,10 @@
 mod bare;
 mod bracket;
 mod coded;
+mod content;
 mod keys;
 mod lines;
+mod list;
 mod putty;
 mod quoted;
 
@@ -34,14 +36,18 @@ use super::coding::Coding;
 use super::values::Opening;
 use bare::bare_end;
 use bracket::Bracket;
+use content::Content;
 use keys::{jwt, pem};
 use lines::{Block, Part};
 use putty::Putty;
 use quoted::{Quoted, line_end};
 
-pub(super) use bare::ends_at;
+pub(super) use bare::{ends_at, name_follows};
+pub(super) use content::Markup;
 pub(super) use keys::PEM_END;
 pub(super) use lines::line_break;
+pub(super) use list::List;
+pub(super) use quoted::delimiter_follows;
 
 /// The rest of a find.
 #[derive(Clone)]
@@ -66,11 +72,15 @@ enum Kind {
     Quoted(Quoted),
     /// To an encoded quote.
     Coded(coded::Quoted),
+    /// Several words.
+    List(list::Words),
     /// To the end of the line, as it is or escaped.
     Line,
     /// To a delimiter, in the coding of the sign before it.
     Bare(Coding),
     Bracket(Box<Bracket>),
+    /// Of an element.
+    Content(Content),
     /// Of a multipart body, to its boundary.
     Part(Part),
     /// To a line that is indented no deeper.
@@ -110,6 +120,11 @@ impl Tail {
         Self::new(at, Kind::Quoted(Quoted::new(opening, false)))
     }
 
+    /// In which doubled quotes, and those that a shell puts together, are one.
+    pub(super) fn text(at: usize, opening: Opening) -> Self {
+        Self::new(at, Kind::Quoted(Quoted::text(opening)))
+    }
+
     pub(super) fn coded(at: usize, quote: u8, coding: Coding) -> Self {
         Self::new(at, Kind::Coded(coded::Quoted::new(quote, coding)))
     }
@@ -125,9 +140,19 @@ impl Tail {
         Self::new(at, Kind::Bare(coding))
     }
 
+    /// Of a list of words.
+    pub(super) fn list(at: usize, list: List) -> Self {
+        Self::new(at, Kind::List(list::Words::new(list)))
+    }
+
     /// Of a list, an object or a call in which the name stands in *quote*.
     pub(super) fn bracket(at: usize, coding: Coding, quote: Option<Quote>) -> Self {
         Self::new(at, Kind::Bracket(Box::new(Bracket::new(coding, quote))))
+    }
+
+    /// Of an element's content.
+    pub(super) fn content(at: usize, markup: Markup) -> Self {
+        Self::new(at, Kind::Content(Content::new(markup)))
     }
 
     /// Of a multipart body with so many backslashes before the letters of its line breaks.
@@ -188,9 +213,11 @@ impl Tail {
             Kind::Putty(key) => key.run(at, text),
             Kind::Quoted(quoted) => quoted.run(at, text),
             Kind::Coded(quoted) => quoted.run(at, text),
+            Kind::List(words) => words.run(at, text),
             Kind::Line => line_end(at, text),
             Kind::Bare(coding) => bare_end(at, *coding, text),
             Kind::Bracket(bracket) => bracket.run(at, text),
+            Kind::Content(content) => content.run(at, text),
             Kind::Part(part) => part.run(at, text),
             Kind::Block(block) => block.run(at, text),
             Kind::Both(both) => {

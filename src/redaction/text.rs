@@ -120,6 +120,8 @@ pub(super) fn char_at(text: &[u8], at: usize) -> (usize, bool) {
     let window = &text[at..text.len().min(at + 4)];
     match window.utf8_chunks().next().map(|chunk| chunk.valid().chars().next()) {
         Some(Some(c)) => (c.len_utf8(), c.is_alphanumeric()),
+        // Half of a pair, as Python passes it, is one character: a stream may not cut it.
+        _ if matches!(window, [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..]) => (3, true),
         _ => (1, true),
     }
 }

@@ -7,12 +7,14 @@
 //!
 //! What is looked past is bounded: behind more than [`BLANKS`] blanks, all of the line is the value.
 
-use super::ahead::{Known, Text};
+use super::ahead::{Known, More, Text};
+use super::between::{self, Between};
 use super::coding::{self, Coded, Coding};
 use super::lines::{self, Below, Key};
 use super::names::{Entity, Names};
+use super::outer;
 use super::references::{self, Ends};
-use super::tails::Tail;
+use super::tails::{List, Tail, name_follows};
 use super::text::alnum;
 use super::{Find, Finding, Quote};
 
@@ -29,6 +31,8 @@ pub(super) struct Place<'a> {
     pub(super) quote: Option<Quote>,
     /// Where the name is, if its value may begin on another line.
     pub(super) key: Option<Key>,
+    /// Where the name is, if it may stand in a text that ends behind its sign.
+    pub(super) within: Option<Key>,
     pub(super) names: &'a Names,
     /// What is looked for. What is not is not read either: its text would be read again for each name in it.
     pub(super) selects: &'a dyn Fn(&str) -> bool,
@@ -48,6 +52,12 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
         return beginning(text, start, place.entity, None, Tail::header(start, None), place);
     }
     let start = lines::escaped(text, start, place)?.unwrap_or(start);
+    let start = match between::pass(text, start, place)? {
+        None => start,
+        Some(Between::At(value)) => value,
+        Some(Between::Nothing) => return Ok(None),
+        Some(Between::Before(tail)) => return beginning(text, start, place.entity, None, tail, place),
+    };
     let start = match lines::below(text, start, place)? {
         Some(Below::At(start)) => start,
         Some(Below::Block(start, _)) if text.marker(start)?.is_some() => return Ok(None),
@@ -56,10 +66,26 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
         }
         None => start,
     };
-    if let Some(opening) = opening_at(text, start)? {
-        return quoted(text, opening, place);
+    if let Some((opening, inside)) = opening_at(text, start)? {
+        let lower = place.quote.is_none_or(|quote| opening.slashes < usize::from(quote.slashes));
+        if lower
+            && let Some(key) = place.within
+            && outer::ends(text, start, (opening, inside), key)?
+        {
+            return match outer::next_text(text, inside)? {
+                Some(next) if place.quote.is_none() => quoted(text, next, place),
+                _ => Ok(None),
+            };
+        }
+        return quoted(text, (opening, inside), place);
     }
     if let Some(opening) = coding::at(text, start)?.filter(Coded::is_quote) {
+        if place.quote.is_none()
+            && place.within.is_some()
+            && outer::coded_ends(text, start + opening.length, opening)?
+        {
+            return Ok(None);
+        }
         return coded_quoted(text, start + opening.length, opening, place);
     }
     let (skipped, entity) = scheme(text, start, place.entity)?;
@@ -78,13 +104,15 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
     if references::is_all(text, start, place.names, ends)? {
         return Ok(None);
     }
-    let tail = if matches!(first, b'[' | b'{') || is_call(text, start)? {
+    let tail = if matches!(first, b'[' | b'{') || is_call(text, start)? || is_grouped(text, start, first)? {
         let bracket = Tail::bracket(start, place.coding, place.quote);
         // A header that only starts with a bracket goes on after it.
         let header = to_line_end && place.quote.is_none();
         if header { Tail::both(bracket, Tail::header(start, place.enclosing)) } else { bracket }
     } else if to_line_end && !(place.quote.is_some() && is_literal(text, start)?) {
         Tail::header(start, place.enclosing)
+    } else if place.coding == Coding::Plain && place.quote.is_none() {
+        words(text, start, entity)?
     } else {
         Tail::bare(start, place.coding)
     };
@@ -95,19 +123,49 @@ pub(super) fn locate(text: Text<'_>, from: usize, place: &Place<'_>) -> Known<Op
 const BLANKS: usize = 256;
 
 fn quoted(text: Text<'_>, (opening, inside): (Opening, usize), place: &Place<'_>) -> Known<Option<Find>> {
-    // Python's three quotes are an empty text and a third one.
+    // Python's three quotes are an empty text and a third one. Two are CSV's one.
     let tripled = text.starts_with(inside, &[opening.quote; 2])?;
-    let inside = if tripled { inside + 2 } else { inside };
+    let doubled = !tripled
+        && text.peek(inside)? == Some(opening.quote)
+        && text.peek(inside + 1)?.is_some_and(|b| b.is_ascii_alphanumeric());
+    let inside = inside + 2 * usize::from(tripled) + usize::from(doubled);
     let (skipped, entity) = scheme(text, inside, place.entity)?;
     let start = inside + skipped;
+    if tripled && let Some((start, end)) = lines_in_three(text, start, opening)? {
+        let hides = text.marker(start)?.is_none() && (place.selects)(entity);
+        return if hides { begun(text, start, entity, Tail::ended(end), &[]) } else { Ok(None) };
+    }
     if text.marker(start)?.is_some()
         || !(place.selects)(entity)
         || references::is_all(text, start, place.names, Ends::Quote(opening))?
     {
         return Ok(None);
     }
-    begun(text, start, entity, Tail::quoted(start, opening), &[])
+    let tail = if tripled || doubled { Tail::quoted(start, opening) } else { Tail::text(start, opening) };
+    begun(text, start, entity, tail, &[])
 }
+
+/// Where a text in three quotes begins and ends that has several lines, and is closed within [`LINES`] bytes.
+fn lines_in_three(text: Text<'_>, from: usize, opening: Opening) -> Known<Option<(usize, usize)>> {
+    let slash =
+        usize::from(text.peek(from)? == Some(b'\\') && matches!(text.peek(from + 1)?, Some(b'\n' | b'\r')));
+    let first = text.peek(from + slash)?;
+    if opening.slashes > 0 || !matches!(first, Some(b'\n' | b'\r')) {
+        return Ok(None);
+    }
+    let start =
+        from + slash + text.run(from + slash, BLANKS, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    let there = &text[start.min(text.len())..text.len().min(start + LINES)];
+    match memchr::memmem::find(there, &[opening.quote; 3]) {
+        Some(length) => Ok(Some((start, start + length))),
+        None if text.is_whole() || text.len() >= start + LINES => Ok(None),
+        // Any quote may be the last of the three.
+        None => Err(More::until(start + LINES, |b| !matches!(b, b'"' | b'\'' | b'`'))),
+    }
+}
+
+/// How far the end of a text in three quotes is looked for.
+const LINES: usize = 1024;
 
 fn coded_quoted(text: Text<'_>, inside: usize, opening: Coded, place: &Place<'_>) -> Known<Option<Find>> {
     let (skipped, entity) = scheme(text, inside, place.entity)?;
@@ -212,9 +270,10 @@ pub(super) fn skip_blanks(text: Text<'_>, from: usize, most: usize) -> Known<(us
 /// The quote that opens at *at*, and where its inside starts. `b'…'` and `u'…'` are read as well.
 pub(super) fn opening_at(text: Text<'_>, at: usize) -> Known<Option<(Opening, usize)>> {
     let prefix = text.run(at, 2, |b| b"bBuUrR".contains(&b))?;
-    let slashes = text.run(at + prefix, 8, |b| b == b'\\')?;
+    let slashes = text.run(at + prefix, coding::SLASHES, |b| b == b'\\')?;
     let place = at + prefix + slashes;
     Ok(match text.peek(place)? {
+        _ if slashes == coding::SLASHES => None,
         Some(quote @ (b'"' | b'\'' | b'`')) => Some((Opening { quote, slashes }, place + 1)),
         _ => None,
     })
@@ -238,22 +297,71 @@ fn scheme(text: Text<'_>, at: usize, entity: Entity) -> Known<(usize, Entity)> {
     })
 }
 
+/// The tail of a value of several words behind `=`: cookies, a scheme with its token, or one with parameters.
+fn words(text: Text<'_>, start: usize, entity: Entity) -> Known<Tail> {
+    if entity == "COOKIE" && name_follows(text, start)? {
+        return Ok(Tail::list(start, List::Cookies));
+    }
+    if !has_parameters(text, start, entity)? {
+        return Ok(Tail::bare(start, Coding::Plain));
+    }
+    let word = text.run(start, SCHEME, |b| alnum(b) || b == b'-')?;
+    let second = start + word + text.run(start + word, BLANKS, |b| b == b' ')?;
+    if PARAMETERS.iter().any(|scheme| scheme.eq_ignore_ascii_case(&text[start..start + word])) {
+        return Ok(Tail::list(second, List::Parameters));
+    }
+    // What follows may be another name: `authorization=ok user=ann`.
+    let named = NOT_SECRET.contains(&&text[start..start + word]) || name_follows(text, second)?;
+    let blank = text.peek(second)?.is_none_or(|b| b <= b' ');
+    Ok(Tail::bare(if named || blank { start } else { second }, Coding::Plain))
+}
+
+/// Schemes that have parameters and no token (RFC 7616, 5849, 7804; AWS, Hawk, HTTP signatures).
+const PARAMETERS: &[&[u8]] = &[
+    b"digest",
+    b"oauth",
+    b"hawk",
+    b"mac",
+    b"signature",
+    b"mutual",
+    b"aws4-hmac-sha256",
+    b"scram-sha-1",
+    b"scram-sha-256",
+];
+
+/// The longest name of a scheme, in bytes.
+const SCHEME: usize = 24;
+
 /// Whether a value of `Authorization` goes on after blanks: `Digest username="…", response="…"`.
 fn has_parameters(text: Text<'_>, at: usize, entity: Entity) -> Known<bool> {
     if entity != "AUTHORIZATION" {
         return Ok(false);
     }
-    let word = text.run(at, 24, |b| alnum(b) || b == b'-')?;
+    let word = text.run(at, SCHEME, |b| alnum(b) || b == b'-')?;
     Ok(word > 0 && text.peek(at + word)? == Some(b' '))
 }
+
+/// Whether a text in brackets stands at *start*, maybe on the next line: `password = (\n    'x'\n)`.
+fn is_grouped(text: Text<'_>, start: usize, first: u8) -> Known<bool> {
+    if first != b'(' {
+        return Ok(false);
+    }
+    let inside = start + 1 + text.run(start + 1, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    Ok(inside > start + 1 && opening_at(text, inside)?.is_some())
+}
+
+/// Blanks and line breaks behind a bracket.
+const SPACES: usize = 64;
 
 /// Whether a value is printed as a call, such as `ImmutableMultiDict([…])` or `SecretStr('…')`.
 fn is_call(text: Text<'_>, start: usize) -> Known<bool> {
     let name = text.run(start, 64, |b| alnum(b) || matches!(b, b'_' | b'.'))?;
+    if name == 0 || text.peek(start + name)? != Some(b'(') {
+        return Ok(false);
+    }
     let inside = start + name + 1;
-    Ok(name > 0
-        && text.peek(inside - 1)? == Some(b'(')
-        && (matches!(text.peek(inside)?, Some(b'[' | b'{' | b'(')) || opening_at(text, inside)?.is_some()))
+    let inside = inside + text.run(inside, SPACES, |b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))?;
+    Ok(matches!(text.peek(inside)?, Some(b'[' | b'{' | b'(')) || opening_at(text, inside)?.is_some())
 }
 
 /// Whether a number or a constant stands at *start*, as JSON has them.

@@ -7,7 +7,7 @@ The walk makes a copy and changes nothing that it is given. Of each node, in ord
 2. what a path or a key names is treated as :mod:`places` says;
 3. what has a secret name is hidden, of whatever type, unless it is allowed: the member of an object, the second of a
    pair such as ``["Authorization", "Bearer ..."]``, the ``value`` beside a ``name`` or ``key``, and what follows an
-   option of a command (``["app", "--password", "..."]``);
+   option of a command (``["app", "--password", "..."]``); not a list of names, nor a schema (:mod:`schemas`);
 4. a text, and bytes, are redacted as such; a number is, if it is written as a secret is (a card number that is an
    int), and becomes a text then;
 5. members are walked, their names redacted too; two names that become one are told apart by a number;
@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from .operators import Keep, Operator, Redact, Replace
 from .places import Alive, Places
+from .schemas import VALUES, is_list_of_names, is_schema
 
 UNSEEN = "[REDACTED:DEPTH]"
 CYCLE = "[REDACTED:CYCLE]"
@@ -97,10 +98,38 @@ class Walk:
             if entity is not None and not (_is_scalar(value) and self._finds.allows(_scalar(value))):
                 operator = self._finds.operator_for(entity)
                 if not isinstance(operator, Keep):
+                    if is_schema(value):
+                        told = self._schema(value, operator, entity, depth, pointer)
+                        return self._shown(told, depth, alive, pointer, kept)
                     return self._hidden(value, operator, entity, f"name:{entity}", depth, pointer)
                 # Kept by what its entity is, not by its place: what else is in it is still found.
                 self._note(entity, f"name:{entity}", pointer)
+        if name and is_list_of_names(name, value):
+            return self._names(value, depth, alive, pointer, kept)
         return self._shown(value, depth, alive, pointer, kept)
+
+    def _schema(self, value: Any, operator: Operator, entity: str, depth: int, pointer: str) -> dict[str, Any]:
+        """A schema of what has a secret name, in which the values are hidden that it gives for examples."""
+
+        def hidden(key: str, item: Any) -> Any:
+            return self._hidden(item, operator, entity, f"name:{entity}", depth + 1, f"{pointer}/{key}")
+
+        return {
+            key: item
+            if key not in VALUES
+            else [hidden(key, one) for one in item]
+            if isinstance(item, list)
+            else hidden(key, item)
+            for key, item in value.items()
+        }
+
+    def _names(self, value: Any, depth: int, alive: Alive, pointer: str, kept: bool) -> Any:
+        """A list of names, of which none is the value of another."""
+        items = [
+            self._node(item, "", depth + 1, self._places.below(alive, at), f"{pointer}/{at}", kept)
+            for at, item in enumerate(value)
+        ]
+        return type(value)(items)
 
     def _shown(self, value: Any, depth: int, alive: Alive, pointer: str, kept: bool) -> Any:
         if isinstance(value, (Mapping, list, tuple, set, frozenset)):

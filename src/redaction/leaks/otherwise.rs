@@ -3,7 +3,7 @@
 use super::*;
 
 /// Each text, in a stream and whole, becomes what stands beside it.
-fn all_are(cases: &[(&str, &str)]) {
+pub(super) fn all_are(cases: &[(&str, &str)]) {
     let mut said = Wrong::default();
     for (text, expected) in cases {
         said.check(text, expected, Options::default());
@@ -11,7 +11,7 @@ fn all_are(cases: &[(&str, &str)]) {
 }
 
 /// Each text stays, in a stream and whole.
-fn all_stay(texts: &[&str]) {
+pub(super) fn all_stay(texts: &[&str]) {
     let mut said = Wrong::default();
     for text in texts {
         said.check(text, text, Options::default());

@@ -214,6 +214,7 @@ fn what_is_longer_than_it_can_be_is_streamed_alike() {
         for (before, unit, after) in [
             ("x ", "a", "@example.org y"),
             ("x ", "ü", "@example.org y"),
+            ("é", "a.", " y"),
             ("x ", "a%2B", "@example.org y"),
             ("x ann@", "a", " y@b.de"),
             ("x ann@", "abc.", "example.org y"),
@@ -414,4 +415,23 @@ fn after_a_panic_in_what_receives_it_the_stream_is_over() {
     assert!(failed.is_err() && stream.is_over());
     assert_eq!(stream.feed(b"x", &mut Fails), Err(Over));
     assert_eq!(stream.finish(&mut Fails), Err(Over));
+}
+
+// Half of a pair is three bytes, as Python passes it, and each piece that leaves is read as characters.
+#[test]
+fn half_of_a_pair_before_a_long_word_leaves_as_a_whole() {
+    for unit in ["a.", "%25", "x"] {
+        let mut text = b"x \xed\xa0\x80".to_vec();
+        text.extend(unit.repeat(300).bytes());
+        let redactor = Arc::new(Redactor::new(&[]).unwrap());
+        let mut stream = Stream::new(Arc::clone(&redactor), 0);
+        let mut told = Told { redactor: Some(redactor), ..Told::default() };
+        for byte in text.chunks(1) {
+            stream.feed(byte, &mut told).unwrap();
+            let end = told.out.len();
+            assert!(end < 3 || !matches!(end, 3 | 4), "{unit}: {end} bytes have left");
+        }
+        stream.finish(&mut told).unwrap();
+        assert_eq!(told.out, text);
+    }
 }

@@ -45,7 +45,7 @@ pub(in super::super) fn ends_at(text: Text<'_>, at: usize, byte: u8, coding: Cod
 
 /// Whether a quote stands at *at*, at whatever depth of escaping.
 fn quote_follows(text: Text<'_>, at: usize) -> Known<bool> {
-    let slashes = text.run(at, 8, |b| b == b'\\')?;
+    let slashes = text.run(at, coding::SLASHES, |b| b == b'\\')?;
     Ok(matches!(text.peek(at + slashes)?, Some(b'"' | b'\'' | b'`')))
 }
 
@@ -62,7 +62,7 @@ fn coded_quote_follows(text: Text<'_>, at: usize, coding: Coding) -> Known<bool>
 }
 
 /// Whether `name=` or `name:` stands at *at*.
-pub(super) fn name_follows(text: Text<'_>, at: usize) -> Known<bool> {
+pub(in super::super) fn name_follows(text: Text<'_>, at: usize) -> Known<bool> {
     let length = text.run(at, 64, |b| alnum(b) || matches!(b, b'_' | b'-' | b'.' | b'[' | b']'))?;
     let sign = match text.peek(at + length)? {
         Some(b'%') => text.percent(at + length)?,

@@ -1,6 +1,7 @@
 //! Where a value ends that has lines: a part of a multipart body, and a block of YAML.
 
 use super::super::ahead::{Known, Text};
+use super::super::coding::SLASHES;
 
 /// A part of a multipart body.
 #[derive(Clone, Copy)]
@@ -61,9 +62,6 @@ pub(in super::super) fn line_break(text: Text<'_>, at: usize) -> Known<Option<(u
         _ => Ok(None),
     }
 }
-
-/// Backslashes before an escaped line break.
-const SLASHES: usize = 16;
 
 /// A block of YAML.
 #[derive(Clone, Copy)]

@@ -12,11 +12,30 @@ pub(super) struct Quoted {
     opening: Opening,
     /// Whether an escaped line break ends it as well.
     breaks: bool,
+    /// Whether a quote may stand in it as SQL, YAML and shells have it.
+    pub(super) joins: Joins,
+}
+
+/// What a quote inside a text may look like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joins {
+    Never,
+    /// Nothing was read yet: a second quote closes an empty text.
+    Empty,
+    /// `'it''s'` (SQL, YAML, CSV), `'a'\\''b'` and `'a'"'"'b'` (shells).
+    May,
+    /// One was there, doubled.
+    Doubled,
 }
 
 impl Quoted {
     pub(super) fn new(opening: Opening, breaks: bool) -> Self {
-        Self { slashes: 0, opening, breaks }
+        Self { slashes: 0, opening, breaks, joins: Joins::Never }
+    }
+
+    pub(super) fn text(opening: Opening) -> Self {
+        let joins = if opening.slashes == 0 && opening.quote != b'`' { Joins::Empty } else { Joins::Never };
+        Self { slashes: 0, opening, breaks: false, joins }
     }
 
     /// The backslashes directly before that may be the closing quote's.
@@ -35,6 +54,9 @@ impl Quoted {
             let slashes = rest[..passed].iter().rev().take_while(|b| **b == b'\\').count();
             self.slashes = if slashes == passed { self.slashes + slashes } else { slashes };
             *at += passed;
+            if passed > 0 && self.joins == Joins::Empty {
+                self.joins = Joins::May;
+            }
             let Some(byte) = text.peek(*at)? else { return Ok(*at) };
             if byte == b'\\' {
                 if breaks_escaped(text, *at)? {
@@ -53,7 +75,10 @@ impl Quoted {
                 Some(rest) if rest / (level + 1) % 2 == 1 => {}
                 // Or a repr has doubled them all, and the quote is inside: then no more punctuation follows.
                 Some(rest) if rest > 0 && !delimiter_follows(text, *at + 1)? => {}
-                Some(_) => return Ok(*at - level),
+                Some(_) => match self.joined(*at, text)? {
+                    0 => return Ok(*at - level),
+                    length => *at += length - 1,
+                },
                 None => return Ok(*at - self.slashes),
             }
             self.slashes = 0;
@@ -62,8 +87,32 @@ impl Quoted {
     }
 }
 
+impl Quoted {
+    /// The length of the quotes at *at* that stand for one in the text; none, if it ends there.
+    fn joined(&mut self, at: usize, text: Text<'_>) -> Known<usize> {
+        let quote = self.opening.quote;
+        if matches!(self.joins, Joins::Never | Joins::Empty) {
+            return Ok(0);
+        }
+        match text.peek(at + 1)? {
+            Some(next) if next == quote => {
+                // Behind a text that ends in quotes of its own, a blank or a sign follows.
+                let goes_on = text.peek(at + 2)?.is_some_and(|b| b.is_ascii_alphanumeric() || b >= 0x80);
+                if self.joins == Joins::Doubled || goes_on {
+                    self.joins = Joins::Doubled;
+                    return Ok(2);
+                }
+                Ok(0)
+            }
+            Some(b'\\') if quote == b'\'' && text.starts_with(at + 1, b"\\''")? => Ok(4),
+            Some(other @ (b'"' | b'\'')) if text.starts_with(at + 1, &[other, quote, other, quote])? => Ok(5),
+            _ => Ok(0),
+        }
+    }
+}
+
 /// Whether what follows a closing quote in JSON, a repr or a list of arguments stands at *at*.
-pub(super) fn delimiter_follows(text: Text<'_>, at: usize) -> Known<bool> {
+pub(in super::super) fn delimiter_follows(text: Text<'_>, at: usize) -> Known<bool> {
     let (at, _) = skip_blanks(text, at, BLANKS)?;
     Ok(match text.peek(at)? {
         None | Some(b'\n' | b'\r') => true,
