@@ -203,6 +203,36 @@ def test_a_view_is_given_another_dict() -> None:
         assert sent(app, "X-Frame-Options") == "SAMEORIGIN"
 
 
+@row("`view.talisman_view_options` that is written by hand after the app's first request, where no view had any")
+def test_options_by_hand_come_too_late_after_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)  # of apps of other tests
+    for module, counts in ((THEIRS, True), (OURS, False)):
+        app, _ = app_of(module)
+        sent(app, "X-Frame-Options")
+        app.view_functions["index"].talisman_view_options = {"frame_options": "DENY"}  # type: ignore[attr-defined]
+        assert (sent(app, "X-Frame-Options") == "DENY") is counts
+
+
+@row("`get_wsgi_headers` of a `Response` class that is not the app's `response_class`")
+def test_a_response_of_another_class_does_not_find_the_fields_that_leave_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)  # of apps of other tests
+    for module, finds in ((THEIRS, [True, True]), (OURS, [True, False])):
+        found: list[bool] = []
+
+        class Looking(Response):
+            def get_wsgi_headers(self, environ: Any, found: list[bool] = found) -> Any:
+                found.append("X-Frame-Options" in self.headers)
+                return super().get_wsgi_headers(environ)
+
+        app, _ = app_of(module)
+        app.view_functions["index"] = lambda looking=Looking: looking("x")
+        for _ in finds:
+            assert sent(app, "X-Frame-Options") == "SAMEORIGIN"
+        assert found == finds
+
+
 def test_the_cookie_is_secure_from_the_assignment_on() -> None:
     for module in (THEIRS, OURS):
         app, extension = app_of(module, {"SECRET_KEY": "x"}, session_cookie_secure=False)

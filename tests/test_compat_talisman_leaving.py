@@ -17,7 +17,8 @@ HTTPS = "https://localhost"
 
 
 @pytest.fixture
-def app() -> Flask:
+def app(monkeypatch: pytest.MonkeyPatch) -> Flask:
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)  # of apps of other tests
     app = Flask("leaving")
     app.extensions["face"] = Talisman(app)
     app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
@@ -132,3 +133,63 @@ def test_a_field_of_the_views_own_is_sent_once() -> None:
             "default-src 'none'",
             "default-src 'self'; object-src 'none'",
         ]
+
+
+def test_options_that_a_view_was_given_by_hand_hold_for_every_request(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)  # of apps of other tests
+    app.view_functions["index"].talisman_view_options = {"frame_options": "DENY"}  # type: ignore[attr-defined]
+    assert [get(app).headers["X-Frame-Options"] for _ in range(3)] == ["DENY"] * 3
+
+
+def test_a_nonce_that_no_directive_of_the_policy_names_is_drawn_for_every_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+    app = Flask("nonce")
+    Talisman(app, content_security_policy="default-src 'self'", content_security_policy_nonce_in=["script-src"])
+    app.get("/")(lambda: request.csp_nonce)  # type: ignore[attr-defined]
+    assert len({get(app).text for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("nonce_in", [[], ["default-src"]])
+def test_an_answer_that_a_view_has_its_app_make_has_all_that_it_has_elsewhere(
+    nonce_in: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+    app = Flask("batch")
+    Talisman(app, content_security_policy_nonce_in=nonce_in)
+    app.get("/")(lambda: "x")
+
+    @app.get("/batch")
+    def batch() -> list[Any]:
+        told = []
+        for base in ("http://localhost", HTTPS):
+            with app.test_request_context("/", base_url=base):
+                part = app.full_dispatch_request()
+                told.append([part.status_code, part.headers.getlist("X-Frame-Options")])
+                told.append("Content-Security-Policy" in part.headers)
+        return told
+
+    for _ in range(3):
+        answer = get(app, "/batch")
+        assert answer.json == [[302, ["SAMEORIGIN"]], True, [200, ["SAMEORIGIN"]], True]
+        assert answer.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+
+
+@pytest.mark.parametrize("nonce_in", [[], ["default-src"]])
+def test_an_answer_that_begins_when_it_is_read_has_the_fields(
+    nonce_in: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+
+    class Late(Response):
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            inner = super().__call__
+            return (chunk for _ in range(1) for chunk in inner(environ, start_response))
+
+    app = Flask("late")
+    Talisman(app, content_security_policy_nonce_in=nonce_in)
+    app.get("/")(lambda: Late("x"))
+    assert [get(app).headers.getlist("X-Frame-Options") for _ in range(3)] == [["SAMEORIGIN"]] * 3

@@ -166,6 +166,10 @@ _TALISMAN: Mapping[str, When] = {
     "a dict of `view.talisman_view_options` that is changed after the view's first request": _words(
         ".talisman_view_options"
     ),
+    "`view.talisman_view_options` that is written by hand after the app's first request, where no view had any": _words(
+        ".talisman_view_options"
+    ),
+    "`get_wsgi_headers` of a `Response` class that is not the app's `response_class`": _words("get_wsgi_headers"),
     "`content_security_policy_nonce_in` that names a feature of `feature_policy`": _words("feature_policy="),
 }
 

@@ -1,7 +1,9 @@
 """Which functions Flask calls before and after a request: not the face's own, where these have nothing to do.
 
 To call a function that returns at once costs a request more than the fields of its answer do: Flask asks of each
-whether it is ``async``. This saves that, and nothing hangs on it: the functions themselves ask the same.
+whether it is ``async``. So they are left out of the list for the one request whose answer leaves through the face, and
+for no other that a view makes meanwhile. Where another list takes the place of this one, they are called as ever, and
+the fields are sent once all the same.
 """
 
 from __future__ import annotations
@@ -10,27 +12,56 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from flask import request_finished
+from flask import Request, request_finished
 
 Hook = Callable[..., Any]
 
-met: ContextVar[object] = ContextVar("flask_rampart.compat.talisman", default=None)
-"""What the request meets that is under way: a mark of a face that leaves its fields to where the answer leaves."""
+
+class Slot:
+    """An answer that is to leave through a face, and what has come of it.
+
+    :param by: a mark of the face: for requests that need none of its functions, or for those that need the first.
+    """
+
+    __slots__ = ("by", "request", "under_way")
+
+    def __init__(self, by: object) -> None:
+        self.by = by
+        #: The request, where the first function was called.
+        self.request: Request | None = None
+        #: How many requests have begun, and have not ended: more than one where a view makes others.
+        self.under_way = 0
 
 
-def without(own: Hook, functions: Iterable[Hook], marks: tuple[object, ...]) -> list[Hook]:
-    """A list that leaves out *own*, where a request meets one of *marks* and nobody hears of its end."""
+met: ContextVar[Slot | None] = ContextVar("flask_rampart.compat.talisman", default=None)
+"""What the request meets that is under way; None where the face has its functions called."""
+
+
+def without(own: Hook, functions: Iterable[Hook], idle: object, busy: object) -> list[Hook]:
+    """A list that leaves out *own*, for the request whose answer leaves through the face.
+
+    :param idle: the face's mark of requests that need it neither before nor after.
+    :param busy: of those that need it before.
+    """
     get = met.get
 
     class Hooks(list[Hook]):
         # What each request passes: names of this function are found at once, those of an object are not.
         def __iter__(self) -> Iterator[Hook]:
-            if get() not in marks or request_finished.receivers:
+            slot = get()
+            if slot is None or (slot.by is not idle and slot.by is not busy):
+                return forward(self)
+            slot.under_way += 1
+            if slot.by is busy or slot.under_way > 1:
                 return forward(self)
             return nothing if len(self) == 1 else (each for each in forward(self) if each != own)
 
         def __reversed__(self) -> Iterator[Hook]:
-            if get() not in marks or request_finished.receivers:
+            slot = get()
+            if slot is None or (slot.by is not idle and slot.by is not busy):
+                return backward(self)
+            slot.under_way -= 1
+            if slot.under_way > 0 or request_finished.receivers:
                 return backward(self)
             return nothing if len(self) == 1 else (each for each in backward(self) if each != own)
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, Request, Response, redirect, request, request_finished
+from flask import Flask, Request, Response, has_request_context, redirect, request, request_finished
 from werkzeug.wrappers import Response as AnyResponse
 
 from ...config import Settings
@@ -20,7 +20,7 @@ from ...guards import Guard, current_exchange, tell
 from ...headers import csp_nonce
 from ..leaving import is_unseen
 from .beside import Beside, Fields, settled
-from .hooks import met, without
+from .hooks import Slot, met, without
 from .https import Arrival
 from .plans import ALLOW_FROM as ALLOW_FROM
 from .plans import DEFAULT_CSP_POLICY as DEFAULT_CSP_POLICY
@@ -254,9 +254,10 @@ class _Face:
 
     def before(self) -> AnyResponse | None:
         """Sends on to HTTPS, or draws the nonce."""
-        if met.get() is self._leaving_secure:
-            return None
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        slot = met.get()
+        if slot is not None and slot.by in (self._leaving, self._leaving_secure) and slot.under_way <= 1:
+            slot.request = this
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
         if this.scheme != "https" and not self._app.debug:
@@ -273,14 +274,12 @@ class _Face:
 
     def after(self, response: Response) -> Response:
         """Adds the fields, as ``settled`` says, where somebody looks at the answer before it leaves."""
-        found = met.get()
-        if (found is self._leaving_secure or found is self._leaving) and not request_finished.receivers:
-            return response
         arrival = self._arrival or self._begin()
         if self._beside is not None and current_exchange().headers is not None:
             return response  # headers(...) stands on the view, and says it all
         headers = response.headers
-        headers[:] = settled(headers, *self._fields(is_secure=arrival.is_secure(request.environ)))
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        headers[:] = settled(headers, *self._fields(this, is_secure=arrival.is_secure(this.environ)))
         return response
 
     def leave(self, inner: WSGIApplication) -> WSGIApplication:
@@ -302,7 +301,8 @@ class _Face:
 
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
                 if talisman._epoch is not own.epoch:  # the view assigned something
-                    headers = settled(headers, *self._fields(is_secure=True))
+                    this: Request | None = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
+                    headers = settled(headers, *self._fields(this, is_secure=True))
                 else:
                     for name, _ in headers:
                         if name.lower() in mine:
@@ -314,7 +314,7 @@ class _Face:
                     return start_response(status, headers)
                 return start_response(status, headers, exc_info)
 
-            before = met.set(secure)
+            before = met.set(Slot(secure))
             try:
                 return inner(environ, start)
             finally:
@@ -336,21 +336,22 @@ class _Face:
                 met.reset(before)
         is_secure = arrival.is_secure(environ)
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            headers = settled(headers, *self._fields(is_secure=is_secure))
-            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-
         own = self._for_all
         is_plain = own is not None and own.epoch is self._talisman._epoch and not Talisman._some_view_differs
-        before = met.set(self._leaving_secure if is_secure and is_plain else self._leaving)
+        slot = Slot(self._leaving_secure if is_secure and is_plain else self._leaving)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers = settled(headers, *self._fields(slot.request, is_secure=is_secure))
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        before = met.set(slot)
         try:
             return inner(environ, start)
         finally:
             met.reset(before)
 
-    def _fields(self, *, is_secure: bool) -> tuple[Fields, dict[str, str]]:
-        """What an answer gets, and what is said for all."""
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+    def _fields(self, this: Request | None, *, is_secure: bool) -> tuple[Fields, dict[str, str]]:
+        """What an answer gets, and what is said for all. None is a request that meets what all do."""
         plan = self._plan(this)
         fields, mine = (plan.secure, plan.mine_secure) if is_secure else (plan.plain, plan.mine)
         if plan.csp is not None:
@@ -372,16 +373,19 @@ class _Face:
             self._told_of[said] = Told(csp, forces_https=plan.forces_https, is_everywhere=not options)
         yield self._told_of[said]
 
-    def _plan(self, this: Request) -> Plan:
+    def _plan(self, this: Request | None) -> Plan:
         talisman = self._talisman
         if talisman._epoch is not self._epoch:
             epoch = talisman._epoch
             self._own = Plan(talisman, {}, self._beside)
-            self._for_all = self._own if self._own.csp is None and not self._is_looked_at else None
+            is_alike = self._own.csp is None and not self._own.asks and not self._is_looked_at
+            self._for_all = self._own if is_alike else None
             self._plans = {}
             self._epoch = epoch
             if talisman.session_cookie_secure and not self._app.debug:
                 self._app.config["SESSION_COOKIE_SECURE"] = True
+        if this is None:
+            return self._own
         view = self._app.view_functions.get(this.endpoint)  # type: ignore[arg-type]
         options: dict[str, Any] | None = getattr(view, "talisman_view_options", None)
         if not options:
@@ -417,10 +421,12 @@ class _Face:
             or self._beside is not None  # the edge may be within
             or not is_unseen(app, self.after)
         )
+        if any(getattr(view, "talisman_view_options", None) for view in app.view_functions.values()):
+            Talisman._some_view_differs = True  # written there by hand
         if not self._is_looked_at:
-            secure, either = (self._leaving_secure,), (self._leaving_secure, self._leaving)
-            app.before_request_funcs[None] = without(self.before, app.before_request_funcs[None], secure)
-            app.after_request_funcs[None] = without(self.after, app.after_request_funcs[None], either)
+            marks = self._leaving_secure, self._leaving
+            app.before_request_funcs[None] = without(self.before, app.before_request_funcs[None], *marks)
+            app.after_request_funcs[None] = without(self.after, app.after_request_funcs[None], *marks)
         arrival = Arrival(app, settings)
         decides = self._beside is not None and self._beside.decides_https
         if self._talisman.force_https and not decides and not (self._told or app.debug):
