@@ -12,26 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from flask import Request, request_finished
+from flask import request_finished
 
 Hook = Callable[..., Any]
 
 
-class Slot:
-    """An answer that is to leave through a face, and what has come of it.
+Slot = list[Any]
+"""An answer that is to leave through a face, and what has come of it:
 
-    :param by: a mark of the face: for requests that need none of its functions, or for those that need the first.
-    """
+1. a mark of the face: for requests that need none of its functions, or for those that need the first;
+2. how many requests have begun, and have not ended: more than one where a view makes others;
+3. the request, where the first function was called; else None.
 
-    __slots__ = ("by", "request", "under_way")
-
-    def __init__(self, by: object) -> None:
-        self.by = by
-        #: The request, where the first function was called.
-        self.request: Request | None = None
-        #: How many requests have begun, and have not ended: more than one where a view makes others.
-        self.under_way = 0
-
+A list: to make an object of a class costs as much as the rest of what is done with it.
+"""
 
 met: ContextVar[Slot | None] = ContextVar("flask_rampart.compat.talisman", default=None)
 """What the request meets that is under way; None where the face has its functions called."""
@@ -49,19 +43,19 @@ def without(own: Hook, functions: Iterable[Hook], idle: object, busy: object) ->
         # What each request passes: names of this function are found at once, those of an object are not.
         def __iter__(self) -> Iterator[Hook]:
             slot = get()
-            if slot is None or (slot.by is not idle and slot.by is not busy):
+            if slot is None or (slot[0] is not idle and slot[0] is not busy):
                 return forward(self)
-            slot.under_way += 1
-            if slot.by is busy or slot.under_way > 1:
+            slot[1] += 1
+            if slot[0] is busy or slot[1] > 1:
                 return forward(self)
             return nothing if len(self) == 1 else (each for each in forward(self) if each != own)
 
         def __reversed__(self) -> Iterator[Hook]:
             slot = get()
-            if slot is None or (slot.by is not idle and slot.by is not busy):
+            if slot is None or (slot[0] is not idle and slot[0] is not busy):
                 return backward(self)
-            slot.under_way -= 1
-            if slot.under_way > 0 or request_finished.receivers:
+            slot[1] -= 1
+            if slot[1] > 0 or request_finished.receivers:
                 return backward(self)
             return nothing if len(self) == 1 else (each for each in backward(self) if each != own)
 

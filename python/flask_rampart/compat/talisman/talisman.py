@@ -256,8 +256,8 @@ class _Face:
         """Sends on to HTTPS, or draws the nonce."""
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         slot = met.get()
-        if slot is not None and slot.by in (self._leaving, self._leaving_secure) and slot.under_way <= 1:
-            slot.request = this
+        if slot is not None and slot[0] in (self._leaving, self._leaving_secure) and slot[1] <= 1:
+            slot[2] = this
         arrival = self._arrival or self._begin()
         plan = self._plan(this)
         if this.scheme != "https" and not self._app.debug:
@@ -314,7 +314,7 @@ class _Face:
                     return start_response(status, headers)
                 return start_response(status, headers, exc_info)
 
-            before = met.set(Slot(secure))
+            before = met.set([secure, 0, None])
             try:
                 return inner(environ, start)
             finally:
@@ -338,10 +338,10 @@ class _Face:
 
         own = self._for_all
         is_plain = own is not None and own.epoch is self._talisman._epoch and not Talisman._some_view_differs
-        slot = Slot(self._leaving_secure if is_secure and is_plain else self._leaving)
+        slot: Slot = [self._leaving_secure if is_secure and is_plain else self._leaving, 0, None]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            headers = settled(headers, *self._fields(slot.request, is_secure=is_secure))
+            headers = settled(headers, *self._fields(slot[2], is_secure=is_secure))
             return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         before = met.set(slot)
