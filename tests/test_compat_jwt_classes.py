@@ -117,6 +117,22 @@ def test_a_class_that_may_answer_by_something_else_is_not_opened_by_what_stands_
     assert [asked(app), asked(app, headers=GOOD)] == [403, 403]
 
 
+def test_a_method_that_sets_what_is_called_so_on_something_else_is_opened() -> None:
+    class Row:
+        post: str
+
+    class Comments(MethodView):
+        @jwt_required()
+        def post(self) -> str:
+            row = Row()
+            row.post = "in"
+            return row.post
+
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=Comments.as_view("view"))
+    assert [asked(app, "POST"), asked(app, "POST", headers=GOOD)] == [401, 200]
+
+
 @pytest.mark.parametrize("once", [True, False])
 def test_decorators_with_wraps_and_an_as_view_that_calls_that_of_flask_leave_it_open(once: bool) -> None:
     def passing(view: Callable[..., Any]) -> Callable[..., Any]:
