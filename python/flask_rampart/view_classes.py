@@ -56,12 +56,13 @@ def read(view: Any, method: str) -> Reading | None:
 class Reading:
     """What a class of views had when it was read: a class may change while requests come."""
 
-    __slots__ = ("_cls", "_dispatch", "_function", "_lists", "_name", "_view")
+    __slots__ = ("_cls", "_dispatch", "_function", "_is_for_head", "_lists", "_name", "_view")
 
     def __init__(self, view: Any, cls: Any, method: str) -> None:
         self._view = view
         self._cls = cls
-        self._name = "get" if method == "HEAD" and not hasattr(cls, "head") else method.lower()
+        self._is_for_head = method == "HEAD" and not hasattr(cls, "head")
+        self._name = "get" if self._is_for_head else method.lower()
         self._dispatch = getattr(cls, "dispatch_request", None)
         self._function = getattr(cls, self._name, None)
         self._lists = _copied(getattr(cls, "method_decorators", None))
@@ -73,6 +74,7 @@ class Reading:
             self._view.view_class is not cls
             or cls.dispatch_request is not self._dispatch
             or getattr(cls, self._name, None) is not self._function
+            or (self._is_for_head and hasattr(cls, "head"))
             or _copied(getattr(cls, "method_decorators", None)) != self._lists
         )
 
@@ -91,9 +93,15 @@ def answers_as_written(view: Any, cls: type, names: Iterable[str]) -> bool:
     """Whether a view has an instance of a class answer, by its methods of these names as the class has them.
 
     As far as that is seen without a request: the view is what Flask's ``as_view`` made, the class makes its instances
-    and looks up their attributes as classes do, and no function of it sets one of these names.
+    and looks up their attributes as classes do, and no function of it sets one of these names. Of a class that is
+    asked for a method that it may lack, as ``MethodView`` asks for ``head``, nothing else gives it one.
+
+    :param names: those that are looked up on an instance, also those that the class lacks.
     """
-    names = {*names, *OF_INSTANCES}
+    names = {*names}
+    if hasattr(cls, "__getattr__") and not all(hasattr(cls, name) for name in names) and dispatched_by(cls)[1]:
+        return False
+    names |= OF_INSTANCES
     own = [name for name in _MAKING if getattr(cls, name) is not getattr(object, name)]
     if own or type(cls).__call__ is not type.__call__:
         return False
