@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"sinks"},
     {"setting_types"},
     {"config", "exchange", "refusals"},
-    {"bound", "inputs", "layers", "stages", "stores", "tables"},
+    {"assigning", "bound", "inputs", "layers", "stages", "stores", "tables"},
     {"view_classes"},
     {"hidden"},
     {"declarations"},

@@ -117,6 +117,61 @@ def test_a_class_that_may_answer_by_something_else_is_not_opened_by_what_stands_
     assert [asked(app), asked(app, headers=GOOD)] == [403, 403]
 
 
+def test_a_method_that_sets_what_is_called_so_on_something_else_is_opened() -> None:
+    class Row:
+        post: str
+
+    class Comments(MethodView):
+        @jwt_required()
+        def post(self) -> str:
+            row = Row()
+            row.post = "in"
+            return row.post
+
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=Comments.as_view("view"))
+    assert [asked(app, "POST"), asked(app, "POST", headers=GOOD)] == [401, 200]
+
+
+class Giving(Things):
+    def __getattr__(self, name: str) -> Any:
+        if name == "head":
+            return self.export
+        raise AttributeError(name)
+
+
+class Setting(Things):
+    def __init__(self) -> None:
+        self.head = self.export
+
+
+class Having(Giving):
+    @jwt_required()
+    def head(self) -> str:
+        return "in"
+
+
+@pytest.mark.parametrize(("cls", "of_head"), [(Giving, [403, 403]), (Setting, [403, 403]), (Having, [401, 200])])
+def test_a_class_whose_instances_may_have_a_head_is_not_opened_for_it_by_what_stands_on_its_get(
+    cls: type[Things], of_head: list[int]
+) -> None:
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=cls.as_view("view"))
+    assert [asked(app, "HEAD"), asked(app, "HEAD", headers=GOOD)] == of_head
+    assert [asked(app), asked(app, headers=GOOD)] == [401, 200]
+
+
+def test_a_class_that_gets_a_head_after_its_first_request_is_read_anew() -> None:
+    class Late(Things):
+        pass
+
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=Late.as_view("view"))
+    assert asked(app, "HEAD", headers=GOOD) == 200
+    Late.head = Late.export  # type: ignore[attr-defined]
+    assert [asked(app, "HEAD"), asked(app, headers=GOOD)] == [403, 200]
+
+
 @pytest.mark.parametrize("once", [True, False])
 def test_decorators_with_wraps_and_an_as_view_that_calls_that_of_flask_leave_it_open(once: bool) -> None:
     def passing(view: Callable[..., Any]) -> Callable[..., Any]:

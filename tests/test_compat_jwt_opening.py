@@ -144,6 +144,30 @@ def test_a_preflight_that_cross_origin_answers_in_the_place_of_the_view_is_answe
 
 
 @pytest.mark.parametrize("cross_origin", [flask_cors.cross_origin, cors_face.cross_origin])
+def test_cross_origin_answers_on_a_class_and_is_not_looked_at_on_its_method_of_options(cross_origin: Any) -> None:
+    both = (cross_origin(), jwt_required())
+
+    class Around(Options):
+        decorators: ClassVar[list[Any]] = list(reversed(both))
+
+    class Beside(MethodView):
+        @jwt_required()
+        def get(self) -> str:
+            return "in"
+
+        @both[0]  # type: ignore[untyped-decorator]
+        @both[1]
+        def options(self) -> str:
+            return "SECRET"
+
+    app, _ = app_of()
+    app.add_url_rule("/", view_func=Around.as_view("around"))
+    app.add_url_rule("/beside", view_func=Beside.as_view("beside"))
+    assert [asked(app, "OPTIONS", path, headers=PREFLIGHT) for path in ("/", "/beside")] == [200, 403]
+    assert [asked(app, path="/"), asked(app, path="/beside")] == [401, 401]
+
+
+@pytest.mark.parametrize("cross_origin", [flask_cors.cross_origin, cors_face.cross_origin])
 @pytest.mark.parametrize("setting", [True, False])
 def test_one_that_leaves_options_to_the_view_opens_nothing(cross_origin: Any, setting: bool) -> None:
     app, _ = app_of(**({"CORS_AUTOMATIC_OPTIONS": False} if setting else {}))

@@ -1,4 +1,4 @@
-"""What the log says at start-up of ``jwt_required`` of the face: where it stands and opens nothing, and what answers
+"""What the log says with the first request of ``jwt_required`` of the face: where it stands and opens nothing, and what answers
 without it."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from werkzeug.local import LocalProxy
 from flask_rampart import public
 from flask_rampart.compat.jwt_extended import jwt_required
 
-from .test_compat_jwt_classes import Maybe, Things, copied
+from .test_compat_jwt_classes import Maybe, Things, copied, in_init
 from .test_compat_jwt_opening import GOOD, app_of, asked
 
 
@@ -90,6 +90,13 @@ def test_a_view_that_is_closed_beside_it_is_told(view: Callable[[], Any], caplog
     )
     assert "Put it on the view itself" in told
     assert asked(app, headers=GOOD) == 403
+
+
+def test_an_assignment_that_closes_a_class_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = app_of()
+    app.add_url_rule("/", "view", in_init("Helped"))
+    (told,) = told_of(app, caplog)
+    assert told.endswith("Helped.prepare sets .get, which may answer instead.")
 
 
 def test_a_list_that_nobody_puts_around_is_told(caplog: pytest.LogCaptureFixture) -> None:

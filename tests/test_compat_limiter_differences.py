@@ -503,6 +503,24 @@ def test_no_class_whose_method_is_not_what_answers_is_without_the_defaults(clock
     assert found == [[200] * 3 + [429]] * 2
 
 
+def test_a_class_whose_instances_may_have_a_head_is_not_without_the_defaults_for_it(clock: Clock) -> None:
+    app, limiter = limiter_app(OURS, clock, default_limits=["3/day"])
+
+    class Page(MethodView):
+        @limiter.limit("9/day")  # type: ignore[untyped-decorator]
+        def get(self) -> str:
+            return "in"
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "head":
+                return lambda: "all"
+            raise AttributeError(name)
+
+    app.add_url_rule("/", view_func=Page.as_view("page"))
+    client = app.test_client()
+    assert [client.head("/").status_code for _ in range(4)] == [200] * 3 + [429]
+
+
 def test_what_a_class_inherits_is_known_to_be_called(clock: Clock) -> None:
     app, limiter = limiter_app(OURS, clock, default_limits=["1/day"])
 

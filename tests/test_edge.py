@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from flask_rampart import Clock, EdgePolicy, RampartMiddleware
 from flask_rampart.edge import Reply
 from flask_rampart.errors import Denied
 from flask_rampart.exchange import Exchange
+from flask_rampart.opening import TableInUse
 
 
 def _client(*steps: Any, sent: list[tuple[str, str]] | None = None, **settings: Any) -> Client:
@@ -80,6 +83,30 @@ def test_an_edge_that_was_told_of_no_proxies_believes_nobody() -> None:
 
     answer = Client(RampartMiddleware(app, policy)).get("/", headers={"X-Forwarded-For": "192.0.2.7"})
     assert answer.data == b"False"
+
+
+def test_of_first_requests_that_come_at_once_one_opens_the_limits() -> None:
+    settings: dict[str, Any] = {"RAMPART_LIMIT_STORE": "memory://", "RAMPART_ACCESS_LOG": "off"}
+    of = EdgePolicy.of(settings, name="edge")
+    begun, goes_on = threading.Event(), threading.Event()
+    opened: list[int] = []
+
+    def opens() -> None:
+        if not opened:
+            opened.append(0)
+            raise TableInUse("somebody has it")  # at the start
+        opened.append(len(opened))
+        begun.set()
+        goes_on.wait(60)
+
+    policy = EdgePolicy(headers=of.headers, max_body=9, access_log=of.access_log, open_limits=opens)
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(policy.find_limits) for _ in range(8)]
+        assert begun.wait(60)
+        goes_on.set()
+        for each in found:
+            each.result()
+    assert opened == [0, 1]
 
 
 def test_what_a_step_refuses_counts_against_the_limit_of_an_address_and_what_it_answers_does_not() -> None:

@@ -1,4 +1,5 @@
-"""Views that are closed though somebody is asked near them. Said in the log, at start-up, so that nobody has to guess.
+"""Views that are closed though somebody is asked near them. Said in the log with the first request, so that nobody has
+to guess.
 
 Under ``RAMPART_DEFAULT = "deny"`` a guard that asks where it is called opens a view only where it is seen that a
 request meets it. One that stands inside a ``functools.partial``, on the ``__call__`` of an instance, on a method that
@@ -20,7 +21,7 @@ from .declarations import asked_by
 from .guards import AppState, Guard, answers_itself, methods_of
 from .hidden import held_by
 from .layers import chain, layers
-from .view_classes import of_decorators, view_class
+from .view_classes import OF_INSTANCES, of_decorators, sets, view_class
 
 
 def tell_closed(app: Flask, state: AppState) -> None:
@@ -40,7 +41,7 @@ def tell_closed(app: Flask, state: AppState) -> None:
             with contextlib.suppress(Exception):  # what a view holds may refuse to be looked into
                 near.extend(guard for guard in _near(view, method) if guard.opens and guard.asks_itself)
             if near:
-                why = _UNASKED if all(method in guard.unasked for guard in near) else _UNSEEN
+                why = _UNASKED if all(method in guard.unasked for guard in near) else _UNSEEN + _set_by(view, method)
                 found.setdefault((repr(near[0]), why), []).append(method)
         for (guard, why), methods in found.items():
             app.logger.warning(
@@ -59,6 +60,17 @@ _UNSEEN = (
 )
 
 
+def _names(method: str) -> set[str]:
+    return {"dispatch_request", method.lower(), "get" if method == "HEAD" else ""}
+
+
+def _set_by(view: Any, method: str) -> str:
+    """What a class puts in the place of its methods, as a sentence."""
+    cls = view_class(view)
+    found = None if cls is None else sets(cls, {*_names(method), *OF_INSTANCES})
+    return f" {found}, which may answer instead." if found else ""
+
+
 def _near(view: Any, method: str) -> Iterator[Guard]:
     """The guards that ask by themselves on a view, and on what it holds, calls or inherits."""
     beside = [view]
@@ -66,7 +78,7 @@ def _near(view: Any, method: str) -> Iterator[Guard]:
         beside.append(type(view).__call__)
     cls = view_class(view)
     if cls is not None:
-        names = {"dispatch_request", method.lower(), "get" if method == "HEAD" else ""}
+        names = _names(method)
         beside += [vars(base)[name] for base in cls.__mro__ for name in sorted(names) if name in vars(base)]
         given = getattr(cls, "method_decorators", ())
         yield from of_decorators(cls)

@@ -234,7 +234,7 @@ def declared_on(view: Any, method: str) -> list[tuple[Guard, str]]:
         }
         # Who asks by itself is believed to be called only where that is seen.
         is_asked = any(guard.asks_itself for guards in (of_lists, *of_functions.values()) for guard in guards)
-        is_read = is_asked and answers_as_written(view, cls, names)
+        is_read = is_asked and answers_as_written(view, cls, {*names, method.lower()})
         puts_on, calls = dispatched_by(cls) if is_read else (False, False)
         of_method = of_decorators(cls, {method.lower()})
         for guard in of_lists:

@@ -51,6 +51,7 @@ from .limits import (
     application_penalty,
     refused,
 )
+from .locks import Lock
 from .network.peers import Peers
 from .network.transport import Transport
 from .opening import TableInUse, Tries
@@ -129,6 +130,7 @@ class EdgePolicy:
         self.access_log = access_log
         self.limits = limits
         self._open_limits = open_limits
+        self._opening = Lock()
         try:
             self.find_limits()
         except TableInUse as error:
@@ -147,13 +149,16 @@ class EdgePolicy:
         self.metrics = metrics
 
     def find_limits(self) -> None:
-        """Has the application-wide limits, if there are any.
+        """Has the application-wide limits, if there are any. Of first requests that come at once, one opens them.
 
         :raises ConfigError: if their table cannot be had; ``TableAway``, if it may be later.
         """
-        if self._open_limits is not None:
-            self.limits = self._open_limits()
-            self._open_limits = None
+        if self._open_limits is None:
+            return
+        with self._opening:
+            if self._open_limits is not None:
+                self.limits = self._open_limits()
+                self._open_limits = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any], *, name: str, clock: Clock | None = None) -> EdgePolicy:

@@ -5,7 +5,6 @@ It decides nothing.
 
 from __future__ import annotations
 
-import dis
 import inspect
 import sys
 import weakref
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask.views import MethodView, View
 
+from .assigning import assigned
 from .layers import ATTRIBUTE, Guards, layers
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _OF_RESOURCES = ("flask_restful.Resource.dispatch_request", "flask_restx.resourc
 _OF_AS_VIEW = frozenset(each for each in View.as_view.__func__.__code__.co_consts if isinstance(each, CodeType))  # type: ignore[attr-defined]
 """The code of the functions that ``as_view`` makes: anybody may have given another function a ``view_class``."""
 _MAKING = ("__new__", "__getattribute__")
+OF_INSTANCES = frozenset(("__class__", "method_decorators"))
+"""What else decides by what an instance answers, beside its methods."""
 
 
 def view_class(view: Any) -> type | None:
@@ -54,12 +56,13 @@ def read(view: Any, method: str) -> Reading | None:
 class Reading:
     """What a class of views had when it was read: a class may change while requests come."""
 
-    __slots__ = ("_cls", "_dispatch", "_function", "_lists", "_name", "_view")
+    __slots__ = ("_cls", "_dispatch", "_function", "_is_for_head", "_lists", "_name", "_view")
 
     def __init__(self, view: Any, cls: Any, method: str) -> None:
         self._view = view
         self._cls = cls
-        self._name = "get" if method == "HEAD" and not hasattr(cls, "head") else method.lower()
+        self._is_for_head = method == "HEAD" and not hasattr(cls, "head")
+        self._name = "get" if self._is_for_head else method.lower()
         self._dispatch = getattr(cls, "dispatch_request", None)
         self._function = getattr(cls, self._name, None)
         self._lists = _copied(getattr(cls, "method_decorators", None))
@@ -71,6 +74,7 @@ class Reading:
             self._view.view_class is not cls
             or cls.dispatch_request is not self._dispatch
             or getattr(cls, self._name, None) is not self._function
+            or (self._is_for_head and hasattr(cls, "head"))
             or _copied(getattr(cls, "method_decorators", None)) != self._lists
         )
 
@@ -89,9 +93,15 @@ def answers_as_written(view: Any, cls: type, names: Iterable[str]) -> bool:
     """Whether a view has an instance of a class answer, by its methods of these names as the class has them.
 
     As far as that is seen without a request: the view is what Flask's ``as_view`` made, the class makes its instances
-    and looks up their attributes as classes do, and no function of it sets one of these names.
+    and looks up their attributes as classes do, and no function of it sets one of these names. Of a class that is
+    asked for a method that it may lack, as ``MethodView`` asks for ``head``, nothing else gives it one.
+
+    :param names: those that are looked up on an instance, also those that the class lacks.
     """
-    names = {*names, "__class__", "method_decorators"}
+    names = {*names}
+    if hasattr(cls, "__getattr__") and not all(hasattr(cls, name) for name in names) and dispatched_by(cls)[1]:
+        return False
+    names |= OF_INSTANCES
     own = [name for name in _MAKING if getattr(cls, name) is not getattr(object, name)]
     if own or type(cls).__call__ is not type.__call__:
         return False
@@ -101,24 +111,28 @@ def answers_as_written(view: Any, cls: type, names: Iterable[str]) -> bool:
             instance = held.get("self")
             made = getattr(held.get("view"), "view_class", None) if instance is None else type(instance)
             is_set = not names.isdisjoint(getattr(instance, "__dict__", ()))
-            return made is cls and not is_set and not _sets(cls, names)
+            return made is cls and not is_set and sets(cls, names) is None
     return False
 
 
-def _sets(cls: type, names: Set[str]) -> bool:
-    """Whether a function of a class sets an attribute of one of these names, on whatever it is."""
-    functions = [layer for base in cls.__mro__ for each in vars(base).values() for layer in layers(each)]
-    codes = [getattr(getattr(each, "__func__", each), "__code__", None) for each in functions]
-    while codes:
-        code = codes.pop()
-        if not isinstance(code, CodeType):
-            continue
-        codes.extend(code.co_consts)
-        if not names.isdisjoint(code.co_names) and any(
-            each.opname == "STORE_ATTR" and each.argval in names for each in dis.get_instructions(code)
-        ):
-            return True
-    return False
+def sets(cls: type, names: Set[str]) -> str | None:
+    """Where a function of a class sets an attribute of one of these names on its instances, or may; None if none does.
+
+    >>> from flask.views import MethodView
+    >>> class Things(MethodView):
+    ...     def __init__(self):
+    ...         self.get = None
+    >>> sets(Things, {"get"})
+    'Things.__init__ sets .get'
+    """
+    for base in cls.__mro__:
+        for each in vars(base).values():
+            for layer in layers(each):
+                code = getattr(getattr(layer, "__func__", layer), "__code__", None)
+                name = assigned(code, names) if isinstance(code, CodeType) else None
+                if name is not None:
+                    return f"{getattr(layer, '__qualname__', base.__qualname__)} sets .{name}"
+    return None
 
 
 def dispatched_by(cls: type) -> tuple[bool, bool]:

@@ -3,6 +3,8 @@
 1. A counter is called by the extension, its prefix, the scope, and which key function says the key
    (:meth:`.declared.Declared.name`): the same in each worker, and in each request.
 2. What was counted on this host, while a store elsewhere was away, is looked up on this host.
+3. While this host's table is away, requests are refused, whatever ``RATELIMIT_ON_STORE_ERROR`` says: there is nothing
+   else to count in. It is tried again once in a second.
 
 It does not decide which limits a request meets, nor what a refusal answers: that is ``face``.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +24,8 @@ from ...config import Settings
 from ...errors import Denied
 from ...limits import Counting, Limits
 from ...locks import Lock
+from ...opening import Tries
+from ...stores import StoreError
 from ..standing import Standing
 from .config import Rules
 from .definitions import RuntimeLimit
@@ -28,6 +33,7 @@ from .items import quotas_of
 from .requests import Line, Passage, WindowStats, reset_time
 
 _MOST_SETS = 1024
+_logger = logging.getLogger("flask-limiter")
 
 
 class Counters(Standing):
@@ -42,6 +48,7 @@ class Counters(Standing):
         self._nth = nth
         # What is opened is opened once: two stores in memory would each admit the quota.
         self._lock = Lock(reentrant=True)
+        self._tries = Tries()
         self._forget()
 
     def _forget(self) -> None:
@@ -91,11 +98,22 @@ class Counters(Standing):
         return f"limiter:{self._nth}:{self._rules.prefix}:{scope}:{limit.counted_by}"
 
     def _make_set(self, entries: tuple[tuple[str, Any, str], ...], here: bool = False) -> Counting:
+        """
+        :raises Denied: ``store.unavailable``, while others have this host's table, or there is no room for it.
+        """
         rules = self._rules
-        limits = self.here if here else self.limits
         how = "closed" if rules.fallback and not here else rules.on_store_error
         named = [(scope, quotas_of(item, rules.strategy), kind) for scope, item, kind in entries]
-        return limits.set_of(named, [how] * len(named))
+        try:
+            with self._tries.one():
+                try:
+                    limits = self.here if here else self.limits
+                    return limits.set_of(named, [how] * len(named))
+                except StoreError as error:
+                    _logger.error("Requests are refused, since what they are counted in cannot be had: %s", error)
+                    raise
+        except StoreError:
+            raise Denied.of("store.unavailable", reason="StoreError", headers=(("Retry-After", "1"),)) from None
 
     def of(self, line: Line) -> Counting:
         """The counter of one line, where it was charged."""
@@ -105,7 +123,7 @@ class Counters(Standing):
         """Asks all lines at once. They are counted in one place.
 
         :return: what was said, and which counter each line is on.
-        :raises Denied: ``store.unavailable``, if a store elsewhere is away and that refuses.
+        :raises Denied: ``store.unavailable``, if a store elsewhere is away and that refuses, or this host's is.
         """
         entries, entry_of = told_apart(lines)
         counting = self.set_of(tuple([(line.scope, line.limit.limit, line.kind) for line in entries]), lines[0].here)

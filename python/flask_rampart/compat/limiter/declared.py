@@ -150,7 +150,8 @@ class Declared:
         if found is None:
             return None
         inner = innermost(found)
-        if not self._functions.get(inner) or not answers_as_written(view, kind, (word, "dispatch_request")):
+        names = (word, method.lower(), "dispatch_request")
+        if not self._functions.get(inner) or not answers_as_written(view, kind, names):
             return None
         return inner
 
