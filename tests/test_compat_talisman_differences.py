@@ -11,7 +11,7 @@ from typing import Any
 
 import flask_talisman
 import pytest
-from flask import Flask, Response, after_this_request, session
+from flask import Flask, Response, after_this_request, request_finished, session
 
 import flask_rampart.compat.talisman as face
 from flask_rampart import ConfigError
@@ -205,7 +205,9 @@ def test_a_view_is_given_another_dict() -> None:
 
 @row("`view.talisman_view_options` that is written by hand after the app's first request, where no view had any")
 def test_options_by_hand_come_too_late_after_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)  # of apps of other tests
+    # Of apps of other tests.
+    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)
+    monkeypatch.setattr(request_finished, "receivers", {})
     for module, counts in ((THEIRS, True), (OURS, False)):
         app, _ = app_of(module)
         sent(app, "X-Frame-Options")
@@ -217,7 +219,9 @@ def test_options_by_hand_come_too_late_after_the_first_request(monkeypatch: pyte
 def test_a_response_of_another_class_does_not_find_the_fields_that_leave_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)  # of apps of other tests
+    # Of apps of other tests.
+    monkeypatch.setattr(OURS.Talisman, "_some_view_differs", False)
+    monkeypatch.setattr(request_finished, "receivers", {})
     for module, finds in ((THEIRS, [True, True]), (OURS, [True, False])):
         found: list[bool] = []
 

@@ -9,16 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask, Response, render_template_string, request
+from flask import Flask, Response, render_template_string, request, request_finished
 
 from flask_rampart.compat.talisman import Talisman
 
 HTTPS = "https://localhost"
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own: views with options, and who hears of ends, are those of other tests' apps."""
+    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+    monkeypatch.setattr(request_finished, "receivers", {})
+
+
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Flask:
-    monkeypatch.setattr(Talisman, "_some_view_differs", False)  # of apps of other tests
+def app() -> Flask:
     app = Flask("leaving")
     app.extensions["face"] = Talisman(app)
     app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
@@ -138,15 +144,11 @@ def test_a_field_of_the_views_own_is_sent_once() -> None:
 def test_options_that_a_view_was_given_by_hand_hold_for_every_request(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Talisman, "_some_view_differs", False)  # of apps of other tests
     app.view_functions["index"].talisman_view_options = {"frame_options": "DENY"}  # type: ignore[attr-defined]
     assert [get(app).headers["X-Frame-Options"] for _ in range(3)] == ["DENY"] * 3
 
 
-def test_a_nonce_that_no_directive_of_the_policy_names_is_drawn_for_every_request(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+def test_a_nonce_that_no_directive_of_the_policy_names_is_drawn_for_every_request() -> None:
     app = Flask("nonce")
     Talisman(app, content_security_policy="default-src 'self'", content_security_policy_nonce_in=["script-src"])
     app.get("/")(lambda: request.csp_nonce)  # type: ignore[attr-defined]
@@ -154,10 +156,7 @@ def test_a_nonce_that_no_directive_of_the_policy_names_is_drawn_for_every_reques
 
 
 @pytest.mark.parametrize("nonce_in", [[], ["default-src"]])
-def test_an_answer_that_a_view_has_its_app_make_has_all_that_it_has_elsewhere(
-    nonce_in: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+def test_an_answer_that_a_view_has_its_app_make_has_all_that_it_has_elsewhere(nonce_in: list[str]) -> None:
     app = Flask("batch")
     Talisman(app, content_security_policy_nonce_in=nonce_in)
     app.get("/")(lambda: "x")
@@ -179,10 +178,7 @@ def test_an_answer_that_a_view_has_its_app_make_has_all_that_it_has_elsewhere(
 
 
 @pytest.mark.parametrize("nonce_in", [[], ["default-src"]])
-def test_an_answer_that_begins_when_it_is_read_has_the_fields(
-    nonce_in: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Talisman, "_some_view_differs", False)
+def test_an_answer_that_begins_when_it_is_read_has_the_fields(nonce_in: list[str]) -> None:
 
     class Late(Response):
         def __call__(self, environ: Any, start_response: Any) -> Any:
