@@ -7,6 +7,7 @@ page can have a browser send (WHATWG Fetch, "CORS-unsafe request-header names"; 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal
 
 import pytest
 from flask import Flask, abort, request
@@ -21,6 +22,7 @@ from .monitoring import App, at, found, monitor_of
 from .monitoring import watched as watched
 
 Sign = Callable[..., str]
+ADA: dict[str, Any] = {"status": 200, "route": "/", "principal": "ada"}
 CROSSING = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
 
 
@@ -177,8 +179,24 @@ def test_what_pages_of_other_sites_send_is_nobodys_habit() -> None:
         for _ in range(5):
             native.note(Sight(status=200, route="/", principal="ada"))
         clock.advance(3600)
-    assert not any(native.note(Sight(status=200, route="/", principal="ada", source="crossing")) for _ in range(90))
-    assert any(native.note(Sight(status=200, route="/", principal="ada")) for _ in range(90))
+    # It is compared with what the principal does, and told as what it is.
+    (found,) = [each for _ in range(90) for each in native.note(Sight(**ADA, source="crossing"))]
+    assert (found[1], found[2], found[9]) == ("principal", "ada", "crossing")
+    assert any(native.note(Sight(**ADA)) for _ in range(90))
+
+
+@pytest.mark.parametrize("source", ["content", "crossing"])
+def test_what_pages_have_sent_all_along_is_not_unusual(source: Literal["content", "crossing"]) -> None:
+    rule = {"name": "more", "counts": ["request"], "by": "principal", "measure": "unusual_requests"}
+    clock = Clock.manual(NOW)
+    native = NativeMonitor([{**rule, "threshold": 10, "window": 3600, "learned": 2}], clock)
+    for _ in range(9):
+        found = [each for _ in range(5) for each in native.note(Sight(**ADA))]
+        found += [each for _ in range(90) for each in native.note(Sight(**ADA, source=source))]
+        clock.advance(3600)
+    assert not found
+    # What the principal does then for the first time is, however much of it pages had sent.
+    assert any(native.note(Sight(**ADA)) for _ in range(90))
 
 
 def test_a_form_of_another_site_is_what_its_images_are(watched: App) -> None:

@@ -107,6 +107,31 @@ def test_objects_that_a_query_names_are_told_apart(watched: App) -> None:
     assert [(finding.rule, finding.subject) for finding in found(app)] == [("object_enumeration", "192.0.2.2")]
 
 
+CROSSING = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+PART = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+
+
+@pytest.mark.parametrize("said", [{}, CROSSING, PART], ids=["nothing", "cross-site", "image"])
+def test_who_has_a_stolen_token_hides_what_is_unusual_behind_no_page(
+    watched: App, clock: Clock, said: dict[str, str]
+) -> None:
+    rampart = Rampart(clock=clock)
+    rampart.monitor.rule("unusual_volume", learned=8, threshold=50)
+    app = watched(rampart=rampart, RAMPART_MONITOR="enforce")
+    client = app.test_client(use_cookies=False)
+    with app.app_context():
+        sent = {"Authorization": f"Bearer {rampart.tokens.issue('ada', lifetime=86_400 * 30)}"}
+    for _ in range(10):
+        for _ in range(3):
+            assert client.get("/machine", headers=sent, **at("198.51.100.1")).status_code == 200
+        clock.advance(3600)
+    for _ in range(60):
+        client.get("/machine", headers={**sent, **said}, **at("192.0.2.1"))
+    assert [(each.rule, each.subject) for each in found(app)] == [("unusual_volume", "ada")]
+    # It is told, and no more: nobody has anything done to them for what their browser was made to send.
+    assert client.get("/machine", headers=sent, **at("198.51.100.1")).status_code == 200
+
+
 # --- Tokens ---
 
 

@@ -80,6 +80,40 @@ def test_nor_do_those_of_one_wide_network(state: MonitorState) -> None:
     assert [tried(state, "ada", address) for address in NEW] == [True] * len(NEW)
 
 
+@pytest.mark.parametrize("networks", [lambda n: f"{20 + n % 60}.{n // 60}.9.1", lambda n: f"2a{n:02x}:7:9::1"])
+@pytest.mark.parametrize(("count", "accounts"), [(8, 200), (24, 60), (24, 200), (100, 200)])
+def test_some_networks_with_made_up_accounts_keep_hardly_any_owner_out_on_a_new_network(
+    state: MonitorState, networks: Callable[[int], str], count: int, accounts: int
+) -> None:
+    for number in range(accounts):
+        state.mark("throttle", "account", f"made-up-{number}", HOURS, each=1.0, burst=20)
+    # Each pair of an account and a network is tried, more of them than there are places.
+    for number in range(1600):
+        tried(state, f"made-up-{number * 7 % accounts}", networks(number % count))
+    for _ in range(6):
+        for number in range(count):
+            tried(state, "ada", networks(number))
+    assert not tried(state, "ada", networks(0))
+    owners = [tried(state, "ada", f"{100 + number}.{number}.3.4") for number in range(50)]
+    assert owners.count(False) <= 4
+
+
+def test_out_of_a_wide_network_of_ones_own_nobody_has_more_guesses_by_filling_the_table(
+    state: MonitorState, clock: Clock
+) -> None:
+    for number in range(200):
+        state.mark("throttle", "account", f"made-up-{number}", HOURS, each=1.0, burst=20)
+    guesses = 0
+    for second in range(30):
+        for number in range(100):
+            address = f"{20 + number % 24}.9.{number}.1"
+            tried(state, f"made-up-{(second * 100 + number) * 7 % 200}", address)
+            guesses += tried(state, "ada", address)
+        clock.advance(1)
+    # What all networks have together, the first one of each /24, and one of each /16.
+    assert guesses <= 20 + 30 + 100 + 24
+
+
 def test_one_account_that_is_tried_from_everywhere_leaves_others_their_paces(state: MonitorState) -> None:
     state.mark("throttle", "account", "bob", HOURS, each=1.0, burst=20)
     assert [tried(state, "bob", OFFICE) for _ in range(6)] == [True] * 5 + [False]

@@ -125,8 +125,11 @@ impl<'a> Profile<'a> {
     }
 
     /// Whether the hour so far is unusual by this rule: then how much it is.
-    pub fn unusual(&self, rule: &Rule, quantity: Quantity, unix: u64) -> Option<u64> {
-        let learned = self.load(LEARNED);
+    ///
+    /// Of what pages had sent, `own` is what the principal does themselves: it is unusual only if it is so beside that, and
+    /// it is known what is usual as soon as it is of that.
+    pub fn unusual(&self, own: Option<&Self>, rule: &Rule, quantity: Quantity, unix: u64) -> Option<u64> {
+        let learned = own.unwrap_or(self).load(LEARNED);
         let hours = (learned & MASK) as u32;
         if hours < rule.learned {
             return None;
@@ -140,7 +143,8 @@ impl<'a> Profile<'a> {
             Quantity::Hours => {
                 let first = learned >> 32;
                 let is_long = (unix / 3600).saturating_sub(first) >= DAYS * 24;
-                let unusual = is_long && requests >= rule.threshold && self.never_at(unix / 3600);
+                let is_new = |profile: &Self| profile.never_at(unix / 3600);
+                let unusual = is_long && requests >= rule.threshold && is_new(self) && own.is_none_or(is_new);
                 return unusual.then_some(requests);
             }
         };
@@ -148,8 +152,9 @@ impl<'a> Profile<'a> {
         if told < rule.threshold || (errors as f64) < rule.share * requests as f64 {
             return None;
         }
-        let bound = Usual::read(self.load(usual)).bound(rule.deviations as f32);
-        (value as f32 > bound).then_some(told)
+        let is_beyond =
+            |profile: &Self| value as f32 > Usual::read(profile.load(usual)).bound(rule.deviations as f32);
+        (is_beyond(self) && own.is_none_or(is_beyond)).then_some(told)
     }
 
     /// Whether it is for the caller, of all workers, to tell of this quantity in this hour.

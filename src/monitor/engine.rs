@@ -198,8 +198,7 @@ impl Engine {
                 found(finding);
             }
         }
-        // What pages have somebody's browser do is nobody's habit.
-        if !self.learned.is_empty() && seen.principal != 0 && !seen.is_apart(Subject::Principal) {
+        if !self.learned.is_empty() && seen.principal != 0 {
             self.compare(words, seen, found);
         }
         for (index, rule) in &self.floods {
@@ -332,11 +331,24 @@ impl Engine {
         put.at()
     }
 
+    /// Counts a request of a principal, and says whether their hour is unusual.
+    ///
+    /// What pages have somebody's browser do is nobody's habit, and a thief can say that it is so. It has a profile of its own,
+    /// and is unusual where it is beyond both: that one's bounds, and those of what the principal does themselves.
     fn compare(&self, words: &[AtomicU64], seen: &Observation, found: &mut impl FnMut(Finding)) {
-        let put = self
-            .layout
-            .profiles
-            .put(words, seen.principal, seen.now, Party::default(), |body| Profile::holder(body, seen.unix));
+        let profiles = &self.layout.profiles;
+        let is_crossing = seen.is_apart(Subject::Principal);
+        let own = match is_crossing {
+            // Of whom nothing is learned yet, nothing is unusual.
+            true => profiles.find(words, seen.principal).and_then(|at| Profile::new(words, at)),
+            false => None,
+        };
+        if is_crossing && own.is_none() {
+            return;
+        }
+        let name = if is_crossing { mixed(seen.principal, CROSSING) } else { seen.principal };
+        let put =
+            profiles.put(words, name, seen.now, Party::default(), |body| Profile::holder(body, seen.unix));
         let Some(profile) = put.at().and_then(|at| Profile::new(words, at)) else { return };
         if !profile.count(seen) {
             return;
@@ -345,10 +357,10 @@ impl Engine {
             if !seen.signs.meets(rule.counts) {
                 continue;
             }
-            if let Some(count) = profile.unusual(rule, *quantity, seen.unix)
+            if let Some(count) = profile.unusual(own.as_ref(), rule, *quantity, seen.unix)
                 && profile.claim(*quantity, seen.unix)
             {
-                found(Finding::of(*index, Subject::Principal, count));
+                found(Finding { is_crossing, ..Finding::of(*index, Subject::Principal, count) });
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use super::engine::Engine;
 use super::key::mixed;
-use super::layout::MARKED_UNTIL;
+use super::layout::{FIRSTS, MARKED_UNTIL};
 use super::marks::{Mark, Marked, Response};
 use super::places::{Put, Spot};
 use super::share::{self, Held, Party};
@@ -124,6 +124,18 @@ impl Engine {
         marks.map(|marked| marked.wait(now)).max().unwrap_or(0)
     }
 
+    /// Takes the attempt that a wide network has free where a full table cannot tell whether it is a first one. Says whether
+    /// there was one.
+    ///
+    /// It is of no account: so whoever makes up accounts has no more of it, and takes it from nobody elsewhere.
+    pub fn try_first(&self, words: &[AtomicU64], source: u32, now: u64) -> bool {
+        let Some(due) = words.get(FIRSTS.start + share::wide_of(source) as usize % FIRSTS.len()) else {
+            return false;
+        };
+        let seen = due.load(Acquire);
+        seen <= now && due.compare_exchange(seen, now + FIRST_EACH, AcqRel, Acquire).is_ok()
+    }
+
     /// Ends a response; says whether it was there.
     pub fn unmark(&self, words: &[AtomicU64], response: Response, subject: u64) -> bool {
         self.layout().marks(response).drop(words, mark_name(response, subject))
@@ -134,6 +146,9 @@ impl Engine {
         if response == Response::Homes { Marked::at_home(words, at) } else { Marked::new(words, at) }
     }
 }
+
+/// Milliseconds for one such attempt.
+const FIRST_EACH: u64 = 300_000;
 
 fn mark_name(response: Response, subject: u64) -> u64 {
     let salt = match response {

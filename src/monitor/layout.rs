@@ -3,6 +3,7 @@
 //! ```text
 //! counters   64 words: until when any mark holds, evictions, the book's next page, until when rules have counters
 //! book       1,000 findings of 40 words
+//! firsts     4,096 words: when a wide network's next first attempt is due that a full table cannot tell from a later one
 //! common     256 counters: of the host, and those that are shared by what finds no place
 //! windows    60 % of the rest: counters of rules and subjects
 //! profiles   25 %: what principals usually do
@@ -46,8 +47,7 @@ impl Layout {
                  watches about 35000 counters and 10000 principals at once"
             )));
         }
-        let start = BOOK + book::PAGES * book::PAGE;
-        let common = Region::of(start, COMMON * (window::WORDS + 1), window::WORDS);
+        let common = Region::of(FIRSTS.end, COMMON * (window::WORDS + 1), window::WORDS);
         let rest = (bytes / 8) as usize - common.end();
         let windows = Region::of(common.end(), rest * 60 / 100, window::WORDS);
         let profiles = Region::of(windows.end(), rest * 25 / 100, baseline::WORDS);
@@ -88,7 +88,7 @@ impl Layout {
 
 impl shared::Layout for Layout {
     const MAGIC: u64 = u64::from_ne_bytes(*b"RAMPMON\0");
-    const VERSION: u64 = 4;
+    const VERSION: u64 = 5;
     const WHAT: &'static str = "counters of the monitor";
 
     fn shape(&self) -> [u64; 2] {
@@ -114,6 +114,9 @@ pub(super) const NEXT_PAGE: usize = 16;
 pub(super) const COUNTED: Range<usize> = 32..64;
 /// Where the book begins.
 pub(super) const BOOK: usize = 64;
+/// Of wide networks, one word each: which share one by chance is not told apart.
+pub(super) const FIRSTS: Range<usize> = FIRST..FIRST + 4096;
+const FIRST: usize = BOOK + book::PAGES * book::PAGE;
 /// Counters of the host, and those that are shared by what finds no place.
 pub(super) const COMMON: usize = 256;
 const MIN_BYTES: u64 = 1 << 20;

@@ -12,7 +12,8 @@
 //!    network that has most, whoever is furthest from the threshold.
 //!
 //! So a flood out of one network displaces itself, however many addresses, accounts or paths it comes with. One out of
-//! thousands of networks fills all; what then finds no place is charged to a counter that is shared (`engine`).
+//! eight wide networks, of several rules, can fill all with what is kept; what then finds no place is charged to a counter
+//! that is shared (`engine`).
 //!
 //! Of **marks** (`marks`) none is kept: whoever has most of the sixteen gives way, and nobody for when theirs ends.
 //! What somebody has is the most of what their narrow network has, what their account or principal has, and a quarter of

@@ -12,7 +12,8 @@
    throttled instead. Of the host, attempts to log in say that a second factor is wanted.
 4. ``slow``: what pages of other sites had browsers send (``"crossing"``), or what stands in pages of one's own
    (``"content"``), is answered to such requests alone, whatever the detector says: an address, a network or a
-   principal has 30 of them at once, and one a second. Attempts to log in that came so have five at once, and one in
+   principal has 30 of them at once, and one a second; of an address or a network, all kinds of them together have 60,
+   and two a second. Attempts to log in that came so have five at once, and one in
    30 s, and those of an account that is known there, apart, as many. Pages of hosts beside the app's (``same-site``)
    have as much apart from those of other sites. The visitor's own requests have nothing done to them; and who only
    says that a page had them sent is as slow.
@@ -51,6 +52,8 @@ WIDE_PACE = (10.0, 15)
 """The same from all prefixes of one /48 of IPv6 together: seconds for one attempt, and how many at once."""
 PAGE_BURST = 30
 """How many requests at once, of those that pages had sent, and then one in ``EACH`` seconds: a page has many parts."""
+PAGES_PACE = (0.5, 60)
+"""The same of all of these together, of one address or network: seconds for one request, and how many at once."""
 BY_PAGES = ("crossing", "content")
 """How a finding was counted that is of what pages had browsers send; and the throttles of that."""
 ACCOUNT_BURST = 20
@@ -134,10 +137,18 @@ class Responses:
         throttle = state.marked("throttle", kind, name, issuer=issuer)
         if throttle is not None and state.marked(by, kind, name, issuer=issuer) is None:
             state.mark(by, kind, name, throttle[0], issuer=issuer, each=EACH, burst=BURST)
+        found = state.marked(by, kind, name, issuer=issuer)
+        if found is None:
+            return 0.0
+        whose = f"{kind} {issuer!r} {self._key(kind, name)}"
         if beside:
-            found = state.marked(by, kind, name)
-            return self._apart(found, f"{kind} {self._key(name)}", EACH, PAGE_BURST)
-        return state.try_now(kind, name, issuer=issuer, response=by)
+            wait = self._apart(found, whose, EACH, PAGE_BURST if throttle is None else BURST)
+        else:
+            wait = state.try_now(kind, name, issuer=issuer, response=by)
+        if kind == "principal":
+            return wait
+        # Who says in turn that it was this and that has not as much of each.
+        return wait or self._apart(found, f"all {whose}", *PAGES_PACE)
 
     def _apart(self, found: tuple[float, int] | None, whose: str, each: float, burst: int) -> float:
         """Seconds to wait, of a pace beside that of what is in force: neither takes of the other."""
@@ -150,8 +161,13 @@ class Responses:
             state.mark("crossing", "principal", whose, found[0], **named, each=each, burst=burst)
         return state.try_now("principal", whose, **named, response="crossing")
 
-    def _key(self, address: str) -> str:
-        return client_key(address, self._monitor.ipv6_prefix)
+    def _key(self, kind: str, name: str) -> str:
+        """What a subject is called where its pace stands beside that of what is in force on it."""
+        if kind == "principal":
+            return name
+        key = client_key(name, self._monitor.ipv6_prefix)
+        # In hexadecimal: of IPv4, whose network is the /24, eight digits.
+        return key[:6] if kind == "network" and len(key) == 8 else key
 
     def heed(self, exchange: Exchange) -> Denied | None:
         """Once it is known who it is: the refusal of a principal or token under a response."""
@@ -164,7 +180,7 @@ class Responses:
         token = state.token_of(principal, "" if exchange.elsewhere else exchange.environ.get("HTTP_AUTHORIZATION", ""))
         # A token that no browser adds was sent by who has it, whichever page wrote it.
         by = "" if exchange.deliberate else state.source_of(exchange, principal=True)
-        wait = self._paced("principal", name, by, issuer)
+        wait = self._paced("principal", name, by, issuer, beside=_beside(by, exchange.environ))
         marked = state.marked("step_up", "principal", name, issuer=issuer)
         if marked is not None and not _proved(principal, marked[1]):
             if _tells(principal):
@@ -187,15 +203,19 @@ class Responses:
         by = state.source_of(exchange)
         if not by:
             return 0.0
-        marks = [state.marked("crossing_login", kind, address) for kind in ("address", "network")]
-        found = max((mark for mark in marks if mark is not None), default=None)
+        marks = {kind: state.marked("crossing_login", kind, address) for kind in ("address", "network")}
+        found = max((mark for mark in marks.values() if mark is not None), default=None)
         if found is None:
             return 0.0
         beside = _beside(by, exchange.environ)
         if state.knows(account, address):
             return self._apart(found, f"{'beside' if beside else by} login {account}", EACH_LOGIN, BURST)
         if beside:
-            return self._apart(found, f"logins {self._key(address)}", EACH_LOGIN, BURST)
+            waits = (
+                self._apart(mark, f"logins {kind} {self._key(kind, address)}", EACH_LOGIN, BURST)
+                for kind, mark in marks.items()
+            )
+            return next((wait for wait in waits if wait), 0.0)
         wait = state.try_now("address", address, response="crossing_login")
         return wait or state.try_now("network", address, response="crossing_login")
 

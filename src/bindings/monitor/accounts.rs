@@ -31,6 +31,9 @@ impl MonitorState {
     /// 3. One that found a place in the table only by taking another's is no first one, unless that was of somebody who had
     ///    clearly more than their share: it may have been pushed out. So who fills the table resets nothing; and who fills
     ///    it out of one network takes the first attempt from nobody.
+    /// 4. Such a one takes, where the account is not known, the one attempt in five minutes that its wide network (/16,
+    ///    /32) has free for all accounts. So who fills the table out of some hundreds of networks has one attempt more in
+    ///    each, and takes the first one from whoever is in those alone.
     pub(super) fn attempt(&self, account: &str, address: &str, paces: &Paces, source: &str) -> PyResult<u64> {
         let (now, engine, words) = (self.millis(), &self.table.engine, self.table.words());
         let of_account = self.subject("account", account, None)?;
@@ -88,6 +91,9 @@ impl MonitorState {
             let is_new = engine.mark_of(words, on, now, mark, Some(packed(pace)?));
             if is_free && is_new != Some(true) {
                 is_free = false;
+                if !is_home && source.is_empty() && engine.try_first(words, self.source(address), now) {
+                    continue;
+                }
                 let toll = toll();
                 let wait = engine.wait_all(words, &[toll], now);
                 if wait > 0 {

@@ -1,5 +1,6 @@
 //! Whose doing a request was, of what its environ says.
 
+use percent_encoding::percent_decode_str;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet};
@@ -78,16 +79,16 @@ impl Pages {
         Ok(Doing { source: sent.source(), is_of_principal: sent.is_of_principal() })
     }
 
-    /// Whether a request carries something that the app can have refused with 401: a field with a credential, a token in
-    /// the query (RFC 6750 section 2.3), or a body, which may be a login's that nobody told of. A cookie is none: one that
-    /// has expired looks like one that was made up, and comes with each request of a page that is left open.
+    /// Whether a request carries something that the app can have refused with 401: a field with a credential, a token or
+    /// key in the query (RFC 6750 section 2.3), or a body, which may be a login's that nobody told of. A cookie is none: one
+    /// that has expired looks like one that was made up, and comes with each request of a page that is left open.
     pub fn has_credential(&self, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
         let py = environ.py();
         let (query, length) =
             (item(environ, intern!(py, "QUERY_STRING"))?, item(environ, intern!(py, "CONTENT_LENGTH"))?);
         Ok(environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?
             || self.has_field(environ)?
-            || lossy(&query).contains("access_token")
+            || lossy(&query).split('&').any(names_credential)
             || !matches!(&*lossy(&length), "" | "0")
             || environ.contains(intern!(py, "HTTP_TRANSFER_ENCODING"))?)
     }
@@ -101,6 +102,13 @@ impl Pages {
         }
         Ok(has_field)
     }
+}
+
+/// Whether a parameter of a query has a name that credentials have: `access_token`, `api_key`, `clientSecret`.
+fn names_credential(parameter: &str) -> bool {
+    let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+    let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase().replace("keyword", "");
+    ["key", "secret", "token"].iter().any(|word| name.contains(word))
 }
 
 /// Whether the policy of CORS that a request meets admits the page that had it sent: what needs a preflight then proves
