@@ -107,7 +107,7 @@ def test_who_looks_makes_no_table_and_changes_none(
         assert files() == {}, words
     work(build)
     before = files()
-    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor4"}
+    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor5"}
     for words in LOOKS:
         done = run(build, *words, **OTHERS)
         assert done.exit_code == 0, (words, done.output, done.exception)
@@ -127,7 +127,7 @@ def test_what_there_is_not_yet_is_told_with_its_place(build: Callable[..., Flask
     assert f"counted in {tmp_path}/counters/limits-" in limits.output
     assert "No worker has made that table yet" in limits.output and "3 of 3" in limits.output
     assert json.loads(run(build, "limits", "--json").output)["store"].startswith(f"{tmp_path}/counters/limits-")
-    assert f"No worker has made its table yet: {tmp_path}/counters/monitor4-" in run(build, "monitor", "recent").output
+    assert f"No worker has made its table yet: {tmp_path}/counters/monitor5-" in run(build, "monitor", "recent").output
     work(build)
     limits = run(build, "limits", "--address", BANNED)
     assert "No worker" not in limits.output and "Banned for" in limits.output and "0 of 3" in limits.output

@@ -140,7 +140,7 @@ def test_who_looks_frees_nobody_and_changes_no_table(make: App, tmp_path: Path) 
     # It is gone, as between two starts of a service.
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     before = files()
-    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor4"}
+    assert {name.partition("-")[0] for name in before} >= {"limits", "bans", "places", "metrics2", "monitor5"}
     told = look(**other)
     assert [each["address"] for each in told["bans"]] == ["198.51.100.7"]
     assert files() == before

@@ -432,7 +432,7 @@ def test_an_app_without_limits_opens_no_table_of_them(clock: Clock, tmp_path: Pa
     app.get("/")(lambda: "ok")
     assert look(app).status_code == 200
     # The monitor's own is there, which counts in any app.
-    assert [path.name.partition("-")[0] for path in (tmp_path / "shared").iterdir()] == ["monitor4"]
+    assert [path.name.partition("-")[0] for path in (tmp_path / "shared").iterdir()] == ["monitor5"]
 
 
 def test_a_key_that_is_no_unicode_is_banned_like_any_other(make_app: App) -> None:

@@ -58,8 +58,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
             place.mkdir()
             words = [redis_program(), *arguments, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(place)]
             process = subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL)
-            started.append(process)
-            wait(lambda: redis.Redis(port=port).ping())
+
+            def answers() -> bool:
+                nonlocal process
+                if process.poll() is not None:
+                    # Somebody's connection had its port for a moment, or that of its cluster's bus.
+                    process = subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL)
+                return bool(redis.Redis(port=port).ping())
+
+            try:
+                wait(answers)
+            finally:
+                started.append(process)
             return process
 
         yield run

@@ -73,7 +73,7 @@ def serving(make_app: App, directory: str) -> Flask:
     return app
 
 
-@pytest.mark.parametrize("purpose", ["limits", "bans", "places", "monitor4", "metrics2"])
+@pytest.mark.parametrize("purpose", ["limits", "bans", "places", "monitor5", "metrics2"])
 def test_an_app_whose_table_others_have_starts_refuses_and_answers_once_these_have_ended(
     make_app: App,
     clock: Clock,
@@ -89,7 +89,7 @@ def test_an_app_whose_table_others_have_starts_refuses_and_answers_once_these_ha
     with caplog.at_level("WARNING"):
         app = serving(make_app, waited)
     # Where it is met at the start, it is told there.
-    assert (str(place) in caplog.text) is (purpose in ("limits", "bans", "monitor4"))
+    assert (str(place) in caplog.text) is (purpose in ("limits", "bans", "monitor5"))
     assert (app.import_name, app.root_path) == tuple(name.split("\0"))
     client = app.test_client()
     for _ in range(3):

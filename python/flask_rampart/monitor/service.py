@@ -59,7 +59,7 @@ _HOW = {
 }
 _OWN_TABLE = 1024 * 1024
 """Bytes of a table of one process alone."""
-_PURPOSE = "monitor4"
+_PURPOSE = "monitor5"
 """The number is that of the table's version: workers of two releases may run side by side."""
 
 
