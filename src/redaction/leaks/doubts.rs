@@ -1,0 +1,61 @@
+//! Tests: what may be a value or none is hidden.
+
+use super::otherwise::{all_are, all_stay};
+
+#[test]
+fn a_value_may_begin_with_the_signs_that_follow_a_text() {
+    for value in [")-Zq9xK7wPlm", "}#Zq9xK7wPlm", "), Zq9xK7wPlm", "]:/Zq9xK7wPlm"] {
+        for (before, after) in [
+            ("password=\"", "\""),
+            ("password='", "'"),
+            ("password: \"", "\" x"),
+            ("password: '", "', b='c'"),
+            ("app --password '", "' --verbose"),
+            ("app --password \"", "\""),
+        ] {
+            for start in ["user=ann@example.com ".to_string(), "a word ".repeat(60)] {
+                let shown = start.replace("ann@example.com", "[REDACTED:EMAIL_ADDRESS]");
+                all_are(&[(
+                    &format!("{start}{before}{value}{after}"),
+                    &format!("{shown}{before}[REDACTED:PASSWORD]{after}"),
+                )]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_quote_that_closes_one_value_opens_none_before_the_next() {
+    all_are(&[
+        (
+            "client_id=\"dGVzdA==\" client_secret=\"+Zq9xK7wPlm\"",
+            "client_id=\"dGVzdA==\" client_secret=\"[REDACTED:SECRET]\"",
+        ),
+        (
+            "msg=\"user login:\" password=\"+Zq9xK7wPlm\"",
+            "msg=\"user login:\" password=\"[REDACTED:PASSWORD]\"",
+        ),
+        (
+            "msg=\"user login:\" password=\")-Zq9xK7wPlm\"",
+            "msg=\"user login:\" password=\"[REDACTED:PASSWORD]\"",
+        ),
+        ("cmd --id 'abc=' --password '+Zq9xK7wPlm'", "cmd --id 'abc=' --password '[REDACTED:PASSWORD]'"),
+        ("a='b' it's 'c:' password=',Zq9xK7wPlm'", "a='b' it's 'c:' password='[REDACTED:PASSWORD]'"),
+        ("x=\" password=\"+Zq9xK7wPlm\"", "x=\" password=\"[REDACTED:PASSWORD]\""),
+    ]);
+    all_stay(&[
+        "say(\"it's\", \"password:\", x)",
+        "say('user', 'password:', x)",
+        r#"{"id":"dGVzdA==","msg":"Enter password:","level":"INFO"}"#,
+        r#"{"a":"b","m":"{\"id\":\"x=\",\"b\":\"token:\",\"c\":\"d\"}"}"#,
+    ]);
+}
+
+#[test]
+fn a_value_that_ends_as_base64_does_is_no_label() {
+    all_are(&[
+        ("print(\"token:\", \"Zq9xK7wPlm==\")", "print(\"token:\", \"[REDACTED:TOKEN]\")"),
+        ("print(\"token:\", \"Zq9xK7wPlm:\")", "print(\"token:\", \"[REDACTED:TOKEN]\")"),
+    ]);
+    all_stay(&["print(\"token:\", \"User name:\")", "[\"token:\", \"user_id=\", \"x-name: \", \"Größe:\"]"]);
+}
