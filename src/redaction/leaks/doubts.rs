@@ -59,3 +59,31 @@ fn a_value_that_ends_as_base64_does_is_no_label() {
     ]);
     all_stay(&["print(\"token:\", \"User name:\")", "[\"token:\", \"user_id=\", \"x-name: \", \"Größe:\"]"]);
 }
+
+#[test]
+fn a_private_key_is_hidden_whatever_stands_between_its_lines() {
+    let begin = concat!("-----BEGIN PRIVATE", " KEY-----");
+    let end = concat!("-----END PRIVATE", " KEY-----");
+    let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7";
+    for between in [
+        "\x1b[0m\n",
+        "#015#012",
+        "<BR>",
+        "</p>\n<p>",
+        "\"\n  + b\"",
+        "\"\n b\"",
+        "^M\n",
+        "&nbsp;",
+        "\u{A0}",
+        "\u{2028}",
+        "\"},{\"line\":\"",
+        "\"}\n{\"time\":\"2026-11-30T20:00:00Z\",\"stream\":\"stdout\",\"line\":\"",
+    ] {
+        all_are(&[
+            (&format!("a {begin}{between}{line}{between}{line}"), "a [REDACTED:PRIVATE_KEY]"),
+            (&format!("a {begin}{between}{line}{between}{end} b"), "a [REDACTED:PRIVATE_KEY] b"),
+            (&format!("a {begin}{between}{end} b"), "a [REDACTED:PRIVATE_KEY] b"),
+        ]);
+    }
+    all_stay(&[&format!("use {begin} to begin.{}", " and more words".repeat(40))]);
+}
