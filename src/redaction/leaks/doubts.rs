@@ -87,3 +87,25 @@ fn a_private_key_is_hidden_whatever_stands_between_its_lines() {
     }
     all_stay(&[&format!("use {begin} to begin.{}", " and more words".repeat(40))]);
 }
+
+#[test]
+fn a_card_in_any_few_groups_or_behind_its_name_is_hidden() {
+    for number in [
+        "4111 11111111 1111",
+        "411111 1111111111",
+        "378 2822 4631 0005",
+        "4222 2222 2222 2",
+        "62 0000 0000 0000 0005",
+        "5555-555555-554444",
+        "37828 22463 10005",
+        "4111-111111111111",
+    ] {
+        all_are(&[(&format!("paid by {number} 12/29"), "paid by [REDACTED:CREDIT_CARD] 12/29")]);
+    }
+    all_are(&[
+        ("card number 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "card number [REDACTED:CREDIT_CARD]"),
+        ("Visa: 41 11 11 11 11 11 11 11.", "Visa: [REDACTED:CREDIT_CARD]."),
+        ("PAN 41-11-11-11-11-11-11-11", "PAN [REDACTED:CREDIT_CARD]"),
+    ]);
+    all_stay(&["pages 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "Japan 41-11-11-11-11-11-11-11"]);
+}
