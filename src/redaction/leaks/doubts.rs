@@ -109,3 +109,29 @@ fn a_card_in_any_few_groups_or_behind_its_name_is_hidden() {
     ]);
     all_stay(&["pages 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "Japan 41-11-11-11-11-11-11-11"]);
 }
+
+#[test]
+fn the_content_of_an_element_is_read_far_and_may_begin_with_any_sign() {
+    let long = "Z q9 ".repeat(300);
+    for value in [format!(" {long}"), format!("\n{long}"), format!("@{long}"), format!("\"{long}")] {
+        let blanks = &value[..value.len() - value.trim_start().len()];
+        all_are(&[(
+            &format!("<password>{value}</password> x"),
+            &format!("<password>{blanks}[REDACTED:PASSWORD]</password> x"),
+        )]);
+    }
+    for value in ["@Zq9xK7wPlm", "(Zq9xK7wPlm", "/Zq9xK7wPlm==", "*Zq9xK7wP", "?Zq9xK7wP", "&Zq9xK7wP"] {
+        all_are(&[
+            (&format!("<user>ann</user><password>{value}"), "<user>ann</user><password>[REDACTED:PASSWORD]"),
+            (&format!("x\n  <password>{value}\ny"), "x\n  <password>[REDACTED:PASSWORD]\ny"),
+            (
+                &format!("{{\"a\":\"<password>{value}\",\"b\":1}}"),
+                "{\"a\":\"<password>[REDACTED:PASSWORD]\",\"b\":1}",
+            ),
+        ]);
+    }
+    all_stay(&[
+        "POST /users/<user>/tokens/<token>/revoke-them-all",
+        "see <token>(is-required) and <pin>.example.org",
+    ]);
+}
