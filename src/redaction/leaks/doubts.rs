@@ -135,3 +135,13 @@ fn the_content_of_an_element_is_read_far_and_may_begin_with_any_sign() {
         "see <token>(is-required) and <pin>.example.org",
     ]);
 }
+
+#[test]
+fn one_word_behind_an_option_in_quotes_is_its_value() {
+    all_are(&[
+        ("'--token': hunter\nx", "'--token': '[REDACTED:TOKEN]'\nx"),
+        ("'--password': hunter", "'--password': '[REDACTED:PASSWORD]'"),
+        ("'--token': hunter, '--a': 1", "'--token': '[REDACTED:TOKEN]', '--a': 1"),
+    ]);
+    all_stay(&["Invalid value for '--token': too short, see the help"]);
+}
