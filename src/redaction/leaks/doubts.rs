@@ -145,3 +145,29 @@ fn one_word_behind_an_option_in_quotes_is_its_value() {
     ]);
     all_stay(&["Invalid value for '--token': too short, see the help"]);
 }
+
+#[test]
+fn what_was_cut_off_in_a_text_of_json_ends_with_that() {
+    all_are(&[
+        (
+            r#"{"m":"<password><![CDATA[Z, q9","b":1}"#,
+            r#"{"m":"<password><![CDATA[[REDACTED:PASSWORD]","b":1}"#,
+        ),
+        (
+            r#"{"m":"{\"a\":\"<password><![CDATA[Zq9\",\"b\":1}"}"#,
+            r#"{"m":"{\"a\":\"<password><![CDATA[[REDACTED:PASSWORD]\",\"b\":1}"}"#,
+        ),
+        (
+            "<password><![CDATA[Z\", \"q9]]></password>",
+            "<password><![CDATA[[REDACTED:PASSWORD]]]></password>",
+        ),
+        (
+            r#"{"m":"form-data; name=\"password\"\r\n\r\nZ \"q9\"","b":1}"#,
+            r#"{"m":"form-data; name=\"password\"\r\n\r\n[REDACTED:PASSWORD]","b":1}"#,
+        ),
+        (
+            r#"{"m":"form-data; name=\"password\"\r\n\r\nZ', 'q9\r\n--x","b":1}"#,
+            r#"{"m":"form-data; name=\"password\"\r\n\r\n[REDACTED:PASSWORD]\r\n--x","b":1}"#,
+        ),
+    ]);
+}
