@@ -247,6 +247,9 @@ const GROUPS: &[u32] = &[4_444, 4_443, 4_442, 4_441, 3_444, 4_333, 44_443, 44_44
 
 /// Whether what stands before a number says that it is a card's.
 fn is_announced(before: &[u8]) -> bool {
+    if !before.iter().any(u8::is_ascii_alphabetic) {
+        return false;
+    }
     let before = before.to_ascii_lowercase();
     let alone = |at: usize, length: usize| {
         let letter = |at: Option<usize>| at.and_then(|i| before.get(i)).is_some_and(u8::is_ascii_alphabetic);
