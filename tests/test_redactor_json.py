@@ -119,13 +119,54 @@ def test_what_only_resembles_a_schema_or_a_list_of_names_is_hidden() -> None:
         assert REDACTOR.redact({"required": names}) == {"required": ["password", mark]}, names
     assert REDACTOR.redact({"headers": ["password", "hunter"]}) == {"headers": ["password", mark]}
     told = {"type": "string", "default": "hunter2", "examples": ["hunter3", "x"], "enum": [MAIL]}
-    said = {"type": "string", "default": mark, "examples": [mark, mark], "enum": [MARK]}
+    said = {"type": "string", "default": mark, "examples": [mark, mark], "enum": [mark]}
     run = REDACTOR.run({"password": told})
     assert run.value == {"password": said}
     assert [found.pointer for found in run.findings][:1] == ["/password/default"]
     inside: dict[str, object] = {"type": "object"}
     inside["properties"] = {"password": inside}
     assert "[REDACTED:" in str(REDACTOR.redact({"password": inside}))
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"anyOf": [{"type": "string", "example": "hunter2"}, True]}, {"anyOf": [{"type": "string", "example": 0}, True]}),
+        ({"anyOf": ["hunter2", {"type": "hunter2"}, {"title": "x"}]}, {"anyOf": [0, 0, 0]}),
+        ({"type": "string", "enum": ["hunter", "x"]}, {"type": "string", "enum": [0, 0]}),
+        ({"type": "string", "enum": "hunter2"}, {"type": "string", "enum": 0}),
+        ({"type": "array", "items": {"type": "string", "default": "x"}}, {"type": "array", "items": {"type": "string", "default": 0}}),
+        ({"type": "array", "items": "hunter2"}, {"type": "array", "items": 0}),
+        ({"type": "array", "prefixItems": [{"type": "string", "const": "x"}]}, {"type": "array", "prefixItems": [{"type": "string", "const": 0}]}),
+        ({"type": "object", "additionalProperties": {"enum": ["x"]}}, {"type": "object", "additionalProperties": 0}),
+        ({"type": "object", "properties": "hunter2"}, {"type": "object", "properties": 0}),
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "examples": ["x"]}, "b": "hunter2"}},
+            {"type": "object", "properties": {"a": {"type": "string", "examples": [0]}, "b": 0}},
+        ),
+        ({"type": "string", "not": {"minLength": 8}, "allOf": [{}]}, {"type": "string", "not": {"minLength": 8}, "allOf": [{}]}),
+    ],
+)  # fmt: skip
+def test_values_are_hidden_in_all_parts_of_a_schema_of_a_secret(told: object, said: object) -> None:
+    def marked(item: object) -> object:
+        if isinstance(item, dict):
+            return {key: marked(one) for key, one in item.items()}
+        if isinstance(item, list):
+            return [marked(one) for one in item]
+        return "[REDACTED:PASSWORD]" if type(item) is int and item == 0 else item
+
+    assert REDACTOR.redact({"password": told}) == {"password": marked(said)}
+
+
+def test_a_schema_that_holds_itself_often_is_walked_as_far_as_there_are_nodes() -> None:
+    shared: dict[str, object] = {"type": "string", "example": "hunter2"}
+    for _ in range(30):
+        shared = {"type": "object", "properties": {"a": shared, "b": shared}}
+    assert "hunter2" not in str(REDACTOR.redact_json({"password": shared}, max_nodes=500))
+    deep: dict[str, object] = {"type": "string", "example": "hunter2"}
+    for _ in range(300):
+        deep = {"type": "array", "items": deep}
+    assert "hunter2" not in str(REDACTOR.redact({"password": deep}))
 
 
 @pytest.mark.parametrize(

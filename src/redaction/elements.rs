@@ -2,8 +2,9 @@
 //!
 //! An element that is closed by its own tag within [`CLOSED`] bytes has all that stands before that, over lines as well; one
 //! with CDATA, what these have (XML 1.0 §2.7). Without, `<password>` may only stand for a value: what follows is one if it
-//! begins with a letter, a digit or a sign that nothing else begins with, so that `login <user> <password>`, `/reset/<token>/x`
-//! and `List<Token> t` stay; and it ends at the latest with the text that it stands in, or with the line.
+//! begins with a letter, a digit or a sign that nothing else begins with, or with any sign and is long where the tag is the
+//! first of a line or a text, or behind another, so that `login <user> <password>`, `/reset/<token>/x` and `List<Token> t` stay;
+//! and it ends at the latest with the text that it stands in, or with the line.
 
 use super::ahead::{Known, Text};
 use super::fields::{is_name_byte, name_start};
@@ -11,8 +12,11 @@ use super::names::{self, Entity, Names};
 use super::tails::{Markup, Tail};
 use super::{Find, values};
 
-/// Bytes of content behind which its closing tag is looked for.
-const CLOSED: usize = 512;
+/// Bytes of content behind which its closing tag is looked for. No `<` is passed over, so each byte is read once.
+const CLOSED: usize = 4096;
+
+/// What begins with a sign is a value if so much follows that no blank and no quote ends.
+const VALUE: usize = 8;
 
 /// Bytes of a tag that are looked back over. It bounds the work at each `>`.
 const ATTRIBUTES: usize = 256;
@@ -55,10 +59,33 @@ pub(super) fn find(
     let begins = text
         .peek(close + 1)?
         .is_some_and(|b| b.is_ascii_alphanumeric() || b >= 0x80 || b"$!#%^~+_-{".contains(&b));
+    let begins = begins || (stands_apart(&text, tag.start, floor) && is_long(text, close + 1)?);
     if !begins || names.entity(name).is_none() {
         return Ok(None);
     }
     values::begun(text, close + 1, entity, Tail::content(close + 1, Markup::Open), &[])
+}
+
+/// Whether a tag, with its name at *start*, is the first of its line or of a text in quotes, or stands behind another.
+fn stands_apart(text: &[u8], start: usize, floor: usize) -> bool {
+    let before = &text[floor.min(start)..start];
+    let Some(open) = before.iter().rposition(|b| *b == b'<') else { return false };
+    let blanks = before[..open].iter().rev().take(VALUE).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match before[..open - blanks] {
+        [] => floor == 0,
+        [.., b'\n' | b'\r' | b'>'] => true,
+        // Not one that stands behind what was replaced.
+        [.., byte, b'"' | b'\''] => blanks == 0 && byte != b']',
+        [b'"' | b'\''] => blanks == 0 && floor == 0,
+        _ => false,
+    }
+}
+
+/// Whether a word that begins with a sign, and is no short one, stands at *at*.
+fn is_long(text: Text<'_>, at: usize) -> Known<bool> {
+    let begins = text.peek(at)?.is_some_and(|b| b"@(./=*?[\"&".contains(&b));
+    let word: fn(u8) -> bool = |b| b > b' ' && !matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>');
+    Ok(begins && text.run(at + 1, VALUE, word)? == VALUE)
 }
 
 /// How CDATA begin.

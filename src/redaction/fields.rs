@@ -144,11 +144,14 @@ fn quoted_between(between: &[u8]) -> bool {
     between.iter().any(|b| matches!(b, b'"' | b'\'' | b'`'))
 }
 
-/// Whether words stand behind a sign, as in a sentence.
+/// Whether two words stand behind a sign, as in a sentence. One may be the value.
 fn is_told(text: Text<'_>, from: usize) -> Known<bool> {
     let at = from + text.run(from, 8, |b| b == b' ')?;
     let letters = text.run(at, 24, |b| b.is_ascii_alphabetic() || b == b'\'')?;
-    Ok(at > from && letters > 0 && text.peek(at + letters)?.is_none_or(|b| b <= b' ' || b",.".contains(&b)))
+    let end = at + letters;
+    let second = end + text.run(end, 8, |b| matches!(b, b',' | b' '))?;
+    let words = letters > 0 && second > end && text.peek(second - 1)? == Some(b' ');
+    Ok(at > from && words && text.peek(second)?.is_some_and(|b| b.is_ascii_alphabetic()))
 }
 
 /// `tokens: 4096` says how many there are.

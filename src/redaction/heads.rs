@@ -11,8 +11,8 @@ use super::ahead::{Known, Text, any};
 use super::coding::SLASHES;
 use super::prefixes::{self, Route, Set};
 use super::rules::{self, Extent, Rule};
-use super::tails::Tail;
-use super::text::{alnum, base64, token68, word_starts};
+use super::tails::{PEM_END, Tail};
+use super::text::{base64, token68, word_starts};
 use super::{Find, Finding, shapes};
 
 /// The heads of all rows, in the table's order, each compiled when it is first tried. That none fails, a test shows.
@@ -172,10 +172,11 @@ fn settle(head: &Head, text: Text<'_>, at: usize) -> Known<()> {
 }
 
 /// Whether a private key goes on behind its BEGIN line that ends before *at*, and is not only told of: with a line break, as it is
-/// or written out; with base64; or with that behind quotes and commas, as a list of lines has it.
+/// or written out, or with base64; or a line of base64, or the END line, is not far, whatever a log, a page or source text puts
+/// between the lines.
 fn goes_on_as_key(text: Text<'_>, at: usize) -> Known<bool> {
-    let blanks = at + text.run(at, GAP, |b| matches!(b, b' ' | b'\t'))?;
-    Ok(match text.peek(blanks)? {
+    let blanks = at + text.run(at, BLANKS, |b| matches!(b, b' ' | b'\t'))?;
+    let breaks = match text.peek(blanks)? {
         // Lines may come one by one.
         None | Some(b'\n' | b'\r') => true,
         Some(b'%') => matches!(text.percent(blanks)?, Some(b'\n' | b'\r' | b'%')),
@@ -185,17 +186,23 @@ fn goes_on_as_key(text: Text<'_>, at: usize) -> Known<bool> {
         _ => {
             let slashes = text.run(blanks, SLASHES, |b| b == b'\\')?;
             let letter = text.peek(blanks + slashes)?;
-            if slashes > 0 && matches!(letter, Some(b'n' | b'r' | b'u' | b'x' | b'\n')) {
-                return Ok(true);
-            }
-            let start = at + text.run(at, GAP, |b| !alnum(b) && b < 0x80)?;
-            text.run(start, LINE, base64)? == LINE
+            slashes > 0 && matches!(letter, Some(b'n' | b'r' | b'u' | b'x' | b'\n'))
         }
-    })
+    };
+    if breaks {
+        return Ok(true);
+    }
+    let there = text.get(at..text.len().min(at + GAP + LINE)).unwrap_or_default();
+    let line = there.split(|b| !base64(*b)).any(|run| run.len() >= LINE);
+    if line || memchr::memmem::find(there, PEM_END).is_some() {
+        return Ok(true);
+    }
+    text.need(at + GAP + LINE, any).map(|()| false)
 }
 
-/// What may stand between the BEGIN line of a private key and its next in a list of lines, and how much of that is base64.
-const GAP: usize = 64;
+/// Blanks behind the BEGIN line of a private key, what else may stand between it and its next, and how much of that is base64.
+const BLANKS: usize = 64;
+const GAP: usize = 256;
 const LINE: usize = 40;
 
 /// Whether a token may go on with this byte (but a private key, and after the name of a scheme).

@@ -1,6 +1,7 @@
 //! Tests: values that once escaped, each in the text that let it out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod doubts;
 mod otherwise;
 mod outside;
 mod several;

@@ -29,12 +29,12 @@
 //! | secret by a name near by | 40 and 20 | 128 bytes | at most 127 bytes |
 //! | `Bearer`, `Basic` | 20 | its head and 96 bytes | with `token68`, however long |
 //! | JWT | none | 768 bytes of each of two parts; what does not end there is one | after up to five parts |
-//! | PEM private key | none | the BEGIN line, and 104 bytes | the END line |
+//! | PEM private key | none | the BEGIN line, and 296 bytes | the END line |
 //! | e-mail address | 256 bytes of a local part | 255 bytes of a domain; what goes on is one | the domain's |
 //! | card number | 25 | 64 bytes | at most 19 digits, 18 separators |
 //! | password in a URL | none | 512 bytes after `://`, and 256 behind a delimiter; what goes on is one | the last `@`, or a delimiter |
 //! | value of a name | 400 (name, quotes, tag) | 256 blanks, and some 260 bytes; 1024 in three quotes | at its quote, bracket, delimiter, line; after what begins in it (`beyond.rs`) |
-//! | content of an element | 320 | 576 bytes | at a tag, `]]>`, its line |
+//! | content of an element | 320 | 4 KiB | at a tag, `]]>`, its line |
 //! | value beside its name | 280 | 512 bytes | as above |
 //! | second text of a list | none | 64, and 512 bytes | as above |
 //! | part of a multipart body | 70 | 64, and four lines of 96 bytes | at its boundary, or with a line after 4 KiB |

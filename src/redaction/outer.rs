@@ -3,7 +3,7 @@
 //! In `{"msg": "Enter password:", "level": "INFO"}` and `print('password:', x)` the quote behind the sign closes. It does if
 //! the name has no quotes of its own, and what follows is
 //! - what follows a closing quote in JSON, a repr or a list of arguments, if the line before the name does not show that no
-//!   text has begun there; or
+//!   text has begun there, or, of a long line, a text that closes does not begin; or
 //! - a sign that puts texts together, another text behind a blank, or `name=` behind one, if it shows that one has.
 //!
 //! A text that stands behind a comma, a plus or blanks then is the value (`print('password:', 'hunter2')`), unless it is a
@@ -13,6 +13,7 @@ use super::ahead::{Known, Text};
 use super::coding::{self, Coded, Coding};
 use super::lines::Key;
 use super::tails::{delimiter_follows, name_follows};
+use super::text::MARKER;
 use super::values::{Opening, opening_at, skip_blanks};
 
 /// Blanks behind the quote, bytes of the name or label that may follow, and bytes before the name that are looked at.
@@ -32,14 +33,21 @@ pub(super) fn ends(
         return Ok(false);
     }
     if delimiter_follows(text, inside)? {
-        return Ok(opens_before(&text, key, opening) != Some(false));
+        return match opens_before(&text, key, opening) {
+            Some(opens) => Ok(opens),
+            None => Ok(!closes(text, inside, opening)?),
+        };
     }
     let (next, _) = skip_blanks(text, inside, BLANKS)?;
     let blank = next > inside;
     let joins = match text.peek(next)? {
         Some(b'"' | b'\'' | b'`') => blank,
         // `print("password:", x)`, `["token:", {…}]`
-        Some(b'+' | b',') => true,
+        Some(sign @ (b'+' | b',')) => match text.peek(next + 1)? {
+            Some(b' ' | b'"' | b'\'' | b'`') => true,
+            Some(b'{' | b'[') => sign == b',',
+            _ => false,
+        },
         Some(b'.' | b'%') => blank && text.peek(next + 1)? == Some(b' '),
         Some(b'<') => blank && text.peek(next + 1)? == Some(b'<'),
         // Of a command, the next option or sign.
@@ -68,33 +76,79 @@ pub(super) fn next_text(text: Text<'_>, after: usize) -> Known<Option<(Opening, 
             Some(b'=') => text.peek(next + 1)? == Some(b'>'),
             _ => false,
         };
-        let label = text[inside..end].trim_ascii_end().last().is_none_or(|b| matches!(b, b':' | b'='));
-        return Ok((!names && !label).then_some((opening, inside)));
+        return Ok((!names && !is_label(&text[inside..end])).then_some((opening, inside)));
     }
     Ok(Some((opening, inside)))
 }
 
-/// Whether the last quote like *opening* before the name opened a text, by what stands before it. None, if what is read of the
-/// line has none.
+/// Whether a text is empty, or words with a sign behind them: base64 may end in such a sign, too.
+fn is_label(text: &[u8]) -> bool {
+    match text.trim_ascii_end() {
+        [] => true,
+        [words @ .., b':' | b'='] => {
+            words.iter().any(u8::is_ascii_alphabetic)
+                && words.iter().all(|b| b.is_ascii_alphabetic() || b" _-".contains(b) || *b >= 0x80)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the next quote like *opening* behind *inside* closes a text: no more of one stands behind it.
+fn closes(text: Text<'_>, inside: usize, opening: Opening) -> Known<bool> {
+    let mut at = inside;
+    while at - inside < VALUE {
+        at += text.run(at, VALUE, |b| !matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'\n' | b'\r'))?;
+        match opening_at(text, at)? {
+            Some((found, behind)) if found == opening => {
+                return Ok(text.peek(behind)?.is_none_or(|b| b <= b' ' || b"&;|>#/".contains(&b))
+                    || delimiter_follows(text, behind)?);
+            }
+            Some((_, behind)) => at = behind,
+            None if text.peek(at)?.is_none_or(|b| b == b'\n' || b == b'\r') => return Ok(false),
+            None => at += 1,
+        }
+    }
+    Ok(true)
+}
+
+/// How far the end of a value is looked for.
+const VALUE: usize = 256;
+
+/// Whether a text is open before the name, in quotes like *opening*: the last of them opens it, by what stands before that,
+/// and they are odd in number. None, if not so much of the line is read.
 fn opens_before(text: &[u8], key: Key, opening: Opening) -> Option<bool> {
     let from = key.floor.max(key.start.saturating_sub(BEFORE));
     let before = text.get(from..key.start).unwrap_or_default();
-    let line = before.iter().rposition(|b| matches!(b, b'\n' | b'\r')).map_or(0, |place| place + 1);
-    let mut before = &before[line..];
-    let begins = line > 0 || from == 0;
+    let line = before.iter().rposition(|b| matches!(b, b'\n' | b'\r')).map(|place| place + 1);
+    // What was replaced is what a find is that ends before the name.
+    let replaced = memchr::memmem::rfind(before, MARKER);
+    let begins = replaced.is_none_or(|place| line > Some(place)) && (line.is_some() || from == 0);
+    let mut before = &before[line.max(replaced).unwrap_or(0)..];
+    let (mut opens, mut odd) = (None, false);
     while let Some(place) = before.iter().rposition(|b| *b == opening.quote) {
+        let next = before.get(place + 1).copied();
         before = &before[..place];
         let slashes = before.iter().rev().take(coding::SLASHES).take_while(|b| **b == b'\\').count();
         before = &before[..place - slashes];
-        if slashes == opening.slashes {
-            return Some(before.last().map_or(begins, |byte| b" \t=:([{,+>?;&|".contains(byte)));
-        }
-        // One that is escaped less deep ends what it stands in.
+        // One that is escaped less deep is that of the text that all of this stands in.
         if slashes < opening.slashes {
-            return Some(false);
+            return Some(opens == Some(true) && odd);
         }
+        if slashes > opening.slashes {
+            continue;
+        }
+        let last = before.last().copied();
+        if opens.is_none() {
+            opens = Some(last.map_or(begins, |byte| b" \t=:([{,+>?;&|".contains(&byte)));
+        }
+        let letter = |byte: Option<u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || b >= 0x80);
+        odd ^= !(opening.quote == b'\'' && letter(last) && letter(next));
     }
-    if begins { Some(false) } else { None }
+    match opens {
+        Some(false) => Some(false),
+        _ if begins => Some(opens == Some(true) && odd),
+        _ => None,
+    }
 }
 
 /// Whether an encoded quote, with its inside at *inside*, ends the text in which the name stands.

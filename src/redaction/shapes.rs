@@ -182,8 +182,8 @@ pub(super) fn card_at(text: Text<'_>, at: usize, floor: usize) -> Known<(Option<
             text.peek(at + length + 1)?;
         }
     }
-    let found =
-        card(&text[..text.len().min(at + CARD)], at).filter(|stop| stands_alone(&text, at, *stop, floor));
+    let found = card(&text[..text.len().min(at + CARD)], at, floor)
+        .filter(|stop| stands_alone(&text, at, *stop, floor));
     if found.is_some() {
         // An account that it may be the middle of.
         text.need(at + ACCOUNT_AHEAD, never)?;
@@ -199,9 +199,10 @@ const CARD: usize = 64;
 
 /// The end of the longest card number that starts at *at* and ends where a group of digits ends.
 ///
-/// Groups are separated by one blank or one dash, the same throughout, and are those on a card ([`GROUPS`]): other numbers in a
-/// row make a right check digit by chance.
-fn card(text: &[u8], at: usize) -> Option<usize> {
+/// Groups are separated by one blank or one dash, the same throughout. More than three are those on a card ([`GROUPS`]), unless a
+/// word for one stands before: other numbers in a row make a right check digit by chance.
+fn card(text: &[u8], at: usize, floor: usize) -> Option<usize> {
+    let announced = is_announced(&text[at.saturating_sub(ACCOUNT).max(floor.min(at))..at]);
     let mut digits = [0u8; checks::CARD_MOST];
     let (mut count, mut place, mut separator, mut best) = (0, at, None, None);
     // The lengths of the groups, as digits of a number.
@@ -217,7 +218,9 @@ fn card(text: &[u8], at: usize) -> Option<usize> {
                 return best;
             }
             if !more
-                && (groups == 0 || GROUPS.contains(&(groups * 10 + group)))
+                && (groups < 100
+                    || announced
+                    || GROUPS.contains(&(groups.saturating_mul(10).saturating_add(group))))
                 && checks::is_card(&digits[..count])
             {
                 best = Some(place);
@@ -225,21 +228,52 @@ fn card(text: &[u8], at: usize) -> Option<usize> {
         } else {
             let separates = matches!(byte, b' ' | b'-');
             let group_follows = separates && text.get(place + 1).is_some_and(u8::is_ascii_digit);
-            let same = separator.is_none_or(|s| s == byte) && (1..7).contains(&group);
-            if !group_follows || !same || count == checks::CARD_MOST || groups > 9_999 {
+            let same = separator.is_none_or(|s| s == byte) && group > 0;
+            let many = groups > 9_999 && !announced;
+            if !group_follows || !same || count == checks::CARD_MOST || many {
                 return best;
             }
             separator = Some(byte);
-            (groups, group) = (groups * 10 + group, 0);
+            (groups, group) = (groups.saturating_mul(10).saturating_add(group.min(9)), 0);
             place += 1;
         }
     }
     best
 }
 
-/// How many digits stand together on cards, and where people copy them: of 16 (ISO/IEC 7812-1, most), 15 (American Express), 14
-/// (Diners), 13 (old ones of Visa) and 19 digits (Maestro, UnionPay).
-const GROUPS: &[u32] = &[4_444, 465, 456, 4_443, 464, 4_442, 445, 4_333, 44_443, 44_442, 44_441];
+/// How many digits stand together on cards, and where people copy them, if these are four groups or more: of 16 (ISO/IEC 7812-1,
+/// most), 15 (American Express), 14 (Diners), 13 (old ones of Visa), 18 and 19 digits (Maestro, UnionPay).
+const GROUPS: &[u32] = &[4_444, 4_443, 4_442, 4_441, 3_444, 4_333, 44_443, 44_442, 44_441, 24_444, 24_445];
+
+/// Whether what stands before a number says that it is a card's.
+fn is_announced(before: &[u8]) -> bool {
+    if !before.iter().any(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let before = before.to_ascii_lowercase();
+    let alone = |at: usize, length: usize| {
+        let letter = |at: Option<usize>| at.and_then(|i| before.get(i)).is_some_and(u8::is_ascii_alphabetic);
+        !letter(at.checked_sub(1)) && !letter(Some(at + length))
+    };
+    CARDS.iter().any(|word| memchr::memmem::find(&before, word).is_some())
+        || [b"pan".as_slice(), b"cc"]
+            .iter()
+            .any(|word| memchr::memmem::find(&before, word).is_some_and(|at| alone(at, word.len())))
+}
+
+/// Words for cards, in some languages, and who issues them.
+const CARDS: &[&[u8]] = &[
+    b"card",
+    b"kart",
+    b"carte",
+    b"carta",
+    b"tarjeta",
+    b"visa",
+    b"maestro",
+    b"amex",
+    b"american express",
+    b"diners",
+];
 
 /// Whether the digits are the middle of a bank account's number, in groups of four: `FR14 2004 1010 0505 …`. Its country,
 /// length and two check digits say more than a card's one.

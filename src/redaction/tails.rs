@@ -2,7 +2,7 @@
 //!
 //! A find begins where enough was read to be sure of it; how long it is may be known much later, or, in a stream, when no
 //! byte of it is there any more. So its end is looked for by a [`Tail`]: a reader that goes on where it stopped, remembers a
-//! few numbers, and looks some 350 bytes ahead at most; behind a key of PuTTY's, 1 KB. A text that is there as a whole is
+//! few numbers, and looks some 350 bytes ahead at most; behind a key of PuTTY's, 1 KB; where CDATA or a part may be cut off, 4 KB. A text that is there as a whole is
 //! read by the same tails at once.
 //!
 //! - A quoted value ends at its closing quote, at whatever depth of escaping it was opened, or with the line.

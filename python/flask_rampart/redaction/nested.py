@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 from .operators import Keep, Operator, Redact, Replace
 from .places import Alive, Places
-from .schemas import VALUES, is_list_of_names, is_schema
+from .schemas import NAMED_PARTS, PARTS, VALUES, is_list_of_names, is_part, is_schema
 
 UNSEEN = "[REDACTED:DEPTH]"
 CYCLE = "[REDACTED:CYCLE]"
@@ -109,19 +109,45 @@ class Walk:
         return self._shown(value, depth, alive, pointer, kept)
 
     def _schema(self, value: Any, operator: Operator, entity: str, depth: int, pointer: str) -> dict[str, Any]:
-        """A schema of what has a secret name, in which the values are hidden that it gives for examples."""
+        """A schema of what has a secret name, in which the values are hidden that it gives for examples, and what
+        stands where a schema of a part does and is none."""
 
-        def hidden(key: str, item: Any) -> Any:
-            return self._hidden(item, operator, entity, f"name:{entity}", depth + 1, f"{pointer}/{key}")
+        def hidden(item: Any, where: str) -> Any:
+            return self._hidden(item, operator, entity, f"name:{entity}", depth + 1, where)
 
-        return {
-            key: item
-            if key not in VALUES
-            else [hidden(key, one) for one in item]
-            if isinstance(item, list)
-            else hidden(key, item)
-            for key, item in value.items()
-        }
+        def each(item: Any, made: Callable[[Any, str], Any], where: str) -> Any:
+            if isinstance(item, list):
+                return [made(one, f"{where}/{at}") for at, one in enumerate(item)]
+            return made(item, where)
+
+        def part(item: Any, where: str) -> Any:
+            if isinstance(item, bool):
+                return item
+            if id(item) in self._under_way:
+                return CYCLE
+            if self._left <= 0:
+                self.cut = True
+                return UNSEEN
+            self._left -= 1
+            if not is_part(item) or depth >= min(self._depth, _MOST_PARTS):
+                return hidden(item, where)
+            return self._schema(item, operator, entity, depth + 1, where)
+
+        def told(key: str, item: Any) -> Any:
+            where = f"{pointer}/{key}"
+            if key in VALUES:
+                return each(item, lambda one, _: hidden(one, where), where)
+            if key in PARTS:
+                return each(item, part, where)
+            if key in NAMED_PARTS and isinstance(item, Mapping):
+                return {name: part(one, f"{where}/{_escaped(name)}") for name, one in item.items()}
+            return hidden(item, where) if key in NAMED_PARTS else item
+
+        self._under_way.add(id(value))
+        try:
+            return {key: told(key, item) for key, item in value.items()}
+        finally:
+            self._under_way.discard(id(value))
 
     def _names(self, value: Any, depth: int, alive: Alive, pointer: str, kept: bool) -> Any:
         """A list of names, of which none is the value of another."""
@@ -404,3 +430,4 @@ _VALUES = frozenset(("value", "Value"))
 _MOST_NAMED = 16
 _MOST_NAME = 256
 _MOST_INSIDE = 8
+_MOST_PARTS = 48

@@ -30,7 +30,11 @@ _LISTS = frozenset(
 _TYPES = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
 
 #: Members of a schema that are values.
-VALUES = frozenset(("const", "default", "example", "examples"))
+VALUES = frozenset(("const", "default", "enum", "example", "examples"))
+
+#: Members that are a schema or a list of them, and those that are an object of them.
+PARTS = frozenset(("additionalProperties", "allOf", "anyOf", "items", "not", "oneOf", "prefixItems"))
+NAMED_PARTS = frozenset(("properties",))
 
 # fmt: off
 _KEYWORDS = frozenset((
@@ -66,6 +70,15 @@ def is_schema(value: Any) -> bool:
         all(isinstance(one, str) and one in _TYPES for one in kinds)
         or (isinstance(reference, str) and "/" in reference)
         or any(isinstance(value.get(key), list) for key in ("allOf", "anyOf", "oneOf"))
+    )
+
+
+def is_part(value: Any) -> bool:
+    """Whether *value*, where a schema has another, is one; or a bound alone, such as ``{"minLength": 8}``."""
+    if isinstance(value, bool) or is_schema(value):
+        return True
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and key in _KEYWORDS and isinstance(item, (bool, int)) for key, item in value.items()
     )
 
 

@@ -15,7 +15,7 @@ pub(in super::super) enum Markup {
     Closed,
     /// It may be what stands for a value in a text: to the next tag, the line's end, or the quote that ends the text.
     Open,
-    /// To `]]>` (XML 1.0 §2.7).
+    /// To `]]>` (XML 1.0 §2.7), or, if that is cut off, the quote that ends the text.
     Data,
 }
 
@@ -24,21 +24,24 @@ pub(super) struct Content {
     markup: Markup,
     /// How many bytes there were.
     read: usize,
+    /// Whether the end was seen.
+    closed: Option<bool>,
 }
 
 impl Content {
     pub(super) fn new(markup: Markup) -> Self {
-        Self { markup, read: 0 }
+        Self { markup, read: 0, closed: None }
     }
 
     pub(super) fn run(&mut self, at: &mut usize, text: Text<'_>) -> Known<usize> {
         loop {
             let rest = text.get(*at..).unwrap_or_default();
-            let (markup, read) = (self.markup, self.read);
+            let (markup, read, closed) = (self.markup, self.read, self.closed);
             let stops = |(place, byte): (usize, &u8)| match (markup, byte) {
                 (Markup::Closed, b'<')
                 | (Markup::Open, b'<' | b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\') => true,
                 (Markup::Data, b']') => true,
+                (Markup::Data, b'"' | b'\'' | b'`' | b'\\') => closed != Some(true),
                 (_, b'\n' | b'\r') => read + place >= LONG,
                 _ => false,
             };
@@ -50,11 +53,16 @@ impl Content {
             let step = match (markup, byte) {
                 (Markup::Data, b']') if text.starts_with(*at, b"]]>")? => return Ok(*at),
                 (Markup::Data, b']') => 1,
-                (Markup::Open, b'"' | b'\'' | b'`') if !delimiter_follows(text, *at + 1)? => 1,
-                (Markup::Open, b'\\') => {
+                (Markup::Open | Markup::Data, b'"' | b'\'' | b'`') => {
+                    if delimiter_follows(text, *at + 1)? && !self.goes_on(*at, text)? {
+                        return Ok(*at);
+                    }
+                    1
+                }
+                (Markup::Open | Markup::Data, b'\\') => {
                     let slashes = text.run(*at, SLASHES, |b| b == b'\\')?;
                     let quote = matches!(text.peek(*at + slashes)?, Some(b'"' | b'\'' | b'`'));
-                    if quote && delimiter_follows(text, *at + slashes + 1)? {
+                    if quote && delimiter_follows(text, *at + slashes + 1)? && !self.goes_on(*at, text)? {
                         return Ok(*at);
                     }
                     slashes + usize::from(quote)
@@ -64,5 +72,18 @@ impl Content {
             *at += step;
             self.read += step;
         }
+    }
+    /// Whether CDATA are closed behind a quote at *at* that may end the text.
+    fn goes_on(&mut self, at: usize, text: Text<'_>) -> Known<bool> {
+        if self.markup == Markup::Open || self.closed.is_some() {
+            return Ok(self.closed == Some(true));
+        }
+        let there = text.get(at..text.len().min(at + LONG)).unwrap_or_default();
+        let closed = memchr::memmem::find(there, b"]]>").is_some();
+        if !closed {
+            text.need(at + LONG, |b| b != b'>')?;
+        }
+        self.closed = Some(closed);
+        Ok(closed)
     }
 }

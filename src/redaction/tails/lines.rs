@@ -2,6 +2,7 @@
 
 use super::super::ahead::{Known, Text};
 use super::super::coding::SLASHES;
+use super::quoted::delimiter_follows;
 
 /// A part of a multipart body.
 #[derive(Clone, Copy)]
@@ -10,6 +11,8 @@ pub(super) struct Part {
     slashes: usize,
     /// How many bytes there were.
     read: usize,
+    /// Whether a boundary was seen.
+    closed: Option<bool>,
 }
 
 /// A part without a boundary behind it ends with a line after so many bytes: it may have been cut off, and a log goes on. So does a
@@ -18,14 +21,17 @@ const PART: usize = 4096;
 
 impl Part {
     pub(super) fn new(slashes: usize) -> Self {
-        Self { slashes, read: 0 }
+        Self { slashes, read: 0, closed: None }
     }
 
-    /// To a line that begins with two dashes, as boundaries do (RFC 2046 §5.1.1).
+    /// To a line that begins with two dashes, as boundaries do (RFC 2046 §5.1.1); if they are cut off and the line breaks are
+    /// escaped, to the quote that ends the text.
     pub(super) fn run(&mut self, at: &mut usize, text: Text<'_>) -> Known<usize> {
         loop {
             let rest = text.get(*at..).unwrap_or_default();
-            let passed = memchr::memchr3(b'\n', b'\r', b'\\', rest).unwrap_or(rest.len());
+            let quotes = self.slashes > 0 && self.closed != Some(true);
+            let stops = |b: &u8| matches!(b, b'\n' | b'\r' | b'\\') || (quotes && is_quote(*b));
+            let passed = rest.iter().position(stops).unwrap_or(rest.len());
             *at += passed;
             self.read += passed;
             let Some(byte) = text.peek(*at)? else { return Ok(*at) };
@@ -38,13 +44,42 @@ impl Part {
                     }
                     length
                 }
-                _ if byte == b'\\' => text.run(*at, SLASHES, |b| b == b'\\')?,
+                _ if byte == b'\\' || is_quote(byte) => {
+                    let slashes = text.run(*at, SLASHES, |b| b == b'\\')?;
+                    let quote = text.peek(*at + slashes)?.is_some_and(is_quote);
+                    if quote
+                        && slashes < self.slashes
+                        && delimiter_follows(text, *at + slashes + 1)?
+                        && !self.goes_on(*at, text)?
+                    {
+                        return Ok(*at);
+                    }
+                    slashes + usize::from(quote)
+                }
                 _ => 1,
             };
             *at += step;
             self.read += step;
         }
     }
+
+    /// Whether a boundary stands behind a quote at *at* that may end the text.
+    fn goes_on(&mut self, at: usize, text: Text<'_>) -> Known<bool> {
+        if let Some(closed) = self.closed {
+            return Ok(closed);
+        }
+        let there = text.get(at..text.len().min(at + PART)).unwrap_or_default();
+        let closed = memchr::memmem::find(there, b"\\n--").is_some();
+        if !closed {
+            text.need(at + PART, |b| b != b'-')?;
+        }
+        self.closed = Some(closed);
+        Ok(closed)
+    }
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
 }
 
 /// The length of the line break at *at*, and how many backslashes escape it.
